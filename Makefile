@@ -1,0 +1,63 @@
+# `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+MODEL ?= out/model.safetensors
+
+.PHONY: demo test check-long serve bench format clean
+.DELETE_ON_ERROR:
+
+demo: .venv/plots
+	@$(BIN)/palate demo
+
+test: .venv/test
+	@tools/chromium
+	@$(BIN)/palate data fetch >/dev/null
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q --cov --cov-report=term -m "not long"
+
+check-long: .venv/test
+	@tools/chromium
+	@$(BIN)/palate data fetch >/dev/null
+	$(BIN)/python tools/check_long.py
+
+serve: .venv/ui
+	@test -f $(MODEL) || $(BIN)/palate train ml-100k --set random_state=42 --out $(MODEL)
+	@$(BIN)/palate serve $(MODEL)
+
+bench: .venv/test
+	$(BIN)/python benchmarks/reproduce.py --write
+	$(BIN)/python benchmarks/recommend_all.py --write
+	$(BIN)/python benchmarks/read_ratings.py --write
+	$(BIN)/python benchmarks/shuffling.py --write
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv out build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each set of packages; an extra is installed when it is first needed, and when pyproject.toml changes.
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Palate needs Python 3.11 or newer; say which with make PYTHON=…")'
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/plots: pyproject.toml | .venv/python
+	@echo "installing Palate and what the demo draws with"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
+	@touch $@
+
+.venv/ui: pyproject.toml | .venv/python
+	@echo "installing Palate and its page"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui]'
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/python
+	@echo "installing Palate with every extra and what the tests use"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,test]'
+	@touch $@ .venv/plots .venv/ui

@@ -1,0 +1,34 @@
+"""One progress callback for everything that takes long.
+
+Any ``progress=`` argument takes a function of one `Progress`. What it raises stops the work; a
+``KeyboardInterrupt`` ends training cleanly with the best model so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a long task.
+
+    Attributes:
+        stage: what is being done, for example ``"training"``.
+        step: steps finished, from 1.
+        total: steps at most; fewer where work stops early.
+        record: figures of this step, for example ``{"loss": 0.91, "validation_rmse": 0.94}``.
+    """
+
+    stage: str
+    step: int
+    total: int
+    record: Mapping[str, float] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Report nothing."""
