@@ -1,0 +1,138 @@
+"""Selection of the best n per row: candidates by threshold from blocks of GEMM scores, decided by a fixed-order dot.
+
+The score of a pair is  s = mean + b_u + c_i + sum_f p_uf q_if  (1), summed in float64 from f = 0 upwards, so that it
+does not depend on the batch. GEMM sums in float32 in an order of its own; its error is at most
+(k + 3) eps (|p_u| |q_i| + |c_i|) (Higham 2002, eq. 3.5), the rows' ``margin``. A row's heap keeps the best m > n GEMM
+scores; if the best n among them beat the heap's lowest by more than the margin, no other item can be among the best n.
+Otherwise (many ties) the row is scored exactly over all items.
+
+Letters: S (rows, items) a tile of GEMM scores, H (rows, m) heaps of scores with the lowest on top, J (rows, m) their
+items.
+"""
+
+# No `from __future__ import annotations`: Numba reads these functions as they stand.
+import numpy as np
+from numba import njit
+
+RUN = 32  # scores compared with the threshold at once
+
+
+@njit(nogil=True, cache=True)
+def dot(p, q):
+    """Return the inner product in float64, in index order."""
+    s = 0.0
+    for f in range(len(p)):
+        s += np.float64(p[f]) * np.float64(q[f])
+    return s
+
+
+@njit(nogil=True, cache=True)
+def score_pairs(P, Q, b, c, mean, rows, cols, out):
+    """Write eq. 1 for each pair (rows[n], cols[n]) into out."""
+    for n in range(len(rows)):
+        out[n] = (mean + b[rows[n]] + c[cols[n]]) + dot(P[rows[n]], Q[cols[n]])
+
+
+@njit(nogil=True, cache=True)
+def sift_down(heap, items, score, item):
+    """Replace the lowest entry of a heap."""
+    m = len(heap)
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= m:
+            break
+        if child + 1 < m and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= score:
+            break
+        heap[at], items[at] = heap[child], items[child]
+        at = child
+    heap[at], items[at] = score, item
+
+
+@njit(nogil=True, cache=True)
+def push_tile(S, first, H, J):
+    """Push the scores of items first, first + 1, … into each row's heap; -inf marks an excluded item."""
+    for r in range(S.shape[0]):
+        heap, items, scores = H[r], J[r], S[r]
+        for start in range(0, len(scores), RUN):
+            stop = min(start + RUN, len(scores))
+            lowest = heap[0]
+            above = 0
+            for i in range(start, stop):
+                above += scores[i] > lowest
+            if above:
+                for i in range(start, stop):
+                    if scores[i] > heap[0]:
+                        sift_down(heap, items, scores[i], first + i)
+
+
+@njit(nogil=True, cache=True)
+def better(score, item, other_score, other_item):
+    """Return whether (score, item) stands before the other: higher score, then lower item."""
+    return score > other_score or (score == other_score and item < other_item)
+
+
+@njit(nogil=True, cache=True)
+def insert(scores, items, n, score, item):
+    """Insert into a sorted list of at most len(scores) entries, n of them used; return how many are used."""
+    at = n
+    if n == len(scores):
+        at = n - 1
+        if not better(score, item, scores[at], items[at]):
+            return n
+    while at > 0 and better(score, item, scores[at - 1], items[at - 1]):
+        scores[at], items[at] = scores[at - 1], items[at - 1]
+        at -= 1
+    scores[at], items[at] = score, item
+    return min(n + 1, len(scores))
+
+
+@njit(nogil=True, cache=True)
+def decide(factors, mean, u, heap, candidates, margin, excluded, top_scores, top_items):
+    """Fill the best of row u, by eq. 1, ties by item; unused places keep item -1.
+
+    factors: (P, Q, b, c) with the items of this call; excluded: sorted items that may not appear.
+    """
+    P, Q, b, c = factors
+    used = 0
+    for m in range(len(candidates)):
+        i = candidates[m]
+        if i >= 0:
+            score = (mean + b[u] + c[i]) + dot(P[u], Q[i])
+            used = insert(top_scores, top_items, used, score, i)
+    if heap[0] == -np.inf:  # every allowed item was a candidate
+        return
+    last = top_scores[len(top_scores) - 1] - mean - b[u]
+    if last > heap[0] + margin:
+        return
+    top_items[:] = -1
+    used = 0
+    e = 0
+    for i in range(len(c)):
+        while e < len(excluded) and excluded[e] < i:
+            e += 1
+        if e < len(excluded) and excluded[e] == i:
+            continue
+        score = (mean + b[u] + c[i]) + dot(P[u], Q[i])
+        used = insert(top_scores, top_items, used, score, i)
+
+
+@njit(nogil=True, cache=True)
+def decide_rows(factors, mean, rows, heaps, margins, ptr, excluded, top):
+    """Decide every row of a block; ptr, excluded: rows of items that may not appear; top: (scores, items)."""
+    H, J = heaps
+    scores, items = top
+    for r in range(len(rows)):
+        decide(factors, mean, rows[r], H[r], J[r], margins[r], excluded[ptr[r] : ptr[r + 1]], scores[r], items[r])
+
+
+@njit(nogil=True, cache=True)
+def exclude(S, first, ptr, excluded):
+    """Set the excluded items of each row to -inf in a tile of scores that begins at item ``first``."""
+    stop = first + S.shape[1]
+    for r in range(S.shape[0]):
+        for e in range(ptr[r], ptr[r + 1]):
+            if first <= excluded[e] < stop:
+                S[r, excluded[e] - first] = -np.inf

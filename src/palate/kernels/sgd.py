@@ -1,0 +1,115 @@
+"""Stochastic gradient descent on squared error, over blocks (Koren, Bell & Volinsky 2009, eq. 5 to 7).
+
+Objective, one term for each rating n = (u, i, r):
+
+    (r - s)^2 + reg (|p_u|^2 + |q_i|^2) + reg_biases (b_u^2 + c_i^2),    s = mean + b_u + c_i + p_u . q_i      (1)
+
+Step, from the old values of both rows, with e = r - s (the factor 2 is the square's):
+
+    p_u += 2 rate (e q_i - reg p_u)          b_u += 2 rate (e - reg_biases b_u)                                (2)
+    q_i += 2 rate (e p_u - reg q_i)          c_i += 2 rate (e - reg_biases c_i)
+
+so a row's penalty grows with its number of ratings. Blocks that share no row and no column can run at the same time
+(Gemulla et al. 2011); a block's factors are few enough to stay in the cache while its ratings pass.
+
+Letters: P (n_users, k), Q (n_items, k), b (n_users,), c (n_items,); ratings as rows, cols, vals (n,), grouped by block:
+block g holds ratings ptr[g]:ptr[g + 1].
+"""
+
+# No `from __future__ import annotations`: Numba reads these functions as they stand.
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+# Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
+REORDER = {"contract", "reassoc", "nsz"}
+
+
+@njit(nogil=True, cache=True)
+def mix(x):
+    """Return the next 64 random bits for a counter: the finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
+    x = np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@njit(nogil=True, cache=True)
+def shuffle(rows, cols, vals, start, stop, key):
+    """Shuffle ratings start:stop in place (Fisher & Yates), the same way for the same key."""
+    for n in range(stop - 1, start, -1):
+        bits = mix(key + np.uint64(n)) >> np.uint64(32)
+        m = start + np.int64((bits * np.uint64(n - start + 1)) >> np.uint64(32))
+        rows[n], rows[m] = rows[m], rows[n]
+        cols[n], cols[m] = cols[m], cols[n]
+        vals[n], vals[m] = vals[m], vals[n]
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def descend(P, Q, b, c, mean, rows, cols, vals, steps):
+    """Apply eq. 2 for each rating in turn and return the sum of the squared errors met on the way.
+
+    steps: (rate_factors, shrink_factors, rate_biases, shrink_biases), rates doubled,
+        shrink = max(0, 1 - rate * penalty).
+    """
+    rate, shrink, rate_b, shrink_b = steps
+    loss = 0.0
+    for n in range(len(vals)):
+        u = rows[n]
+        i = cols[n]
+        p = P[u]
+        q = Q[i]
+        s = mean + b[u] + c[i]
+        for f in range(P.shape[1]):
+            s += p[f] * q[f]
+        e = vals[n] - s
+        loss += e * e
+        b[u] = shrink_b * b[u] + rate_b * e
+        c[i] = shrink_b * c[i] + rate_b * e
+        step = rate * e
+        for f in range(P.shape[1]):
+            old = p[f]
+            p[f] = shrink * old + step * q[f]
+            q[f] = shrink * q[f] + step * old
+    return loss
+
+
+@njit(nogil=True, cache=True)
+def descend_blocks(factors, mean, ratings, ptr, blocks, key, steps, losses):
+    """Shuffle and descend the given blocks, one after the other; losses[g] gets block g's loss.
+
+    factors: (P, Q, b, c); ratings: (rows, cols, vals); key: random bits of this epoch.
+    """
+    P, Q, b, c = factors
+    rows, cols, vals = ratings
+    for g in blocks:
+        start, stop = ptr[g], ptr[g + 1]
+        shuffle(rows, cols, vals, start, stop, mix(key + np.uint64(g)))
+        losses[g] = descend(P, Q, b, c, mean, rows[start:stop], cols[start:stop], vals[start:stop], steps)
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def squared_errors(factors, mean, rows, cols, vals, low, high):
+    """Return the sums of squared errors of the raw scores, and of the scores clipped to [low, high]."""
+    P, Q, b, c = factors
+    raw = 0.0
+    clipped = 0.0
+    for n in range(len(vals)):
+        p = P[rows[n]]
+        q = Q[cols[n]]
+        s = mean + b[rows[n]] + c[cols[n]]
+        for f in range(P.shape[1]):
+            s += p[f] * q[f]
+        raw += (vals[n] - s) ** 2
+        clipped += (vals[n] - min(max(s, low), high)) ** 2
+    return raw, clipped
+
+
+def group_by_block(
+    row_block: NDArray[np.int32], col_block: NDArray[np.int32], n_blocks: int
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Return the order that groups ratings by block (row block * n_blocks + column block), and the block pointers."""
+    block = row_block.astype(np.int64) * n_blocks + col_block
+    order = np.argsort(block, kind="stable")
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=n_blocks**2))]).astype(np.int64)
+    return order, ptr

@@ -1,0 +1,130 @@
+"""Run single-threaded nogil kernels on threads; keep BLAS to one thread meanwhile.
+
+Threads change speed, never the answer: what runs at the same time writes to different places, and sums are taken
+afterwards in a fixed order.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.errors import ParameterError
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_threads(n_threads: int | None) -> int:
+    """Return the number of threads to use.
+
+    Raises:
+        ParameterError: n_threads is neither None nor a whole number of at least 1.
+    """
+    if n_threads is None:
+        return default_threads()
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer) or n_threads < 1:
+        raise ParameterError(f"n_threads must be None or a whole number of at least 1, got {n_threads!r}")
+    return int(n_threads)
+
+
+class Workers:
+    """A pool of threads for many short rounds of kernel calls; use it as a context manager."""
+
+    def __init__(self, n_threads: int | None = None) -> None:
+        self.n_threads = check_threads(n_threads)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        if self.n_threads > 1:
+            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="palate")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Run all tasks and return their results in order; also on an interruption, only when none is running."""
+        if self._pool is None or len(tasks) < 2:
+            return [task() for task in tasks]
+        futures: list[Future[Any]] = []
+        try:
+            for task in tasks:
+                futures.append(self._pool.submit(task))
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+
+def chunks(n: int, size: int) -> list[slice]:
+    """Return slices of ``size`` that cover 0 … n-1; they depend on the data alone, so that sums do too."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def shares(parts: NDArray[np.int64], n_threads: int) -> list[NDArray[np.int64]]:
+    """Return the parts dealt out to threads, none of them empty."""
+    return [parts[t::n_threads] for t in range(min(n_threads, len(parts)))]
+
+
+def _by_a_thread_that_ends(call: Callable[[], Any]) -> Any:
+    """Return ``call()``. threadpoolctl obeys one living thread only, and the last to leave is not always the first."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+class _BlasGuard:
+    """BLAS threads are process-wide, so callers are counted: the first sets them to one, the last sets them back.
+
+    A limit that another living thread holds by threadpoolctl stays; so do those of a BLAS that limits each thread by
+    itself (MKL, OpenBLAS built on OpenMP). That costs speed, never the answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                from threadpoolctl import threadpool_limits
+
+                self._limiter = _by_a_thread_that_ends(partial(threadpool_limits, limits=1, user_api="blas"))
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                _by_a_thread_that_ends(self._limiter.restore_original_limits)
+
+
+_guard = _BlasGuard()
+
+
+@contextmanager
+def single_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread inside the block; nests, and may be entered by several threads at once."""
+    _guard.enter()
+    try:
+        yield
+    finally:
+        _guard.leave()

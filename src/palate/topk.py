@@ -1,0 +1,123 @@
+"""The best n items of many users: never a full score matrix, never a full sort, the same answer in any batch.
+
+Peak memory beyond the factors: per thread one tile of ROWS x TILE float32 scores (1 MiB) and ROWS heaps, and once the
+result, 12 bytes x users x n, plus a float32 copy of the factors with a column for the biases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.kernels import select
+from palate.parallel import Workers, chunks, single_blas_thread
+
+ROWS = 256
+TILE = 1024
+SPARE = 24  # candidates kept beyond n, so that rounding in the preselection cannot matter
+
+Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
+Excluded = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr by user, sorted item indices
+
+
+def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the score of each pair, by the fixed-order dot that also ranks; (n,) float64."""
+    out = np.empty(len(user_index))
+    users, items = np.ascontiguousarray(user_index, np.int32), np.ascontiguousarray(item_index, np.int32)
+    select.score_pairs(*factors, users, items, out)
+    return out
+
+
+def topk(
+    factors: Factors,
+    users: NDArray[np.int32],
+    n: int,
+    *,
+    excluded: Sequence[Excluded] = (),
+    allowed: NDArray[np.bool_] | None = None,
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return items and scores of the best n for each user, best first, ties by item index.
+
+    Args:
+        factors: (P, Q, b, c, mean), score = mean + b_u + c_i + p_u . q_i.
+        users: (m,) positions in P.
+        n: how many; at least 1.
+        excluded: compressed rows over all users of items to leave out.
+        allowed: (n_items,) items to choose from, or None for all.
+        n_threads: threads; the answer is the same for any number.
+
+    Returns:
+        (m, n) int32 items and float64 scores; where fewer than n are allowed the rest is item -1, score NaN.
+    """
+    P, Q, b, c, mean = factors
+    kept = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
+    if kept is not None:
+        Q, c = Q[kept], c[kept]
+    items = np.full((len(users), n), -1, np.int32)
+    scores = np.full((len(users), n), np.nan)
+    if len(c) and len(users):
+        job = _Job((P, Q, b, c), mean, n, [_renumbered(e, allowed) for e in excluded])
+        with single_blas_thread(), Workers(n_threads) as workers:
+            workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
+    if kept is not None:
+        items = np.where(items >= 0, kept[items], np.int32(-1)) if len(kept) else items
+    scores[items < 0] = np.nan
+    return items, scores
+
+
+class _Job:
+    """What all blocks of rows share: item factors with a bias column for GEMM, exact factors, exclusions."""
+
+    def __init__(self, factors: tuple[NDArray[Any], ...], mean: float, n: int, excluded: list[Excluded]) -> None:
+        self.factors, self.mean, self.excluded = factors, mean, excluded
+        _, Q, _, c = factors
+        self.n_candidates = min(n + SPARE, len(c))
+        self.Q32 = np.column_stack([Q, c]).astype(np.float32)
+        self.norms = float(np.sqrt(np.square(self.Q32, dtype=np.float64).sum(axis=1).max()))
+
+    def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
+        P32 = np.column_stack([self.factors[0][users], np.ones(len(users))]).astype(np.float32)
+        H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
+        J = np.full((len(users), self.n_candidates), -1, np.int32)
+        ptr, excluded = self._excluded(users)
+        S = np.empty((len(users), min(TILE, len(self.Q32))), np.float32)
+        for tile in chunks(len(self.Q32), TILE):
+            part = S[:, : tile.stop - tile.start]
+            if part.shape[1] == S.shape[1]:
+                np.matmul(P32, self.Q32[tile].T, out=part)
+            else:
+                part = P32 @ self.Q32[tile].T
+            select.exclude(part, tile.start, ptr, excluded)
+            select.push_tile(part, tile.start, H, J)
+        # rounding of inputs to float32 and of the sum: k + 4 roundings at most on each term; and of eq. 1 in float64
+        lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1))
+        margins = (P32.shape[1] + 4) * np.finfo(np.float32).eps * lengths * self.norms
+        margins += 8 * np.finfo(np.float64).eps * (abs(self.mean) + np.abs(self.factors[2][users]))
+        select.decide_rows(self.factors, self.mean, users, (H, J), margins, ptr, excluded, (scores, items))
+
+    def _excluded(self, users: NDArray[np.int32]) -> Excluded:
+        """Return the excluded items of these users as compressed rows of their own, sorted."""
+        rows = [
+            np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in self.excluded]))
+            if self.excluded
+            else np.empty(0, np.int32)
+            for u in users
+        ]
+        ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
+        return ptr, np.concatenate(rows).astype(np.int32)
+
+
+def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:
+    """Return exclusions in positions of the allowed items."""
+    if allowed is None:
+        return excluded
+    ptr, items = excluded
+    keep = allowed[items]
+    place = np.cumsum(allowed, dtype=np.int32) - np.int32(1)
+    kept_before = np.concatenate([[0], np.cumsum(keep)])
+    return kept_before[ptr], place[items[keep]]

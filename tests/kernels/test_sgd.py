@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import math
+from itertools import permutations
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# uint64 counters wrap on purpose; Python warns of it, compiled code does not
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def sgd(kernel):
+    return kernel("sgd")
+
+
+def problem(seed, n_users, n_items, k, n, dtype=np.float64):
+    """Return (P, Q, b, c), mean and (rows, cols, vals), all random."""
+    rng = np.random.default_rng(seed)
+    P, Q = (rng.normal(0, 0.5, (m, k)).astype(dtype) for m in (n_users, n_items))
+    b, c = (rng.normal(0, 0.5, m).astype(dtype) for m in (n_users, n_items))
+    rows, cols = (rng.integers(0, m, n).astype(np.int32) for m in (n_users, n_items))
+    return (P, Q, b, c), dtype(3.25), (rows, cols, rng.uniform(1, 5, n).astype(np.float32))
+
+
+def steps(rate, reg, reg_biases, dtype=np.float64, biases=True):
+    rate_b = 2 * rate if biases else 0.0
+    return tuple(map(dtype, (2 * rate, 1 - 2 * rate * reg, rate_b, 1 - rate_b * reg_biases)))
+
+
+sizes = {
+    "seed": st.integers(0, 2**32),
+    "n_users": st.integers(1, 5),
+    "n_items": st.integers(1, 5),
+    "k": st.integers(1, 9),
+    "n": st.integers(1, 25),
+}
+
+
+@settings(max_examples=60)
+@given(
+    **sizes,
+    rate=st.floats(1e-4, 0.05),
+    reg=st.floats(0, 1),
+    reg_biases=st.floats(0, 1),
+    biases=st.booleans(),
+    kind=st.sampled_from([(np.float64, 1e-9), (np.float32, 2e-3)]),
+)
+def test_descend_is_the_naive_epoch(sgd, seed, n_users, n_items, k, n, rate, reg, reg_biases, biases, kind):
+    dtype, tolerance = kind
+    factors, mean, ratings = problem(seed, n_users, n_items, k, n, dtype)
+    *expected, loss = naive.sgd_epoch(
+        *factors, float(mean), list(zip(*ratings, strict=True)), rate, reg, reg_biases, biases
+    )
+    got = sgd.descend(*factors, mean, *ratings, steps(rate, reg, reg_biases, dtype, biases))
+    assert got == pytest.approx(loss, rel=tolerance)
+    for new, wanted in zip(factors, expected, strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_is_minus_the_gradient_of_the_objective(sgd, seed):
+    factors, mean, _ = problem(seed, 1, 1, 4, 1)
+    rate, reg, reg_biases, r, h = 1e-3, 0.3, 0.7, np.float32(4.5), 1e-6
+    before = [a.copy() for a in factors]
+    zero = np.zeros(1, np.int32)
+    sgd.descend(*factors, mean, zero, zero, np.array([r]), steps(rate, reg, reg_biases))
+    for which, array in enumerate(before):
+        for at in np.ndindex(array.shape):
+            values = []
+            for sign in (1, -1):
+                moved = [a.copy() for a in before]
+                moved[which][at] += sign * h
+                values.append(naive.objective(*moved, mean, 0, 0, float(r), reg, reg_biases))
+            gradient = (values[0] - values[1]) / (2 * h)
+            assert factors[which][at] - array[at] == pytest.approx(-rate * gradient, rel=1e-6, abs=1e-10)
+
+
+def test_mix_is_the_published_splitmix64(sgd):
+    # the first outputs of the generator started at 0 (Steele, Lea & Flood 2014, fig. 16)
+    outputs = [int(sgd.mix(np.uint64(n))) for n in (1, 2, 3)]
+    assert outputs == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+
+
+def shuffled(sgd, n, key, start=0, stop=None):
+    rows = np.arange(n, dtype=np.int32)
+    cols, vals = rows + np.int32(100), (rows + 1000).astype(np.float32)
+    sgd.shuffle(rows, cols, vals, start, n if stop is None else stop, np.uint64(key))
+    np.testing.assert_array_equal(cols, rows + 100)
+    np.testing.assert_array_equal(vals, rows + 1000)
+    return rows
+
+
+@settings(max_examples=40)
+@given(n=st.integers(0, 40), key=st.integers(0, 2**64 - 1), cuts=st.tuples(st.integers(0, 40), st.integers(0, 40)))
+def test_shuffle_permutes_its_part_and_keeps_triples_together(sgd, n, key, cuts):
+    start, stop = sorted(min(c, n) for c in cuts)
+    rows = shuffled(sgd, n, key, start, stop)
+    np.testing.assert_array_equal(np.sort(rows[start:stop]), np.arange(start, stop))
+    np.testing.assert_array_equal(rows[:start], np.arange(start))
+    np.testing.assert_array_equal(rows[stop:], np.arange(stop, n))
+    np.testing.assert_array_equal(rows, shuffled(sgd, n, key, start, stop))
+
+
+def test_other_key_other_order(sgd):
+    assert shuffled(sgd, 30, 1).tolist() != shuffled(sgd, 30, 2).tolist()
+
+
+def test_every_order_is_equally_likely(sgd):
+    drawn = 2400
+    counts = dict.fromkeys(permutations(range(4)), 0)
+    for n in range(drawn):
+        counts[tuple(shuffled(sgd, 4, int(sgd.mix(np.uint64(n)))).tolist())] += 1
+    expected = drawn / math.factorial(4)
+    chi_square = sum((c - expected) ** 2 / expected for c in counts.values())
+    assert chi_square < 58  # 23 degrees of freedom: a fair shuffle stays below in 9,999 of 10,000 cases
+
+
+@settings(max_examples=30)
+@given(**sizes, n_blocks=st.integers(1, 4))
+def test_group_by_block(sgd, seed, n_users, n_items, k, n, n_blocks):
+    _, _, (rows, cols, _) = problem(seed, n_users, n_items, k, n)
+    row_block, col_block = rows % n_blocks, cols % n_blocks
+    order, ptr = sgd.group_by_block(row_block, col_block, n_blocks)
+    expected = sorted(range(n), key=lambda x: (row_block[x], col_block[x], x))
+    assert order.tolist() == expected
+    assert ptr.dtype == np.int64
+    assert len(ptr) == n_blocks**2 + 1
+    for g in range(n_blocks**2):
+        wanted = [x for x in expected if (row_block[x], col_block[x]) == divmod(g, n_blocks)]
+        assert order[ptr[g] : ptr[g + 1]].tolist() == wanted
+
+
+def test_descend_blocks_touches_the_given_blocks_alone(sgd):
+    factors, mean, ratings = problem(3, 4, 4, 3, 40)
+    order, ptr = sgd.group_by_block(ratings[0] % 2, ratings[1] % 2, 2)
+    ratings = tuple(a[order] for a in ratings)
+    before = [a.copy() for a in factors], [a.copy() for a in ratings]
+    losses, step = np.zeros(4), steps(0.01, 0.1, 0.1)
+    sgd.descend_blocks(factors, mean, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
+
+    expected = [a.copy() for a in before[0]]
+    for g in (0, 3):
+        part = slice(ptr[g], ptr[g + 1])
+        now = list(zip(*(a[part] for a in ratings), strict=True))
+        was = list(zip(*(a[part] for a in before[1]), strict=True))
+        assert now != was
+        assert sorted(now) == sorted(was)
+        *expected, loss = naive.sgd_epoch(*expected, mean, now, 0.01, 0.1, 0.1)
+        assert losses[g] == pytest.approx(loss)
+    for new, wanted in zip(factors, expected, strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=1e-10)
+    assert losses[1] == losses[2] == 0
+    for g in (1, 2):
+        for now, was in zip(ratings, before[1], strict=True):
+            np.testing.assert_array_equal(now[ptr[g] : ptr[g + 1]], was[ptr[g] : ptr[g + 1]])
+
+
+@settings(max_examples=30)
+@given(**sizes, kind=st.sampled_from([(np.float64, 1e-10), (np.float32, 1e-4)]))
+def test_squared_errors_is_the_naive_sum(sgd, seed, n_users, n_items, k, n, kind):
+    dtype, tolerance = kind
+    factors, mean, ratings = problem(seed, n_users, n_items, k, n, dtype)
+    expected = naive.squared_errors(*factors, float(mean), list(zip(*ratings, strict=True)), 2.0, 4.0)
+    got = sgd.squared_errors(factors, mean, *ratings, dtype(2), dtype(4))
+    assert got == pytest.approx(expected, rel=tolerance, abs=tolerance)
+
+
+def test_squared_errors_keeps_nan_for_divergence_must_be_seen(sgd):
+    factors, mean, ratings = problem(0, 2, 2, 3, 5)
+    factors[0][:] = np.nan
+    raw, _ = sgd.squared_errors(factors, mean, *ratings, 1.0, 5.0)
+    assert math.isnan(raw)
+    assert math.isnan(sgd.descend(*factors, mean, *ratings, steps(0.01, 0, 0)))

@@ -1,0 +1,81 @@
+"""Slow, obvious twins of the fast code, written from the papers. Nothing here imports Palate.
+
+Letters as in the papers: P (n_users, k), Q (n_items, k), b (n_users,), c (n_items,), all float64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def prediction(P, Q, b, c, mean, u, i):
+    """Koren, Bell & Volinsky 2009, eq. 4: mean + b_u + c_i + p_u . q_i, summed from the first factor on."""
+    dot = 0.0
+    for f in range(P.shape[1]):
+        dot += float(P[u, f]) * float(Q[i, f])
+    return (mean + float(b[u]) + float(c[i])) + dot
+
+
+def all_scores(P, Q, b, c, mean):
+    """Return eq. 4 for all pairs, (n_users, n_items)."""
+    P, Q, b, c = (np.asarray(a, np.float64) for a in (P, Q, b, c))
+    dots = np.zeros((len(P), len(Q)))
+    for f in range(P.shape[1]):
+        dots += P[:, f : f + 1] * Q[:, f]
+    return (mean + b[:, None] + c) + dots
+
+
+def objective(P, Q, b, c, mean, u, i, r, reg, reg_biases):
+    """Return one rating's term of eq. 5, with a penalty of its own for the biases."""
+    e = r - prediction(P, Q, b, c, mean, u, i)
+    return e**2 + reg * (P[u] @ P[u] + Q[i] @ Q[i]) + reg_biases * (b[u] ** 2 + c[i] ** 2)
+
+
+def sgd_epoch(P, Q, b, c, mean, ratings, rate, reg=0.0, reg_biases=0.0, biases=True):
+    """Return (P, Q, b, c, sum of squared errors) after one step along minus the gradient for each rating in turn."""
+    P, Q, b, c = (np.array(a, np.float64) for a in (P, Q, b, c))
+    loss = 0.0
+    for u, i, r in ratings:
+        e = float(r) - prediction(P, Q, b, c, mean, u, i)
+        loss += e**2
+        p, q = P[u].copy(), Q[i].copy()
+        P[u] = p + rate * (2 * e * q - 2 * reg * p)
+        Q[i] = q + rate * (2 * e * p - 2 * reg * q)
+        if biases:
+            b[u] += rate * (2 * e - 2 * reg_biases * b[u])
+            c[i] += rate * (2 * e - 2 * reg_biases * c[i])
+    return P, Q, b, c, loss
+
+
+def squared_errors(P, Q, b, c, mean, ratings, low, high):
+    """Return the sums of squared errors of raw predictions and of those clipped to [low, high]."""
+    raw = clipped = 0.0
+    for u, i, r in ratings:
+        s = prediction(P, Q, b, c, mean, u, i)
+        raw += (float(r) - s) ** 2
+        clipped += (float(r) - min(max(s, low), high)) ** 2
+    return raw, clipped
+
+
+def best(scores, n, excluded=(), allowed=None):
+    """Return the n best items of one row by a full sort: higher score first, then lower item."""
+    out = {int(i) for i in excluded}
+    items = [i for i in range(len(scores)) if i not in out and (allowed is None or allowed[i])]
+    return sorted(items, key=lambda i: (-float(scores[i]), i))[:n]
+
+
+def last_of_each_user(users, times, n):
+    """Return the rows of the n latest events of each user; at equal times the later row is the later event."""
+    test = []
+    for user in set(users):
+        rows = [row for row in range(len(users)) if users[row] == user]
+        test += sorted(rows, key=lambda row: (times[row], row))[-n:]
+    return sorted(test)
+
+
+def latest(times, part):
+    """Return the rows from the cut on that leaves at least ``part`` of them on the later side."""
+    cut = sorted(times)[len(times) - math.ceil(part * len(times))]
+    return [row for row in range(len(times)) if times[row] >= cut]
