@@ -1,0 +1,170 @@
+"""Caller's ids and their positions: ``id`` is the caller's, ``index`` is a position, and the words are never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Literal, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.errors import DataError, UnknownIdError
+
+Id = int | str
+BLOCK = 1 << 20  # rows handled at once
+
+
+class Ids:
+    """A frozen two-way map between ids (all integers, or all text) and positions 0 … n-1.
+
+    Args:
+        values: the ids in position order, without repetition.
+        what: the word for one of them in messages, for example ``"user"``.
+
+    Raises:
+        DataError: an id is missing, repeated, or neither an integer nor text.
+    """
+
+    def __init__(self, values: pl.Series | Iterable[Id], what: str = "id") -> None:
+        series = values if isinstance(values, pl.Series) else _series_of(list(values), what)
+        if series.dtype.is_integer():
+            series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
+        if series.dtype not in (pl.Int64, pl.String) or series.null_count():
+            raise DataError(f"{what} ids must be all integers or all text, none missing; got {series.dtype}")
+        if series.n_unique() != len(series):
+            raise DataError(f"{what} ids repeat: each may stand once")
+        self._values = series
+        self.what = what
+
+    @classmethod
+    def from_column(cls, column: pl.Series, what: str) -> tuple[Ids, NDArray[np.int32]]:
+        """Return the sorted distinct ids of a checked column, and each row's position among them."""
+        distinct, index = (_integer_positions if column.dtype == pl.Int64 else _text_positions)(column)
+        return cls(distinct, what), index
+
+    @property
+    def kind(self) -> Literal["integer", "text"]:
+        """Which type every id here has."""
+        return "integer" if self._values.dtype == pl.Int64 else "text"
+
+    @property
+    def values(self) -> pl.Series:
+        """All ids in position order, Int64 or String."""
+        return self._values
+
+    def at(self, index: NDArray[Any]) -> pl.Series:
+        """Return the ids at these positions."""
+        return self._values.gather(np.asarray(index))
+
+    def index(self, ids: Iterable[Id] | pl.Series | Id, *, on_unknown: str = "raise") -> NDArray[np.int32]:
+        """Return the position of each id; with ``on_unknown="mark"``, -1 where an id is unknown.
+
+        Raises:
+            UnknownIdError: an id is unknown, or of the other type than the ids here.
+        """
+        wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
+        for one in wanted:
+            self._check_type(one)
+        found = np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
+        if on_unknown == "raise" and (found < 0).any():
+            raise self._unknown([w for w, f in zip(wanted, found, strict=True) if f < 0])
+        return found
+
+    def parse(self, text: str) -> Id:
+        """Return the id that a person typed as text.
+
+        Raises:
+            UnknownIdError: the ids here are integers and the text is not one.
+        """
+        if self.kind == "text":
+            return text
+        try:
+            return int(text)
+        except ValueError:
+            raise UnknownIdError(f"{self.what} ids are integers here, {self._range()}; got {text!r}") from None
+
+    @cached_property
+    def _lookup(self) -> dict[Id, int]:
+        return {one: position for position, one in enumerate(self._values.to_list())}
+
+    def _check_type(self, one: object) -> None:
+        good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
+        if not good or isinstance(one, bool):
+            wanted = "text" if self.kind == "text" else "integers"
+            raise UnknownIdError(f"{self.what} ids are {wanted} here; got {one!r} of type {type(one).__name__}")
+
+    def _unknown(self, unknown: list[Id]) -> UnknownIdError:
+        shown = ", ".join(repr(u) for u in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        s = "s" if len(unknown) > 1 else ""
+        return UnknownIdError(f"unknown {self.what} id{s} {shown}; known are {len(self)} {self.what}s, {self._range()}")
+
+    def _range(self) -> str:
+        if not len(self):
+            return "none"
+        if self.kind == "integer":
+            return f"from {self._values.min()!r} to {self._values.max()!r}"
+        return "such as " + ", ".join(repr(v) for v in self._values.head(3))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, one: object) -> bool:
+        return type(one) in (int, str) and one in self._lookup
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ids) and self._values.equals(other._values)
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.kind))
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self)} {self.what}s, {self.kind}, {self._range()})"
+
+
+def _series_of(values: list[Id], what: str) -> pl.Series:
+    try:
+        if any(isinstance(one, bool) for one in values):
+            raise TypeError("true and false are no ids")
+        dtype = pl.String if values and isinstance(values[0], str) else pl.Int64
+        return pl.Series(values, dtype=dtype, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{what} ids must be all integers (64 bit) or all text: {error}") from None
+
+
+def _text_positions(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
+    """Return the sorted distinct texts and each one's place among them; by blocks, as for integers."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(column), BLOCK)]
+    distinct = pl.concat([column[:0], *(column[block].unique() for block in blocks)]).unique().sort()
+    table = pl.DataFrame({"id": distinct, "index": np.arange(len(distinct), dtype=np.int32)})
+    index = np.empty(len(column), np.int32)
+    for block in blocks:
+        rows = column[block].alias("id").to_frame()
+        index[block] = rows.join(table, on="id", how="left", maintain_order="left")["index"].to_numpy()
+    return distinct, index
+
+
+def _integer_positions(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
+    """Return the sorted distinct values and each value's place among them; linear where the ids are dense.
+
+    Works on blocks of rows, so that a long column is never copied whole.
+    """
+    index = np.empty(len(column), np.int32)
+    if not len(column):
+        return column, index
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(column), BLOCK)]
+    low, high = cast("int", column.min()), cast("int", column.max())
+    if high - low < max(len(column), 1024):
+        used = np.zeros(high - low + 1, bool)
+        for block in blocks:
+            used[column[block].to_numpy() - low] = True
+        place = np.cumsum(used, dtype=np.int32) - np.int32(1)
+        for block in blocks:
+            index[block] = place[column[block].to_numpy() - low]
+        return pl.Series(np.flatnonzero(used) + low, dtype=pl.Int64), index
+    distinct = column.unique().sort()
+    ordered = distinct.to_numpy()
+    for block in blocks:
+        index[block] = np.searchsorted(ordered, column[block].to_numpy())
+    return distinct, index

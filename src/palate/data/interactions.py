@@ -1,0 +1,256 @@
+"""`Interactions`: who gave which item what value, when; checked once, then frozen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.checking import Fault, OnDuplicate, OnFault, Policy, Where, dropped_or_raise, kept_rows, typed
+from palate.data.columns import find_columns
+from palate.data.ids import Ids
+from palate.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Compressed rows: the cells of row u are ``indptr[u]:indptr[u + 1]``, sorted by column.
+
+    Attributes:
+        indptr: (n_rows + 1,) int64.
+        indices: (n,) int32, column positions.
+        values: (n,) float32.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+    def row(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return columns and values of one row."""
+        cells = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
+        return self.indices[cells], self.values[cells]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Interactions:
+    """A checked, frozen log of ratings or clicks in index space. Build it with `from_table` or a reader.
+
+    Attributes:
+        user_index, item_index: (n,) int32 positions in ``users`` and ``items``.
+        values: (n,) float32 ratings; 1 for every click where the log has no value.
+        times: (n,) int64 seconds since 1970, or None.
+        users, items: the caller's ids; a subset of rows keeps the ids of the whole.
+        rating_range: the stated lowest and highest rating, or None.
+        dropped: how many rows the check left out, by reason.
+    """
+
+    user_index: NDArray[np.int32]
+    item_index: NDArray[np.int32]
+    values: NDArray[np.float32]
+    times: NDArray[np.int64] | None
+    users: Ids
+    items: Ids
+    rating_range: tuple[float, float] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays."""
+        for array in (self.user_index, self.item_index, self.values, self.times):
+            if array is not None:
+                array.flags.writeable = False
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        rating_range: tuple[float, float] | None = None,
+        on_missing: OnFault = "error",
+        on_invalid: OnFault = "error",
+        on_duplicate: OnDuplicate = "error",
+        where: Where | None = None,
+    ) -> Interactions:
+        """Check a table once and return it in index space.
+
+        Args:
+            table: a Polars frame, or anything that speaks the Arrow C interface (pandas, pyarrow, DuckDB), or a dict
+                of columns; it is not changed.
+            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit.
+            rating_range: lowest and highest rating; values outside are faults.
+            on_missing: "error" or "drop" rows whose id, value or time is missing.
+            on_invalid: "error" or "drop" rows that are unparsable, not finite or out of range.
+            on_duplicate: "error", or make one row of a repeated user-item pair: its "last" (by time where there are
+                times, else by row), the "mean" or the "sum" of its values.
+            where: the source's name and how its rows are numbered, for messages.
+
+        Raises:
+            DataError: one error that lists every fault with its rows and the option that mends it.
+            ParameterError: a policy or the range is not one of those above.
+        """
+        policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
+        where = where or Where()
+        frame = as_frame(table)
+        found = find_columns(frame.columns, columns)
+        return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_users(self) -> int:
+        """Users known by id, with rows here or not."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Items known by id, with rows here or not."""
+        return len(self.items)
+
+    def take(self, rows: NDArray[Any]) -> Interactions:
+        """Return these rows, in this order, with the ids of the whole."""
+        return replace(
+            self,
+            user_index=self.user_index[rows],
+            item_index=self.item_index[rows],
+            values=self.values[rows],
+            times=None if self.times is None else self.times[rows],
+        )
+
+    def by_user(self) -> Rows:
+        """Return compressed rows, one a user, sorted by item."""
+        order = np.lexsort((self.item_index, self.user_index))
+        counts = np.bincount(self.user_index, minlength=self.n_users)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Rows(indptr, self.item_index[order], self.values[order])
+
+    def to_table(self) -> pl.DataFrame:
+        """Return the columns user_id, item_id, value and, where there are times, time."""
+        table = pl.DataFrame(
+            {"user_id": self.users.at(self.user_index), "item_id": self.items.at(self.item_index), "value": self.values}
+        )
+        return table if self.times is None else table.with_columns(pl.Series("time", self.times))
+
+    def __repr__(self) -> str:
+        return f"Interactions({len(self):,} rows, {self.n_users:,} users, {self.n_items:,} items)"
+
+
+def on_shared_ids(parts: Sequence[Interactions]) -> list[Interactions]:
+    """Return several sets of interactions over the union of their ids, such as training and test files.
+
+    Raises:
+        DataError: one part has integer ids and another text.
+    """
+    users = _union([p.users for p in parts])
+    items = _union([p.items for p in parts])
+    return [
+        replace(
+            p,
+            user_index=users.index(p.users.values)[p.user_index],
+            item_index=items.index(p.items.values)[p.item_index],
+            users=users,
+            items=items,
+        )
+        for p in parts
+    ]
+
+
+def _union(several: Sequence[Ids]) -> Ids:
+    if len({ids.kind for ids in several}) > 1:
+        raise DataError(
+            f"{several[0].what} ids are integers in one part and text in another; read both with ids='text'"
+        )
+    return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
+
+
+def as_frame(table: Any) -> pl.DataFrame:
+    """Return any table of the Arrow world as a Polars frame.
+
+    Raises:
+        DataError: the object is no table.
+    """
+    if isinstance(table, pl.LazyFrame):
+        return table.collect()
+    try:
+        return table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"cannot read a table from {type(table).__name__}: {error}") from None
+
+
+def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Interactions:
+    """Check columns named user, item, value, time once and return them in index space.
+
+    The dict is emptied on the way, so that a caller who keeps no column himself never pays for two forms of it.
+
+    Raises:
+        DataError: as `Interactions.from_table`.
+    """
+    n_rows = len(columns["user"])
+    faults = typed(columns, policy)
+    keep = kept_rows(n_rows, faults)
+    if faults:
+        columns.update({name: column.filter(pl.Series(keep)) for name, column in columns.items()})
+    users, user_index = Ids.from_column(columns.pop("user"), "user")
+    items, item_index = Ids.from_column(columns.pop("item"), "item")
+    repeats = _repeats(user_index, item_index, len(items))
+    if len(repeats) and policy.on_duplicate == "error":
+        rows = np.flatnonzero(keep)[repeats] if faults else repeats
+        faults.append(Fault("duplicate", "a user-item pair stands again", rows))
+    dropped = dropped_or_raise(n_rows, faults, policy, where)
+    # writable: a copy where the column shares the caller's memory, who may change it later
+    values = np.ones(len(user_index), np.float32)
+    if "value" in columns:
+        values = columns.pop("value").to_numpy(writable=True)
+    times = columns.pop("time").to_numpy(writable=True) if "time" in columns else None
+    built = Interactions(user_index, item_index, values, times, users, items, policy.rating_range, dropped)
+    if len(repeats):
+        built = _merged(built, policy.on_duplicate)
+    for reason, count in built.dropped.items():
+        log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
+    return built
+
+
+def _repeats(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.intp]:
+    """Return the rows whose pair stood before, in row order."""
+    key = _pair_keys(user, item, n_items)
+    key.sort()
+    if not (key[1:] == key[:-1]).any():
+        return np.empty(0, np.intp)
+    key = _pair_keys(user, item, n_items)
+    order = np.argsort(key, kind="stable")
+    again = key[order][1:] == key[order][:-1]
+    return np.sort(order[1:][again])
+
+
+def _pair_keys(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:
+    key = user.astype(np.int64)
+    key *= n_items
+    key += item
+    return key
+
+
+def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
+    """Return one row for each pair, in the order of first appearance."""
+    key = _pair_keys(rows.user_index, rows.item_index, rows.n_items)
+    times = rows.times if rows.times is not None else np.zeros(len(key), np.int64)
+    order = np.lexsort((times, key))
+    start = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
+    size = np.diff(np.concatenate([start, [len(key)]]))
+    last = order[start + size - 1]
+    values = rows.values
+    if how == "last":
+        merged = values[last]
+    else:
+        total = np.add.reduceat(values[order].astype(np.float64), start)
+        merged = (total / size if how == "mean" else total).astype(np.float32)
+    first = np.argsort(np.minimum.reduceat(order, start), kind="stable")
+    dropped = {**rows.dropped, f"repeated pairs merged ({how})": len(key) - len(start)}
+    return replace(rows.take(last[first]), values=merged[first], dropped=dropped)

@@ -1,0 +1,75 @@
+"""One door to all data: a known name, a MovieLens folder, or a file of ratings, with attribute tables joined by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from palate.data.columns import find_columns
+from palate.data.dataset import Dataset
+from palate.data.ids import Ids
+from palate.data.items import item_table
+from palate.data.movielens import load_movielens
+from palate.data.reading import read_ratings, read_table
+from palate.errors import DataError, ParameterError
+
+KNOWN = {"ml-100k": "100k"}
+
+
+def open_dataset(
+    data: str, *, items: Path | None = None, users: Path | None = None, all_rows: bool = False, **read: Any
+) -> Dataset:
+    """Return a data set by name, folder or file.
+
+    Args:
+        data: "ml-100k", a folder in a MovieLens format, or a file of ratings.
+        items, users: tables of attributes, joined by id.
+        all_rows: for MovieLens, keep the ratings of movies without title or release date.
+        read: options of `read_ratings`; for files only.
+
+    Raises:
+        DataError: nothing is there, or the tables do not fit the ratings.
+        ParameterError: reading options for a data set that has none.
+    """
+    path = Path(data)
+    if data in KNOWN or path.is_dir():
+        if read:
+            raise ParameterError(f"{data} has a format of its own; reading options are for files: {', '.join(read)}")
+        on_missing = "keep" if all_rows else "drop"
+        if data in KNOWN:
+            dataset = load_movielens(KNOWN[data], on_missing=on_missing)
+        else:
+            dataset = load_movielens(None, folder=path, on_missing=on_missing)
+    elif path.is_file():
+        interactions = read_ratings(path, **read)
+        notes = tuple(f"dropped {count:,} rows: {reason}" for reason, count in interactions.dropped.items())
+        empty = pl.DataFrame({"user_id": interactions.users.values})
+        dataset = Dataset(path.name, interactions, item_table(interactions.items), empty, notes)
+    else:
+        raise DataError(f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder")
+    return _with_tables(dataset, items, users)
+
+
+def _with_tables(dataset: Dataset, items: Path | None, users: Path | None) -> Dataset:
+    interactions = dataset.interactions
+    return Dataset(
+        dataset.name,
+        interactions,
+        dataset.items if items is None else item_table(interactions.items, read_table(items)),
+        dataset.users if users is None else _user_table(interactions.users, read_table(users)),
+        dataset.notes,
+    )
+
+
+def _user_table(ids: Ids, table: pl.DataFrame) -> pl.DataFrame:
+    name = find_columns([*table.columns, "item"])["user"]
+    frame = table.rename({name: "user_id"})
+    if frame["user_id"].dtype != ids.values.dtype:
+        raise DataError(
+            f"the user table's ids are {frame['user_id'].dtype}, those of the ratings are {ids.values.dtype}"
+        )
+    if frame["user_id"].n_unique() != len(frame):
+        raise DataError("the user table has an id more than once")
+    return pl.DataFrame({"user_id": ids.values}).join(frame, on="user_id", how="left", maintain_order="left")

@@ -1,0 +1,214 @@
+"""Splits into training and test rows, by the same strings everywhere.
+
+    random:0.2:42       a random part of the rows, the rows that scikit-learn's train_test_split gives
+    stratified:0.25:42  a random part of each user's rows
+    last:1              the last rows of each user, by time
+    time:0.2            the latest part of all rows, one cut for everybody
+    kfold:5:42          five folds, each the test part once
+    official:u1         MovieLens 100K's own splits u1 to u5: consecutive blocks of 20,000 rows
+    cold-items:0.2:42   all rows of a random part of the items
+    cold-users:0.2:42   all rows of a random part of the users
+
+Users and items that lose all their training rows stay known by id; what a model says of them is the model's affair.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions
+from palate.errors import DataError, ParameterError
+
+OFFICIAL_ROWS, OFFICIAL_BLOCK = 100_000, 20_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the training and of the test part.
+
+    Attributes:
+        name: the string that makes it, with the fold where there are several.
+        train, test: row numbers, without overlap.
+    """
+
+    name: str
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+    def __post_init__(self) -> None:
+        """Freeze the rows and refuse an empty part."""
+        for part in ("train", "test"):
+            rows = getattr(self, part)
+            rows.flags.writeable = False
+            if not len(rows):
+                raise DataError(f"the split {self.name} leaves no row in the {part} part; choose another size")
+
+    def apply(self, interactions: Interactions) -> tuple[Interactions, Interactions]:
+        """Return the training and the test part."""
+        return interactions.take(self.train), interactions.take(self.test)
+
+
+def split(interactions: Interactions, test: float = 0.2, random_state: int = 42) -> tuple[Interactions, Interactions]:
+    """Return a random training and test part: exactly the rows that scikit-learn's ``train_test_split`` gives.
+
+    Args:
+        interactions: the rows to split.
+        test: part of the rows to test on, between 0 and 1.
+        random_state: seed.
+
+    Raises:
+        ParameterError: test is not between 0 and 1, or random_state is no seed.
+        DataError: a part would be empty.
+    """
+    name = f"random:{test}:{random_state}"
+    _check_part(test, name)
+    _check_seed(random_state, name)
+    return _random(interactions, name, test, random_state)[0].apply(interactions)
+
+
+def make_splits(interactions: Interactions, text: str) -> list[Split]:
+    """Return the splits that a string names: one, or as many as there are folds.
+
+    Raises:
+        ParameterError: the string is none of those above.
+        DataError: the data cannot be split like this (no times, too few rows, not MovieLens 100K).
+    """
+    kind, *words = text.strip().split(":")
+    if kind not in KINDS:
+        raise ParameterError(f"unknown split '{text}'; known are {', '.join(EXAMPLES)}")
+    example = next(e for e in EXAMPLES if e.startswith(kind))
+    types: list[Callable[[str], float | int | str]] = [_type_of(w) for w in example.split(":")[1:]]
+    if kind not in ("official", "last", "time") and len(words) == len(types) - 1:
+        words.append("42")
+    if len(words) != len(types):
+        raise ParameterError(f"the split '{text}' should look like {example}")
+    try:
+        values = [t(w) for t, w in zip(types, words, strict=True)]
+    except ValueError:
+        raise ParameterError(f"the split '{text}' should look like {example}") from None
+    if isinstance(values[0], float):
+        _check_part(values[0], text)
+    elif isinstance(values[0], int) and values[0] < (2 if kind == "kfold" else 1):
+        raise ParameterError(f"the split '{text}' asks for too few; it should look like {example}")
+    if len(values) == 2:
+        _check_seed(values[1], text)
+    return KINDS[kind](interactions, text, *values)
+
+
+def _type_of(word: str) -> Callable[[str], float | int | str]:
+    return float if "." in word else int if word.isdigit() else str
+
+
+def _check_part(part: float, text: str) -> None:
+    if not isinstance(part, Real) or not 0 < part < 1:
+        raise ParameterError(f"the test part of the split '{text}' must lie between 0 and 1")
+
+
+def _check_seed(seed: object, text: str) -> None:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ParameterError(f"the seed of the split '{text}' must be a whole number from 0 to {2**32 - 1}")
+
+
+def _random(data: Interactions, name: str, part: float, seed: int) -> list[Split]:
+    n_test = math.ceil(part * len(data))
+    order = np.random.RandomState(seed).permutation(len(data))
+    return [Split(name, order[n_test:], order[:n_test])]
+
+
+def _stratified(data: Interactions, name: str, part: float, seed: int) -> list[Split]:
+    order = np.random.default_rng(seed).permutation(len(data))
+    place, size = _place_in_user(data, order)
+    return [_by_mask(name, place < np.round(part * size))]
+
+
+def _last(data: Interactions, name: str, n: int) -> list[Split]:
+    order = np.argsort(_times(data, name), kind="stable")[::-1]  # at equal times the later row is the later one
+    place, _ = _place_in_user(data, order)
+    return [_by_mask(name, place < n)]
+
+
+def _time(data: Interactions, name: str, part: float) -> list[Split]:
+    times = _times(data, name)
+    cut = np.sort(times)[len(times) - math.ceil(part * len(times))]
+    return [_by_mask(name, times >= cut)]
+
+
+def _kfold(data: Interactions, name: str, n: int, seed: int) -> list[Split]:
+    if n > len(data):
+        raise DataError(f"the split {name} asks for more folds than there are rows ({len(data):,})")
+    order = np.random.RandomState(seed).permutation(len(data))
+    folds = np.array_split(order, n)
+    out = []
+    for k, fold in enumerate(folds, 1):
+        test = np.zeros(len(data), bool)
+        test[fold] = True
+        out.append(_by_mask(f"{name} fold {k}", test))
+    return out
+
+
+def _official(data: Interactions, name: str, which: str) -> list[Split]:
+    if which not in ("u1", "u2", "u3", "u4", "u5"):
+        raise ParameterError(f"the split '{name}' should be official:u1 to official:u5")
+    if len(data) != OFFICIAL_ROWS:
+        raise DataError(
+            f"the official splits are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
+            f"{len(data):,}: load_movielens('100k', on_missing='keep')"
+        )
+    row = np.arange(len(data))
+    return [_by_mask(name, row // OFFICIAL_BLOCK == int(which[1]) - 1)]
+
+
+def _cold_items(data: Interactions, name: str, part: float, seed: int) -> list[Split]:
+    return [_by_mask(name, _drawn(data.item_index, data.n_items, part, seed))]
+
+
+def _cold_users(data: Interactions, name: str, part: float, seed: int) -> list[Split]:
+    return [_by_mask(name, _drawn(data.user_index, data.n_users, part, seed))]
+
+
+def _drawn(index: NDArray[np.int32], n: int, part: float, seed: int) -> NDArray[np.bool_]:
+    drawn = np.zeros(n, bool)
+    drawn[np.random.default_rng(seed).permutation(n)[: math.ceil(part * n)]] = True
+    return drawn[index]
+
+
+def _place_in_user(data: Interactions, order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return each row's place among its user's rows in the given order, and how many the user has."""
+    by_user = order[np.argsort(data.user_index[order], kind="stable")]
+    counts = np.bincount(data.user_index, minlength=data.n_users)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    place = np.empty(len(data), np.intp)
+    place[by_user] = np.arange(len(data)) - np.repeat(starts, counts)
+    return place, counts[data.user_index]
+
+
+def _times(data: Interactions, name: str) -> NDArray[np.int64]:
+    if data.times is None:
+        raise DataError(f"the split {name} needs times, and these interactions have none; use random:0.2:42")
+    return data.times
+
+
+def _by_mask(name: str, test: NDArray[np.bool_]) -> Split:
+    return Split(name, np.flatnonzero(~test), np.flatnonzero(test))
+
+
+KINDS: dict[str, Callable[..., list[Split]]] = {
+    "random": _random,
+    "stratified": _stratified,
+    "last": _last,
+    "time": _time,
+    "kfold": _kfold,
+    "official": _official,
+    "cold-items": _cold_items,
+    "cold-users": _cold_users,
+}
+EXAMPLES = (
+    *("random:0.2:42", "stratified:0.25:42", "last:1", "time:0.2", "kfold:5:42", "official:u1"),
+    *("cold-items:0.2:42", "cold-users:0.2:42"),
+)

@@ -1,0 +1,177 @@
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from palate.data.checking import Fault, Policy, Where, dropped_or_raise, typed
+from palate.errors import DataError, ParameterError
+
+
+def faults_of(policy=None, **columns):
+    found = {
+        name: values if isinstance(values, pl.Series) else pl.Series(name, values) for name, values in columns.items()
+    }
+    found = {name: column.alias(name) for name, column in found.items()}
+    faults = typed(found, policy or Policy())
+    return {(f.kind, f.text.split(", such as")[0]): f.rows.tolist() for f in faults}, found
+
+
+@pytest.mark.parametrize(
+    ("values", "missing", "invalid"),
+    [
+        ([1, None, 3], [1], []),
+        ([1.0, 2.5, float("nan"), None], [2, 3], [1]),
+        (["a", "", "  ", None, "b"], [1, 2, 3], []),
+        (pl.Series([1, 2**64 - 1], dtype=pl.UInt64), [], [1]),
+        ([None, None], [0, 1], []),
+        (pl.Series(["a", None], dtype=pl.Categorical), [1], []),
+        ([1.0, 1e300], [], [1]),
+    ],
+)
+def test_faults_of_ids(values, missing, invalid):
+    found, _ = faults_of(user=values)
+    assert found.get(("missing", "user is missing"), []) == missing
+    assert found.get(("invalid", "user cannot be read"), []) == invalid
+
+
+@pytest.mark.parametrize(
+    ("values", "missing", "unread", "infinite"),
+    [
+        ([1, None, 3], [1], [], []),
+        ([1.0, float("nan"), float("inf"), -float("inf")], [1], [], [2, 3]),
+        (["1", " 2.5 ", "x", "", "NaN", "inf", "1e300", None], [3, 4, 7], [2], [5, 6]),
+        (["3,5"], [], [0], []),
+        ([True, False], [], [], []),
+        ([1e300], [], [], [0]),
+        ([None, None], [0, 1], [], []),
+    ],
+)
+def test_faults_of_values(values, missing, unread, infinite):
+    found, columns = faults_of(value=values)
+    assert found.get(("missing", "value is missing"), []) == missing
+    assert found.get(("invalid", "value cannot be read"), []) == unread
+    assert found.get(("invalid", "value is not finite"), []) == infinite
+    assert columns["value"].dtype == pl.Float32
+
+
+def test_values_outside_the_stated_range_are_faults_and_infinite_ones_only_once():
+    found, _ = faults_of(Policy(rating_range=(1, 5)), value=[0.5, 1, 5, 5.5, float("inf"), None])
+    assert found[("invalid", "value is outside 1 to 5")] == [0, 3]
+    assert found[("invalid", "value is not finite")] == [4]
+    assert found[("missing", "value is missing")] == [5]
+
+
+SECONDS = 1_577_872_800  # 2020-01-01 10:00:00 UTC
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2020-01-01T10:00:00Z",
+        "2020-01-01T12:00:00+02:00",
+        "2020-01-01 10:00:00",
+        "2020-01-01T10:00:00.250",
+        "1577872800",
+        " 1577872800 ",
+        "1577872800.9",
+    ],
+)
+def test_texts_that_are_times(time):
+    found, columns = faults_of(time=[time, "2020-01-01"])
+    assert not found
+    assert columns["time"].to_list() == [SECONDS, SECONDS - 36_000]
+
+
+def test_texts_that_are_all_whole_seconds():
+    assert faults_of(time=["5", " -7 ", None])[1]["time"].to_list() == [5, -7, None]
+
+
+def test_dates_and_moments_become_seconds():
+    moment = pl.Series([datetime.datetime(2020, 1, 1, 10)])
+    for column in (
+        moment,
+        moment.cast(pl.Datetime("ms")),
+        moment.dt.replace_time_zone("UTC"),
+        pl.Series([SECONDS + 0.5]),
+    ):
+        assert faults_of(time=column)[1]["time"].to_list() == [SECONDS]
+    assert faults_of(time=moment.cast(pl.Date))[1]["time"].to_list() == [SECONDS - 36_000]
+
+
+def test_texts_that_are_no_times():
+    found, _ = faults_of(time=["2020-01-01", "soon", "", None, "2020-13-01"])
+    assert found == {("missing", "time is missing"): [2, 3], ("invalid", "time cannot be read"): [1, 4]}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("user", [[1]], r"column 'user' has type List\(Int64\); ids are integers or text"),
+        ("value", [datetime.date(2020, 1, 1)], r"column 'value' has type Date; values are numbers"),
+        ("time", [True], r"column 'time' has type Boolean; times are seconds, dates or ISO text"),
+    ],
+)
+def test_types_that_fit_no_role(name, values, message):
+    with pytest.raises(DataError, match=message):
+        faults_of(**{name: values})
+
+
+def test_one_error_lists_all_faults_rows_and_remedies():
+    faults = [
+        Fault("missing", "user is missing", np.array([0])),
+        Fault("invalid", "value cannot be read, such as 'x'", np.arange(2, 9)),
+        Fault("duplicate", "a user-item pair stands again", np.array([9, 10])),
+    ]
+    with pytest.raises(DataError) as caught:
+        dropped_or_raise(12, faults, Policy(), Where("log.csv", "line", 2))
+    assert str(caught.value).splitlines() == [
+        "log.csv has faults:",
+        "  user is missing: 1 of 12 (line 2)",
+        "  value cannot be read, such as 'x': 7 of 12 (lines 4, 5, 6, 7, 8, …)",
+        "  a user-item pair stands again: 2 of 12 (lines 11, 12)",
+        "what can be done:",
+        "  on_missing='drop' leaves these rows out",
+        "  on_invalid='drop' leaves these rows out",
+        "  on_duplicate='last', 'mean' or 'sum' makes one row of each pair",
+    ]
+
+
+def test_only_faults_that_may_not_be_dropped_are_errors():
+    faults = [
+        Fault("missing", "user is missing", np.array([0])),
+        Fault("invalid", "value is not finite", np.array([0, 1])),
+    ]
+    with pytest.raises(DataError, match="value is not finite") as caught:
+        dropped_or_raise(4, faults, Policy(on_missing="drop"), Where())
+    assert "user is missing" not in str(caught.value)
+    both = Policy(on_missing="drop", on_invalid="drop")
+    assert dropped_or_raise(4, faults, both, Where()) == {"user is missing": 1, "value is not finite": 1}  # a row once
+    with pytest.raises(DataError, match="the table: no row is left after dropping 2 faulty rows"):
+        dropped_or_raise(2, faults, both, Where())
+
+
+def test_empty_table_is_an_error():
+    with pytest.raises(DataError, match="the table is empty: there is no rating in it"):
+        dropped_or_raise(0, [], Policy(), Where())
+
+
+def test_row_numbers_may_come_from_elsewhere():
+    where = Where("f", "line", numbers=lambda rows: [10 * r for r in rows])
+    assert where.rows(np.array([1])) == "line 10"
+    assert where.rows(np.arange(8)) == "lines 0, 10, 20, 30, 40, …"
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"on_missing": "ignore"}, "on_missing must be 'error' or 'drop', got 'ignore'"),
+        ({"on_invalid": None}, "on_invalid must be 'error' or 'drop', got None"),
+        ({"on_duplicate": "first"}, "on_duplicate must be 'error', 'last', 'mean' or 'sum', got 'first'"),
+        ({"rating_range": (5, 1)}, r"rating_range must be \(lowest, highest\), got \(5, 1\)"),
+        ({"rating_range": (float("nan"), 1)}, "rating_range must be"),
+    ],
+)
+def test_policies_that_are_none(policy, message):
+    with pytest.raises(ParameterError, match=message):
+        Policy(**policy)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from palate.data.ids import Ids
+from palate.data.items import item_table, matching_items
+from palate.errors import DataError, ParameterError
+
+IDS = Ids([10, 20, 30], "item")
+TABLE = pl.DataFrame(
+    {
+        "item_id": [1, 2, 3, 4],
+        "title": ["A", "B", "A=C", None],
+        "year": [1990, 2000, None, 1990],
+        "stars": [1.5, 2.5, 3.5, None],
+        "released": [date(1990, 1, 1), date(2000, 6, 1), None, date(1991, 1, 1)],
+        "genres": [["Comedy", "War"], ["War"], [], None],
+        "kind": pl.Series(["x", "y", "x", None], dtype=pl.Categorical),
+    }
+)
+
+
+def keep(where) -> list[int]:
+    return TABLE.filter(pl.Series(matching_items(TABLE, where)))["item_id"].to_list()
+
+
+def test_one_row_an_item_in_index_order_with_all_columns():
+    given = pl.DataFrame({"year": [3, 1, 9], "movie_id": [30, 10, 99], "title": ["Thirty", "Ten", "Beyond"]})
+    table = item_table(IDS, given)
+    assert table.columns == ["item_id", "title", "year"]
+    assert table.rows() == [(10, "Ten", 1), (20, "20", None), (30, "Thirty", 3)]
+    assert given.columns == ["year", "movie_id", "title"]
+
+
+def test_without_a_table_or_titles_the_ids_stand_for_the_titles():
+    assert item_table(IDS).rows() == [(10, "10"), (20, "20"), (30, "30")]
+    assert item_table(IDS, {"item_id": [20], "year": [7]}).rows() == [(10, "10", None), (20, "20", 7), (30, "30", None)]
+    assert item_table(Ids(["a"], "item"), {"item": ["a"], "title": [5]}).rows() == [("a", "5")]
+
+
+def test_the_tables_other_columns_may_be_called_like_a_logs():
+    given = {
+        "item_id": [10],
+        "item": ["x"],
+        "rating": [4.0],
+        "score": [1.0],
+        "count": [9],
+        "date": [1],
+        "ts": [2],
+        "user": [3],
+    }
+    table = item_table(IDS, given)
+    assert table.columns == ["item_id", "title", "item", "rating", "score", "count", "date", "ts", "user"]
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.Int32, pl.UInt32, pl.UInt64])
+def test_integer_ids_of_any_width_are_taken(dtype):
+    given = pl.DataFrame({"item_id": pl.Series([20], dtype=dtype), "title": ["Twenty"]})
+    assert item_table(IDS, given)["title"].to_list() == ["10", "Twenty", "30"]
+
+
+def test_categorical_ids_are_taken_as_text():
+    given = pl.DataFrame({"item_id": pl.Series(["b"], dtype=pl.Categorical), "title": ["Bee"]})
+    assert item_table(Ids(["a", "b"], "item"), given)["title"].to_list() == ["a", "Bee"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"title": ["A"]}, "the item table needs one column item_id with the items' ids; it has 'title'"),
+        (
+            {"movie": [10], "product": [10]},
+            "the item table needs one column item_id with the items' ids; it has 'movie'",
+        ),
+        ({"item_id": [10, 20, 10]}, "the item table has id 10 more than once"),
+        ({"item_id": ["10"]}, "the item table's ids are String, those of the ratings are Int64"),
+        ({"item_id": [1, 2]}, r"the item table shares no id with the ratings \(such as 10\)"),
+        (7, "cannot read a table from int"),
+    ],
+)
+def test_faulty_tables_are_refused(given, message):
+    with pytest.raises(DataError, match=message):
+        item_table(IDS, given)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("year=1990", [1, 4]),
+        ("year != 1990", [2]),
+        ("year>1990", [2]),
+        ("year>=1990", [1, 2, 4]),
+        ("year<2000", [1, 4]),
+        ("year<=2000", [1, 2, 4]),
+        ("stars>1.5", [2, 3]),
+        ("title=A=C", [3]),
+        ("  title = B ", [2]),
+        ("title>=B", [2]),
+        ("kind=x", [1, 3]),
+        ("genres=War", [1, 2]),
+        ("genres!=War", [3]),
+        ("genres=war", []),
+        ("released>=1991-01-01", [2, 4]),
+        ("released=1990-01-01", [1]),
+        (["genres=War", "year<2000"], [1]),
+        ([], [1, 2, 3, 4]),
+        (pl.col("year") + 1 > 1999, [2]),
+        (pl.col("title").is_null(), [4]),
+    ],
+)
+def test_conditions(where, expected):
+    assert keep(where) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("Comedy", "cannot read the condition 'Comedy'; write it like genres=Comedy or year>=1990"),
+        ("year=", "cannot read the condition 'year='"),
+        ("=1990", "cannot read the condition '=1990'"),
+        ("mood=Glad", "the item table has no column 'mood'; it has item_id, title, year"),
+        ("genres>War", "'genres' holds lists; ask with = or !=, not >"),
+        ("year>=new", "'year' holds Int64; cannot compare it with 'new'"),
+        ("released>1990", "'released' holds Date; cannot compare it with '1990'"),
+        (pl.col("mood") == 1, "where= cannot be applied to the item table: "),
+        (pl.col("year"), "where= "),
+        (pl.col("year").max() > 1, "where= must give true or false for each item"),
+    ],
+)
+def test_conditions_that_do_not_fit_are_refused(where, message):
+    with pytest.raises(ParameterError) as error:
+        matching_items(TABLE, where)
+    assert str(error.value).startswith(message)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import math
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import KFold, train_test_split
+from synthetic import interactions
+
+from palate.data.interactions import Interactions
+from palate.data.splits import make_splits, split
+from palate.errors import DataError, ParameterError
+
+
+def made(n, seed=0, times=True) -> Interactions:
+    """Return n ratings by few users and items, with many equal times."""
+    rng = np.random.default_rng(seed)
+    cells = rng.permutation(8 * max(n, 1))[:n]
+    users, items = np.divmod(cells, max(n, 1))
+    return interactions(users, items, rng.integers(1, 6, n), rng.integers(0, 9, n) if times else None)
+
+
+def official() -> Interactions:
+    row = np.arange(100_000)
+    return interactions(row // 200, row % 200, row % 5 + 1)
+
+
+@settings(max_examples=60)
+@given(n=st.integers(2, 300), part=st.floats(0.01, 0.99), seed=st.integers(0, 2**32 - 1))
+def test_random_is_scikit_learns_train_test_split(n, part, seed):
+    if math.ceil(part * n) == n:
+        with pytest.raises(DataError, match="leaves no row in the train part"):
+            make_splits(made(n), f"random:{part}:{seed}")
+        return
+    train, test = train_test_split(np.arange(n), test_size=part, random_state=seed)
+    one = make_splits(made(n), f"random:{part!r}:{seed}")[0]
+    np.testing.assert_array_equal(one.train, train)
+    np.testing.assert_array_equal(one.test, test)
+
+
+def test_split_gives_scikit_learns_rows():
+    data = made(97)
+    expected = train_test_split(np.arange(97), test_size=0.2, random_state=42)
+    for part, rows in zip(split(data), expected, strict=True):
+        np.testing.assert_array_equal(part.user_index, data.user_index[rows])
+        np.testing.assert_array_equal(part.values, data.values[rows])
+        np.testing.assert_array_equal(part.times, data.times[rows])
+        assert part.users == data.users
+    train, _ = split(data, test=0.5, random_state=np.int64(7))
+    rows, _ = train_test_split(np.arange(97), test_size=0.5, random_state=7)
+    np.testing.assert_array_equal(train.values, data.values[rows])
+
+
+@settings(max_examples=40)
+@given(n=st.integers(2, 200), folds=st.integers(2, 12), seed=st.integers(0, 2**32 - 1))
+def test_kfold_is_scikit_learns(n, folds, seed):
+    text = f"kfold:{folds}:{seed}"
+    if folds > n:
+        with pytest.raises(DataError, match=f"the split {text} asks for more folds than there are rows"):
+            make_splits(made(n), text)
+        return
+    ours = make_splits(made(n), text)
+    theirs = list(KFold(folds, shuffle=True, random_state=seed).split(np.arange(n)))
+    assert [s.name for s in ours] == [f"{text} fold {k}" for k in range(1, folds + 1)]
+    for one, (train, test) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.train, train)
+        np.testing.assert_array_equal(one.test, test)
+
+
+STRINGS = (
+    "random:0.3:1",
+    "stratified:0.3:1",
+    "last:1",
+    "time:0.3",
+    "kfold:3:1",
+    "cold-items:0.3:1",
+    "cold-users:0.3:1",
+)
+
+
+@settings(max_examples=60)
+@given(n=st.integers(30, 200), seed=st.integers(0, 1000), text=st.sampled_from(STRINGS))
+def test_parts_are_disjoint_cover_all_rows_and_come_again(n, seed, text):
+    data = made(n, seed)
+    try:
+        several = make_splits(data, text)
+    except DataError as error:
+        assert "leaves no row in the" in str(error)  # noqa: PT017 some draws leave a part empty, and say so
+        return
+    for one, again in zip(several, make_splits(data, text), strict=True):
+        assert sorted([*one.train, *one.test]) == list(range(n))
+        assert len(one.train) > 0 < len(one.test)
+        assert not one.train.flags.writeable
+        np.testing.assert_array_equal(one.test, again.test)
+        train, test = one.apply(data)
+        assert (len(train), len(test)) == (len(one.train), len(one.test))
+        assert train.users == test.users == data.users
+    if len(several) > 1:
+        assert sorted(np.concatenate([one.test for one in several])) == list(range(n))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stratified_takes_the_part_of_every_user(seed):
+    data = made(200, seed)
+    one = make_splits(data, f"stratified:0.25:{seed}")[0]
+    for user in range(data.n_users):
+        own = int((data.user_index == user).sum())
+        assert int((data.user_index[one.test] == user).sum()) == round(0.25 * own)
+    other = make_splits(data, f"stratified:0.25:{seed + 1}")[0]
+    assert one.test.tolist() != other.test.tolist()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_last_takes_every_users_latest_rows_and_of_equal_times_the_later_row(n):
+    data = made(150, 4)
+    one = make_splits(data, f"last:{n}")[0]
+    assert one.test.tolist() == naive.last_of_each_user(data.user_index.tolist(), data.times.tolist(), n)
+
+
+def test_time_cuts_at_one_moment():
+    data = made(150, 5)
+    one = make_splits(data, "time:0.2")[0]
+    assert one.test.tolist() == naive.latest(data.times.tolist(), 0.2)
+    assert data.times[one.train].max() < data.times[one.test].min()
+
+
+@pytest.mark.parametrize(("kind", "index"), [("cold-items", "item_index"), ("cold-users", "user_index")])
+def test_cold_splits_leave_no_training_row_to_a_fifth(kind, index):
+    data = made(300, 6)
+    one = make_splits(data, f"{kind}:0.2:3")[0]
+    train, test = (set(getattr(data, index)[rows].tolist()) for rows in (one.train, one.test))
+    assert not train & test
+    n = data.n_items if kind == "cold-items" else data.n_users
+    assert len(test) == math.ceil(0.2 * n)
+    assert make_splits(data, f"{kind}:0.2:4")[0].test.tolist() != one.test.tolist()
+
+
+def test_official_splits_are_consecutive_blocks():
+    data = official()
+    for k in range(1, 6):
+        one = make_splits(data, f"official:u{k}")[0]
+        np.testing.assert_array_equal(one.test, np.arange((k - 1) * 20_000, k * 20_000))
+        assert len(one.train) == 80_000
+    with pytest.raises(ParameterError, match="the split 'official:u6' should be official:u1 to official:u5"):
+        make_splits(data, "official:u6")
+    with pytest.raises(
+        DataError, match=r"made for the 100,000 rows of MovieLens 100K in their order, these are 99: load"
+    ):
+        make_splits(made(99), "official:u1")
+
+
+def test_the_seed_may_be_left_out_and_is_then_42():
+    data = made(60)
+    for short, whole in (
+        ("random:0.2", "random:0.2:42"),
+        ("kfold:3", "kfold:3:42"),
+        (" cold-users:0.2", "cold-users:0.2:42"),
+    ):
+        assert make_splits(data, short)[0].test.tolist() == make_splits(data, whole)[0].test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "",
+            "unknown split ''; known are random:0.2:42, stratified:0.25:42, last:1, time:0.2, kfold:5:42, official:u1",
+        ),
+        ("leave-one-out", "unknown split 'leave-one-out'; known are"),
+        ("random", "the split 'random' should look like random:0.2:42"),
+        ("random:0.2:42:1", "the split 'random:0.2:42:1' should look like random:0.2:42"),
+        ("random:much:42", "the split 'random:much:42' should look like random:0.2:42"),
+        ("random:0.2:x", "the split 'random:0.2:x' should look like random:0.2:42"),
+        ("random:0:1", "the test part of the split 'random:0:1' must lie between 0 and 1"),
+        ("time:1", "the test part of the split 'time:1' must lie between 0 and 1"),
+        ("stratified:nan:1", "the test part of the split 'stratified:nan:1' must lie between 0 and 1"),
+        ("random:0.2:-1", "the seed of the split 'random:0.2:-1' must be a whole number from 0 to 4294967295"),
+        (
+            "kfold:3:4294967296",
+            "the seed of the split 'kfold:3:4294967296' must be a whole number from 0 to 4294967295",
+        ),
+        ("last:0", "the split 'last:0' asks for too few; it should look like last:1"),
+        ("last:1.5", "the split 'last:1.5' should look like last:1"),
+        ("kfold:1:42", "the split 'kfold:1:42' asks for too few; it should look like kfold:5:42"),
+    ],
+)
+def test_strings_that_are_no_split_are_refused(text, message):
+    with pytest.raises(ParameterError) as error:
+        make_splits(made(40), text)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("test", [0, 1, 1.5, -0.2, float("nan"), "0.2", None, True])
+def test_split_refuses_a_part_that_is_none(test):
+    with pytest.raises(ParameterError, match="must lie between 0 and 1"):
+        split(made(40), test)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, "42", 2**32])
+def test_split_refuses_what_is_no_seed(seed):
+    with pytest.raises(ParameterError, match="must be a whole number from 0 to 4294967295"):
+        split(made(40), 0.2, seed)
+
+
+@pytest.mark.parametrize("text", ["last:1", "time:0.2"])
+def test_splits_by_time_need_times(text):
+    with pytest.raises(DataError, match=f"the split {text} needs times, and these interactions have none; use random"):
+        make_splits(made(40, times=False), text)
+
+
+def test_a_part_without_rows_is_refused():
+    with pytest.raises(DataError, match=r"the split random:0\.9:1 leaves no row in the train part"):
+        make_splits(made(3), "random:0.9:1")
+    with pytest.raises(DataError, match="the split last:999 leaves no row in the train part"):
+        make_splits(made(40), "last:999")
+    with pytest.raises(DataError, match=r"the split stratified:0\.01:1 leaves no row in the test part"):
+        make_splits(made(40), "stratified:0.01:1")
