@@ -1,0 +1,163 @@
+"""Readers of NumPy arrays and pickled id maps that others made: nothing in the files is run, nothing huge allocated."""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.ids import Id, Ids
+from palate.errors import DataError, ModelFileError
+from palate.files.checks import check_finite
+
+MAX_PICKLE = 256 << 20  # bytes; ten million ids need half of it
+
+_NPY_HEADER = re.compile(  # as NumPy writes it; with this much checked, np.load can do no harm
+    rb"\{'descr': '(?P<dtype><f4|<f8)', 'fortran_order': (?:True|False), "
+    rb"'shape': \((?P<shape>(?:N(?:,|(?:, N)+))?)\), \} {0,300}\n".replace(b"N", rb"(?:0|[1-9]\d{0,18})")
+)
+_ADMITTED = {
+    *("PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS"),
+    *("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"),
+}
+
+
+def read_npy(path: Path, n_dimensions: int) -> NDArray[Any]:
+    """Return the finite float array of a .npy file.
+
+    Raises:
+        ModelFileError: not such a file, other numbers or dimensions, truncated, or NaN in it.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(10)
+        if not start.startswith(b"\x93NUMPY"):
+            raise ModelFileError(f"{path.name} is not a NumPy file")
+        header = file.read(int.from_bytes(start[8:10], "little")) if start[6:8] == b"\x01\x00" else b""
+        size = path.stat().st_size - len(start) - len(header)
+    match = _NPY_HEADER.fullmatch(header)
+    if match is None:
+        raise ModelFileError(
+            f"{path.name} does not hold plain float32 or float64 numbers: its header is {header[:80]!r}"
+        )
+    shape = [int(n) for n in re.findall(rb"\d+", match["shape"])]
+    if len(shape) != n_dimensions:
+        raise ModelFileError(f"{path.name} has {len(shape)} dimensions, not {n_dimensions}")
+    needed = math.prod(shape) * np.dtype(match["dtype"].decode()).itemsize
+    if needed != size:
+        raise ModelFileError(
+            f"{path.name} has {size:,} bytes of numbers, its shape {shape} needs {needed:,}: truncated?"
+        )
+    if max(shape, default=0) >= 2**31:
+        raise ModelFileError(f"{path.name} has the impossible shape {shape}: positions have 31 bits")
+    array = np.ascontiguousarray(np.load(path, allow_pickle=False))
+    check_finite(path.name, array)
+    return array
+
+
+def read_pickled_ids(path: Path, what: str) -> Ids:
+    """Return the ids of a pickled dict {id: index} whose indexes are 0 … n-1.
+
+    Args:
+        path: the pickle; it may hold a dict of ints and strings, and no class.
+        what: the word for one id in messages.
+
+    Raises:
+        ModelFileError: anything else in the pickle, too large, or indexes that are not 0 … n-1.
+        OSError: the file cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_PICKLE:
+        raise ModelFileError(f"{path.name} has {size:,} bytes; at most {MAX_PICKLE:,} are admitted")
+    data = path.read_bytes()
+    _scan(data, path.name)
+    try:
+        mapping = _DictUnpickler(io.BytesIO(data)).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path.name} is not a valid pickle: {error}") from None
+    return _ids_of(mapping, path.name, what)
+
+
+class _DictUnpickler(pickle.Unpickler):
+    """The second lock: even where `_scan` let one pass, no class is ever looked up."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
+        raise ModelFileError(f"the pickle refers to {module_name}.{global_name}; only ints and strings are admitted")
+
+    def persistent_load(self, pid: Any, /) -> NoReturn:
+        raise ModelFileError("the pickle refers to something outside itself; only ints and strings are admitted")
+
+
+def _scan(data: bytes, name: str) -> None:
+    """Refuse every operation but those that build a dict of ints and strings, and memo slots that ask for memory."""
+    texts: list[str] = []
+    stop = -1
+    try:
+        for operation, argument, position in pickletools.genops(data):
+            if operation.name not in _ADMITTED:
+                raise ModelFileError(_refusal(name, operation.name, argument, texts, position))
+            if operation.name.endswith("PUT") and not 0 <= int(argument or 0) <= len(data):
+                raise ModelFileError(f"{name} is not a plain dict of ints and strings: memo slot {argument}")
+            if isinstance(argument, str):
+                texts = [*texts[-1:], argument]
+            stop = position or 0
+    except ModelFileError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise ModelFileError(f"{name} is not a valid pickle: {error}") from None
+    if stop != len(data) - 1:
+        raise ModelFileError(f"{name} goes on after the end of its pickle")
+
+
+def _refusal(name: str, operation: str, argument: Any, texts: list[str], position: int | None) -> str:
+    if operation in ("GLOBAL", "INST"):
+        what = f"refers to {str(argument).replace(' ', '.')[:80]}"
+    elif operation == "STACK_GLOBAL":
+        what = f"refers to {'.'.join(texts)[:80]}"
+    else:
+        what = f"does {operation}"
+    return (
+        f"{name} {what} (byte {position}); only a dict of ints and strings is admitted. If you trust it, write it anew "
+        "from where it was made: {k if isinstance(k, str) else int(k): int(v) for k, v in ids.items()}"
+    )
+
+
+def _ids_of(mapping: Any, name: str, what: str) -> Ids:
+    if not isinstance(mapping, Mapping):
+        raise ModelFileError(f"{name} holds a {type(mapping).__name__}, not a dict from id to index")
+    kinds = set(map(type, mapping))
+    if len(kinds) > 1 or not kinds <= {int, str}:
+        raise ModelFileError(f"{name}: the ids must be all ints or all strings")
+    indexes = list(mapping.values())
+    if set(map(type, indexes)) - {int} or sorted(indexes) != list(range(len(indexes))):
+        raise ModelFileError(f"{name}: the indexes are not 0 to {len(indexes) - 1}, each once")
+    return ids_from(sorted(mapping, key=mapping.__getitem__), name, what)
+
+
+def ids_from(values: list[Id], name: str, what: str) -> Ids:
+    """Return the ids of a list from a file.
+
+    Raises:
+        ModelFileError: an id repeats, is past 64 bits, no Unicode, or neither int nor text; names the file.
+    """
+    if len(set(map(type, values))) > 1 or not set(map(type, values)) <= {int, str}:
+        raise ModelFileError(f"{name}: the ids must be all ints or all strings")
+    try:
+        return Ids(pl.Series(values, dtype=pl.String if values and isinstance(values[0], str) else pl.Int64), what)
+    except DataError as error:
+        raise ModelFileError(f"{name}: {error}") from None
+    except (OverflowError, UnicodeEncodeError, TypeError, pl.exceptions.PolarsError):
+        raise ModelFileError(f"{name}: an id is past 64 bits, or no Unicode text") from None

@@ -1,0 +1,31 @@
+"""Write the kept sample of the present model file format: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
+
+Samples of released versions are never written anew; a new format version adds its own file.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from model_files import number_model, text_model
+
+from palate import files
+from palate.files.model_file import FORMAT_VERSION
+
+HERE = Path(__file__).parent / "samples"
+
+
+def make_samples(folder: Path) -> list[Path]:
+    """Write one file with integer ids and one with text ids, each under 20 KB; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, model in (("mf-numbers", number_model()), ("mf-texts", text_model(store_history=False))):
+        paths.append(folder / f"v{FORMAT_VERSION}-{name}.safetensors")
+        files.save(model, paths[-1])
+    return paths
+
+
+if __name__ == "__main__":
+    for path in make_samples(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE):
+        print(f"{path}: {path.stat().st_size:,} bytes")
