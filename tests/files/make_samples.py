@@ -1,4 +1,4 @@
-"""Write the kept sample of the present model file format: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
+"""Write the kept samples of the present format: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
 
 Samples of released versions are never written anew; a new format version adds its own file.
 """

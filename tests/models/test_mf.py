@@ -7,7 +7,7 @@ from small_mf import all_predictions, assert_same_bits, curve, model
 from synthetic import interactions, low_rank
 
 from palate.models import MatrixFactorization
-from palate.models.sgd_training import BlockedRatings, default_blocks
+from palate.models.sgd_training import BLOCK_BYTES, BlockedRatings, default_blocks
 from palate.parallel import Workers
 
 # -- the same answer --------------------------------------------------------------------------------------------------
