@@ -1,0 +1,128 @@
+"""Fit on the training part, score on the test part, and say on which data the epoch was chosen."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+
+from palate.data.interactions import Interactions
+from palate.data.splits import Split, make_splits
+from palate.errors import DataError, ParameterError
+from palate.metrics import mae, rmse, rmse_unclipped
+from palate.models.base import Recommender
+from palate.progress import ProgressCallback, silent
+
+StopOn = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one split.
+
+    Attributes:
+        model, parameters: key and constructor parameters; random_state is the seed used.
+        split: the split's name.
+        epoch_chosen_on: "validation", "test" (then the test figures are optimistic) or "none".
+        metrics: rmse, rmse_unclipped, mae.
+        seconds: fit, score.
+        history: the model's, one record an epoch.
+        fitted: the model.
+    """
+
+    model: str
+    parameters: dict[str, Any]
+    split: str
+    epoch_chosen_on: str
+    n_train: int
+    n_test: int
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    history: list[dict[str, float]]
+    fitted: Recommender
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the model as JSON values, with the versions of what computed them."""
+        record = {name: value for name, value in vars(self).items() if name != "fitted"}
+        return {**record, "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    packages = {name: version(name) for name in ("palate", "numpy", "numba", "polars")}
+    return {**packages, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def evaluate(
+    model: Recommender,
+    train: Interactions,
+    test: Interactions,
+    *,
+    name: str = "given",
+    stop_on: StopOn = "validation",
+    items: Any = None,
+    progress: ProgressCallback = silent,
+) -> Evaluation:
+    """Fit a model on ``train`` and measure it on ``test``.
+
+    Args:
+        model: any model; it is fitted here.
+        train, test: parts of one set of interactions.
+        name: the split's name, for the record.
+        stop_on: "validation" leaves the choice of the epoch to the model and the training part; "test" chooses it on
+            the test part, as the original system did, which makes the figures optimistic.
+        items: an item table to keep in the model.
+        progress: as in ``fit``.
+
+    Raises:
+        ParameterError: stop_on is neither of the two.
+        DataError: the test part has other ids than the training part.
+    """
+    if train.users != test.users or train.items != test.items:
+        raise DataError("test has other ids than the training part; take both from one set of interactions")
+    if stop_on not in ("validation", "test"):
+        raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
+    started = time.perf_counter()
+    model.fit(train, validation=test if stop_on == "test" else None, items=items, progress=progress)
+    fitted = time.perf_counter()
+    predicted = model.predict_index(test.user_index, test.item_index, clip=False)
+    metrics = {
+        "rmse": rmse(test.values, predicted, model.rating_range_),
+        "rmse_unclipped": rmse_unclipped(test.values, predicted),
+        "mae": mae(test.values, predicted, model.rating_range_),
+    }
+    state = model.state()
+    return Evaluation(
+        model=model.key,
+        parameters={**state.parameters, "random_state": model.seed_},
+        split=name,
+        epoch_chosen_on="test" if stop_on == "test" else state.learned["epoch_chosen_on_"],
+        n_train=len(train),
+        n_test=len(test),
+        metrics=metrics,
+        seconds={"fit": fitted - started, "score": time.perf_counter() - fitted},
+        history=model.history_,
+        fitted=model,
+    )
+
+
+def evaluate_splits(
+    model: Recommender, interactions: Interactions, splits: str | Iterable[Split], **options: Any
+) -> list[Evaluation]:
+    """Evaluate a fresh copy of a model on each split of a string or list; options as in `evaluate`."""
+    several = make_splits(interactions, splits) if isinstance(splits, str) else splits
+    out = []
+    for one in several:
+        fresh = type(model)(**model.get_params())
+        out.append(evaluate(fresh, *one.apply(interactions), name=one.name, **options))
+    return out
+
+
+def mean_metrics(evaluations: list[Evaluation]) -> dict[str, float]:
+    """Return each metric's mean over folds."""
+    return {name: float(np.mean([e.metrics[name] for e in evaluations])) for name in evaluations[0].metrics}
