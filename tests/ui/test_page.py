@@ -1,0 +1,469 @@
+"""What the page says, without a browser: HTML, escaping, sentences, lists, the server's edges."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from ui_models import HOSTILE, small_model
+
+from palate.data.ids import Ids
+from palate.errors import MissingExtraError, NotFittedError, ParameterError
+from palate.models import MatrixFactorization
+from palate.ui import build_ui, cards, server
+from palate.ui.page import ANY_GENRE, HOW_MANY, respond
+from palate.ui.report import levels, report
+from palate.ui.source import Source
+from palate.ui.users import Found, NotFound, example_users, find_user
+
+
+class Reader(HTMLParser):
+    """Collects the tags, and the text a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def seen(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+# -- ids ---------------------------------------------------------------------------------------------------------------
+
+NUMBERS = Ids([1, 2, 3, 5, 943], "user")
+NAMES = Ids(["ann", "bob", " spaced ", "42"], "user")
+UNFIT = [
+    ("", "Type a user id, such as 1, or choose someone below."),
+    ("   ", "Type a user id, such as 1, or choose someone below."),
+    (None, "Type a user id, such as 1, or choose someone below."),
+    ("944", "There is no user 944: ids go from 1 to 943."),
+    ("0", "There is no user 0: ids go from 1 to 943."),
+    ("4", "There is no user 4: ids go from 1 to 943, with gaps."),
+    ("-5", "User ids are never negative: they go from 1 to 943."),
+    ("3.5", "User ids are whole numbers from 1 to 943, without point or comma: not 3.5."),
+    ("3.0", "User ids are whole numbers from 1 to 943, without point or comma: not 3.0."),
+    ("3,5", "User ids are whole numbers from 1 to 943, without point or comma: not 3,5."),
+    ("1" + "0" * 30, "A number of 31 digits is far too large: user ids go from 1 to 943."),
+    ("-" + "9" * 5000, "A number of 5000 digits is far too large: user ids go from 1 to 943."),
+    ("9223372036854775807", "A number of 19 digits is far too large: user ids go from 1 to 943."),
+    ("Anna", "“Anna” is not a user id: ids are whole numbers from 1 to 943."),
+    ("1_0", "“1_0” is not a user id: ids are whole numbers from 1 to 943."),
+    ("٣", "“٣” is not a user id: ids are whole numbers from 1 to 943."),
+    ("1e3", "“1e3” is not a user id: ids are whole numbers from 1 to 943."),
+    ("nan", "“nan” is not a user id: ids are whole numbers from 1 to 943."),
+    ("x" * 300, "“" + "x" * 23 + "…” is not a user id: ids are whole numbers from 1 to 943."),
+]
+
+
+@pytest.mark.parametrize(("typed", "sentence"), UNFIT)
+def test_an_unfit_id_gets_a_sentence(typed: str | None, sentence: str) -> None:
+    assert find_user(typed, NUMBERS) == NotFound(sentence)
+
+
+@pytest.mark.parametrize("typed", ["5", " 5 ", "+5", "005", "\t5\n"])
+def test_an_integer_id_is_found_however_it_is_spaced(typed: str) -> None:
+    assert find_user(typed, NUMBERS) == Found(5, 3)
+
+
+def test_ids_of_text_are_found_as_they_stand_and_then_without_spaces() -> None:
+    assert find_user(" spaced ", NAMES) == Found(" spaced ", 2)
+    assert find_user(" bob ", NAMES) == Found("bob", 1)
+    assert find_user("42", NAMES) == Found("42", 3)
+    assert find_user("Bob", NAMES) == NotFound("There is no user “Bob”. Ids look like “ann” or “bob”.")
+    assert find_user("", NAMES) == NotFound("Type a user id, such as ann, or choose someone below.")
+
+
+def test_negative_ids_are_fine_where_a_model_has_them() -> None:
+    assert find_user("-3", Ids([-3, 4], "user")) == Found(-3, 0)
+    assert find_user("-4", Ids([-3, 4], "user")) == NotFound("There is no user -4: ids go from -3 to 4.")
+    assert find_user("1", Ids([], "user")) == NotFound("This model knows no users yet.")
+
+
+# -- examples ----------------------------------------------------------------------------------------------------------
+
+
+def test_examples_are_varied_and_true(films: Any) -> None:
+    source = Source(films)
+    examples = example_users(source)
+    ids = [one.user_id for one in examples]
+    assert len(set(ids)) == len(ids) == 6
+    reasons = {re.sub(r" · .*|Loves .*", "", one.why): one for one in examples}
+    assert set(reasons) == {"Typical", "Rated most", "", "Hard to please", "Easy to please", "Brief history"}
+    counts = np.diff(films.seen_.indptr)
+    most = films.users_.values[int(np.argmax(counts))]
+    assert reasons["Rated most"].user_id == most
+    assert reasons["Rated most"].why == f"Rated most · {counts.max()} ratings"
+    index = int(films.users_.index(reasons["Hard to please"].user_id)[0])
+    hard = films.seen_.row(index)[1].mean()
+    assert hard < 2 < films.seen_.values.mean()
+    assert source.user_means[index] == pytest.approx(hard, abs=1e-6)
+
+
+def test_examples_fill_up_where_few_stand_out(bare: Any) -> None:
+    examples = example_users(Source(bare))
+    assert len({one.user_id for one in examples}) == len(examples) == 6
+
+
+def test_examples_without_training_rows_are_the_first_users() -> None:
+    model = small_model([1, 2, 3], list(range(6)), store_history=False)
+    assert [one.user_id for one in example_users(Source(model))] == [1, 2, 3]
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_what_the_user_rated_highest(films: Any) -> None:
+    source = Source(films)
+    index = int(films.users_.index(1)[0])
+    items, values = films.seen_.row(index)
+    entries = source.history(index, 20)
+    assert [entry.value for entry in entries] == sorted(values.tolist(), reverse=True)[:20]
+    assert {entry.item_id for entry in entries} <= set(films.items_.at(items).to_list())
+
+
+def test_the_recommendations_are_the_models(films: Any) -> None:
+    entries = Source(films).recommended(405, 10, "Comedy")
+    wanted = films.recommend(405, 10, where="genres=Comedy", clip=True)
+    assert [entry.item_id for entry in entries] == wanted["item_id"].to_list()
+    assert [entry.value for entry in entries] == wanted["score"].to_list()
+    assert all("Comedy" in entry.genres for entry in entries)
+
+
+def test_what_is_left_is_counted(films: Any) -> None:
+    source = Source(films)
+    index = int(films.users_.index(405)[0])
+    everything = films.recommend(405, len(films.items_), where="genres=Western")
+    assert source.left(index, "Western") == len(everything)
+    assert source.left(index, None) == len(films.items_) - source.user_counts[index]
+
+
+def test_the_year_of_a_title_goes_before_that_of_its_release() -> None:
+    items = pl.DataFrame(
+        {"item_id": [0, 1, 2, 3], "title": ["Fargo (1996)", "1984", "(1999)", None], "year": [1997, 1984, 1999, None]}
+    )
+    source = Source(small_model([1, 2], [0, 1, 2, 3], items))
+    shown = [(entry.title, entry.year) for entry in (source.entry(index, 1.0) for index in range(4))]
+    assert shown == [("Fargo", 1996), ("1984", 1984), ("(1999)", 1999), ("Item 3", None)]
+
+
+def test_a_model_of_ids_alone_works(bare: Any) -> None:
+    source = Source(bare)
+    told, lists, _ = respond(source, example_users(source), "3", 10, ANY_GENRE)
+    assert "Item 10" in Reader(lists).seen
+    assert "pl-error" not in told
+    assert not source.genres
+    assert "titles" not in Reader(cards.header(source, None)).seen
+    build_ui(bare)
+
+
+def test_a_model_without_training_rows_works() -> None:
+    source = Source(small_model([1, 2, 3], list(range(6)), store_history=False))
+    lists = respond(source, example_users(source), "2", 5, ANY_GENRE)[1]
+    assert "saved without its training rows" in Reader(lists).seen
+    assert Reader(lists).tags.count("tr") == 1 + 5
+    assert "cannot be counted here" in Reader(report(source, None)).seen
+    build_ui(source.model)
+
+
+def test_ids_of_text_and_a_scale_without_stars_work() -> None:
+    model = small_model(["ann", "bob"], ["x", "y", "z", "w"], rating_range=(1, 100))
+    source = Source(model)
+    lists = respond(source, [], "ann", 5, ANY_GENRE)[1]
+    assert "★" not in lists
+    assert "of 100" in Reader(lists).seen
+    assert {"x", "z"} & set(Reader(lists).words) or {"y", "w"} & set(Reader(lists).words)
+
+
+def test_a_log_of_clicks_speaks_of_picks() -> None:
+    table = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 3]})
+    from palate.data.interactions import Interactions
+
+    data = Interactions.from_table(table)
+    source = Source(MatrixFactorization(n_factors=2, n_epochs=1, random_state=0).fit(data))
+    lists = Reader(respond(source, [], "1", 5, ANY_GENRE)[1]).seen
+    assert "What they picked" in lists
+    assert "rated" not in lists
+    assert "★" not in lists
+    assert "Picks" in Reader(report(source, None)).seen
+
+
+def test_a_user_who_has_had_everything_is_told_so() -> None:
+    items = pl.DataFrame({"item_id": [0, 1], "title": ["One", "Two"], "genres": [["Noir"], ["War"]]})
+    source = Source(small_model([1, 2], [0, 1], items))
+    lists = respond(source, [], "1", 5, "War")[1]
+    assert "Nothing of the genre War is left that this user has not had." in Reader(lists).seen
+
+
+def test_a_wrong_id_clears_the_lists_and_the_marked_example(films: Any) -> None:
+    source = Source(films)
+    examples = example_users(source)
+    right = respond(source, examples, str(examples[1].user_id), 10, ANY_GENRE)
+    wrong = respond(source, examples, "999999", 10, ANY_GENRE)
+    assert right[2] == str(examples[1].user_id)
+    assert "pl-table" in right[1]
+    assert "pl-error" not in right[0]
+    assert "There is no user 999999" in Reader(wrong[0]).seen
+    assert "pl-table" not in wrong[1]
+    assert wrong[2] is None
+
+
+def test_answers_at_the_same_time_are_those_one_by_one(films: Any) -> None:
+    source = Source(films)
+    asked = [(str(user), n, genre) for user in range(1, 13) for n in HOW_MANY for genre in (ANY_GENRE, "Drama")]
+    one_by_one = [respond(source, [], *question) for question in asked]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(lambda question: respond(source, [], *question), asked)) == one_by_one
+
+
+# -- HTML --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_text_is_shown_as_it_is(title: str) -> None:
+    shown = cards.text(title)
+    assert not set("<>\"'{}$`\\") & set(shown)
+    assert "".join(Reader(shown).words) == re.sub(r"[\x00-\x1f]+", " ", title)
+
+
+def test_nothing_from_data_becomes_markup(hostile: Any) -> None:
+    source = Source(hostile)
+    pages = [respond(source, [], str(user), 20, ANY_GENRE)[1] for user in hostile.users_.values]
+    pages += [report(source, {"<script>": "<script>"}), cards.header(source, "<script>alert(1)</script>")]
+    pages += [respond(source, [], "<img src=x onerror=alert(1)>", 5, ANY_GENRE)[0]]
+    for page in pages:
+        reader = Reader(page)
+        assert not {"script", "b", "i"} & set(reader.tags)
+        assert "onerror" not in reader.attributes
+        assert "${" not in page
+        assert "{{" not in page
+    assert "<script>alert(1)</script>" in " ".join(Reader(page).seen for page in pages[:3])
+    assert "&amp;lt;i" in "".join(pages)
+
+
+def test_long_titles_are_cut(hostile: Any) -> None:
+    entry = Source(hostile).entry(5, 1.0)
+    assert len(entry.title) == 200
+    assert entry.title.endswith("A…")
+
+
+def test_stars_are_said_in_words(films: Any) -> None:
+    source = Source(films)
+    assert 'aria-label="3.5 of 5 stars"' in cards.rated(source, 3.5)
+    assert "width:70.0%" in cards.rated(source, 3.5)
+    assert Reader(cards.score(source, 4.26)).seen == "4.3 ★"
+
+
+def test_bars_follow_the_scale(films: Any) -> None:
+    source = Source(films)
+    widths = [re.search(r"width:([\d.]+)%", cards.bar(source, value, 5.0))[1] for value in (1, 3, 5, 9, -2)]  # type: ignore[index]
+    assert widths == ["0.0", "50.0", "100.0", "100.0", "0.0"]
+
+
+def test_the_model_is_named_in_plain_words(films: Any, bare: Any) -> None:
+    assert cards.model_words(Source(films)) == "Matrix factorization"
+    named = Reader(cards.header(Source(films), "Film night")).seen
+    assert "Film night" in named
+    assert "Matrix factorization with 8 factors, learned from" in named
+    assert (
+        "Learned from 42 ratings that 7 users gave 12 items, with 2 factors."
+        in Reader(cards.header(Source(bare), None)).seen
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("ImplicitALS", "Implicit ALS"), ("EASE", "EASE"), ("BayesianMF", "Bayesian MF"), ("Popularity", "Popularity")],
+)
+def test_other_models_names(name: str, words: str, films: Any) -> None:
+    source = Source(films)
+    source.model = type(name, (), {})()
+    assert cards.model_words(source) == words
+
+
+# -- report ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_counts_the_training_rows(films: Any) -> None:
+    source = Source(films)
+    values = films.seen_.values
+    assert levels(source) == [(str(star), int((values == star).sum())) for star in (1, 2, 3, 4, 5)]
+    seen = Reader(report(source, {"Source": "the vault"})).seen
+    for figure in (f"{len(values):,}", f"{len(films.users_):,}", f"{values.mean(dtype=np.float64):.2f}", "the vault"):
+        assert figure in seen
+    top = int(np.argmax(source.item_counts))
+    assert f"{source.item_counts[top]:,}" in seen
+    assert source.entry(top, 1.0).title in seen
+    assert f"Best epoch: {films.best_epoch_} of {len(films.history_)}, chosen on validation data" in seen
+
+
+def test_many_levels_are_counted_in_bins() -> None:
+    model = small_model(list(range(30)), list(range(8)), rating_range=(1, 100))
+    source = Source(model)
+    assert sum(count for _, count in levels(source)) == len(model.seen_.values)
+    model.seen_.values.flags.writeable = True
+    model.seen_.values[:] = np.linspace(1, 100, len(model.seen_.values))
+    found = levels(source)
+    assert len(found) == 10
+    assert found[0][0] == "1 to 10.9"
+    assert sum(count for _, count in found) == len(model.seen_.values)
+
+
+def test_without_matplotlib_the_epochs_are_a_table(films: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "data:image/svg+xml" in report(Source(films), None)
+    monkeypatch.setattr("palate.ui.report.find_spec", lambda name: None)
+    page = report(Source(films), None)
+    assert "data:image/svg+xml" not in page
+    assert "<details open>" in page
+    assert f"{films.history_[0]['train_rmse']:.4f}" in page
+
+
+# -- server ------------------------------------------------------------------------------------------------------------
+
+
+def test_missing_gradio_is_said_with_its_command(films: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(
+        MissingExtraError, match=re.escape("the web page needs the extra 'ui': pip install 'palate[ui]'")
+    ):
+        build_ui(films)
+
+
+def test_a_model_before_fit_is_refused() -> None:
+    with pytest.raises(NotFittedError, match=r"call fit\(interactions\) first"):
+        build_ui(MatrixFactorization())
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "80", True, 7.5])
+def test_a_wrong_port_is_refused(port: Any) -> None:
+    with pytest.raises(ParameterError, match="port must be a whole number from 0 to 65535, got"):
+        server.listen("127.0.0.1", port)
+
+
+def test_a_port_in_use_and_a_foreign_host_are_refused() -> None:
+    with server.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ParameterError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use; choose"
+        ):
+            server.listen("127.0.0.1", port)
+    with pytest.raises(ParameterError, match=r"cannot listen on 192\.0\.2\.1:0: .*--host 127\.0\.0\.1"):
+        server.listen("192.0.2.1", 0)
+    with pytest.raises(ParameterError, match=r"cannot listen on no such host:0"):
+        server.listen("no such host", 0)
+
+
+OUTSIDE = """<head><meta charset="utf-8" /><meta property="og:image"
+ content="https://far.example/a.jpg" /><meta name="twitter:title" content="x" />
+<meta name="viewport" content="width=1" />
+<link rel="preconnect" href="https://fonts.gstatic.com" crossorigin="anonymous" />
+<link rel="manifest" href="/manifest.json" />
+<link rel="stylesheet" href="//cdn.example/a.css"><link rel="stylesheet" href="./assets/a.css">
+<script src="https://cdn.example/iframeResizer.min.js"></script><script type="module" src="./assets/a.js"></script>
+<script>window.gradio_config = {"a": "https://kept.example"};</script>
+<script>(() => { script.src = "static/js/iframeResizer.contentWindow.min.js"; })();</script></head>"""
+
+
+def test_tags_of_other_hosts_are_taken_out() -> None:
+    kept = server.without_outside(OUTSIDE)
+    assert "far.example" not in kept
+    assert "cdn.example" not in kept
+    assert "gstatic" not in kept
+    assert "manifest" not in kept
+    assert "iframeResizer" not in kept
+    for tag in ('charset="utf-8"', 'name="viewport"', 'href="./assets/a.css"', 'src="./assets/a.js"', "kept.example"):
+        assert tag in kept
+
+
+def test_the_wrapper_rewrites_html_alone_and_closes_side_doors() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        html = scope["path"] == "/"
+        assert not html or b"accept-encoding" not in dict(scope["headers"])
+        kind = b"text/html; charset=utf-8" if html else b"text/javascript"
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", kind), (b"content-length", b"9")],
+            }
+        )
+        await send({"type": "http.response.body", "body": OUTSIDE[:100].encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": OUTSIDE[100:].encode()})
+
+    def ask(path: str) -> tuple[int, dict[bytes, bytes], str]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "path": path, "headers": [(b"accept-encoding", b"br")]}
+        asyncio.run(server.Private(app)(scope, None, send))  # type: ignore[arg-type]
+        return sent[0]["status"], dict(sent[0]["headers"]), b"".join(one.get("body", b"") for one in sent[1:]).decode()
+
+    status, headers, body = ask("/")
+    assert (status, body) == (200, server.without_outside(OUTSIDE))
+    assert headers[b"content-length"] == b"%d" % len(body.encode())
+    assert b"connect-src 'self'" in headers[b"content-security-policy"]
+    assert ask("/assets/a.js")[2] == OUTSIDE
+    for closed in (
+        "/gradio_api/upload",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/proxy=https://far.example/",
+        "/monitoring",
+    ):
+        assert ask(closed)[0] == 404
+
+
+ALONE = """
+import socket, sys
+asked = []
+def listen(event, args):
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        asked.append(args[1][0])
+    if event == "socket.getaddrinfo":
+        asked.append(args[0])
+sys.addaudithook(listen)
+from contextlib import suppress
+import urllib.request
+import polars as pl
+from palate.data.interactions import Interactions
+from palate.models import MatrixFactorization
+from palate.ui import launch
+table = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
+model = MatrixFactorization(n_factors=2, n_epochs=1, random_state=0).fit(Interactions.from_table(table))
+with suppress(KeyboardInterrupt), launch(model, port=0, block=False) as page:
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(page.url).read()
+    print("asked:", sorted({str(host) for host in asked}), flush=True)
+    page.wait()
+print("ended", flush=True)
+"""
+
+
+def test_the_server_itself_asks_no_other_host_and_ends_on_ctrl_c() -> None:
+    command = [sys.executable, "-c", ALONE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert told == "asked: ['127.0.0.1']\n", errors
+    assert (process.returncode, rest, errors) == (0, "ended\n", "")
