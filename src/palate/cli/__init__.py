@@ -1,0 +1,70 @@
+"""The ``palate`` command: one file per command, no mathematics; heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from palate.cli import common, data, demo, doctor, evaluate, folders, models, recommend, serve, train
+from palate.errors import PalateError
+
+app = typer.Typer(
+    name="palate",
+    help="Recommendations people can trust, from a log of ratings or clicks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(False, "--version", help="Show the version and stop.", callback=common.show_version),
+) -> None:
+    """Hold what every command shares; `main` reads --debug itself."""
+
+
+app.add_typer(data.app, name="data")
+for name, command in (
+    ("train", train.train),
+    ("recommend", recommend.recommend),
+    ("evaluate", evaluate.evaluate),
+    ("serve", serve.serve),
+    ("export", folders.export_model),
+    ("import", folders.import_model),
+    ("models", models.models),
+    ("demo", demo.demo),
+    ("doctor", doctor.doctor),
+):
+    app.command(name)(command)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 when done, 1 for an error in the input, 2 for wrong usage.
+
+    ``--debug`` may stand anywhere on the line.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    common.log_to_stderr()
+    try:
+        app(words, prog_name="palate")
+    except PalateError as error:
+        if debug:
+            raise
+        common.fail(str(error), type(error).__name__, as_json="--json" in words)
+    except BrokenPipeError:  # the reader of our output, such as head, has gone
+        common.close_stdout()
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        text = (
+            f"unexpected {type(error).__name__}: {error}\nThis is Palate's fault; run again with --debug to see where."
+        )
+        common.fail(text, type(error).__name__, as_json="--json" in words)

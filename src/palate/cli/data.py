@@ -1,0 +1,92 @@
+"""``palate data``: fetch a data set, or show what is in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palate.cli import common, inputs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from palate.data.card import Card
+
+app = typer.Typer(help="Fetch a data set, or show what is in one.", no_args_is_help=True)
+
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="The data set to fetch.")] = "ml-100k",
+    as_json: common.Json = False,
+) -> None:
+    """Bring a data set into the cache, from its maker or a mirror; nothing is fetched twice."""
+    from palate.data.source import KNOWN
+
+    if name not in KNOWN:
+        raise common.usage_error(f"can fetch {', '.join(KNOWN)}; got '{name}'")
+    source = inputs.dataset(name)
+    record = {"name": name, "ratings": len(source.interactions), "notes": source.notes}
+    if as_json:
+        common.emit(record)
+    else:
+        common.console().print(f"{name} is here: {len(source.interactions):,} ratings", markup=False)
+
+
+@app.command("show")
+def show(
+    data: common.Data,
+    plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Also draw figures into DIR.")] = None,
+    items: common.Items = None,
+    users: common.Users = None,
+    read: common.Read = None,
+    as_json: common.Json = False,
+) -> None:
+    """Show the card of a data set: counts, sparsity, histogram, time span, top titles, faults."""
+    from palate.data.card import card
+
+    source = inputs.dataset(data, read, items, users)
+    made = card(source)
+    paths = []
+    if plots is not None:
+        from palate.plots import save_all
+
+        paths = save_all(source, plots)
+    if as_json:
+        common.emit({**made.to_dict(), "plots": [str(p) for p in paths]})
+        return
+    stdout = common.console()
+    show_card(made, stdout)
+    for path in paths:
+        stdout.print(f"drawn: {path}", markup=False)
+
+
+def show_card(made: Card, stdout: Console) -> None:
+    """Print a data card."""
+    from rich.markup import escape
+
+    from palate.cli.draw import bar, table
+
+    stdout.print(f"[bold]{escape(made.name)}[/]")
+    facts = table(None, (("", "left"), ("", "right")))
+    facts.show_header = False
+    for name, value in made.facts():
+        facts.add_row(name, value)
+    stdout.print(facts)
+    counts = table(None, (("", "left"), *((word, "right") for word in ("fewest", "quarter", "median", "3/4", "most"))))
+    for name, numbers in (("ratings per user", made.per_user), ("ratings per item", made.per_item)):
+        counts.add_row(name, *(f"{n:,g}" for n in numbers.values()))
+    stdout.print(counts)
+    values = table(None, (("value", "right"), ("ratings", "right"), ("", "left")))
+    most = max(count for _, count in made.histogram)
+    for label, count in made.histogram:
+        values.add_row(label, f"{count:,}", bar(count / most))
+    stdout.print(values)
+    top = table(None, (("most rated", "left"), ("ratings", "right"), ("mean", "right")))
+    for title, count, mean in made.top:
+        top.add_row(escape(title), f"{count:,}", f"{mean:.2f}")
+    stdout.print(top)
+    for note in made.notes:
+        stdout.print(f"note: {note}", markup=False)

@@ -1,0 +1,149 @@
+"""``palate demo``: the original system and today's default on MovieLens 100K, from data to recommendations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palate.cli import common, inputs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from palate.data.dataset import Dataset
+    from palate.data.interactions import Interactions
+    from palate.evaluation import Evaluation
+    from palate.models.base import Recommender
+
+FAST_ROWS = 20_000
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the model and the figures.")] = Path("out"),
+    fast: Annotated[bool, typer.Option("--fast", help="A part of the data and no figures; for tests.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 42,
+    as_json: common.Json = False,
+) -> None:
+    """Show the whole of Palate on real data: card, training, results, recommendations, figures."""
+    from palate import reproduction as original
+    from palate.data.splits import make_splits
+
+    stdout = common.console(stderr=as_json)
+    source = inputs.dataset("ml-100k")
+    if fast:
+        source = _part(source)
+    _card(source, stdout)
+    parts = make_splits(source.interactions, original.SPLIT)[0].apply(source.interactions)
+    stdout.rule("[bold]2  The original system, and what changes it", align="left")
+    with common.live_progress() as progress:
+        steps = original.run_steps(*parts, seed, items=source.items, progress=progress)
+    if not fast:
+        _curve(steps[0][1], stdout)
+    _results(steps, stdout)
+    model = _final(source, seed, stdout)
+    _top(steps[0][1].fitted, model, parts[1], stdout)
+    paths = _write(source, steps[0][1], model, out, figures=not fast)
+    _next(paths, stdout)
+    if as_json:
+        results = {label: result.metrics for label, result in steps}
+        common.emit({"results": results, "seed": seed, "files": [str(p) for p in paths]})
+
+
+def _part(source: Dataset) -> Dataset:
+    import numpy as np
+
+    return replace(source, interactions=source.interactions.take(np.arange(FAST_ROWS)))
+
+
+def _card(source: Dataset, stdout: Console) -> None:
+    from palate.cli.data import show_card
+    from palate.data.card import card
+
+    stdout.rule("[bold]1  The data", align="left")
+    show_card(card(source), stdout)
+
+
+def _curve(result: Evaluation, stdout: Console) -> None:
+    """Print ours beside the published curve."""
+    from palate import reproduction as original
+    from palate.cli.draw import table
+
+    columns = [
+        ("epoch", "right"),
+        *((word, "right") for word in ("loss", "published", "test RMSE", "published")),
+        ("", "left"),
+    ]
+    made = table("The original's training, ours beside the published figures", columns)
+    for r, loss, rmse in zip(result.history, original.LOSS, original.TEST_RMSE, strict=False):
+        ours = (f"{r['loss']:.4f}", f"{loss:.4f}", f"{r['validation_rmse_unclipped']:.4f}", f"{rmse:.4f}")
+        made.add_row(f"{r['epoch']}", *ours, "best" if r["epoch"] == result.fitted.best_epoch_ else "")
+    stdout.print(made)
+
+
+def _results(steps: list[tuple[str, Evaluation]], stdout: Console) -> None:
+    from palate.cli.draw import metrics
+
+    rows = []
+    for label, result in steps:
+        m = result.metrics
+        figures: dict[str, Any] = {"RMSE": m["rmse"], "unclipped": m["rmse_unclipped"], "MAE": m["mae"]}
+        rows.append((label, {**figures, "epoch": result.fitted.best_epoch_, "seconds": f"{result.seconds['fit']:.1f}"}))
+    first = steps[0][1]
+    stdout.print(metrics(rows, f"Test part of {first.split}: {first.n_test:,} ratings"))
+    stdout.print("The first line chose its epoch on the test part, as the original did: it is optimistic.\n")
+
+
+def _final(source: Dataset, seed: int, stdout: Console) -> Recommender:
+    from palate import MatrixFactorization
+
+    stdout.rule("[bold]3  Recommendations", align="left")
+    with common.live_progress() as progress:
+        model = MatrixFactorization(random_state=seed)
+        return model.fit(source.interactions, items=source.items, progress=progress)
+
+
+def _top(original: Recommender, model: Recommender, test: Interactions, stdout: Console) -> None:
+    """Print ten films for user 1: of the original system, leaving out the test part too, and of today's default."""
+    from palate.cli.draw import recommendations
+
+    user = model.users_.values[0]
+    stdout.print(
+        recommendations(original.recommend(user, exclude=test), f"For user {user}: the original system, raw scores")
+    )
+    stdout.print(recommendations(model.recommend(user), f"For user {user}: today's default, learned from all ratings"))
+
+
+def _write(source: Dataset, result: Evaluation, model: Recommender, out: Path, *, figures: bool) -> list[Path]:
+    from palate import files
+
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / "model.safetensors"]
+    files.save(model, paths[0])
+    if not figures:
+        return paths
+    from palate import plots
+
+    paths += plots.save_all(source, out)
+    for name, figure in (
+        ("training", plots.training(model)),
+        ("reproduction", plots.reproduction([result.history])),
+    ):
+        paths.append(out / f"{name}.png")
+        figure.savefig(paths[-1])
+    return paths
+
+
+def _next(paths: list[Path], stdout: Console) -> None:
+    stdout.rule("[bold]4  Next", align="left")
+    model = paths[0]
+    if len(paths) > 1:
+        stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}", markup=False)
+    for command in (
+        f"palate serve {model}",
+        f"palate recommend {model} --user 2 --where genres=Comedy",
+        "palate evaluate ml-100k --split official:u1",
+    ):
+        stdout.print(f"  {command}", markup=False)

@@ -1,0 +1,61 @@
+"""Tables and bars for the terminal; plain characters where the output has no colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BAR = 24
+
+
+def table(title: str | None, columns: Sequence[tuple[str, str]]) -> Table:
+    """Return an empty table in the house style; columns are (header, "left" or "right")."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for header, side in columns:
+        wrap = {"overflow": "fold"} if side == "left" else {"no_wrap": True}
+        made.add_column(header, justify="right" if side == "right" else "left", **wrap)
+    return made
+
+
+def bar(share: float, width: int = BAR) -> str:
+    """Return a bar of at most ``width`` characters for a share from 0 to 1."""
+    return "█" * round(share * width)
+
+
+def recommendations(rows: pl.DataFrame, title: str) -> Table:
+    """Return the recommendations of one user."""
+    made = table(title, (("#", "right"), ("title", "left"), ("id", "right"), ("score", "right")))
+    for row in rows.iter_rows(named=True):
+        score = "popular" if row["score"] is None else f"{row['score']:.4f}"
+        made.add_row(str(row["rank"]), escape(str(row["title"])), escape(str(row["item_id"])), score)
+    return made
+
+
+def history(records: Sequence[Mapping[str, float]], best: int) -> Table:
+    """Return the training curve as a table, the best epoch marked."""
+    columns = (("epoch", "right"), ("loss", "right"), ("train", "right"), ("validation", "right"), ("seconds", "right"))
+    made = table(None, (*columns, ("", "left")))
+    for r in records:
+        watched = f"{r['validation_rmse']:.4f}" if "validation_rmse" in r else ""
+        mark = "best" if r["epoch"] == best else ""
+        figures = (f"{r['loss']:.4f}", f"{r['train_rmse']:.4f}", watched, f"{r['seconds']:.2f}")
+        made.add_row(str(r["epoch"]), *figures, mark)
+    return made
+
+
+def metrics(rows: Sequence[tuple[str, Mapping[str, Any]]], title: str | None = None) -> Table:
+    """Return a table of metrics, one row a model."""
+    names = list(rows[0][1])
+    made = table(title, (("", "left"), *((name, "right") for name in names)))
+    for label, values in rows:
+        made.add_row(
+            escape(label), *(f"{values[n]:.4f}" if isinstance(values[n], float) else str(values[n]) for n in names)
+        )
+    return made

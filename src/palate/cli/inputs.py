@@ -1,0 +1,105 @@
+"""From the words of a command line to data and models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.cli.common import usage_error
+
+if TYPE_CHECKING:
+    from palate.data.dataset import Dataset
+    from palate.data.interactions import Interactions
+    from palate.models.base import Recommender
+
+READ_KEYS = (
+    "user",
+    "item",
+    "value",
+    "time",
+    "ids",
+    "encoding",
+    "rating_range",
+    "on_missing",
+    "on_invalid",
+    "on_duplicate",
+)
+
+
+def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Return {key: value} of repeated KEY=VALUE words."""
+    pairs = {}
+    for word in words or ():
+        key, sign, value = word.partition("=")
+        if not sign or not key:
+            raise usage_error(f"{option} takes NAME=VALUE, got '{word}'")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def read_options(words: Sequence[str] | None) -> dict[str, Any]:
+    """Return the keyword arguments of `read_ratings` that --read words name."""
+    pairs = key_values(words, "--read")
+    unknown = set(pairs) - set(READ_KEYS)
+    if unknown:
+        raise usage_error(f"--read knows {', '.join(READ_KEYS)}; got {', '.join(sorted(unknown))}")
+    options: dict[str, Any] = {k: v for k, v in pairs.items() if k not in ("user", "item", "value", "time")}
+    columns = {k: v for k, v in pairs.items() if k not in options}
+    if columns:
+        options["columns"] = columns
+    if "rating_range" in options:
+        low, _, high = options["rating_range"].partition(":")
+        try:
+            options["rating_range"] = (float(low), float(high))
+        except ValueError:
+            raise usage_error(f"rating_range takes LOW:HIGH, got '{options['rating_range']}'") from None
+    return options
+
+
+def dataset(
+    data: str,
+    read: Sequence[str] | None = None,
+    items: Path | None = None,
+    users: Path | None = None,
+    *,
+    all_rows: bool = False,
+) -> Dataset:
+    """Return the data that DATA, --read, --items and --users name; ``all_rows`` keeps incomplete movies' ratings."""
+    from palate.data.source import open_dataset
+
+    return open_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
+
+
+def train_and_test(train: Path, test: Path, read: Sequence[str] | None) -> tuple[Interactions, Interactions]:
+    """Return two files as parts of one set of interactions."""
+    from palate.data.interactions import on_shared_ids
+    from palate.data.reading import read_ratings
+
+    options = read_options(read)
+    first, second = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
+    return first, second
+
+
+def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:
+    """Return an unfitted model with the parameters that --model, --preset and --set name."""
+    from palate.errors import ParameterError
+    from palate.models import MODELS
+    from palate.models.parameters import parameters_of
+
+    if key not in MODELS:
+        raise usage_error(f"no model '{key}'; there is {', '.join(MODELS)}")
+    cls = MODELS[key]
+    if preset is not None and preset not in cls.presets:
+        raise usage_error(f"{key} has no preset '{preset}'; it has {', '.join(cls.presets) or 'none'}")
+    model: Recommender = cls() if preset is None else getattr(cls, preset)()
+    known = {p.name: p for p in parameters_of(cls)}
+    try:
+        for name, text in key_values(words, "--set").items():
+            if name not in known:
+                raise usage_error(f"{key} has no parameter '{name}'; it has {', '.join(known)}")
+            model.set_params(**{name: known[name].parse(text)})
+        model.check_parameters()
+    except ParameterError as error:
+        raise usage_error(str(error)) from None
+    return model

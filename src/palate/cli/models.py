@@ -1,0 +1,46 @@
+"""``palate models``: what there is, from signatures and docstrings."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from palate.cli import common
+
+
+def models(
+    key: Annotated[str | None, typer.Argument(help="One model's key; all models without it.")] = None,
+    as_json: common.Json = False,
+) -> None:
+    """List models, their parameters, defaults and meaning."""
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+    from palate.models import MODELS
+    from palate.models.parameters import parameters_of
+
+    if key is not None and key not in MODELS:
+        raise common.usage_error(f"no model '{key}'; there is {', '.join(MODELS)}")
+    chosen = MODELS if key is None else {key: MODELS[key]}
+    records: dict[str, Any] = {}
+    for name, cls in chosen.items():
+        summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+        parameters = [
+            {"name": p.name, "default": p.default, "type": p.type_name, "meaning": p.meaning}
+            for p in parameters_of(cls)
+        ]
+        records[name] = {"class": cls.__name__, "summary": summary, "presets": cls.presets, "parameters": parameters}
+    if as_json:
+        common.emit(records)
+        return
+    stdout = common.console()
+    for name, record in records.items():
+        stdout.print(f"[bold]{name}[/]  {record['class']}: {escape(record['summary'])}")
+        if record["presets"]:
+            stdout.print(f"presets: {', '.join(record['presets'])}")
+        made = table(None, (("parameter", "left"), ("default", "left"), ("meaning", "left")))
+        for p in record["parameters"]:
+            made.add_row(p["name"], escape(str(p["default"])), escape(f"{p['meaning']} ({p['type']})"))
+        stdout.print(made)

@@ -1,0 +1,53 @@
+"""The demo on real data, in its fast form; and the page's command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from urllib.request import urlopen
+
+import pytest
+
+from palate import load
+
+
+@pytest.mark.usefixtures("movielens")
+def test_demo_fast_shows_the_whole_and_leaves_a_model(tmp_path):
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "palate", "demo", "--fast", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    text = done.stdout
+    for part in ("1  The data", "2  The original system", "today's default", "For user 1", "palate serve"):
+        assert part in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert load(tmp_path / "out" / "model.safetensors").recommend(1).height == 10
+
+
+@pytest.mark.usefixtures("movielens")
+def test_demo_json_is_one_object(tmp_path):
+    command = [sys.executable, "-m", "palate", "demo", "--fast", "--json", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    record = json.loads(done.stdout)
+    assert (
+        record["results"]["today's default"]["rmse"] < record["results"]["original, epoch chosen on validation"]["rmse"]
+    )
+
+
+def test_serve_says_where_it_is_and_ends_with_ctrl_c(tmp_path, tiny_model_file):
+    command = [sys.executable, "-m", "palate", "serve", str(tiny_model_file), "--port", "0", "--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        url = json.loads(server.stdout.readline())["url"]
+        assert url.startswith("http://127.0.0.1:")
+        with urlopen(url, timeout=20) as answer:
+            assert answer.status == 200
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+        assert "Traceback" not in server.stderr.read()
+    finally:
+        server.kill()
+        server.stdout.close()
+        server.stderr.close()
+        server.wait()

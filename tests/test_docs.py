@@ -1,0 +1,69 @@
+"""README, docs and examples say what runs: every python and sh block is run, in order, one folder a page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def blocks(page):
+    return BLOCK.findall(page.read_text())
+
+
+@pytest.mark.usefixtures("movielens")
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+def test_snippets_run(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    names = {}
+    for kind, code in blocks(page):
+        if kind == "python":
+            exec(compile(code, f"{page.name}", "exec"), names)
+        else:
+            done = subprocess.run(["sh", "-ec", code], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.usefixtures("movielens")
+@pytest.mark.parametrize(("name", "says"), [("movielens.py", "gives the same list: True"), ("own_log.py", "popular")])
+def test_examples_run(name, says, tmp_path):
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+
+
+def test_no_example_is_forgotten():
+    assert {p.name for p in (ROOT / "examples").glob("*.py")} == {"movielens.py", "own_log.py"}
+
+
+def test_every_command_stands_in_the_docs():
+    from palate.cli import app
+
+    text = "\n".join(p.read_text() for p in PAGES)
+    for command in [*(c.name for c in app.registered_commands), "data fetch", "data show"]:
+        assert re.search(rf"palate {command}\b", text), command
+
+
+def test_the_file_map_is_true():
+    readme = (ROOT / "README.md").read_text().split("## What is where")[1]
+    for place in re.findall(r"^\| `(src/palate/[^`]*|[a-z]+/)`", readme, re.MULTILINE):
+        assert (ROOT / place).exists(), place
+    told = " ".join(re.findall(r"`([^`]+)`", readme))
+    for entry in (ROOT / "src" / "palate").iterdir():
+        if entry.name not in ("__pycache__", "__init__.py", "__main__.py", "py.typed"):
+            assert entry.name in told, f"{entry.name} is missing from README's file map"
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,102 @@
+"""The layers: an import points to the left only, wherever in a file it stands."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import palate
+
+ORDER = (
+    *("errors", "progress", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models", "files"),
+    *("evaluation", "tune", "reproduction", "plots", "report", "store", "spark", "serve", "ui", "cli", "__main__"),
+)
+ROOT = Path(palate.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def layer_of(module: str) -> str:
+    """Return the layer of a dotted name, or "" for the package itself."""
+    return [*module.split("."), ""][1]
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """Yield the full names of Palate's modules that a file imports, at its top, inside functions, or for types."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "palate")
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            if base == "palate":
+                yield from (f"palate.{alias.name}" for alias in node.names)
+            elif base.startswith("palate."):
+                yield base
+
+
+def faults(source: str, module: str) -> list[str]:
+    """Return what a module may not import."""
+    own = layer_of(module)
+    out = []
+    for name in imported(source, module):
+        layer = layer_of(name)
+        if own == "kernels" != layer:
+            out.append(f"{module} is a kernel module and imports {name}")
+        elif layer and layer not in ORDER and own != "cli":
+            out.append(f"{module} imports {name} from the package, which is above it")
+        elif layer in ORDER and ORDER.index(layer) > ORDER.index(own):
+            out.append(f"{module} imports {name}, which is above it")
+    return out
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_to_the_left(path):
+    module = name_of(path)
+    if module == "palate":
+        return  # the public names, each imported when it is first used
+    assert layer_of(module) in ORDER, f"give {module} its place in the order of the layers"
+    assert faults(path.read_text(encoding="utf-8"), module) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "fault"),
+    [
+        ("palate.data.ids", "from palate.models.base import Recommender", "palate.data.ids imports palate.models.base"),
+        ("palate.data.ids", "from palate import files", "palate.data.ids imports palate.files"),
+        ("palate.data.ids", "import palate.models.mf as mf", "palate.data.ids imports palate.models.mf"),
+        ("palate.topk", "def f():\n    from palate.cli import common", "palate.topk imports palate.cli"),
+        ("palate.topk", "if TYPE_CHECKING:\n    from palate.models import MODELS", "palate.topk imports palate.models"),
+        ("palate.data.ids", "from ..models import base", "palate.data.ids imports palate.models"),
+        ("palate.topk", "from . import models", "palate.topk imports palate.models"),
+        ("palate.models.mf", "from palate import MatrixFactorization", "palate.MatrixFactorization from the package"),
+        ("palate.kernels.sgd", "from palate.errors import DataError", "is a kernel module and imports palate.errors"),
+        ("palate.kernels.sgd", "from palate.parallel import Workers", "is a kernel module and imports palate.parallel"),
+    ],
+)
+def test_an_import_that_points_up_is_found(module, source, fault):
+    (found,) = faults(source, module)
+    assert fault in found
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (
+            "palate.models.mf",
+            "from palate.kernels import sgd\nfrom palate.models.base import Recommender",
+        ),
+        ("palate.kernels.als", "from palate.kernels.select import dot\nimport palate.kernels.sgd"),
+        ("palate.data.ids", "from . import columns\nfrom .columns import find_columns\nfrom ..errors import DataError"),
+        ("palate.cli.demo", "from palate import MatrixFactorization, files"),
+    ],
+)
+def test_an_import_to_the_left_or_beside_is_no_fault(module, source):
+    assert faults(source, module) == []

@@ -1,0 +1,70 @@
+"""The public door: sorted, true, and quick to open."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+import palate
+
+EXPECTED = [
+    "MODELS",
+    "Dataset",
+    "Interactions",
+    "MatrixFactorization",
+    "PalateError",
+    "Progress",
+    "evaluate",
+    "evaluate_splits",
+    "export",
+    "import_folder",
+    "load",
+    "load_movielens",
+    "make_splits",
+    "read_ratings",
+    "save",
+    "split",
+]
+
+
+def test_public_names_are_these_and_each_is_there_with_a_docstring():
+    assert palate.__all__ == EXPECTED
+    assert palate.__all__ == sorted(palate.__all__, key=lambda n: (not n.isupper(), n[0].islower(), n))
+    assert dir(palate) == sorted(EXPECTED)
+    for name in palate.__all__:
+        assert getattr(palate, name).__doc__, name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        palate.nothing  # noqa: B018
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_palate_or_its_command_pulls_in_nothing_heavy():
+    heavy = "('numba', 'polars', 'numpy', 'scipy', 'matplotlib', 'gradio', 'rich.table')"
+    seen = f"import sys; print([m for m in {heavy} if m in sys.modules])"
+    assert run(f"import palate; {seen}").strip() == "[]"
+    assert "numba" not in (found := run(f"import palate.cli; {seen}"))
+    assert "polars" not in found
+    assert "numpy" not in found
+    assert "gradio" not in found
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"), [(["-c", "import palate"], 0.1), (["-m", "palate", "--help"], 0.3)], ids=["import", "help"]
+)
+def test_start_is_quick(command, limit):
+    """The fastest of several runs, less the interpreter's own start; machines are noisy."""
+    bare, ours = (min(_seconds(c) for _ in range(7)) for c in (["-c", "pass"], command))
+    assert ours - bare < limit
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, *command], capture_output=True, check=True)
+    return time.perf_counter() - started
