@@ -134,3 +134,26 @@ def test_conditions_that_do_not_fit_are_refused(where, message):
     with pytest.raises(ParameterError) as error:
         matching_items(TABLE, where)
     assert str(error.value).startswith(message)
+
+
+def test_column_types_become_those_that_a_model_keeps():
+    from datetime import UTC, datetime
+
+    frame = pl.DataFrame(
+        {
+            "item_id": pl.Series([1, 2], dtype=pl.Int32),
+            "price": [1.5, float("nan")],
+            "kind": pl.Series(["a", "b"], dtype=pl.Categorical),
+            "made": [datetime(2024, 1, 1, tzinfo=UTC), None],
+        }
+    )
+    table = item_table(Ids([1, 2], "item"), frame)
+    kinds = {"item_id": pl.Int64, "title": pl.String, "price": pl.Float64, "kind": pl.String, "made": pl.Datetime("us")}
+    assert dict(table.schema) == kinds
+    assert table["price"].to_list() == [1.5, None]
+
+
+def test_a_column_that_a_model_cannot_keep_is_named():
+    frame = pl.DataFrame({"item_id": [1], "box": [{"a": 1}]})
+    with pytest.raises(DataError, match=r"column 'box' has type Struct.*: drop it, or cast it to text"):
+        item_table(Ids([1], "item"), frame)

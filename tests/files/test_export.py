@@ -219,6 +219,14 @@ def test_a_faulty_palate_folder_is_refused(exported, words):
     refused(exported, f"^{exported} is refused: .*{words}")
 
 
+def test_a_parquet_file_that_makes_polars_panic_is_refused(exported, monkeypatch):
+    def panic(*_):
+        raise pl.exceptions.PanicException("assertion failed")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    refused(exported, "seen.parquet is not a valid Parquet file: assertion failed")
+
+
 # -- layout "original" ----------------------------------------------------------------------------------------------
 
 

@@ -192,6 +192,7 @@ BAD_ATTRIBUTES = {
     "rating_range_ must be two numbers, the lowest first": {"rating_range_": (5, 1)},
     "n_factors cannot be saved as JSON: a value of type complex": {"n_factors": 1j},
     "init is nested too deeply": {"init": [[[[[[[[[]]]]]]]]]},
+    "user_biases_ holds a number beyond": {"user_biases_": np.full(12, 1e30)},
     "user_biases_ holds int64, not float32 or float64": {"user_biases_": np.zeros(12, np.int64)},
     "item table is out of step with the 9 items": {"item_table_": pl.DataFrame({"item_id": [1], "title": ["A"]})},
 }

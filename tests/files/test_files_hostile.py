@@ -253,6 +253,7 @@ HEADERS = {
     "a parameter is refused: init must be 'normal' or 'uniform'": put("parameters/init", {"a": [1]}),
     "mean_ must be a number": put("learned/mean_", "3"),
     "mean_ must be a numbe": put("learned/mean_", True),
+    r"mean_ must be a number within 1e\+15": put("learned/mean_", -1e16),
     "rating_range_ must be two numbers, the lowest first": put("learned/rating_range_", [5, 1]),
     "rating_range_ must be two numbers": put("learned/rating_range_", [1, "5"]),
     "rating_range_ must be two": put("learned/rating_range_", None),
@@ -316,6 +317,10 @@ def rows(name, n):
 
 NUMBERS = {
     "user_factors_ holds NaN or an infinite number": cell("learned.user_factors_", (3, 1), np.nan),
+    r"user_factors_ holds a number beyond 1e\+15, with which scores would overflow": cell(
+        "learned.user_factors_", (0, 0), -2e15
+    ),
+    "item_biases_ holds a number beyond": cell("learned.item_biases_", 1, 2e15),
     "item_biases_ holds NaN or an infinite number": cell("learned.item_biases_", 0, -np.inf),
     "seen.values holds NaN or an infinite number": cell("seen.values", 7, np.inf),
     "user_factors_ holds uint8, not float32 or float64": cast("learned.user_factors_", np.uint8),

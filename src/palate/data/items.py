@@ -27,23 +27,39 @@ def item_table(ids: Ids, items: Any = None) -> pl.DataFrame:
         items: any table with the item id; ids it lacks get nulls, ids beyond the model's are left out.
 
     Raises:
-        DataError: the table has no item id column, an id twice, ids of another type, or no id of the model.
+        DataError: the table has no item id column, an id twice, ids of another type, no id of the model, or a column
+            of a type that a model cannot keep.
     """
     table = pl.DataFrame({"item_id": ids.values})
     if items is not None:
         frame = as_frame(items)
         frame = frame.rename({_id_column(frame.columns): "item_id"})
-        texts, numbers = cs.categorical() | cs.enum(), cs.integer()
-        frame = frame.with_columns(
-            (cs.by_name("item_id") & texts).cast(pl.String),
-            (cs.by_name("item_id") & numbers).cast(pl.Int64, strict=False),
-        )
+        frame = _plain(frame)
         _check(frame["item_id"], ids)
         table = table.join(frame, on="item_id", how="left", maintain_order="left")
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     title = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
     return table.with_columns(title=title).select("item_id", "title", pl.exclude("item_id", "title"))
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with the column types that a model keeps: numbers, text, truth, days, times, lists of text.
+
+    NaN becomes null, categories become text, and times lose their zone (they are UTC then).
+    """
+    frame = frame.with_columns((cs.by_name("item_id") & cs.integer()).cast(pl.Int64, strict=False))
+    frame = frame.with_columns(
+        (cs.categorical() | cs.enum()).cast(pl.String),
+        cs.decimal().cast(pl.Float64),
+        cs.float().fill_nan(None),
+        cs.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replace_time_zone(None),
+    )
+    for name, kind in frame.schema.items():
+        good = kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Date, pl.Null, pl.List(pl.String))
+        if not good and not isinstance(kind, pl.Datetime):
+            raise DataError(f"the item table's column '{name}' has type {kind}: drop it, or cast it to text")
+    return frame
 
 
 def _id_column(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from palate.files import strict_json
 from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 
+LARGEST = 1e15  # a million products of two such numbers stay finite in float32
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 
 
@@ -66,6 +67,8 @@ def _check_state(state: ModelState) -> None:
         if array.dtype not in (np.float32, np.float64):
             raise ModelFileError(f"{name} holds {array.dtype}, not float32 or float64")
         check_finite(name, array)
+        if array.size and max(-array.min(), array.max()) > LARGEST:
+            raise ModelFileError(f"{name} holds a number beyond {LARGEST:g}, with which scores would overflow")
     for name, value in state.learned.items():
         good, form = _LEARNED.get(name, (lambda _: True, ""))
         if not good(value):
@@ -120,6 +123,10 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
+def _is_score(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= LARGEST
+
+
 def _is_range(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
 
@@ -135,7 +142,7 @@ def _is_history(value: Any) -> bool:
 
 
 _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "mean_": (_is_number, "a number"),
+    "mean_": (_is_score, f"a number within {LARGEST:g}"),
     "rating_range_": (_is_range, "two numbers, the lowest first"),
     "history_": (_is_history, "a list of records of numbers"),
     "refit_history_": (_is_history, "a list of records of numbers"),

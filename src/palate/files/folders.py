@@ -198,7 +198,7 @@ def _read_ids(path: Path, what: str) -> Ids:
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path.read_bytes())
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a damaged page makes Polars panic
         raise ModelFileError(f"{path.name} is not a valid Parquet file: {error}") from None
 
 

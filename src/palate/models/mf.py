@@ -21,7 +21,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import item_table
 from palate.errors import DataError
 from palate.models.base import Recommender
-from palate.models.parameters import check_choice, check_number, check_whole, draw_seed
+from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
 from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
 from palate.parallel import Workers, check_threads
 from palate.progress import ProgressCallback, silent
@@ -280,6 +280,7 @@ class MatrixFactorization(Recommender):
         if self.n_blocks is not None:
             check_whole("n_blocks", self.n_blocks, low=1)
         check_threads(self.n_threads)
+        check_random_state(self.random_state)
 
 
 def _same_ids(one: Interactions, other: Interactions) -> bool:

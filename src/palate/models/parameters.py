@@ -55,10 +55,20 @@ def draw_seed(random_state: int | np.random.Generator | None) -> int:
     Raises:
         ParameterError: random_state is none of the three, or negative.
     """
+    check_random_state(random_state)
     if random_state is None or isinstance(random_state, np.random.Generator):
         return int(np.random.default_rng(random_state).integers(2**31))
-    check_whole("random_state", random_state, low=0)
     return int(random_state)
+
+
+def check_random_state(random_state: Any) -> None:
+    """Refuse what is neither None, a Generator, nor a whole number of at least 0.
+
+    Raises:
+        ParameterError: names the value.
+    """
+    if random_state is not None and not isinstance(random_state, np.random.Generator):
+        check_whole("random_state", random_state, low=0)
 
 
 @dataclass(frozen=True)
