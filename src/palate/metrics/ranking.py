@@ -1,0 +1,162 @@
+"""Metrics of ranked lists at k, one value a user, over the full catalogue.
+
+`judge` sets lists beside relevant items, checks both once, and marks the hits; each metric is then one formula over
+the marks, cut at k. Letters: h_j = 1 where place j (from 1) holds a relevant item, g_j its gain, n the user's number of
+relevant items.
+
+For all of them: a user without relevant items gives NaN (nothing to find: no part of a mean). A user without a list
+gives 0. A list with fewer than k items is as it is: its missing places hold nothing, and nothing is divided by less.
+Ties are the lists' business: `topk` breaks them by item index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Rows
+from palate.errors import ParameterError
+from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.parallel import chunks
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Lists with their hits marked.
+
+    Attributes:
+        lists: (m, width) int32 items, best first; -1 where there is none.
+        hits: (m, width) bool, a relevant item stands there.
+        gains: (m, width) float32, its gain, 0 elsewhere.
+        relevant: row u has the relevant items of the user of list u, with their gains as values.
+    """
+
+    lists: Lists
+    hits: NDArray[np.bool_]
+    gains: NDArray[np.float32]
+    relevant: Rows
+
+    @property
+    def n_relevant(self) -> NDArray[np.int64]:
+        """How many relevant items each user has, (m,)."""
+        return np.diff(self.relevant.indptr)
+
+
+def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
+    """Return the lists with their hits marked, checked once for all metrics.
+
+    Args:
+        lists: (m, width) item positions, best first, -1 where there is none, as `topk` gives.
+        relevant: m rows, sorted by item; values are gains of at least 0 (1 for clicks), used by `ndcg_graded` alone.
+        n_items: size of the catalogue.
+
+    Raises:
+        ParameterError: as many rows as lists are needed; an item is out of the catalogue, stands twice in a list or
+            row, or has a gain that is negative or not finite.
+    """
+    check_lists(lists, n_items)
+    check_rows(relevant, len(lists), n_items, "relevant")
+    gains = relevant.values
+    if not (np.isfinite(gains) & (gains >= 0)).all():
+        raise ParameterError("gains must be finite and at least 0; leave out what is not relevant, or shift the values")
+    keys = np.append(row_of_cells(relevant) * n_items + relevant.indices, np.iinfo(np.int64).max)
+    found = np.append(gains, np.float32(0))
+    hits, gain = np.zeros(lists.shape, bool), np.zeros(lists.shape, np.float32)
+    for block in chunks(len(lists), max(1, CELLS // max(1, lists.shape[1]))):
+        wanted = np.arange(block.start, block.stop)[:, None] * n_items + lists[block]
+        place = np.searchsorted(keys, wanted)
+        hits[block] = (keys[place] == wanted) & (lists[block] >= 0)
+        gain[block] = np.where(hits[block], found[place], 0)
+    return Judged(lists, hits, gain, relevant)
+
+
+def precision(judged: Judged, k: int) -> Values:
+    """Return sum_{j<=k} h_j / k, (m,): the share of k places that hit. Also a short list is divided by k."""
+    return _known(judged, _hits(judged, k).sum(axis=1) / k)
+
+
+def recall(judged: Judged, k: int) -> Values:
+    """Return sum_{j<=k} h_j / n, (m,): the share of the relevant items that were found.
+
+    With n > k even a perfect list stays below 1. Papers after Mult-VAE (Liang et al. 2018) print `recall_truncated`
+    under this name.
+    """
+    return _known(judged, _hits(judged, k).sum(axis=1) / np.maximum(judged.n_relevant, 1))
+
+
+def recall_truncated(judged: Judged, k: int) -> Values:
+    """Return sum_{j<=k} h_j / min(k, n), (m,): a perfect list gives 1 (Liang et al. 2018). May fall as k grows."""
+    return _known(judged, _hits(judged, k).sum(axis=1) / np.clip(judged.n_relevant, 1, k))
+
+
+def hit_rate(judged: Judged, k: int) -> Values:
+    """Return 1 where any of the first k hits, else 0, (m,); its mean is the share of users who got a hit."""
+    return _known(judged, np.sign(_hits(judged, k).sum(axis=1)))
+
+
+def reciprocal_rank(judged: Judged, k: int) -> Values:
+    """Return 1 / (place of the first hit among k), 0 without one, (m,); its mean is MRR (Voorhees 1999)."""
+    hits = _hits(judged, k)
+    return _known(judged, hits.any(axis=1) / (hits.argmax(axis=1) + 1.0))
+
+
+def average_precision(judged: Judged, k: int) -> Values:
+    """Return sum_{j<=k} h_j (h_1 + … + h_j) / j / n, (m,); its mean is MAP, as trec_eval's map_cut.
+
+    Divided by n, as recall is; others (RecBole, Kaggle) divide by min(k, n), which is higher where n > k.
+    """
+    hits = _hits(judged, k)
+    precisions = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
+    return _known(judged, (hits * precisions).sum(axis=1) / np.maximum(judged.n_relevant, 1))
+
+
+def ndcg(judged: Judged, k: int) -> Values:
+    """Return binary NDCG, (m,): DCG = sum_{j<=k} h_j / log2(j + 1), over that of min(k, n) hits at the top.
+
+    Jaervelin & Kekaelaeinen 2002, with the discount log2(j + 1) of Burges et al. 2005. The ideal list is cut at k too.
+    Gains are not looked at; `ndcg_graded` does. A perfect list gives exactly 1.
+    """
+    hits, discounts = _hits(judged, k), _discounts(k)
+    ideal = np.cumsum(discounts)[np.clip(judged.n_relevant, 1, k) - 1]
+    return _known(judged, _in_order(hits * discounts) / ideal)
+
+
+def ndcg_graded(judged: Judged, k: int) -> Values:
+    """Return graded NDCG, (m,): DCG = sum_{j<=k} g_j / log2(j + 1), over that of the k best gains in order.
+
+    Gains are linear, as in trec_eval and scikit-learn (not 2^g - 1): pass 2^g - 1 as values for the other. NaN for a
+    user whose gains are all 0. A perfect list gives exactly 1.
+    """
+    gains, discounts = cut(judged.gains, k), _discounts(k)
+    found = _in_order(gains * discounts)
+    ideal = _ideal(judged.relevant, k, discounts)
+    return ratio(found, ideal)
+
+
+def _hits(judged: Judged, k: int) -> NDArray[np.bool_]:
+    return cut(judged.hits, k)
+
+
+def _known(judged: Judged, values: Array) -> Values:
+    return np.where(judged.n_relevant > 0, values, np.nan)
+
+
+def _discounts(k: int) -> Values:
+    return np.asarray(1 / np.log2(np.arange(2, k + 2)))
+
+
+def _in_order(terms: Values) -> Values:
+    """Return row sums taken from left to right, as the ideal's: so a perfect list gives exactly 1."""
+    return np.asarray(np.cumsum(terms, axis=1)[:, -1])
+
+
+def _ideal(relevant: Rows, k: int, discounts: Values) -> Values:
+    """Return each row's DCG of its k largest gains, largest first; summed in that order."""
+    size = np.diff(relevant.indptr)
+    row = row_of_cells(relevant)
+    gains = relevant.values[np.lexsort((-relevant.values, row))].astype(np.float64)
+    place = np.arange(len(gains)) - np.repeat(relevant.indptr[:-1], size)
+    top = place < k
+    return np.bincount(row[top], gains[top] * discounts[place[top]], len(size)).astype(np.float64)

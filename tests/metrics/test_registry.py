@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from metrics.made import padded, rows
+
+import palate.metrics
+from palate.errors import ParameterError
+from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
+
+LISTS = padded([[0, 1], [2, 0], []], 2)
+RELEVANT = rows([[1], [], [0]])
+TRUTH = np.array([1.0, 2.0, 3.0])
+AVAILABLE = {
+    "truth": TRUTH,
+    "predicted": TRUTH + 0.5,
+    "rating_range": (1.0, 5.0),
+    "user_index": np.array([0, 0, 1]),
+    "n_users": 3,
+    "draws": np.array([[1.0, 2, 3], [2, 3, 5]]),
+    "noise_std": 1.0,
+    "mean": TRUTH,
+    "std": np.ones(3),
+    "probabilities": np.full((3, 5), 0.2),
+    "stars": np.arange(1.0, 6),
+    "low": TRUTH - 1,
+    "high": TRUTH,
+    "judged": judge(LISTS, RELEVANT, 3),
+    "lists": LISTS,
+    "relevant": RELEVANT,
+    "excluded": rows([[], [1], []]),
+    "score_block": lambda users: np.arange(3.0) + np.zeros((len(users), 1)),
+    "sampled": SampledRanks(np.array([1, 2]), np.array([0, 1, 1, 2]), 10),
+    "n_items": 3,
+    "counts": np.array([1, 2, 3]),
+    "history": rows([[2], [1], []]),
+    "features": np.eye(3),
+    "genres": np.eye(3, dtype=int),
+    "expected": LISTS,
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_can_be_had_by_name_from_what_there_is(name):
+    metric = METRICS[name]
+    got = at(f"{name}@2" if metric.at_k else name, 3)(**AVAILABLE)
+    assert metric.kind in ("rating", "ranking", "catalogue")
+    if metric.per == "all":
+        assert isinstance(got, float)
+        assert np.isfinite(got)
+    else:
+        assert got.shape == (3,)
+        assert np.isfinite(got).any()
+    assert metric.function.__doc__
+    assert set(metric.inputs) <= set(AVAILABLE)
+
+
+def test_a_better_answer_is_better_where_the_registry_says_so():
+    """Ratings predicted exactly, and a list that begins with what is relevant, beat their opposites."""
+    for name in ("rmse", "rmse_unclipped", "mae", "mae_unclipped", "r2", "spearman"):
+        good, bad = (np.nanmean(at(name)(**{**AVAILABLE, "predicted": p})) for p in (TRUTH, np.array([3, 2.5, 1.25])))
+        assert (good > bad) == METRICS[name].higher_is_better, name
+    good, bad = (judge(padded([one], 3), rows([{0: 2, 1: 1}]), 9) for one in ([0, 1, 2], [3, 4, 1]))
+    for name in ("precision", "recall", "recall_truncated", "ndcg", "ndcg_graded", "map", "mrr"):
+        assert at(f"{name}@3")(judged=good) > at(f"{name}@3")(judged=bad)
+        assert METRICS[name].higher_is_better
+
+
+def test_a_name_with_k_gives_the_function_at_k():
+    request = at("ndcg@1")
+    assert (request.name, request.k, request.metric) == ("ndcg@1", 1, METRICS["ndcg"])
+    np.testing.assert_array_equal(request(**AVAILABLE), ranking.ndcg(AVAILABLE["judged"], 1))
+    assert at("rmse")(**AVAILABLE) == rating.rmse(TRUTH, TRUTH + 0.5, (1, 5)) == 0.5
+    assert at("ndcg@007").name == "ndcg@7"
+    assert at("ndcg@3", n_items=3).k == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ndgc@10", "unknown metric 'ndgc@10': did you mean 'ndcg'? there are rmse, rmse_unclipped,"),
+        ("", "unknown metric '': there are rmse,"),
+        ("RMSE", "unknown metric 'RMSE'"),
+        ("ndcg", "ndcg looks at the first k of a list: say how many, such as 'ndcg@10'"),
+        ("rmse@10", "rmse looks at no list and takes no @k: write 'rmse', not 'rmse@10'"),
+        ("auc@10", "auc looks at no list and takes no @k"),
+        ("recall@0", "'recall@0': k must be a whole number of at least 1, such as 'recall@10'"),
+        ("recall@-1", "k must be a whole number of at least 1"),
+        ("recall@", "k must be a whole number of at least 1"),
+        ("recall@ten", "k must be a whole number of at least 1"),
+        ("recall@1.5", "k must be a whole number of at least 1"),
+        ("recall@²", "k must be a whole number of at least 1"),
+        ("coverage@2000", "'coverage@2000' asks for lists of 2,000 of 1,682 items: choose k up to 1682"),
+    ],
+)
+def test_a_name_that_means_nothing_says_what_to_write(name, text):
+    with pytest.raises(ParameterError, match=re.escape(text)):
+        at(name, 1682)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ParameterError, match="crps_normal needs mean and std, which this model or data does not have"):
+        at("crps_normal")(truth=TRUTH, mean=None)
+
+
+def test_public_names_are_sorted_and_there():
+    names = palate.metrics.__all__
+    assert names == sorted(names, key=lambda n: (not n.isupper(), n[0].islower(), n))
+    for name in names:
+        assert getattr(palate.metrics, name) is not None
