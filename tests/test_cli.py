@@ -378,3 +378,40 @@ def test_doctor_names_a_missing_extra(run, monkeypatch):
 
     monkeypatch.setattr("palate.cli.doctor.version", lacking)
     assert "pip install 'palate[plots]'" in run("doctor")[1]
+
+
+def test_data_fetch_says_what_is_here(run, movielens):
+    code, out, _ = run("data", "fetch")
+    assert code == 0
+    assert "ml-100k is here: 99,991 ratings" in out
+    assert only_json(run("data", "fetch", "--json")[1])["ratings"] == len(movielens.interactions)
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    from palate.cli import common
+    from palate.progress import Progress
+
+    screen = io.StringIO()
+    monkeypatch.setattr(common, "console", lambda **_: Console(file=screen, force_terminal=True, width=100))
+    with common.live_progress() as progress:
+        for step in (1, 2):
+            progress(Progress("training", step, 2, {"loss": 0.5, "validation_rmse": 0.9}))
+    assert "training" in screen.getvalue()
+    assert "2/2" in screen.getvalue()
+    assert "validation 0.9000" in screen.getvalue()
+
+
+def test_recommend_says_when_filters_leave_nothing(model, run):
+    assert "the filters leave no item" in run("recommend", model, "-u", 3, "--where", "year>2100")[1]
+
+
+def test_out_is_refused_before_the_work(here, run):
+    (here / "folder").mkdir()
+    code, _, err = run("train", "log.csv", "--out", "folder")
+    assert code == 1
+    assert "it is a folder; name a file in it" in err
+    assert "training" not in err

@@ -38,18 +38,6 @@ def recommendations(rows: pl.DataFrame, title: str) -> Table:
     return made
 
 
-def history(records: Sequence[Mapping[str, float]], best: int) -> Table:
-    """Return the training curve as a table, the best epoch marked."""
-    columns = (("epoch", "right"), ("loss", "right"), ("train", "right"), ("validation", "right"), ("seconds", "right"))
-    made = table(None, (*columns, ("", "left")))
-    for r in records:
-        watched = f"{r['validation_rmse']:.4f}" if "validation_rmse" in r else ""
-        mark = "best" if r["epoch"] == best else ""
-        figures = (f"{r['loss']:.4f}", f"{r['train_rmse']:.4f}", watched, f"{r['seconds']:.2f}")
-        made.add_row(str(r["epoch"]), *figures, mark)
-    return made
-
-
 def metrics(rows: Sequence[tuple[str, Mapping[str, Any]]], title: str | None = None) -> Table:
     """Return a table of metrics, one row a model."""
     names = list(rows[0][1])

@@ -1,0 +1,72 @@
+"""One door to all data: names, folders, files, and tables joined by id."""
+
+import polars as pl
+import pytest
+
+from palate.data.source import open_dataset
+from palate.errors import DataError, ParameterError
+
+LOG = "user,item,rating\n1,7,5\n1,8,3\n2,7,4\n"
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LOG)
+    return path
+
+
+def test_a_file_is_a_data_set_with_bare_tables(log):
+    data = open_dataset(str(log))
+    assert data.name == "log.csv"
+    assert len(data.interactions) == 3
+    assert data.items["title"].to_list() == ["7", "8"]
+    assert data.users.to_dict(as_series=False) == {"user_id": [1, 2]}
+
+
+def test_tables_are_joined_by_id(log, tmp_path):
+    (tmp_path / "items.csv").write_text("item,title,genre\n8,Eight,Drama\n7,Seven,Comedy\n9,Nine,Comedy\n")
+    (tmp_path / "users.csv").write_text("user,age\n2,50\n")
+    data = open_dataset(str(log), items=tmp_path / "items.csv", users=tmp_path / "users.csv")
+    assert data.items["title"].to_list() == ["Seven", "Eight"]
+    assert data.users.to_dict(as_series=False) == {"user_id": [1, 2], "age": [None, 50]}
+
+
+def test_a_name_gives_movielens_with_or_without_the_incomplete_movie(movielens):
+    assert len(open_dataset("ml-100k").interactions) == len(movielens.interactions) == 99_991
+    assert len(open_dataset("ml-100k", all_rows=True).interactions) == 100_000
+
+
+def test_a_folder_is_recognised(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,10,4.5,100\n2,10,0.5,200\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n10,Ten (1999),Comedy|Drama\n")
+    data = open_dataset(str(tmp_path))
+    assert data.items["genres"].to_list() == [["Comedy", "Drama"]]
+    assert data.interactions.rating_range == (0.5, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("users", "text"),
+    [
+        ("user,age\nann,5\n", "ids are String, those of the ratings are Int64"),
+        ("user,age\n1,5\n1,6\n", "an id more than once"),
+    ],
+)
+def test_faulty_user_tables_are_refused(log, tmp_path, users, text):
+    (tmp_path / "users.csv").write_text(users)
+    with pytest.raises(DataError, match=text):
+        open_dataset(str(log), users=tmp_path / "users.csv")
+
+
+def test_nothing_there_and_options_where_there_are_none(tmp_path):
+    with pytest.raises(DataError, match="no data at 'nowhere': give ml-100k, a file of ratings, or a MovieLens folder"):
+        open_dataset("nowhere")
+    with pytest.raises(ParameterError, match="reading options are for files: ids"):
+        open_dataset("ml-100k", ids="text")
+
+
+def test_rows_left_out_are_noted(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG + ",9,1\n")
+    data = open_dataset(str(tmp_path / "log.csv"), on_missing="drop")
+    assert data.notes == ("dropped 1 rows: user is missing",)
+    assert isinstance(data.items, pl.DataFrame)
