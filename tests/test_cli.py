@@ -231,7 +231,7 @@ def test_data_show_of_faulty_file_lists_faults_with_lines_and_says_how(here, run
     code, out, err = run("data", "show", "bad.csv")
     assert code == 1
     assert out == ""
-    for text in ("line 3", "line 4", "line 5", "on_duplicate='last'", "--read on_missing=drop"):
+    for text in ("line 3", "line 4", "line 5", "--read on_duplicate=last", "--read on_missing=drop"):
         assert text in err
     mended = run(
         "data",

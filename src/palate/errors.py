@@ -50,4 +50,6 @@ class MissingExtraError(PalateError, ImportError):
 
 def missing_extra(extra: str, what: str) -> MissingExtraError:
     """Return the error for a feature whose extra is not installed."""
-    return MissingExtraError(f"{what} needs the extra '{extra}': pip install 'palate[{extra}]'")
+    return MissingExtraError(
+        f"{what} needs the extra '{extra}': pip install 'palate[{extra}]' (in a clone: pip install -e '.[{extra}]')"
+    )

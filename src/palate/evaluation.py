@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from palate.data.splits import Split, make_splits
 from palate.errors import DataError, ParameterError
 from palate.metrics import mae, rmse, rmse_unclipped
 from palate.models.base import Recommender
-from palate.progress import ProgressCallback, silent
+from palate.progress import Progress, ProgressCallback, silent
 
 StopOn = Literal["validation", "test"]
 
@@ -88,7 +89,10 @@ def evaluate(
     if stop_on not in ("validation", "test"):
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
     started = time.perf_counter()
-    model.fit(train, validation=test if stop_on == "test" else None, items=items, progress=progress)
+    if stop_on == "test":
+        model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress))
+    else:
+        model.fit(train, items=items, progress=progress)
     fitted = time.perf_counter()
     predicted = model.predict_index(test.user_index, test.item_index, clip=False)
     metrics = {
@@ -109,6 +113,11 @@ def evaluate(
         history=model.history_,
         fitted=model,
     )
+
+
+def _watching_test(progress: ProgressCallback, step: Progress) -> None:
+    """Pass a step on with the watched figures under their true name."""
+    progress(replace(step, record={name.replace("validation", "test"): v for name, v in step.record.items()}))
 
 
 def evaluate_splits(

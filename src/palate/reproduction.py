@@ -42,8 +42,8 @@ def _original(**changes: Any) -> Callable[[int], MatrixFactorization]:
 
 # (label, model of a seed, what chose the epoch); each differs from the one above in one thing
 STEPS: tuple[tuple[str, Callable[[int], MatrixFactorization], StopOn], ...] = (
-    ("original, epoch chosen on test", _original(), "test"),
-    ("original, epoch chosen on validation", _original(), "validation"),
+    ("original, epoch by test part", _original(), "test"),
+    ("original, by validation", _original(), "validation"),
     ("+ biases", _original(biases=True), "validation"),
     ("+ biases and L2", _original(biases=True, reg=0.065, reg_biases=0.02), "validation"),
     ("today's default", lambda seed: MatrixFactorization(random_state=seed), "validation"),

@@ -147,7 +147,7 @@ def test_official_splits_are_consecutive_blocks():
     with pytest.raises(ParameterError, match="the split 'official:u6' should be official:u1 to official:u5"):
         make_splits(data, "official:u6")
     with pytest.raises(
-        DataError, match=r"made for the 100,000 rows of MovieLens 100K in their order, these are 99: load"
+        DataError, match=r"made for the 100,000 rows of MovieLens 100K in their order, these are 99 .load"
     ):
         make_splits(made(99), "official:u1")
 
@@ -207,7 +207,7 @@ def test_split_refuses_what_is_no_seed(seed):
 
 @pytest.mark.parametrize("text", ["last:1", "time:0.2"])
 def test_splits_by_time_need_times(text):
-    with pytest.raises(DataError, match=f"the split {text} needs times, and these interactions have none; use random"):
+    with pytest.raises(DataError, match=f"the split {text} needs times, and these interactions have none: name"):
         make_splits(made(40, times=False), text)
 
 

@@ -110,6 +110,17 @@ def test_diversity_by_hand():
     np.testing.assert_array_equal(catalogue.intra_list_diversity_genres(lists, genres, 2), [0, 1, 1, np.nan, np.nan])
 
 
+def test_places_without_an_item_are_not_the_last_item():
+    """Position -1 would be item 2, which is like item 0."""
+    table, lists = np.array([[1, 0], [0, 1], [1, 0]]), padded([[0, 1]], 4)
+    for diversity in (catalogue.intra_list_diversity, catalogue.intra_list_diversity_genres):
+        assert diversity(lists, table, 4) == 1
+    assert catalogue.novelty(lists, np.array([2, 2, 8]), 8, 4) == 2
+    assert catalogue.popularity_lift(lists, rows([[0]]), np.array([2, 2, 8]), 4) == 0
+    assert catalogue.genre_calibration(lists, rows([[0, 1]]), table, 4) == 0
+    assert catalogue.coverage(lists, 3, 4) == 2 / 3
+
+
 def test_calibration_is_zero_for_the_same_genres_and_steck_bounds_the_rest():
     genres = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     lists = padded([[0, 1], [2], [0], [3], []], 2)

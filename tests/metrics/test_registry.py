@@ -57,6 +57,20 @@ def test_every_metric_can_be_had_by_name_from_what_there_is(name):
     assert set(metric.inputs) <= set(AVAILABLE)
 
 
+def test_each_name_leads_to_the_function_of_that_name():
+    others = {
+        "spearman": "spearman_within_users",
+        "map": "average_precision",
+        "mrr": "reciprocal_rank",
+        "diversity": "intra_list_diversity",
+        "diversity_genres": "intra_list_diversity_genres",
+        "calibration": "genre_calibration",
+    }
+    for name, metric in METRICS.items():
+        assert metric.function.__name__ == others.get(name, name)
+        assert metric.function.__module__.startswith("palate.metrics.")
+
+
 def test_a_better_answer_is_better_where_the_registry_says_so():
     """Ratings predicted exactly, and a list that begins with what is relevant, beat their opposites."""
     for name in ("rmse", "rmse_unclipped", "mae", "mae_unclipped", "r2", "spearman"):

@@ -130,7 +130,8 @@ def test_unknown_users_raise_or_get_the_most_rated_items_marked_and_without_a_sc
     unknown = table.filter(pl.col("user_id") == 7)
     assert unknown["score"].null_count() == 4
     counts = np.bincount(data.item_index, minlength=30)
-    popular = sorted(range(30), key=lambda i: (-counts[i], i))
+    means = [data.values[data.item_index == i].mean(dtype=float) for i in range(30)]
+    popular = sorted(range(30), key=lambda i: (-counts[i], -means[i], i))
     assert unknown["item_id"].to_list() == [1000 + i for i in popular[:4]]
     # the filters and what is left out with the call hold here too
     allowed = [1000 + i for i in popular[2:5]]

@@ -366,7 +366,7 @@ def test_a_port_in_use_and_a_foreign_host_are_refused() -> None:
             ParameterError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use; choose"
         ):
             server.listen("127.0.0.1", port)
-    with pytest.raises(ParameterError, match=r"cannot listen on 192\.0\.2\.1:0: .*--host 127\.0\.0\.1"):
+    with pytest.raises(ParameterError, match=r"cannot listen on 192\.0\.2\.1:0: .*or host"):
         server.listen("192.0.2.1", 0)
     with pytest.raises(ParameterError, match=r"cannot listen on no such host:0"):
         server.listen("no such host", 0)

@@ -10,6 +10,8 @@ import typer
 from palate.cli import common, data, demo, doctor, evaluate, folders, models, recommend, serve, train
 from palate.errors import PalateError
 
+INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
+
 app = typer.Typer(
     name="palate",
     help="Recommendations people can trust, from a log of ratings or clicks.",
@@ -58,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug:
             raise
         common.fail(str(error), type(error).__name__, as_json="--json" in words)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("stopped; nothing was saved\n")
+        raise
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         common.close_stdout()
         sys.exit(1)

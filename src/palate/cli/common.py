@@ -6,7 +6,9 @@ import json
 import logging
 import math
 import os
+import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ from palate.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+SECONDS_BETWEEN = 5.0  # between two lines of progress where the output is no terminal
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Data = Annotated[str, typer.Argument(help="ml-100k, a file of ratings, or a folder in a MovieLens format.")]
@@ -76,10 +80,15 @@ def fail(message: str, kind: str, *, as_json: bool) -> NoReturn:
         emit({"error": {"type": kind, "message": message}})
     err = console(stderr=True)
     err.print("[bold red]error:[/] ", end="")
-    err.print(message, markup=False)
-    if "on_missing=" in message or "on_duplicate=" in message or "on_invalid=" in message:
-        err.print("on the command line: --read on_missing=drop, and so on", markup=False)
+    err.print(for_command_line(message), markup=False)
     sys.exit(1)
+
+
+def for_command_line(message: str) -> str:
+    """Return a message with the options that Python takes as the command line takes them."""
+    message = re.sub(r"columns=\{.*?\}", "--read user=NAME --read item=NAME (value=, time=)", message)
+    message = re.sub(r"\b(on_missing|on_invalid|on_duplicate|encoding|ids)='([^']+)'", r"--read \1=\2", message)
+    return re.sub(r"\bexclude_seen=False", "--include-seen", message)
 
 
 def check_writable(path: Path) -> None:
@@ -128,32 +137,39 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def live_progress() -> Iterator[ProgressCallback]:
-    """Show progress on stderr: a bar where it is a terminal, else a line for about every tenth of the way."""
+    """Show progress on stderr: one bar where it is a terminal, else a line every few seconds."""
     err = console(stderr=True)
     if not err.is_terminal:
-        yield _print_tenths
+        yield _print_now_and_then()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, TextColumn("[dim]{task.fields[figures]}"), console=err) as bars:
-        tasks: dict[str, Any] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(10), MofNCompleteColumn())
+    with Bars(*columns, TextColumn("[dim]{task.fields[figures]}"), console=err, transient=True) as bars:
+        task = bars.add_task("starting", total=None, figures="")
 
         def show(step: Progress) -> None:
-            if step.stage not in tasks:
-                tasks[step.stage] = bars.add_task(step.stage, total=step.total, figures="")
-            bars.update(tasks[step.stage], completed=step.step, total=step.total, figures=figures(step.record))
+            said = figures(step.record)
+            bars.update(task, description=step.stage, completed=step.step, total=step.total, figures=said)
 
         yield show
 
 
-def _print_tenths(step: Progress) -> None:
-    if step.step in (1, step.total) or step.step % max(1, step.total // 10) == 0:
-        sys.stderr.write(f"{step.stage} {step.step}/{step.total}  {figures(step.record)}\n")
+def _print_now_and_then() -> ProgressCallback:
+    """Return a callback that prints the first step of each stage, and one every few seconds."""
+    last: dict[str, float] = {}
+
+    def show(step: Progress) -> None:
+        now = time.monotonic()
+        if now - last.get(step.stage, -math.inf) >= SECONDS_BETWEEN:
+            last[step.stage] = now
+            sys.stderr.write(f"{step.stage} {step.step}/{step.total}  {figures(step.record)}\n")
+
+    return show
 
 
 def figures(record: Mapping[str, float]) -> str:
-    """Return the few figures of a training record that people watch."""
-    names = {"loss": "loss", "train_rmse": "train", "validation_rmse": "validation"}
+    """Return the few figures of a training record that people watch: RMSE, clipped."""
+    names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test"}
     return "  ".join(f"{word} {record[name]:.4f}" for name, word in names.items() if name in record)

@@ -32,7 +32,7 @@ def fetch(
     if as_json:
         common.emit(record)
     else:
-        common.console().print(f"{name} is here: {len(source.interactions):,} ratings", markup=False)
+        common.console().print(f"{name} is here: {len(source.interactions):,} ratings, {source.notes[0]}", markup=False)
 
 
 @app.command("show")

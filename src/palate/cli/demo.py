@@ -73,10 +73,10 @@ def _curve(result: Evaluation, stdout: Console) -> None:
 
     columns = [
         ("epoch", "right"),
-        *((word, "right") for word in ("loss", "published", "test RMSE", "published")),
+        *((word, "right") for word in ("loss", "published", "unclipped", "published")),
         ("", "left"),
     ]
-    made = table("The original's training, ours beside the published figures", columns)
+    made = table("The original's training: loss and unclipped test RMSE, ours and published", columns)
     for r, loss, rmse in zip(result.history, original.LOSS, original.TEST_RMSE, strict=False):
         ours = (f"{r['loss']:.4f}", f"{loss:.4f}", f"{r['validation_rmse_unclipped']:.4f}", f"{rmse:.4f}")
         made.add_row(f"{r['epoch']}", *ours, "best" if r["epoch"] == result.fitted.best_epoch_ else "")
@@ -93,7 +93,8 @@ def _results(steps: list[tuple[str, Evaluation]], stdout: Console) -> None:
         rows.append((label, {**figures, "epoch": result.fitted.best_epoch_, "seconds": f"{result.seconds['fit']:.1f}"}))
     first = steps[0][1]
     stdout.print(metrics(rows, f"Test part of {first.split}: {first.n_test:,} ratings"))
-    stdout.print("The first line chose its epoch on the test part, as the original did: it is optimistic.\n")
+    stdout.print("The first line chose its epoch on the test part, as the original did: figures")
+    stdout.print("chosen like that are optimistic. The others never saw the test part.\n")
 
 
 def _final(source: Dataset, seed: int, stdout: Console) -> Recommender:
@@ -142,7 +143,7 @@ def _next(paths: list[Path], stdout: Console) -> None:
     if len(paths) > 1:
         stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}", markup=False)
     for command in (
-        f"palate serve {model}",
+        f"make serve MODEL={model}   (installs the page, then: palate serve {model})",
         f"palate recommend {model} --user 2 --where genres=Comedy",
         "palate evaluate ml-100k --split official:u1",
     ):

@@ -31,10 +31,12 @@ def bar(share: float, width: int = BAR) -> str:
 
 def recommendations(rows: pl.DataFrame, title: str) -> Table:
     """Return the recommendations of one user."""
-    made = table(title, (("#", "right"), ("title", "left"), ("id", "right"), ("score", "right")))
+    titled = rows["title"].ne(rows["item_id"].cast(rows["title"].dtype)).any()
+    made = table(title, (("#", "right"), ("title", "left"), *([("id", "right")] if titled else []), ("score", "right")))
     for row in rows.iter_rows(named=True):
         score = "popular" if row["score"] is None else f"{row['score']:.4f}"
-        made.add_row(str(row["rank"]), escape(str(row["title"])), escape(str(row["item_id"])), score)
+        cells = (row["title"], row["item_id"]) if titled else (row["title"],)
+        made.add_row(str(row["rank"]), *(escape(str(cell)) for cell in cells), score)
     return made
 
 

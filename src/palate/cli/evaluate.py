@@ -82,7 +82,7 @@ def _show(results: list[Evaluation]) -> None:
         rows.append(("mean", {**mean_metrics(results), "epochs": "", "fit s": ""}))
     stdout = common.console()
     first = results[0]
-    stdout.print(metrics(rows, f"{first.fitted!r}"))
+    stdout.print(metrics(rows, f"{first.fitted!r}, seed {first.fitted.seed_}"))
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}")
     stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
     if first.epoch_chosen_on == "test":

@@ -47,6 +47,7 @@ def import_model(
 
     limits = read_options([f"rating_range={rating_range}"])["rating_range"] if rating_range else None
     fitted = import_folder(folder, rating_range=limits)
+    out = folder.resolve().with_suffix(".safetensors") if out is None else out
     files.save(fitted, out)
     if as_json:
         common.emit({"out": str(out), "users": len(fitted.users_), "items": len(fitted.items_)})

@@ -32,6 +32,7 @@ def train(
     learner = inputs.new_model(model, preset, set_)
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users)
+    replaced = " in place of the old file" if out.exists() else ""
     with common.live_progress() as progress:
         learner.fit(source.interactions, items=source.items, progress=progress)
     files.save(learner, out)
@@ -55,6 +56,9 @@ def train(
         return
     stdout = common.console()
     stdout.print(f"{learner!r} learned from {len(source.interactions):,} ratings of {source.name}", markup=False)
-    stdout.print(f"epoch {learner.best_epoch_}, chosen on {learner.epoch_chosen_on_}: {common.figures(record)}")
-    stdout.print(f"saved to {out} ({out.stat().st_size / 1e6:.1f} MB)", markup=False)
+    if learner.interrupted_:
+        stdout.print("training was interrupted: this is the best so far, see the warning above")
+    chosen = "all of them, none held out to choose" if learner.epoch_chosen_on_ == "none" else "chosen on validation"
+    stdout.print(f"epochs: {learner.best_epoch_}, {chosen}; RMSE {common.figures(record)}; seed {learner.seed_}")
+    stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)", markup=False)
     stdout.print(f"next: palate recommend {out} --user {source.interactions.users.values[0]}", markup=False)

@@ -73,6 +73,10 @@ class Fault:
     rows: NDArray[np.intp]
 
 
+WHOLE = (
+    "Is it the right column? Numbers have a decimal point; times are seconds since 1970, or dates like 2024-03-11 or "
+    "2024-03-11T12:30:00; say which column is which with columns={'user': …, 'item': …, 'value': …, 'time': …}"
+)
 REMEDY = {
     "missing": "on_missing='drop' leaves these rows out",
     "invalid": "on_invalid='drop' leaves these rows out",
@@ -203,5 +207,9 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
     lines = [f"  {f.text}: {len(f.rows):,} of {n_rows:,} ({where.rows(f.rows)})" for f in faults]
-    remedies = [f"  {text}" for kind, text in REMEDY.items() if any(f.kind == kind for f in faults)]
+    whole = [f for f in faults if len(f.rows) == n_rows]
+    if whole:
+        remedies = [f"  all rows have this fault: {'; '.join(f.text for f in whole)}. {WHOLE}"]
+    else:
+        remedies = [f"  {text}" for kind, text in REMEDY.items() if any(f.kind == kind for f in faults)]
     return DataError("\n".join([f"{where.name} has faults:", *lines, "what can be done:", *remedies]))

@@ -26,7 +26,7 @@ USUAL = {
         ),
     ),
     "value": ("value", "rating", "ratings", "score", "stars", "count", "counts", "plays", "weight", "overall"),
-    "time": ("time", "timestamp", "ts", "date", "datetime", "created_at", "unix_time", "event_time"),
+    "time": ("time", "timestamp", "ts", "date", "datetime", "created_at", "rated_at", "unix_time", "event_time"),
 }
 
 

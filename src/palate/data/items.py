@@ -16,6 +16,7 @@ from palate.data.ids import Ids
 from palate.data.interactions import as_frame
 from palate.errors import DataError, ParameterError
 
+SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>.+?)\s*$")
 
 
@@ -93,7 +94,8 @@ def matching_items(table: pl.DataFrame, where: str | Sequence[str] | pl.Expr) ->
             = and != ask whether the value is in the list. An item without a value meets no condition.
 
     Raises:
-        ParameterError: a condition cannot be read, names no column, or does not fit the column's type.
+        ParameterError: a condition cannot be read, names no column, or does not fit the column's type, or no item has
+            the text asked for.
     """
     if isinstance(where, pl.Expr):
         condition = where
@@ -123,10 +125,21 @@ def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
     if isinstance(kind, pl.List):
         if sign not in ("=", "!="):
             raise ParameterError(f"'{name}' holds lists; ask with = or !=, not {sign}")
+        _check_value(name, table[name].explode(), value)
         return column.list.contains(value) if sign == "=" else ~column.list.contains(value)
+    if kind == pl.String and sign in ("=", "!="):
+        _check_value(name, table[name], value)
     wanted = _value(name, kind, value)
     compare = {"=": column.eq, "!=": column.ne, "<": column.lt, "<=": column.le, ">": column.gt, ">=": column.ge}
     return compare[sign](wanted)
+
+
+def _check_value(name: str, column: pl.Series, value: str) -> None:
+    """Refuse a text that no item has: it is a slip of the pen more often than a wish for an empty list."""
+    if not column.eq(value).any():
+        known = column.drop_nulls().unique().sort()
+        shown = ", ".join(known.head(SHOWN)) + (", …" if len(known) > SHOWN else "")
+        raise ParameterError(f"no item has {name} '{value}'; there is {shown}")
 
 
 def _value(name: str, kind: pl.DataType, value: str) -> pl.Expr:

@@ -48,7 +48,10 @@ def open_dataset(
         empty = pl.DataFrame({"user_id": interactions.users.values})
         dataset = Dataset(path.name, interactions, item_table(interactions.items), empty, notes)
     else:
-        raise DataError(f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder")
+        raise DataError(
+            f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
+            "(other sizes of MovieLens: unpack them and give the folder)"
+        )
     return _with_tables(dataset, items, users)
 
 

@@ -158,7 +158,7 @@ def _official(data: Interactions, name: str, which: str) -> list[Split]:
     if len(data) != OFFICIAL_ROWS:
         raise DataError(
             f"the official splits are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
-            f"{len(data):,}: load_movielens('100k', on_missing='keep')"
+            f'{len(data):,} (load_movielens keeps them all with on_missing="keep")'
         )
     row = np.arange(len(data))
     return [_by_mask(name, row // OFFICIAL_BLOCK == int(which[1]) - 1)]
@@ -190,7 +190,10 @@ def _place_in_user(data: Interactions, order: NDArray[np.intp]) -> tuple[NDArray
 
 def _times(data: Interactions, name: str) -> NDArray[np.int64]:
     if data.times is None:
-        raise DataError(f"the split {name} needs times, and these interactions have none; use random:0.2:42")
+        raise DataError(
+            f"the split {name} needs times, and these interactions have none: name their column with "
+            "columns={'time': …}, or use random:0.2:42"
+        )
     return data.times
 
 

@@ -170,7 +170,7 @@ def _not_safetensors(start: bytes, n: int) -> str:
             return f"not a safetensors file: it begins like {kind}"
     if start.isascii() and start.decode().isprintable():
         return "not a safetensors file: it begins like a text"
-    if n > MAX_HEADER:
+    if n > MAX_HEADER and start[8:9] == b"{":
         return f"it claims a header of {n:,} bytes; at most {MAX_HEADER:,} are admitted"
     return "not a safetensors file: no header begins at its ninth byte"
 

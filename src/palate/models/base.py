@@ -325,14 +325,16 @@ class Recommender(ABC):
         return self.items_.index(exclude.items.at(exclude.item_index[rows]), on_unknown="mark")
 
     def _popular(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
-        """Return the items, most rated first, ties by item index."""
+        """Return the items, most rated first, ties by their mean value, then by item index."""
         if self.seen_ is None:
             raise ParameterError(
                 "the model was fitted with store_history=False and does not know which items are popular; "
                 "leave out unknown users, or fit with store_history=True"
             )
         counts = np.bincount(self.seen_.indices, minlength=len(self.items_))
-        order = np.argsort(-counts, kind="stable").astype(np.int32)
+        sums = np.bincount(self.seen_.indices, self.seen_.values, minlength=len(self.items_))
+        means = sums / np.maximum(counts, 1)
+        order = np.lexsort((-means, -counts)).astype(np.int32)
         return order[allowed[order]] if allowed is not None else order
 
     def _table(

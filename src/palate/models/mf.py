@@ -196,6 +196,12 @@ class MatrixFactorization(Recommender):
             run.train(self.n_epochs, self.patience, workers, progress)
             _say_interrupted(run, "")
             return run, None
+        if (data.values == data.values[0]).all():
+            log.warning(
+                "all %s values are %g: there is nothing to learn from their size; clicks need a model that ranks",
+                f"{len(data):,}",
+                data.values[0],
+            )
         rows = np.random.default_rng([seed, 4]).permutation(len(data))
         run = self._run(data.take(rows[n_held_out:]), data.take(rows[:n_held_out]), seed, "training")
         run.train(self.n_epochs, self.patience, workers, progress)

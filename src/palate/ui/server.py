@@ -187,10 +187,11 @@ def launch(
         ParameterError: host or port cannot be listened on.
         NotFittedError: the model was not fitted.
     """
+    import_gradio()
+    sock = listen(host, port)  # first: a port in use is told before the page is built
     app = page_app(model, name=name, data_card=data_card)
     import uvicorn
 
-    sock = listen(host, port)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     running = PageServer(server, sock, host).start()
     log.info("the page is at %s", running.url)
@@ -230,5 +231,5 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise ParameterError(
-            f"cannot listen on {host}:{port}: {why}; choose another --port, or --host 127.0.0.1"
+            f"cannot listen on {host}:{port}: {why}; choose another port (0 takes a free one) or host"
         ) from None
