@@ -284,6 +284,7 @@ def test_errors_in_the_input_exit_with_1_and_no_traceback(here, run, words, text
         (("recommend", "m.safetensors", "-u", "1", "--out", "x.doc"), "ending in"),
         (("recommend", "m.safetensors", "-u", "1", "--on-unknown", "guess"), "is not one of"),
         (("evaluate", "log.csv", "--train", "a.csv"), "both --train"),
+        (("evaluate", "--train", "a", "--test", "b", "--split", "time:0.2"), "leave out --split"),
         (("evaluate", "log.csv", "--stop-on", "luck"), "is not one of"),
         (("export", "m.safetensors", "--to", "x", "--layout", "round"), "is not one of"),
         (("data", "fetch", "ml-1000m"), "can fetch ml-100k"),
@@ -415,3 +416,33 @@ def test_out_is_refused_before_the_work(here, run):
     assert code == 1
     assert "it is a folder; name a file in it" in err
     assert "training" not in err
+
+
+def test_tables_are_joined_to_fixed_parts_too(here, run):
+    (here / "a.csv").write_text(ROWS)
+    (here / "b.csv").write_text("user,item,rating,timestamp\n1,1,3,5\n")
+    words = ("evaluate", "--train", "a.csv", "--test", "b.csv", "--set", "n_factors=2", "--json")
+    assert run(*words, "--items", "items.csv")[0] == 0
+    code, out, _ = run(*words, "--items", "nowhere.csv")
+    assert code == 1
+    assert "nowhere.csv" in only_json(out)["error"]["message"]
+
+
+def test_wrong_usage_is_json_too_where_asked(here, run):
+    code, out, _ = run("train", "log.csv", "--model", "magic", "--json")
+    assert code == 2
+    assert only_json(out)["error"]["type"] == "UsageError"
+
+
+def test_a_full_output_is_a_sentence(model):
+    command = f"{sys.executable} -m palate recommend {model} --user 1 --json > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot read or write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_figures_into_a_file_are_refused(here, run):
+    code, _, err = run("data", "show", "log.csv", "--plots", "log.csv")
+    assert code == 1
+    assert "cannot draw into log.csv" in err

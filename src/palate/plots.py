@@ -202,6 +202,9 @@ def save_all(dataset: Dataset, folder: Path) -> list[Path]:
     Args:
         dataset: any data set.
         folder: made where it is not there.
+
+    Raises:
+        DataError: the folder cannot be made.
     """
     data = dataset.interactions
     figures: dict[str, Callable[[], Figure]] = {
@@ -219,7 +222,10 @@ def save_all(dataset: Dataset, folder: Path) -> list[Path]:
     ):
         if column in table.columns:
             figures[draw.__name__] = partial(draw, table)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot draw into {folder}: {error.strerror or error}") from None
     paths = []
     for name, draw_one in figures.items():
         paths.append(folder / f"{name}.png")

@@ -10,6 +10,7 @@ import typer
 from palate.cli import common, data, demo, doctor, evaluate, folders, models, recommend, serve, train
 from palate.errors import PalateError
 
+WRONG_USAGE = 2
 INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
 
 app = typer.Typer(
@@ -63,10 +64,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             sys.stderr.write("stopped; nothing was saved\n")
+        elif stop.code == WRONG_USAGE and "--json" in words:
+            common.emit({"error": {"type": "UsageError", "message": "wrong usage; stderr says what"}})
         raise
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         common.close_stdout()
         sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        common.close_stdout()
+        common.fail(f"cannot read or write: {error}", type(error).__name__, as_json=False)
     except Exception as error:
         if debug:
             raise

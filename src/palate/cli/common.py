@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def console(*, stderr: bool = False) -> Console:
 def emit(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
     sys.stdout.write(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=_as_json) + "\n")
+    sys.stdout.flush()  # an output that is full or gone is told here, not at the interpreter's end
 
 
 def _plain(value: Any) -> Any:
@@ -99,9 +101,13 @@ def check_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise PalateError(f"cannot write {path}: it is a folder; name a file in it")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        why = "may not be written into" if path.parent.is_dir() else "is not there; make it first"
-        raise PalateError(f"cannot write {path}: the folder {path.parent} {why}")
+    if not path.parent.is_dir():
+        raise PalateError(f"cannot write {path}: the folder {path.parent} is not there; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise PalateError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def usage_error(message: str) -> typer.BadParameter:

@@ -12,6 +12,8 @@ from palate.cli import common, inputs
 if TYPE_CHECKING:
     from palate.evaluation import Evaluation
 
+DEFAULT_SPLIT = "random:0.2:42"
+
 
 def evaluate(
     data: Annotated[str | None, typer.Argument(help="ml-100k, a file of ratings, or a MovieLens folder.")] = None,
@@ -19,8 +21,8 @@ def evaluate(
     preset: common.Preset = None,
     set_: common.Set = None,
     split: Annotated[
-        str, typer.Option(help="random:0.2:42, time:0.2, last:1, kfold:5:42, official:u1, …")
-    ] = "random:0.2:42",
+        str | None, typer.Option(help=f"Such as time:0.2, last:1, kfold:5:42, official:u1; {DEFAULT_SPLIT} without it.")
+    ] = None,
     train: Annotated[
         Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")
     ] = None,
@@ -41,6 +43,8 @@ def evaluate(
     given = [x is not None for x in (train, test)]
     if (data is not None and any(given)) or (data is None and not all(given)):
         raise common.usage_error("take DATA (with --split), or both --train FILE and --test FILE")
+    if all(given) and split is not None:
+        raise common.usage_error("--train and --test are a split already: leave out --split")
     learner = inputs.new_model(model, preset, set_)
     from palate.evaluation import evaluate as evaluate_one
     from palate.evaluation import evaluate_splits
@@ -48,13 +52,14 @@ def evaluate(
     with common.live_progress() as progress:
         options: dict[str, Any] = {"stop_on": stop_on, "progress": progress}
         if train is not None and test is not None:
-            parts = inputs.train_and_test(train, test, read)
-            results = [evaluate_one(learner, *parts, name=f"{train} / {test}", **options)]
+            parts, table = inputs.train_and_test(train, test, read, items, users)
+            results = [evaluate_one(learner, *parts, name=f"{train} / {test}", items=table, **options)]
         else:
-            source = inputs.dataset(str(data), read, items, users, all_rows=split.startswith("official"))
-            results = evaluate_splits(learner, source.interactions, split, items=source.items, **options)
+            wanted = (split or DEFAULT_SPLIT).strip()
+            source = inputs.dataset(str(data), read, items, users, all_rows=wanted.startswith("official"))
+            results = evaluate_splits(learner, source.interactions, wanted, items=source.items, **options)
     if as_json:
-        common.emit(_record(results, split))
+        common.emit(_record(results, split or DEFAULT_SPLIT))
     else:
         _show(results)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from palate.cli.common import usage_error
 
 if TYPE_CHECKING:
+    from polars import DataFrame
+
     from palate.data.dataset import Dataset
     from palate.data.interactions import Interactions
     from palate.models.base import Recommender
@@ -71,14 +73,20 @@ def dataset(
     return open_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
 
 
-def train_and_test(train: Path, test: Path, read: Sequence[str] | None) -> tuple[Interactions, Interactions]:
-    """Return two files as parts of one set of interactions."""
+def train_and_test(
+    train: Path, test: Path, read: Sequence[str] | None, items: Path | None, users: Path | None
+) -> tuple[tuple[Interactions, Interactions], DataFrame]:
+    """Return two files as parts of one set of interactions, and the item table; --users is checked and joined, too."""
+    from palate.data.dataset import Dataset
     from palate.data.interactions import on_shared_ids
+    from palate.data.items import item_table
     from palate.data.reading import read_ratings
+    from palate.data.source import with_tables
 
     options = read_options(read)
     first, second = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
-    return first, second
+    bare = Dataset(train.name, first, item_table(first.items), first.users.values.alias("user_id").to_frame())
+    return (first, second), with_tables(bare, items, users).items
 
 
 def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:

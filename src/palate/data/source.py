@@ -52,10 +52,15 @@ def open_dataset(
             f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
             "(other sizes of MovieLens: unpack them and give the folder)"
         )
-    return _with_tables(dataset, items, users)
+    return with_tables(dataset, items, users)
 
 
-def _with_tables(dataset: Dataset, items: Path | None, users: Path | None) -> Dataset:
+def with_tables(dataset: Dataset, items: Path | None, users: Path | None) -> Dataset:
+    """Return a data set with the attributes of these files joined by id.
+
+    Raises:
+        DataError: a table cannot be read, or does not fit the ratings.
+    """
     interactions = dataset.interactions
     return Dataset(
         dataset.name,
