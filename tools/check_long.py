@@ -27,12 +27,18 @@ def main() -> None:
         rows.append(
             on_python(minor, str(python)) if works else [f"fast tests, Python {minor}", "not installed here", ""]
         )
-    table = f"{markdown(['check', 'result', 'seconds'], rows)}\n\n{machine()}"
+    table = f"{markdown(['check', 'result', 'seconds'], rows)}\n\nAt commit {commit()}. {machine()}"
     PAGE.write_text(
         re.sub(r"(<!-- checks -->\n).*?(<!-- /checks -->)", rf"\g<1>{table}\n\g<2>", PAGE.read_text(), flags=re.S)
     )
     print(table)
     sys.exit(any("failed" in row[1] or "error" in row[1] for row in rows))
+
+
+def commit() -> str:
+    """Return the short name of the commit checked."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def on_python(minor: str, python: str) -> list[str]:
