@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,3 +73,16 @@ def test_card_of_movielens(movielens):
 def test_no_row_no_card(log):
     with pytest.raises(DataError, match="is empty: there is no rating to make a card of"):
         card(log.take(np.array([], int)))
+
+
+def test_times_outside_all_dates_are_shown_as_seconds(log):
+    odd = replace(log, times=np.array([-(10**15), *[0] * 4, 874_724_710_000]))
+    assert (card(odd).first, card(odd).last) == ("-1000000000000000 s from 1970", "874724710000 s from 1970")
+
+
+@pytest.mark.parametrize("values", [1e9 + 100 * np.arange(20), 16_000_000 + np.arange(5), [-3e38, 3e38, *range(20)]])
+def test_labels_of_the_histogram_differ(values):
+    rows = np.arange(len(values))
+    made = card(Interactions.from_table({"user": rows, "item": rows, "rating": values}))
+    assert len({label for label, _ in made.histogram}) == len(made.histogram) == min(10, len(np.unique(values)))
+    assert sum(count for _, count in made.histogram) == len(rows)

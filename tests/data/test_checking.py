@@ -175,3 +175,49 @@ def test_row_numbers_may_come_from_elsewhere():
 def test_policies_that_are_none(policy, message):
     with pytest.raises(ParameterError, match=message):
         Policy(**policy)
+
+
+@pytest.mark.parametrize("given", [5, "1:5", (1,), (None, 5), ("1", "5"), (1, float("inf")), (1, 1e300), (0, 10**400)])
+def test_rating_ranges_that_are_none(given):
+    with pytest.raises(ParameterError, match=r"rating_range must be \(lowest, highest\), got .*; give two numbers"):
+        Policy(rating_range=given)
+
+
+@pytest.mark.parametrize(
+    ("time", "hint"),
+    [
+        (874_724_710_000, "milliseconds: divide them by 1000 "),
+        ("1700000000000000", "microseconds: divide them by 1000000 "),
+        (1_700_000_000_000_000_000, "nanoseconds: divide them by 1000000000 "),
+        (-62_135_596_801, "milliseconds: divide them by 1000 "),
+    ],
+)
+def test_times_that_are_no_seconds(time, hint):
+    columns = {"time": pl.Series("time", [type(time)(5), time, None])}
+    fault = next(f for f in typed(columns, Policy()) if f.kind == "invalid")
+    assert fault.rows.tolist() == [1]
+    assert f"time is outside the years 1 to 9999, such as {time}: times look like {hint}" in fault.text
+
+
+def test_first_and_last_second_of_all_dates_are_times():
+    assert not faults_of(time=[-62_135_596_800, 253_402_300_799])[0]
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["a", "", "  "])])
+def test_empty_categories_are_missing_ids(kind):
+    found, _ = faults_of(user=pl.Series(["a", "", "  "], dtype=kind))
+    assert found == {("missing", "user is missing"): [1, 2]}
+
+
+@pytest.mark.parametrize("beyond", ["99999999999999999999", "-9223372036854775809"])
+def test_one_time_beyond_64_bits_leaves_the_others(beyond):
+    columns = {"time": pl.Series("time", ["881250949", beyond, "2020-01-01T10:00:00Z"])}
+    faults = typed(columns, Policy())
+    assert [(f.kind, f.rows.tolist()) for f in faults] == [("invalid", [1])]
+    assert columns["time"][0] == 881_250_949
+    assert columns["time"][2] == SECONDS
+
+
+def test_examples_are_shortened():
+    fault = typed({"value": pl.Series("value", ["x" * 500])}, Policy())[0]
+    assert fault.text == f"value cannot be read, such as '{'x' * 58}…"

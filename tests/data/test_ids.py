@@ -102,3 +102,35 @@ def test_equality_and_shape():
     assert repr(Ids([1, 2], "user")) == "Ids(2 users, integer, from 1 to 2)"
     assert Ids([]).kind == "integer"
     assert "none" in repr(Ids([]))
+
+
+def test_only_plain_digits_are_parsed():
+    assert [Ids([10], "user").parse(text) for text in ("10", "+10", "-3", " 7 ", "0" * 30 + "5")] == [10, 10, -3, 7, 5]
+    for text in ("1_0", "٣", "", "+", "1.0", "--1"):
+        with pytest.raises(UnknownIdError, match="user ids are integers here"):
+            Ids([10, 3], "user").parse(text)
+    with pytest.raises(UnknownIdError, match=r"unknown user id '1{58}…; known are 1 users"):
+        Ids([10], "user").parse("1" * 5000)
+
+
+@pytest.mark.parametrize("asked", [b"ab", bytearray(b"ab"), memoryview(b"ab")])
+def test_bytes_are_no_ids(asked):
+    with pytest.raises(UnknownIdError, match=r"user ids are integers here; got .* of type"):
+        Ids([97, 98], "user").index(asked)
+
+
+def test_integers_beyond_64_bits_are_unknown():
+    with pytest.raises(UnknownIdError, match="unknown user id 1180591620717411303424; known"):
+        Ids([1], "user").index([2**70])
+    with pytest.raises(UnknownIdError, match="unknown user id a int too long to write; known"):
+        Ids([1], "user").index(10**5000)
+
+
+def test_long_ids_are_shortened_in_messages():
+    ids = Ids(["a" * 500, "b"], "user")
+    with pytest.raises(UnknownIdError, match=r"unknown user id 'c{58}…; known are 2 users, such as 'a{58}…, 'b'$"):
+        ids.index("c" * 500)
+    with pytest.raises(UnknownIdError, match=r"got \['d{57}… of type list"):
+        ids.index([["d" * 500]])
+    with pytest.raises(DataError, match=r"all text: .{60,120}$"):
+        Ids([1, "a" * 500])

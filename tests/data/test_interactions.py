@@ -168,3 +168,41 @@ def test_header_is_told_by_usual_names():
     assert is_header(["UserID", "x"])
     assert is_header(['"user id"'])
     assert not is_header(["alice", "17"])
+
+
+@pytest.mark.parametrize(
+    ("values", "rating_range", "message"),
+    [
+        ([3, 4, 2], (1, 5), "value is outside 1 to 5, such as 7: 1 of 2 user-item pairs; take on_duplicate='last'"),
+        ([3e38, 3e38, 2], None, "after on_duplicate='sum' value is not finite: 1 of 2 user-item pairs"),
+    ],
+)
+def test_sums_keep_the_range_and_the_finite_numbers(values, rating_range, message):
+    table = {"user": [1, 1, 2], "item": [1, 1, 1], "rating": values}
+    with pytest.raises(DataError, match=message):
+        Interactions.from_table(table, rating_range=rating_range, on_duplicate="sum")
+    mean = Interactions.from_table(table, rating_range=rating_range, on_duplicate="mean").values[0]
+    assert mean == pytest.approx((values[0] + values[1]) / 2)
+
+
+def test_arrays_given_stay_writable_and_those_held_are_not():
+    from_table = Interactions.from_table({"user": [1, 2], "item": [1, 2]})
+    own = np.array([0, 1], np.int32), np.array([0, 1], np.int32), np.ones(2, np.float32), np.zeros(2, np.int64)
+    built = Interactions(*own, from_table.users, from_table.items)
+    for array, held in zip(own, (built.user_index, built.item_index, built.values, built.times), strict=True):
+        array[0] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            held[0] = 1
+
+
+@pytest.mark.parametrize("columns", [["user"], "user", {"user": 0}, {"user": ["a"]}, {1: "a"}, {"time": None}])
+def test_columns_that_are_no_mapping_of_texts(columns):
+    with pytest.raises(DataError, match=r"columns= maps roles to names of columns, such as .*; got "):
+        Interactions.from_table({"user": [1], "item": [1]}, columns=columns)
+
+
+def test_lazy_table_that_fails(tmp_path):
+    lazy = pl.LazyFrame({"user": ["x"], "item": [1]}).with_columns(pl.col("user").cast(pl.Int64))
+    for one in (lazy, pl.scan_parquet(tmp_path / "absent.parquet")):
+        with pytest.raises(DataError, match="cannot read a table from LazyFrame: "):
+            Interactions.from_table(one)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 import pytest
 
 from palate.data.ids import Ids
-from palate.data.items import item_table, matching_items
+from palate.data.items import attribute_table, item_table, matching_items
 from palate.errors import DataError, ParameterError
 
 IDS = Ids([10, 20, 30], "item")
@@ -18,6 +18,7 @@ TABLE = pl.DataFrame(
         "stars": [1.5, 2.5, 3.5, None],
         "released": [date(1990, 1, 1), date(2000, 6, 1), None, date(1991, 1, 1)],
         "genres": [["Comedy", "War"], ["War"], [], None],
+        "made": [datetime(2020, 1, 1, 12), datetime(2020, 1, 2), None, datetime(2021, 1, 1)],
         "kind": pl.Series(["x", "y", "x", None], dtype=pl.Categorical),
     }
 )
@@ -90,6 +91,17 @@ def test_faulty_tables_are_refused(given, message):
     ("where", "expected"),
     [
         ("year=1990", [1, 4]),
+        ("year==1990", [1, 4]),
+        ("year=1990.0", [1, 4]),
+        (f"year<{2**63}", [1, 2, 4]),
+        (f"year=-{2**70}", []),
+        ("title==A", [1]),
+        ("genres == War", [1, 2]),
+        ("made=2020-01-01", [1]),
+        ("made>2020-01-01", [2, 4]),
+        ("made>2020-01-01T11:00+01:00", [1, 2, 4]),
+        (["year==1990", pl.col("title") == "A"], [1]),
+        ([pl.col("year") < 1991, pl.col("stars") > 0], [1]),
         ("year != 1990", [2]),
         ("year>1990", [2]),
         ("year>=1990", [1, 2, 4]),
@@ -119,6 +131,11 @@ def test_conditions(where, expected):
     [
         ("Comedy", "cannot read the condition 'Comedy'; write it like genres=Comedy or year>=1990"),
         ("year=", "cannot read the condition 'year='"),
+        *((f"year{odd}", f"cannot read the condition 'year{odd}'") for odd in ("===1990", "=>1990", "=<1", "=", "<>5")),
+        *((f"year<={odd}", f"'year' holds Int64; cannot compare it with '{odd}'") for odd in ("nan", "inf", "1e999")),
+        ("made>noon", "'made' holds Datetime(time_unit='us', time_zone=None); cannot compare it with 'noon'"),
+        *((odd, "where= takes text such as 'year>=1990' or Polars expressions, got 5") for odd in (5, [5])),
+        (b"year=1", "where= takes text such as 'year>=1990' or Polars expressions, got "),
         ("=1990", "cannot read the condition '=1990'"),
         ("mood=Glad", "the item table has no column 'mood'; it has item_id, title, year"),
         ("genres>War", "'genres' holds lists; ask with = or !=, not >"),
@@ -163,3 +180,29 @@ def test_a_text_that_no_item_has_is_refused_with_those_there_are(where):
     table = pl.DataFrame({"item_id": [1, 2], "title": ["a", "b"], "genres": [["War"], ["Comedy"]]})
     with pytest.raises(ParameterError, match="no item has genres 'war'; there is Comedy, War"):
         matching_items(table, where)
+
+
+def test_integers_are_compared_as_integers():
+    table = pl.DataFrame({"item_id": [2**53, 2**53 + 1], "big": pl.Series([1, 2**64 - 1], dtype=pl.UInt64)})
+    assert matching_items(table, f"item_id={2**53 + 1}").tolist() == [False, True]
+    assert matching_items(table, "big=1").tolist() == [True, False]
+    assert matching_items(table, f"big>{2**63 - 1}").tolist() == [False, True]
+
+
+def test_a_title_must_be_text():
+    with pytest.raises(DataError, match=r"the item table's column 'title' must hold text, not List\(String\): cast or"):
+        item_table(IDS, {"item_id": [10], "title": [["Ran", "1985"]]})
+
+
+@pytest.mark.parametrize("name", ["user_id", "uid", "Customer"])
+def test_attributes_of_users_are_joined_by_their_ids(name):
+    given = pl.DataFrame({"item": [7], name: pl.Series([20], dtype=pl.UInt16), "date": [1], "count": [2], "score": [3]})
+    table = attribute_table(IDS, given, "user")
+    assert table.columns == ["user_id", "item", "date", "count", "score"]
+    assert table.rows() == [(10, None, None, None, None), (20, 7, 1, 2, 3), (30, None, None, None, None)]
+    text = pl.DataFrame({"user": pl.Series(["b"], dtype=pl.Categorical), "age": [5]})
+    assert attribute_table(Ids(["b"], "user"), text, "user").rows() == [("b", 5)]
+    with pytest.raises(DataError, match="the user table needs one column user_id with the users' ids; it has 'age'"):
+        attribute_table(IDS, {"age": [1]}, "user")
+    with pytest.raises(DataError, match="the user table has id 10 more than once"):
+        attribute_table(IDS, {"user_id": [10, 10]}, "user")

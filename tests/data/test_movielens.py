@@ -381,3 +381,8 @@ def test_wrong_parameters():
 def test_cache_lies_in_the_users_cache_folder(monkeypatch):
     monkeypatch.delenv("PALATE_CACHE", raising=False)
     assert cache_folder().name == "palate"
+
+
+def test_folder_with_a_name_too_long(tmp_path):
+    with pytest.raises(DataError, match=r"^cannot read .*: File name too long$"):
+        load_movielens(folder=tmp_path / ("x" * 300))

@@ -431,3 +431,58 @@ def test_table_of_attributes_that_cannot_be_read(write):
         read_table(write("a.parquet", "PAR1PAR1"))
     with pytest.raises(DataError, match="line 2 is no JSON"):
         read_table(write("a.jsonl", '{"id": 1}\n{"id"\n'))
+
+
+# -- what the system refuses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["", ".zst", ".gz", ".parquet", ".jsonl"])
+@pytest.mark.parametrize("read", [read_ratings, read_table])
+def test_file_that_may_not_be_read(write, monkeypatch, read, suffix):
+    path = write("a" + suffix, "user,item\n1,2\n")
+
+    def refuse(self, *_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(DataError, match=f"^cannot read {path}: Permission denied$"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_ratings, read_table])
+def test_name_too_long(tmp_path, read):
+    with pytest.raises(DataError, match=r"^cannot read .*xxx: File name too long$"):
+        read(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("encoding", ["base64", "rot13", "undefined", "a\0b", 5])
+def test_encodings_of_no_text(write, encoding):
+    with pytest.raises(ParameterError, match=f"unknown encoding {encoding!r}".replace("\\", "\\\\")):
+        read_ratings(write("a.csv", "user,item\n1,2\n"), encoding=encoding)
+
+
+def test_utf_16_without_its_first_mark(write):
+    path = write("a.csv", "user,item\n1,2\n", "utf-16-le")
+    with pytest.raises(
+        DataError, match="is not utf-16: UTF-16 stream does not start with BOM; give its true encoding="
+    ):
+        read_ratings(path, encoding="utf-16")
+
+
+def test_json_nested_too_deep(write):
+    path = write("a.jsonl", '{"user": 1, "item": 2}\n{"user": 1, "item": 3, "z": ' + "[" * 5000 + "]" * 5000 + "}\n")
+    with pytest.raises(DataError, match="line 2 is nested too deep; write one flat JSON object a line"):
+        read_ratings(path)
+
+
+def test_long_ids_are_shortened_in_the_log(write, caplog):
+    lines = "".join(f"{k},{k}\n" for k in range(20_000))
+    with caplog.at_level(logging.WARNING):
+        read_ratings(write("a.csv", f"user,item\n{lines}{'x' * 500},1\n"))
+    assert caplog.messages[0].endswith(f"for not all are integers, such as '{'x' * 58}…")
+
+
+@pytest.mark.parametrize("columns", [["user"], {"user": 1.5}, {"user": True}, {2: "user"}])
+def test_columns_that_are_no_mapping(write, columns):
+    with pytest.raises(DataError, match=r"columns= maps roles to names or numbers of columns, such as .*; got "):
+        read_ratings(write("a.csv", "user,item\n1,2\n"), columns=columns)

@@ -49,7 +49,7 @@ def test_a_folder_is_recognised(tmp_path):
     ("users", "text"),
     [
         ("user,age\nann,5\n", "ids are String, those of the ratings are Int64"),
-        ("user,age\n1,5\n1,6\n", "an id more than once"),
+        ("user,age\n1,5\n1,6\n", "the user table has id 1 more than once"),
     ],
 )
 def test_faulty_user_tables_are_refused(log, tmp_path, users, text):
@@ -70,3 +70,11 @@ def test_rows_left_out_are_noted(tmp_path):
     data = open_dataset(str(tmp_path / "log.csv"), on_missing="drop")
     assert data.notes == ("dropped 1 rows: user is missing",)
     assert isinstance(data.items, pl.DataFrame)
+
+
+def test_user_tables_may_hold_other_columns_and_narrower_ids(log, tmp_path):
+    table = pl.DataFrame({"user_id": [2, 1], "count": [5, 6], "score": [1, 2], "date": ["a", "b"], "item": [0, 0]})
+    table.cast({"user_id": pl.Int32}).write_parquet(tmp_path / "users.parquet")
+    users = open_dataset(str(log), users=tmp_path / "users.parquet").users
+    assert users.columns == ["user_id", "count", "score", "date", "item"]
+    assert users["count"].to_list() == [6, 5]

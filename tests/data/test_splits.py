@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import naive
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import KFold, train_test_split
 from synthetic import interactions
 
+from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.data.splits import make_splits, split
 from palate.errors import DataError, ParameterError
@@ -24,8 +26,12 @@ def made(n, seed=0, times=True) -> Interactions:
 
 
 def official() -> Interactions:
-    row = np.arange(100_000)
-    return interactions(row // 200, row % 200, row % 5 + 1)
+    """Return 100,000 ratings by as many users and items as MovieLens 100K has, with its first and its last row."""
+    first, last = 195 * 1682 + 241, 11 * 1682 + 202
+    cells = np.linspace(0, 943 * 1682 - 1, 100_000).astype(int)
+    cells = np.concatenate([[first], cells[~np.isin(cells, [first, last])][-99_998:], [last]])
+    users, items = np.divmod(cells, 1682)
+    return interactions(users + 1, items + 1, np.arange(100_000) % 5 + 1)
 
 
 @settings(max_examples=60)
@@ -218,3 +224,37 @@ def test_a_part_without_rows_is_refused():
         make_splits(made(40), "last:999")
     with pytest.raises(DataError, match=r"the split stratified:0\.01:1 leaves no row in the test part"):
         make_splits(made(40), "stratified:0.01:1")
+
+
+def test_official_splits_refuse_other_data_of_as_many_rows():
+    data = official()
+    for other in (data.take(np.arange(100_000)[::-1]), interactions(np.arange(10**5) // 200, np.arange(10**5) % 200)):
+        with pytest.raises(DataError, match="begin with user 196 and item 242 and end with 12 and 203; these"):
+            make_splits(other, "official:u1")
+    fewer = replace(data, users=Ids(range(1, 945), "user"))
+    with pytest.raises(DataError, match="these 944 users and 1,682 items begin with 196 and 242"):
+        make_splits(fewer, "official:u1")
+
+
+def test_folds_are_made_when_asked_for():
+    folds = make_splits(made(40), "kfold:7:3")
+    assert len(folds) == 7
+    assert folds[0] is not folds[0]
+    assert [f.name for f in folds[-2:]] == ["kfold:7:3 fold 6", "kfold:7:3 fold 7"]
+    assert folds[-1].test.tolist() == list(folds)[6].test.tolist()
+    with pytest.raises(IndexError):
+        folds[7]
+    [one] = make_splits(made(40), " random:0.2:1 ")
+    assert one.name == "random:0.2:1"
+
+
+@pytest.mark.parametrize("call", [lambda x: make_splits(x, "random:0.2:1"), split])
+def test_tables_are_not_split_before_they_are_checked(call):
+    with pytest.raises(DataError, match=r"must be Interactions, got dict: build it with Interactions\.from_table"):
+        call({"user": [1], "item": [1]})
+
+
+@pytest.mark.parametrize("text", [None, 5, ["random:0.2:1"]])
+def test_a_split_is_a_text(text):
+    with pytest.raises(ParameterError, match=r"a split is a text such as random:0\.2:42, got "):
+        make_splits(made(40), text)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.checking import FIRST_SECOND, LAST_SECOND
 from palate.data.dataset import Dataset
 from palate.data.interactions import Interactions
 from palate.data.items import item_table
@@ -99,15 +100,28 @@ def card(data: Dataset | Interactions) -> Card:
 
 
 def _day(seconds: int) -> str:
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:  # of interactions built without the check at the door
+        return f"{seconds} s from 1970"
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _histogram(values: NDArray[np.float32]) -> list[tuple[str, int]]:
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) <= BINS:
-        return [(f"{v:g}", int(c)) for v, c in zip(distinct, counts, strict=True)]
-    counts, edges = np.histogram(values, bins=BINS)
-    return [(f"{a:.3g} to {b:.3g}", int(c)) for a, b, c in zip(edges[:-1], edges[1:], counts, strict=True)]
+        return list(zip(_labels(distinct, 6), counts.tolist(), strict=True))
+    # 64 bits: in 32 the edges of close values fall together
+    counts, edges = np.histogram(distinct.astype(np.float64), bins=BINS, weights=counts)
+    labels = _labels(edges, 3)
+    return [(f"{a} to {b}", int(c)) for a, b, c in zip(labels[:-1], labels[1:], counts, strict=True)]
+
+
+def _labels(numbers: NDArray[np.floating[Any]], n_digits: int) -> list[str]:
+    """Return numbers as texts of at least these significant digits, of more where texts would be alike."""
+    for digits in range(n_digits, 18):  # 17 tell any two 64-bit numbers apart
+        labels = [f"{number:.{digits}g}" for number in numbers]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _spread(counts: NDArray[np.intp]) -> dict[str, float]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.ids import shown
 from palate.errors import DataError, ParameterError
 
 OnFault = Literal["error", "drop"]
 OnDuplicate = Literal["error", "last", "mean", "sum"]
 SHOWN = 5  # rows named for each fault
+FLOAT32 = float(np.finfo(np.float32).max)
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, which dates can hold
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,21 @@ class Policy:
                 raise ParameterError(f"{name} must be 'error' or 'drop', got {getattr(self, name)!r}")
         if self.on_duplicate not in ("error", "last", "mean", "sum"):
             raise ParameterError(f"on_duplicate must be 'error', 'last', 'mean' or 'sum', got {self.on_duplicate!r}")
-        if self.rating_range is not None and not self.rating_range[0] < self.rating_range[1]:
-            raise ParameterError(f"rating_range must be (lowest, highest), got {self.rating_range}")
+        if self.rating_range is not None and not _is_range(self.rating_range):
+            raise ParameterError(
+                f"rating_range must be (lowest, highest), got {shown(self.rating_range)}; give two numbers, such as "
+                "(1, 5), the lower one first, finite and within 32-bit floats"
+            )
+
+
+def _is_range(given: Any) -> bool:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        return False
+    low, high = given
+    kinds = (int, float, np.integer, np.floating)
+    if not all(isinstance(x, kinds) and not isinstance(x, bool) for x in (low, high)):
+        return False
+    return bool(-FLOAT32 <= low < high <= FLOAT32)
 
 
 @dataclass(frozen=True)
@@ -92,10 +108,14 @@ def typed(columns: dict[str, pl.Series], policy: Policy) -> list[Fault]:
             columns[name] = _convert(columns[name], convert, faults)
     if "value" in columns:
         faults += _value_faults(columns["value"], policy)
+    if "time" in columns:
+        faults += _time_faults(columns["time"])
     return faults
 
 
 def _convert(column: pl.Series, convert: Callable[[pl.Series], pl.Series], faults: list[Fault]) -> pl.Series:
+    if convert is _as_id and column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
     missing = _missing(column)
     done = convert(column)
     if done.dtype.is_float():
@@ -107,7 +127,7 @@ def _convert(column: pl.Series, convert: Callable[[pl.Series], pl.Series], fault
     if bad is not None and bad.any():
         rows = np.flatnonzero(bad.to_numpy())
         example = column[int(rows[0])]
-        faults.append(Fault("invalid", f"{column.name} cannot be read, such as {example!r}", rows))
+        faults.append(Fault("invalid", f"{column.name} cannot be read, such as {shown(example)}", rows))
     return done
 
 
@@ -126,8 +146,6 @@ def _as_id(column: pl.Series) -> pl.Series:
         return column if not column.is_empty() and (column != "").all() else column.replace("", None)
     if kind.is_integer():
         return column.cast(pl.Int64, strict=False)
-    if kind in (pl.Categorical, pl.Enum):
-        return column.cast(pl.String)
     if kind.is_float():
         whole = column.cast(pl.Int64, strict=False)
         return pl.select(pl.when(column == whole.cast(pl.Float64)).then(whole)).to_series().alias(column.name)
@@ -177,6 +195,35 @@ def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
             text = f"value is outside {low:g} to {high:g}, such as {value[int(rows[0])]:g}"
             faults.append(Fault("invalid", text, rows))
     return faults
+
+
+def _time_faults(time: pl.Series) -> list[Fault]:
+    low, high = time.min(), time.max()
+    if low is None or (cast("int", low) >= FIRST_SECOND and cast("int", high) <= LAST_SECOND):
+        return []
+    rows = np.flatnonzero((~time.is_between(FIRST_SECOND, LAST_SECOND)).fill_null(value=False).to_numpy())
+    example = int(time[int(rows[0])])
+    size, units = 1000, "milliseconds"
+    for larger, word in ((10**6, "microseconds"), (10**9, "nanoseconds")):
+        if abs(example) > size * LAST_SECOND:
+            size, units = larger, word
+    text = f"time is outside the years 1 to 9999, such as {example}: times look like {units}: divide them by {size}"
+    return [Fault("invalid", f"{text} to get seconds since 1970", rows)]
+
+
+def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, where: Where) -> None:
+    """Refuse merged values that left the finite numbers or the stated range.
+
+    Raises:
+        DataError: how many pairs have such a value, and what can be done.
+    """
+    faults = _value_faults(pl.Series(values), policy)
+    if faults:
+        found = "; ".join(f"{f.text}: {len(f.rows):,} of {len(values):,} user-item pairs" for f in faults)
+        raise DataError(
+            f"{where.name}: after on_duplicate='{how}' {found}; take on_duplicate='last' or 'mean', or a rating_range "
+            "that holds the sums, or scale the values down"
+        )
 
 
 def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import UnionType
 
+from palate.data.ids import shown
 from palate.errors import DataError
 
 ROLES = ("user", "item", "value", "time")
@@ -38,8 +40,10 @@ def find_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -
         given: roles that the caller names himself; the others are found by their usual names.
 
     Raises:
-        DataError: user or item not found, a given column is not there, or two columns fit one role.
+        DataError: user or item not found, a given column is not there, two columns fit one role, or ``given`` maps
+            no texts to texts.
     """
+    check_columns(given)
     given = dict(given or {})
     unknown = set(given) - set(ROLES)
     if unknown:
@@ -64,6 +68,24 @@ def find_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -
             "say it with columns={'user': …, 'item': …, 'value': …, 'time': …}"
         )
     return {role: found[role] for role in ROLES if role in found}
+
+
+def check_columns(given: object, kinds: type | UnionType = str) -> None:
+    """Refuse columns= that are no mapping from texts to columns of these kinds.
+
+    Raises:
+        DataError: what was given, and how it should look.
+    """
+    if given is None:
+        return
+    if not isinstance(given, Mapping) or not all(
+        isinstance(role, str) and isinstance(name, kinds) and not isinstance(name, bool) for role, name in given.items()
+    ):
+        names = "names" if kinds is str else "names or numbers"
+        raise DataError(
+            f"columns= maps roles to {names} of columns, such as {{'user': 'buyer', 'item': 'product'}}; got "
+            f"{shown(given)}"
+        )
 
 
 def is_header(fields: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -14,6 +15,16 @@ from palate.errors import DataError, UnknownIdError
 
 Id = int | str
 BLOCK = 1 << 20  # rows handled at once
+WIDE = 60  # characters of a value shown in a message
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its first 60 characters at most."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = f"a {type(value).__name__} too long to write"
+    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
 
 
 class Ids:
@@ -64,6 +75,8 @@ class Ids:
         Raises:
             UnknownIdError: an id is unknown, or of the other type than the ids here.
         """
+        if isinstance(ids, bytes | bytearray | memoryview):
+            self._check_type(ids)  # as a list it would be integers
         wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
         for one in wanted:
             self._check_type(one)
@@ -76,14 +89,16 @@ class Ids:
         """Return the id that a person typed as text.
 
         Raises:
-            UnknownIdError: the ids here are integers and the text is not one.
+            UnknownIdError: the ids here are integers and the text is not one, or one of more than 64 bits.
         """
         if self.kind == "text":
             return text
-        try:
-            return int(text)
-        except ValueError:
-            raise UnknownIdError(f"{self.what} ids are integers here, {self._range()}; got {text!r}") from None
+        digits = re.fullmatch(r"[+-]?0*([0-9]*[0-9])", text.strip())
+        if digits is None:
+            raise UnknownIdError(f"{self.what} ids are integers here, {self._range()}; got {shown(text)}")
+        if len(digits[1]) > 19:  # digits of 2**63
+            raise self._unknown([text])
+        return int(text)
 
     @cached_property
     def _lookup(self) -> dict[Id, int]:
@@ -93,19 +108,19 @@ class Ids:
         good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
         if not good or isinstance(one, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError(f"{self.what} ids are {wanted} here; got {one!r} of type {type(one).__name__}")
+            raise UnknownIdError(f"{self.what} ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
-        shown = ", ".join(repr(u) for u in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(f"unknown {self.what} id{s} {shown}; known are {len(self)} {self.what}s, {self._range()}")
+        return UnknownIdError(f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}")
 
     def _range(self) -> str:
         if not len(self):
             return "none"
         if self.kind == "integer":
             return f"from {self._values.min()!r} to {self._values.max()!r}"
-        return "such as " + ", ".join(repr(v) for v in self._values.head(3))
+        return "such as " + ", ".join(map(shown, self._values.head(3)))
 
     def __len__(self) -> int:
         return len(self._values)
@@ -130,7 +145,8 @@ def _series_of(values: list[Id], what: str) -> pl.Series:
         dtype = pl.String if values and isinstance(values[0], str) else pl.Int64
         return pl.Series(values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{what} ids must be all integers (64 bit) or all text: {error}") from None
+        why = str(error).split("\n", 1)[0][:120]
+        raise DataError(f"{what} ids must be all integers (64 bit) or all text: {why}") from None
 
 
 def _text_positions(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:

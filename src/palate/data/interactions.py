@@ -11,9 +11,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.checking import Fault, OnDuplicate, OnFault, Policy, Where, dropped_or_raise, kept_rows, typed
+from palate.data.checking import (
+    Fault,
+    OnDuplicate,
+    OnFault,
+    Policy,
+    Where,
+    check_merged,
+    dropped_or_raise,
+    kept_rows,
+    typed,
+)
 from palate.data.columns import find_columns
 from palate.data.ids import Ids
+from palate.data.raw import brief
 from palate.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -62,10 +73,13 @@ class Interactions:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
-        for array in (self.user_index, self.item_index, self.values, self.times):
+        """Hold the arrays as read-only views: a caller who built this himself may still write to his own."""
+        for name in ("user_index", "item_index", "values", "times"):
+            array = getattr(self, name)
             if array is not None:
-                array.flags.writeable = False
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
 
     @classmethod
     def from_table(
@@ -175,14 +189,14 @@ def as_frame(table: Any) -> pl.DataFrame:
     """Return any table of the Arrow world as a Polars frame.
 
     Raises:
-        DataError: the object is no table.
+        DataError: the object is no table, or a lazy one that fails.
     """
-    if isinstance(table, pl.LazyFrame):
-        return table.collect()
     try:
+        if isinstance(table, pl.LazyFrame):
+            return table.collect()
         return table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"cannot read a table from {type(table).__name__}: {error}") from None
+    except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}") from None
 
 
 def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Interactions:
@@ -213,6 +227,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     built = Interactions(user_index, item_index, values, times, users, items, policy.rating_range, dropped)
     if len(repeats):
         built = _merged(built, policy.on_duplicate)
+        check_merged(built.values, policy.on_duplicate, policy, where)
     for reason, count in built.dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
     return built
@@ -250,7 +265,8 @@ def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
         merged = values[last]
     else:
         total = np.add.reduceat(values[order].astype(np.float64), start)
-        merged = (total / size if how == "mean" else total).astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite: refused by the caller
+            merged = (total / size if how == "mean" else total).astype(np.float32)
     first = np.argsort(np.minimum.reduceat(order, start), kind="stable")
     dropped = {**rows.dropped, f"repeated pairs merged ({how})": len(key) - len(start)}
     return replace(rows.take(last[first]), values=merged[first], dropped=dropped)

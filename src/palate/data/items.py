@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.columns import find_columns
+from palate.data.columns import ROLES, find_columns
 from palate.data.ids import Ids
 from palate.data.interactions import as_frame
 from palate.errors import DataError, ParameterError
 
 SHOWN = 20  # values named where none fits
-CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>.+?)\s*$")
+CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
+WHOLE = re.compile(r"[+-]?\d{1,99}")
+Condition = str | pl.Expr
 
 
 def item_table(ids: Ids, items: Any = None) -> pl.DataFrame:
@@ -31,17 +35,35 @@ def item_table(ids: Ids, items: Any = None) -> pl.DataFrame:
         DataError: the table has no item id column, an id twice, ids of another type, no id of the model, or a column
             of a type that a model cannot keep.
     """
-    table = pl.DataFrame({"item_id": ids.values})
-    if items is not None:
-        frame = as_frame(items)
-        frame = frame.rename({_id_column(frame.columns): "item_id"})
-        frame = _plain(frame)
-        _check(frame["item_id"], ids)
-        table = table.join(frame, on="item_id", how="left", maintain_order="left")
+    table = pl.DataFrame({"item_id": ids.values}) if items is None else _plain(attribute_table(ids, items, "item"))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
+    if isinstance(table.schema["title"], pl.List):
+        raise DataError(f"the item table's column 'title' must hold text, not {table.schema['title']}: cast or drop it")
     title = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
     return table.with_columns(title=title).select("item_id", "title", pl.exclude("item_id", "title"))
+
+
+def attribute_table(ids: Ids, table: Any, side: Literal["user", "item"]) -> pl.DataFrame:
+    """Return one row an id in index order: user_id or item_id, and the further columns of ``table``.
+
+    Args:
+        ids: the users or items of the ratings.
+        table: any table with their id; ids it lacks get nulls, further ids are left out.
+        side: whose attributes these are.
+
+    Raises:
+        DataError: the table has no id column, an id twice, ids of another type, or no id of the ratings.
+    """
+    frame = as_frame(table)
+    name = f"{side}_id"
+    frame = frame.rename({_id_column(frame.columns, side): name})
+    frame = frame.with_columns(
+        (cs.by_name(name) & cs.integer()).cast(pl.Int64, strict=False),
+        (cs.by_name(name) & (cs.categorical() | cs.enum())).cast(pl.String),
+    )
+    _check(frame[name], ids, side)
+    return pl.DataFrame({name: ids.values}).join(frame, on=name, how="left", maintain_order="left")
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +71,6 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
     NaN becomes null, categories become text, and times lose their zone (they are UTC then).
     """
-    frame = frame.with_columns((cs.by_name("item_id") & cs.integer()).cast(pl.Int64, strict=False))
     frame = frame.with_columns(
         (cs.categorical() | cs.enum()).cast(pl.String),
         cs.decimal().cast(pl.Float64),
@@ -63,47 +84,51 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _id_column(names: Sequence[str]) -> str:
-    """Return the column of item ids; what else the table holds (ratings, dates) may be called as it likes."""
-    if "item_id" in names:
-        return "item_id"
-    others = {role: f"no {role} column" for role in ("user", "value", "time")}
+def _id_column(names: Sequence[str], side: str) -> str:
+    """Return the column of ids; what else the table holds (ratings, dates) may be called as it likes."""
+    if f"{side}_id" in names:
+        return f"{side}_id"
+    others = {role: f"no {role} column" for role in ROLES if role != side}
     try:
-        return find_columns([*names, *others.values()], others)["item"]
+        return find_columns([*names, *others.values()], others)[side]
     except DataError:
         shown = ", ".join(map(repr, names))
-        raise DataError(f"the item table needs one column item_id with the items' ids; it has {shown}") from None
+        raise DataError(f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}") from None
 
 
-def _check(column: pl.Series, ids: Ids) -> None:
+def _check(column: pl.Series, ids: Ids, side: str) -> None:
     if column.dtype != ids.values.dtype:
-        raise DataError(f"the item table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}")
+        raise DataError(f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}")
     if column.n_unique() != len(column):
         twice = column.filter(column.is_duplicated())[0]
-        raise DataError(f"the item table has id {twice!r} more than once")
+        raise DataError(f"the {side} table has id {twice!r} more than once")
     if len(ids) and not column.is_in(ids.values.implode()).any():
-        raise DataError(f"the item table shares no id with the ratings (such as {ids.values[0]!r})")
+        raise DataError(f"the {side} table shares no id with the ratings (such as {ids.values[0]!r})")
 
 
-def matching_items(table: pl.DataFrame, where: str | Sequence[str] | pl.Expr) -> NDArray[np.bool_]:
+def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) -> NDArray[np.bool_]:
     """Return which items meet all conditions.
 
     Args:
         table: an item table.
-        where: a Polars expression, or conditions "column=value" with one of = != < <= > >=; on a column of lists,
-            = and != ask whether the value is in the list. An item without a value meets no condition.
+        where: one or more conditions, each a Polars expression or a text "column=value" with one of = (or ==) != < <=
+            > >=; on a column of lists, = and != ask whether the value is in the list. An item without a value meets
+            no condition.
 
     Raises:
         ParameterError: a condition cannot be read, names no column, or does not fit the column's type, or no item has
             the text asked for.
     """
-    if isinstance(where, pl.Expr):
-        condition = where
-    else:
-        conditions = [where] if isinstance(where, str) else list(where)
-        if not conditions:
-            return np.ones(len(table), bool)
-        condition = pl.all_horizontal([_condition(table, text) for text in conditions])
+    keep = np.ones(len(table), bool)
+    for one in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
+        keep &= _mask(table, one)
+    return keep
+
+
+def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
+    if not isinstance(where, str | pl.Expr):
+        raise ParameterError(f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}")
+    condition = _condition(table, where) if isinstance(where, str) else where
     try:
         mask = table.select(condition.fill_null(value=False).alias("keep"))["keep"]
     except pl.exceptions.PolarsError as error:
@@ -117,7 +142,7 @@ def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
     match = CONDITION.match(text)
     if match is None:
         raise ParameterError(f"cannot read the condition '{text}'; write it like genres=Comedy or year>=1990")
-    name, sign, value = match["column"], match["sign"], match["value"]
+    name, sign, value = match["column"], match["sign"].replace("==", "="), match["value"]
     if name not in table.columns:
         raise ParameterError(f"the item table has no column '{name}'; it has {', '.join(table.columns)}")
     kind = table.schema[name]
@@ -130,8 +155,10 @@ def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
     if kind == pl.String and sign in ("=", "!="):
         _check_value(name, table[name], value)
     wanted = _value(name, kind, value)
+    if isinstance(kind, pl.Datetime) and not isinstance(wanted, datetime):
+        column = column.dt.date()  # a day stands for all its times
     compare = {"=": column.eq, "!=": column.ne, "<": column.lt, "<=": column.le, ">": column.gt, ">=": column.ge}
-    return compare[sign](wanted)
+    return compare[sign](pl.lit(wanted))
 
 
 def _check_value(name: str, column: pl.Series, value: str) -> None:
@@ -142,12 +169,25 @@ def _check_value(name: str, column: pl.Series, value: str) -> None:
         raise ParameterError(f"no item has {name} '{value}'; there is {shown}")
 
 
-def _value(name: str, kind: pl.DataType, value: str) -> pl.Expr:
+def _value(name: str, kind: pl.DataType, value: str) -> float | str | date | datetime:
     try:
-        if kind == pl.Date:
-            return pl.lit(pl.Series([value]).str.to_date("%Y-%m-%d")).first()
+        if kind == pl.Date or isinstance(kind, pl.Datetime):
+            return _day_or_moment(value) if isinstance(kind, pl.Datetime) else date.fromisoformat(value)
+        if kind.is_integer() and WHOLE.fullmatch(value):
+            number = int(value)
+            return number if -(2**63) <= number < 2**63 else math.copysign(math.inf, number)
         if kind.is_numeric():
-            return pl.lit(float(value))
-    except (ValueError, pl.exceptions.PolarsError):
+            if not math.isfinite(float(value)):
+                raise ValueError("NaN and infinity compare with nothing")
+            return float(value)
+    except ValueError:
         raise ParameterError(f"'{name}' holds {kind}; cannot compare it with '{value}'") from None
-    return pl.lit(value)
+    return value
+
+
+def _day_or_moment(value: str) -> date | datetime:
+    """Return a day, or a moment in UTC without zone, as item tables hold them."""
+    if len(value) == len("1990-01-31"):
+        return date.fromisoformat(value)
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

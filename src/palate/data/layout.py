@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from palate.data.columns import ROLES, find_columns, is_header
+from palate.data.columns import ROLES, check_columns, find_columns, is_header
+from palate.data.ids import shown
 from palate.data.raw import (
     bare_suffix,
     check_encoding,
@@ -71,9 +72,10 @@ def look_at(path: Path, encoding: str = "utf-8", columns: Columns | None = None,
 
     Raises:
         DataError: no such file, a folder, empty, damaged, of an unknown format, or without two columns.
-        ParameterError: unknown encoding.
+        ParameterError: unknown encoding, or one of no text.
     """
     check_encoding(encoding)
+    check_columns(columns, str | int)
     if path.is_dir():
         raise DataError(f"{path} is a folder; give the file of ratings in it, or open it with load_movielens(folder=…)")
     if not path.is_file():
@@ -200,8 +202,9 @@ def _by_position(path: Path, first: tuple[str, ...], columns: Columns) -> dict[s
         return dict(zip(ROLES, range(len(first)), strict=False))
     bad = [v for v in columns.values() if not isinstance(v, int) or isinstance(v, bool) or not 0 <= v < len(first)]
     if bad:
+        line = ", ".join(map(shown, first))
         raise DataError(
-            f"{path} has no header with {', '.join(map(repr, bad))}; its first line is {first}: give the columns by "
+            f"{path} has no header with {', '.join(map(repr, bad))}; its first line is ({line}): give the columns by "
             f"position, from 0 to {len(first) - 1}, such as columns={{'user': 0, 'item': 1}}"
         )
     if not {"user", "item"} <= set(columns) <= set(ROLES):

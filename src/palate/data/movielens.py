@@ -15,6 +15,7 @@ from palate.data import fetching
 from palate.data.dataset import Dataset
 from palate.data.formats import FORMATS, recognised
 from palate.data.interactions import Interactions
+from palate.data.raw import reading
 from palate.errors import DataError, ParameterError, SourceError
 from palate.progress import Progress, ProgressCallback, silent
 
@@ -62,10 +63,13 @@ def load_movielens(
     if name is not None and name not in NAMES:
         raise ParameterError(f"unknown MovieLens size {name!r}; known are {', '.join(NAMES)}")
     if folder is not None:
-        inside = Path(folder) / f"ml-{name or '100k'}"
-        loaded = _from_folder(inside if inside.is_dir() else Path(folder), name)
+        with reading(Path(folder)):
+            inside = Path(folder) / f"ml-{name or '100k'}"
+            loaded = _from_folder(inside if inside.is_dir() else Path(folder), name)
     else:
-        loaded = _from_folder(*_found_or_fetched(name or "100k", progress))
+        place, found = _found_or_fetched(name or "100k", progress)
+        with reading(place):
+            loaded = _from_folder(place, found)
     return loaded if on_missing == "keep" else _complete(loaded)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, PalateError, ParameterError
 
 PACKED = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -25,12 +25,27 @@ CHUNK = 1 << 22
 SPARE = ("\x1f", "\x1e", "\x1d", "\x1c", "\x01")  # separators that a text hardly ever holds
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make what the system says against reading a file or folder a DataError.
+
+    Raises:
+        DataError: not allowed, a name too long, a broken disk.
+    """
+    try:
+        yield
+    except PalateError:  # SourceError is an OSError too
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or path}: {error.strerror or brief(error)}") from None
+
+
 def packing(path: Path) -> str:
     """Return "gzip", "zstd" or "", by name or by the first bytes."""
-    if path.suffix.lower() in PACKED:
-        return PACKED[path.suffix.lower()]
     with path.open("rb") as file:
         start = file.read(4)
+    if path.suffix.lower() in PACKED:
+        return PACKED[path.suffix.lower()]
     return next((name for magic, name in MAGIC.items() if start.startswith(magic)), "")
 
 
@@ -77,11 +92,11 @@ def brief(error: Exception) -> str:
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise ParameterError for an encoding that Python does not know."""
+    """Raise ParameterError for an encoding that Python does not know, or that is none of text, such as base64."""
     try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ParameterError(f"unknown encoding '{encoding}'; usual are 'utf-8' and 'latin-1'") from None
+        "".encode(encoding)
+    except (LookupError, ValueError, TypeError):
+        raise ParameterError(f"unknown encoding {encoding!r}; usual are 'utf-8' and 'latin-1'") from None
 
 
 def is_utf8(encoding: str) -> bool:
@@ -106,6 +121,8 @@ def decoded(chunks: Iterator[bytes], path: Path, encoding: str) -> Iterator[str]
     except UnicodeDecodeError as error:
         line += bytes(error.object).count(b"\n", 0, error.start)
         raise not_encoded(path, encoding, line) from None
+    except UnicodeError as error:  # UTF-16 without its first mark
+        raise DataError(f"{path} is not {encoding}: {brief(error)}; give its true encoding=") from None
 
 
 def not_encoded(path: Path, encoding: str, line: int) -> DataError:
@@ -197,6 +214,8 @@ def json_fault(path: Path, packed: str) -> DataError | None:
                 return DataError(f'{path}: line {number} is no JSON object, such as {{"user": 1, "item": 2}}')
         except ValueError as error:
             return DataError(f"{path}: line {number} is no JSON: {brief(error)}")
+        except RecursionError:
+            return DataError(f"{path}: line {number} is nested too deep; write one flat JSON object a line")
     return None
 
 

@@ -16,7 +16,7 @@ from palate.data.checking import OnDuplicate, OnFault, Policy, Where
 from palate.data.columns import find_columns
 from palate.data.interactions import Interactions, build
 from palate.data.layout import Columns, look_at
-from palate.data.raw import brief, json_fault
+from palate.data.raw import brief, json_fault, reading
 from palate.data.text import (
     FAILED,
     IdsAs,
@@ -66,7 +66,23 @@ def read_ratings(
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
     if ids not in ("auto", "text"):
         raise ParameterError(f"ids must be 'auto' or 'text', got {ids!r}")
-    path = Path(path)
+    with reading(Path(path)):
+        return _read_ratings(Path(path), columns, encoding, ids, policy)
+
+
+def read_table(path: str | Path, *, encoding: str = "utf-8") -> pl.DataFrame:
+    """Read a table of attributes of users or items; a text file has the columns' names in its first line.
+
+    Columns of text become integers or numbers where every value is one; leading zeros stay, as in zip codes.
+
+    Raises:
+        DataError: the file cannot be read, or two columns have one name.
+    """
+    with reading(Path(path)):
+        return _read_table(Path(path), encoding)
+
+
+def _read_ratings(path: Path, columns: Columns | None, encoding: str, ids: IdsAs, policy: Policy) -> Interactions:
     layout = look_at(path, encoding, columns)
     if layout.kind == "text":
         with opened(Source(str(path), path, layout, ids), encoding) as source:
@@ -79,15 +95,7 @@ def read_ratings(
     return build(_from_json(source, columns or {}), policy, numbering(source, None))
 
 
-def read_table(path: str | Path, *, encoding: str = "utf-8") -> pl.DataFrame:
-    """Read a table of attributes of users or items; a text file has the columns' names in its first line.
-
-    Columns of text become integers or numbers where every value is one; leading zeros stay, as in zip codes.
-
-    Raises:
-        DataError: the file cannot be read, or two columns have one name.
-    """
-    path = Path(path)
+def _read_table(path: Path, encoding: str) -> pl.DataFrame:
     layout = look_at(path, encoding, attributes=True)
     source = Source(str(path), path, layout)
     if layout.kind == "parquet":

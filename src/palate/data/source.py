@@ -7,10 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from palate.data.columns import find_columns
 from palate.data.dataset import Dataset
-from palate.data.ids import Ids
-from palate.data.items import item_table
+from palate.data.items import attribute_table, item_table
 from palate.data.movielens import load_movielens
 from palate.data.reading import read_ratings, read_table
 from palate.errors import DataError, ParameterError
@@ -66,18 +64,6 @@ def with_tables(dataset: Dataset, items: Path | None, users: Path | None) -> Dat
         dataset.name,
         interactions,
         dataset.items if items is None else item_table(interactions.items, read_table(items)),
-        dataset.users if users is None else _user_table(interactions.users, read_table(users)),
+        dataset.users if users is None else attribute_table(interactions.users, read_table(users), "user"),
         dataset.notes,
     )
-
-
-def _user_table(ids: Ids, table: pl.DataFrame) -> pl.DataFrame:
-    name = find_columns([*table.columns, "item"])["user"]
-    frame = table.rename({name: "user_id"})
-    if frame["user_id"].dtype != ids.values.dtype:
-        raise DataError(
-            f"the user table's ids are {frame['user_id'].dtype}, those of the ratings are {ids.values.dtype}"
-        )
-    if frame["user_id"].n_unique() != len(frame):
-        raise DataError("the user table has an id more than once")
-    return pl.DataFrame({"user_id": ids.values}).join(frame, on="user_id", how="left", maintain_order="left")

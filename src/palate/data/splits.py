@@ -15,9 +15,10 @@ Users and items that lose all their training rows stay known by id; what a model
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 
 OFFICIAL_ROWS, OFFICIAL_BLOCK = 100_000, 20_000
+OFFICIAL_SIZES = (943, 1682)  # users and items
+OFFICIAL_ENDS = [("196", "242"), ("12", "203")]  # user and item of the first row and of the last
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,50 @@ class Split:
         return interactions.take(self.train), interactions.take(self.test)
 
 
+@dataclass(frozen=True)
+class Folds(Sequence[Split]):
+    """The folds of one random order, each made when it is asked for: their rows together are n_folds times the data.
+
+    Attributes:
+        name: the string that makes them.
+        order: (n,) row numbers.
+        n_folds: how many.
+    """
+
+    name: str
+    order: NDArray[np.intp]
+    n_folds: int
+
+    def __len__(self) -> int:
+        return self.n_folds
+
+    @overload
+    def __getitem__(self, which: int) -> Split: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Split]: ...
+    def __getitem__(self, which: int | slice) -> Split | list[Split]:
+        numbers = range(self.n_folds)[which]
+        return self._fold(numbers) if isinstance(numbers, int) else [self._fold(k) for k in numbers]
+
+    def _fold(self, k: int) -> Split:
+        size, larger = divmod(len(self.order), self.n_folds)  # the first folds have one row more, as scikit-learn's
+        start = k * size + min(k, larger)
+        test = np.zeros(len(self.order), bool)
+        test[self.order[start : start + size + (k < larger)]] = True
+        return _by_mask(f"{self.name} fold {k + 1}", test)
+
+
+def check_interactions(name: str, value: Any) -> None:
+    """Refuse what is no `Interactions`, such as a table that was not checked yet.
+
+    Raises:
+        DataError: names the argument, and how to build it.
+    """
+    if not isinstance(value, Interactions):
+        kind = type(value).__name__
+        raise DataError(f"{name} must be Interactions, got {kind}: build it with Interactions.from_table(table)")
+
+
 def split(interactions: Interactions, test: float = 0.2, random_state: int = 42) -> tuple[Interactions, Interactions]:
     """Return a random training and test part: exactly the rows that scikit-learn's ``train_test_split`` gives.
 
@@ -64,22 +111,27 @@ def split(interactions: Interactions, test: float = 0.2, random_state: int = 42)
 
     Raises:
         ParameterError: test is not between 0 and 1, or random_state is no seed.
-        DataError: a part would be empty.
+        DataError: a part would be empty, or interactions is none.
     """
+    check_interactions("interactions", interactions)
     name = f"random:{test}:{random_state}"
     _check_part(test, name)
     _check_seed(random_state, name)
     return _random(interactions, name, test, random_state)[0].apply(interactions)
 
 
-def make_splits(interactions: Interactions, text: str) -> list[Split]:
-    """Return the splits that a string names: one, or as many as there are folds.
+def make_splits(interactions: Interactions, text: str) -> Sequence[Split]:
+    """Return the splits that a string names: one, or as many as there are folds, each made when it is asked for.
 
     Raises:
         ParameterError: the string is none of those above.
         DataError: the data cannot be split like this (no times, too few rows, not MovieLens 100K).
     """
-    kind, *words = text.strip().split(":")
+    check_interactions("interactions", interactions)
+    if not isinstance(text, str):
+        raise ParameterError(f"a split is a text such as {EXAMPLES[0]}, got {text!r}")
+    text = text.strip()
+    kind, *words = text.split(":")
     if kind not in KINDS:
         raise ParameterError(f"unknown split '{text}'; known are {', '.join(EXAMPLES)}")
     example = next(e for e in EXAMPLES if e.startswith(kind))
@@ -139,17 +191,10 @@ def _time(data: Interactions, name: str, part: float) -> list[Split]:
     return [_by_mask(name, times >= cut)]
 
 
-def _kfold(data: Interactions, name: str, n: int, seed: int) -> list[Split]:
+def _kfold(data: Interactions, name: str, n: int, seed: int) -> Folds:
     if n > len(data):
         raise DataError(f"the split {name} asks for more folds than there are rows ({len(data):,})")
-    order = np.random.RandomState(seed).permutation(len(data))
-    folds = np.array_split(order, n)
-    out = []
-    for k, fold in enumerate(folds, 1):
-        test = np.zeros(len(data), bool)
-        test[fold] = True
-        out.append(_by_mask(f"{name} fold {k}", test))
-    return out
+    return Folds(name, np.random.RandomState(seed).permutation(len(data)), n)
 
 
 def _official(data: Interactions, name: str, which: str) -> list[Split]:
@@ -159,6 +204,15 @@ def _official(data: Interactions, name: str, which: str) -> list[Split]:
         raise DataError(
             f"the official splits are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
             f'{len(data):,} (load_movielens keeps them all with on_missing="keep")'
+        )
+    ends = [0, -1]
+    users, items = data.users.at(data.user_index[ends]), data.items.at(data.item_index[ends])
+    pairs = list(zip(map(str, users), map(str, items), strict=True))
+    if pairs != OFFICIAL_ENDS or (data.n_users, data.n_items) != OFFICIAL_SIZES:
+        raise DataError(
+            "the official splits are made for MovieLens 100K, whose 943 users and 1,682 items begin with user 196 and "
+            f"item 242 and end with 12 and 203; these {data.n_users:,} users and {data.n_items:,} items begin with "
+            f"{pairs[0][0]} and {pairs[0][1]} and end with {pairs[1][0]} and {pairs[1][1]}"
         )
     row = np.arange(len(data))
     return [_by_mask(name, row // OFFICIAL_BLOCK == int(which[1]) - 1)]
@@ -201,7 +255,7 @@ def _by_mask(name: str, test: NDArray[np.bool_]) -> Split:
     return Split(name, np.flatnonzero(~test), np.flatnonzero(test))
 
 
-KINDS: dict[str, Callable[..., list[Split]]] = {
+KINDS: dict[str, Callable[..., Sequence[Split]]] = {
     "random": _random,
     "stratified": _stratified,
     "last": _last,

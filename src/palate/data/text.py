@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.checking import SHOWN, Where
+from palate.data.ids import shown
 from palate.data.layout import INTEGER, LEADING_ZERO, Layout, is_integers, is_numbers
 from palate.data.raw import brief, decoded, raw_chunks, readable, records, split_line
 from palate.errors import DataError
@@ -164,7 +165,7 @@ def with_integer_ids(source: Source, columns: SeriesByRole, promised: list[str])
             columns[role] = integers
         elif role in promised:
             odd = columns[role].filter(~columns[role].str.contains(INTEGER))
-            example = f", such as '{odd[0]}'" if len(odd) else ""
+            example = f", such as {shown(odd[0])}" if len(odd) else ""
             log.warning("%s: %s ids are kept as text, for not all are integers%s", source.name, role, example)
     return columns
 
