@@ -113,3 +113,28 @@ def test_wrong_words_and_other_ids_are_refused(parts):
             evaluate(model(), train, other)
     with pytest.raises(ParameterError, match="unknown split 'loo'"):
         evaluate_splits(model(), train, "loo")
+
+
+def test_lists_of_strings_and_splits_are_taken(data):
+    [one] = make_splits(data, "random:0.2:2")
+    results = evaluate_splits(model(n_epochs=1), data, ["random:0.2:1", one, "kfold:2:1"])
+    names = ["random:0.2:1", "random:0.2:2", "kfold:2:1 fold 1", "kfold:2:1 fold 2"]
+    assert [r.split for r in results] == names
+    assert [r.split for r in evaluate_splits(model(n_epochs=1), data, one)] == ["random:0.2:2"]
+    with pytest.raises(ParameterError, match=r"splits takes a text such as random:0\.2:42, or a list of splits, got 5"):
+        evaluate_splits(model(), data, 5)
+    fits = []
+    with pytest.raises(ParameterError, match="unknown split 'loo'"):
+        evaluate_splits(model(), data, ["random:0.2:1", "loo"], progress=fits.append)
+    assert not fits
+
+
+def test_what_is_no_interactions_is_refused(data):
+    message = r"must be Interactions, got .*: build it with Interactions\.from_table\(table\)"
+    for call in (
+        lambda: evaluate(model(), None, None),
+        lambda: evaluate(model(), data, None),
+        lambda: evaluate_splits(model(), data.to_table(), "random:0.2:1"),
+    ):
+        with pytest.raises(DataError, match=message):
+            call()

@@ -157,3 +157,9 @@ def test_seeds_are_kept_or_drawn():
     for bad in (-1, 1.5, "x"):
         with pytest.raises(ParameterError, match="random_state must be a whole number of at least 0, got"):
             draw_seed(bad)
+
+
+def test_whole_numbers_have_64_bits():
+    check_whole("n", 2**63 - 1, low=1)
+    with pytest.raises(ParameterError, match=f"n must be a whole number from 1 to {2**63 - 1}, got {2**63}"):
+        check_whole("n", 2**63, low=1)

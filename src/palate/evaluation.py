@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
 from palate.data.interactions import Interactions
-from palate.data.splits import Split, make_splits
+from palate.data.splits import Folds, Split, check_interactions, make_splits
 from palate.errors import DataError, ParameterError
 from palate.metrics import mae, rmse, rmse_unclipped
 from palate.models.base import Recommender
@@ -82,8 +83,10 @@ def evaluate(
 
     Raises:
         ParameterError: stop_on is neither of the two.
-        DataError: the test part has other ids than the training part.
+        DataError: train or test is no `Interactions`, or the test part has other ids than the training part.
     """
+    check_interactions("train", train)
+    check_interactions("test", test)
     if train.users != test.users or train.items != test.items:
         raise DataError("test has other ids than the training part; take both from one set of interactions")
     if stop_on not in ("validation", "test"):
@@ -121,15 +124,36 @@ def _watching_test(progress: ProgressCallback, step: Progress) -> None:
 
 
 def evaluate_splits(
-    model: Recommender, interactions: Interactions, splits: str | Iterable[Split], **options: Any
+    model: Recommender, interactions: Interactions, splits: str | Split | Iterable[str | Split], **options: Any
 ) -> list[Evaluation]:
-    """Evaluate a fresh copy of a model on each split of a string or list; options as in `evaluate`."""
-    several = make_splits(interactions, splits) if isinstance(splits, str) else splits
+    """Evaluate a fresh copy of a model on each split of a string, or of a list of strings and splits.
+
+    Args:
+        model: its parameters are used; it is not fitted itself.
+        interactions: the rows to split.
+        splits: as `make_splits` takes and gives them.
+        options: as in `evaluate`.
+
+    Raises:
+        ParameterError: splits holds something else, or a string is no split.
+        DataError: interactions is no `Interactions`, or cannot be split like this.
+    """
+    check_interactions("interactions", interactions)
     out = []
-    for one in several:
+    for one in _all_splits(interactions, splits):
         fresh = type(model)(**model.get_params())
         out.append(evaluate(fresh, *one.apply(interactions), name=one.name, **options))
     return out
+
+
+def _all_splits(interactions: Interactions, splits: str | Split | Iterable[str | Split]) -> Iterator[Split]:
+    """Return the splits one by one; a faulty one is refused before the first is given."""
+    if not isinstance(splits, str | Split | Iterable):
+        raise ParameterError(f"splits takes a text such as random:0.2:42, or a list of splits, got {splits!r}")
+    if isinstance(splits, Folds):
+        return iter(splits)  # never all of them at once
+    several = [splits] if isinstance(splits, str | Split) else splits
+    return chain.from_iterable([[s] if isinstance(s, Split) else make_splits(interactions, s) for s in several])
 
 
 def mean_metrics(evaluations: list[Evaluation]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,3 +111,35 @@ def test_state_holds_plain_values_and_makes_the_same_model(data):
     same = MatrixFactorization.from_state(state)
     assert_same_bits(same, m)
     assert same.recommend(100).equals(m.recommend(100))
+
+
+@pytest.mark.parametrize("name", ["n_factors", "n_epochs", "patience", "n_blocks", "random_state"])
+def test_whole_numbers_that_no_file_holds_are_refused_before_training(data, name):
+    with pytest.raises(ParameterError, match=rf"{name} must be a whole number from \d to {2**63 - 1}, got {2**63}"):
+        model(**{name: 2**63}).fit(data)
+
+
+def test_what_is_no_interactions_is_refused(data):
+    with pytest.raises(DataError, match=r"interactions must be Interactions, got DataFrame: build it with Inter"):
+        model().fit(data.to_table())
+    with pytest.raises(DataError, match=r"validation must be Interactions, got int: build it with Interactions\.from"):
+        model().fit(data, validation=5)
+
+
+@pytest.mark.parametrize("value", [1e16, -1e16])
+def test_values_that_no_file_holds_are_refused_before_training(data, value):
+    values = data.values.copy()
+    values[3] = value
+    with pytest.raises(DataError, match=r"training part has the value -?1e\+16; beyond 1e\+15 rescale the values"):
+        model().fit(replace(data, values=values))
+
+
+def test_factors_beyond_the_machines_memory_are_refused(data, monkeypatch):
+    with pytest.raises(ParameterError, match=r"40 users and 30 items needs 1,231,453\.0 GB in training, and this mac"):
+        model(n_factors=2**40).fit(data)
+    monkeypatch.setattr("palate.models.mf._physical_memory", lambda: 4 * 70 * 10 * 4)
+    assert model(n_factors=10, n_epochs=1).fit(data).user_factors_.shape == (40, 10)
+    with pytest.raises(ParameterError, match="choose a smaller one"):
+        model(n_factors=10, dtype="float64").fit(data)
+    monkeypatch.setattr("palate.models.mf._physical_memory", lambda: None)
+    assert model(n_factors=11, n_epochs=1).fit(data).user_factors_.shape == (40, 11)

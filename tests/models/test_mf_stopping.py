@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,10 +62,27 @@ def test_without_validation_all_epochs_run(data):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_divergence_names_the_epoch_and_a_rate_to_try(data, dtype):
     m = model(learning_rate=2.0, dtype=dtype)
-    with pytest.raises(DivergenceError, match=r"diverged in epoch \d+: .* at learning rate 2; try learning_rate=0.5,"):
+    with pytest.raises(DivergenceError, match=r"diverged in epoch \d+: .* learning rate 2; try learning_rate=0.008,"):
         m.fit(data)
     with pytest.raises(NotFittedError):
         m.predict(100, 1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "factor", "advice"),
+    [
+        (
+            {"learning_rate": 0.012},
+            1000,
+            r"rescale the values .they are about 3.*e\+03 in size. to a few units, ",
+        ),
+        ({"init_scale": 1e6}, 1, r"try init_scale=0\.02, learning_rate=0\.00"),
+        ({"learning_rate": 1000, "init_scale": 1}, 1, r"try learning_rate=0\.008, or a higher reg$"),
+    ],
+)
+def test_divergence_names_the_likely_cause(data, changes, factor, advice):
+    with pytest.raises(DivergenceError, match=advice):
+        model(**changes).fit(replace(data, values=data.values * np.float32(factor), rating_range=None))
 
 
 def test_a_fit_that_fails_leaves_the_former_model_whole(data):

@@ -6,7 +6,7 @@ import pytest
 from small_mf import model
 from synthetic import interactions
 
-from palate.errors import NotFittedError, ParameterError, UnknownIdError
+from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
 from palate.models import MatrixFactorization
 
 
@@ -222,3 +222,37 @@ def test_nothing_is_answered_before_fit():
             NotFittedError, match=r"this MatrixFactorization is not fitted yet: call fit\(interactions\)"
         ):
             call()
+
+
+@pytest.mark.parametrize("ids", [b"10", [b"10"], None, 5.0, [np.True_]])
+def test_what_is_no_id_is_refused(fitted, ids):
+    for call in (fitted.recommend, lambda x: fitted.predict(x, 1000), lambda x: fitted.recommend(100, allow=[x])):
+        with pytest.raises(UnknownIdError, match="ids are integers here; got "):
+            call(ids)
+
+
+def test_arrays_of_ids_are_flat_or_one_id(fitted):
+    assert fitted.recommend(np.array(100), 3).equals(fitted.recommend(100, 3))
+    assert fitted.predict(np.array(100), np.array(1000)).shape == (1,)
+    with pytest.raises(ParameterError, match=r"one id or a flat list of ids, got an array of shape \(1, 2\)"):
+        fitted.recommend(np.array([[100, 101]]))
+
+
+@pytest.mark.parametrize("user", [10**23, np.uint64(2**64 - 1)])
+def test_ids_beyond_64_bits_are_unknown(fitted, user):
+    with pytest.raises(UnknownIdError, match=rf"unknown user id {int(user)}: integer ids have 64 bits"):
+        fitted.recommend([100, user], on_unknown="popular")
+
+
+@pytest.mark.parametrize("index", [[0.0, 1.0], np.zeros((2, 1), int), [True, False], ["0", "1"]])
+def test_positions_are_flat_arrays_of_whole_numbers(fitted, index):
+    for pair, what in (((index, [0, 1]), "user"), (([0, 1], index), "item")):
+        with pytest.raises(ParameterError, match=f"{what} positions must be a flat array of whole numbers, got "):
+            fitted.predict_index(*pair)
+    assert fitted.predict_index([], []).shape == (0,)
+
+
+def test_pairs_to_leave_out_are_interactions(data, fitted):
+    message = r"exclude must be Interactions, got DataFrame: build it with Interactions\.from_table\(table\)"
+    with pytest.raises(DataError, match=message):
+        fitted.recommend(100, exclude=data.to_table())

@@ -1,4 +1,7 @@
-"""Stochastic gradient descent on squared error, over blocks (Koren, Bell & Volinsky 2009, eq. 5 to 7).
+"""Stochastic gradient descent on squared error, over blocks.
+
+The prediction is eq. 4 of Koren, Bell & Volinsky 2009, the objective their eq. 5 with a penalty of its own for biases;
+the steps, unnumbered there, follow from it.
 
 Objective, one term for each rating n = (u, i, r):
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, Rows
-from palate.data.items import matching_items
-from palate.errors import ModelFileError, NotFittedError, ParameterError
+from palate.data.items import Condition, matching_items
+from palate.data.splits import check_interactions
+from palate.errors import ModelFileError, NotFittedError, ParameterError, UnknownIdError
 from palate.models.parameters import check_choice, check_whole
 from palate.progress import ProgressCallback, silent
 from palate.topk import score_pairs, topk
@@ -152,9 +153,11 @@ class Recommender(ABC):
 
         Raises:
             NotFittedError: before ``fit``.
-            ParameterError: the arrays differ in length, or a position lies outside the model.
+            ParameterError: the arrays are not flat lists of whole numbers of one length, or a position lies outside
+                the model.
         """
         self._check_fitted()
+        user_index, item_index = _positions("user", user_index), _positions("item", item_index)
         if len(user_index) != len(item_index):
             raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
         for ids, index in ((self.users_, user_index), (self.items_, item_index)):
@@ -172,7 +175,7 @@ class Recommender(ABC):
         exclude: Interactions | None = None,
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
-        where: str | Sequence[str] | pl.Expr | None = None,
+        where: Condition | Sequence[Condition] | None = None,
         on_unknown: str = "raise",
         clip: bool = False,
     ) -> pl.DataFrame:
@@ -187,7 +190,7 @@ class Recommender(ABC):
             exclude_seen: leave out what the user had in training.
             exclude: further pairs to leave out, such as the test part when a person will read the list.
             allow, deny: item ids to choose from; to leave out.
-            where: conditions on the item table, such as "genres=Comedy", "year>=1990", or a Polars expression.
+            where: conditions on the item table, such as "genres=Comedy", "year>=1990", or Polars expressions.
             on_unknown: "raise" or "popular".
             clip: show scores clipped to ``rating_range_``; the order never is.
 
@@ -195,14 +198,18 @@ class Recommender(ABC):
             NotFittedError: before ``fit``.
             UnknownIdError: a user with ``on_unknown="raise"``, or an item of allow or deny, is unknown.
             ParameterError: n, on_unknown or a condition is wrong, or training rows were not kept (``store_history``).
+            DataError: exclude is no `Interactions`.
         """
         self._check_fitted()
         check_whole("n", n, low=1)
         n = min(n, len(self.items_))
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
+        if exclude is not None:
+            check_interactions("exclude", exclude)
         wanted = self._id_list(users)
         index = self.users_.index(wanted, on_unknown="mark" if on_unknown == "popular" else "raise")
         known = index >= 0
+        self._check_64_bits(wanted)
         allowed = self._allowed(allow, deny, where)
         items = np.full((len(index), n), -1, np.int32)
         scores = np.full((len(index), n), np.nan)
@@ -283,7 +290,19 @@ class Recommender(ABC):
 
     @staticmethod
     def _id_list(ids: UserIds) -> list[Id]:
-        return list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [ids]
+        """Return one id or many as a list of plain ids; their types are checked where they are looked up."""
+        if isinstance(ids, np.ndarray) and ids.ndim > 1:
+            raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}")
+        if isinstance(ids, np.ndarray) and ids.ndim == 0:
+            ids = ids.item()
+        several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
+        return [one.item() if isinstance(one, np.generic) else one for one in several]
+
+    def _check_64_bits(self, users: list[Id]) -> None:
+        """Refuse an integer that the answer's column of ids cannot hold."""
+        for one in users:
+            if isinstance(one, int) and not -(2**63) <= one < 2**63:
+                raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
 
     def _seen(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         if self.seen_ is None:
@@ -303,16 +322,16 @@ class Recommender(ABC):
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), items[known][order]
 
     def _allowed(
-        self, allow: Sequence[Id] | None, deny: Sequence[Id] | None, where: str | Sequence[str] | pl.Expr | None
+        self, allow: Sequence[Id] | None, deny: Sequence[Id] | None, where: Condition | Sequence[Condition] | None
     ) -> NDArray[np.bool_] | None:
         if allow is None and deny is None and where is None:
             return None
         allowed = np.ones(len(self.items_), bool)
         if allow is not None:
             allowed[:] = False
-            allowed[self.items_.index(allow)] = True
+            allowed[self.items_.index(self._id_list(allow))] = True
         if deny is not None:
-            allowed[self.items_.index(deny)] = False
+            allowed[self.items_.index(self._id_list(deny))] = False
         if where is not None:
             allowed &= matching_items(self.item_table_, where)
         return allowed
@@ -346,3 +365,11 @@ class Recommender(ABC):
         table = pl.DataFrame({"user_id": pl.Series(users, dtype=self.users_.values.dtype)[row], "rank": rank + 1})
         table = table.hstack(shown).with_columns(score=pl.Series(scores[row, rank]).fill_nan(None))
         return table if source is None else table.with_columns(source=pl.Series(source)[row])
+
+
+def _positions(what: str, index: Any) -> NDArray[Any]:
+    array = np.asarray(index)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        shape = f"{array.dtype} of shape {array.shape}"
+        raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
+    return array

@@ -6,12 +6,15 @@ Objective, over the ratings r_ui of the training part:
 
 The penalty is met at every rating, so a row's total penalty grows with its number of ratings. One epoch costs
 O(ratings x n_factors) and memory is that of the ratings and at most four copies of the factors: those in training,
-the best epoch's old and new, and in the second training the first one's.
+the best epoch's old and new, and in the second training the first one's; a model fitted again has its former ones
+besides.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,7 +22,8 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.data.items import item_table
-from palate.errors import DataError
+from palate.data.splits import check_interactions
+from palate.errors import DataError, ParameterError
 from palate.models.base import Recommender
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
 from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
@@ -28,6 +32,9 @@ from palate.progress import ProgressCallback, silent
 
 log = logging.getLogger(__name__)
 
+COPIES = 4  # of the factors at the peak of training
+LARGEST_VALUE = 1e15  # a model file holds no larger mean; a million products of two such stay finite in float32
+HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
 FEWEST_TO_HOLD_OUT = 20  # ratings; with fewer there is nothing to learn from a validation part
 
 
@@ -157,17 +164,15 @@ class MatrixFactorization(Recommender):
             progress: called after every epoch with stage "training" or "training on all data".
 
         Raises:
-            ParameterError: a parameter has a wrong type or range.
-            DataError: there is no rating, validation has other ids than the training part, or the item table is
-                faulty.
+            ParameterError: a parameter has a wrong type or range, or the factors would not fit into memory.
+            DataError: there is no rating, one is beyond 1e15, validation has other ids than the training part, one of
+                them is no `Interactions`, or the item table is faulty.
             DivergenceError: the learning rate is too high; names the epoch, and a rate to try.
         """
         self.check_parameters()
+        _check_parts(interactions, validation)
+        self._check_memory(interactions)
         table = item_table(interactions.items, items)
-        if not len(interactions) or (validation is not None and not len(validation)):
-            raise DataError(f"the {'validation' if len(interactions) else 'training'} part has no rating")
-        if validation is not None and not _same_ids(validation, interactions):
-            raise DataError("validation has other ids than the training part; take both from one set of interactions")
         seed = draw_seed(self.random_state)
         with Workers(self.n_threads) as workers:
             run, refit = self._train(interactions, validation, seed, workers, progress)
@@ -234,16 +239,43 @@ class MatrixFactorization(Recommender):
             limits=_limits(data),
             stage=stage,
             learning_rate=self._rate,
+            advice=self._advice,
         )
 
     def _initial(self, data: Interactions, seed: int) -> Factors:
         rng = np.random.default_rng([seed, 0])
-        draw = rng.standard_normal if self.init == "normal" else rng.random
-        P, Q = ((draw((n, self.n_factors)) * self.init_scale).astype(self.dtype) for n in (data.n_users, data.n_items))
+        distribution = rng.standard_normal if self.init == "normal" else rng.random
+
+        def draw(shape: tuple[int, int]) -> NDArray[Any]:
+            values = distribution(shape)
+            values *= self.init_scale  # in place: no copy more
+            return values.astype(self.dtype, copy=False)
+
+        P, Q = (draw((n, self.n_factors)) for n in (data.n_users, data.n_items))
         if self.biases:  # rows without ratings then score the biases alone, not noise
             P[np.bincount(data.user_index, minlength=data.n_users) == 0] = 0
             Q[np.bincount(data.item_index, minlength=data.n_items) == 0] = 0
         return P, Q, np.zeros(data.n_users, self.dtype), np.zeros(data.n_items, self.dtype)
+
+    def _advice(self, rate: float, mean_square: float) -> str:
+        """Return what to try after divergence, the likely cause first."""
+        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        tips = []
+        if mean_square > HUGE_MEAN_SQUARE:
+            tips.append(f"to rescale the values (they are about {mean_square**0.5:.2g} in size) to a few units")
+        if self.init_scale > 1:
+            tips.append(f"init_scale={default['init_scale']:g}")
+        return ", ".join([*tips, f"learning_rate={min(rate / 4, default['learning_rate']):.2g}, or a higher reg"])
+
+    def _check_memory(self, data: Interactions) -> None:
+        """Refuse factors that this machine can never hold."""
+        needed = COPIES * (data.n_users + data.n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize
+        memory = _physical_memory()
+        if memory is not None and needed > memory:
+            raise ParameterError(
+                f"n_factors={self.n_factors} for {data.n_users:,} users and {data.n_items:,} items needs "
+                f"{needed / 1e9:,.1f} GB in training, and this machine has {memory / 1e9:,.1f} GB; choose a smaller one"
+            )
 
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
@@ -287,6 +319,27 @@ class MatrixFactorization(Recommender):
             check_whole("n_blocks", self.n_blocks, low=1)
         check_threads(self.n_threads)
         check_random_state(self.random_state)
+
+
+def _check_parts(interactions: Interactions, validation: Interactions | None) -> None:
+    check_interactions("interactions", interactions)
+    if validation is not None:
+        check_interactions("validation", validation)
+    if not len(interactions) or (validation is not None and not len(validation)):
+        raise DataError(f"the {'validation' if len(interactions) else 'training'} part has no rating")
+    if validation is not None and not _same_ids(validation, interactions):
+        raise DataError("validation has other ids than the training part; take both from one set of interactions")
+    low, high = interactions.values.min(), interactions.values.max()
+    if max(-low, high) > LARGEST_VALUE:
+        worst = high if high > -low else low
+        raise DataError(f"the training part has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
+
+
+def _physical_memory() -> int | None:
+    """Return the machine's memory in bytes, or None where the system does not tell."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _same_ids(one: Interactions, other: Interactions) -> bool:

@@ -13,14 +13,18 @@ import numpy as np
 
 from palate.errors import ParameterError
 
+LARGEST_WHOLE = 2**63 - 1  # what a model file, and NumPy, can hold
+
 
 def check_whole(name: str, value: Any, *, low: int, high: int | None = None) -> None:
-    """Refuse what is not a whole number from low to high.
+    """Refuse what is not a whole number from low to high, or that no 64 bits hold.
 
     Raises:
         ParameterError: names the parameter, the value and the range.
     """
     good = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if good and high is None and value > LARGEST_WHOLE:
+        high = LARGEST_WHOLE
     if not good or value < low or (high is not None and value > high):
         to = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise ParameterError(f"{name} must be a whole number {to}, got {value!r}")
@@ -53,7 +57,7 @@ def draw_seed(random_state: int | np.random.Generator | None) -> int:
     """Return a seed: the int given, or one below 2**31 drawn from the Generator or from the system.
 
     Raises:
-        ParameterError: random_state is none of the three, or negative.
+        ParameterError: random_state is none of the three, negative, or beyond 64 bits.
     """
     check_random_state(random_state)
     if random_state is None or isinstance(random_state, np.random.Generator):
@@ -62,7 +66,7 @@ def draw_seed(random_state: int | np.random.Generator | None) -> int:
 
 
 def check_random_state(random_state: Any) -> None:
-    """Refuse what is neither None, a Generator, nor a whole number of at least 0.
+    """Refuse what is neither None, a Generator, nor a whole number from 0 to 2**63 - 1.
 
     Raises:
         ParameterError: names the value.

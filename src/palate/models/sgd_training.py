@@ -97,6 +97,7 @@ class Run:
         watched: rows, cols and values of the validation part, or None.
         steps: epoch -> (rate, shrink) of factors and of biases.
         limits: lowest and highest rating, for the clipped figures.
+        advice: (learning rate, mean square of the ratings) -> what to try after divergence.
         history: one record an epoch.
     """
 
@@ -108,6 +109,7 @@ class Run:
     limits: tuple[float, float]
     stage: str
     learning_rate: Callable[[int], float]
+    advice: Callable[[float, float], str]
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
@@ -152,13 +154,17 @@ class Run:
         if not figure < self._worst:
             raise DivergenceError(
                 f"training diverged in epoch {epoch}: the error reached {figure:.3g} at learning rate {rate:g}; "
-                f"try learning_rate={rate / 4:.2g}, or a higher reg"
+                f"try {self.advice(rate, self._mean_square)}"
             )
 
-    @cached_property
+    @property
     def _worst(self) -> float:
         """Return the mean squared error from which training has diverged."""
-        return 100 * (1 + float(np.square(self.ratings.arrays[2], dtype=np.float64).mean()))
+        return 100 * (1 + self._mean_square)
+
+    @cached_property
+    def _mean_square(self) -> float:
+        return float(np.square(self.ratings.arrays[2], dtype=np.float64).mean())
 
 
 def _copy(source: tuple[NDArray[Any], ...], target: tuple[NDArray[Any], ...]) -> None:
