@@ -143,7 +143,7 @@ def _next(paths: list[Path], stdout: Console) -> None:
     if len(paths) > 1:
         stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}", markup=False)
     for command in (
-        f"make serve MODEL={model}   (installs the page, then: palate serve {model})",
+        f"palate serve {model}   (or make serve: it installs the page first)",
         f"palate recommend {model} --user 2 --where genres=Comedy",
         "palate evaluate ml-100k --split official:u1",
     ):
