@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -12,6 +13,11 @@ from palate import Interactions, MatrixFactorization, load_movielens, save
 # the same examples in every run
 hypothesis.settings.register_profile("palate", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("palate")
+
+
+def pytest_configure():
+    """Let Ctrl-C tests work in the background, too, where a shell has SIGINT ignored; children inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
