@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,19 +21,28 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def main() -> None:
-    rows = [check("tests marked `long`", [sys.executable, "-m", "pytest", "-q", "-m", "long"])]
+    rows: list[list[str]] = []
+    for row in checks():
+        rows.append(row)
+        publish(rows)  # after each, so that an interruption loses one check and not all
+    sys.exit(any("failed" in row[1] or "error" in row[1] for row in rows))
+
+
+def checks() -> Iterator[list[str]]:
+    """Run one check after the other and yield what it was, its result, and the seconds it took."""
+    yield check("tests marked `long`", [sys.executable, "-m", "pytest", "-q", "-m", "long"])
     for minor in PYTHONS:
         python = shutil.which(f"python{minor}")
         works = python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
-        rows.append(
-            on_python(minor, str(python)) if works else [f"fast tests, Python {minor}", "not installed here", ""]
-        )
+        yield on_python(minor, str(python)) if works else [f"fast tests, Python {minor}", "not installed here", ""]
+
+
+def publish(rows: list[list[str]]) -> None:
+    """Print the table and write it into docs/checks.md."""
     table = f"{markdown(['check', 'result', 'seconds'], rows)}\n\nAt commit {commit()}. {machine()}"
-    PAGE.write_text(
-        re.sub(r"(<!-- checks -->\n).*?(<!-- /checks -->)", rf"\g<1>{table}\n\g<2>", PAGE.read_text(), flags=re.S)
-    )
-    print(table)
-    sys.exit(any("failed" in row[1] or "error" in row[1] for row in rows))
+    page = re.sub(r"(<!-- checks -->\n).*?(<!-- /checks -->)", rf"\g<1>{table}\n\g<2>", PAGE.read_text(), flags=re.S)
+    PAGE.write_text(page)
+    print(table, flush=True)
 
 
 def commit() -> str:
