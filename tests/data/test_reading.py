@@ -463,7 +463,7 @@ def test_encodings_of_no_text(write, encoding):
 
 def test_utf_16_without_its_first_mark(write):
     path = write("a.csv", "user,item\n1,2\n", "utf-16-le")
-    with pytest.raises(DataError, match="is not utf-16.*; give its true encoding="):
+    with pytest.raises(DataError, match=r"is not utf-16.*; give its true encoding="):
         read_ratings(path, encoding="utf-16")
 
 
@@ -471,7 +471,7 @@ def test_json_nested_too_deep(write):
     path = write("a.jsonl", '{"user": 1, "item": 2}\n{"user": 1, "item": 3, "z": ' + "[" * 5000 + "]" * 5000 + "}\n")
     with pytest.raises(
         DataError,
-        match="line 2 is nested too deep; write one flat JSON object a line|cannot be read: DepthLimitExceeded",
+        match=r"line 2 is nested too deep; write one flat JSON object a line|cannot be read: DepthLimitExceeded",
     ):
         read_ratings(path)
 
