@@ -10,7 +10,7 @@ array. The arrays:
     seen.indptr, .indices, .values    what each user had in training, int64, int32, float32
     item_table                        JSON bytes {"columns": [{"name", "dtype", "values"}, …]}, without item_id
 
-Every checksum is verified in ``load``: one pass (0.6 s a gigabyte) finds a damaged page before the first answer does,
+Every checksum is verified in ``load``: one pass finds a damaged page before the first answer does,
 and brings into memory what serving needs anyway. Checksums find accidents; against malice every value is checked, too.
 """
 
