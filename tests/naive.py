@@ -79,3 +79,25 @@ def latest(times, part):
     """Return the rows from the cut on that leaves at least ``part`` of them on the later side."""
     cut = sorted(times)[len(times) - math.ceil(part * len(times))]
     return [row for row in range(len(times)) if times[row] >= cut]
+
+
+def biases(users, items, ratings, n_users, n_items, reg_users, reg_items):
+    """Return (mean, b, c) of Koren et al. 2009, eq. 3, with the least squared error and an L2 penalty once a row.
+
+    Ridge regression by its normal equations: one column of X for each user and each item.
+    """
+    mean = sum(map(float, ratings)) / len(ratings)
+    X = np.zeros((len(ratings), n_users + n_items))
+    for row, (u, i) in enumerate(zip(users, items, strict=True)):
+        X[row, u] = X[row, n_users + i] = 1
+    penalty = np.diag([float(reg_users)] * n_users + [float(reg_items)] * n_items)
+    both = np.linalg.solve(X.T @ X + penalty, X.T @ (np.asarray(ratings, np.float64) - mean))
+    return mean, both[:n_users], both[n_users:]
+
+
+def popularity(items, n_items, times=None, half_life=None):
+    """Return how often each item stands, an event that is one half life older than the latest counting half."""
+    scores = [0.0] * n_items
+    for row, item in enumerate(items):
+        scores[item] += 1 if half_life is None else 0.5 ** ((max(times) - times[row]) / half_life)
+    return scores

@@ -19,12 +19,14 @@ class Progress:
         step: steps finished, from 1.
         total: steps at most; fewer where work stops early.
         record: figures of this step, for example ``{"loss": 0.91, "validation_rmse": 0.94}``.
+        task: which of several tasks side by side this is a step of, "" where there is one.
     """
 
     stage: str
     step: int
     total: int
     record: Mapping[str, float] = field(default_factory=dict)
+    task: str = ""
 
 
 ProgressCallback = Callable[[Progress], None]

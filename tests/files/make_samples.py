@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from model_files import number_model, text_model
+from model_files import baseline_model, number_model, popularity_model, text_model
 
 from palate import files
 from palate.files.model_file import FORMAT_VERSION
@@ -17,10 +17,16 @@ HERE = Path(__file__).parent / "samples"
 
 
 def make_samples(folder: Path) -> list[Path]:
-    """Write one file with integer ids and one with text ids, each under 20 KB; return their paths."""
+    """Write one file a model, and of `mf` one with integer ids and one with text; each under 20 KB; return paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    models = {
+        "mf-numbers": number_model(),
+        "mf-texts": text_model(store_history=False),
+        "popularity-numbers": popularity_model(),
+        "baseline-texts": baseline_model(),
+    }
     paths = []
-    for name, model in (("mf-numbers", number_model()), ("mf-texts", text_model(store_history=False))):
+    for name, model in models.items():
         paths.append(folder / f"v{FORMAT_VERSION}-{name}.safetensors")
         files.save(model, paths[-1])
     return paths

@@ -16,7 +16,7 @@ import polars as pl
 from small_mf import model as small_model
 from synthetic import interactions, low_rank
 
-from palate.models import MatrixFactorization
+from palate.models import Baseline, MatrixFactorization, Popularity
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
@@ -56,6 +56,19 @@ def text_model(**changes) -> MatrixFactorization:
     users = ["ann", "bob", "ann", "çelik", "李", "bob"]
     items = ["x", "x", "é", "🎬", "x", "long id with spaces"]
     return small_model(**{"n_epochs": 2, **changes}).fit(interactions(users, items, [1, 2, 3, 4, 5, 4]))
+
+
+def popularity_model(**changes) -> Popularity:
+    """Return popularity with recent rows counting more, of integer ids and a rich item table."""
+    data = low_rank(12, 9, 80)
+    settings = {"half_life_days": 2.5, **changes}
+    return Popularity(**settings).fit(data, items=item_columns(data.items.values.to_list()))
+
+
+def baseline_model(**changes) -> Baseline:
+    """Return a baseline of text ids, some of them beyond ASCII."""
+    users = ["ann", "bob", "ann", "çelik", "李", "bob"]
+    return Baseline(**{"reg_users": 3, **changes}).fit(interactions(users, ["x", "x", "é", "🎬", "x", "y"], range(6)))
 
 
 def assert_same_model(one, other):

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_files import assert_same_model, number_model, text_model
+from model_files import assert_same_model, baseline_model, number_model, popularity_model, text_model
 
 from palate import files
 from palate.errors import ModelFileError, NotFittedError, ParameterError
@@ -53,7 +53,7 @@ def refused(folder, text, **options):
 # -- layout "palate" ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [number_model, text_model])
+@pytest.mark.parametrize("model", [number_model, text_model, popularity_model, baseline_model])
 def test_an_exported_model_comes_back_the_same(model, tmp_path):
     fitted = model()
     export(fitted, str(tmp_path / "new" / "folder"))
@@ -78,6 +78,18 @@ def test_the_files_are_what_other_tools_read(numbers, tmp_path):
     items, values = numbers.seen_.row(3)
     assert seen.filter(user_index=3).rows() == [(3, int(i), float(v)) for i, v in zip(items, values, strict=True)]
     assert json.loads((tmp_path / "meta.json").read_text())["parameters"] == numbers.get_params()
+
+
+@pytest.mark.parametrize(
+    ("model", "arrays"),
+    [(popularity_model, ("item_biases.npy",)), (baseline_model, ("user_biases.npy", "item_biases.npy"))],
+)
+def test_models_without_factors_write_what_they_have_and_have_no_original_layout(model, arrays, tmp_path):
+    written = export(model(), tmp_path)
+    rest = ("users.json", "items.json", "items.parquet", "seen.parquet", "meta.json")
+    assert [path.name for path in written] == [*arrays, *rest]
+    with pytest.raises(ModelFileError, match=f"holds user and item factors; a '{model().key}' model has other parts"):
+        export(model(), tmp_path, layout="original")
 
 
 def test_a_model_without_history_has_no_seen_file_and_a_stale_one_is_not_read(numbers, exported):

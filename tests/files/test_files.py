@@ -20,12 +20,12 @@ import polars as pl
 import pytest
 import safetensors.numpy
 from make_samples import make_samples
-from model_files import Parts, assert_same_model, number_model, text_model
+from model_files import Parts, assert_same_model, baseline_model, number_model, popularity_model, text_model
 
 from palate import files
 from palate.errors import ModelFileError, NotFittedError
 from palate.files.container import pieces
-from palate.models import MatrixFactorization
+from palate.models import MODELS, MatrixFactorization
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +57,31 @@ def leftovers(folder):
 # -- round trips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["numbers", "texts"])
-def test_a_loaded_model_is_the_saved_one(name, request, tmp_path):
-    model = request.getfixturevalue(name)
+@pytest.mark.parametrize("made", [number_model, text_model, popularity_model, baseline_model])
+@pytest.mark.parametrize("store_history", [True, False])
+def test_a_loaded_model_is_the_saved_one(made, store_history, tmp_path):
+    model = made(store_history=store_history)
     files.save(model, tmp_path / "m.safetensors")
     loaded = files.load(str(tmp_path / "m.safetensors"))
     assert type(loaded) is type(model)
     assert loaded.rating_range_ == model.rating_range_
     assert_same_model(loaded, model)
+    told = ("history_", "best_epoch_", "epoch_chosen_on_", "interrupted_")
+    assert [getattr(loaded, name) for name in told] == [getattr(model, name) for name in told]
 
 
-def test_a_loaded_model_answers_as_the_saved_one(numbers, tmp_path):
-    files.save(numbers, tmp_path / "m")
-    loaded = files.load(tmp_path / "m")
-    users = numbers.users_.values
+@pytest.mark.parametrize("made", [number_model, popularity_model])
+def test_a_loaded_model_ranks_as_the_saved_one(made, tmp_path):
+    model = made()
+    files.save(model, tmp_path / "m")
+    users = model.users_.values
     asked = {"n": 3, "where": "year=1995"}
-    assert loaded.recommend(users, **asked).equals(numbers.recommend(users, **asked))
+    assert files.load(tmp_path / "m").recommend(users, **asked).equals(model.recommend(users, **asked))
+
+
+def test_a_loaded_model_predicts_as_the_saved_one(numbers, tmp_path):
+    files.save(numbers, tmp_path / "m")
+    loaded, users = files.load(tmp_path / "m"), numbers.users_.values
     np.testing.assert_array_equal(loaded.predict(users[0], 1003), numbers.predict(users[0], 1003))
 
 
@@ -166,21 +175,22 @@ SAMPLES = sorted((Path(__file__).parent / "samples").glob("v*.safetensors"))
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
 def test_kept_samples_of_every_format_version_stay_readable(path):
     model = files.load(path)
-    assert isinstance(model, MatrixFactorization)
+    assert type(model) is MODELS[path.stem.split("-")[1]]
     table = model.recommend(model.users_.values, n=2, exclude_seen=False)
     assert table.height == 2 * len(model.users_)
 
 
-def test_there_is_a_sample_of_this_format_version():
+@pytest.mark.parametrize("key", MODELS)
+def test_there_is_a_sample_of_every_model_in_this_format_version(key):
     from palate.files.model_file import FORMAT_VERSION
 
-    assert [p for p in SAMPLES if p.name.startswith(f"v{FORMAT_VERSION}-")]
+    assert [p for p in SAMPLES if p.name.startswith(f"v{FORMAT_VERSION}-{key}-")]
 
 
 def test_samples_are_small_and_load(tmp_path):
     for path in make_samples(tmp_path):
         assert path.stat().st_size < 20_000
-        assert isinstance(files.load(path), MatrixFactorization)
+        assert type(files.load(path)) is MODELS[path.stem.split("-")[1]]
 
 
 # -- refused at saving ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from model_files import Parts, number_model, sealed, text_model
+from model_files import Parts, baseline_model, number_model, popularity_model, sealed, text_model
 
 from palate import files
 from palate.errors import ModelFileError
@@ -234,7 +234,7 @@ HEADERS = {
     "the 'palate' header gives no format_version": put("format_version", "1"),
     "'palate' header gives no format_version": drop("format_version"),
     "gives no format_version": put("format_version", True),
-    "unknown model class 'os.system'; this Palate knows mf": put("model", "os.system"),
+    "unknown model class 'os.system'; this Palate knows popularity, baseline, mf": put("model", "os.system"),
     "the 'palate' header's model is no str": put("model", 1),
     "the 'palate' header's parameters is no dict": put("parameters", []),
     "the 'palate' header's seen is no bool": put("seen", 1),
@@ -274,6 +274,25 @@ def test_a_hostile_palate_header_is_refused(valid, folder, text):
     parts = Parts.of(valid[0])
     HEADERS[text](parts.palate)
     refused(folder / "header", parts.bytes(), text)
+
+
+FLOOR = {
+    "half_life_days must be a number above 0, got -1": (popularity_model, put("parameters/half_life_days", -1)),
+    "learned values of a Popularity are not as they should be: mean_": (popularity_model, put("learned/mean_", 1)),
+    "learned values of a Baseline are not as they should be: mean_": (baseline_model, drop("learned/mean_")),
+    "reg_items must be a number of at least 0, got '2'": (baseline_model, put("parameters/reg_items", "2")),
+    "lacks the array 'learned.user_biases_'": (popularity_model, put("model", "baseline")),
+    "unknown array 'learned.user_biases_'": (baseline_model, put("model", "popularity")),
+}
+
+
+@pytest.mark.parametrize("text", FLOOR)
+def test_a_hostile_header_of_a_model_without_factors_is_refused(folder, text):
+    made, edit = FLOOR[text]
+    files.save(made(), folder / "floor")
+    parts = Parts.of(folder / "floor")
+    edit(parts.palate)
+    refused(folder / "floor", parts.bytes(), text)
 
 
 @pytest.mark.parametrize("palate", ["", "[]", "{", "1"])

@@ -18,7 +18,7 @@ from ui_models import HOSTILE, small_model
 
 from palate.data.ids import Ids
 from palate.errors import MissingExtraError, NotFittedError, ParameterError
-from palate.models import MatrixFactorization
+from palate.models import Baseline, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards, server
 from palate.ui.page import ANY_GENRE, HOW_MANY, respond
 from palate.ui.report import levels, report
@@ -205,6 +205,33 @@ def test_a_log_of_clicks_speaks_of_picks() -> None:
     assert "rated" not in lists
     assert "★" not in lists
     assert "Picks" in Reader(report(source, None)).seen
+
+
+def test_scores_that_only_order_are_not_shown(movielens: Any) -> None:
+    source = Source(Popularity().fit(movielens.interactions, items=movielens.items))
+    lists = respond(source, example_users(source), "1", 5, ANY_GENRE)[1]
+    past, future = lists.split('<section class="pl-panel pl-next">')
+    assert "Stars" in Reader(past).seen
+    wanted = source.model.recommend(1, 5)
+    assert wanted["score"][0] == 485
+    shown = Reader(future).seen
+    assert "1 Liar Liar 1997" in shown
+    for word in ("485", "5.0", "★", "Predicted", "Score"):
+        assert word not in shown
+    assert "pl-bar" not in future
+    assert Reader(future).tags.count("th") == 2
+    assert Reader(future).tags.count("td") == 2 * 5
+    build_ui(source.model)
+
+
+def test_a_baseline_predicts_stars_and_says_that_it_has_no_epochs(movielens: Any) -> None:
+    source = Source(Baseline().fit(movielens.interactions, items=movielens.items))
+    shown = Reader(respond(source, [], "1", 5, ANY_GENRE)[1]).seen
+    assert "Predicted" in shown
+    assert f"{source.model.recommend(1, 1, clip=True)['score'][0]:.1f} ★" in shown
+    assert "This model keeps no history: it is computed in one go." in Reader(report(source, None)).seen
+    assert "Baseline" in Reader(cards.header(source, None)).seen
+    build_ui(source.model)
 
 
 def test_a_user_who_has_had_everything_is_told_so() -> None:
@@ -446,7 +473,7 @@ from contextlib import suppress
 import urllib.request
 import polars as pl
 from palate.data.interactions import Interactions
-from palate.models import MatrixFactorization
+from palate.models import Baseline, MatrixFactorization, Popularity
 from palate.ui import launch
 table = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
 model = MatrixFactorization(n_factors=2, n_epochs=1, random_state=0).fit(Interactions.from_table(table))

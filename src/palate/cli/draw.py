@@ -33,8 +33,9 @@ def recommendations(rows: pl.DataFrame, title: str) -> Table:
     """Return the recommendations of one user."""
     titled = rows["title"].ne(rows["item_id"].cast(rows["title"].dtype)).any()
     made = table(title, (("#", "right"), ("title", "left"), *([("id", "right")] if titled else []), ("score", "right")))
+    digits = 0 if (rows["score"].drop_nulls() % 1 == 0).all() else 4  # counts are whole
     for row in rows.iter_rows(named=True):
-        score = "popular" if row["score"] is None else f"{row['score']:.4f}"
+        score = "popular" if row["score"] is None else f"{row['score']:.{digits}f}"
         cells = (row["title"], row["item_id"]) if titled else (row["title"],)
         made.add_row(str(row["rank"]), *(escape(str(cell)) for cell in cells), score)
     return made

@@ -34,7 +34,7 @@ def recommend(
     on_unknown: Annotated[
         Literal["raise", "popular"], typer.Option(help="For unknown users: an error, or popular items.")
     ] = "raise",
-    clip: Annotated[bool, typer.Option("--clip", help="Show scores clipped to the rating range.")] = False,
+    clip: Annotated[bool, typer.Option("--clip", help="Show predicted ratings clipped to their range.")] = False,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from palate.cli import common, inputs
+
+if TYPE_CHECKING:
+    from palate.models.base import Recommender
 
 
 def train(
@@ -36,13 +39,12 @@ def train(
     with common.live_progress() as progress:
         learner.fit(source.interactions, items=source.items, progress=progress)
     files.save(learner, out)
-    record = learner.history_[learner.best_epoch_ - 1]
     if as_json:
         common.emit(
             {
                 "model": model,
                 "parameters": learner.state().parameters,
-                "seed": learner.seed_,
+                "seed": getattr(learner, "seed_", None),
                 "data": source.name,
                 "n_train": len(source.interactions),
                 "epochs": learner.best_epoch_,
@@ -58,7 +60,15 @@ def train(
     stdout.print(f"{learner!r} learned from {len(source.interactions):,} ratings of {source.name}", markup=False)
     if learner.interrupted_:
         stdout.print("training was interrupted: this is the best so far, see the warning above")
-    chosen = "all of them, none held out to choose" if learner.epoch_chosen_on_ == "none" else "chosen on validation"
-    stdout.print(f"epochs: {learner.best_epoch_}, {chosen}; RMSE {common.figures(record)}; seed {learner.seed_}")
+    stdout.print(_course(learner))
     stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)", markup=False)
     stdout.print(f"next: palate recommend {out} --user {source.interactions.users.values[0]}", markup=False)
+
+
+def _course(learner: Recommender) -> str:
+    """Return how training went, in one line."""
+    if not learner.history_:
+        return "computed in one go: there are no epochs, and nothing was drawn by chance"
+    record = learner.history_[learner.best_epoch_ - 1]
+    chosen = "all of them, none held out to choose" if learner.epoch_chosen_on_ == "none" else "chosen on validation"
+    return f"epochs: {learner.best_epoch_}, {chosen}; RMSE {common.figures(record)}; seed {learner.seed_}"

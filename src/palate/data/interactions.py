@@ -270,3 +270,14 @@ def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
     first = np.argsort(np.minimum.reduceat(order, start), kind="stable")
     dropped = {**rows.dropped, f"repeated pairs merged ({how})": len(key) - len(start)}
     return replace(rows.take(last[first]), values=merged[first], dropped=dropped)
+
+
+def check_interactions(name: str, value: Any) -> None:
+    """Refuse what is no `Interactions`, such as a table that was not checked yet.
+
+    Raises:
+        DataError: names the argument, and how to build it.
+    """
+    if not isinstance(value, Interactions):
+        kind = type(value).__name__
+        raise DataError(f"{name} must be Interactions, got {kind}: build it with Interactions.from_table(table)")

@@ -23,12 +23,42 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions
+from palate.data.interactions import Interactions, check_interactions
 from palate.errors import DataError, ParameterError
 
 OFFICIAL_ROWS, OFFICIAL_BLOCK = 100_000, 20_000
 OFFICIAL_SIZES = (943, 1682)  # users and items
 OFFICIAL_ENDS = [("196", "242"), ("12", "203")]  # user and item of the first row and of the last
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """Sizes of a split's parts, and the test rows of users and items without any training row.
+
+    Attributes:
+        name: the split's string, with its fold.
+        n_train, n_test: rows.
+        users_without_training, items_without_training: how many of the test part have no training row.
+        test_rows_of_those: how many test rows are of one of them.
+    """
+
+    name: str
+    n_train: int
+    n_test: int
+    users_without_training: int
+    items_without_training: int
+    test_rows_of_those: int
+
+    @property
+    def says(self) -> str:
+        """The same in a sentence."""
+        text = f"{self.n_train:,} training rows, {self.n_test:,} test rows"
+        if not self.test_rows_of_those:
+            return f"{text}, all of users and items with training rows"
+        return (
+            f"{text}; {self.users_without_training:,} users and {self.items_without_training:,} items of the test part "
+            f"have no training row ({self.test_rows_of_those:,} test rows), and are measured like all others"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +85,22 @@ class Split:
     def apply(self, interactions: Interactions) -> tuple[Interactions, Interactions]:
         """Return the training and the test part."""
         return interactions.take(self.train), interactions.take(self.test)
+
+    def describe(self, interactions: Interactions) -> SplitFacts:
+        """Return sizes of the parts, and what the split leaves without training rows."""
+        user, item = interactions.user_index, interactions.item_index
+        new_users = np.ones(interactions.n_users, bool)
+        new_items = np.ones(interactions.n_items, bool)
+        new_users[user[self.train]], new_items[item[self.train]] = False, False
+        rows = new_users[user[self.test]] | new_items[item[self.test]]
+        return SplitFacts(
+            name=self.name,
+            n_train=len(self.train),
+            n_test=len(self.test),
+            users_without_training=len(np.unique(user[self.test][new_users[user[self.test]]])),
+            items_without_training=len(np.unique(item[self.test][new_items[item[self.test]]])),
+            test_rows_of_those=int(rows.sum()),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,17 +134,6 @@ class Folds(Sequence[Split]):
         test = np.zeros(len(self.order), bool)
         test[self.order[start : start + size + (k < larger)]] = True
         return _by_mask(f"{self.name} fold {k + 1}", test)
-
-
-def check_interactions(name: str, value: Any) -> None:
-    """Refuse what is no `Interactions`, such as a table that was not checked yet.
-
-    Raises:
-        DataError: names the argument, and how to build it.
-    """
-    if not isinstance(value, Interactions):
-        kind = type(value).__name__
-        raise DataError(f"{name} must be Interactions, got {kind}: build it with Interactions.from_table(table)")
 
 
 def split(interactions: Interactions, test: float = 0.2, random_state: int = 42) -> tuple[Interactions, Interactions]:

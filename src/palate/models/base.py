@@ -6,22 +6,23 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition, matching_items
-from palate.data.splits import check_interactions
 from palate.errors import ModelFileError, NotFittedError, ParameterError, UnknownIdError
 from palate.models.parameters import check_choice, check_whole
+from palate.models.training_part import rating_limits
 from palate.progress import ProgressCallback, silent
-from palate.topk import score_pairs, topk
+from palate.topk import Excluded, score_pairs, topk
 
 UserIds = Id | Iterable[Id] | pl.Series
+ScoreKind = Literal["rating", "probability", "order"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,12 @@ class Recommender(ABC):
 
     Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows),
     ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
-    ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``, ``seed_``.
+    ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
+    computed in one go has an empty history and best epoch 0.
     """
 
     key: ClassVar[str]
+    score_kind: ClassVar[ScoreKind]  # what a score is: a predicted rating, a probability, or good for an order alone
     presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
     learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
@@ -69,9 +72,9 @@ class Recommender(ABC):
     item_table_: pl.DataFrame
     rating_range_: tuple[float, float]
     history_: list[dict[str, float]]
-    best_epoch_: int
-    epoch_chosen_on_: str
-    interrupted_: bool
+    best_epoch_: int = 0
+    epoch_chosen_on_: str = "none"
+    interrupted_: bool = False
     seed_: int
 
     @abstractmethod
@@ -137,9 +140,11 @@ class Recommender(ABC):
         Raises:
             NotFittedError: before ``fit``.
             UnknownIdError: an id that training did not know.
-            ParameterError: as many users as items, or one of either, are needed.
+            ParameterError: as many users as items, or one of either, are needed; or the model's ``score_kind`` is
+                "order", and there is no value to predict.
         """
         self._check_fitted()
+        self._check_predicts()
         u, i = self.users_.index(self._id_list(users)), self.items_.index(self._id_list(items))
         if len(u) != len(i) and 1 not in (len(u), len(i)):
             raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
@@ -153,10 +158,11 @@ class Recommender(ABC):
 
         Raises:
             NotFittedError: before ``fit``.
-            ParameterError: the arrays are not flat lists of whole numbers of one length, or a position lies outside
-                the model.
+            ParameterError: the arrays are not flat lists of whole numbers of one length, a position lies outside
+                the model, or the model predicts no values.
         """
         self._check_fitted()
+        self._check_predicts()
         user_index, item_index = _positions("user", user_index), _positions("item", item_index)
         if len(user_index) != len(item_index):
             raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
@@ -164,7 +170,7 @@ class Recommender(ABC):
             if len(index) and not (np.min(index) >= 0 and np.max(index) < len(ids)):
                 raise ParameterError(f"{ids.what} positions must lie from 0 to {len(ids) - 1}")
         scores = score_pairs(self._factors(), user_index, item_index)
-        return np.clip(scores, *self.rating_range_) if clip else scores
+        return np.clip(scores, *self.rating_range_) if clip and self.score_kind == "rating" else scores
 
     def recommend(
         self,
@@ -192,7 +198,7 @@ class Recommender(ABC):
             allow, deny: item ids to choose from; to leave out.
             where: conditions on the item table, such as "genres=Comedy", "year>=1990", or Polars expressions.
             on_unknown: "raise" or "popular".
-            clip: show scores clipped to ``rating_range_``; the order never is.
+            clip: show predicted ratings clipped to ``rating_range_``; the order never is, nor are other scores.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -217,7 +223,7 @@ class Recommender(ABC):
         items[known], scores[known] = topk(
             self._factors(), index[known], n, excluded=excluded, allowed=allowed, n_threads=self.n_threads
         )
-        if clip:
+        if clip and self.score_kind == "rating":
             scores = np.clip(scores, *self.rating_range_)
         popular = np.empty(0, np.int32) if known.all() else self._popular(allowed)
         for row in np.flatnonzero(~known):
@@ -225,6 +231,46 @@ class Recommender(ABC):
             items[row, : len(best)] = best
         source = np.where(known, "model", "popular") if on_unknown == "popular" else None
         return self._table(wanted, items, scores, source)
+
+    def rank_index(
+        self, user_index: NDArray[Any], n: int, *, excluded: Sequence[Excluded] = ()
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the best n items and their scores by position, as `palate.topk.topk` does.
+
+        Args:
+            user_index: (m,) positions of users.
+            n: how many; at least 1.
+            excluded: compressed rows over all users of items to leave out.
+
+        Returns:
+            (m, n) items, -1 where fewer are left, and scores.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        users = np.asarray(user_index, np.int32)
+        return topk(self._factors(), users, n, excluded=excluded, n_threads=self.n_threads)
+
+    def score_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the raw score of each pair of positions, (n,) each: what `rank_index` orders by.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        return score_pairs(self._factors(), user_index, item_index)
+
+    def score_rows(self, user_index: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the raw scores of all items for these users, (m, n_items): give a few users at a time.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        m, n_items = len(user_index), len(self.items_)
+        every = np.tile(np.arange(n_items, dtype=np.int32), m)
+        return self.score_index(np.repeat(user_index, n_items), every).reshape(m, n_items)
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -266,6 +312,7 @@ class Recommender(ABC):
                 odd = ", ".join(sorted(given ^ wanted))
                 raise ModelFileError(f"the {what} of a {cls.__name__} are not as they should be: {odd}")
         model = cls(**state.parameters)
+        model.history_ = []
         sizes = {"n_users": len(state.users), "n_items": len(state.items)}
         for name, words in cls.learned_arrays.items():
             array = state.arrays[name]
@@ -287,6 +334,21 @@ class Recommender(ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+
+    def _check_predicts(self) -> None:
+        if self.score_kind == "order":
+            raise ParameterError(
+                f"{type(self).__name__} orders items and predicts no ratings; use recommend, "
+                "or a model such as baseline"
+            )
+
+    def _remember(self, data: Interactions, item_table: pl.DataFrame, rows: Rows | None = None) -> None:
+        """Keep what every model knows of its training part; ``rows`` are its compressed rows where they are made."""
+        self.users_, self.items_ = data.users, data.items
+        self.item_table_ = item_table
+        self.rating_range_ = rating_limits(data)
+        self.seen_ = (rows or data.by_user()) if self.store_history else None
+        self.history_ = []
 
     @staticmethod
     def _id_list(ids: UserIds) -> list[Id]:

@@ -22,18 +22,17 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.data.items import item_table
-from palate.data.splits import check_interactions
-from palate.errors import DataError, ParameterError
-from palate.models.base import Recommender
+from palate.errors import ParameterError
+from palate.models.base import Recommender, ScoreKind
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
 from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
+from palate.models.training_part import check_parts, rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
 from palate.progress import ProgressCallback, silent
 
 log = logging.getLogger(__name__)
 
 COPIES = 4  # of the factors at the peak of training
-LARGEST_VALUE = 1e15  # a model file holds no larger mean; a million products of two such stay finite in float32
 HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
 FEWEST_TO_HOLD_OUT = 20  # ratings; with fewer there is nothing to learn from a validation part
 
@@ -78,6 +77,7 @@ class MatrixFactorization(Recommender):
     """
 
     key: ClassVar[str] = "mf"
+    score_kind: ClassVar[ScoreKind] = "rating"
     presets: ClassVar[tuple[str, ...]] = ("original",)
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
@@ -170,20 +170,20 @@ class MatrixFactorization(Recommender):
             DivergenceError: the learning rate is too high; names the epoch, and a rate to try.
         """
         self.check_parameters()
-        _check_parts(interactions, validation)
+        check_parts(interactions, validation)
         self._check_memory(interactions)
         table = item_table(interactions.items, items)
         seed = draw_seed(self.random_state)
         with Workers(self.n_threads) as workers:
             run, refit = self._train(interactions, validation, seed, workers, progress)
-        self._store(interactions, refit or run)
+        self._store(refit or run)
+        self._remember(interactions, table)
         self.seed_ = seed
         self.history_ = run.history
         self.refit_history_ = refit.history if refit else []
         self.best_epoch_ = run.best_epoch
         self.interrupted_ = run.interrupted
         self.epoch_chosen_on_ = "none" if run.watched is None else "validation"
-        self.item_table_ = table
         return self
 
     def _train(
@@ -201,12 +201,7 @@ class MatrixFactorization(Recommender):
             run.train(self.n_epochs, self.patience, workers, progress)
             _say_interrupted(run, "")
             return run, None
-        if (data.values == data.values[0]).all():
-            log.warning(
-                "all %s values are %g: there is nothing to learn from their size; clicks need a model that ranks",
-                f"{len(data):,}",
-                data.values[0],
-            )
+        warn_of_equal_values(data)
         rows = np.random.default_rng([seed, 4]).permutation(len(data))
         run = self._run(data.take(rows[n_held_out:]), data.take(rows[:n_held_out]), seed, "training")
         run.train(self.n_epochs, self.patience, workers, progress)
@@ -236,7 +231,7 @@ class MatrixFactorization(Recommender):
             ratings=BlockedRatings.build(data, n_blocks, seed),
             watched=None if watched is None else (watched.user_index, watched.item_index, watched.values),
             steps=self._steps,
-            limits=_limits(data),
+            limits=rating_limits(data),
             stage=stage,
             learning_rate=self._rate,
             advice=self._advice,
@@ -287,12 +282,9 @@ class MatrixFactorization(Recommender):
         shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
         return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
 
-    def _store(self, data: Interactions, run: Run) -> None:
-        self.users_, self.items_ = data.users, data.items
+    def _store(self, run: Run) -> None:
         self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_ = run.factors
         self.mean_ = float(run.mean)
-        self.rating_range_ = run.limits
-        self.seen_ = data.by_user() if self.store_history else None
 
     def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
         return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
@@ -321,35 +313,11 @@ class MatrixFactorization(Recommender):
         check_random_state(self.random_state)
 
 
-def _check_parts(interactions: Interactions, validation: Interactions | None) -> None:
-    check_interactions("interactions", interactions)
-    if validation is not None:
-        check_interactions("validation", validation)
-    if not len(interactions) or (validation is not None and not len(validation)):
-        raise DataError(f"the {'validation' if len(interactions) else 'training'} part has no rating")
-    if validation is not None and not _same_ids(validation, interactions):
-        raise DataError("validation has other ids than the training part; take both from one set of interactions")
-    low, high = interactions.values.min(), interactions.values.max()
-    if max(-low, high) > LARGEST_VALUE:
-        worst = high if high > -low else low
-        raise DataError(f"the training part has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
-
-
 def _physical_memory() -> int | None:
     """Return the machine's memory in bytes, or None where the system does not tell."""
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return None
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _same_ids(one: Interactions, other: Interactions) -> bool:
-    return one.users == other.users and one.items == other.items
-
-
-def _limits(data: Interactions) -> tuple[float, float]:
-    if data.rating_range is not None:
-        return float(data.rating_range[0]), float(data.rating_range[1])
-    return float(data.values.min()), float(data.values.max())
 
 
 def _say_interrupted(run: Run, remark: str) -> None:

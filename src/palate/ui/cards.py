@@ -124,15 +124,18 @@ def ranked(columns: Sequence[str], rows: Iterable[tuple[str, ...]], caption: str
     )
 
 
-def item_list(source: Source, entries: Sequence[Entry], column: str, caption: str, *, predicted: bool) -> str:
-    """Return one of the two lists: title with year and genres, and stars given, or a prediction with its bar."""
+def item_list(source: Source, entries: Sequence[Entry], column: str | None, caption: str, *, predicted: bool) -> str:
+    """Return one of the two lists: title with year and genres; and stars given, or a prediction with its bar.
+
+    Without a column the order is all that is shown.
+    """
     best = max((entry.value for entry in entries), default=0.0)
     rows = []
     for entry in entries:
         genres = f'<span class="pl-genres">{text(", ".join(entry.genres)) or "&nbsp;"}</span>' if source.genres else ""
         value = score(source, entry.value) + bar(source, entry.value, best) if predicted else rated(source, entry.value)
-        rows.append((titled(entry) + genres, value))
-    return ranked([column], rows, caption)
+        rows.append((titled(entry) + genres, *([value] if column else [])))
+    return ranked([column] if column else [], rows, caption)
 
 
 def person(source: Source, user_id: Id, user_index: int) -> str:
@@ -185,7 +188,7 @@ def _future(source: Source, user_id: Id, user_index: int, n: int, genre: str | N
     if not entries:
         of = "" if genre is None else f" of the genre {genre}"
         return panel(title, "Nothing left", empty(f"Nothing{of} is left that this user has not had."), "pl-next")
-    column = "Predicted" if source.is_rated else "Score"
+    column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
     note = _left_words(source, user_index, genre, len(entries))
     return panel(title, note, item_list(source, entries, column, title, predicted=True), "pl-next")
 

@@ -38,6 +38,7 @@ class Source:
         users, items: its ids.
         seen: its training rows, or None where the model was saved without them.
         is_rated: values are ratings on a scale; False for clicks, where all values are alike.
+        shows_scores: the model's scores mean something to people; False where they are good for an order alone.
         genres: all genres, sorted; empty where the item table has none.
     """
 
@@ -46,6 +47,7 @@ class Source:
         self.users, self.items, self.seen = model.users_, model.items_, model.seen_
         self.low, self.high = map(float, model.rating_range_)
         self.is_rated = self.high > self.low
+        self.shows_scores = model.score_kind != "order"
         table = model.item_table_
         self._titles = _titles(table, self.items.kind == "text")
         self._years = table["year"].to_list() if "year" in table.columns else [None] * len(table)

@@ -1,0 +1,160 @@
+"""`Baseline`: the mean rating, and how far each user and item lies from it (Koren et al. 2009, eq. 3; Koren 2010).
+
+Objective, over the ratings r_ui of the training part, mean being their mean:
+
+    sum (r_ui - mean - b_u - c_i)^2 + reg_users sum b_u^2 + reg_items sum c_i^2                                      (1)
+
+The penalty is met once a row, so that rows of few ratings are drawn to the mean. (1) is a ridge regression with one
+minimum, where with s the sums of r_ui - mean over a row or column, and A (n_users, n_items) the pattern of ratings,
+
+    (n_u + reg_users) b_u + sum_i A_ui c_i = s_u                                                                     (2)
+    (n_i + reg_items) c_i + sum_u A_ui b_u = s_i                                                                     (3)
+
+Taking b from (2) into (3) leaves one equation an item, symmetric and positive definite,
+
+    (D_i - A' inv(D_u) A) c = s_i - A' inv(D_u) s_u        D_u = diag(n_u + reg_users), D_i likewise                 (4)
+
+which conjugate gradients solve, with inv(D_i) as preconditioner, until what is left of (4) is TOLERANCE of its right
+side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usual, and memory is O(ratings).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions, Rows
+from palate.data.items import item_table
+from palate.errors import DivergenceError, ParameterError
+from palate.models.base import Recommender, ScoreKind
+from palate.models.parameters import check_choice, check_number
+from palate.models.training_part import check_parts, warn_of_equal_values
+from palate.parallel import check_threads, single_blas_thread
+from palate.progress import ProgressCallback, silent
+
+TOLERANCE = 1e-12  # of the right side of eq. 4
+MOST_STEPS = 10_000
+
+
+class Baseline(Recommender):
+    """Mean rating plus a bias of the user and of the item: the floor that every predicted rating must beat.
+
+    The biases are the exact minimum of the squared error with an L2 penalty, once a row.
+
+    Args:
+        reg_users: L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own.
+        reg_items: the same of an item's bias; only one of the two may be 0.
+        store_history: keep the training interactions, to leave out what a user has seen.
+        n_threads: threads when recommending, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_biases_, item_biases_: (n_users,), (n_items,) float64; 0 without ratings.
+        mean_: mean rating of the training part.
+    """
+
+    key: ClassVar[str] = "baseline"
+    score_kind: ClassVar[ScoreKind] = "rating"
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "user_biases_": ("n_users",),
+        "item_biases_": ("n_items",),
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
+
+    def __init__(
+        self,
+        reg_users: float = 5.0,
+        *,
+        reg_items: float = 2.0,
+        store_history: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        self.reg_users = reg_users
+        self.reg_items = reg_items
+        self.store_history = store_history
+        self.n_threads = n_threads
+
+    def fit(
+        self,
+        interactions: Interactions,
+        *,
+        validation: Interactions | None = None,
+        items: Any = None,
+        progress: ProgressCallback = silent,
+    ) -> Self:
+        """Learn the biases from ratings.
+
+        Args:
+            interactions: the training ratings.
+            validation: checked and not used: there is nothing to choose.
+            items: a table with item_id, title and further columns, to show and to filter by.
+            progress: not called: the solution is computed in one go.
+
+        Raises:
+            ParameterError: a parameter has a wrong type or range, or both penalties are 0.
+            DataError: there is no rating, one is beyond 1e15, validation has other ids than the training part, one of
+                them is no `Interactions`, or the item table is faulty.
+            DivergenceError: the penalties are too small to tell users' biases from items'.
+        """
+        self.check_parameters()
+        check_parts(interactions, validation)
+        table = item_table(interactions.items, items)
+        warn_of_equal_values(interactions)
+        mean = float(interactions.values.mean(dtype=np.float64))
+        rows = interactions.by_user()
+        biases = _solve(rows, interactions.n_items, mean, self.reg_users, self.reg_items)
+        self.mean_, (self.user_biases_, self.item_biases_) = mean, biases
+        self._remember(interactions, table, rows)
+        return self
+
+    def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
+        P, Q = np.zeros((len(self.users_), 0)), np.zeros((len(self.items_), 0))
+        return P, Q, self.user_biases_, self.item_biases_, self.mean_
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("reg_users", "reg_items"):
+            check_number(name, getattr(self, name), low=0)
+        if self.reg_users == self.reg_items == 0:
+            raise ParameterError(
+                "reg_users and reg_items are both 0: users' and items' biases could then be shifted against each other "
+                "at will; give one of them a penalty, such as reg_items=0.1"
+            )
+        check_choice("store_history", self.store_history, (False, True))
+        check_threads(self.n_threads)
+
+
+def _solve(
+    rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return b (n_users,) and c (n_items,), the minimum of eq. 1."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    shape = len(rows.indptr) - 1, n_items
+    A = csr_array((np.ones(len(rows.indices)), rows.indices, rows.indptr), shape)
+    R = csr_array((rows.values - np.float64(mean), A.indices, A.indptr), shape)
+    sums_u, sums_i = R @ np.ones(shape[1]), R.T @ np.ones(shape[0])
+    D_u, D_i = A @ np.ones(shape[1]) + reg_users, A.T @ np.ones(shape[0]) + reg_items
+    D_u[D_u == 0], D_i[D_i == 0] = 1, 1  # no ratings and no penalty: 0, as with one
+
+    def left(c: NDArray[np.float64]) -> Any:
+        return D_i * c - A.T @ ((A @ c) / D_u)  # eq. 4
+
+    square = (n_items, n_items)
+    operator = LinearOperator(square, left, dtype=np.float64)
+    preconditioner = LinearOperator(square, lambda c: c / D_i, dtype=np.float64)
+    with single_blas_thread():  # so that sums are taken in one order on any machine
+        c, steps = cg(operator, sums_i - A.T @ (sums_u / D_u), rtol=TOLERANCE, maxiter=MOST_STEPS, M=preconditioner)
+    if steps:
+        raise DivergenceError(
+            f"the biases were not found in {steps:,} steps: with reg_users={reg_users:g} and reg_items={reg_items:g} "
+            "users' biases can hardly be told from items'; give them larger penalties"
+        )
+    b: NDArray[np.float64] = (sums_u - A @ c) / D_u  # eq. 2
+    return b, c

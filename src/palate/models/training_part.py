@@ -1,0 +1,52 @@
+"""What every model asks of its training part, and what it keeps of it."""
+
+from __future__ import annotations
+
+import logging
+
+from palate.data.interactions import Interactions, check_interactions
+from palate.errors import DataError
+
+log = logging.getLogger(__name__)
+
+LARGEST_VALUE = 1e15  # a model file holds no larger mean; a million products of two such stay finite in float32
+
+
+def check_parts(interactions: Interactions, validation: Interactions | None) -> None:
+    """Refuse a training or validation part that nothing can be learned from, or that no file could hold.
+
+    Raises:
+        DataError: one of them is no `Interactions` or has no row, their ids differ, or a value is beyond 1e15.
+    """
+    check_interactions("interactions", interactions)
+    if validation is not None:
+        check_interactions("validation", validation)
+    if not len(interactions) or (validation is not None and not len(validation)):
+        raise DataError(f"the {'validation' if len(interactions) else 'training'} part has no rating")
+    if validation is not None and not _same_ids(validation, interactions):
+        raise DataError("validation has other ids than the training part; take both from one set of interactions")
+    low, high = interactions.values.min(), interactions.values.max()
+    if max(-low, high) > LARGEST_VALUE:
+        worst = high if high > -low else low
+        raise DataError(f"the training part has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
+
+
+def _same_ids(one: Interactions, other: Interactions) -> bool:
+    return one.users == other.users and one.items == other.items
+
+
+def rating_limits(data: Interactions) -> tuple[float, float]:
+    """Return the stated rating range, or where none is stated the lowest and highest value."""
+    if data.rating_range is not None:
+        return float(data.rating_range[0]), float(data.rating_range[1])
+    return float(data.values.min()), float(data.values.max())
+
+
+def warn_of_equal_values(data: Interactions) -> None:
+    """Log a warning where all values are the same, as in a log of clicks."""
+    if (data.values == data.values[0]).all():
+        log.warning(
+            "all %s values are %g: there is nothing to learn from their size; clicks need a model that ranks",
+            f"{len(data):,}",
+            data.values[0],
+        )
