@@ -95,6 +95,32 @@ def test_train_json_is_one_object(here, run):
     assert record["seed"] >= 0
 
 
+@pytest.mark.parametrize(("key", "shown"), [("popularity", "Popularity()"), ("baseline", "Baseline()")])
+def test_models_without_epochs_are_trained_saved_and_asked(here, run, key, shown):
+    words = ("train", "log.csv", "--items", "items.csv", "--model", key)
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert f"{shown} learned from 400 ratings of log.csv" in out
+    assert "computed in one go: there are no epochs, and nothing was drawn by chance" in out
+    assert "RMSE" not in out
+    record = only_json(run(*words, "--json")[1])
+    assert (record["epochs"], record["epoch_chosen_on"], record["seed"], record["history"]) == (0, "none", None, [])
+    rows = only_json(run("recommend", "model.safetensors", "-u", 3, "-n", 4, "--json")[1])["recommendations"]
+    assert [row["title"] for row in rows] == [f"Film {row['item_id']}" for row in rows]
+
+
+def test_counts_are_shown_whole_and_other_scores_with_four_digits(here, run):
+    shown = ("recommend", "model.safetensors", "-u", 3, "-n", 1, "--include-seen", "--clip")
+    run("train", "log.csv", "--model", "popularity")
+    assert run(*shown)[1].split()[-1] == "20"
+    run("train", "log.csv", "--model", "popularity", "--set", "half_life_days=0.001")
+    assert "." in run(*shown)[1].split()[-1]
+    (here / "clicks.csv").write_text("user,item\n1,1\n2,1\n")
+    code, _, err = run("train", "clicks.csv", "--model", "popularity", "--set", "half_life_days=7")
+    assert code == 1
+    assert "half_life_days=7 needs the time of each row" in err
+
+
 def test_recommend_to_people(model, run):
     code, out, _ = run("recommend", model, "--user", 3, "-n", 4)
     assert code == 0
@@ -147,6 +173,7 @@ def test_evaluate_keeps_its_keys(here, run):
         "n_train",
         "n_test",
         "metrics",
+        "summaries",
         "seconds",
         "history",
         "versions",
@@ -207,8 +234,8 @@ def test_models_lists_every_parameter_with_its_default(run):
     from palate import MODELS
 
     record = only_json(run("models", "--json")[1])
-    text = run("models", "mf")[1]
     for key, cls in MODELS.items():
+        text = run("models", key)[1]
         signature = inspect.signature(cls).parameters
         assert [p["name"] for p in record[key]["parameters"]] == list(signature)
         for p in record[key]["parameters"]:
@@ -420,7 +447,7 @@ def test_out_is_refused_before_the_work(here, run):
 
 def test_tables_are_joined_to_fixed_parts_too(here, run):
     (here / "a.csv").write_text(ROWS)
-    (here / "b.csv").write_text("user,item,rating,timestamp\n1,1,3,5\n")
+    (here / "b.csv").write_text("user,item,rating,timestamp\n1,2,3,5\n")  # (1 + 2) % 3 is 0: no row of a.csv
     words = ("evaluate", "--train", "a.csv", "--test", "b.csv", "--set", "n_factors=2", "--json")
     assert run(*words, "--items", "items.csv")[0] == 0
     code, out, _ = run(*words, "--items", "nowhere.csv")

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+DONE = "done"  # the stage that ends a task
+
 
 @dataclass(frozen=True)
 class Progress:
     """One step of a long task.
 
     Attributes:
-        stage: what is being done, for example ``"training"``.
+        stage: what is being done, for example ``"training"``; `DONE` where a task has ended.
         step: steps finished, from 1.
         total: steps at most; fewer where work stops early.
         record: figures of this step, for example ``{"loss": 0.91, "validation_rmse": 0.94}``.

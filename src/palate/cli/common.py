@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from palate.errors import PalateError
-from palate.progress import Progress, ProgressCallback
+from palate.progress import DONE, Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
 SECONDS_BETWEEN = 5.0  # between two lines of progress where the output is no terminal
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
@@ -45,6 +46,21 @@ Preset = Annotated[str | None, typer.Option(help="A ready-made parameter set, su
 ModelKey = Annotated[str, typer.Option("--model", help="Which model; see 'palate models'.")]
 Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
 Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
+
+
+Metrics = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all."),
+]
+Positive = Annotated[
+    float | None,
+    typer.Option(help="Test values of at least this are relevant in ranked lists; every test row without it."),
+]
+
+
+def names(text: str | None) -> list[str] | None:
+    """Return the names of a list with commas."""
+    return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -110,6 +126,14 @@ def check_writable(path: Path) -> None:
         raise PalateError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+class Stopped(SystemExit):
+    """Ctrl-C in a command that keeps what was finished; ``said`` tells where, and how to go on."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(INTERRUPTED)
+        self.said = said
+
+
 def usage_error(message: str) -> typer.BadParameter:
     """Return the error for wrong usage, which exits with 2."""
     return typer.BadParameter(message)
@@ -143,21 +167,28 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def live_progress() -> Iterator[ProgressCallback]:
-    """Show progress on stderr: one bar where it is a terminal, else a line every few seconds."""
+    """Show progress on stderr: a bar for each task where it is a terminal, else a line every few seconds."""
     err = console(stderr=True)
     if not err.is_terminal:
         yield _print_now_and_then()
         return
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(10), MofNCompleteColumn())
     with Bars(*columns, TextColumn("[dim]{task.fields[figures]}"), console=err, transient=True) as bars:
-        task = bars.add_task("starting", total=None, figures="")
+        shown = {"": bars.add_task("starting", total=None, figures="")}
 
         def show(step: Progress) -> None:
-            said = figures(step.record)
-            bars.update(task, description=step.stage, completed=step.step, total=step.total, figures=said)
+            if step.stage == DONE:
+                if step.task in shown:
+                    bars.remove_task(shown.pop(step.task))
+                return
+            if step.task not in shown:
+                shown[step.task] = bars.add_task("", total=None, figures="")
+            said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
+            bars.update(shown[step.task], description=escape(_told(step)), **said)
 
         yield show
 
@@ -167,12 +198,16 @@ def _print_now_and_then() -> ProgressCallback:
     last: dict[str, float] = {}
 
     def show(step: Progress) -> None:
-        now = time.monotonic()
-        if now - last.get(step.stage, -math.inf) >= SECONDS_BETWEEN:
-            last[step.stage] = now
-            sys.stderr.write(f"{step.stage} {step.step}/{step.total}  {figures(step.record)}\n")
+        now, told = time.monotonic(), _told(step)
+        if step.stage != DONE and now - last.get(told, -math.inf) >= SECONDS_BETWEEN:
+            last[told] = now
+            sys.stderr.write(f"{told} {step.step}/{step.total}  {figures(step.record)}\n")
 
     return show
+
+
+def _told(step: Progress) -> str:
+    return f"{step.task}: {step.stage}" if step.task else step.stage
 
 
 def figures(record: Mapping[str, float]) -> str:

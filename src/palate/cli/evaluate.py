@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,8 @@ import typer
 from palate.cli import common, inputs
 
 if TYPE_CHECKING:
+    from palate.data.interactions import Interactions
+    from palate.data.splits import Split
     from palate.evaluation import Evaluation
 
 DEFAULT_SPLIT = "random:0.2:42"
@@ -31,6 +34,9 @@ def evaluate(
         Literal["validation", "test"],
         typer.Option(help="What chooses the epoch: validation (part of the training data) or test (optimistic)."),
     ] = "validation",
+    metrics: common.Metrics = None,
+    positive: common.Positive = None,
+    fold: Annotated[int | None, typer.Option(min=1, help="Only this fold or window of the split, from 1.")] = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -45,23 +51,38 @@ def evaluate(
         raise common.usage_error("take DATA (with --split), or both --train FILE and --test FILE")
     if all(given) and split is not None:
         raise common.usage_error("--train and --test are a split already: leave out --split")
+    if all(given) and fold is not None:
+        raise common.usage_error("--train and --test have no folds: leave out --fold")
     learner = inputs.new_model(model, preset, set_)
     from palate.evaluation import evaluate as evaluate_one
     from palate.evaluation import evaluate_splits
 
     with common.live_progress() as progress:
-        options: dict[str, Any] = {"stop_on": stop_on, "progress": progress}
+        options: dict[str, Any] = {"stop_on": stop_on, "positive": positive, "progress": progress}
+        options["metrics"] = common.names(metrics)
         if train is not None and test is not None:
             parts, table = inputs.train_and_test(train, test, read, items, users)
             results = [evaluate_one(learner, *parts, name=f"{train} / {test}", items=table, **options)]
         else:
             wanted = (split or DEFAULT_SPLIT).strip()
             source = inputs.dataset(str(data), read, items, users, all_rows=wanted.startswith("official"))
-            results = evaluate_splits(learner, source.interactions, wanted, items=source.items, **options)
+            splits = _folds(source.interactions, wanted, fold)
+            results = evaluate_splits(learner, source.interactions, splits, items=source.items, **options)
     if as_json:
         common.emit(_record(results, split or DEFAULT_SPLIT))
     else:
         _show(results)
+
+
+def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
+    """Return the split's folds, or the one of that number."""
+    from palate.data.splits import make_splits
+    from palate.errors import ParameterError
+
+    folds = make_splits(data, text)
+    if fold is not None and fold > len(folds):
+        raise ParameterError(f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}")
+    return folds if fold is None else [folds[fold - 1]]
 
 
 def _record(results: list[Evaluation], split: str) -> dict[str, Any]:
@@ -80,15 +101,39 @@ def _show(results: list[Evaluation]) -> None:
     from palate.cli.draw import metrics
     from palate.evaluation import mean_metrics
 
+    first = results[0]
+    has_epochs = bool(first.history)
     rows: list[tuple[str, dict[str, Any]]] = [
-        (r.split, {**r.metrics, "epochs": r.fitted.best_epoch_, "fit s": f"{r.seconds['fit']:.2f}"}) for r in results
+        (r.split, {**r.metrics, **({"epochs": r.fitted.best_epoch_} if has_epochs else {}), **_seconds(r)})
+        for r in results
     ]
     if len(results) > 1:
-        rows.append(("mean", {**mean_metrics(results), "epochs": "", "fit s": ""}))
+        rows.append(("mean", {**dict.fromkeys(rows[0][1], ""), **mean_metrics(results)}))
     stdout = common.console()
-    first = results[0]
-    stdout.print(metrics(rows, f"{first.fitted!r}, seed {first.fitted.seed_}"))
+    seed = getattr(first.fitted, "seed_", None)
+    stdout.print(metrics(rows, f"{first.fitted!r}" + (f", seed {seed}" if seed is not None else "")))
+    for line in _people(results):
+        stdout.print(line, markup=False)
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}")
-    stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
+    if has_epochs:
+        stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
     if first.epoch_chosen_on == "test":
         stdout.print("[yellow]The epoch was chosen on the test part, so these figures are optimistic.[/]")
+
+
+def _seconds(result: Evaluation) -> dict[str, str]:
+    return {"fit s": f"{result.seconds['fit']:.2f}"}
+
+
+def _people(results: list[Evaluation]) -> Iterator[str]:
+    """Yield, for a single split, how the worst-served users fare, and who is no part of a mean."""
+    if len(results) > 1:
+        return
+    told = results[0].summaries
+    worst = ", ".join(f"{name} {s.worst_tenth:.4f}" for name, s in told.items() if s.worst_tenth == s.worst_tenth)
+    if worst:
+        yield f"worst tenth of users: {worst}"
+    for name, summary in told.items():
+        if summary.n_without_list or summary.n_left_out:
+            none = f"{summary.n_without_list:,} of them without a list (counted as zero)"
+            yield f"{name}: {summary.n_users:,} users, {none}; {summary.n_left_out:,} more have nothing to measure"

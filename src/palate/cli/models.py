@@ -12,9 +12,15 @@ from palate.cli import common
 
 def models(
     key: Annotated[str | None, typer.Argument(help="One model's key; all models without it.")] = None,
+    metrics: Annotated[bool, typer.Option("--metrics", help="List the metrics instead.")] = False,
     as_json: common.Json = False,
 ) -> None:
-    """List models, their parameters, defaults and meaning."""
+    """List models, their parameters, defaults and meaning; or the metrics."""
+    if metrics:
+        if key is not None:
+            raise common.usage_error("--metrics lists all metrics: leave out the model")
+        _metrics(as_json=as_json)
+        return
     from rich.markup import escape
 
     from palate.cli.draw import table
@@ -44,3 +50,28 @@ def models(
         for p in record["parameters"]:
             made.add_row(p["name"], escape(str(p["default"])), escape(f"{p['meaning']} ({p['type']})"))
         stdout.print(made)
+
+
+def _metrics(*, as_json: bool) -> None:
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+    from palate.metrics import METRICS
+
+    ways = {True: "higher", False: "lower", None: "neither"}
+    records = {
+        name + ("@k" if one.at_k else ""): {
+            "kind": one.kind,
+            "better": ways[one.higher_is_better],
+            "meaning": (inspect.getdoc(one.function) or "").split("\n\n")[0].replace("\n", " ").removeprefix("Return "),
+        }
+        for name, one in METRICS.items()
+    }
+    if as_json:
+        common.emit(records)
+        return
+    stdout = common.console()
+    made = table(None, (("metric", "left"), ("better", "left"), ("what it is", "left")))
+    for name, record in records.items():
+        made.add_row(name, record["better"], escape(record["meaning"]))
+    stdout.print(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -13,14 +13,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from palate.data.interactions import Interactions
-from palate.data.splits import Folds, Split, check_interactions, make_splits
+from palate.data.interactions import Interactions, check_interactions
+from palate.data.leaks import check_parts as check_leaks
+from palate.data.splits import Folds, Split, make_splits
 from palate.errors import DataError, ParameterError
-from palate.metrics import mae, rmse, rmse_unclipped
+from palate.evaluation.measuring import Measured, checked, measure
+from palate.metrics import Summary
 from palate.models.base import Recommender
 from palate.progress import Progress, ProgressCallback, silent
 
 StopOn = Literal["validation", "test"]
+PACKAGES = ("palate", "numpy", "scipy", "numba", "polars")
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,12 @@ class Evaluation:
         model, parameters: key and constructor parameters; random_state is the seed used.
         split: the split's name.
         epoch_chosen_on: "validation", "test" (then the test figures are optimistic) or "none".
-        metrics: rmse, rmse_unclipped, mae.
+        metrics: each metric's value, by name.
+        summaries: of metrics with one value a user: mean, worst tenth, users without a list or left out.
         seconds: fit, score.
         history: the model's, one record an epoch.
         fitted: the model.
+        measured: values, each user's share of them, lists and predictions.
     """
 
     model: str
@@ -44,20 +49,31 @@ class Evaluation:
     n_train: int
     n_test: int
     metrics: dict[str, float]
+    summaries: dict[str, Summary]
     seconds: dict[str, float]
     history: list[dict[str, float]]
     fitted: Recommender
+    measured: Measured
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as JSON values, with the versions of what computed them."""
-        record = {name: value for name, value in vars(self).items() if name != "fitted"}
+        record = {name: value for name, value in vars(self).items() if name not in ("fitted", "measured")}
+        record["summaries"] = {name: vars(summary) for name, summary in self.summaries.items()}
         return {**record, "versions": versions()}
 
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
-    packages = {name: version(name) for name in ("palate", "numpy", "numba", "polars")}
+    packages = {name: version(name) for name in PACKAGES}
     return {**packages, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def default_metrics(model: Recommender, n_items: int) -> tuple[str, ...]:
+    """Return what is measured where nothing is asked for: errors of predicted ratings, or lists of ten."""
+    if model.score_kind == "rating":
+        return ("rmse", "rmse_unclipped", "mae")
+    k = min(10, n_items)
+    return (f"ndcg@{k}", f"recall@{k}", f"hit_rate@{k}", f"coverage@{k}")
 
 
 def evaluate(
@@ -65,9 +81,12 @@ def evaluate(
     train: Interactions,
     test: Interactions,
     *,
+    metrics: Sequence[str] | None = None,
     name: str = "given",
     stop_on: StopOn = "validation",
+    positive: float | None = None,
     items: Any = None,
+    skip: bool = False,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
     """Fit a model on ``train`` and measure it on ``test``.
@@ -75,47 +94,62 @@ def evaluate(
     Args:
         model: any model; it is fitted here.
         train, test: parts of one set of interactions.
+        metrics: names such as "rmse" or "ndcg@10"; None takes RMSE and MAE, or lists of ten from a model that ranks.
         name: the split's name, for the record.
         stop_on: "validation" leaves the choice of the epoch to the model and the training part; "test" chooses it on
             the test part, as the original system did, which makes the figures optimistic.
+        positive: test values of at least this are relevant in metrics of lists; None takes every test row.
         items: an item table to keep in the model.
+        skip: leave out metrics that the model does not have, such as RMSE of one that only ranks.
         progress: as in ``fit``.
 
     Raises:
-        ParameterError: stop_on is neither of the two.
-        DataError: train or test is no `Interactions`, or the test part has other ids than the training part.
+        ParameterError: stop_on is neither of the two, or a metric is unknown, out of range, or not to be had.
+        DataError: train or test is no `Interactions`, the test part has other ids than the training part, or holds
+            pairs of it.
     """
-    check_interactions("train", train)
-    check_interactions("test", test)
-    if train.users != test.users or train.items != test.items:
-        raise DataError("test has other ids than the training part; take both from one set of interactions")
+    check_parts(train, test, name)
     if stop_on not in ("validation", "test"):
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
+    wanted = default_metrics(model, test.n_items) if metrics is None else metrics
+    asked = [one.name for one in checked(wanted, test.n_items)]
     started = time.perf_counter()
     if stop_on == "test":
         model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress))
     else:
         model.fit(train, items=items, progress=progress)
     fitted = time.perf_counter()
-    predicted = model.predict_index(test.user_index, test.item_index, clip=False)
-    metrics = {
-        "rmse": rmse(test.values, predicted, model.rating_range_),
-        "rmse_unclipped": rmse_unclipped(test.values, predicted),
-        "mae": mae(test.values, predicted, model.rating_range_),
-    }
+    measured = measure(model, train, test, asked, positive=positive, skip=skip)
     state = model.state()
+    seed = getattr(model, "seed_", None)
+    chosen_on = "test" if stop_on == "test" and model.best_epoch_ else model.epoch_chosen_on_
     return Evaluation(
         model=model.key,
-        parameters={**state.parameters, "random_state": model.seed_},
+        parameters={**state.parameters, **({"random_state": seed} if "random_state" in state.parameters else {})},
         split=name,
-        epoch_chosen_on="test" if stop_on == "test" else state.learned["epoch_chosen_on_"],
+        epoch_chosen_on=chosen_on,
         n_train=len(train),
         n_test=len(test),
-        metrics=metrics,
+        metrics=measured.values,
+        summaries=measured.summaries,
         seconds={"fit": fitted - started, "score": time.perf_counter() - fitted},
         history=model.history_,
         fitted=model,
+        measured=measured,
     )
+
+
+def check_parts(train: Interactions, test: Interactions, name: str) -> None:
+    """Refuse parts that are no interactions, have different ids, or share pairs.
+
+    Raises:
+        DataError: names the part, and how many pairs are shared.
+    """
+    check_interactions("train", train)
+    check_interactions("test", test)
+    if train.users != test.users or train.items != test.items:
+        raise DataError("test has other ids than the training part; take both from one set of interactions")
+    check_leaks(train, test, name)
 
 
 def _watching_test(progress: ProgressCallback, step: Progress) -> None:
@@ -140,14 +174,19 @@ def evaluate_splits(
     """
     check_interactions("interactions", interactions)
     out = []
-    for one in _all_splits(interactions, splits):
+    for one in all_splits(interactions, splits):
         fresh = type(model)(**model.get_params())
         out.append(evaluate(fresh, *one.apply(interactions), name=one.name, **options))
     return out
 
 
-def _all_splits(interactions: Interactions, splits: str | Split | Iterable[str | Split]) -> Iterator[Split]:
-    """Return the splits one by one; a faulty one is refused before the first is given."""
+def all_splits(interactions: Interactions, splits: str | Split | Iterable[str | Split]) -> Iterator[Split]:
+    """Return the splits one by one; a faulty one is refused before the first is given.
+
+    Raises:
+        ParameterError: splits holds something else, or a string is no split.
+        DataError: the data cannot be split like this.
+    """
     if not isinstance(splits, str | Split | Iterable):
         raise ParameterError(f"splits takes a text such as random:0.2:42, or a list of splits, got {splits!r}")
     if isinstance(splits, Folds):

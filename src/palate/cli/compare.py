@@ -1,0 +1,208 @@
+"""``palate compare``: several models on the same folds, with intervals and paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from palate.cli import common, inputs
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from palate.evaluation import Comparison
+    from palate.models.base import Recommender
+
+FIGURES = ("mean", "low", "high", "worst_tenth", "n_users", "n_without_list", "n_left_out")
+
+
+def compare(
+    data: common.Data,
+    models: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Such as popularity,baseline,mf; mf:original takes a preset, a .json file a tuned model.",
+        ),
+    ] = "popularity,baseline,mf",
+    split: Annotated[str, typer.Option(help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")] = "random:0.2:42",
+    metrics: common.Metrics = None,
+    positive: common.Positive = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A parameter of one of the models; may be repeated."),
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(metavar="COLUMNS", help="Columns of the user table to look at users by.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; the same command goes on where it was stopped.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Runs side by side; all cores without it, 1 for times without noise.")
+    ] = None,
+    test: Annotated[Literal["permutation", "wilcoxon"], typer.Option(help="The paired test.")] = "permutation",
+    across: Annotated[Literal["users", "folds"], typer.Option(help="What the test is across.")] = "users",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of models without one, of intervals and tests.")] = 42,
+    items: common.Items = None,
+    users: common.Users = None,
+    read: common.Read = None,
+    as_json: common.Json = False,
+) -> None:
+    """Compare models on the same folds: means with intervals, paired tests in words, times and memory.
+
+    [dim]palate compare ml-100k --models popularity,baseline,mf --split time:0.2 --metrics rmse,ndcg@10,recall@20[/]
+    """
+    from palate.evaluation import compare as compare_all
+    from palate.parallel import check_threads
+
+    named = _models(models, set_)
+    source = inputs.dataset(data, read, items, users, all_rows=split.startswith("official"))
+    options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
+    options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
+    try:
+        with common.live_progress() as progress:
+            found = compare_all(named, source, split, common.names(metrics), progress=progress, **options)
+    except KeyboardInterrupt:
+        kept = f"finished runs are kept in {out}, the same command goes on" if out else "with --out runs are kept"
+        raise common.Stopped(f"stopped; {kept}") from None
+    tests = found.tests(test=test, across=across)
+    if as_json:
+        common.emit(_record(found, tests, out))
+    else:
+        _show(found, tests, f"{test} test across {across}", out)
+    if found.failures:
+        raise typer.Exit(1)
+
+
+def _models(text: str, words: list[str] | None) -> dict[str, Recommender]:
+    """Return {label: unfitted model}; a label is what stands on the command line."""
+    labels = common.names(text) or []
+    if len(set(labels)) < len(labels) or "" in labels:
+        raise common.usage_error(f"--models takes names with commas, each once, got '{text}'")
+    own: dict[str, list[str]] = {label: [] for label in labels}
+    for word in words or ():
+        label = next((one for one in labels if word.startswith(f"{one}.")), None)
+        if label is None:
+            raise common.usage_error(
+                f"--set takes MODEL.NAME=VALUE here, MODEL one of {', '.join(labels)}, got '{word}'"
+            )
+        own[label].append(word.removeprefix(f"{label}."))
+    out = {}
+    for label in labels:
+        key, _, preset = label.partition(":")
+        out[label] = inputs.new_model(key, preset or None, own[label])
+    return out
+
+
+def _words(data: str, read: list[str] | None, items: Path | None, users: Path | None) -> list[str]:
+    """Return how the command line names the data."""
+    tables = [("--items", items), ("--users", users)]
+    more = [word for option, path in tables if path is not None for word in (option, str(path))]
+    return [data, *more, *(word for one in read or () for word in ("--read", one))]
+
+
+def _record(found: Comparison, tests: pl.DataFrame, out: Path | None) -> dict[str, Any]:
+    return {
+        "table": found.table().to_dicts(),
+        "tests": tests.to_dicts(),
+        "groups": found.groups.to_dicts(),
+        "warnings": found.warnings,
+        "skipped": _skipped(found),
+        "failures": found.failures,
+        "out": None if out is None else str(out),
+        "plan": found.plan,
+    }
+
+
+def _skipped(found: Comparison) -> dict[str, dict[str, str]]:
+    """Return {model: {metric: why}} of what was asked for and is not to be had."""
+    of = ((label, found.details.get(label, {}).get("skipped", {})) for label in found.labels)
+    asked = found.plan["metrics"]
+    return {label: known for label, why in of if (known := {name: why[name] for name in asked if name in why})}
+
+
+def _show(found: Comparison, tests: pl.DataFrame, test: str, out: Path | None) -> None:
+    from palate.cli.draw import table
+
+    stdout = common.console()
+    rows = found.table()
+    stdout.print(_sizes(found), markup=False)
+    for metric in found.plan["metrics"]:
+        stdout.print(_of_metric(metric, rows.filter(metric=metric)))
+    costs = table("Cost", [("", "left"), *((name, "right") for name in ("fit s", "score s", "peak MB"))])
+    of = {row["model"]: row for row in rows.to_dicts()}
+    for row in (of[label] for label in found.labels if label in of):
+        peak = "-" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"
+        costs.add_row(row["model"], f"{row['fit_seconds']:.2f}", f"{row['score_seconds']:.2f}", peak)
+    stdout.print(costs)
+    if len(tests):
+        stdout.print(f"[bold]Differences[/] ({test}, Holm-corrected, 95 % intervals)")
+        for row in tests.to_dicts():
+            stdout.print(f"  {row['verdict']}{_strength(row)}", markup=False)
+    _notes(found, stdout)
+    stdout.print("[bold]To repeat a row[/]")
+    for label in found.labels:
+        if label in of:
+            stdout.print(f"  {of[label]['command']}", markup=False, soft_wrap=True)
+    if out is not None:
+        stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
+
+
+def _sizes(found: Comparison) -> str:
+    folds = found.plan["splits"]
+    more = f"{len(folds)} folds; the first: " if len(folds) > 1 else ""
+    return f"{found.plan['data']['name']}, {found.plan['split']}: {more}{folds[0]['says']}"
+
+
+def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
+    """Return the table of one metric."""
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+
+    columns = ("mean", "95 % interval", "worst tenth", "users")
+    made = table(metric, [("", "left"), *((name, "right") for name in columns)])
+    for row in rows.to_dicts():
+        made.add_row(escape(row["model"]), _four(row["mean"]), _interval(row), _four(row["worst_tenth"]), _users(row))
+    return made
+
+
+def _four(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4f}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return "-" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
+
+
+def _users(row: Mapping[str, Any]) -> str:
+    if row["n_users"] is None:
+        return "-"
+    more = [(row["n_without_list"], "without a list"), (row["n_left_out"], "left out")]
+    return "; ".join([f"{row['n_users']:,}", *(f"{n:,} {what}" for n, what in more if n)])
+
+
+def _strength(row: Mapping[str, Any]) -> str:
+    """Return how sure, and how large against the spread of users."""
+    effect = "" if row["effect"] is None else f", effect {abs(row['effect']):.2f}"
+    return f": p {row['p_holm']:.4f}{effect}"
+
+
+def _notes(found: Comparison, stdout: Console) -> None:
+    for line in _lines(found):
+        stdout.print(line, markup=False)
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    for label, why in _skipped(found).items():
+        for reason in why.values():
+            yield f"not measured of {label}: {reason}"
+    for text in found.warnings:
+        yield f"warning: {text}"
+    for one in found.failures:
+        yield f"failed: {one['model']}, fold {one['fold'] + 1}: {one['error']}"

@@ -1,0 +1,31 @@
+"""Measuring models: one on one split, one on many, several against each other.
+
+measuring     any metrics of a fitted model, predictions and lists made once
+units         each user's share of a metric
+single        fit on the training part, measure on the test part
+significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
+details       calibration, errors by group, example users
+rows          one model on one fold: what is kept of it, in memory and as files
+running       many of them, in processes, resumable
+comparison    the result: tables, tests in words, its folder
+comparing     `compare` and `cross_validate`
+"""
+
+from palate.evaluation.comparing import compare, cross_validate
+from palate.evaluation.comparison import Comparison
+from palate.evaluation.measuring import Measured, measure
+from palate.evaluation.single import Evaluation, StopOn, evaluate, evaluate_splits, mean_metrics, versions
+
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "Measured",
+    "StopOn",
+    "compare",
+    "cross_validate",
+    "evaluate",
+    "evaluate_splits",
+    "mean_metrics",
+    "measure",
+    "versions",
+]

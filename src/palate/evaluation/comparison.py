@@ -1,0 +1,268 @@
+"""The result of a comparison: tables with intervals, tests in words, and its folder (Parquet and JSON)."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from palate.atomic import replacing
+from palate.errors import DataError, ParameterError
+from palate.evaluation.measuring import better
+from palate.evaluation.rows import plain
+from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
+from palate.evaluation.units import form_of
+from palate.metrics import METRICS
+
+FORMAT_VERSION = 1
+FRAMES = ("runs", "results", "units", "groups")
+Test = Literal["permutation", "wilcoxon"]
+Across = Literal["users", "folds"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Models measured on the same folds.
+
+    Attributes:
+        plan: data, splits, metrics, models with their parameters, versions, machine (JSON values).
+        runs: one row a model and fold: model, fold, split, seed, epochs, epoch_chosen_on, fit_seconds, score_seconds,
+            peak_mb, n_threads, command.
+        results: one row a model, fold and metric: value, worst_tenth, n_users, n_without_list, n_left_out.
+        units: one row a model, fold, metric and user: num, den, whose sums make the metric (`palate.evaluation.units`).
+        groups: one row a model, metric, grouping and group of users: mean, n, low, high.
+        details: by model: history, calibration, errors by popularity and activity, example users, warnings, skipped.
+    """
+
+    plan: dict[str, Any]
+    runs: pl.DataFrame
+    results: pl.DataFrame
+    units: pl.DataFrame
+    groups: pl.DataFrame
+    details: dict[str, Any]
+
+    @property
+    def labels(self) -> list[str]:
+        """The models, in the order asked for."""
+        return [model["label"] for model in self.plan["models"]]
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """Runs that gave no result: model, fold, error."""
+        return list(self.plan["failures"])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of on the way, with the model's name."""
+        found = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
+        return [text if text.startswith(f"{label} ") else f"{label}: {text}" for label, text in found]
+
+    def table(self, *, level: float = 0.95, n_resamples: int = 2000) -> pl.DataFrame:
+        """Return one row a model and metric that was asked for.
+
+        Args:
+            level: of the bootstrap intervals over users.
+            n_resamples: how many resamples of users.
+
+        Returns:
+            model, metric, mean (of the folds), low, high (null for metrics of the catalogue as a whole), worst_tenth,
+            n_users (measured in at least one fold), n_without_list, n_left_out (sums over folds), fit_seconds,
+            score_seconds (means), peak_mb (most), command (of the first fold).
+
+        Raises:
+            ParameterError: level or n_resamples is out of range.
+        """
+        _check_resampling(level, n_resamples)
+        asked = pl.DataFrame({"metric": self.plan["metrics"]}).with_row_index("place")
+        means = self.results.group_by("model", "metric", maintain_order=True).agg(
+            pl.col("value").mean().alias("mean"),
+            pl.col("worst_tenth").mean(),
+            *(_total(name) for name in ("n_without_list", "n_left_out")),
+        )
+        n_users = self.units.group_by("model", "metric").agg(
+            pl.col("user_index").n_unique().cast(pl.Int64).alias("n_users")
+        )
+        runs = self.runs.group_by("model", maintain_order=True).agg(
+            pl.col("fit_seconds", "score_seconds").mean(), pl.col("peak_mb").max(), pl.col("command").first()
+        )
+        order = pl.DataFrame({"model": self.labels}).with_row_index("model_place")
+        table = means.join(asked, on="metric").join(order, on="model").sort("place", "model_place")
+        for more in (self._intervals(level, n_resamples), n_users):
+            table = table.join(more, on=["model", "metric"], how="left")
+        table = table.join(runs, on="model", how="left")
+        first = ("model", "metric", "mean", "low", "high", "worst_tenth")
+        rest = ("n_users", "n_without_list", "n_left_out", "fit_seconds", "score_seconds", "peak_mb", "command")
+        return table.sort("place", "model_place").select(*first, *rest)
+
+    def tests(
+        self, *, test: Test = "permutation", across: Across = "users", level: float = 0.95, n_resamples: int = 9999
+    ) -> pl.DataFrame:
+        """Return one row a metric and pair of models, with a paired test, corrected for their number (Holm).
+
+        Args:
+            test: "permutation" of the two names within each user (or fold), or "wilcoxon" signed ranks.
+            across: "users", or "folds" (which share training rows: differences are found too easily).
+            level: of the interval of the difference; a corrected p below 1 - level is called a difference.
+            n_resamples: permutations, and resamples of the interval.
+
+        Returns:
+            metric, model, other, difference (model less other), low, high, p, p_holm, effect (mean over standard
+            deviation of the differences), verdict. Without rows where fewer than two models have a metric.
+
+        Raises:
+            ParameterError: an argument is out of range, or folds are asked for where there are fewer than two.
+        """
+        _check_resampling(level, n_resamples)
+        if test not in ("permutation", "wilcoxon") or across not in ("users", "folds"):
+            raise ParameterError(f"test is permutation or wilcoxon, across users or folds; got {test!r}, {across!r}")
+        columns = self._columns() if across == "users" else self._fold_columns()
+        pairs = [
+            (metric, a, b)
+            for metric in self.plan["metrics"]
+            for a, b in combinations([m for m in self.labels if (m, metric) in columns], 2)
+        ]
+        if not pairs:
+            return pl.DataFrame(schema=_TESTS)
+        of = [(columns[a, metric], columns[b, metric]) for metric, a, b in pairs]
+        seed = self.plan["random_state"]
+        p = permutation(of, n_resamples, seed) if test == "permutation" else np.array([wilcoxon(a, b) for a, b in of])
+        corrected = holm(p)
+        keys = list(columns)
+        drawn = dict(zip(keys, bootstrap(list(columns.values()), n_resamples, seed).T, strict=True))
+        rows = []
+        for place, (metric, a, b) in enumerate(pairs):
+            low, high = _central(drawn[a, metric] - drawn[b, metric], level)
+            difference = of[place][0].value() - of[place][1].value()
+            sure = corrected[place] < 1 - level
+            verdict = _verdict(metric, a, b, (difference, low, high), sure=bool(sure))
+            figures = (difference, low, high, p[place], corrected[place], effect_size(*of[place]))
+            rows.append((metric, a, b, *figures, verdict))
+        return pl.DataFrame(rows, schema=_TESTS, orient="row").with_columns(pl.col("effect").fill_nan(None))
+
+    def save(self, folder: str | Path) -> None:
+        """Write run.json, details.json and the tables as Parquet; run.json last.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            for name in FRAMES:
+                with replacing(folder / f"{name}.parquet") as file:
+                    getattr(self, name).write_parquet(file)
+            for name, record in (("details", self.details), ("run", self.plan)):
+                with replacing(folder / f"{name}.json") as file:
+                    text = json.dumps(plain(record), allow_nan=False, ensure_ascii=False, indent=1)
+                    file.write(text.encode())
+        except OSError as error:
+            raise DataError(f"cannot write the comparison to {folder}: {error.strerror or error}") from None
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Comparison:
+        """Return the comparison of a folder.
+
+        Raises:
+            DataError: there is none, it is unfinished, damaged, or made by a newer Palate.
+        """
+        folder = Path(folder)
+        if not (folder / "run.json").is_file():
+            begun = " yet: it was begun, and the same command finishes it" if (folder / "rows").is_dir() else ""
+            raise DataError(
+                f"{folder} holds no comparison{begun} (no run.json); palate compare DATA --out {folder} makes one"
+            )
+        try:
+            plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))
+            found = plan.get("format_version") if isinstance(plan, dict) else None
+            if plan.get("kind") != "comparison" or found != FORMAT_VERSION:
+                raise DataError(f"{folder / 'run.json'} is no comparison of version {FORMAT_VERSION}, but of {found!r}")
+            frames = [pl.read_parquet(io.BytesIO((folder / f"{n}.parquet").read_bytes())) for n in FRAMES]
+            return cls(plan, details=details, **dict(zip(FRAMES, frames, strict=True)))
+        except (ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"the comparison in {folder} is damaged ({error}); make it again") from None
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.labels)} on {self.plan['split']} of {self.plan['data']['name']})"
+
+    # -- helpers ----------------------------------------------------------------------------------------------------
+
+    def columns_of(self, users: Any = None) -> dict[tuple[str, str], Column]:
+        """Return {(model, metric): sums of each user in each fold}; all over the same users, or of those given."""
+        units = self.units if users is None else self.units.filter(pl.col("user_index").is_in(users))
+        if units.is_empty():
+            return {}
+        everyone = units["user_index"].unique().sort().to_numpy()
+        n_folds = int(self.runs["fold"].max()) + 1  # type: ignore[arg-type]
+        out = {}
+        for (model, metric), part in units.group_by("model", "metric", maintain_order=True):
+            num, den = np.zeros((2, len(everyone), n_folds))
+            place = np.searchsorted(everyone, part["user_index"].to_numpy()), part["fold"].to_numpy()
+            num[place], den[place] = part["num"].to_numpy(), part["den"].to_numpy()
+            out[str(model), str(metric)] = Column(num, den, form_of(str(metric)))
+        return out
+
+    def _columns(self) -> dict[tuple[str, str], Column]:
+        return {key: column for key, column in self.columns_of().items() if key[1] in self.plan["metrics"]}
+
+    def _fold_columns(self) -> dict[tuple[str, str], Column]:
+        n_folds = len(self.plan["splits"])
+        if n_folds < 2:
+            raise ParameterError(f"a test across folds needs two of them, such as kfold:5:42; {self!r} has {n_folds}")
+        out = {}
+        for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
+            values = part.sort("fold")["value"].drop_nulls().to_numpy()
+            if metric in self.plan["metrics"] and len(values) == n_folds:
+                out[str(model), str(metric)] = Column(values[:, None], np.ones((n_folds, 1)), "mean")
+        return out
+
+    def _intervals(self, level: float, n_resamples: int) -> pl.DataFrame:
+        columns = self._columns()
+        schema = {"model": pl.String, "metric": pl.String, "low": pl.Float64, "high": pl.Float64}
+        if not columns:
+            return pl.DataFrame(schema=schema)
+        drawn = bootstrap(list(columns.values()), n_resamples, self.plan["random_state"])
+        rows = [(*key, *_central(drawn[:, place], level)) for place, key in enumerate(columns)]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+_TESTS = {
+    **dict.fromkeys(("metric", "model", "other"), pl.String),
+    **dict.fromkeys(("difference", "low", "high", "p", "p_holm", "effect"), pl.Float64),
+    "verdict": pl.String,
+}
+
+
+def _total(name: str) -> pl.Expr:
+    """Return the sum of a column, null where nothing is known."""
+    return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+
+
+def _central(values: Any, level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _verdict(metric: str, a: str, b: str, figures: Sequence[float], *, sure: bool) -> str:
+    """Return the test's outcome in words."""
+    difference, low, high = figures
+    if not sure:
+        return f"no significant difference in {metric} between {a} and {b}"
+    if not better(metric, difference, 0.0):
+        a, b, difference, low, high = b, a, -difference, -high, -low
+    if METRICS[metric.partition("@")[0]].higher_is_better is False:
+        difference, low, high = -difference, -high, -low  # by how much it is better, not lower
+    word = "higher" if METRICS[metric.partition("@")[0]].higher_is_better is None else "better"
+    return f"{a} is {word} than {b} in {metric} by {difference:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _check_resampling(level: float, n_resamples: int) -> None:
+    if not 0 < level < 1 or n_resamples < 1:
+        raise ParameterError(f"level must lie between 0 and 1, n_resamples be 1 or more; got {level}, {n_resamples}")

@@ -1,0 +1,228 @@
+"""One model on one fold: how it is run, what is kept of it, and its two files in a run folder.
+
+`rows/<digest>.json` holds the figures, `rows/<digest>.parquet` each user's share of the metrics. The JSON is written
+last: where it stands, the row is finished, and a comparison that was killed goes on with the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from palate.atomic import replacing
+from palate.data.interactions import Interactions
+from palate.data.splits import Split
+from palate.errors import DataError
+from palate.evaluation.details import details_of
+from palate.evaluation.single import evaluate
+from palate.evaluation.units import Units
+from palate.models.base import Recommender
+from palate.progress import ProgressCallback
+
+UNITS = {"metric": pl.String, "user_index": pl.Int32, "num": pl.Float64, "den": pl.Float64}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A model to be fitted and measured on a fold.
+
+    Attributes:
+        label: the model's name in the comparison.
+        cls, parameters: the model; random_state is set.
+        fold: from 0.
+        split: its rows.
+        metrics: all that is measured.
+        positive: as in `evaluate`.
+        identity: whatever else the result depends on: fingerprint of the data, versions.
+        n_threads: for the model; None for all cores.
+    """
+
+    label: str
+    cls: type[Recommender]
+    parameters: Mapping[str, Any]
+    fold: int
+    split: Split
+    metrics: tuple[str, ...]
+    positive: float | None
+    identity: Mapping[str, Any]
+    n_threads: int | None = None
+
+    @property
+    def task(self) -> str:
+        """Return what to call it to people."""
+        return f"{self.label}, {self.split.name}"
+
+    @property
+    def digest(self) -> str:
+        """Return what names its files: the same only where the same would be computed."""
+        rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
+        what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
+        return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+    def command(self, words: Sequence[str], metrics: Sequence[str]) -> str:
+        """Return the command that repeats it; ``metrics`` are those that the model has."""
+        fresh = self.cls().get_params()
+        changed = [f"{name}={value}" for name, value in self.parameters.items() if value != fresh.get(name)]
+        name, _, fold = self.split.name.partition(" fold ")
+        name, _, window = name.partition(" window ")
+        asked = ["palate", "evaluate", *words, "--model", self.cls.key]
+        asked += [word for one in changed for word in ("--set", one)]
+        asked += ["--split", name, *(["--fold", fold or window] if fold or window else [])]
+        asked += ["--metrics", ",".join(metrics)]
+        return shlex.join([*asked, *(["--positive", f"{self.positive:g}"] if self.positive is not None else [])])
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What is kept of a finished job.
+
+    Attributes:
+        figures: split, seed, epochs, epoch_chosen_on, fit_seconds, score_seconds, peak_mb, n_threads.
+        results: one record a metric: metric, value, worst_tenth, n_users, n_without_list, n_left_out.
+        details: as `details_of`, and the warnings given on the way.
+        skipped: metrics that the model does not have, and why.
+        units: each user's share of each metric.
+    """
+
+    figures: dict[str, Any]
+    results: list[dict[str, Any]]
+    details: dict[str, Any]
+    skipped: dict[str, str]
+    units: pl.DataFrame = field(repr=False)
+
+    def save(self, folder: Path, digest: str) -> None:
+        """Write both files, the JSON last."""
+        with replacing(folder / f"{digest}.parquet") as file:
+            self.units.write_parquet(file)
+        rest = {name: value for name, value in vars(self).items() if name != "units"}
+        with replacing(folder / f"{digest}.json") as file:
+            file.write(json.dumps(plain(rest), allow_nan=False, ensure_ascii=False).encode())
+
+    @classmethod
+    def open(cls, folder: Path, digest: str) -> Row | None:
+        """Return a finished row, or None where it is not.
+
+        Raises:
+            DataError: its files are damaged.
+        """
+        path = folder / f"{digest}.json"
+        if not path.exists():
+            return None
+        try:
+            rest = json.loads(path.read_text(encoding="utf-8"))
+            units = pl.read_parquet(io.BytesIO((folder / f"{digest}.parquet").read_bytes()))
+            if units.schema != pl.Schema(UNITS):
+                raise DataError(f"{folder / digest}.parquet has the columns {', '.join(units.columns)}; remove it")
+            return cls(**rest, units=units)
+        except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"the finished row {path} is damaged ({error}); remove it, and it is made again") from None
+
+
+def run(
+    job: Job, data: Interactions, items: pl.DataFrame | None, users: pl.DataFrame | None, progress: ProgressCallback
+) -> Row:
+    """Return the finished row of a job.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; a model that ended its training early is no result.
+        PalateError: as `evaluate`.
+    """
+    model = job.cls(**job.parameters)
+    if "n_threads" in model.get_params() and job.n_threads is not None:
+        model.set_params(n_threads=job.n_threads)
+    train, test = job.split.apply(data)
+    with warnings_of_palate() as warned:
+        options: dict[str, Any] = {"metrics": job.metrics, "name": job.split.name, "positive": job.positive}
+        result = evaluate(model, train, test, items=items, skip=True, progress=progress, **options)
+    if model.interrupted_:
+        raise KeyboardInterrupt
+    return Row(
+        figures={
+            "split": job.split.name,
+            "seed": getattr(model, "seed_", None),
+            "epochs": model.best_epoch_,
+            "epoch_chosen_on": result.epoch_chosen_on,
+            "fit_seconds": result.seconds["fit"],
+            "score_seconds": result.seconds["score"],
+            "peak_mb": None,
+            "n_threads": job.n_threads,
+        },
+        results=[_result(name, value, result.summaries.get(name)) for name, value in result.metrics.items()],
+        details={**details_of(model, train, test, result.measured, users), "warnings": warned},
+        skipped=result.measured.skipped,
+        units=_table(result.measured.units),
+    )
+
+
+@contextmanager
+def warnings_of_palate() -> Iterator[list[str]]:
+    """Collect what Palate warns of, once each; it is not shown on the way."""
+    found: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() not in found:
+                found.append(record.getMessage())
+
+    log, collect = logging.getLogger("palate"), Collect(logging.WARNING)
+    before, passes_on = log.handlers, log.propagate
+    log.handlers, log.propagate = [collect], False
+    try:
+        yield found
+    finally:
+        log.handlers, log.propagate = before, passes_on
+
+
+def peak_megabytes() -> float | None:
+    """Return the most memory this process has held, in MB, or None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held before this program was started
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    if os.name != "posix":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def plain(value: Any) -> Any:
+    """Return JSON values with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _result(name: str, value: float, summary: Any) -> dict[str, Any]:
+    none = dict.fromkeys(("worst_tenth", "n_users", "n_without_list", "n_left_out"))
+    known = {key: figure for key, figure in asdict(summary).items() if key != "mean"} if summary else none
+    return {"metric": name, "value": value, **known}
+
+
+def _table(units: Mapping[str, Units]) -> pl.DataFrame:
+    parts = [
+        pl.DataFrame({"user_index": one.user_index, "num": one.num, "den": one.den}).select(
+            pl.lit(name).alias("metric"), "user_index", "num", "den"
+        )
+        for name, one in units.items()
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=UNITS)

@@ -1,0 +1,146 @@
+"""Many jobs, one after the other here or side by side in processes; each finished row is kept at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from palate.data.interactions import Interactions
+from palate.errors import PalateError
+from palate.evaluation.rows import Job, Row, peak_megabytes, run
+from palate.progress import DONE, Progress, ProgressCallback
+
+POLL = 0.2  # seconds between two looks at the processes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that gave no row: the model's label, the fold from 0, and the error's text."""
+
+    model: str
+    fold: int
+    error: str
+
+
+Results = list[Row | Failure]
+Tables = tuple[Interactions, pl.DataFrame | None, pl.DataFrame | None]  # data, items, users
+
+
+def run_all(
+    jobs: Sequence[Job], tables: Tables, folder: Path | None, n_processes: int | None, progress: ProgressCallback
+) -> Results:
+    """Return a row or a failure for each job, in their order; rows that stand in the folder are not run again.
+
+    Args:
+        jobs: what to run.
+        tables: interactions, item table and user table.
+        folder: where finished rows are kept, or None.
+        n_processes: side by side, each job in a process of its own; None runs them here, one after the other.
+        progress: called by every job with its name as ``task``, and with task "" as jobs are finished.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; rows finished until then are kept.
+    """
+    results: dict[int, Row | Failure] = {}
+    for number, job in enumerate(jobs):
+        found = None if folder is None else Row.open(folder, job.digest)
+        if found is not None:
+            results[number] = found
+    waiting = [number for number in range(len(jobs)) if number not in results]
+
+    def keep(number: int, result: Row | Failure) -> None:
+        results[number] = result
+        if folder is not None and isinstance(result, Row):
+            result.save(folder, jobs[number].digest)
+        progress(Progress(DONE, 1, 1, task=jobs[number].task))
+        progress(Progress("runs finished", len(results), len(jobs)))
+
+    if n_processes is None:
+        for number in waiting:
+            keep(number, _run_here(jobs[number], tables, progress))
+    elif waiting:
+        _Pool(jobs, tables, keep, progress).run(waiting, n_processes)
+    return [results[number] for number in range(len(jobs))]
+
+
+def _run_here(job: Job, tables: Tables, progress: ProgressCallback) -> Row | Failure:
+    try:
+        return run(job, *tables, partial(_named, progress, job.task))
+    except PalateError as error:
+        return Failure(job.label, job.fold, str(error))
+
+
+def _named(progress: ProgressCallback, task: str, step: Progress) -> None:
+    progress(replace(step, task=task))
+
+
+class _Pool:
+    """Processes of one job each: what one holds, or how it dies, is no other's affair."""
+
+    def __init__(self, jobs: Sequence[Job], tables: Tables, keep: Any, progress: ProgressCallback) -> None:
+        self.jobs, self.tables, self.keep, self.progress = jobs, tables, keep, progress
+        self.context = multiprocessing.get_context("spawn")
+        self.messages: Any = self.context.Queue()
+        self.running: dict[int, Any] = {}
+
+    def run(self, waiting: Sequence[int], n_processes: int) -> None:
+        ahead = list(waiting)
+        try:
+            while ahead or self.running:
+                while ahead and len(self.running) < n_processes:
+                    self._start(ahead.pop(0))
+                self._take(POLL)
+        finally:
+            for process in self.running.values():
+                process.terminate()
+                process.join()
+            self.messages.close()
+
+    def _start(self, number: int) -> None:
+        arguments = (self.messages, number, self.jobs[number], self.tables)
+        process = self.context.Process(target=_child, args=arguments, daemon=True)
+        process.start()
+        self.running[number] = process
+
+    def _take(self, seconds: float) -> None:
+        """Take one message; without any, look for processes that died before they could send theirs."""
+        try:
+            number, message = self.messages.get(timeout=seconds)
+        except queue.Empty:
+            for number, process in list(self.running.items()):
+                if process.exitcode is not None and self.messages.empty():
+                    self._finish(number, Failure(self.jobs[number].label, self.jobs[number].fold, _death(process)))
+            return
+        if isinstance(message, Progress):
+            self.progress(message)
+        elif number in self.running:
+            self._finish(number, message)
+
+    def _finish(self, number: int, result: Row | Failure) -> None:
+        process = self.running.pop(number)
+        process.join()
+        self.keep(number, result)
+
+
+def _child(messages: Any, number: int, job: Job, tables: Tables) -> None:
+    """Run one job in this process and send its steps and its result."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
+    result = _run_here(job, tables, lambda step: messages.put((number, step)))
+    if isinstance(result, Row):
+        result.figures["peak_mb"] = peak_megabytes()
+    messages.put((number, result))
+
+
+def _death(process: Any) -> str:
+    if process.exitcode < 0:
+        name = signal.Signals(-process.exitcode).name
+        return f"its process was ended by the system ({name}), most likely for want of memory; run fewer side by side"
+    return f"its process ended with exit code {process.exitcode}; the traceback stands above"

@@ -1,0 +1,189 @@
+"""``palate compare`` and what ``palate evaluate`` shares with it."""
+
+import json
+import shlex
+
+import pytest
+import test_cli
+
+MODELS = ("--models", "popularity,baseline,mf", "--set", "mf.n_factors=2", "--set", "mf.n_epochs=3", "--processes", "1")
+ASKED = ("--split", "kfold:2:1", "--metrics", "rmse,ndcg@3")
+
+
+here, run, only_json = test_cli.here, test_cli.run, test_cli.only_json
+
+
+@pytest.fixture
+def words(here):
+    (here / "people.csv").write_text("user_id,gender\n" + "\n".join(f"{u},{'FM'[u % 2]}" for u in range(1, 31)))
+    return ("compare", "log.csv", "--users", "people.csv", *MODELS, *ASKED)
+
+
+def test_people_see_tables_verdicts_costs_and_commands(words, run):
+    code, out, err = run(*words)
+    assert code == 0, err
+    flat = " ".join(out.split())
+    assert "log.csv, kfold:2:1: 2 folds; the first: 200 training rows, 200 test rows" in flat
+    for part in ("rmse", "ndcg@3", "95 % interval", "worst tenth", "Cost", "peak MB"):
+        assert part in out
+    assert "Differences (permutation test across users, Holm-corrected, 95 % intervals)" in flat
+    assert " in rmse between baseline and mf" in flat or " in rmse by 0." in flat
+    assert "not measured of popularity: rmse needs a model that predicts ratings" in flat
+    assert "To repeat a row" in out
+    assert "mf, kfold:2:1 fold 1: training 1/3" in err
+    assert "results are in" not in out
+
+
+def test_the_json_holds_it_all_and_each_command_repeats_its_row(words, run):
+    code, out, _ = run(*words, "--out", "run", "--test", "wilcoxon", "--seed", 5, "--json")
+    record = only_json(out)
+    assert code == 0
+    assert list(record) == ["table", "tests", "groups", "warnings", "skipped", "failures", "out", "plan"]
+    assert (record["out"], record["failures"], record["plan"]["random_state"]) == ("run", [], 5)
+    assert {row["grouping"] for row in record["groups"]} == {"activity", "gender"}
+    from palate.evaluation import Comparison
+
+    kept = Comparison.open("run")
+    assert [dict(row) for row in kept.tests(test="wilcoxon").to_dicts()] == record["tests"]
+    for row in kept.runs.to_dicts():
+        command = shlex.split(row["command"])
+        assert command[:2] == ["palate", "evaluate"]
+        again = only_json(run(*command[1:], "--json")[1])
+        of = kept.results.filter(model=row["model"], fold=row["fold"])
+        assert again["metrics"] == dict(zip(of["metric"], of["value"], strict=True))
+        assert again["split"] == f"kfold:2:1 fold {row['fold'] + 1}"
+
+
+def test_the_same_command_goes_on(words, run):
+    _, first, _ = run(*words, "--out", "run", "--json")
+    code, second, err = run(*words, "--out", "run", "--json")
+    assert (code, err) == (0, "")
+    assert only_json(first)["table"] == only_json(second)["table"]
+    assert "results are in run/; next: palate report run" in " ".join(run(*words, "--out", "run")[1].split())
+
+
+def test_a_preset_and_positive(here, run):
+    words = ("compare", "log.csv", "--models", "mf:original,baseline", "--metrics", "recall@3", "--positive", 4)
+    code, out, _ = run(*words, "--set", "mf:original.n_factors=2", "--set", "mf:original.n_epochs=2", "--json")
+    record = only_json(out)
+    assert code == 0
+    labels = {row["model"]: shlex.split(row["command"]) for row in record["table"]}
+    assert list(labels) == ["mf:original", "baseline"]
+    assert labels["mf:original"][-2:] == ["--positive", "4"]
+    assert "--set" in labels["mf:original"]
+    (row,) = [row for row in record["table"] if row["model"] == "mf:original"]
+    again = only_json(run(*labels["mf:original"][1:], "--json")[1])
+    assert again["metrics"]["recall@3"] == row["mean"]
+
+
+def test_evaluate_measures_lists_and_tells_who_is_left_out(here, run):
+    words = ("evaluate", "log.csv", "--model", "baseline", "--split", "random:0.1:1")
+    code, out, _ = run(*words, "--metrics", "ndcg@3,coverage@3", "--positive", 5)
+    assert code == 0
+    flat = " ".join(out.split())
+    assert "Baseline()" in flat
+    assert "seed" not in flat
+    assert "epoch" not in flat
+    assert "worst tenth of users: ndcg@3" in flat
+    assert "more have nothing to measure" in flat
+    record = only_json(run(*words, "--json")[1])
+    assert list(record["metrics"]) == ["rmse", "rmse_unclipped", "mae"]
+    popular = only_json(run("evaluate", "log.csv", "--model", "popularity", "--json")[1])
+    assert list(popular["metrics"]) == ["ndcg@10", "recall@10", "hit_rate@10", "coverage@10"]
+
+
+def test_evaluate_takes_one_fold(here, run):
+    words = ("evaluate", "log.csv", "--model", "baseline", "--split", "kfold:3:1", "--json")
+    folds = only_json(run(*words)[1])["folds"]
+    one = only_json(run(*words, "--fold", 2)[1])
+    assert (one["split"], one["metrics"]) == ("kfold:3:1 fold 2", folds[1]["metrics"])
+    code, _, err = run(*words, "--fold", 4)
+    assert code == 1
+    assert "the split kfold:3:1 has 3 parts: --fold takes 1 to 3, got 4" in " ".join(err.split())
+
+
+def test_metrics_are_listed(run):
+    from palate.metrics import METRICS
+
+    record = only_json(run("models", "--metrics", "--json")[1])
+    assert [name.removesuffix("@k") for name in record] == list(METRICS)
+    assert record["rmse"]["better"] == "lower"
+    assert record["recall@k"]["meaning"].endswith("the share of the relevant items that were found.")
+    assert "recall_truncated@k" in run("models", "--metrics")[1]
+    assert run("models", "mf", "--metrics")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--models", "mf,nope"), 2, "no model 'nope'; there is popularity, baseline, mf"),
+        (("--models", "mf,mf"), 2, "--models takes names with commas, each once"),
+        (("--models", "mf,"), 2, "--models takes names with commas, each once"),
+        (("--models", "mf:luck"), 2, "mf has no preset 'luck'"),
+        (("--models", "mf", "--set", "n_factors=3"), 2, "--set takes MODEL.NAME=VALUE here, MODEL one of mf"),
+        (("--models", "mf", "--set", "mf.luck=3"), 2, "mf has no parameter 'luck'"),
+        (("--metrics", "rsme"), 1, "unknown metric 'rsme': did you mean 'rmse'?"),
+        (("--metrics", "ndcg@21"), 1, "'ndcg@21' asks for lists of 21 of 20 items: choose k up to 20"),
+        (
+            ("--metrics", "crps_draws"),
+            1,
+            "crps_draws needs a model with a predictive distribution: none",
+        ),
+        (
+            ("--metrics", "diversity_genres@3", "--models", "baseline"),
+            1,
+            "diversity_genres@3 needs an item table with a column 'genres' (--items FILE): none here",
+        ),
+        (
+            ("--metrics", "ndcg@3", "--positive", "9"),
+            1,
+            "no test row has a value of at least 9, the highest is 5",
+        ),
+        (("--groups", "town"), 1, "the user table has no column 'town'"),
+        (("--split", "luck"), 1, "unknown split 'luck'"),
+        (("--across", "folds"), 1, "a test across folds needs two of them, such as kfold:5:42"),
+        (("--out", "log.csv"), 1, "cannot write results to log.csv"),
+        (("--processes", "0"), 2, "than or equal to 1"),
+        (("--test", "t"), 2, "'t' is not one of"),
+    ],
+)
+def test_impossible_requests(here, run, more, code, said):
+    found, out, err = run("compare", "log.csv", "--models", "popularity,baseline", *more, "--json")
+    assert found == code, err
+    assert said in " ".join(err.replace("│", " ").split())
+    assert "error" in json.loads(out)
+
+
+def test_a_failed_run_exits_with_1(here, run, monkeypatch):
+    from palate.errors import DataError
+    from palate.models import Baseline
+
+    def fit(*_, **__):
+        raise DataError("this data is not for me")
+
+    monkeypatch.setattr(Baseline, "fit", fit)
+    monkeypatch.setattr("palate.evaluation.running._Pool.run", _in_this_process)
+    code, out, _ = run("compare", "log.csv", "--models", "popularity,baseline", "--metrics", "ndcg@3")
+    assert code == 1
+    assert "failed: baseline, fold 1: this data is not for me" in " ".join(out.split())
+    assert "popularity" in out
+
+
+def _in_this_process(pool, waiting, _):
+    from palate.evaluation import running
+
+    for number in waiting:
+        pool.keep(number, running._run_here(pool.jobs[number], pool.tables, pool.progress))
+
+
+def test_ctrl_c_says_what_is_kept(here, run, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("palate.evaluation.running._Pool.run", stop)
+    words = ("compare", "log.csv", "--models", "baseline", "--metrics", "mae")
+    assert run(*words)[::2] == (130, "stopped; with --out runs are kept\n")
+    assert run(*words, "--out", "run")[::2] == (
+        130,
+        "stopped; finished runs are kept in run, the same command goes on\n",
+    )
