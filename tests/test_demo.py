@@ -21,7 +21,8 @@ def test_demo_fast_shows_the_whole_and_leaves_a_model(tmp_path):
     for part in ("1  The data", "2  The original system", "today's default", "For user 1", "palate serve"):
         assert part in text
     assert "\x1b" not in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(len(line) for line in text.splitlines() if not line.startswith("  palate ")) <= 80
+    assert "popularity is better than baseline in ndcg@10" in " ".join(text.split())
     assert load(tmp_path / "out" / "model.safetensors").recommend(1).height == 10
 
 
@@ -30,6 +31,7 @@ def test_demo_json_is_one_object(tmp_path):
     command = [sys.executable, "-m", "palate", "demo", "--fast", "--json", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     record = json.loads(done.stdout)
+    assert {row["model"] for row in record["comparison"]} == {"popularity", "baseline", "mf"}
     assert record["results"]["today's default"]["rmse"] < record["results"]["original, by validation"]["rmse"]
 
 

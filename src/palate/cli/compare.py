@@ -74,7 +74,10 @@ def compare(
     if as_json:
         common.emit(_record(found, tests, out))
     else:
-        _show(found, tests, f"{test} test across {across}", out)
+        stdout = common.console()
+        show(found, tests, f"{test} test across {across}", stdout)
+        if out is not None:
+            stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
     if found.failures:
         raise typer.Exit(1)
 
@@ -126,10 +129,10 @@ def _skipped(found: Comparison) -> dict[str, dict[str, str]]:
     return {label: known for label, why in of if (known := {name: why[name] for name in asked if name in why})}
 
 
-def _show(found: Comparison, tests: pl.DataFrame, test: str, out: Path | None) -> None:
+def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> None:
+    """Print a comparison: a table a metric, costs, verdicts, notes and the commands that repeat it."""
     from palate.cli.draw import table
 
-    stdout = common.console()
     rows = found.table()
     stdout.print(_sizes(found), markup=False)
     for metric in found.plan["metrics"]:
@@ -141,16 +144,12 @@ def _show(found: Comparison, tests: pl.DataFrame, test: str, out: Path | None) -
         costs.add_row(row["model"], f"{row['fit_seconds']:.2f}", f"{row['score_seconds']:.2f}", peak)
     stdout.print(costs)
     if len(tests):
-        stdout.print(f"[bold]Differences[/] ({test}, Holm-corrected, 95 % intervals)")
-        for row in tests.to_dicts():
-            stdout.print(f"  {row['verdict']}{_strength(row)}", markup=False)
+        stdout.print(_differences(tests, test))
     _notes(found, stdout)
     stdout.print("[bold]To repeat a row[/]")
     for label in found.labels:
         if label in of:
             stdout.print(f"  {of[label]['command']}", markup=False, soft_wrap=True)
-    if out is not None:
-        stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
 
 
 def _sizes(found: Comparison) -> str:
@@ -187,10 +186,18 @@ def _users(row: Mapping[str, Any]) -> str:
     return "; ".join([f"{row['n_users']:,}", *(f"{n:,} {what}" for n, what in more if n)])
 
 
-def _strength(row: Mapping[str, Any]) -> str:
-    """Return how sure, and how large against the spread of users."""
-    effect = "" if row["effect"] is None else f", effect {abs(row['effect']):.2f}"
-    return f": p {row['p_holm']:.4f}{effect}"
+def _differences(tests: pl.DataFrame, test: str) -> Any:
+    """Return the table of verdicts: how sure, and how large against the spread of users."""
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+
+    title = f"Differences: {test}, 95 % intervals, p corrected by Holm"
+    made = table(title, [("", "left"), ("p", "right"), ("effect", "right")])
+    for row in tests.to_dicts():
+        effect = "-" if row["effect"] is None else f"{abs(row['effect']):.2f}"
+        made.add_row(escape(row["verdict"]), f"{row['p_holm']:.4f}", effect)
+    return made
 
 
 def _notes(found: Comparison, stdout: Console) -> None:

@@ -1,4 +1,4 @@
-"""``palate demo``: the original system and today's default on MovieLens 100K, from data to recommendations."""
+"""``palate demo``: all of Palate on MovieLens 100K, from the data to recommendations, a comparison and its report."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from palate.models.base import Recommender
 
 FAST_ROWS = 20_000
+SPLIT = "time:0.2"  # the past predicts the future, as in use
+METRICS = ("rmse", "ndcg@10", "recall@20")
 
 
 def demo(
@@ -27,7 +29,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 42,
     as_json: common.Json = False,
 ) -> None:
-    """Show the whole of Palate on real data: card, training, results, recommendations, figures."""
+    """Show the whole of Palate on real data: card, training, results, recommendations, figures, comparison, report."""
     from palate import reproduction as original
     from palate.data.splits import make_splits
 
@@ -46,10 +48,15 @@ def demo(
     model = _final(source, seed, stdout)
     _top(steps[0][1].fitted, model, parts[1], stdout)
     paths = _write(source, steps[0][1], model, out, figures=not fast)
+    comparison = _compare(source, seed, stdout, out, report=not fast)
     _next(paths, stdout)
+    report = out / "report.html"
+    if not fast:
+        stdout.print(f"\nThe report: {report}, one file for any browser", markup=False)
     if as_json:
         results = {label: result.metrics for label, result in steps}
-        common.emit({"results": results, "seed": seed, "files": [str(p) for p in paths]})
+        files = [str(p) for p in [*paths, *([] if fast else [report])]]
+        common.emit({"results": results, "comparison": comparison, "seed": seed, "files": files})
 
 
 def _part(source: Dataset) -> Dataset:
@@ -137,8 +144,29 @@ def _write(source: Dataset, result: Evaluation, model: Recommender, out: Path, *
     return paths
 
 
+def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: bool) -> list[dict[str, Any]]:
+    """Compare the models on a split by time, write the report, and return the table."""
+    from palate.cli.compare import show
+    from palate.evaluation import compare
+    from palate.parallel import check_threads
+
+    stdout.rule("[bold]4  Which model, for what?", align="left")
+    models = ["popularity", "baseline", "mf"]
+    options: dict[str, Any] = {"random_state": seed, "words": ["ml-100k"]}
+    if report:  # processes of their own tell their memory
+        options |= {"n_processes": check_threads(None)}
+    with common.live_progress() as progress:
+        found = compare(models, source, SPLIT, METRICS, progress=progress, **options)
+    show(found, found.tests(), "permutation test across users", stdout)
+    if report:
+        from palate.report import write_report
+
+        write_report(found, out / "report.html")
+    return found.table().to_dicts()
+
+
 def _next(paths: list[Path], stdout: Console) -> None:
-    stdout.rule("[bold]4  Next", align="left")
+    stdout.rule("[bold]5  Next", align="left")
     model = paths[0]
     if len(paths) > 1:
         stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}", markup=False)
@@ -146,5 +174,6 @@ def _next(paths: list[Path], stdout: Console) -> None:
         f"palate serve {model}   (or make serve: it installs the page first)",
         f"palate recommend {model} --user 2 --where genres=Comedy",
         "palate evaluate ml-100k --split official:u1",
+        "palate compare ml-100k --split kfold:5:42 --metrics rmse,ndcg@10 --out run",
     ):
         stdout.print(f"  {command}", markup=False)

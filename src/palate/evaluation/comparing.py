@@ -312,7 +312,7 @@ def _gathered(
             "model": j.label,
             "fold": j.fold,
             **r.figures,
-            "command": j.command(words, [one["metric"] for one in r.results]),
+            "command": j.command(words, [name for name in plan["metrics"] if name not in r.skipped]),
         }
         for j, r in of
     ]

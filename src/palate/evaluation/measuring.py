@@ -137,7 +137,7 @@ def measure(
         except ParameterError as error:
             if not skip:
                 raise
-            skipped[one.name] = str(error)
+            skipped[one.name] = str(error).partition("; ")[0]
             continue
         found = one(**given)
         values[one.name] = _value(one, found)
