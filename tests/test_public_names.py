@@ -10,11 +10,16 @@ import palate
 
 EXPECTED = [
     "MODELS",
+    "Baseline",
+    "Comparison",
     "Dataset",
     "Interactions",
     "MatrixFactorization",
     "PalateError",
+    "Popularity",
     "Progress",
+    "compare",
+    "cross_validate",
     "evaluate",
     "evaluate_splits",
     "export",
@@ -22,9 +27,11 @@ EXPECTED = [
     "load",
     "load_movielens",
     "make_splits",
+    "measure",
     "read_ratings",
     "save",
     "split",
+    "write_report",
 ]
 
 

@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from palate.data.reading import read_ratings
     from palate.data.splits import make_splits, split
     from palate.errors import PalateError
-    from palate.evaluation import evaluate, evaluate_splits
+    from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
-    from palate.models import MODELS, MatrixFactorization
+    from palate.models import MODELS, Baseline, MatrixFactorization, Popularity
     from palate.progress import Progress
+    from palate.report import write_report
 
 _HOME = {
     "MODELS": "palate.models",
+    "Baseline": "palate.models",
+    "Comparison": "palate.evaluation",
     "Dataset": "palate.data.dataset",
     "Interactions": "palate.data.interactions",
     "MatrixFactorization": "palate.models",
     "PalateError": "palate.errors",
+    "Popularity": "palate.models",
     "Progress": "palate.progress",
+    "compare": "palate.evaluation",
+    "cross_validate": "palate.evaluation",
     "evaluate": "palate.evaluation",
     "evaluate_splits": "palate.evaluation",
     "export": "palate.files",
@@ -34,18 +40,25 @@ _HOME = {
     "load": "palate.files",
     "load_movielens": "palate.data.movielens",
     "make_splits": "palate.data.splits",
+    "measure": "palate.evaluation",
     "read_ratings": "palate.data.reading",
     "save": "palate.files",
     "split": "palate.data.splits",
+    "write_report": "palate.report",
 }
 
 __all__ = [
     "MODELS",
+    "Baseline",
+    "Comparison",
     "Dataset",
     "Interactions",
     "MatrixFactorization",
     "PalateError",
+    "Popularity",
     "Progress",
+    "compare",
+    "cross_validate",
     "evaluate",
     "evaluate_splits",
     "export",
@@ -53,9 +66,11 @@ __all__ = [
     "load",
     "load_movielens",
     "make_splits",
+    "measure",
     "read_ratings",
     "save",
     "split",
+    "write_report",
 ]
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import typer
 
-from palate.cli import common, data, demo, doctor, evaluate, folders, models, recommend, serve, train
+from palate.cli import common, compare, data, demo, doctor, evaluate, folders, models, recommend, report, serve, train
 from palate.errors import PalateError
 
 WRONG_USAGE = 2
-INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
 
 app = typer.Typer(
     name="palate",
@@ -36,6 +35,8 @@ for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),
     ("evaluate", evaluate.evaluate),
+    ("compare", compare.compare),
+    ("report", report.report),
     ("serve", serve.serve),
     ("export", folders.export_model),
     ("import", folders.import_model),
@@ -62,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         common.fail(str(error), type(error).__name__, as_json="--json" in words)
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            sys.stderr.write("stopped; nothing was saved\n")
+        if stop.code == common.INTERRUPTED:
+            sys.stderr.write(getattr(stop, "said", "stopped; nothing was saved") + "\n")
         elif stop.code == WRONG_USAGE and "--json" in words:
             common.emit({"error": {"type": "UsageError", "message": "wrong usage; stderr says what"}})
         raise

@@ -1,8 +1,8 @@
-"""Figures, each a function that returns a Matplotlib figure, in one house style that colour-blind people can read."""
+"""Figures of data: a log of ratings, its tables of items and users, or its card alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from palate.errors import DataError, missing_extra
-from palate.reproduction import LOSS, TEST_RMSE
+from palate.data.card import NAMES, Card
+from palate.errors import DataError
+from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,82 +21,50 @@ if TYPE_CHECKING:
 
     from palate.data.dataset import Dataset
     from palate.data.interactions import Interactions
-    from palate.models.base import Recommender
-
-# Okabe & Ito's palette: told apart with any kind of colour vision, and by lightness in print
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6B7280"
 
 
-def _figure(title: str, x: str, y: str, size: tuple[float, float] = (6.4, 3.8)) -> tuple[Figure, Axes]:
-    """Return an empty figure in the house style; made without pyplot, so nothing stays open and no screen is needed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_extra("plots", "drawing figures") from None
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(x, color=GREY)
-    axes.set_ylabel(y, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=GREY, labelsize=9)
-    axes.grid(axis="y", color="#E5E7EB", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def training(model: Recommender) -> Figure:
-    """Return the training curves of a fitted model: loss, training and validation RMSE, the best epoch marked."""
-    return training_curves(model.history_, getattr(model, "best_epoch_", None))
-
-
-def training_curves(history: Sequence[dict[str, float]], best_epoch: int | None) -> Figure:
-    """Return the curves of a history; see `training`."""
-    if not history:
-        raise DataError("there is no training history to draw: this model was not trained by epochs")
-    figure, axes = _figure("Training", "epoch", "RMSE")
-    epochs = [r["epoch"] for r in history]
-    lines = (("train_rmse", "training part", BLUE, "-"), ("validation_rmse", "validation part", ORANGE, "--"))
-    for name, label, colour, style in lines:
-        if name in history[0]:
-            axes.plot(epochs, [r[name] for r in history], style, color=colour, label=label, linewidth=2)
-    axes.plot(epochs, np.sqrt([r["loss"] for r in history]), ":", color=GREY, label="met on the way (root of the loss)")
-    if best_epoch and "validation_rmse" in history[0]:
-        best = history[best_epoch - 1]["validation_rmse"]
-        axes.axvline(best_epoch, color=GREY, linewidth=0.8)
-        axes.plot([best_epoch], [best], "o", color=ORANGE)
-        side, shift = ("right", -6) if 2 * best_epoch > len(history) else ("left", 6)
-        text = f"best: epoch {best_epoch}, {best:.4f}"
-        axes.annotate(text, (best_epoch, best), xytext=(shift, 8), textcoords="offset points", ha=side, fontsize=9)
-    axes.locator_params(axis="x", integer=True)
-    axes.legend(frameon=False, fontsize=9)
+def card_values(card: Card) -> Figure:
+    """Return how often each value (or range of values) was given, from a data card."""
+    figure, axes = new_figure("Ratings by value", "value", "ratings")
+    labels, counts = zip(*card.histogram, strict=True)
+    axes.bar(labels, counts, color=BLUE)
+    for place, count in enumerate(counts):
+        axes.annotate(f"{count / sum(counts):.0%}", (place, count), ha="center", va="bottom", fontsize=8, color=GREY)
+    axes.yaxis.set_major_formatter(_plainly)
+    if max(map(len, labels)) > 6:
+        axes.tick_params(axis="x", labelrotation=45)
     return figure
 
 
-def reproduction(histories: Sequence[Sequence[dict[str, float]]]) -> Figure:
-    """Return the original system's published curves and ours, one faint line a seed."""
-    figure, axes = _figure("The original system, published and reproduced", "epoch", "")
-    for k, history in enumerate(histories):
-        epochs = [r["epoch"] for r in history]
-        loss, test = ([r[name] for r in history] for name in ("loss", "validation_rmse_unclipped"))
-        label = "ours, one line a seed" if len(histories) > 1 else "ours"
-        axes.plot(
-            epochs, loss, color=BLUE, alpha=0.6, linewidth=1.2, label=f"training loss, {label}" if not k else None
-        )
-        axes.plot(epochs, test, color=ORANGE, alpha=0.6, linewidth=1.2, label=f"test RMSE, {label}" if not k else None)
-    published = range(1, len(LOSS) + 1)
-    axes.plot(published, LOSS, "o", color=BLUE, markersize=4, label="training loss, published")
-    axes.plot(published, TEST_RMSE, "s", color=ORANGE, markersize=4, label="test RMSE, published")
-    axes.set_ylim(0.3, 1.4)
-    axes.annotate(f"epoch 1: loss {LOSS[0]:.2f}", (2.1, 1.38), fontsize=8, color=GREY, va="top")
-    axes.locator_params(axis="x", integer=True)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+def card_spread(card: Card) -> Figure:
+    """Return fewest, quartiles and most ratings of one user and of one item, from a data card."""
+    figure, axes = new_figure("Ratings of one user, of one item", "ratings (log scale)", "")
+    for place, (spread, colour) in enumerate(((card.per_item, ORANGE), (card.per_user, BLUE))):
+        fewest, quarter, median, three, most = (spread[name] for name in NAMES)
+        axes.plot([fewest, most], [place, place], color=colour, linewidth=1.5)
+        axes.plot([quarter, three], [place, place], color=colour, linewidth=14, alpha=0.45, solid_capstyle="butt")
+        axes.plot([median], [place], "o" if place else "s", color=colour, markersize=8)
+        for value, shift, side in ((fewest, -16, "left"), (median, 14, "center"), (most, -16, "right")):
+            axes.annotate(
+                f"{value:,g}", (value, place), xytext=(0, shift), textcoords="offset points", ha=side, va="center",
+                fontsize=9, color=INK,
+            )  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(_plainly)
+    axes.set_yticks([0, 1], ["one item", "one user"])
+    axes.set_ylim(-0.6, 1.6)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
     return figure
+
+
+def _plainly(value: float, _: float) -> str:
+    return f"{value:,g}"
 
 
 def rating_distribution(data: Interactions) -> Figure:
     """Return how often each value was given (at most 40 bars)."""
-    figure, axes = _figure("Ratings by value", "value", "ratings")
+    figure, axes = new_figure("Ratings by value", "value", "ratings")
     values, counts = np.unique(data.values, return_counts=True)
     if len(values) > 40:
         counts, edges = np.histogram(data.values, bins=40)
@@ -116,7 +85,7 @@ def ratings_per_item(data: Interactions) -> Figure:
 
 
 def _counts(title: str, x: str, y: str, counts: Any) -> Figure:
-    figure, axes = _figure(title, f"{x} (log scale)", y)
+    figure, axes = new_figure(title, f"{x} (log scale)", y)
     counts = counts[counts > 0]
     bins = np.unique(np.round(np.geomspace(1, counts.max() + 1, 30))).tolist()
     axes.hist(counts, bins=bins, color=BLUE, edgecolor="white", linewidth=0.5)
@@ -129,7 +98,7 @@ def _counts(title: str, x: str, y: str, counts: Any) -> Figure:
 
 def popularity(data: Interactions) -> Figure:
     """Return ratings against popularity rank, both axes logarithmic."""
-    figure, axes = _figure("Popularity", "rank of the item (log scale)", "ratings (log scale)")
+    figure, axes = new_figure("Popularity", "rank of the item (log scale)", "ratings (log scale)")
     counts = np.sort(np.bincount(data.item_index))[::-1]
     counts = counts[counts > 0]
     axes.loglog(np.arange(1, len(counts) + 1), counts, color=BLUE, linewidth=2)
@@ -146,7 +115,7 @@ def ratings_over_time(data: Interactions) -> Figure:
     """
     if data.times is None:
         raise DataError("ratings over time need times, and these interactions have none")
-    figure, axes = _figure("Ratings over time", "week", "ratings")
+    figure, axes = new_figure("Ratings over time", "week", "ratings")
     counts = pl.from_epoch(pl.Series("week", data.times), time_unit="s").dt.truncate("1w").value_counts().sort("week")
     # one week more, so that the last has its width; weeks without ratings are drawn as such
     ends = counts["week"][0], counts["week"][-1] + timedelta(weeks=1)
@@ -162,7 +131,7 @@ def ratings_over_time(data: Interactions) -> Figure:
 
 def genres(items: pl.DataFrame) -> Figure:
     """Return how many items have each genre."""
-    figure, axes = _figure("Items by genre", "items", "", (6.4, 4.8))
+    figure, axes = new_figure("Items by genre", "items", "", (6.4, 4.8))
     counts = items["genres"].explode().drop_nulls().value_counts().sort("count")
     _horizontal(axes, counts["genres"].to_list(), counts["count"].to_list())
     return figure
@@ -170,7 +139,7 @@ def genres(items: pl.DataFrame) -> Figure:
 
 def ages(users: pl.DataFrame) -> Figure:
     """Return the histogram of users' ages, or how many have each age group where ages are words."""
-    figure, axes = _figure("Users by age", "age in years", "users")
+    figure, axes = new_figure("Users by age", "age in years", "users")
     known = users["age"].drop_nulls()
     if known.dtype == pl.String:
         groups = known.value_counts().sort("age")
@@ -183,7 +152,7 @@ def ages(users: pl.DataFrame) -> Figure:
 
 def occupations(users: pl.DataFrame) -> Figure:
     """Return how many users have each occupation."""
-    figure, axes = _figure("Users by occupation", "users", "", (6.4, 4.8))
+    figure, axes = new_figure("Users by occupation", "users", "", (6.4, 4.8))
     counts = users["occupation"].drop_nulls().value_counts().sort("count")
     _horizontal(axes, counts["occupation"].to_list(), counts["count"].to_list())
     return figure

@@ -1,0 +1,55 @@
+"""Figures, each a function that returns a Matplotlib figure, in one house style that colour-blind people can read.
+
+house          palette, an empty figure, curves of several models
+names          what metrics are called, and which end is good
+of_data        a log of ratings, its tables, its card
+of_training    training curves; the original system's beside ours
+of_comparison  a metric with intervals, by group of users, against another metric
+of_errors      calibration; errors by popularity and activity
+of_tuning      a search for parameters
+alt            each figure in words: the finding, and the numbers behind it
+"""
+
+from palate.plots import alt
+from palate.plots.of_comparison import comparison, groups, trade_off
+from palate.plots.of_data import (
+    ages,
+    card_spread,
+    card_values,
+    genres,
+    occupations,
+    popularity,
+    rating_distribution,
+    ratings_over_time,
+    ratings_per_item,
+    ratings_per_user,
+    save_all,
+)
+from palate.plots.of_errors import calibration, error_by
+from palate.plots.of_training import reproduction, training, training_curves
+from palate.plots.of_tuning import importances, tuning_history
+
+__all__ = [
+    "ages",
+    "alt",
+    "calibration",
+    "card_spread",
+    "card_values",
+    "comparison",
+    "error_by",
+    "genres",
+    "groups",
+    "importances",
+    "occupations",
+    "popularity",
+    "rating_distribution",
+    "ratings_over_time",
+    "ratings_per_item",
+    "ratings_per_user",
+    "reproduction",
+    "save_all",
+    "trade_off",
+    "training",
+    "training_curves",
+    "tuning_history",
+]

@@ -1,0 +1,173 @@
+"""Figures in words, for those who cannot see them: the finding first, then the numbers behind it.
+
+Each function takes what the figure's function of the same name takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from palate.data.card import NAMES, Card
+from palate.plots.names import higher_is_better, most, shown
+from palate.plots.of_comparison import paired, ranked
+from palate.plots.of_errors import COUNTED, By, Details, known
+from palate.plots.of_training import scores
+
+RECORDED = {"train_rmse": "training RMSE", "validation_rmse": "validation RMSE"}
+
+
+class Words(NamedTuple):
+    """What a figure shows: the finding in a sentence, and the numbers in others; together they are its alt text."""
+
+    finding: str
+    numbers: str
+
+    def __str__(self) -> str:
+        """Return both."""
+        return f"{self.finding} {self.numbers}".strip()
+
+
+def value_with_interval(row: Mapping[str, Any], key: str = "mean", digits: int = 4) -> str:
+    """Return "0.9120 (0.9050 to 0.9190)", or the value alone where there is no interval."""
+    text = f"{row[key]:.{digits}f}"
+    low, high = row.get("low"), row.get("high")
+    return text if low is None or high is None else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def card_values(card: Card) -> Words:
+    """Return what `palate.plots.card_values` shows."""
+    label, count = max(card.histogram, key=lambda pair: pair[1])
+    counts = ", ".join(f"{label} {n:,} times" for label, n in card.histogram)
+    finding = f"The most frequent value is {label}: {count / card.ratings:.0%} of {card.ratings:,} ratings."
+    return Words(finding, f"Bar chart: {counts}.")
+
+
+def card_spread(card: Card) -> Words:
+    """Return what `palate.plots.card_spread` shows."""
+    user, item = ([f"{spread[key]:,g}" for key in NAMES] for spread in (card.per_user, card.per_item))
+    finding = f"Half of the users have {user[2]} ratings or more; half of the items have {item[2]} or more."
+    rest = "; ".join(
+        f"{who}: fewest {of[0]}, quartiles {of[1]}, {of[2]} and {of[3]}, most {of[4]}"
+        for who, of in (("ratings of one user", user), ("ratings of one item", item))
+    )
+    return Words(finding, f"Ranges on a logarithmic scale, {rest}.")
+
+
+def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int | None, title: str = "Training") -> Words:
+    """Return what `palate.plots.training_curves` shows."""
+    said = [
+        f"{RECORDED.get(key, key.replace('_', ' '))} goes from {history[0][key]:.4f} to {history[-1][key]:.4f}"
+        for key in scores(history)
+        if history[-1].get(key) is not None
+    ]
+    n = f"{len(history)} epochs"
+    finding = f"{title}: {n}, all of them used."
+    if best_epoch and "validation_rmse" in history[0]:
+        finding = f"{title}: best at epoch {best_epoch} of {n}, validation RMSE {_at(history, best_epoch):.4f}."
+    elif best_epoch and best_epoch < len(history):
+        finding = f"{title}: epoch {best_epoch} of {n} was chosen."
+    return Words(finding, f"Line chart: {'; '.join(said)}." if said else "Line chart.")
+
+
+def _at(history: Sequence[Mapping[str, float]], epoch: int) -> float:
+    return history[epoch - 1]["validation_rmse"]
+
+
+def comparison(table: pl.DataFrame, metric: str) -> Words:
+    """Return what `palate.plots.comparison` shows."""
+    rows = ranked(table, metric).to_dicts()
+    numbers = "; ".join(f"{row['model']} {value_with_interval(row)}" for row in rows)
+    chart = f"Dot chart of {shown(metric)} with intervals: {numbers}."
+    if higher_is_better(metric) is None or len(rows) == 1:
+        spread = f" to {max(r['mean'] for r in rows):.4f}" if len(rows) > 1 else f" ({rows[0]['model']})"
+        return Words(f"{shown(metric)} is {min(r['mean'] for r in rows):.4f}{spread}.", chart)
+    best = rows[0]
+    return Words(f"{best['model']} has the {most(metric)} {shown(metric)}, {value_with_interval(best)}.", chart)
+
+
+def calibration(details: Details) -> Words:
+    """Return what `palate.plots.calibration` shows."""
+    said, off = [], {}
+    for label, rows in known(details, "calibration").items():
+        gaps = [row["predicted"] - row["actual"] for row in rows]
+        weights = [row.get("n", 1) for row in rows]
+        off[label] = float(np.average(np.abs(gaps), weights=weights))
+        worst = rows[int(np.argmax(np.abs(gaps)))]
+        said.append(
+            f"{label}, off by {off[label]:.3f} on average, most where it predicts {worst['predicted']:.2f} "
+            f"and {worst['actual']:.2f} is given"
+        )
+    best = min(off, key=lambda label: off[label])
+    closest = " is closest to the ratings given" if len(off) > 1 else "'s predictions are close to the ratings given"
+    finding = f"{best}{closest}: off by {off[best]:.3f} on average over its bins."
+    if len(off) == 1 and off[best] > 0.1:
+        finding = f"{best}'s predictions differ from the ratings given by {off[best]:.3f} on average over its bins."
+    return Words(finding, f"Line chart of mean rating against mean prediction: {'; '.join(said)}.")
+
+
+def error_by(details: Details, by: By) -> Words:
+    """Return what `palate.plots.error_by` shows."""
+    found = known(details, f"error_by_{by}")
+    all_rows = [(row["rmse"], label, row["group"]) for label, rows in found.items() for row in rows]
+    (low, best, easy), (high, worst, hard) = min(all_rows), max(all_rows)
+    finding = (
+        f"RMSE by {COUNTED[by]} runs from {low:.3f} ({best}, {easy}) to {high:.3f} ({worst}, {hard})."
+        if len(all_rows) > 1
+        else f"RMSE is {low:.3f} ({best}, {easy})."
+    )
+    said = [f"{label}: " + ", ".join(f"{r['group']} {r['rmse']:.3f}" for r in rows) for label, rows in found.items()]
+    return Words(finding, f"Line chart, {'; '.join(said)}.")
+
+
+def groups(groups_table: pl.DataFrame, metric: str, grouping: str) -> Words:
+    """Return what `palate.plots.groups` shows."""
+    rows = groups_table.filter((pl.col("metric") == metric) & (pl.col("grouping") == grouping)).drop_nulls("mean")
+    gaps, said = [], []
+    for (label,), own in rows.sort("place").group_by("model", maintain_order=True):
+        parts = own.to_dicts()
+        said.append(f"{label}: " + ", ".join(f"{part['group']} {value_with_interval(part)}" for part in parts))
+        low, high = (end(parts, key=lambda part: part["mean"]) for end in (min, max))
+        ends = (high, low) if higher_is_better(metric) is not False else (low, high)
+        words = " and ".join(f"{part['mean']:.4f} for {part['group']}" for part in ends)
+        if low["high"] is not None and high["low"] is not None and len(parts) > 1:
+            words += f"; their intervals {'overlap' if low['high'] >= high['low'] else 'do not overlap'}"
+        gaps.append((high["mean"] - low["mean"], f"{label}: {words}"))
+    finding = f"The widest gap in {shown(metric)} by {grouping} is that of {max(gaps)[1]}."
+    return Words(finding, f"Chart with intervals, {'; '.join(said)}.")
+
+
+def trade_off(table: pl.DataFrame, accuracy: str = "ndcg@10", beyond: str = "novelty@10") -> Words:
+    """Return what `palate.plots.trade_off` shows."""
+    rows = paired(table, accuracy, beyond).to_dicts()
+    front = [row["model"] for row in rows if row["front"]]
+    if len(rows) == 1:
+        finding = f"{front[0]} alone has both figures."
+    elif len(front) == 1:
+        finding = f"{front[0]} is best in both {shown(accuracy)} and {shown(beyond)}."
+    else:
+        finding = f"More {shown(beyond)} costs {shown(accuracy)}: {_listed(front)} are unbeaten in both together."
+    said = "; ".join(f"{row['model']} {row['x']:.4f} and {row['y']:.4f}" for row in rows)
+    return Words(finding, f"Points of {shown(accuracy)} and {shown(beyond)}: {said}.")
+
+
+def importances(shares: Mapping[str, float]) -> Words:
+    """Return what `palate.plots.importances` shows."""
+    ordered = sorted(shares.items(), key=lambda pair: -pair[1])
+    said = ", ".join(f"{key} {share:.0%}" for key, share in ordered)
+    return Words(f"{ordered[0][0]} mattered most, {ordered[0][1]:.0%} of the differences.", f"Bar chart: {said}.")
+
+
+def tuning_history(values: Sequence[float | None], best: Sequence[float | None]) -> Words:
+    """Return what `palate.plots.tuning_history` shows."""
+    until = [value for value in best if value is not None]
+    failed = sum(value is None for value in values)
+    finding = f"The best value of {len(values)} trials is {until[-1]:.4f}."
+    return Words(finding, f"Line chart: the first best is {until[0]:.4f}; {failed} gave no result.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,81 @@
+"""The section of what is needed to repeat a run: parameters, seeds, versions, machine, commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palate.report.markup import Column, Html, bdi, element, join, pairs, paragraph, table
+from palate.report.results import NOTHING, Results
+
+
+def repeating(results: Results) -> Html:
+    """Return parameters, seeds, versions, the machine, and the commands."""
+    plan, runs = results.run.plan, results.run.runs
+    parameters = table(
+        "Parameters of each model",
+        [Column("Model"), Column("Class"), Column("Parameters")],
+        ([bdi(one["label"]), one["key"], _parameters(one["parameters"])] for one in plan["models"]),
+    )
+    seeds = table(
+        "Every run",
+        [
+            *(
+                Column("Model"),
+                Column("Split"),
+                Column("Seed", True),
+                Column("Epochs", True),
+                Column("Epoch chosen on"),
+            ),
+            *(Column("Training, s", True), Column("Threads", True)),
+        ],
+        (
+            [
+                *(
+                    bdi(row["model"]),
+                    row["split"],
+                    _known(row["seed"]),
+                    _known(row["epochs"]),
+                    _known(row["epoch_chosen_on"]),
+                ),
+                *(f"{row['fit_seconds']:.2f}", _known(row["n_threads"])),
+            ]
+            for row in runs.iter_rows(named=True)
+        ),
+    )
+    machine = plan["machine"]
+    facts = [
+        ("Data", f"{plan['data']['name']}, fingerprint {plan['data']['fingerprint']}"),
+        ("Relevant in lists", "every test row" if plan["positive"] is None else f"values from {plan['positive']:g}"),
+        ("Seed of intervals and tests", str(plan["random_state"])),
+        ("Made", plan["created"]),
+        ("Machine", _machine(machine)),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in plan["versions"].items())),
+    ]
+    commands = "\n".join(runs["command"].unique(maintain_order=True))
+    return join(
+        [
+            parameters,
+            seeds,
+            pairs(facts, class_="terms"),
+            element("h3", "Commands"),
+            paragraph("Each line repeats one run, to the last digit with the same versions and data:"),
+            element("pre", element("code", commands)),
+            paragraph("The whole comparison, with default parameters, and this page:"),
+            element("pre", element("code", f"{results.command()}\npalate report RUN --out report.html")),
+        ]
+    )
+
+
+def _parameters(parameters: dict[str, Any]) -> Html | str:
+    if not parameters:
+        return "none"
+    return join(element("code", f"{name}={value}", class_="setting") for name, value in parameters.items())
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    words = [machine["cpu"], f"{machine['cores']} cores"]
+    return ", ".join([*words, *([f"{machine['memory_gb']:g} GB"] if machine["memory_gb"] else [])])
+
+
+def _known(value: Any) -> str:
+    return NOTHING if value is None else str(value)

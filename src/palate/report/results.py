@@ -1,0 +1,146 @@
+"""What all sections look at: the run, with its tables and tests worked out once; and its findings in sentences."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from palate.data.card import Card
+from palate.evaluation import Comparison
+from palate.metrics import METRICS
+from palate.plots.alt import value_with_interval
+from palate.plots.names import higher_is_better, most, shown
+from palate.plots.of_comparison import ranked
+
+NOTHING = "\N{EN DASH}"  # in a cell
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A run and what is worked out from it.
+
+    Attributes:
+        run: the comparison.
+        table, tests: as `Comparison.table` and `Comparison.tests` give them.
+        everything: model, metric, mean of all metrics, also of those recorded without being asked for.
+        card: of the data.
+    """
+
+    run: Comparison
+    table: pl.DataFrame
+    tests: pl.DataFrame
+    everything: pl.DataFrame
+    card: Card
+
+    @classmethod
+    def of(cls, run: Comparison) -> Results:
+        """Return the results of a run."""
+        everything = run.results.group_by("model", "metric", maintain_order=True).agg(
+            pl.col("value").mean().alias("mean")
+        )
+        return cls(run, run.table(), run.tests(), everything, Card(**run.plan["data"]["card"]))
+
+    @property
+    def labels(self) -> list[str]:
+        """The models with results, in the order asked for."""
+        known = set(self.table["model"])
+        return [model["label"] for model in self.run.plan["models"] if model["label"] in known]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics asked for that any model has."""
+        known = set(self.table.drop_nulls("mean").filter(pl.col("mean").is_finite())["metric"])
+        return [metric for metric in self.run.plan["metrics"] if metric in known]
+
+    def model_keys(self, *more: str) -> list[str]:
+        """Return the keys of the models asked for, and further ones, each once."""
+        return list(dict.fromkeys([*(model["key"] for model in self.run.plan["models"]), *more]))
+
+    @property
+    def ranking(self) -> list[str]:
+        """Of these, the metrics of ranked lists."""
+        return [metric for metric in self.metrics if METRICS[metric.partition("@")[0]].kind == "ranking"]
+
+    @property
+    def day(self) -> str:
+        """The day of the run, such as 24 November 2026."""
+        made = datetime.fromisoformat(self.run.plan["created"])
+        return f"{made.day} {made:%B %Y}"
+
+    def beside(self, name: str) -> str | None:
+        """Return the metric of a name with the @k that was recorded, such as novelty@20."""
+        return next((m for m in self.everything["metric"].unique(maintain_order=True) if m.split("@")[0] == name), None)
+
+    def command(self, metrics: Sequence[str] | None = None, models: Sequence[str] | None = None) -> str:
+        """Return the command that would make such a run, with these metrics or models instead of its own."""
+        plan = self.run.plan
+        asked = models or self.model_keys()
+        words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
+        words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
+        words += [] if plan["positive"] is None else ["--positive", f"{plan['positive']:g}"]
+        return shlex.join([*words, "--out", "RUN"])
+
+    def best(self, metric: str) -> dict[str, Any]:
+        """Return the best row of a metric, or the first where neither end is best."""
+        return ranked(self.table, metric).row(0, named=True)
+
+    def unsure(self, metric: str, label: str) -> tuple[list[str], list[str]]:
+        """Return the other models whose difference from one is not significant, and those whose is."""
+        parts: tuple[list[str], list[str]] = ([], [])
+        for row in self.tests.filter(pl.col("metric") == metric).iter_rows(named=True):
+            if label in (row["model"], row["other"]):
+                other = row["other"] if row["model"] == label else row["model"]
+                parts[not is_unsure(row["verdict"])].append(other)
+        return parts
+
+
+def is_unsure(verdict: str) -> bool:
+    """Return whether a verdict says that no difference was found."""
+    return verdict.startswith("no ")
+
+
+def finding(results: Results, metric: str) -> str:
+    """Return in a sentence which model is best in a metric, and from which others the difference is not significant."""
+    rows = ranked(results.table, metric)
+    best = rows.row(0, named=True)
+    value = value_with_interval(best)
+    if len(rows) == 1:
+        return f"{best['model']} has {an(shown(metric))} of {value}."
+    if higher_is_better(metric) is None:
+        low, high = (end(rows["mean"].to_list()) for end in (min, max))
+        return f"{shown(metric)} runs from {low:.4f} to {high:.4f}."
+    unsure, sure = results.unsure(metric, best["model"])
+    start = f"{best['model']} has the {most(metric)} {shown(metric)}, {value}"
+    if not unsure and not sure:
+        return f"{start}."
+    if not unsure:
+        others = sure[0] if len(sure) == 1 else "every other model"
+        return f"{start}; the difference from {others} is significant."
+    rest = f", but from {listed(sure)}" if sure and len(sure) < 4 else ", but from every other model" if sure else ""
+    return f"{start}; no significant difference from {listed(unsure)}{rest}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def an(word: str) -> str:
+    """Return a metric with its article, as it is spoken: an RMSE, an NDCG, a recall."""
+    spoken_with_vowel = word[:2].isupper() and word[0] in "AEFHILMNORSX"
+    return f"{'an' if spoken_with_vowel or word[0] in 'aeiou' else 'a'} {word}"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Return a number with so many decimals, or a dash where it is not known."""
+    return NOTHING if value is None else f"{value:,.{digits}f}"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """Return "0.9050 to 0.9190" from low and high, or a dash."""
+    return NOTHING if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
