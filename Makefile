@@ -31,6 +31,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/recommend_all.py --write
 	$(BIN)/python benchmarks/read_ratings.py --write
 	$(BIN)/python benchmarks/shuffling.py --write
+	$(BIN)/python benchmarks/judging.py --write
 
 format: .venv/test
 	$(BIN)/ruff check --fix .
