@@ -32,6 +32,12 @@ def test_people_see_tables_verdicts_costs_and_commands(words, run):
     assert "To repeat a row" in out
     assert "mf, kfold:2:1 fold 1: training 1/3" in err
     assert "results are in" not in out
+    assert "by activity" not in out
+    out = run(*words, "--groups", "gender")[1]
+    for title in ("rmse by activity", "ndcg@3 by activity", "rmse by gender", "ndcg@3 by gender"):
+        assert title in out
+    rows = [line.split() for line in out.splitlines() if line.split()[:1] == ["F"]]
+    assert [(row[1], row[-1]) for row in rows] == [("baseline", "15"), ("popularity", "15")]  # women among the 30
 
 
 def test_the_json_holds_it_all_and_each_command_repeats_its_row(words, run):

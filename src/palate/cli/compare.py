@@ -76,6 +76,8 @@ def compare(
     else:
         stdout = common.console()
         show(found, tests, f"{test} test across {across}", stdout)
+        if groups is not None:
+            _show_groups(found.groups, stdout)
         if out is not None:
             stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
     if found.failures:
@@ -150,6 +152,24 @@ def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> 
     for label in found.labels:
         if label in of:
             stdout.print(f"  {of[label]['command']}", markup=False, soft_wrap=True)
+
+
+def _show_groups(groups: pl.DataFrame, stdout: Console) -> None:
+    """Print a table a grouping and metric: each group's models with intervals."""
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+
+    columns = [("", "left"), ("", "left"), *((name, "right") for name in ("mean", "95 % interval", "users"))]
+    for grouping in groups["grouping"].unique(maintain_order=True):
+        for metric in groups["metric"].unique(maintain_order=True):
+            made = table(escape(f"{metric} by {grouping}"), columns)
+            last = None
+            for row in groups.filter(grouping=grouping, metric=metric).sort("place", maintain_order=True).to_dicts():
+                name = "" if row["group"] == last else escape(row["group"])
+                last = row["group"]
+                made.add_row(name, escape(row["model"]), _four(row["mean"]), _interval(row), f"{row['n']:,}")
+            stdout.print(made)
 
 
 def _sizes(found: Comparison) -> str:
