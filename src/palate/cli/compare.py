@@ -77,7 +77,7 @@ def compare(
         stdout = common.console()
         show(found, tests, f"{test} test across {across}", stdout)
         if groups is not None:
-            _show_groups(found.groups, stdout)
+            _show_groups(found, stdout)
         if out is not None:
             stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
     if found.failures:
@@ -154,15 +154,16 @@ def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> 
             stdout.print(f"  {of[label]['command']}", markup=False, soft_wrap=True)
 
 
-def _show_groups(groups: pl.DataFrame, stdout: Console) -> None:
+def _show_groups(found: Comparison, stdout: Console) -> None:
     """Print a table a grouping and metric: each group's models with intervals."""
     from rich.markup import escape
 
     from palate.cli.draw import table
 
+    groups = found.groups
     columns = [("", "left"), ("", "left"), *((name, "right") for name in ("mean", "95 % interval", "users"))]
     for grouping in groups["grouping"].unique(maintain_order=True):
-        for metric in groups["metric"].unique(maintain_order=True):
+        for metric in (m for m in found.plan["metrics"] if m in groups["metric"]):
             made = table(escape(f"{metric} by {grouping}"), columns)
             last = None
             for row in groups.filter(grouping=grouping, metric=metric).sort("place", maintain_order=True).to_dicts():
