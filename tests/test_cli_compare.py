@@ -194,3 +194,23 @@ def test_ctrl_c_says_what_is_kept(here, run, monkeypatch):
         130,
         "stopped; finished runs are kept in run, the same command goes on\n",
     )
+
+
+def test_a_split_is_written_and_used_like_any_other(here, run):
+    words = ("data", "split", "log.csv", "--split", "rolling:2:0.2", "--out", "windows.parquet")
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    flat = " ".join(out.split())
+    assert "rolling:2:0.2 window 1: 239 training rows, 80 test rows" in flat
+    assert "saved to windows.parquet; next: palate compare log.csv --split windows.parquet" in flat
+    record = only_json(run(*words, "--json")[1])
+    assert [s["name"] for s in record["splits"]] == ["rolling:2:0.2 window 1", "rolling:2:0.2 window 2"]
+    asked = ("--model", "baseline", "--fold", 2, "--json")
+    by_file = only_json(run("evaluate", "log.csv", "--split", "windows.parquet", *asked)[1])
+    by_name = only_json(run("evaluate", "log.csv", "--split", "rolling:2:0.2", *asked)[1])
+    assert by_file["metrics"] == by_name["metrics"]
+    assert run(*words[:-1], "windows.csv")[::2] == (1, "error: a file of splits ends in .parquet, got windows.csv\n")
+    assert (
+        "made of other interactions"
+        in run("evaluate", "items.csv", "--read", "user=year", "--split", "windows.parquet")[2]
+    )

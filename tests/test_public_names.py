@@ -26,10 +26,12 @@ EXPECTED = [
     "import_folder",
     "load",
     "load_movielens",
+    "load_splits",
     "make_splits",
     "measure",
     "read_ratings",
     "save",
+    "save_splits",
     "split",
     "write_report",
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.data.movielens import load_movielens
     from palate.data.reading import read_ratings
+    from palate.data.split_file import load_splits, save_splits
     from palate.data.splits import make_splits, split
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
@@ -39,10 +40,12 @@ _HOME = {
     "import_folder": "palate.files",
     "load": "palate.files",
     "load_movielens": "palate.data.movielens",
+    "load_splits": "palate.data.split_file",
     "make_splits": "palate.data.splits",
     "measure": "palate.evaluation",
     "read_ratings": "palate.data.reading",
     "save": "palate.files",
+    "save_splits": "palate.data.split_file",
     "split": "palate.data.splits",
     "write_report": "palate.report",
 }
@@ -65,10 +68,12 @@ __all__ = [
     "import_folder",
     "load",
     "load_movielens",
+    "load_splits",
     "make_splits",
     "measure",
     "read_ratings",
     "save",
+    "save_splits",
     "split",
     "write_report",
 ]

@@ -13,7 +13,7 @@ from synthetic import interactions
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.data.splits import make_splits, split
+from palate.data.splits import Split, make_splits, split
 from palate.errors import DataError, ParameterError
 
 
@@ -81,6 +81,7 @@ STRINGS = (
     "stratified:0.3:1",
     "last:1",
     "time:0.3",
+    "rolling:1:0.3",
     "kfold:3:1",
     "cold-items:0.3:1",
     "cold-users:0.3:1",
@@ -133,6 +134,115 @@ def test_time_cuts_at_one_moment():
     assert data.times[one.train].max() < data.times[one.test].min()
 
 
+@settings(max_examples=60)
+@given(n=st.integers(20, 200), windows=st.integers(1, 4), part=st.floats(0.02, 0.2), seed=st.integers(0, 1000))
+def test_rolling_windows_learn_from_all_before_and_test_on_what_follows(n, windows, part, seed):
+    data = made(n, seed)
+    times = data.times.tolist()
+    size = math.ceil(part * n)
+    ordered = sorted(times)
+    cuts = [ordered[n - k * size] for k in range(windows, 0, -1)]
+    text = f"rolling:{windows}:{part!r}"
+    try:
+        several = make_splits(data, text)
+    except DataError as error:  # equal times may leave a window, or all before the first, empty
+        assert "leaves no row in the" in str(error)  # noqa: PT017
+        assert cuts[0] == ordered[0] or len(set(cuts)) < windows
+        return
+    assert [s.name for s in several] == [f"{text} window {k}" for k in range(1, windows + 1)]
+    for one, start, end in zip(several, cuts, [*cuts[1:], math.inf], strict=True):
+        assert one.train.tolist() == [row for row in range(n) if times[row] < start]
+        assert one.test.tolist() == [row for row in range(n) if start <= times[row] < end]
+        assert max(one.apply(data)[0].times) < start
+
+
+def test_windows_that_leave_nothing_to_learn_from_are_refused():
+    with pytest.raises(DataError, match=r"rolling:5:0.2 has 5 windows of 8 rows, and the data has 40: nothing is left"):
+        make_splits(made(40), "rolling:5:0.2")
+
+
+def test_one_window_is_the_cut():
+    data = made(150, 5)
+    for a, b in zip(make_splits(data, "rolling:1:0.2"), make_splits(data, "time:0.2"), strict=True):
+        np.testing.assert_array_equal(a.train, b.train)
+        np.testing.assert_array_equal(a.test, b.test)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        ([0, 1, 2], [2, 3, 1], "2 rows stand in both parts; a test row must not be a training row"),
+        ([0, 1, 1, 0], [2], "2 rows stand again in the train part; each may stand once"),
+        ([0], [2, 2], "1 rows stand again in the test part"),
+        ([0, -1], [2], "the train part of mine must be a list of row numbers from 0"),
+        ([0], [1.5], "the test part of mine must be a list of row numbers from 0"),
+        ([0], [[1]], "the test part of mine must be a list of row numbers from 0"),
+        ([0], [], "the split mine leaves no row in the test part"),
+    ],
+)
+def test_rows_that_are_no_split_are_refused(train, test, said):
+    with pytest.raises(DataError, match=said):
+        Split("mine", np.array(train), np.array(test))
+
+
+def test_a_split_keeps_its_own_rows_and_its_claim():
+    data = made(40, 3)
+    given = np.arange(30)
+    one = Split("mine", given, np.arange(30, 40))
+    given[0] = 5  # the caller's array stays writable, and the split sees it: no copy of 100 million rows
+    assert not one.train.flags.writeable
+    with pytest.raises(DataError, match="the split mine has row 39, and these interactions end at 19: it was made of"):
+        one.apply(data.take(np.arange(20)))
+    with pytest.raises(ParameterError, match="in_time must be one of"):
+        Split("mine", np.array([0]), np.array([1]), "always")
+
+
+def test_a_split_by_time_that_sees_the_future_is_refused():
+    data = interactions([1, 1, 2, 2], [1, 2, 1, 2], [3] * 4, times=[0, 86_400, 10, 2 * 86_400])
+    future = Split("mine", np.array([0, 3]), np.array([1, 2]), "all")
+    with pytest.raises(DataError) as error:
+        future.apply(data)
+    assert str(error.value).startswith(
+        "mine is a split by time, and 1 of 2 training rows are later than the first test row, such as "
+        "1970-01-03 00:00:00 after 1970-01-01 00:00:10: training would see the future"
+    )
+    Split("mine", np.array([0, 2]), np.array([1, 3]), "all").apply(data)
+    with pytest.raises(DataError, match=r"1 of 2 training rows are later than the first test row of the same user"):
+        Split("mine", np.array([0, 3]), np.array([1, 2]), "user").apply(data)
+    Split("mine", np.array([0, 2]), np.array([1, 3]), "user").apply(data)
+    Split("mine", np.array([0, 3]), np.array([1, 2])).apply(data)  # claims nothing
+    with pytest.raises(DataError, match="mine is a split by time, and these interactions have no times"):
+        future.apply(interactions([1, 1, 2, 2], [1, 2, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"), [("time:0.2", "all"), ("rolling:1:0.2", "all"), ("last:1", "user"), ("kfold:2:1", "")]
+)
+def test_splits_claim_what_they_keep(text, claim):
+    data = made(80, 2)
+    one = make_splits(data, text)[0]
+    assert one.in_time == claim
+    if claim:  # the same rows of other times are refused
+        late = replace(data, times=data.times.max() - data.times)
+        with pytest.raises(DataError, match="training would see the future"):
+            one.apply(late)
+
+
+def test_facts_of_a_split():
+    data = interactions([1, 1, 2, 3, 3], [1, 2, 1, 2, 3], [3] * 5)
+    facts = Split("mine", np.array([0, 1]), np.array([2, 3, 4])).describe(data)
+    assert (facts.n_train, facts.n_test) == (2, 3)
+    assert (facts.users_without_training, facts.items_without_training, facts.test_rows_of_those) == (2, 1, 3)
+    assert facts.says == (
+        "2 training rows, 3 test rows; 2 users and 1 item of the test part have no training row (3 test rows): "
+        "they are measured like all others"
+    )
+    facts = Split("mine", np.array([0, 1, 2, 4]), np.array([3])).describe(data)
+    assert facts.says == "4 training rows, 1 test rows, all of users and items with training rows"
+    facts = Split("mine", np.array([0, 1, 2, 3]), np.array([4])).describe(data)
+    assert "; 1 item of the test part has no training row (1 test row): they" in facts.says
+
+
 @pytest.mark.parametrize(("kind", "index"), [("cold-items", "item_index"), ("cold-users", "user_index")])
 def test_cold_splits_leave_no_training_row_to_a_fifth(kind, index):
     data = made(300, 6)
@@ -173,7 +283,7 @@ def test_the_seed_may_be_left_out_and_is_then_42():
     [
         (
             "",
-            "unknown split ''; known are random:0.2:42, stratified:0.25:42, last:1, time:0.2, kfold:5:42, official:u1",
+            "unknown split ''; known are random:0.2:42, stratified:0.25:42, last:1, time:0.2, rolling:4:0.1",
         ),
         ("leave-one-out", "unknown split 'leave-one-out'; known are"),
         ("random", "the split 'random' should look like random:0.2:42"),
@@ -190,6 +300,10 @@ def test_the_seed_may_be_left_out_and_is_then_42():
         ),
         ("last:0", "the split 'last:0' asks for too few; it should look like last:1"),
         ("last:1.5", "the split 'last:1.5' should look like last:1"),
+        ("rolling:0:0.1", "the split 'rolling:0:0.1' asks for too few; it should look like rolling:4:0.1"),
+        ("rolling:3", "the split 'rolling:3' should look like rolling:4:0.1"),
+        ("rolling:3:1.5", "the test part of the split 'rolling:3:1.5' must lie between 0 and 1"),
+        ("rolling:3:2:1", "the split 'rolling:3:2:1' should look like rolling:4:0.1"),
         ("kfold:1:42", "the split 'kfold:1:42' asks for too few; it should look like kfold:5:42"),
     ],
 )
@@ -211,7 +325,7 @@ def test_split_refuses_what_is_no_seed(seed):
         split(made(40), 0.2, seed)
 
 
-@pytest.mark.parametrize("text", ["last:1", "time:0.2"])
+@pytest.mark.parametrize("text", ["last:1", "time:0.2", "rolling:2:0.1"])
 def test_splits_by_time_need_times(text):
     with pytest.raises(DataError, match=f"the split {text} needs times, and these interactions have none: name"):
         make_splits(made(40, times=False), text)

@@ -61,7 +61,7 @@ def compare(
     from palate.parallel import check_threads
 
     named = _models(models, set_)
-    source = inputs.dataset(data, read, items, users, all_rows=split.startswith("official"))
+    source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
     try:

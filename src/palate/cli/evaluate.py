@@ -65,7 +65,7 @@ def evaluate(
             results = [evaluate_one(learner, *parts, name=f"{train} / {test}", items=table, **options)]
         else:
             wanted = (split or DEFAULT_SPLIT).strip()
-            source = inputs.dataset(str(data), read, items, users, all_rows=wanted.startswith("official"))
+            source = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
             splits = _folds(source.interactions, wanted, fold)
             results = evaluate_splits(learner, source.interactions, splits, items=source.items, **options)
     if as_json:

@@ -73,6 +73,19 @@ def dataset(
     return open_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
 
 
+def all_rows(split: str) -> bool:
+    """Return whether a split, or the first of a file of splits, needs all rows of MovieLens 100K.
+
+    Raises:
+        DataError: the file of splits is not to be read.
+    """
+    from palate.data.split_file import names_of
+    from palate.data.splits import FILE_ENDING
+
+    text = split.strip()
+    return (names_of(text)[0] if text.endswith(FILE_ENDING) else text).startswith("official")
+
+
 def train_and_test(
     train: Path, test: Path, read: Sequence[str] | None, items: Path | None, users: Path | None
 ) -> tuple[tuple[Interactions, Interactions], DataFrame]:

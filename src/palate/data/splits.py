@@ -4,12 +4,15 @@
     stratified:0.25:42  a random part of each user's rows
     last:1              the last rows of each user, by time
     time:0.2            the latest part of all rows, one cut for everybody
+    rolling:4:0.1       four windows in time, each tested on its tenth of the rows, learned from all rows before
     kfold:5:42          five folds, each the test part once
     official:u1         MovieLens 100K's own splits u1 to u5: consecutive blocks of 20,000 rows
     cold-items:0.2:42   all rows of a random part of the items
     cold-users:0.2:42   all rows of a random part of the users
+    my-split.parquet    a file of `save_splits`
 
-Users and items that lose all their training rows stay known by id; what a model says of them is the model's affair.
+Users and items that lose all their training rows stay known by id and are measured like all others: what a model says
+of them is the model's affair. `Split.describe` counts them.
 """
 
 from __future__ import annotations
@@ -18,14 +21,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, check_interactions
+from palate.data.leaks import check_time
 from palate.errors import DataError, ParameterError
 
+InTime = Literal["", "all", "user"]
+FILE_ENDING = ".parquet"
 OFFICIAL_ROWS, OFFICIAL_BLOCK = 100_000, 20_000
 OFFICIAL_SIZES = (943, 1682)  # users and items
 OFFICIAL_ENDS = [("196", "242"), ("12", "203")]  # user and item of the first row and of the last
@@ -53,38 +59,81 @@ class SplitFacts:
     def says(self) -> str:
         """The same in a sentence."""
         text = f"{self.n_train:,} training rows, {self.n_test:,} test rows"
-        if not self.test_rows_of_those:
+        counts = ((self.users_without_training, "user"), (self.items_without_training, "item"))
+        without = " and ".join(f"{n:,} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
+        if not without:
             return f"{text}, all of users and items with training rows"
-        return (
-            f"{text}; {self.users_without_training:,} users and {self.items_without_training:,} items of the test part "
-            f"have no training row ({self.test_rows_of_those:,} test rows), and are measured like all others"
-        )
+        have = "has" if sum(n for n, _ in counts) == 1 else "have"
+        rows = f"{self.test_rows_of_those:,} test row{'s' if self.test_rows_of_those > 1 else ''}"
+        return f"{text}; {without} of the test part {have} no training row ({rows}): they are measured like all others"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of the training and of the test part.
+    """Rows of the training and of the test part, frozen.
 
     Attributes:
-        name: the string that makes it, with the fold where there are several.
-        train, test: row numbers, without overlap.
+        name: the string that makes it, with the fold or window where there are several.
+        train, test: row numbers, each once, without overlap.
+        in_time: "all" where no training row is later than any test row, "user" where that holds within each user; kept
+            when it is applied. "" claims nothing.
+        source: the file that it came from and its place there, from 1; None for one that its name makes.
     """
 
     name: str
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+    in_time: InTime = ""
+    source: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
-        """Freeze the rows and refuse an empty part."""
+        """Hold the rows as read-only views.
+
+        Raises:
+            DataError: a part is empty, a number is no row, stands twice, or stands in both parts.
+        """
+        if self.in_time not in get_args(InTime):
+            raise ParameterError(f"in_time must be one of {get_args(InTime)}, got {self.in_time!r}")
         for part in ("train", "test"):
-            rows = getattr(self, part)
-            rows.flags.writeable = False
-            if not len(rows):
+            rows = np.asarray(getattr(self, part))
+            if not rows.size:
                 raise DataError(f"the split {self.name} leaves no row in the {part} part; choose another size")
+            if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.min() < 0:
+                raise DataError(f"the {part} part of {self.name} must be a list of row numbers from 0")
+            view = rows.view()
+            view.flags.writeable = False
+            object.__setattr__(self, part, view)
+        in_train = np.zeros(self.n_rows, bool)
+        in_train[self.train] = True
+        shared = int(in_train[self.test].sum())
+        if shared:
+            raise DataError(f"{self.name}: {shared:,} rows stand in both parts; a test row must not be a training row")
+        for part, marked in (("train", in_train), ("test", np.zeros(self.n_rows, bool))):
+            marked[getattr(self, part)] = True
+            repeats = len(getattr(self, part)) - int(marked.sum())
+            if repeats:
+                raise DataError(f"{self.name}: {repeats:,} rows stand again in the {part} part; each may stand once")
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the data must have at least."""
+        return int(max(self.train.max(), self.test.max())) + 1
 
     def apply(self, interactions: Interactions) -> tuple[Interactions, Interactions]:
-        """Return the training and the test part."""
-        return interactions.take(self.train), interactions.take(self.test)
+        """Return the training and the test part.
+
+        Raises:
+            DataError: the data has fewer rows, or the split claims to be in time and training sees the future.
+        """
+        if self.n_rows > len(interactions):
+            raise DataError(
+                f"the split {self.name} has row {self.n_rows - 1:,}, and these interactions end at "
+                f"{len(interactions) - 1:,}: it was made of other data"
+            )
+        train, test = interactions.take(self.train), interactions.take(self.test)
+        if self.in_time:
+            check_time(train, test, self.name, within_users=self.in_time == "user")
+        return train, test
 
     def describe(self, interactions: Interactions) -> SplitFacts:
         """Return sizes of the parts, and what the split leaves without training rows."""
@@ -160,18 +209,23 @@ def make_splits(interactions: Interactions, text: str) -> Sequence[Split]:
 
     Raises:
         ParameterError: the string is none of those above.
-        DataError: the data cannot be split like this (no times, too few rows, not MovieLens 100K).
+        DataError: the data cannot be split like this (no times, too few rows, not MovieLens 100K), or the file of
+            splits is not to be read or was made of other data.
     """
     check_interactions("interactions", interactions)
     if not isinstance(text, str):
         raise ParameterError(f"a split is a text such as {EXAMPLES[0]}, got {text!r}")
     text = text.strip()
+    if text.endswith(FILE_ENDING):
+        from palate.data.split_file import load_splits
+
+        return load_splits(text, interactions)
     kind, *words = text.split(":")
     if kind not in KINDS:
         raise ParameterError(f"unknown split '{text}'; known are {', '.join(EXAMPLES)}")
     example = next(e for e in EXAMPLES if e.startswith(kind))
     types: list[Callable[[str], float | int | str]] = [_type_of(w) for w in example.split(":")[1:]]
-    if kind not in ("official", "last", "time") and len(words) == len(types) - 1:
+    if kind not in ("official", "last", "time", "rolling") and len(words) == len(types) - 1:
         words.append("42")
     if len(words) != len(types):
         raise ParameterError(f"the split '{text}' should look like {example}")
@@ -179,11 +233,12 @@ def make_splits(interactions: Interactions, text: str) -> Sequence[Split]:
         values = [t(w) for t, w in zip(types, words, strict=True)]
     except ValueError:
         raise ParameterError(f"the split '{text}' should look like {example}") from None
-    if isinstance(values[0], float):
-        _check_part(values[0], text)
-    elif isinstance(values[0], int) and values[0] < (2 if kind == "kfold" else 1):
+    for value in values:
+        if isinstance(value, float):
+            _check_part(value, text)
+    if isinstance(values[0], int) and values[0] < (2 if kind == "kfold" else 1):
         raise ParameterError(f"the split '{text}' asks for too few; it should look like {example}")
-    if len(values) == 2:
+    if len(values) == 2 and kind != "rolling":
         _check_seed(values[1], text)
     return KINDS[kind](interactions, text, *values)
 
@@ -217,13 +272,34 @@ def _stratified(data: Interactions, name: str, part: float, seed: int) -> list[S
 def _last(data: Interactions, name: str, n: int) -> list[Split]:
     order = np.argsort(_times(data, name), kind="stable")[::-1]  # at equal times the later row is the later one
     place, _ = _place_in_user(data, order)
-    return [_by_mask(name, place < n)]
+    return [_by_mask(name, place < n, in_time="user")]
 
 
 def _time(data: Interactions, name: str, part: float) -> list[Split]:
     times = _times(data, name)
     cut = np.sort(times)[len(times) - math.ceil(part * len(times))]
-    return [_by_mask(name, times >= cut)]
+    return [_by_mask(name, times >= cut, in_time="all")]
+
+
+def _rolling(data: Interactions, name: str, n: int, part: float) -> list[Split]:
+    times = _times(data, name)
+    size = math.ceil(part * len(times))
+    if n * size >= len(times):
+        raise DataError(
+            f"the split {name} has {n} windows of {size:,} rows, and the data has {len(times):,}: nothing is left to "
+            "learn from before the first; take fewer or smaller windows"
+        )
+    cuts = np.sort(times)[len(times) - size * np.arange(n, 0, -1)]
+    ends = [*cuts[1:], None]  # rows of one moment are never parted
+    return [
+        Split(
+            f"{name} window {k}",
+            np.flatnonzero(times < start),
+            np.flatnonzero((times >= start) & (times < end) if end is not None else times >= start),
+            in_time="all",
+        )
+        for k, (start, end) in enumerate(zip(cuts, ends, strict=True), 1)
+    ]
 
 
 def _kfold(data: Interactions, name: str, n: int, seed: int) -> Folds:
@@ -286,8 +362,8 @@ def _times(data: Interactions, name: str) -> NDArray[np.int64]:
     return data.times
 
 
-def _by_mask(name: str, test: NDArray[np.bool_]) -> Split:
-    return Split(name, np.flatnonzero(~test), np.flatnonzero(test))
+def _by_mask(name: str, test: NDArray[np.bool_], in_time: InTime = "") -> Split:
+    return Split(name, np.flatnonzero(~test), np.flatnonzero(test), in_time)
 
 
 KINDS: dict[str, Callable[..., Sequence[Split]]] = {
@@ -295,12 +371,13 @@ KINDS: dict[str, Callable[..., Sequence[Split]]] = {
     "stratified": _stratified,
     "last": _last,
     "time": _time,
+    "rolling": _rolling,
     "kfold": _kfold,
     "official": _official,
     "cold-items": _cold_items,
     "cold-users": _cold_users,
 }
 EXAMPLES = (
-    *("random:0.2:42", "stratified:0.25:42", "last:1", "time:0.2", "kfold:5:42", "official:u1"),
+    *("random:0.2:42", "stratified:0.25:42", "last:1", "time:0.2", "rolling:4:0.1", "kfold:5:42", "official:u1"),
     *("cold-items:0.2:42", "cold-users:0.2:42"),
 )

@@ -76,11 +76,12 @@ class Job:
         """Return the command that repeats it; ``metrics`` are those that the model has."""
         fresh = self.cls().get_params()
         changed = [f"{name}={value}" for name, value in self.parameters.items() if value != fresh.get(name)]
-        name, _, fold = self.split.name.partition(" fold ")
-        name, _, window = name.partition(" window ")
+        name, _, fold = self.split.name.replace(" window ", " fold ").partition(" fold ")
+        if self.split.source is not None:
+            name, fold = self.split.source[0], str(self.split.source[1])
         asked = ["palate", "evaluate", *words, "--model", self.cls.key]
         asked += [word for one in changed for word in ("--set", one)]
-        asked += ["--split", name, *(["--fold", fold or window] if fold or window else [])]
+        asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
         return shlex.join([*asked, *(["--positive", f"{self.positive:g}"] if self.positive is not None else [])])
 
