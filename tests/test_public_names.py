@@ -33,6 +33,7 @@ EXPECTED = [
     "save",
     "save_splits",
     "split",
+    "tune",
     "write_report",
 ]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from palate.models import MODELS, Baseline, MatrixFactorization, Popularity
     from palate.progress import Progress
     from palate.report import write_report
+    from palate.tuning import tune
 
 _HOME = {
     "MODELS": "palate.models",
@@ -47,6 +48,7 @@ _HOME = {
     "save": "palate.files",
     "save_splits": "palate.data.split_file",
     "split": "palate.data.splits",
+    "tune": "palate.tuning",
     "write_report": "palate.report",
 }
 
@@ -75,6 +77,7 @@ __all__ = [
     "save",
     "save_splits",
     "split",
+    "tune",
     "write_report",
 ]
 

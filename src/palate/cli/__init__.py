@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from palate.cli import common, compare, data, demo, doctor, evaluate, folders, models, recommend, report, serve, train
+from palate.cli import (
+    common,
+    compare,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    folders,
+    models,
+    recommend,
+    report,
+    serve,
+    train,
+    tune,
+)
 from palate.errors import PalateError
 
 WRONG_USAGE = 2
@@ -36,6 +50,7 @@ for name, command in (
     ("recommend", recommend.recommend),
     ("evaluate", evaluate.evaluate),
     ("compare", compare.compare),
+    ("tune", tune.tune),
     ("report", report.report),
     ("serve", serve.serve),
     ("export", folders.export_model),

@@ -43,7 +43,9 @@ Set = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="A model parameter; may be repeated. See 'palate models'."),
 ]
 Preset = Annotated[str | None, typer.Option(help="A ready-made parameter set, such as original.")]
-ModelKey = Annotated[str, typer.Option("--model", help="Which model; see 'palate models'.")]
+ModelKey = Annotated[
+    str, typer.Option("--model", help="Which model, see 'palate models'; or a config (.json) of palate tune.")
+]
 Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
 Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
 
@@ -212,5 +214,5 @@ def _told(step: Progress) -> str:
 
 def figures(record: Mapping[str, float]) -> str:
     """Return the few figures of a training record that people watch: RMSE, clipped."""
-    names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test"}
+    names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test", "best": "best"}
     return "  ".join(f"{word} {record[name]:.4f}" for name, word in names.items() if name in record)

@@ -19,7 +19,7 @@ from palate.cli import common
 from palate.errors import PalateError
 
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars", "typer", "rich")
-EXTRAS = {"plots": "matplotlib", "ui": "gradio"}
+EXTRAS = {"plots": "matplotlib", "ui": "gradio", "tune": "optuna"}
 GOOD, BAD, HINT = "ok", "fault", "hint"
 Line = tuple[str, str, str]  # state, what, finding
 

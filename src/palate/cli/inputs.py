@@ -103,17 +103,25 @@ def train_and_test(
 
 
 def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:
-    """Return an unfitted model with the parameters that --model, --preset and --set name."""
+    """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError
     from palate.models import MODELS
     from palate.models.parameters import parameters_of
 
-    if key not in MODELS:
-        raise usage_error(f"no model '{key}'; there is {', '.join(MODELS)}")
-    cls = MODELS[key]
-    if preset is not None and preset not in cls.presets:
-        raise usage_error(f"{key} has no preset '{preset}'; it has {', '.join(cls.presets) or 'none'}")
-    model: Recommender = cls() if preset is None else getattr(cls, preset)()
+    if key.endswith(".json"):
+        if preset is not None:
+            raise usage_error(f"{key} has all parameters of its own: leave out the preset")
+        from palate.files.config import read_config
+
+        model = read_config(key)
+        cls, key = type(model), model.key
+    else:
+        if key not in MODELS:
+            raise usage_error(f"no model '{key}'; there is {', '.join(MODELS)}, or a config (.json)")
+        cls = MODELS[key]
+        if preset is not None and preset not in cls.presets:
+            raise usage_error(f"{key} has no preset '{preset}'; it has {', '.join(cls.presets) or 'none'}")
+        model = cls() if preset is None else getattr(cls, preset)()
     known = {p.name: p for p in parameters_of(cls)}
     try:
         for name, text in key_values(words, "--set").items():

@@ -20,6 +20,9 @@ def train(
     ),
     model: common.ModelKey = "mf",
     preset: common.Preset = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="A config of palate tune: model and parameters.")
+    ] = None,
     set_: common.Set = None,
     items: common.Items = None,
     users: common.Users = None,
@@ -32,7 +35,9 @@ def train(
     """
     from palate import files
 
-    learner = inputs.new_model(model, preset, set_)
+    if config is not None and (model != "mf" or preset is not None):
+        raise common.usage_error("--config names the model and its parameters: leave out --model and --preset")
+    learner = inputs.new_model(config or model, preset, set_)
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users)
     replaced = " in place of the old file" if out.exists() else ""
@@ -42,7 +47,7 @@ def train(
     if as_json:
         common.emit(
             {
-                "model": model,
+                "model": learner.key,
                 "parameters": learner.state().parameters,
                 "seed": getattr(learner, "seed_", None),
                 "data": source.name,

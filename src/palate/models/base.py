@@ -17,6 +17,7 @@ from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ModelFileError, NotFittedError, ParameterError, UnknownIdError
 from palate.models.parameters import check_choice, check_whole
+from palate.models.search import SearchSpace
 from palate.models.training_part import rating_limits
 from palate.progress import ProgressCallback, silent
 from palate.topk import Excluded, score_pairs, topk
@@ -60,6 +61,7 @@ class Recommender(ABC):
 
     key: ClassVar[str]
     score_kind: ClassVar[ScoreKind]  # what a score is: a predicted rating, a probability, or good for an order alone
+    search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter
     presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
     learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold

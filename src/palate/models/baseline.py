@@ -30,6 +30,7 @@ from palate.data.items import item_table
 from palate.errors import DivergenceError, ParameterError
 from palate.models.base import Recommender, ScoreKind
 from palate.models.parameters import check_choice, check_number
+from palate.models.search import Range, SearchSpace
 from palate.models.training_part import check_parts, warn_of_equal_values
 from palate.parallel import check_threads, single_blas_thread
 from palate.progress import ProgressCallback, silent
@@ -56,6 +57,10 @@ class Baseline(Recommender):
 
     key: ClassVar[str] = "baseline"
     score_kind: ClassVar[ScoreKind] = "rating"
+    search_space: ClassVar[SearchSpace] = {
+        "reg_users": Range(0.1, 100, log=True),
+        "reg_items": Range(0.1, 100, log=True),
+    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_biases_": ("n_users",),
         "item_biases_": ("n_items",),

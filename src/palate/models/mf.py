@@ -25,6 +25,7 @@ from palate.data.items import item_table
 from palate.errors import ParameterError
 from palate.models.base import Recommender, ScoreKind
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.search import Choice, Range, SearchSpace
 from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
 from palate.models.training_part import check_parts, rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
@@ -79,6 +80,14 @@ class MatrixFactorization(Recommender):
     key: ClassVar[str] = "mf"
     score_kind: ClassVar[ScoreKind] = "rating"
     presets: ClassVar[tuple[str, ...]] = ("original",)
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(8, 256, log=True, whole=True),
+        "learning_rate": Range(0.001, 0.05, log=True),
+        "reg": Range(0.005, 0.3, log=True),
+        "reg_biases": Range(0.001, 0.1, log=True),
+        "init_scale": Range(0.003, 0.3, log=True),
+        "schedule": Choice(("constant", "linear")),
+    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),

@@ -20,6 +20,7 @@ from palate.data.items import item_table
 from palate.errors import DataError
 from palate.models.base import Recommender, ScoreKind
 from palate.models.parameters import check_choice, check_number
+from palate.models.search import Choice, SearchSpace
 from palate.models.training_part import check_parts
 from palate.parallel import check_threads
 from palate.progress import ProgressCallback, silent
@@ -43,6 +44,7 @@ class Popularity(Recommender):
 
     key: ClassVar[str] = "popularity"
     score_kind: ClassVar[ScoreKind] = "order"
+    search_space: ClassVar[SearchSpace] = {"half_life_days": Choice((None, 7.0, 30.0, 90.0, 180.0, 365.0, 730.0))}
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {"item_biases_": ("n_items",)}
     learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
 

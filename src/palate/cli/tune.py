@@ -1,0 +1,139 @@
+"""``palate tune``: search for a model's parameters on validation data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palate.cli import common, inputs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from palate.tuning import Tuned
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def tune(
+    data: common.Data,
+    model: common.ModelKey = "mf",
+    metric: Annotated[str, typer.Option(help="What to make best, such as rmse or ndcg@10.")] = "rmse",
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all; earlier ones in --out count.")] = 50,
+    time: Annotated[str | None, typer.Option("--time", help="Start no trial after 90s, 10m or 2h.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(help="What to put aside before the search: time:0.2, random:0.2:42; or none, to use all rows."),
+    ] = "random:0.2:42",
+    validation: Annotated[
+        str | None, typer.Option(help="How the training part is split again; as --split splits the data without it.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Keep a parameter at a value; may be repeated."),
+    ] = None,
+    preset: common.Preset = None,
+    positive: common.Positive = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for study, model, config and figures; the same command goes on there.")
+    ] = Path("tuned"),
+    workers: Annotated[int, typer.Option(min=1, help="Trials side by side, on threads.")] = 1,
+    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials without a better one.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search, and of models without one.")] = 42,
+    items: common.Items = None,
+    users: common.Users = None,
+    read: common.Read = None,
+    as_json: common.Json = False,
+) -> None:
+    """Search for the parameters that are best on validation data; the test part is seen once, at the end.
+
+    [dim]palate tune ml-100k --model mf --metric rmse --trials 50 --time 10m[/]
+    """
+    from palate.tuning import tune as search
+
+    learner = inputs.new_model(model, preset, set_)
+    fixed = set(inputs.key_values(set_, "--set"))
+    space = {name: one for name, one in learner.search_space.items() if name not in fixed}
+    limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
+    limits |= {"split": split, "validation": validation, "positive": positive, "random_state": seed}
+    source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
+    try:
+        with common.live_progress() as progress:
+            tuned = search(learner, source, metric=metric, space=space, out=out, progress=progress, **limits)
+    except KeyboardInterrupt:
+        raise common.Stopped(f"stopped; finished trials are kept in {out}, the same command goes on") from None
+    figures = _draw(tuned, out)
+    if as_json:
+        record = {**tuned.record, **tuned.summary(), "model": learner.key, "parameters": tuned.parameters}
+        common.emit({**record, "out": str(out), "figures": [str(path) for path in figures]})
+    else:
+        _show(tuned, learner.get_params(), data, out, common.console())
+
+
+def _seconds(text: str | None) -> float | None:
+    """Return the seconds of a time such as 90s, 10m or 2h."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if found is None or not float(found[1]):
+        raise common.usage_error(f"--time takes a time such as 90s, 10m or 2h, got '{text}'")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _draw(tuned: Tuned, out: Path) -> list[Path]:
+    """Draw how the search went and what mattered, where there is something to draw."""
+    from palate import plots
+
+    values = tuned.trials["value"].to_list()
+    shown = {"history": plots.tuning_history(values, _best_so_far(values, tuned.metric))}
+    if tuned.importances:
+        shown["importances"] = plots.importances(tuned.importances)
+    paths = []
+    for name, figure in shown.items():
+        paths.append(out / f"{name}.png")
+        figure.savefig(paths[-1])
+    return paths
+
+
+def _best_so_far(values: list[float | None], metric: str) -> list[float | None]:
+    from palate.evaluation.measuring import better
+
+    best: list[float | None] = []
+    for value in values:
+        last = best[-1] if best else None
+        best.append(value if last is None or (value is not None and better(metric, value, last)) else last)
+    return best
+
+
+def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Console) -> None:
+    from rich.markup import escape
+
+    from palate.cli.draw import table
+
+    counts = tuned.summary()["trials"]
+    more = [f"{counts[state]} {state}" for state in ("pruned", "failed") if counts[state]]
+    stdout.print(
+        f"{sum(counts.values())} trials of {type(tuned.model).__name__}" + (f" ({', '.join(more)})" if more else "")
+    )
+    made = table(None, [("parameter", "left"), *((word, "right") for word in ("before", "best", "mattered"))])
+    for name, value in sorted(tuned.parameters.items(), key=lambda pair: -tuned.importances.get(pair[0], 0)):
+        share = tuned.importances.get(name)
+        cells = (_short(start[name]), _short(value), "-" if share is None else f"{share:.0%}")
+        made.add_row(name, *(escape(cell) for cell in cells))
+    stdout.print(made)
+    before = "" if tuned.default_value is None else f", {tuned.default_value:.4f} before"
+    stdout.print(
+        f"{tuned.metric} on validation data: {tuned.value:.4f}{before} (optimistic: it is the best of many)",
+        markup=False,
+    )
+    if tuned.test_value is not None:
+        stdout.print(f"{tuned.metric} on the test part, which no trial saw: {tuned.test_value:.4f}", markup=False)
+    stdout.print(f"model, config, study and figures are in {out}{'/'}", markup=False)
+    stdout.print(f"next: palate train {data} --config {out / 'config.json'}", markup=False)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,72 @@
+"""A model's parameters as a JSON file: what `palate tune` finds, and what --config reads. It cannot run code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from palate.atomic import replacing
+from palate.errors import DataError, ModelFileError, ParameterError
+from palate.files.strict_json import dumps, loads
+from palate.models import MODELS
+from palate.models.base import Recommender
+
+FORMAT_VERSION = 1
+LARGEST = 1 << 20  # bytes; a config is a page of text
+
+
+def write_config(model: Recommender, path: str | Path, tuned: Mapping[str, Any] | None = None) -> None:
+    """Write a model's parameters, and how they were found.
+
+    Raises:
+        DataError: the file cannot be written.
+        ModelFileError: a parameter is nothing that JSON holds, such as a Generator.
+    """
+    parameters = {name: value for name, value in model.get_params().items() if name != "n_threads"}
+    record = {"format_version": FORMAT_VERSION, "model": model.key, "parameters": parameters}
+    plain = loads(dumps({**record, **({"tuned": dict(tuned)} if tuned else {})}, "the config"), "the config")
+    text = json.dumps(plain, indent=1, ensure_ascii=False)
+    try:
+        with replacing(Path(path)) as file:
+            file.write(f"{text}\n".encode())
+    except OSError as error:
+        raise DataError(f"cannot write the config to {path}: {error.strerror or error}") from None
+
+
+def read_config(path: str | Path) -> Recommender:
+    """Return an unfitted model with the parameters of a config.
+
+    Raises:
+        DataError: the file is not there, is no config, of another version, or of an unknown model.
+        ParameterError: a parameter is unknown, or outside its type or range.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST:
+            raise DataError(f"{path} is too large for a config")
+        record = loads(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"cannot read the config {path}: {error.strerror or error}") from None
+    except ModelFileError as error:
+        raise DataError(f"{error}; a config is JSON, as palate tune writes it") from None
+    if not isinstance(record, dict) or {"format_version", "model", "parameters"} - set(record):
+        raise DataError(f"{path} is no config: it needs format_version, model and parameters")
+    if unknown := set(record) - {"format_version", "model", "parameters", "tuned"}:
+        raise DataError(
+            f"{path} has the unknown key '{min(unknown)}'; a config has format_version, model, parameters, tuned"
+        )
+    if record["format_version"] != FORMAT_VERSION:
+        raise DataError(f"{path} is of version {record['format_version']}, this Palate reads {FORMAT_VERSION}")
+    if not isinstance(record["model"], str) or record["model"] not in MODELS:
+        raise DataError(f"{path} is of the model '{record['model']}'; there is {', '.join(MODELS)}")
+    if not isinstance(record["parameters"], dict):
+        raise DataError(f"the parameters of {path} must be an object of names and values")
+    model = MODELS[record["model"]]()
+    try:
+        model.set_params(**record["parameters"])
+        model.check_parameters()
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None
+    return model

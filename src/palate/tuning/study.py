@@ -1,0 +1,388 @@
+"""`tune`: a search by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011; Akiba et al. 2019).
+
+The first trial has the parameters that the model was given, so that the result is never worse than these on the
+validation data. A trial whose model tells its validation figure after each epoch is ended early where that figure is
+worse than the median of the trials before it at the same epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from palate.data.dataset import Dataset
+from palate.data.fingerprint import fingerprint
+from palate.data.interactions import Interactions, check_interactions
+from palate.errors import DataError, PalateError, ParameterError, missing_extra
+from palate.evaluation import measure, versions
+from palate.evaluation.measuring import check_offered, checked
+from palate.models import MODELS
+from palate.models.base import Recommender
+from palate.models.search import Choice, Range
+from palate.parallel import check_threads
+from palate.progress import DONE, Progress, ProgressCallback, silent
+from palate.tuning.parts import Parts, make_parts
+from palate.tuning.tuned import Tuned
+
+if TYPE_CHECKING:
+    import optuna
+
+STARTUP = 5  # trials before one may be pruned
+WARM_UP = 3  # epochs before one may be pruned
+STUDY = "palate"
+SQLITE = b"SQLite format 3\0"
+
+
+def tune(
+    model: Recommender | str,
+    data: Dataset | Interactions,
+    *,
+    metric: str = "rmse",
+    n_trials: int = 50,
+    seconds: float | None = None,
+    split: str = "random:0.2:42",
+    validation: str | None = None,
+    space: Mapping[str, Range | Choice] | None = None,
+    positive: float | None = None,
+    out: str | Path | None = None,
+    n_workers: int = 1,
+    patience: int | None = None,
+    random_state: int = 42,
+    progress: ProgressCallback = silent,
+) -> Tuned:
+    """Search for the parameters of a model that are best on validation data, and fit it with them.
+
+    The test part of ``split`` is put aside before anything else. Trials are fitted on one part of the training part and
+    measured on the rest. The best parameters are then fitted on the whole training part, where the model chooses its
+    number of epochs by itself, and measured once on the test part.
+
+    Args:
+        model: a model, whose parameters the search begins with, or its key.
+        data: a data set, or interactions alone.
+        metric: a name such as "rmse" or "ndcg@10".
+        n_trials: trials in all; in a folder with earlier ones, only the missing ones are run.
+        seconds: start no trial after so many.
+        split: one test part, such as time:0.2; "none" uses all rows and tests on nothing.
+        validation: how the training part is split again; None asks of it what ``split`` asks of the data.
+        space: {parameter: Range or Choice}; None takes the model's own. What is not in it stays as the model has it.
+        positive: as in `evaluate`.
+        out: folder for the study (SQLite), the model, its config and the trials; the same call goes on where it was.
+        n_workers: trials side by side, on threads; with more than one their order, and so the search, may differ.
+        patience: stop after so many trials without a better one.
+        random_state: seed of the search, of the inner split, and of models without a seed of their own.
+        progress: called with task "trial 7" by each trial, and with task "" as trials are finished.
+
+    Raises:
+        ParameterError: a model, metric, split, space or number is not to be had.
+        DataError: the data cannot be split like this, every trial failed, or ``out`` holds a search for something else.
+        MissingExtraError: Optuna is not installed.
+        KeyboardInterrupt: Ctrl-C; with ``out``, finished trials are kept.
+    """
+    _optuna()
+    base = MODELS[model]() if isinstance(model, str) and model in MODELS else model
+    if not isinstance(base, Recommender):
+        raise ParameterError(f"model must be a model or one of {', '.join(MODELS)}, got {model!r}")
+    dataset = data if isinstance(data, Dataset) else None
+    interactions = data.interactions if isinstance(data, Dataset) else data
+    check_interactions("data", interactions)
+    _check_numbers(
+        n_trials=n_trials, n_workers=n_workers, patience=patience, seconds=seconds, random_state=random_state
+    )
+    base = _seeded(base, random_state)
+    wanted = _space(base, space)
+    (one,) = checked([metric], interactions.n_items)
+    items = dataset.items if dataset is not None else None
+    if items is not None:
+        check_offered([one], [base], items)
+    if one.metric.higher_is_better is None:
+        raise ParameterError(f"{metric} has no better end to search for; choose another metric")
+    parts = make_parts(interactions, split, validation, random_state)
+    record = {
+        "data": dataset.name if dataset is not None else "the given interactions",
+        "fingerprint": fingerprint(interactions),
+        "split": parts.split,
+        "validation": parts.validation,
+        "positive": positive,
+        "random_state": random_state,
+    }
+    question = {
+        **record,
+        "metric": one.name,
+        "model": _described(base),
+        "space": {k: repr(v) for k, v in wanted.items()},
+    }
+    search = _Search(base, parts, items, one.name, positive, wanted, n_workers, progress)
+    study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
+    search.run(study, n_trials, seconds, patience)
+    tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
+    if out is not None:
+        tuned.save(out)
+    return tuned
+
+
+class _Search:
+    """Trials of one model on one nested split."""
+
+    def __init__(
+        self,
+        base: Recommender,
+        parts: Parts,
+        items: pl.DataFrame | None,
+        metric: str,
+        positive: float | None,
+        space: Mapping[str, Range | Choice],
+        n_workers: int,
+        progress: ProgressCallback,
+    ) -> None:
+        self.base, self.parts, self.items, self.metric = base, parts, items, metric
+        self.positive, self.space, self.n_workers, self.progress = positive, space, n_workers, progress
+
+    @property
+    def _start(self) -> dict[str, Any]:
+        return {name: self.base.get_params()[name] for name in self.space}
+
+    def run(self, study: optuna.Study, n_trials: int, seconds: float | None, patience: int | None) -> None:
+        """Run what is missing; a trial that diverges is kept as failed, and the search goes on."""
+        library = _optuna()
+        begun = time.monotonic()
+        state = library.trial.TrialState
+        for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):
+            study.tell(trial.number, state=state.FAIL)  # its process was killed
+        done = _finished(study)
+        if not done and all(self._start[name] in space for name, space in self.space.items()):
+            study.enqueue_trial(self._start, skip_if_exists=True)
+        study.sampler = library.samplers.TPESampler(seed=_seed(self.base, len(done)), multivariate=True)
+
+        def after(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            self.progress(Progress(DONE, 1, 1, task=f"trial {trial.number + 1}"))
+            finished = _finished(study)
+            self.progress(Progress("trials finished", len(finished), n_trials, _best_so_far(study)))
+            if patience is not None and _since_best(study, finished) >= patience:
+                study.stop()
+
+        def go_on(n_jobs: int, most: int) -> None:
+            missing = min(most, n_trials - len(finished := _finished(study)))
+            left = None if seconds is None else seconds - (time.monotonic() - begun)
+            patient = patience is None or _since_best(study, finished) < patience
+            if missing > 0 and patient and (left is None or left > 0):
+                study.optimize(self._trial, missing, left, n_jobs=n_jobs, catch=(PalateError,), callbacks=[after])
+
+        if not done:
+            go_on(1, 1)  # alone: two threads may take the same waiting trial
+        go_on(self.n_workers, n_trials)
+
+    def _trial(self, trial: optuna.Trial) -> float:
+        """Return the metric of one setting on the validation part."""
+        model = self._model({name: _suggest(trial, name, space) for name, space in self.space.items()})
+        try:
+            watch = partial(self._watch, trial)
+            model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch)
+            if model.interrupted_:
+                raise KeyboardInterrupt
+            found = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
+        except PalateError as error:
+            trial.set_user_attr("error", str(error))
+            raise
+        value = found.values[self.metric]
+        if value != value:
+            trial.set_user_attr("error", f"{self.metric} has nothing to measure on the validation part")
+            raise DataError(trial.user_attrs["error"])
+        return value
+
+    def _model(self, values: Mapping[str, Any]) -> Recommender:
+        model = type(self.base)(**{**self.base.get_params(), **values})
+        if self.n_workers > 1 and model.get_params().get("n_threads", 0) is None:
+            model.set_params(n_threads=max(1, check_threads(None) // self.n_workers))
+        return model
+
+    def _watch(self, trial: optuna.Trial, step: Progress) -> None:
+        """Tell of a step, and end a trial that falls behind; only where the model tells this very metric."""
+        self.progress(Progress(step.stage, step.step, step.total, step.record, f"trial {trial.number + 1}"))
+        figure = step.record.get(f"validation_{self.metric}")
+        if figure is not None:
+            trial.report(figure, step.step)
+            if trial.should_prune():
+                raise _optuna().TrialPruned
+
+    def result(self, study: optuna.Study, record: Mapping[str, Any]) -> Tuned:
+        """Return the best parameters fitted on the whole training part."""
+        trials = _table(study)
+        if not (trials["state"] == "complete").any():
+            said = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
+            raise DataError(f"no trial came to an end: {'; '.join(said) or 'there was no time for one'}")
+        best = dict(study.best_params)
+        model = self._model(best)
+        model.set_params(
+            **({"n_threads": self.base.get_params()["n_threads"]} if "n_threads" in model.get_params() else {})
+        )
+        parts = self.parts
+        model.fit(parts.train, items=self.items, progress=self.progress)
+        if model.interrupted_:
+            raise KeyboardInterrupt
+        test = None
+        if parts.test is not None:
+            test = measure(model, parts.train, parts.test, [self.metric], positive=self.positive).values[self.metric]
+        start = self._start
+        same = (t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE" and t.params == start)
+        started = next(same, None)
+        return Tuned(
+            model, best, self.metric, float(study.best_value), started, test, _importances(study), trials, record
+        )
+
+
+def _optuna() -> Any:
+    """Return Optuna, quiet.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise missing_extra("tune", "a search for parameters") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    return optuna
+
+
+def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> optuna.Study:
+    """Return the study of a folder, or a new one; refuse one of another question."""
+    library = _optuna()
+    options: dict[str, Any] = {
+        "direction": "maximize" if maximise else "minimize",
+        "pruner": library.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARM_UP),
+        "study_name": STUDY,
+        "load_if_exists": True,
+    }
+    asked = json.loads(json.dumps(question))
+    if out is None:
+        return _created(**options)
+    path = out / "study.db"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_bytes()[: len(SQLITE)] not in (b"", SQLITE):
+            raise DataError(f"{path} is no study: remove it, or choose another folder")
+    except OSError as error:
+        raise DataError(f"cannot keep the study in {out}: {error.strerror or error}") from None
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        study = _created(storage=f"sqlite:///{path}", **options)
+        before = study.user_attrs.get("question")
+        if before is None:
+            study.set_user_attr("question", asked)
+    except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
+        raise DataError(f"{path} cannot be read as a study ({str(error).splitlines()[0]}): remove it") from None
+    if before not in (None, asked):
+        names = [name for name in asked if before.get(name) != asked[name]]
+        raise DataError(
+            f"{out} holds a search with another {' and '.join(names)}: choose another folder, or remove that one"
+        )
+    return study
+
+
+def _created(**options: Any) -> optuna.Study:
+    study: optuna.Study = _optuna().create_study(**options)
+    return study
+
+
+def _suggest(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
+    if isinstance(space, Choice):
+        return trial.suggest_categorical(name, list(space.values))
+    if space.whole:
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:
+    wanted = dict(base.search_space if space is None else space)
+    unknown = sorted(set(wanted) - set(base.get_params()))
+    if unknown:
+        raise ParameterError(f"{base.key} has no parameter '{unknown[0]}'; it has {', '.join(base.get_params())}")
+    if not wanted:
+        raise ParameterError(f"there is nothing to search for in {base.key}: every parameter is fixed")
+    for name, one in wanted.items():
+        if not isinstance(one, Range | Choice):
+            raise ParameterError(f"the space of {name} must be a Range or a Choice, got {one!r}")
+    return wanted
+
+
+def _check_numbers(**numbers: Any) -> None:
+    for name, value in numbers.items():
+        low = 0 if name == "random_state" else 1
+        if value is None and name in ("patience", "seconds"):
+            continue
+        kinds: Any = int | float if name == "seconds" else int
+        if not isinstance(value, kinds) or isinstance(value, bool) or value < (1e-9 if name == "seconds" else low):
+            what = "a number above 0" if name == "seconds" else f"a whole number of at least {low}"
+            raise ParameterError(f"{name} must be {what}, got {value!r}")
+
+
+def _seeded(base: Recommender, random_state: int) -> Recommender:
+    """Return a copy of the model, with a seed: trials must differ by their parameters alone."""
+    parameters = base.get_params()
+    if "random_state" in parameters and not isinstance(parameters["random_state"], int):
+        parameters["random_state"] = random_state
+    copy = type(base)(**parameters)
+    copy.check_parameters()
+    return copy
+
+
+def _described(base: Recommender) -> dict[str, Any]:
+    return {"key": base.key, **{name: v for name, v in base.get_params().items() if name != "n_threads"}}
+
+
+def _seed(base: Recommender, n_done: int) -> int:
+    """Return a seed for the sampler: a resumed search must not draw again what it began with."""
+    return int(base.get_params().get("random_state") or 0) + n_done
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return trials that need no repeating: complete, pruned, or failed with an error of their own."""
+    done = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    return [t for t in done if t.state.name != "FAIL" or "error" in t.user_attrs]
+
+
+def _since_best(study: optuna.Study, finished: list[optuna.trial.FrozenTrial]) -> int:
+    """Return how many trials have ended since the best one."""
+    numbers = [t.number for t in finished]
+    if not any(t.state.name == "COMPLETE" for t in finished):
+        return 0
+    return sum(number > study.best_trial.number for number in numbers)
+
+
+def _best_so_far(study: optuna.Study) -> dict[str, float]:
+    complete = [t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    return {"best": study.best_value} if complete else {}
+
+
+def _importances(study: optuna.Study) -> dict[str, float]:
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    if len({t.value for t in complete}) < 2:
+        return {}
+    return {name: float(share) for name, share in _optuna().importance.get_param_importances(study).items()}
+
+
+def _table(study: optuna.Study) -> pl.DataFrame:
+    """Return one row a finished trial."""
+    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    rows = [
+        {
+            "trial": t.number + 1,
+            "state": states[t.state.name],
+            "value": t.value,
+            "seconds": t.duration.total_seconds() if t.duration else None,
+            "error": t.user_attrs.get("error"),
+            "parameters": json.dumps(t.params),
+        }
+        for t in _finished(study)
+    ]
+    schema = {"trial": pl.Int64, "state": pl.String, "value": pl.Float64, "seconds": pl.Float64, "error": pl.String}
+    return pl.DataFrame(rows, schema={**schema, "parameters": pl.String})
