@@ -21,7 +21,7 @@ CARD = {
     "first": "2020-01-01",
     "last": "2021-02-03",
     "top": [("Alien (1979)", 30, 4.25), ("Big (1988)", 28, 3.5)],
-    "notes": ("dropped 2 rows: no value",),
+    "notes": ("read from /home/ann/secret", "dropped 2 rows: no value"),
 }
 
 

@@ -286,6 +286,11 @@ def test_the_comparison(page):
     assert "popularity has no RMSE, and is left out there" in text
 
 
+def test_notes_tell_of_the_data_and_not_of_the_writers_folders(page):
+    assert "dropped 2 rows: no value" in page
+    assert "secret" not in page
+
+
 def test_no_difference_is_said_in_words():
     run = made_run(("mf", "baseline"), metrics=("rmse",))
     units = run.units.with_columns(pl.col("num") * 0 + 1.0 + 0.01 * pl.col("user_index").mod(3))
@@ -298,10 +303,11 @@ def test_no_difference_is_said_in_words():
 
 def test_warnings_and_failures_are_shown():
     run = made_run()
-    run.details["mf"]["warnings"] = ["mf ranks below popularity <here>"]
+    run.details["mf"]["warnings"] = ["mf ranks below popularity <here>", "too alike"]
     run.plan["failures"] = [{"model": "als", "fold": 2, "error": "training diverged"}]
     text = section(make_page(run), "comparison")
-    assert "mf: mf ranks below popularity <here>" in text
+    assert "mf ranks below popularity <here>" in text
+    assert "mf: too alike" in text
     assert "als, fold 3, gave no result: training diverged" in text
     quiet = made_run(("baseline", "mf"))
     assert "Nothing was warned of on the way." in section(make_page(quiet), "comparison")

@@ -69,9 +69,9 @@ class Baseline(Recommender):
 
     def __init__(
         self,
-        reg_users: float = 5.0,
+        reg_users: float = 1.0,
         *,
-        reg_items: float = 2.0,
+        reg_items: float = 3.0,
         store_history: bool = True,
         n_threads: int | None = None,
     ) -> None:

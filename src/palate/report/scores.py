@@ -33,6 +33,9 @@ def the_data(results: Results) -> Html:
         ((bdi(title), f"{count:,}", f"{mean:.2f}") for title, count, mean in card.top),
     )
     splits = [f"{part['name']}: {part['says']}" for part in results.run.plan["splits"]]
+    notes = [
+        note for note in card.notes if not note.startswith("read from ")
+    ]  # whose folder it was is no reader's affair
     return join(
         [
             pairs(((name.capitalize(), value) for name, value in card.facts()), class_="tiles"),
@@ -40,8 +43,8 @@ def the_data(results: Results) -> Html:
             top,
             element("h3", "How it was split"),
             element("ul", *(element("li", text) for text in splits)),
-            element("h3", "Notes") if card.notes else None,
-            element("ul", *(element("li", note) for note in card.notes)) if card.notes else None,
+            element("h3", "Notes") if notes else None,
+            element("ul", *(element("li", note) for note in notes)) if notes else None,
         ]
     )
 
