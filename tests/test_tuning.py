@@ -82,7 +82,7 @@ def test_the_best_is_refitted_and_measured_once_on_the_test_part(data):
     np.testing.assert_array_equal(tuned.model.user_biases_, found.user_biases_)
     assert tuned.trials["value"].min() == tuned.value
     assert (tuned.trials.height, tuned.trials["state"].unique().to_list()) == (15, ["complete"])
-    assert json.loads(tuned.trials["parameters"][0]) == {"reg_users": 50, "reg_items": 2}
+    assert json.loads(tuned.trials["parameters"][0]) == {"reg_users": 50, "reg_items": 3}
     assert sum(tuned.importances.values()) == pytest.approx(1)
 
 
@@ -181,6 +181,8 @@ def test_a_folder_has_model_config_and_trials(data, tmp_path):
     assert {name: again.get_params()[name] for name in tuned.parameters} == tuned.parameters
     assert again.random_state == 42
     assert pl.read_parquet(out / "trials.parquet").equals(tuned.trials)
+    with pytest.raises(DataError, match=r"cannot write the result to .*study\.db"):
+        tuned.save(out / "study.db")
     record = json.loads((out / "config.json").read_text())["tuned"]
     assert (record["metric"], record["split"], record["trials"]["failed"]) == ("rmse", "random:0.2:42", 0)
     assert {"optuna", "palate", "numpy"} <= set(record["versions"])
@@ -231,7 +233,7 @@ def test_another_question_is_not_answered_from_the_same_folder(data, tmp_path):
         ({"random_state": 1}, "another validation and random_state:"),
         ({"positive": 4.0}, "another positive:"),
         ({"space": {"reg_users": Range(1, 2)}}, "another space:"),
-        ({"model": Baseline(reg_items=3)}, "another model:"),
+        ({"model": Baseline(reg_items=4)}, "another model:"),
         ({"data": low_rank(seed=1)}, "another fingerprint:"),
     ):
         asked = {"model": Baseline(), "data": data, **change}

@@ -188,6 +188,8 @@ def test_a_folder_comes_back_the_same(found, tmp_path):
     assert_same(found, again)
     assert again.plan == json.loads(json.dumps(found.plan))
     assert again.tests().equals(found.tests())
+    with pytest.raises(DataError, match=r"cannot write the comparison to .*nowhere"):
+        found.save(tmp_path / "nowhere")
     assert repr(again) == "Comparison(popularity, baseline, mf on kfold:3:1 of made up)"
 
 
