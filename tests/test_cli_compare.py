@@ -144,7 +144,7 @@ def test_metrics_are_listed(run):
         (
             ("--metrics", "ndcg@3", "--positive", "9"),
             1,
-            "no test row has a value of at least 9, the highest is 5",
+            "no test row of random:0.2:42 has a value of at least 9, the highest is 5: lower it",
         ),
         (("--groups", "town"), 1, "the user table has no column 'town'"),
         (("--split", "luck"), 1, "unknown split 'luck'"),

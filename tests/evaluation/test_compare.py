@@ -343,6 +343,8 @@ def test_names_of_models(data):
     assert compare({"x": Baseline()}, data, metrics=["mae"]).labels == ["x"]
     assert compare(["popularity"], data).plan["metrics"] == ["ndcg@10", "recall@10", "hit_rate@10", "coverage@10"]
     assert compare(["popularity", "baseline"], data).plan["metrics"] == ["rmse", "rmse_unclipped", "mae"]
+    clicks = interactions(data.user_index, data.item_index)
+    assert compare(["baseline"], clicks).plan["metrics"][0] == "ndcg@10"
 
 
 def test_warnings_are_collected_with_the_model(caplog):

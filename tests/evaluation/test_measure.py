@@ -241,6 +241,8 @@ def test_users_without_anything_left_count_as_zero():
         (["ndcg@31"], {}, ParameterError, "'ndcg@31' asks for lists of 31 of 30 items: choose k up to 30"),
         (["ndcg"], {}, ParameterError, "ndcg looks at the first k of a list: say how many"),
         (["ndcg@3"], {"positive": 6}, DataError, "no test row has a value of at least 6, the highest is .*: lower it"),
+        (["ndcg@3"], {"positive": float("nan")}, ParameterError, "positive must be a finite number, got nan"),
+        (["ndcg@3"], {"positive": "4"}, ParameterError, "positive must be a finite number, got '4'"),
         (
             ["diversity_genres@3"],
             {},

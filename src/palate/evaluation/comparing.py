@@ -20,7 +20,7 @@ from palate.data.items import item_table
 from palate.data.splits import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
-from palate.evaluation.measuring import beside, check_offered, checked
+from palate.evaluation.measuring import beside, check_offered, check_positive, checked
 from palate.evaluation.rows import UNITS, Job, Row
 from palate.evaluation.running import Failure, run_all
 from palate.evaluation.significance import bootstrap
@@ -62,7 +62,7 @@ def compare(
         data: a data set, or interactions alone (then without titles, genres, and groups by age or gender).
         splits: as `make_splits` takes and gives them.
         metrics: names such as "rmse" or "ndcg@10"; a model that does not have one is left out of it. None takes RMSE
-            and MAE, or metrics of lists of ten where no model predicts ratings.
+            and MAE, or metrics of lists of ten where no model predicts ratings, and for clicks.
         positive: test values of at least this are relevant in metrics of lists; None takes every test row.
         groups: columns of the user table to look at users by, besides "activity"; None takes age and gender.
         out: folder for the results; made where it is not there.
@@ -81,9 +81,12 @@ def compare(
     named = _named(models)
     folds = list(all_splits(dataset.interactions, splits))
     n_items = dataset.interactions.n_items
-    asked = checked(_default(named, n_items) if metrics is None else metrics, n_items)
+    asked = checked(_default(named, dataset.interactions) if metrics is None else metrics, n_items)
     check_offered(asked, list(named.values()), dataset.items)
     _check(named, folds, dataset.interactions, n_processes)
+    if positive is not None and any(one.metric.kind != "rating" for one in asked):
+        for fold in folds:
+            check_positive(positive, dataset.interactions.values[fold.test], f" of {fold.name}")
     of_users = _groupings(dataset, groups)
     plan = {
         "format_version": FORMAT_VERSION,
@@ -178,9 +181,9 @@ def _model(one: Any) -> Recommender:
     return one
 
 
-def _default(named: Mapping[str, Recommender], n_items: int) -> tuple[str, ...]:
+def _default(named: Mapping[str, Recommender], data: Interactions) -> tuple[str, ...]:
     by_kind = sorted(named.values(), key=lambda model: model.score_kind != "rating")
-    return default_metrics(by_kind[0], n_items)
+    return default_metrics(by_kind[0], data)
 
 
 def _check(

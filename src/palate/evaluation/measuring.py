@@ -91,6 +91,21 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
                 raise ParameterError(f"{one.name} needs {NEEDS[name]}: none here offers it")
 
 
+def check_positive(positive: float, values: NDArray[np.float32], where: str = "") -> None:
+    """Refuse a limit that no test value reaches.
+
+    Raises:
+        ParameterError: positive is no finite number.
+        DataError: tells the highest value.
+    """
+    if not isinstance(positive, int | float | np.number) or not np.isfinite(positive):
+        raise ParameterError(f"positive must be a finite number, got {positive!r}")
+    if values.max() < positive:
+        raise DataError(
+            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it"
+        )
+
+
 def has_genres(items: pl.DataFrame) -> bool:
     """Return whether an item table has genres."""
     return items.schema.get("genres") == pl.List(pl.String)
@@ -227,11 +242,8 @@ class _Sources:
     def _relevant_rows(self) -> NDArray[np.intp]:
         if self.positive is None:
             return np.arange(len(self.test))
-        rows = np.flatnonzero(self.test.values >= self.positive)
-        if not len(rows):
-            high = self.test.values.max()
-            raise DataError(f"no test row has a value of at least {self.positive:g}, the highest is {high:g}: lower it")
-        return rows
+        check_positive(self.positive, self.test.values)
+        return np.flatnonzero(self.test.values >= self.positive)
 
     @cached_property
     def ranked(self) -> NDArray[np.intp]:

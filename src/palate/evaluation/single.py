@@ -68,11 +68,14 @@ def versions() -> dict[str, str]:
     return {**packages, "python": platform.python_version(), "platform": platform.platform()}
 
 
-def default_metrics(model: Recommender, n_items: int) -> tuple[str, ...]:
-    """Return what is measured where nothing is asked for: errors of predicted ratings, or lists of ten."""
-    if model.score_kind == "rating":
+def default_metrics(model: Recommender, data: Interactions) -> tuple[str, ...]:
+    """Return what is measured where nothing is asked for: errors of predicted ratings, or lists of ten.
+
+    Where all values are the same, as those of clicks, there is no error to measure.
+    """
+    if model.score_kind == "rating" and data.values.min() < data.values.max():
         return ("rmse", "rmse_unclipped", "mae")
-    k = min(10, n_items)
+    k = min(10, data.n_items)
     return (f"ndcg@{k}", f"recall@{k}", f"hit_rate@{k}", f"coverage@{k}")
 
 
@@ -94,7 +97,8 @@ def evaluate(
     Args:
         model: any model; it is fitted here.
         train, test: parts of one set of interactions.
-        metrics: names such as "rmse" or "ndcg@10"; None takes RMSE and MAE, or lists of ten from a model that ranks.
+        metrics: names such as "rmse" or "ndcg@10"; None takes RMSE and MAE, or metrics of lists of
+            ten from a model that only ranks, and for clicks.
         name: the split's name, for the record.
         stop_on: "validation" leaves the choice of the epoch to the model and the training part; "test" chooses it on
             the test part, as the original system did, which makes the figures optimistic.
@@ -111,7 +115,7 @@ def evaluate(
     check_parts(train, test, name)
     if stop_on not in ("validation", "test"):
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
-    wanted = default_metrics(model, test.n_items) if metrics is None else metrics
+    wanted = default_metrics(model, train) if metrics is None else metrics
     asked = [one.name for one in checked(wanted, test.n_items)]
     started = time.perf_counter()
     if stop_on == "test":
