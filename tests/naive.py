@@ -101,3 +101,32 @@ def popularity(items, n_items, times=None, half_life=None):
     for row, item in enumerate(items):
         scores[item] += 1 if half_life is None else 0.5 ** ((max(times) - times[row]) / half_life)
     return scores
+
+
+def als(cells, n_items, start, mean, n_epochs, penalties, *, weighted, biases):
+    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first."""
+    reg, reg_biases = penalties
+    users, items, ratings = cells
+    size = start.shape[1]
+    P, b = start.copy(), np.zeros(len(start))
+    Q, c = np.zeros((n_items, size)), np.zeros(n_items)
+
+    def half(own, other, other_factors, other_biases, factors, own_biases):
+        for row in range(len(factors)):
+            rows = np.flatnonzero(own == row)
+            factors[row], own_biases[row] = 0, 0
+            if not len(rows):
+                continue
+            F = other_factors[other[rows]]
+            t = ratings[rows] - mean - other_biases[other[rows]]
+            weight = len(rows) if weighted else 1
+            D = np.hstack([np.ones((len(rows), 1)), F]) if biases else F
+            penalty = np.array([reg_biases] * biases + [reg] * size) * weight
+            x = np.linalg.solve(D.T @ D + np.diag(penalty), D.T @ t)
+            factors[row] = x[-size:]
+            own_biases[row] = x[0] if biases else 0
+
+    for _ in range(n_epochs):
+        half(items, users, P, b, Q, c)
+        half(users, items, Q, c, P, b)
+    return P, b, Q, c

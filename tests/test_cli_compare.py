@@ -123,7 +123,7 @@ def test_metrics_are_listed(run):
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
-        (("--models", "mf,nope"), 2, "no model 'nope'; there is popularity, baseline, mf"),
+        (("--models", "mf,nope"), 2, "no model 'nope'; there is popularity, baseline, mf, als"),
         (("--models", "mf,mf"), 2, "--models takes names with commas, each once"),
         (("--models", "mf,"), 2, "--models takes names with commas, each once"),
         (("--models", "mf:luck"), 2, "mf has no preset 'luck'"),

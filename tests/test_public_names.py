@@ -9,6 +9,7 @@ import pytest
 import palate
 
 EXPECTED = [
+    "ALS",
     "MODELS",
     "Baseline",
     "Comparison",

@@ -256,7 +256,11 @@ def test_what_is_no_study_is_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ({"model": "nope"}, ParameterError, "model must be a model or one of popularity, baseline, mf, got 'nope'"),
+        (
+            {"model": "nope"},
+            ParameterError,
+            "model must be a model or one of popularity, baseline, mf, als, got 'nope'",
+        ),
         ({"metric": "rsme"}, ParameterError, "unknown metric 'rsme': did you mean 'rmse'"),
         ({"metric": "ndcg@31"}, ParameterError, "choose k up to 30"),
         ({"metric": "popularity_lift@5"}, ParameterError, "popularity_lift@5 has no better end to search for"),

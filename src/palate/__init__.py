@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
-    from palate.models import MODELS, Baseline, MatrixFactorization, Popularity
+    from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
     from palate.progress import Progress
     from palate.report import write_report
     from palate.tuning import tune
 
 _HOME = {
+    "ALS": "palate.models",
     "MODELS": "palate.models",
     "Baseline": "palate.models",
     "Comparison": "palate.evaluation",
@@ -53,6 +54,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ALS",
     "MODELS",
     "Baseline",
     "Comparison",

@@ -362,7 +362,7 @@ def test_warnings_are_collected_with_the_model(caplog):
 @pytest.mark.parametrize(
     ("models", "options", "error", "said"),
     [
-        (["nope"], {}, ParameterError, "no model 'nope'; there is popularity, baseline, mf"),
+        (["nope"], {}, ParameterError, "no model 'nope'; there is popularity, baseline, mf, als"),
         ([], {}, ParameterError, "give at least one model; there is popularity"),
         ([5], {}, ParameterError, "a model, or a key such as 'mf', is needed; got int"),
         (

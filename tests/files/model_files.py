@@ -16,7 +16,7 @@ import polars as pl
 from small_mf import model as small_model
 from synthetic import interactions, low_rank
 
-from palate.models import Baseline, MatrixFactorization, Popularity
+from palate.models import ALS, Baseline, MatrixFactorization, Popularity
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
@@ -69,6 +69,15 @@ def baseline_model(**changes) -> Baseline:
     """Return a baseline of text ids, some of them beyond ASCII."""
     users = ["ann", "bob", "ann", "çelik", "李", "bob"]
     return Baseline(**{"reg_users": 3, **changes}).fit(interactions(users, ["x", "x", "é", "🎬", "x", "y"], range(6)))
+
+
+def als_model(**changes) -> ALS:
+    """Return alternating least squares of text ids, some of them beyond ASCII."""
+    users = ["ann", "bob", "ann", "çelik", "李", "bob"]
+    items = ["x", "x", "é", "🎬", "x", "y"]
+    return ALS(**{"n_factors": 3, "n_epochs": 2, "random_state": 4, **changes}).fit(
+        interactions(users, items, range(6))
+    )
 
 
 def assert_same_model(one, other):

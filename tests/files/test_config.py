@@ -34,7 +34,7 @@ GOOD = {"format_version": 1, "model": "mf", "parameters": {"n_factors": 5}}
         ('{"model": "mf"}', DataError, "is no config: it needs format_version, model and parameters"),
         ({"extra": 1}, DataError, "has the unknown key 'extra'; a config has format_version, model, parameters, tuned"),
         ({"format_version": 2}, DataError, "is of version 2, this Palate reads 1"),
-        ({"model": "xgboost"}, DataError, "is of the model 'xgboost'; there is popularity, baseline, mf"),
+        ({"model": "xgboost"}, DataError, "is of the model 'xgboost'; there is popularity, baseline, mf, als"),
         ({"model": ["mf"]}, DataError, r"is of the model '\['mf'\]'"),
         ({"parameters": [1]}, DataError, "must be an object of names and values"),
         ({"parameters": {"luck": 1}}, ParameterError, "config.json: .*luck"),

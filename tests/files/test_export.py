@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_files import assert_same_model, baseline_model, number_model, popularity_model, text_model
+from model_files import als_model, assert_same_model, baseline_model, number_model, popularity_model, text_model
 
 from palate import files
 from palate.errors import ModelFileError, NotFittedError, ParameterError
@@ -53,7 +53,7 @@ def refused(folder, text, **options):
 # -- layout "palate" ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [number_model, text_model, popularity_model, baseline_model])
+@pytest.mark.parametrize("model", [number_model, text_model, popularity_model, baseline_model, als_model])
 def test_an_exported_model_comes_back_the_same(model, tmp_path):
     fitted = model()
     export(fitted, str(tmp_path / "new" / "folder"))

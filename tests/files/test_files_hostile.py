@@ -234,7 +234,7 @@ HEADERS = {
     "the 'palate' header gives no format_version": put("format_version", "1"),
     "'palate' header gives no format_version": drop("format_version"),
     "gives no format_version": put("format_version", True),
-    "unknown model class 'os.system'; this Palate knows popularity, baseline, mf": put("model", "os.system"),
+    "unknown model class 'os.system'; this Palate knows popularity, baseline, mf, als": put("model", "os.system"),
     "the 'palate' header's model is no str": put("model", 1),
     "the 'palate' header's parameters is no dict": put("parameters", []),
     "the 'palate' header's seen is no bool": put("seen", 1),

@@ -1,10 +1,12 @@
 """All models by their key."""
 
-from palate.models.base import ModelState, Recommender
+from palate.models.als import ALS
+from palate.models.base import Recommender
 from palate.models.baseline import Baseline
 from palate.models.mf import MatrixFactorization
 from palate.models.popularity import Popularity
+from palate.models.state import ModelState
 
-MODELS: dict[str, type[Recommender]] = {cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization)}
+MODELS: dict[str, type[Recommender]] = {cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS)}
 
-__all__ = ["MODELS", "Baseline", "MatrixFactorization", "ModelState", "Popularity", "Recommender"]
+__all__ = ["ALS", "MODELS", "Baseline", "MatrixFactorization", "ModelState", "Popularity", "Recommender"]

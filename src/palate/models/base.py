@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,38 +15,16 @@ from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ModelFileError, NotFittedError, ParameterError, UnknownIdError
+from palate.models.newcomers import Newcomers, nearest
 from palate.models.parameters import check_choice, check_whole
 from palate.models.search import SearchSpace
+from palate.models.state import ModelState, positions
 from palate.models.training_part import rating_limits
 from palate.progress import ProgressCallback, silent
 from palate.topk import Excluded, score_pairs, topk
 
 UserIds = Id | Iterable[Id] | pl.Series
 ScoreKind = Literal["rating", "probability", "order"]
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """All that a fitted model is, as plain data: what a model file holds.
-
-    Attributes:
-        key: the model's key in ``MODELS``.
-        parameters: constructor parameters (JSON values).
-        learned: learned scalars and the history (JSON values), by attribute name.
-        arrays: learned arrays by attribute name, shapes as in the class's ``learned_arrays``.
-        users, items: the ids of the rows and columns.
-        seen: training interactions as compressed rows, or None where they were not kept.
-        item_table: one row an item in index order: item_id, title, and further columns to show and filter by.
-    """
-
-    key: str
-    parameters: Mapping[str, Any]
-    learned: Mapping[str, Any]
-    arrays: Mapping[str, NDArray[Any]]
-    users: Ids
-    items: Ids
-    seen: Rows | None
-    item_table: pl.DataFrame
 
 
 class Recommender(ABC):
@@ -165,7 +142,7 @@ class Recommender(ABC):
         """
         self._check_fitted()
         self._check_predicts()
-        user_index, item_index = _positions("user", user_index), _positions("item", item_index)
+        user_index, item_index = positions("user", user_index), positions("item", item_index)
         if len(user_index) != len(item_index):
             raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
         for ids, index in ((self.users_, user_index), (self.items_, item_index)):
@@ -233,6 +210,94 @@ class Recommender(ABC):
             items[row, : len(best)] = best
         source = np.where(known, "model", "popular") if on_unknown == "popular" else None
         return self._table(wanted, items, scores, source)
+
+    def fold_in(self, interactions: Interactions) -> Newcomers:
+        """Return factors of users by their own rows alone, with the items as they are; they may be new to the model.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: this model has no fold-in; names those that have one.
+            UnknownIdError: an item that training did not know.
+        """
+        self._check_fitted()
+        from palate.models import MODELS
+
+        able = [key for key, cls in MODELS.items() if cls.fold_in is not Recommender.fold_in]
+        raise ParameterError(f"{type(self).__name__} cannot fold users in; {', '.join(able)} can")
+
+    def recommend_for(
+        self,
+        interactions: Interactions,
+        n: int = 10,
+        *,
+        exclude_seen: bool = True,
+        allow: Sequence[Id] | None = None,
+        deny: Sequence[Id] | None = None,
+        where: Condition | Sequence[Condition] | None = None,
+    ) -> pl.DataFrame:
+        """Return the best ``n`` items for users that are known by these rows alone: `fold_in`, then `recommend`.
+
+        Args:
+            interactions: what they gave, or had; users without a row get no list.
+            n, allow, deny, where: as in `recommend`.
+            exclude_seen: leave out the items of these rows.
+
+        Raises:
+            NotFittedError, UnknownIdError, ParameterError: as `fold_in` and `recommend`.
+        """
+        new = self.fold_in(interactions)
+        check_whole("n", n, low=1)
+        n = min(n, len(self.items_))
+        _, Q, _, c, mean = self._factors()
+        excluded = [(new.rows.indptr, new.rows.indices)] if exclude_seen else []
+        users = np.flatnonzero(np.diff(new.rows.indptr)).astype(np.int32)
+        allowed = self._allowed(allow, deny, where)
+        factors = (new.factors, Q, new.biases, c, mean)
+        items, scores = topk(factors, users, n, excluded=excluded, allowed=allowed, n_threads=self.n_threads)
+        return self._table(new.users.values[users], items, scores, None)
+
+    def similar_items(self, items: UserIds, n: int = 10) -> pl.DataFrame:
+        """Return the ``n`` items nearest to each item by the cosine of their factors.
+
+        Returns:
+            like (the item's id), rank, item_id, title, score (the cosine); an item is not similar to itself.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an item that training did not know.
+            ParameterError: n is below 1, or the model has no factors.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        wanted = self._id_list(items)
+        index = self.items_.index(wanted).astype(np.int32)
+        found, scores = nearest(type(self).__name__, self._factors()[1], index, n, self.n_threads)
+        table = self._table(pl.Series(wanted, dtype=self.items_.values.dtype), found, scores, None)
+        return table.rename({"user_id": "like"})
+
+    def similar_users(self, users: UserIds, n: int = 10) -> pl.DataFrame:
+        """Return the ``n`` users nearest to each user by the cosine of their factors: like, rank, user_id, score.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: a user that training did not know.
+            ParameterError: n is below 1, or the model has no factors.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        wanted = self._id_list(users)
+        index = self.users_.index(wanted).astype(np.int32)
+        found, scores = nearest(type(self).__name__, self._factors()[0], index, n, self.n_threads)
+        row, rank = np.nonzero(found >= 0)
+        like = pl.Series(wanted, dtype=self.users_.values.dtype)[row]
+        return pl.DataFrame(
+            {
+                "like": like,
+                "rank": rank + 1,
+                "user_id": self.users_.values[found[row, rank]],
+                "score": scores[row, rank],
+            }
+        )
 
     def rank_index(
         self, user_index: NDArray[Any], n: int, *, excluded: Sequence[Excluded] = ()
@@ -421,19 +486,16 @@ class Recommender(ABC):
         return order[allowed[order]] if allowed is not None else order
 
     def _table(
-        self, users: list[Id], items: NDArray[np.int32], scores: NDArray[np.float64], source: NDArray[Any] | None
+        self,
+        users: list[Id] | pl.Series,
+        items: NDArray[np.int32],
+        scores: NDArray[np.float64],
+        source: NDArray[Any] | None,
     ) -> pl.DataFrame:
         row, rank = np.nonzero(items >= 0)
         found = items[row, rank]
         shown = self.item_table_.select("item_id", "title")[found]
-        table = pl.DataFrame({"user_id": pl.Series(users, dtype=self.users_.values.dtype)[row], "rank": rank + 1})
+        ids = users if isinstance(users, pl.Series) else pl.Series(users, dtype=self.users_.values.dtype)
+        table = pl.DataFrame({"user_id": ids[row], "rank": rank + 1})
         table = table.hstack(shown).with_columns(score=pl.Series(scores[row, rank]).fill_nan(None))
         return table if source is None else table.with_columns(source=pl.Series(source)[row])
-
-
-def _positions(what: str, index: Any) -> NDArray[Any]:
-    array = np.asarray(index)
-    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
-        shape = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
-    return array

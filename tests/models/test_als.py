@@ -1,0 +1,198 @@
+"""ALS: exact half sweeps, an objective that never rises, and fold-in as the training step."""
+
+import naive
+import numpy as np
+import pytest
+from synthetic import interactions, low_rank
+
+from palate.data.interactions import Interactions
+from palate.errors import ParameterError, UnknownIdError
+from palate.models import ALS, Baseline, MatrixFactorization, Popularity
+
+PRECISE = {"dtype": "float64", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return low_rank()
+
+
+def objective(m, data):
+    """Return eq. 1 of the module by a loop over ratings, and one over rows."""
+    total = 0.0
+    for u, i, r in zip(data.user_index, data.item_index, data.values.astype(float), strict=True):
+        e = r - m.mean_ - m.user_biases_[u] - m.item_biases_[i] - m.user_factors_[u] @ m.item_factors_[i]
+        total += e * e
+    for index, factors, biases in (
+        (data.user_index, m.user_factors_, m.user_biases_),
+        (data.item_index, m.item_factors_, m.item_biases_),
+    ):
+        for row in range(len(biases)):
+            weight = (index == row).sum() if m.weighted else 1
+            total += weight * (m.reg * factors[row] @ factors[row] + m.reg_biases * biases[row] ** 2)
+    return total
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"weighted": False, "reg": 2.0}, {"biases": False}, {"n_factors": 1}, {"n_factors": 8}]
+)
+def test_a_fit_is_the_naive_twins(data, changes):
+    m = ALS(**{"n_factors": 3, "n_epochs": 3, **PRECISE, **changes}).fit(data)
+    start = np.random.default_rng([0, 0]).standard_normal((data.n_users, m.n_factors)) * m.init_scale
+    cells = (data.user_index, data.item_index, data.values.astype(float))
+    found = naive.als(
+        cells, data.n_items, start, m.mean_, 3, (m.reg, m.reg_biases), weighted=m.weighted, biases=m.biases
+    )
+    for name, expected in zip(("user_factors_", "user_biases_", "item_factors_", "item_biases_"), found, strict=True):
+        np.testing.assert_allclose(getattr(m, name), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_the_mean_is_that_of_the_ratings(data):
+    assert ALS(**PRECISE).fit(data).mean_ == pytest.approx(data.values.mean(dtype=float))
+    assert ALS(biases=False).fit(data).mean_ == 0
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_objective_is_told_and_never_rises(data, weighted):
+    m = ALS(4, n_epochs=12, weighted=weighted, **PRECISE).fit(data)
+    told = [record["objective"] for record in m.history_]
+    assert told[-1] == pytest.approx(objective(m, data), rel=1e-9)
+    assert (np.diff(told) <= 1e-9 * told[0]).all()
+
+
+def test_no_direction_lowers_the_objective_of_the_users(data):
+    m = ALS(3, n_epochs=2, **PRECISE).fit(data)
+    lowest = objective(m, data)
+    rng = np.random.default_rng(1)
+    factors, biases = m.user_factors_, m.user_biases_
+    for size in (1e-2, 1e-4):
+        for _ in range(50):
+            m.user_factors_ = factors + size * rng.standard_normal(factors.shape)
+            m.user_biases_ = biases + size * rng.standard_normal(biases.shape)
+            assert objective(m, data) > lowest
+
+
+def test_a_large_penalty_leaves_the_mean(data):
+    m = ALS(3, reg=1e8, reg_biases=1e8, **PRECISE).fit(data)
+    np.testing.assert_allclose(m.score_rows(np.arange(5)), m.mean_, atol=1e-5)
+
+
+def test_penalised_factors_leave_a_baseline(data):
+    m = ALS(2, reg=1e8, reg_biases=3.0, weighted=False, n_epochs=200, **PRECISE).fit(data)
+    b = Baseline(3.0, reg_items=3.0).fit(data)
+    np.testing.assert_allclose(m.user_biases_, b.user_biases_, atol=1e-6)
+    np.testing.assert_allclose(m.item_biases_, b.item_biases_, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("biases", [True, False])
+def test_folding_in_training_users_gives_the_stored_factors_bit_for_bit(data, dtype, biases):
+    m = ALS(5, n_epochs=3, dtype=dtype, biases=biases, random_state=1, n_threads=1).fit(data)
+    new = m.fold_in(data)
+    np.testing.assert_array_equal(new.factors, m.user_factors_)
+    np.testing.assert_array_equal(new.biases, m.user_biases_)
+    m.set_params(n_threads=3)
+    few = data.take(np.random.default_rng(0).permutation(np.flatnonzero(data.user_index < 7)))
+    np.testing.assert_array_equal(m.fold_in(few).factors[:7], m.user_factors_[:7])
+
+
+def test_newcomers_are_matched_by_item_ids_and_get_the_lists_of_their_twins(data):
+    m = ALS(5, n_epochs=3, random_state=1).fit(data)
+    rows = np.flatnonzero(data.user_index == 4)
+    items = data.items.at(data.item_index[rows])
+    order = np.argsort(items)[::-1]
+    twin = Interactions.from_table(
+        {
+            "user": ["ann"] * len(rows),
+            "item": np.array(items)[order].tolist(),
+            "rating": data.values[rows][order].tolist(),
+        }
+    )
+    np.testing.assert_array_equal(m.fold_in(twin).factors[0], m.user_factors_[4])
+    known, new = m.recommend(104, 6), m.recommend_for(twin, 6)
+    assert new["user_id"].to_list() == ["ann"] * 6
+    assert new.drop("user_id").equals(known.drop("user_id"))
+    kept = m.recommend_for(twin, 30, exclude_seen=False)
+    assert kept.height == 30
+    assert (
+        m.recommend_for(twin, 3, deny=new["item_id"].to_list()[:2])["item_id"].to_list()
+        == new["item_id"].to_list()[2:5]
+    )
+    part = m.recommend_for(data.take(rows), 2)
+    assert part["user_id"].to_list() == [104, 104]  # users of the whole without a row here get no list
+
+
+def test_unknown_items_and_models_without_fold_in_are_refused(data):
+    m = ALS(2, n_epochs=1).fit(data)
+    with pytest.raises(UnknownIdError, match="unknown item id 7"):
+        m.fold_in(interactions([1], [7], [3]))
+    with pytest.raises(ParameterError, match="Popularity cannot fold users in; als can"):
+        Popularity().fit(data).recommend_for(data)
+    with pytest.raises(ParameterError, match="n must be a whole number of at least 1"):
+        m.recommend_for(data, 0)
+
+
+def test_likeness_is_the_cosine_of_factors(data):
+    m = ALS(4, n_epochs=4, random_state=2).fit(data)
+    for table, ids, factors, column in (
+        (m.similar_items([1003, 1000], 5), m.items_, m.item_factors_, "item_id"),
+        (m.similar_users([103, 100], 5), m.users_, m.user_factors_, "user_id"),
+    ):
+        unit = factors / np.linalg.norm(factors, axis=1)[:, None]
+        for like in (3, 0):
+            cosines = unit.astype(float) @ unit[like]
+            cosines[like] = -2
+            rows = table.filter(like=ids.values[like])
+            assert rows[column].to_list() == ids.values[np.argsort(-cosines)[:5]].to_list()
+            np.testing.assert_allclose(rows["score"], np.sort(cosines)[::-1][:5], atol=1e-6)
+            assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
+    assert m.similar_items(1003, 100).height == 29
+    assert m.similar_items(1003, 2)["title"].to_list() == [str(i) for i in m.similar_items(1003, 2)["item_id"]]
+    with pytest.raises(
+        ParameterError, match="Baseline has no factors, and so no likeness; a model such as als or mf has"
+    ):
+        Baseline().fit(data).similar_items(1003)
+    assert MatrixFactorization(2, n_epochs=2).fit(data).similar_users(100, 3).height == 3
+
+
+def test_validation_is_told_and_chooses_nothing(data):
+    train, held_out = data.take(np.arange(500)), data.take(np.arange(500, 600))
+    plain, watched = (ALS(3, n_epochs=5, random_state=0) for _ in range(2))
+    plain.fit(train)
+    watched.fit(train, validation=held_out)
+    np.testing.assert_array_equal(plain.user_factors_, watched.user_factors_)
+    raw = watched.predict_index(held_out.user_index, held_out.item_index, clip=False)
+    last = watched.history_[-1]
+    assert last["validation_rmse_unclipped"] == pytest.approx(np.sqrt(np.mean((held_out.values - raw) ** 2)), rel=1e-5)
+    assert "validation_rmse" not in plain.history_[-1]
+    assert (plain.best_epoch_, plain.epoch_chosen_on_) == (5, "none")
+
+
+def test_ctrl_c_leaves_the_last_whole_epoch(data):
+    def stop(step):
+        if step.step == 3:
+            raise KeyboardInterrupt
+
+    m = ALS(3, n_epochs=50, random_state=0).fit(data, progress=stop)
+    whole = ALS(3, n_epochs=3, random_state=0).fit(data)
+    assert m.interrupted_
+    np.testing.assert_array_equal(m.user_factors_, whole.user_factors_)
+    assert m.best_epoch_ == 3
+
+
+def test_systems_that_cannot_be_solved_are_refused():
+    data = interactions([1, 1, 2, 2], [1, 2, 1, 2], [1, 5, 1, 5])
+    with pytest.raises(ParameterError, match=r"reg=1e-30 and reg_biases=0 are too small for these ratings in float32"):
+        ALS(8, reg=1e-30, reg_biases=0, random_state=0).fit(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("n_factors", 0), ("n_epochs", 0), ("reg", 0), ("reg", float("nan")), ("reg_biases", -1), ("init_scale", 0)),
+        *(("dtype", "float16"), ("weighted", 1), ("biases", None), ("random_state", -1), ("n_threads", 0)),
+    ],
+)
+def test_parameters_outside_their_range_are_refused(data, name, value):
+    with pytest.raises(ParameterError, match=name if name != "random_state" else "random_state"):
+        ALS(**{name: value}).fit(data)
