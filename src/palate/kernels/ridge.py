@@ -1,127 +1,209 @@
 """Ridge regressions of many rows on the same columns: the half sweep of alternating least squares.
 
-For a row u with cells (i, r_ui), n_u of them, and the columns' factors q_i and biases c_i fixed (Zhou et al. 2008,
-section 3.1; the bias b_u is one more coefficient, of the constant 1):
+For a row u with cells (i, r_ui) of weight w_ui, and the columns' factors q_i and biases c_i fixed, the row's bias b and
+factors p are the minimum of
 
-    y_i = [1, q_i],   t_ui = r_ui - mean - c_i,   x_u = [b_u, p_u]
-    A_u = sum_i y_i y_i' + w_u diag(reg_biases, reg, …, reg)                                                         (1)
-    x_u = inv(A_u) sum_i y_i t_ui                                                                                    (2)
+    sum_i w_ui (t_ui - b - p . q_i)^2 + l_u |p - m_u|^2 + h_u (b - n_u)^2           t_ui = r_ui - mean - c_i             (1)
 
-w_u is n_u (weighted lambda, their eq. 4) or 1. (2) is solved by Cholesky's factorization. Each row is solved by itself,
-its cells in the order given and by a fixed order of operations: the same cells give the same bits, in training and in
-fold-in.
+for ratings (Zhou et al. 2008, section 3.1), and of
 
-Letters: X (n_rows, k + 1) and Y (n_columns, k + 1), the bias first; indptr, indices, values compressed rows.
+    sum_i (o + w_ui) (1 - p . q_i)^2 + sum_(i not in u) o (p . q_i)^2 + l_u |p - m_u|^2                                 (2)
+
+for clicks (Hu et al. 2008, eq. 3, with o for the weight of a cell without a click). m_u, n_u are the mean of the prior.
+Both are (S + l_u I) p = s:
+
+    S = o Q'Q + sum_i w_ui q_i q_i'        s = sum_i x_ui q_i + l_u m_u                                                (3)
+    x_ui = w_ui t_ui for (1), o + w_ui for (2);        o = 0 for (1)
+
+and with a bias, a = sum_i w_ui q_i, z = h_u + sum_i w_ui, y = sum_i w_ui t_ui + h_u n_u, which is eliminated first:
+
+    (S + l_u I - a a' / z) p = s - a y / z        b = (y - a . p) / z                                                  (4)
+
+Solved by Cholesky's factorization in blocks. Each row is solved by itself, its cells in the order given and by a fixed
+order of operations: the same cells give the same bits, in training and in fold-in.
+
+Letters: Q (n_columns, k), c (n_columns,), P (n_rows, k), b (n_rows,); indptr, indices, values compressed rows; A is
+padded to whole tiles, and only its upper triangle has a meaning.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
 from numba import njit
 
-CELLS = 8  # cells added to A at once: A is read and written once for all of them
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile
+
+CELLS = 32  # cells added to A at once: their factors stay in the innermost cache
+PANEL = 8  # rows of A factorized before the rest is brought up to date; a multiple of ROWS
 REORDER = {"contract", "reassoc", "nsz"}
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER)
-def add_cells(A, rhs, W, t):
-    """Add CELLS rows W (CELLS, k + 1) with targets t to the lower triangle of A, eq. 1, and to the right side."""
-    size = len(rhs)
-    f = 0
-    while f < size:
-        other = min(f + 1, size - 1)  # two rows of A at once; the last alone where their number is odd
-        a0, a1, a2, a3 = W[0, f], W[1, f], W[2, f], W[3, f]
-        a4, a5, a6, a7 = W[4, f], W[5, f], W[6, f], W[7, f]
-        b0, b1, b2, b3 = W[0, other], W[1, other], W[2, other], W[3, other]
-        b4, b5, b6, b7 = W[4, other], W[5, other], W[6, other], W[7, other]
-        one, two = A[f], A[other]
-        if other == f:
-            for g in range(f + 1):
-                one[g] += (
-                    a0 * W[0, g] + a1 * W[1, g] + a2 * W[2, g] + a3 * W[3, g]
-                    + a4 * W[4, g] + a5 * W[5, g] + a6 * W[6, g] + a7 * W[7, g]
-                )  # fmt: skip
-        else:
-            for g in range(f + 2):
-                w0, w1, w2, w3 = W[0, g], W[1, g], W[2, g], W[3, g]
-                w4, w5, w6, w7 = W[4, g], W[5, g], W[6, g], W[7, g]
-                one[g] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3 + a4 * w4 + a5 * w5 + a6 * w6 + a7 * w7
-                two[g] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3 + b4 * w4 + b5 * w5 + b6 * w6 + b7 * w7
-            rhs[other] += b0 * t[0] + b1 * t[1] + b2 * t[2] + b3 * t[3] + b4 * t[4] + b5 * t[5] + b6 * t[6] + b7 * t[7]
-        rhs[f] += a0 * t[0] + a1 * t[1] + a2 * t[2] + a3 * t[3] + a4 * t[4] + a5 * t[5] + a6 * t[6] + a7 * t[7]
-        f += 2
-
-
-@njit(nogil=True, cache=True, fastmath=REORDER)
-def solve(A, x):
-    """Replace x by inv(A) x and return whether A was positive definite.
-
-    A is given by its lower triangle, and replaced by its Cholesky factor.
-    """
-    size = len(x)
-    for i in range(size):
-        row = A[i]
-        for j in range(i):
-            other = A[j]
-            s = row[j]
-            for g in range(j):
-                s -= row[g] * other[g]
-            row[j] = s / other[j]
-        s = row[i]
-        for g in range(i):
-            s -= row[g] * row[g]
-        if not s > 0:
-            return False
-        row[i] = np.sqrt(s)
-        s = x[i]
-        for g in range(i):
-            s -= row[g] * x[g]
-        x[i] = s / row[i]
-    for i in range(size - 1, -1, -1):
-        x[i] /= A[i, i]
-        for g in range(i):
-            x[g] -= A[i, g] * x[i]
-    return True
+@njit(nogil=True, cache=True)
+def padded(size, itemsize):
+    """Return the width that holds ``size`` numbers in whole tiles."""
+    step = STEP_BYTES // itemsize
+    return -(-size // step) * step
 
 
 @njit(nogil=True, cache=True)
-def solve_rows(indptr, indices, values, Y, mean, penalties, first, last, X):
-    """Write eq. 2 for rows first … last - 1 into X and return the first that could not be solved, or -1.
+def add_products(V, W, A, n, first, size):
+    """Add V'W of n rows to the upper triangle of A, from row and column ``first`` to ``size``; tile.py, eq. 1."""
+    step = STEP_BYTES // A.itemsize
+    for f in range(first, size, ROWS):
+        for g in range(f // step * step, size, step):
+            add_tile(V, W, A, n, f, g)
 
-    A row without cells gets zeros; one whose A is not positive definite ends the work.
-    penalties: (reg, reg_biases, weighted) as numbers; weighted is 1 for w_u = n_u, else 0. A negative reg_biases
-        leaves the bias at zero.
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def factorize(A, V, size):
+    """Replace the upper triangle of A by its Cholesky factor U, A = U'U; return whether A was positive definite.
+
+    V (at least PANEL, width of A) is room to work in.
     """
-    reg, reg_biases, weighted = penalties
-    size = Y.shape[1]
-    A = np.zeros((size, size), Y.dtype)
-    W = np.zeros((CELLS, size), Y.dtype)
-    t = np.zeros(CELLS, Y.dtype)
-    start_of_bias = Y.dtype.type(1.0) if reg_biases >= 0 else Y.dtype.type(0.0)
+    width = A.shape[1]
+    for first in range(0, size, PANEL):
+        last = min(first + PANEL, size)
+        for j in range(first, last):
+            row = A[j]
+            start = j // ROWS * ROWS  # whole vectors; what lies left of the diagonal has no meaning
+            for above in range(first, j):
+                other = A[above]
+                factor = other[j]
+                for g in range(start, width):
+                    row[g] -= factor * other[g]
+            if not row[j] > 0:
+                return False
+            scale = 1 / np.sqrt(row[j])
+            for g in range(start, width):
+                row[g] *= scale
+        if last < size:
+            for j in range(first, last):
+                for g in range(last, width):
+                    V[j - first, g] = -A[j, g]
+            add_products(V, A[first:last], A, last - first, last, size)
+    return True
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def substitute(U, x, size):
+    """Replace x by inv(U'U) x."""
+    for j in range(size):
+        row = U[j]
+        value = x[j] / row[j]
+        x[j] = value
+        for g in range(j + 1, size):
+            x[g] -= row[g] * value
+    for j in range(size - 1, -1, -1):
+        row = U[j]
+        value = x[j]
+        for g in range(j + 1, size):
+            value -= row[g] * x[g]
+        x[j] = value / row[j]
+
+
+@njit(nogil=True, cache=True)
+def gather(columns, weights, Q, W, V):
+    """Copy the factors of some columns into W, and weighted into V; return what V then is, W where all weigh 1."""
+    size = Q.shape[1]
+    for j in range(len(columns)):
+        q, w = Q[columns[j]], W[j]
+        for f in range(size):
+            w[f] = q[f]
+    if not len(weights):
+        return W
+    for j in range(len(columns)):
+        w, v, weight = W[j], V[j], weights[j]
+        for f in range(size):
+            v[f] = weight * w[f]
+    return V
+
+
+@njit(nogil=True, cache=True)
+def eliminate(A, x, a, z, y, V, W):
+    """Take the bias out of the equations: eq. 4, on the left."""
+    size = len(x)
+    for f in range(size):
+        V[0, f] = -a[f] / z
+        W[0, f] = a[f]
+        x[f] -= a[f] * (y / z)
+    add_products(V, W, A, 1, 0, size)
+
+
+@njit(nogil=True, cache=True)
+def solve_rows(cells, side, kind, penalties, prior, first, last, P, b):
+    """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
+
+    A row without cells gets the mean of its prior; in eq. 2 the cells without a click still draw it to zero.
+    cells: (indptr, indices, values, weights); weights may have no element: all 1 in eq. 1. In eq. 2 the values are not
+        looked at, and weights are the confidence of each click.
+    side: (Q, c, G) with G = o Q'Q, the upper triangle of a padded matrix, or none (0, 0) in eq. 1.
+    kind: (mean, o, biases): o negative for ratings (eq. 1), else eq. 2; biases 1 where rows have one.
+    penalties: (l, h) of each row, (n_rows,) each.
+    prior: (m, n) of each row, (n_rows, k) and (n_rows,), or without rows where they are zero.
+    """
+    indptr, indices, values, weights = cells
+    Q, c, G = side
+    mean, o, biases = kind
+    l, h = penalties  # noqa: E741
+    M, N = prior
+    size = Q.shape[1]
+    width = padded(size, Q.itemsize)
+    A = np.zeros((width + ROWS, width), Q.dtype)  # S, and below it sum x q and sum w q: the same product
+    W, V = np.zeros((CELLS, width + ROWS), Q.dtype), np.zeros((CELLS, width + ROWS), Q.dtype)
+    x, a = A[width, :size], A[width + 1, :size]
+    none = weights[:0]
+    clicks = o >= 0
     for u in range(first, last):
-        x = X[u]
-        x[:] = 0
         n = indptr[u + 1] - indptr[u]
-        if n == 0:
-            continue
         A[:] = 0
+        if n == 0 and (not clicks or len(M) == 0):
+            P[u] = M[u] if len(M) else x
+            b[u] = N[u] if len(M) else 0
+            continue
+        if clicks:
+            A[:width] = G
+        z, y = h[u], h[u] * N[u] if len(M) else Q.dtype.type(0)
         for start in range(indptr[u], indptr[u + 1], CELLS):
             stop = min(start + CELLS, indptr[u + 1])
-            for j in range(CELLS):
-                if start + j < stop:
-                    y = Y[indices[start + j]]
-                    w = W[j]
-                    for f in range(1, size):
-                        w[f] = y[f]
-                    w[0] = start_of_bias
-                    t[j] = values[start + j] - mean - y[0]
-                else:
-                    W[j] = 0
-                    t[j] = 0
-            add_cells(A, x, W, t)
-        weight = n if weighted else 1
-        for f in range(1, size):
-            A[f, f] += reg * weight
-        A[0, 0] += reg_biases * weight if reg_biases >= 0 else 1
-        if not solve(A, x):
+            part = weights[start:stop] if len(weights) else none
+            U = gather(indices[start:stop], part, Q, W, V)
+            for j in range(stop - start):
+                weight = part[j] if len(part) else Q.dtype.type(1)
+                pull = o + weight if clicks else weight * (values[start + j] - mean - c[indices[start + j]])
+                U[j, width], U[j, width + 1] = pull, weight
+                z += weight
+                y += pull
+            add_products(U, W, A, stop - start, 0, size)
+            for g in range(0, size, STEP_BYTES // A.itemsize):
+                add_tile(U, W, A, stop - start, width, g)
+        for f in range(size):
+            A[f, f] += l[u]
+            if len(M):
+                x[f] += l[u] * M[u, f]
+        if biases:
+            if not z > 0:
+                return u
+            eliminate(A, x, a, z, y, V, W)
+        if not factorize(A, V, size):
             return u
+        substitute(A, x, size)
+        P[u] = x
+        b[u] = 0
+        if biases:
+            for f in range(size):
+                y -= a[f] * x[f]
+            b[u] = y / z
     return -1
+
+
+@njit(nogil=True, cache=True)
+def gram_part(Q, first, last, G):
+    """Write Q'Q of rows first … last - 1 into the upper triangle of G (padded), in index order."""
+    size = Q.shape[1]
+    W = np.zeros((CELLS, G.shape[1]), Q.dtype)
+    G[:] = 0
+    for start in range(first, last, CELLS):
+        n = min(start + CELLS, last) - start
+        for j in range(n):
+            for f in range(size):
+                W[j, f] = Q[start + j, f]
+        add_products(W, W, G, n, 0, size)
