@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from palate.data.dataset import Dataset
+    from palate.data.features import Features
     from palate.data.interactions import Interactions
     from palate.data.movielens import load_movielens
     from palate.data.reading import read_ratings
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
-    from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
+    from palate.models import ALS, EASE, MODELS, Baseline, ImplicitALS, MatrixFactorization, Popularity
     from palate.progress import Progress
     from palate.report import write_report
     from palate.tuning import tune
 
 _HOME = {
     "ALS": "palate.models",
+    "EASE": "palate.models",
     "MODELS": "palate.models",
     "Baseline": "palate.models",
     "Comparison": "palate.evaluation",
     "Dataset": "palate.data.dataset",
+    "Features": "palate.data.features",
+    "ImplicitALS": "palate.models",
     "Interactions": "palate.data.interactions",
     "MatrixFactorization": "palate.models",
     "PalateError": "palate.errors",
@@ -55,10 +59,13 @@ _HOME = {
 
 __all__ = [
     "ALS",
+    "EASE",
     "MODELS",
     "Baseline",
     "Comparison",
     "Dataset",
+    "Features",
+    "ImplicitALS",
     "Interactions",
     "MatrixFactorization",
     "PalateError",

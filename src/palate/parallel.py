@@ -128,3 +128,12 @@ def single_blas_thread() -> Iterator[None]:
         yield
     finally:
         _guard.leave()
+
+
+@contextmanager
+def blas_threads(n_threads: int) -> Iterator[None]:
+    """Let BLAS and LAPACK use this many threads inside the block, at most."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=n_threads, user_api="blas"):
+        yield

@@ -6,7 +6,7 @@ result, 12 bytes x users x n, plus a float32 copy of the factors with a column f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from palate.parallel import Workers, chunks, single_blas_thread
 
 ROWS = 256
 TILE = 1024
+ROW_BYTES = 1 << 23  # of whole rows of scores a thread holds at once
 SPARE = 24  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
@@ -70,6 +71,55 @@ def topk(
     return items, scores
 
 
+def topk_of_rows(
+    fill: Callable[[NDArray[np.int32], NDArray[np.float32]], None],
+    n_items: int,
+    users: NDArray[np.int32],
+    n: int,
+    *,
+    excluded: Sequence[Excluded] = (),
+    allowed: NDArray[np.bool_] | None = None,
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return what `topk` returns, for scores that are computed a whole row at a time and are exact as they come.
+
+    Args:
+        fill: writes the scores of these users, (m, n_items) float32.
+        n_items: how many items there are.
+        users, n, excluded, allowed, n_threads: as `topk`.
+    """
+    items = np.full((len(users), n), -1, np.int32)
+    scores = np.full((len(users), n), np.nan)
+    closed = np.empty(0, np.int32) if allowed is None else np.flatnonzero(~allowed).astype(np.int32)
+
+    def block(rows: slice) -> None:
+        S = np.empty((rows.stop - rows.start, n_items), np.float32)
+        fill(users[rows], S)
+        S[:, closed] = -np.inf
+        select.exclude(S, 0, *excluded_rows(users[rows], excluded))
+        select.best_of_rows(S, scores[rows], items[rows])
+
+    with Workers(n_threads) as workers:
+        workers.run([partial(block, s) for s in chunks(len(users), max(1, ROW_BYTES // max(1, 4 * n_items)))])
+    scores[items < 0] = np.nan
+    return items, scores
+
+
+def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Excluded:
+    """Return the excluded items of these users as compressed rows of their own, sorted."""
+    if len(excluded) == 1:  # sorted already, and each item once
+        taken: Excluded = select.take_rows(*excluded[0], users)
+        return taken
+    rows = [
+        np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in excluded]))
+        if excluded
+        else np.empty(0, np.int32)
+        for u in users
+    ]
+    ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
+    return ptr, np.concatenate(rows).astype(np.int32)
+
+
 class _Job:
     """What all blocks of rows share: item factors with a bias column for GEMM, exact factors, exclusions."""
 
@@ -84,7 +134,7 @@ class _Job:
         P32 = np.column_stack([self.factors[0][users], np.ones(len(users))]).astype(np.float32)
         H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
         J = np.full((len(users), self.n_candidates), -1, np.int32)
-        ptr, excluded = self._excluded(users)
+        ptr, excluded = excluded_rows(users, self.excluded)
         S = np.empty((len(users), min(TILE, len(self.Q32))), np.float32)
         for tile in chunks(len(self.Q32), TILE):
             part = S[:, : tile.stop - tile.start]
@@ -99,17 +149,6 @@ class _Job:
         margins = (P32.shape[1] + 4) * np.finfo(np.float32).eps * lengths * self.norms
         margins += 8 * np.finfo(np.float64).eps * (abs(self.mean) + np.abs(self.factors[2][users]))
         select.decide_rows(self.factors, self.mean, users, (H, J), margins, ptr, excluded, (scores, items))
-
-    def _excluded(self, users: NDArray[np.int32]) -> Excluded:
-        """Return the excluded items of these users as compressed rows of their own, sorted."""
-        rows = [
-            np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in self.excluded]))
-            if self.excluded
-            else np.empty(0, np.int32)
-            for u in users
-        ]
-        ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-        return ptr, np.concatenate(rows).astype(np.int32)
 
 
 def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:

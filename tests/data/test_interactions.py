@@ -155,7 +155,7 @@ def test_columns_are_found_by_usual_names_or_given(names, given, found):
         (["x", "y"], None, "holds the user and item id"),
         (["user", "item", "score", "stars"], None, r"\['score', 'stars'\] could all be the value"),
         (["user", "item"], {"value": "z"}, "no column 'z'; the table has 'user', 'item'"),
-        (["user", "item"], {"rating": "item"}, "knows the roles user, item, value, time; got rating"),
+        (["user", "item"], {"rating": "item"}, "knows the roles user, item, value, time, weight; got rating"),
         (["user", "item"], {"user": "item", "item": "item"}, "gives one column two roles"),
     ],
 )

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.models.base import Recommender
 
+ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
 READ_KEYS = (
     "user",
     "item",
     "value",
     "time",
+    "weight",
     "ids",
     "encoding",
     "rating_range",
@@ -46,7 +48,7 @@ def read_options(words: Sequence[str] | None) -> dict[str, Any]:
     unknown = set(pairs) - set(READ_KEYS)
     if unknown:
         raise usage_error(f"--read knows {', '.join(READ_KEYS)}; got {', '.join(sorted(unknown))}")
-    options: dict[str, Any] = {k: v for k, v in pairs.items() if k not in ("user", "item", "value", "time")}
+    options: dict[str, Any] = {k: v for k, v in pairs.items() if k not in ROLE_KEYS}
     columns = {k: v for k, v in pairs.items() if k not in options}
     if columns:
         options["columns"] = columns

@@ -101,13 +101,16 @@ REMEDY = {
 
 
 def typed(columns: dict[str, pl.Series], policy: Policy) -> list[Fault]:
-    """Make the columns user, item, value, time Int64 or String, Float32, Int64 seconds; return the faults found."""
+    """Make the columns ids (Int64 or String), Float32 values and weights, Int64 seconds; return the faults found."""
     faults: list[Fault] = []
-    for name, convert in (("user", _as_id), ("item", _as_id), ("value", _as_value), ("time", _as_time)):
+    kinds = {"user": _as_id, "item": _as_id, "value": _as_value, "time": _as_time, "weight": _as_value}
+    for name, convert in kinds.items():
         if name in columns:
             columns[name] = _convert(columns[name], convert, faults)
     if "value" in columns:
         faults += _value_faults(columns["value"], policy)
+    if "weight" in columns:
+        faults += _weight_faults(columns["weight"])
     if "time" in columns:
         faults += _time_faults(columns["time"])
     return faults
@@ -195,6 +198,15 @@ def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
             text = f"value is outside {low:g} to {high:g}, such as {value[int(rows[0])]:g}"
             faults.append(Fault("invalid", text, rows))
     return faults
+
+
+def _weight_faults(weight: pl.Series) -> list[Fault]:
+    bad = (~weight.is_between(0, FLOAT32, closed="right")).fill_null(value=False)
+    if not bad.any():
+        return []
+    rows = np.flatnonzero(bad.to_numpy())
+    text = f"weight is not a finite number above 0, such as {weight[int(rows[0])]:g}"
+    return [Fault("invalid", text, rows)]
 
 
 def _time_faults(time: pl.Series) -> list[Fault]:

@@ -8,7 +8,7 @@ from types import UnionType
 from palate.data.ids import shown
 from palate.errors import DataError
 
-ROLES = ("user", "item", "value", "time")
+ROLES = ("user", "item", "value", "time", "weight")
 
 USUAL = {
     "user": ("user", "user_id", "userid", "uid", "customer", "customer_id", "customerid", "visitor_id", "reviewer_id"),
@@ -28,12 +28,13 @@ USUAL = {
         ),
     ),
     "value": ("value", "rating", "ratings", "score", "stars", "count", "counts", "plays", "weight", "overall"),
+    "weight": (),  # a column of this name is a value in many data sets: sample weights are named by the caller
     "time": ("time", "timestamp", "ts", "date", "datetime", "created_at", "rated_at", "unix_time", "event_time"),
 }
 
 
 def find_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return {role: column name} for the roles user, item, value, time that the table has.
+    """Return {role: column name} for the roles user, item, value, time, weight that the table has.
 
     Args:
         names: the table's column names.

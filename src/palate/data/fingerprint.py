@@ -11,7 +11,7 @@ from palate.data.interactions import Interactions, check_interactions
 
 
 def fingerprint(interactions: Interactions) -> str:
-    """Return the SHA-256, in hexadecimal, of the rows in their order: ids as they are, values, times where there are.
+    """Return the SHA-256, in hexadecimal, of the rows in their order: ids as they are, values, times, weights.
 
     The same on every machine and for every version of Palate; the reader, and the order of the columns, do not matter.
 
@@ -27,6 +27,9 @@ def fingerprint(interactions: Interactions) -> str:
     if interactions.times is not None:
         digest.update(b"times")
         digest.update(interactions.times.astype("<i8", copy=False).tobytes())
+    if interactions.weights is not None:
+        digest.update(b"weights")
+        digest.update(interactions.weights.astype("<f4", copy=False).tobytes())
     return digest.hexdigest()
 
 

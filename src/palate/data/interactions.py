@@ -38,11 +38,13 @@ class Rows:
         indptr: (n_rows + 1,) int64.
         indices: (n,) int32, column positions.
         values: (n,) float32.
+        weights: (n,) float32, how much each cell counts, or None where all count alike.
     """
 
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     values: NDArray[np.float32]
+    weights: NDArray[np.float32] | None = None
 
     def row(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return columns and values of one row."""
@@ -61,6 +63,7 @@ class Interactions:
         users, items: the caller's ids; a subset of rows keeps the ids of the whole.
         rating_range: the stated lowest and highest rating, or None.
         dropped: how many rows the check left out, by reason.
+        weights: (n,) float32 above 0, how much each row counts in learning (2 as much as the row twice), or None.
     """
 
     user_index: NDArray[np.int32]
@@ -71,10 +74,11 @@ class Interactions:
     items: Ids
     rating_range: tuple[float, float] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    weights: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Hold the arrays as read-only views: a caller who built this himself may still write to his own."""
-        for name in ("user_index", "item_index", "values", "times"):
+        for name in ("user_index", "item_index", "values", "times", "weights"):
             array = getattr(self, name)
             if array is not None:
                 view = array.view()
@@ -98,7 +102,8 @@ class Interactions:
         Args:
             table: a Polars frame, or anything that speaks the Arrow C interface (pandas, pyarrow, DuckDB), or a dict
                 of columns; it is not changed.
-            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit.
+            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit; a
+                column of sample weights is taken as "weight" only where it is named here.
             rating_range: lowest and highest rating; values outside are faults.
             on_missing: "error" or "drop" rows whose id, value or time is missing.
             on_invalid: "error" or "drop" rows that are unparsable, not finite or out of range.
@@ -137,21 +142,30 @@ class Interactions:
             item_index=self.item_index[rows],
             values=self.values[rows],
             times=None if self.times is None else self.times[rows],
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     def by_user(self) -> Rows:
         """Return compressed rows, one a user, sorted by item."""
-        order = np.lexsort((self.item_index, self.user_index))
-        counts = np.bincount(self.user_index, minlength=self.n_users)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Rows(indptr, self.item_index[order], self.values[order])
+        return self._compressed(self.user_index, self.item_index, self.n_users)
+
+    def by_item(self) -> Rows:
+        """Return compressed rows, one an item, sorted by user."""
+        return self._compressed(self.item_index, self.user_index, self.n_items)
+
+    def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int) -> Rows:
+        order = np.lexsort((column, row))
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))]).astype(np.int64)
+        weights = None if self.weights is None else self.weights[order]
+        return Rows(indptr, column[order], self.values[order], weights)
 
     def to_table(self) -> pl.DataFrame:
-        """Return the columns user_id, item_id, value and, where there are times, time."""
+        """Return the columns user_id, item_id, value and, where they are there, time and weight."""
         table = pl.DataFrame(
             {"user_id": self.users.at(self.user_index), "item_id": self.items.at(self.item_index), "value": self.values}
         )
-        return table if self.times is None else table.with_columns(pl.Series("time", self.times))
+        further = {"time": self.times, "weight": self.weights}
+        return table.with_columns(pl.Series(name, values) for name, values in further.items() if values is not None)
 
     def __repr__(self) -> str:
         return f"Interactions({len(self):,} rows, {self.n_users:,} users, {self.n_items:,} items)"
@@ -200,7 +214,7 @@ def as_frame(table: Any) -> pl.DataFrame:
 
 
 def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Interactions:
-    """Check columns named user, item, value, time once and return them in index space.
+    """Check columns named user, item, value, time, weight once and return them in index space.
 
     The dict is emptied on the way, so that a caller who keeps no column himself never pays for two forms of it.
 
@@ -224,7 +238,8 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     if "value" in columns:
         values = columns.pop("value").to_numpy(writable=True)
     times = columns.pop("time").to_numpy(writable=True) if "time" in columns else None
-    built = Interactions(user_index, item_index, values, times, users, items, policy.rating_range, dropped)
+    weights = columns.pop("weight").to_numpy(writable=True) if "weight" in columns else None
+    built = Interactions(user_index, item_index, values, times, users, items, policy.rating_range, dropped, weights)
     if len(repeats):
         built = _merged(built, policy.on_duplicate)
         check_merged(built.values, policy.on_duplicate, policy, where)
@@ -253,7 +268,7 @@ def _pair_keys(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -
 
 
 def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
-    """Return one row for each pair, in the order of first appearance."""
+    """Return one row for each pair, in the order of first appearance; its weight is that of its last row."""
     key = _pair_keys(rows.user_index, rows.item_index, rows.n_items)
     times = rows.times if rows.times is not None else np.zeros(len(key), np.int64)
     order = np.lexsort((times, key))

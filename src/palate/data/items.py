@@ -57,7 +57,7 @@ def attribute_table(ids: Ids, table: Any, side: Literal["user", "item"]) -> pl.D
     """
     frame = as_frame(table)
     name = f"{side}_id"
-    frame = frame.rename({_id_column(frame.columns, side): name})
+    frame = frame.rename({id_column(frame.columns, side): name})
     frame = frame.with_columns(
         (cs.by_name(name) & cs.integer()).cast(pl.Int64, strict=False),
         (cs.by_name(name) & (cs.categorical() | cs.enum())).cast(pl.String),
@@ -84,7 +84,7 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _id_column(names: Sequence[str], side: str) -> str:
+def id_column(names: Sequence[str], side: str) -> str:
     """Return the column of ids; what else the table holds (ratings, dates) may be called as it likes."""
     if f"{side}_id" in names:
         return f"{side}_id"

@@ -199,7 +199,7 @@ def _by_name(path: Path, names: tuple[str, ...], columns: Columns) -> dict[str, 
 
 def _by_position(path: Path, first: tuple[str, ...], columns: Columns) -> dict[str, int]:
     if not columns:
-        return dict(zip(ROLES, range(len(first)), strict=False))
+        return dict(zip(ROLES[:4], range(len(first)), strict=False))
     bad = [v for v in columns.values() if not isinstance(v, int) or isinstance(v, bool) or not 0 <= v < len(first)]
     if bad:
         line = ", ".join(map(shown, first))

@@ -64,7 +64,7 @@ def _type_of(source: Source, role: str) -> pl.DataType:
     """Return the type that the first rows promise."""
     layout = source.layout
     fields = [row[layout.roles[role]] for row in layout.sample if len(row) == layout.width]
-    if role == "value":
+    if role in ("value", "weight"):
         return pl.Float32()
     if role == "time":
         return pl.Int64() if is_integers(fields) else pl.Float64() if is_numbers(fields) else pl.String()

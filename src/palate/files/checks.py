@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.features import is_encoding
 from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
@@ -17,6 +18,7 @@ from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
+INDEX_KINDS = {"indptr": ("int64",), "indices": ("int32",)}  # of arrays named so: positions, not numbers to multiply
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 
 
@@ -55,6 +57,7 @@ def model_of(state: ModelState) -> Recommender:
     """
     _check_state(state)
     model = class_of(state.key).from_state(state)
+    model.check_learned()
     try:
         model.check_parameters()
     except ParameterError as error:
@@ -64,8 +67,9 @@ def model_of(state: ModelState) -> Recommender:
 
 def _check_state(state: ModelState) -> None:
     for name, array in state.arrays.items():
-        if array.dtype not in (np.float32, np.float64):
-            raise ModelFileError(f"{name} holds {array.dtype}, not float32 or float64")
+        kinds = INDEX_KINDS.get(name.rpartition("_")[0].rpartition("_")[2], ("float32", "float64"))
+        if array.dtype.name not in kinds:
+            raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(kinds)}")
         check_finite(name, array)
         if array.size and max(-array.min(), array.max()) > LARGEST:
             raise ModelFileError(f"{name} holds a number beyond {LARGEST:g}, with which scores would overflow")
@@ -141,7 +145,13 @@ def _is_history(value: Any) -> bool:
     )
 
 
+def _is_encoding(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_encoding, value))
+
+
 _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "user_encoding_": (_is_encoding, "a list of columns and how they became numbers"),
+    "item_encoding_": (_is_encoding, "a list of columns and how they became numbers"),
     "mean_": (_is_score, f"a number within {LARGEST:g}"),
     "rating_range_": (_is_range, "two numbers, the lowest first"),
     "history_": (_is_history, "a list of records of numbers"),

@@ -2,7 +2,7 @@
 
 The system is that of `palate.kernels.ridge`, eq. 3, never formed: with x the row's factors so far, and
 
-    r = s - (S + l I) x,   S x = (o Q'Q) x + sum_i w_i q_i (q_i . x)                                                   (1)
+    r = s - (S + l I) x,   S x = (o Q'Q) x + sum_i w_i q_i (q_i . x)                                                 (1)
 
 each step costs O(cells k + k^2) (Takacs, Pilaszy & Tikk 2011; Hestenes & Stiefel 1952). A row stops early where the
 residual is ``tolerance`` of the right side. The cells of a row are taken in the order given.
@@ -61,11 +61,11 @@ def apply(W, weights, n, G, l, x, out):  # noqa: E741
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last, P):
+def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last, P, losses):
     """Take at most ``steps`` steps from P for rows first … last - 1.
 
     cells: (indptr, indices, weights), weights the confidence of each click; side: (Q, G); prior: (n_rows, k) its mean,
-    or without rows where it is zero.
+    or without rows where it is zero; losses: (n_rows,) float64, the value of eq. 2 there where the steps end.
     """
     indptr, indices, weights = cells
     Q, G = side
@@ -80,18 +80,22 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
         x = P[u]
         if n == 0 and len(prior) == 0:
             x[:] = 0
+            losses[u] = 0
             continue
         part = weights[start : start + n]
         s[:] = 0
+        total = 0.0
         for j in range(n):
             w, q = W[j], Q[indices[start + j]]
             pull = o + part[j]
+            total += pull
             for f in range(k):
                 w[f] = q[f]
                 s[f] += pull * q[f]
         if len(prior):
             for f in range(k):
                 s[f] += penalties[u] * prior[u, f]
+                total += penalties[u] * prior[u, f] * prior[u, f]
         apply(W, part, n, G, penalties[u], x, r)
         for f in range(k):
             r[f] = s[f] - r[f]
@@ -110,3 +114,6 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
             for f in range(k):
                 d[f] = r[f] + turn * d[f]
             left = now
+        for f in range(k):  # x' (S + l I) x - 2 s' x, with (S + l I) x = s - r
+            total -= np.float64(x[f]) * np.float64(s[f] + r[f])
+        losses[u] = total

@@ -3,21 +3,21 @@
 For a row u with cells (i, r_ui) of weight w_ui, and the columns' factors q_i and biases c_i fixed, the row's bias b and
 factors p are the minimum of
 
-    sum_i w_ui (t_ui - b - p . q_i)^2 + l_u |p - m_u|^2 + h_u (b - n_u)^2           t_ui = r_ui - mean - c_i             (1)
+    sum_i w_ui (t_ui - b - p . q_i)^2 + l_u |p - m_u|^2 + h_u (b - n_u)^2           t_ui = r_ui - mean - c_i         (1)
 
 for ratings (Zhou et al. 2008, section 3.1), and of
 
-    sum_i (o + w_ui) (1 - p . q_i)^2 + sum_(i not in u) o (p . q_i)^2 + l_u |p - m_u|^2                                 (2)
+    sum_i (o + w_ui) (1 - p . q_i)^2 + sum_(i not in u) o (p . q_i)^2 + l_u |p - m_u|^2                              (2)
 
 for clicks (Hu et al. 2008, eq. 3, with o for the weight of a cell without a click). m_u, n_u are the mean of the prior.
-Both are (S + l_u I) p = s:
+Both are (S + l_u I) p = s, and the minimum of (2) is sum_i x_ui + l_u |m_u|^2 - s' inv(S + l_u I) s:
 
-    S = o Q'Q + sum_i w_ui q_i q_i'        s = sum_i x_ui q_i + l_u m_u                                                (3)
+    S = o Q'Q + sum_i w_ui q_i q_i'        s = sum_i x_ui q_i + l_u m_u                                              (3)
     x_ui = w_ui t_ui for (1), o + w_ui for (2);        o = 0 for (1)
 
 and with a bias, a = sum_i w_ui q_i, z = h_u + sum_i w_ui, y = sum_i w_ui t_ui + h_u n_u, which is eliminated first:
 
-    (S + l_u I - a a' / z) p = s - a y / z        b = (y - a . p) / z                                                  (4)
+    (S + l_u I - a a' / z) p = s - a y / z        b = (y - a . p) / z                                                (4)
 
 Solved by Cholesky's factorization in blocks. Each row is solved by itself, its cells in the order given and by a fixed
 order of operations: the same cells give the same bits, in training and in fold-in.
@@ -85,11 +85,13 @@ def factorize(A, V, size):
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
 def substitute(U, x, size):
-    """Replace x by inv(U'U) x."""
+    """Replace x by inv(U'U) x, and return x' inv(U'U) x."""
+    square = 0.0
     for j in range(size):
         row = U[j]
         value = x[j] / row[j]
         x[j] = value
+        square += np.float64(value) * np.float64(value)
         for g in range(j + 1, size):
             x[g] -= row[g] * value
     for j in range(size - 1, -1, -1):
@@ -98,6 +100,7 @@ def substitute(U, x, size):
         for g in range(j + 1, size):
             value -= row[g] * x[g]
         x[j] = value / row[j]
+    return square
 
 
 @njit(nogil=True, cache=True)
@@ -129,7 +132,7 @@ def eliminate(A, x, a, z, y, V, W):
 
 
 @njit(nogil=True, cache=True)
-def solve_rows(cells, side, kind, penalties, prior, first, last, P, b):
+def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
 
     A row without cells gets the mean of its prior; in eq. 2 the cells without a click still draw it to zero.
@@ -139,6 +142,8 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b):
     kind: (mean, o, biases): o negative for ratings (eq. 1), else eq. 2; biases 1 where rows have one.
     penalties: (l, h) of each row, (n_rows,) each.
     prior: (m, n) of each row, (n_rows, k) and (n_rows,), or without rows where they are zero.
+    losses: (n_rows,) float64, of eq. 2 the value at its minimum, the sum over all columns included; not written in eq.
+        1.
     """
     indptr, indices, values, weights = cells
     Q, c, G = side
@@ -158,10 +163,11 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b):
         if n == 0 and (not clicks or len(M) == 0):
             P[u] = M[u] if len(M) else x
             b[u] = N[u] if len(M) else 0
+            losses[u] = 0
             continue
         if clicks:
             A[:width] = G
-        z, y = h[u], h[u] * N[u] if len(M) else Q.dtype.type(0)
+        z, y = h[u], h[u] * N[u] if len(M) and biases else Q.dtype.type(0)
         for start in range(indptr[u], indptr[u + 1], CELLS):
             stop = min(start + CELLS, indptr[u + 1])
             part = weights[start:stop] if len(weights) else none
@@ -185,8 +191,13 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b):
             eliminate(A, x, a, z, y, V, W)
         if not factorize(A, V, size):
             return u
-        substitute(A, x, size)
+        square = substitute(A, x, size)
         P[u] = x
+        if clicks:
+            losses[u] = y - square
+            if len(M):
+                for f in range(size):
+                    losses[u] += l[u] * M[u, f] * M[u, f]
         b[u] = 0
         if biases:
             for f in range(size):

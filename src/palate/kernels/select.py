@@ -136,3 +136,35 @@ def exclude(S, first, ptr, excluded):
         for e in range(ptr[r], ptr[r + 1]):
             if first <= excluded[e] < stop:
                 S[r, excluded[e] - first] = -np.inf
+
+
+@njit(nogil=True, cache=True)
+def take_rows(ptr, items, rows):
+    """Return these compressed rows as compressed rows of their own."""
+    new = np.zeros(len(rows) + 1, np.int64)
+    for r in range(len(rows)):
+        new[r + 1] = new[r] + ptr[rows[r] + 1] - ptr[rows[r]]
+    out = np.empty(new[-1], np.int32)
+    for r in range(len(rows)):
+        out[new[r] : new[r + 1]] = items[ptr[rows[r]] : ptr[rows[r] + 1]]
+    return new, out
+
+
+@njit(nogil=True, cache=True)
+def best_of_rows(S, top_scores, top_items):
+    """Fill the best of each row of exact scores, ties by item; -inf marks an excluded item."""
+    n = top_scores.shape[1]
+    for r in range(S.shape[0]):
+        row, scores, items = S[r], top_scores[r], top_items[r]
+        used = 0
+        lowest = -np.inf
+        for start in range(0, len(row), RUN):
+            stop = min(start + RUN, len(row))
+            above = 0
+            for i in range(start, stop):
+                above += row[i] > lowest
+            if above:
+                for i in range(start, stop):
+                    if row[i] > lowest:
+                        used = insert(scores, items, used, np.float64(row[i]), i)
+                        lowest = scores[n - 1] if used == n else -np.inf

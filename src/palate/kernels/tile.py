@@ -1,11 +1,11 @@
 """The one product that the ridge solvers spend their time in, held in the processor's vector registers.
 
-    A[f, g] += sum_j V[j, f] W[j, g]        j = 0 … n - 1, in this order, each step one fused multiply-add               (1)
+    A[f, g] += sum_j V[j, f] W[j, g]        j = 0 … n - 1, in this order, each step one fused multiply-add           (1)
 
 for a tile of ROWS x (VECTORS x 64 bytes) cells of A. Every cell sees the same operations in the same order whatever the
 tile, the processor or the batch, so the bits do not depend on them. The tile is read once, kept in registers while the
-rows of V and W pass, and written once (Goto & van de Geijn 2008, section 4); measured on MovieLens-sized rows it is eight
-times as fast as the loops that LLVM makes of (1), and as fast as BLAS's own product.
+rows of V and W pass, and written once (Goto & van de Geijn 2008, section 4); measured on MovieLens-sized rows it is
+eight times as fast as the loops that LLVM makes of (1), and as fast as BLAS's own product.
 
 Letters: V, W (at least n, width) and A (height, width), all C-contiguous and of one type, their widths multiples of
 VECTORS x 64 bytes, A's height one of ROWS.
@@ -37,7 +37,7 @@ def _compiled(V, W, A, n, f, g):
     arrays = all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == A.dtype for one in (V, W, A))
     if not arrays:
         return None
-    return lambda V, W, A, n, f, g: _add_tile(V, W, A, n, f, g)
+    return lambda V, W, A, n, f, g: _add_tile(V, W, A, n, f, g)  # type: ignore[call-arg]
 
 
 @intrinsic
@@ -78,9 +78,7 @@ def _emit(builder, scalar, bits, pointers, widths, bounds):
         return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
 
     targets = {
-        (row, part): at(
-            pointers[2], builder.mul(builder.add(f, ir.Constant(whole, row)), widths[2]), g, part * lanes
-        )
+        (row, part): at(pointers[2], builder.mul(builder.add(f, ir.Constant(whole, row)), widths[2]), g, part * lanes)
         for row, part in places
     }
     before = {place: load(pointer) for place, pointer in targets.items()}

@@ -3,10 +3,24 @@
 from palate.models.als import ALS
 from palate.models.base import Recommender
 from palate.models.baseline import Baseline
+from palate.models.ease import EASE
+from palate.models.ials import ImplicitALS
 from palate.models.mf import MatrixFactorization
 from palate.models.popularity import Popularity
 from palate.models.state import ModelState
 
-MODELS: dict[str, type[Recommender]] = {cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS)}
+MODELS: dict[str, type[Recommender]] = {
+    cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS, ImplicitALS, EASE)
+}
 
-__all__ = ["ALS", "MODELS", "Baseline", "MatrixFactorization", "ModelState", "Popularity", "Recommender"]
+__all__ = [
+    "ALS",
+    "EASE",
+    "MODELS",
+    "Baseline",
+    "ImplicitALS",
+    "MatrixFactorization",
+    "ModelState",
+    "Popularity",
+    "Recommender",
+]

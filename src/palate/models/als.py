@@ -4,10 +4,12 @@ Objective, over the ratings r_ui of the training part, mean being theirs:
 
     sum (r_ui - mean - b_u - c_i - p_u . q_i)^2 + sum_u w_u (reg |p_u|^2 + reg_biases b_u^2) + the same of items     (1)
 
-with w_u = n_u, the row's number of ratings, where ``weighted`` (Zhou et al. 2008, eq. 4), else 1. With the items fixed,
-(1) is one ridge regression a user, solved exactly (`palate.kernels.ridge`); then the same of the items with the users
-fixed. No half sweep can raise (1). A sweep costs O(ratings k^2 + rows k^3); memory is the ratings twice, by user and by
-item, and the factors twice.
+with w_u = n_u, the row's number of ratings, where ``weighted`` (Zhou et al. 2008, eq. 4), else 1. With features x_u,
+[p_u, b_u] - W' x_u stands in the place of [p_u, b_u] in the penalty, and reg_features (reg |W|^2, of the biases'
+weights with reg_biases) is added: the features' regression is weighted as the rows' penalties are, so no step can raise
+(1). With the items fixed, (1) is one ridge regression a user, solved exactly (`palate.kernels.ridge`); then the same of
+the items with the users fixed. No half sweep can raise (1). A sweep costs O(ratings k^2 + rows k^3); memory is the
+ratings twice, by user and by item, and the factors twice.
 
 An epoch solves items first and users last, so that the stored user factors are the solution for the stored items:
 folding in a training user gives the stored factors, bit for bit.
@@ -16,27 +18,36 @@ folding in a training user gives the stored factors, bit for bit.
 from __future__ import annotations
 
 import time
-from functools import partial
-from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, Rows
-from palate.data.items import item_table
 from palate.errors import ParameterError
-from palate.kernels import ridge
-from palate.models.base import Recommender, ScoreKind
-from palate.models.newcomers import Newcomers, rows_of
+from palate.models.abilities import ABILITIES
+from palate.models.base import Recommender
+from palate.models.explanation import Part
+from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, rating_parts, user_prior
+from palate.models.ridge_rows import (
+    Array,
+    Prior,
+    Side,
+    explained,
+    feature_names,
+    on_ids,
+    prior_of,
+    solve,
+    started,
+    taken_over,
+)
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.sgd_training import rmse_both
-from palate.models.training_part import check_parts, rating_limits, warn_of_equal_values
+from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
-from palate.progress import Progress, ProgressCallback, silent
-
-PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
+from palate.progress import Progress
+from palate.topk import Factors, score_pairs
 
 
 class ALS(Recommender):
@@ -47,6 +58,7 @@ class ALS(Recommender):
         n_epochs: sweeps over items and users.
         reg: L2 penalty of the factors.
         reg_biases: L2 penalty of the biases.
+        reg_features: L2 penalty of the weights of features, in rows of weight 1 (or ratings, where ``weighted``).
         weighted: multiply both penalties by the row's number of ratings; False takes them as they are.
         biases: learn a mean and a bias for each user and item.
         init_scale: standard deviation of the initial factors.
@@ -60,6 +72,9 @@ class ALS(Recommender):
         item_factors_: (n_items, n_factors).
         user_biases_, item_biases_: (n_users,), (n_items,).
         mean_: mean rating, 0 without biases.
+        user_weights_, item_weights_: (n_features, n_factors) of the prior means; no rows without features; and
+            user_weights_biases_, item_weights_biases_.
+        user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
         history_: one record an epoch: objective (eq. 1), loss (mean squared error), train RMSE (clipped, and as
             ``*_unclipped``), the same of a validation set, seconds.
         best_epoch_: the last epoch.
@@ -81,10 +96,13 @@ class ALS(Recommender):
         "item_factors_": ("n_items", "n_factors"),
         "user_biases_": ("n_users",),
         "item_biases_": ("n_items",),
+        **LEARNED_ARRAYS,
     }
     learned_scalars: ClassVar[tuple[str, ...]] = (
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
     )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES)
 
     def __init__(
         self,
@@ -93,6 +111,7 @@ class ALS(Recommender):
         n_epochs: int = 15,
         reg: float = 0.15,
         reg_biases: float = 0.03,
+        reg_features: float = 10.0,
         weighted: bool = True,
         biases: bool = True,
         init_scale: float = 0.1,
@@ -105,6 +124,7 @@ class ALS(Recommender):
         self.n_epochs = n_epochs
         self.reg = reg
         self.reg_biases = reg_biases
+        self.reg_features = reg_features
         self.weighted = weighted
         self.biases = biases
         self.init_scale = init_scale
@@ -113,134 +133,138 @@ class ALS(Recommender):
         self.random_state = random_state
         self.n_threads = n_threads
 
-    def fit(
-        self,
-        interactions: Interactions,
-        *,
-        validation: Interactions | None = None,
-        items: Any = None,
-        progress: ProgressCallback = silent,
-    ) -> Self:
-        """Learn factors from ratings.
-
-        Args:
-            interactions: the training ratings.
-            validation: ratings of the same ids whose RMSE is told after each epoch; it chooses nothing.
-            items: a table with item_id, title and further columns, to show and to filter by.
-            progress: called after every epoch with stage "training".
-
-        Raises:
-            ParameterError: a parameter has a wrong type or range, or a penalty is too small for a row's system.
-            DataError: there is no rating, one is beyond 1e15, validation has other ids than the training part, one of
-                them is no `Interactions`, or the item table is faulty.
-        """
-        self.check_parameters()
-        check_parts(interactions, validation)
-        warn_of_equal_values(interactions)
-        table = item_table(interactions.items, items)
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data, dtype = training.data, np.dtype(self.dtype).type
+        warn_of_equal_values(data)
         seed = draw_seed(self.random_state)
-        dtype = np.dtype(self.dtype).type
-        mean = dtype(interactions.values.mean(dtype=np.float64) if self.biases else 0.0)
-        by_user, by_item = interactions.by_user(), _turned(interactions).by_user()
-        X = np.zeros((interactions.n_users, self.n_factors + 1), dtype)
-        Y = np.zeros((interactions.n_items, self.n_factors + 1), dtype)
-        X[:, 1:] = np.random.default_rng([seed, 0]).standard_normal((interactions.n_users, self.n_factors))
-        X[:, 1:] *= self.init_scale
+        mean = float(dtype(_mean(data) if self.biases else 0.0))
+        by_user, by_item = data.by_user(), data.by_item()
+        rng = np.random.default_rng([seed, 0])
+        P, b = started((data.n_users, self.n_factors), self.init_scale, rng, dtype), np.zeros(data.n_users, dtype)
+        Q, c = np.zeros((data.n_items, self.n_factors), dtype), np.zeros(data.n_items, dtype)
+        if training.start is not None:
+            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
+            taken_over(b, data.users, training.start.user_biases_, training.start.users_)
+        features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
+        weights = self._row_weights(by_user), self._row_weights(by_item)
+        priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
         interrupted = False
-        limits = rating_limits(interactions)
         with Workers(self.n_threads) as workers:
             try:
                 for epoch in range(1, self.n_epochs + 1):
-                    started = time.perf_counter()
-                    new_Y, new_X = Y.copy(), X.copy()  # Ctrl-C inside a sweep leaves the last whole one
-                    self._solve(by_item, X, mean, new_Y, workers)
-                    self._solve(by_user, new_Y, mean, new_X, workers)
-                    X, Y = new_X, new_Y
-                    record = self._record(
-                        epoch, (X, Y), mean, by_user, by_item, limits, interactions, validation, workers
-                    )
-                    record["seconds"] = time.perf_counter() - started
+                    started_at = time.perf_counter()
+                    of_items = prior_of(Q, c, features[1], weights[1], self.reg_features)
+                    new_Q, new_c = self._half(by_item, (P, b), mean, weights[1], of_items, workers)
+                    of_users = prior_of(P, b, features[0], weights[0], self.reg_features)
+                    new_P, new_b = self._half(by_user, (new_Q, new_c), mean, weights[0], of_users, workers)
+                    # Ctrl-C inside a sweep leaves the last whole one
+                    P, b, Q, c, priors = new_P, new_b, new_Q, new_c, (of_users, of_items)
+                    record = {"epoch": epoch, **self._record((P, Q, b, c), mean, priors, weights, training, workers)}
+                    record["seconds"] = time.perf_counter() - started_at
                     history.append(record)
-                    progress(Progress("training", epoch, self.n_epochs, record))
+                    training.progress(Progress("training", epoch, self.n_epochs, record))
             except KeyboardInterrupt:
                 if not history:
                     raise
                 interrupted = True
-        self._remember(interactions, table)
-        self.user_factors_, self.user_biases_ = X[:, 1:].copy(), X[:, 0].copy()
-        self.item_factors_, self.item_biases_ = Y[:, 1:].copy(), Y[:, 0].copy()
-        self.mean_ = float(mean)
-        self.history_, self.best_epoch_, self.epoch_chosen_on_ = history, len(history), "none"
-        self.interrupted_, self.seed_ = interrupted, seed
-        return self
+        return {
+            "user_factors_": P,
+            "item_factors_": Q,
+            "user_biases_": b,
+            "item_biases_": c,
+            "mean_": mean,
+            **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
+            "history_": history,
+            "best_epoch_": len(history),
+            "interrupted_": interrupted,
+            "seed_": seed,
+        }
 
-    def fold_in(self, interactions: Interactions) -> Newcomers:
-        """Return factors of users by their own ratings: the half sweep of training, with the items as they are.
-
-        Args:
-            interactions: rows of any users, of items that the model knows.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            DataError: interactions is none.
-            UnknownIdError: an item that training did not know.
-        """
-        self._check_fitted()
-        rows = rows_of(interactions, self.items_)
-        dtype = self.item_factors_.dtype
-        Y = np.concatenate([self.item_biases_[:, None], self.item_factors_], axis=1)
-        X = np.zeros((interactions.n_users, Y.shape[1]), dtype)
-        with Workers(self.n_threads) as workers:
-            self._solve(rows, Y, dtype.type(self.mean_), X, workers)
-        return Newcomers(interactions.users, X[:, 1:].copy(), X[:, 0].copy(), rows)
-
-    def _solve(self, rows: Rows, Y: NDArray[Any], mean: Any, X: NDArray[Any], workers: Workers) -> None:
-        """Solve every row of one side; X is replaced."""
-        dtype = Y.dtype.type
-        penalties = (dtype(self.reg), dtype(self.reg_biases if self.biases else -1), int(self.weighted))
-        ends = np.linspace(0, len(rows.indices), PARTS * workers.n_threads + 1)
-        cuts = np.unique(np.concatenate([[0], np.searchsorted(rows.indptr, ends[1:-1]), [len(X)]])).clip(max=len(X))
-        call = partial(ridge.solve_rows, rows.indptr, rows.indices, rows.values, Y, mean, penalties)
-        tasks = [partial(call, int(a), int(b), X) for a, b in pairwise(cuts)]
-        if max(workers.run(tasks)) >= 0:
+    def _half(
+        self, rows: Rows, other: tuple[Array, Array], mean: float, weights: Array, prior: Prior | None, workers: Workers
+    ) -> tuple[Array, Array]:
+        """Return factors and biases of all rows of one side; eq. 2."""
+        side = Side(*other, mean=mean, biases=self.biases)
+        penalties = self.reg * weights, self.reg_biases * weights
+        P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
+        if failed >= 0:
             raise ParameterError(
                 f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
                 "row's equations cannot be solved; take larger ones, or dtype='float64'"
             )
+        return P, b
+
+    def _row_weights(self, rows: Rows) -> Array:
+        """Return w of each row: its number of ratings, or the sum of their weights; or 1."""
+        if not self.weighted:
+            return np.ones(len(rows.indptr) - 1)
+        if rows.weights is None:
+            return np.diff(rows.indptr).astype(np.float64)
+        starts = np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])
+        return np.diff(starts[rows.indptr])
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            other = self.item_factors_, self.item_biases_
+            return self._half(rows, other, self.mean_, self._row_weights(rows), user_prior(self, features), workers)
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+        weights = np.ones(len(row.indices)) if row.weights is None else row.weights.astype(np.float64)
+        pulls = weights * (row.values - self.mean_ - self.item_biases_[row.indices].astype(np.float64))
+        of_row = float(self._row_weights(row)[0])
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        penalties = self.reg * of_row, self.reg_biases * of_row
+        if not len(row.indices):
+            return rating_parts(self, item) + prior_parts(prior, names, side, item), (row.indices, row.values, pulls)
+        parts, own = explained(row, weights, pulls, side, penalties, item, prior, names)
+        return rating_parts(self, item) + parts, (row.indices, row.values, own)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        factors = 2 * (n_users + n_items) * (int(self.n_factors) + 1) * np.dtype(self.dtype).itemsize  # old and new
+        return factors + 16 * n_rows  # by item
 
     def _record(
         self,
-        epoch: int,
-        factors: tuple[NDArray[Any], NDArray[Any]],
-        mean: Any,
-        by_user: Rows,
-        by_item: Rows,
-        limits: tuple[float, float],
-        train: Interactions,
-        validation: Interactions | None,
+        factors: tuple[Array, Array, Array, Array],
+        mean: float,
+        priors: tuple[Prior | None, Prior | None],
+        weights: tuple[Array, Array],
+        training: Training,
         workers: Workers,
     ) -> dict[str, float]:
-        X, Y = factors
-        arrays = (X[:, 1:], Y[:, 1:], X[:, 0], Y[:, 0])
-        record: dict[str, float] = {"epoch": epoch}
-        for name, part in (("train", train), ("validation", validation)):
+        """Return the figures of an epoch: RMSE of both parts, loss, and eq. 1."""
+        P, Q, b, c = factors
+        dtype = P.dtype.type
+        record: dict[str, float] = {}
+        data = training.data
+        limits = rating_limits(data)
+        for name, part in (("train", data), ("validation", training.validation)):
             if part is not None:
-                ratings = (part.user_index, part.item_index, part.values)
-                record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = rmse_both(
-                    arrays, mean, ratings, limits, workers
-                )
+                cells = part.user_index, part.item_index, part.values
+                raw, clipped = rmse_both((P, Q, b, c), dtype(mean), cells, limits, workers)
+                record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = raw, clipped
         loss = record["train_rmse_unclipped"] ** 2
-        penalty = sum(self._penalty(side, rows) for side, rows in ((X, by_user), (Y, by_item)))
-        record["loss"], record["objective"] = loss, loss * len(train) + penalty
-        return record
+        squares = loss * len(data)
+        if data.weights is not None:
+            errors = data.values - score_pairs((P, Q, b, c, mean), data.user_index, data.item_index)
+            squares = float((data.weights * errors**2).sum())
+        sides = ((P, b, priors[0], weights[0]), (Q, c, priors[1], weights[1]))
+        penalty = sum(self._penalty(*side) for side in sides)
+        return {**record, "loss": loss, "objective": squares + penalty}
 
-    def _penalty(self, X: NDArray[Any], rows: Rows) -> float:
-        weight = np.diff(rows.indptr).astype(np.float64) if self.weighted else np.ones(len(X))
-        squares = np.square(X, dtype=np.float64)
-        return float((weight * (self.reg * squares[:, 1:].sum(axis=1) + self.reg_biases * squares[:, 0])).sum())
+    def _penalty(self, X: Array, biases: Array, prior: Prior | None, weights: Array) -> float:
+        means = (0.0, 0.0) if prior is None else prior.means()
+        of_rows = self.reg * np.square(X - means[0], dtype=np.float64).sum(axis=1)
+        of_rows += self.reg_biases * np.square(biases - means[1], dtype=np.float64)
+        total = float((weights * of_rows).sum())
+        if prior is not None:
+            squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
+            total += self.reg_features * (self.reg * squares[0] + self.reg_biases * squares[1])
+        return total
 
-    def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
+    def _factors(self) -> Factors:
         return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
 
     def check_parameters(self) -> None:
@@ -253,6 +277,7 @@ class ALS(Recommender):
             check_whole(name, getattr(self, name), low=1)
         check_number("reg", self.reg, low=0, open_low=True)
         check_number("reg_biases", self.reg_biases, low=0)
+        check_number("reg_features", self.reg_features, low=0, open_low=True)
         check_number("init_scale", self.init_scale, low=0, open_low=True)
         check_choice("dtype", self.dtype, ("float32", "float64"))
         for name in ("weighted", "biases", "store_history"):
@@ -261,6 +286,5 @@ class ALS(Recommender):
         check_random_state(self.random_state)
 
 
-def _turned(data: Interactions) -> Interactions:
-    """Return the same ratings with users and items exchanged."""
-    return Interactions(data.item_index, data.user_index, data.values, None, data.items, data.users, data.rating_range)
+def _mean(data: Interactions) -> float:
+    return float(np.average(data.values.astype(np.float64), weights=data.weights))

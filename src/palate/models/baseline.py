@@ -5,7 +5,8 @@ Objective, over the ratings r_ui of the training part, mean being their mean:
     sum (r_ui - mean - b_u - c_i)^2 + reg_users sum b_u^2 + reg_items sum c_i^2                                      (1)
 
 The penalty is met once a row, so that rows of few ratings are drawn to the mean. (1) is a ridge regression with one
-minimum, where with s the sums of r_ui - mean over a row or column, and A (n_users, n_items) the pattern of ratings,
+minimum, where with s the sums of r_ui - mean over a row or column, and A (n_users, n_items) the pattern of ratings
+(their sample weights, where there are some; n_u and n_i are then sums of weights, and every square is weighted),
 
     (n_u + reg_users) b_u + sum_i A_ui c_i = s_u                                                                     (2)
     (n_i + reg_items) c_i + sum_u A_ui b_u = s_i                                                                     (3)
@@ -20,20 +21,22 @@ side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usua
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
-from palate.data.items import item_table
+from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
-from palate.models.base import Recommender, ScoreKind
+from palate.models.base import Recommender
+from palate.models.explanation import Part
+from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number
+from palate.models.priors import rating_parts
 from palate.models.search import Range, SearchSpace
-from palate.models.training_part import check_parts, warn_of_equal_values
+from palate.models.training_part import warn_of_equal_values
 from palate.parallel import check_threads, single_blas_thread
-from palate.progress import ProgressCallback, silent
+from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
 MOST_STEPS = 10_000
@@ -66,6 +69,7 @@ class Baseline(Recommender):
         "item_biases_": ("n_items",),
     }
     learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
+    supports: ClassVar[frozenset[str]] = frozenset({"predict", "recommend_for", "fold_in", "explain", "weights"})
 
     def __init__(
         self,
@@ -80,40 +84,36 @@ class Baseline(Recommender):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def fit(
-        self,
-        interactions: Interactions,
-        *,
-        validation: Interactions | None = None,
-        items: Any = None,
-        progress: ProgressCallback = silent,
-    ) -> Self:
-        """Learn the biases from ratings.
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data = training.data
+        warn_of_equal_values(data)
+        mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
+        b, c = _solve(data.by_user(), data.n_items, mean, self.reg_users, self.reg_items)
+        return {"mean_": mean, "user_biases_": b, "item_biases_": c}
 
-        Args:
-            interactions: the training ratings.
-            validation: checked and not used: there is nothing to choose.
-            items: a table with item_id, title and further columns, to show and to filter by.
-            progress: not called: the solution is computed in one go.
+    def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return eq. 2 for each row, by the items' biases as they are."""
+        n_users = len(rows.indptr) - 1
+        weights, pulls = self._pulls(rows)
+        user = np.repeat(np.arange(n_users), np.diff(rows.indptr))
+        below = np.bincount(user, weights, minlength=n_users) + self.reg_users
+        above = np.bincount(user, weights * pulls, minlength=n_users)
+        return np.zeros((n_users, 0)), above / np.where(below > 0, below, 1)
 
-        Raises:
-            ParameterError: a parameter has a wrong type or range, or both penalties are 0.
-            DataError: there is no rating, one is beyond 1e15, validation has other ids than the training part, one of
-                them is no `Interactions`, or the item table is faulty.
-            DivergenceError: the penalties are too small to tell users' biases from items'.
-        """
-        self.check_parameters()
-        check_parts(interactions, validation)
-        table = item_table(interactions.items, items)
-        warn_of_equal_values(interactions)
-        mean = float(interactions.values.mean(dtype=np.float64))
-        rows = interactions.by_user()
-        biases = _solve(rows, interactions.n_items, mean, self.reg_users, self.reg_items)
-        self.mean_, (self.user_biases_, self.item_biases_) = mean, biases
-        self._remember(interactions, table, rows)
-        return self
+    def _pulls(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the weight of each cell, and how far its rating lies from the mean and the item's bias."""
+        weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
+        return weights, rows.values - self.mean_ - self.item_biases_[rows.indices]
 
-    def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
+    def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
+        weights, pulls = self._pulls(row)
+        below = weights.sum() + self.reg_users
+        return rating_parts(self, item), (row.indices, row.values, weights * pulls / (below or 1))
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return 48 * n_rows + 64 * (n_users + n_items)  # the pattern and the residuals in float64, and their transposes
+
+    def _factors(self) -> Factors:
         P, Q = np.zeros((len(self.users_), 0)), np.zeros((len(self.items_), 0))
         return P, Q, self.user_biases_, self.item_biases_, self.mean_
 
@@ -142,8 +142,9 @@ def _solve(
     from scipy.sparse.linalg import LinearOperator, cg
 
     shape = len(rows.indptr) - 1, n_items
-    A = csr_array((np.ones(len(rows.indices)), rows.indices, rows.indptr), shape)
-    R = csr_array((rows.values - np.float64(mean), A.indices, A.indptr), shape)
+    weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
+    A = csr_array((weights, rows.indices, rows.indptr), shape)
+    R = csr_array((weights * (rows.values - np.float64(mean)), A.indices, A.indptr), shape)
     sums_u, sums_i = R @ np.ones(shape[1]), R.T @ np.ones(shape[0])
     D_u, D_i = A @ np.ones(shape[1]) + reg_users, A.T @ np.ones(shape[0]) + reg_items
     D_u[D_u == 0], D_i[D_i == 0] = 1, 1  # no ratings and no penalty: 0, as with one

@@ -14,22 +14,25 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions
-from palate.data.items import item_table
+from palate.data.interactions import Interactions, Rows
 from palate.errors import ParameterError
-from palate.models.base import Recommender, ScoreKind
+from palate.models.abilities import ABILITIES
+from palate.models.base import Recommender
+from palate.models.explanation import Part
+from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.priors import rating_parts
+from palate.models.ridge_rows import Side, explained, solve, taken_over
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
-from palate.models.training_part import check_parts, rating_limits, warn_of_equal_values
+from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
-from palate.progress import ProgressCallback, silent
+from palate.topk import Factors as AllFactors
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,8 @@ class MatrixFactorization(Recommender):
         *("mean_", "rating_range_", "history_", "refit_history_", "best_epoch_"),
         *("epoch_chosen_on_", "interrupted_", "seed_"),
     )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "features"}
+    explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     def __init__(
         self,
@@ -156,68 +161,66 @@ class MatrixFactorization(Recommender):
             random_state=random_state,
         )
 
-    def fit(
-        self,
-        interactions: Interactions,
-        *,
-        validation: Interactions | None = None,
-        items: Any = None,
-        progress: ProgressCallback = silent,
-    ) -> Self:
-        """Learn factors from ratings.
-
-        Args:
-            interactions: the training ratings.
-            validation: watch these instead of a part of the training data, and restore the best epoch; same ids.
-            items: a table with item_id, title and further columns, to show and to filter by.
-            progress: called after every epoch with stage "training" or "training on all data".
-
-        Raises:
-            ParameterError: a parameter has a wrong type or range, or the factors would not fit into memory.
-            DataError: there is no rating, one is beyond 1e15, validation has other ids than the training part, one of
-                them is no `Interactions`, or the item table is faulty.
-            DivergenceError: the learning rate is too high; names the epoch, and a rate to try.
-        """
-        self.check_parameters()
-        check_parts(interactions, validation)
-        self._check_memory(interactions)
-        table = item_table(interactions.items, items)
+    def _learn(self, training: Training) -> dict[str, Any]:
         seed = draw_seed(self.random_state)
         with Workers(self.n_threads) as workers:
-            run, refit = self._train(interactions, validation, seed, workers, progress)
-        self._store(refit or run)
-        self._remember(interactions, table)
-        self.seed_ = seed
-        self.history_ = run.history
-        self.refit_history_ = refit.history if refit else []
-        self.best_epoch_ = run.best_epoch
-        self.interrupted_ = run.interrupted
-        self.epoch_chosen_on_ = "none" if run.watched is None else "validation"
-        return self
+            run, refit = self._train(training, seed, workers)
+        P, Q, b, c = (refit or run).factors
+        return {
+            "user_factors_": P,
+            "item_factors_": Q,
+            "user_biases_": b,
+            "item_biases_": c,
+            "mean_": float(run.mean if refit is None else refit.mean),
+            "seed_": seed,
+            "history_": run.history,
+            "refit_history_": refit.history if refit else [],
+            "best_epoch_": run.best_epoch,
+            "interrupted_": run.interrupted,
+            "epoch_chosen_on_": "none" if run.watched is None else "validation",
+        }
 
-    def _train(
-        self,
-        data: Interactions,
-        validation: Interactions | None,
-        seed: int,
-        workers: Workers,
-        progress: ProgressCallback,
-    ) -> tuple[Run, Run | None]:
+    def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
+        counts = np.diff(rows.indptr).astype(np.float64)
+        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+        with Workers(self.n_threads) as workers:
+            penalties = self.reg * counts, self.reg_biases * counts
+            P, b, _, failed = solve(rows, None, side, penalties, None, workers)
+        if failed >= 0:
+            raise ParameterError(
+                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "
+                "0, such as the default, to fold users in"
+            )
+        return P, b
+
+    def _parts(
+        self, row: Rows, features: Any, item: int
+    ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+        n = len(row.indices)
+        pulls = row.values - self.mean_ - self.item_biases_[row.indices].astype(np.float64)
+        if n:
+            _, pulls = explained(row, np.ones(n), pulls, side, (self.reg * n, self.reg_biases * n), item, None, [])
+        return rating_parts(self, item), (row.indices, row.values, pulls)
+
+    def _train(self, training: Training, seed: int, workers: Workers) -> tuple[Run, Run | None]:
         """Return the run that chose the epoch and, where it left data out, the second run on all of it."""
+        data, validation, progress = training.data, training.validation, training.progress
         n_held_out = round(self.validation_fraction * len(data))
         if validation is not None or not n_held_out or len(data) < FEWEST_TO_HOLD_OUT:
-            run = self._run(data, validation, seed, "training")
+            run = self._run(data, validation, training, seed, "training")
             run.train(self.n_epochs, self.patience, workers, progress)
             _say_interrupted(run, "")
             return run, None
         warn_of_equal_values(data)
         rows = np.random.default_rng([seed, 4]).permutation(len(data))
-        run = self._run(data.take(rows[n_held_out:]), data.take(rows[:n_held_out]), seed, "training")
+        run = self._run(data.take(rows[n_held_out:]), data.take(rows[:n_held_out]), training, seed, "training")
         run.train(self.n_epochs, self.patience, workers, progress)
         refit = None
         if not run.interrupted:
             try:
-                refit = self._run(data, None, seed, "training on all data")
+                refit = self._run(data, None, training, seed, "training on all data")
                 refit.train(run.best_epoch, self.patience, workers, progress)
                 run.interrupted = refit.interrupted
             except KeyboardInterrupt:
@@ -227,9 +230,16 @@ class MatrixFactorization(Recommender):
             _say_interrupted(run, f", learned without the {n_held_out:,} ratings held out")
         return run, refit
 
-    def _run(self, data: Interactions, watched: Interactions | None, seed: int, stage: str) -> Run:
+    def _run(self, data: Interactions, watched: Interactions | None, training: Training, seed: int, stage: str) -> Run:
         dtype = np.dtype(self.dtype).type
         factors = self._initial(data, seed)
+        if training.start is not None:
+            old = training.start
+            for new, name in zip(
+                factors, ("user_factors_", "item_factors_", "user_biases_", "item_biases_"), strict=True
+            ):
+                ids, old_ids = (data.users, old.users_) if name.startswith("user") else (data.items, old.items_)
+                taken_over(new, ids, getattr(old, name), old_ids)
         n_blocks = self.n_blocks or default_blocks(
             len(data), data.n_users + data.n_items, self.n_factors * np.dtype(self.dtype).itemsize
         )
@@ -271,15 +281,8 @@ class MatrixFactorization(Recommender):
             tips.append(f"init_scale={default['init_scale']:g}")
         return ", ".join([*tips, f"learning_rate={min(rate / 4, default['learning_rate']):.2g}, or a higher reg"])
 
-    def _check_memory(self, data: Interactions) -> None:
-        """Refuse factors that this machine can never hold."""
-        needed = COPIES * (data.n_users + data.n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize
-        memory = _physical_memory()
-        if memory is not None and needed > memory:
-            raise ParameterError(
-                f"n_factors={self.n_factors} for {data.n_users:,} users and {data.n_items:,} items needs "
-                f"{needed / 1e9:,.1f} GB in training, and this machine has {memory / 1e9:,.1f} GB; choose a smaller one"
-            )
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return COPIES * (n_users + n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize + 12 * n_rows
 
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
@@ -291,11 +294,7 @@ class MatrixFactorization(Recommender):
         shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
         return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
 
-    def _store(self, run: Run) -> None:
-        self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_ = run.factors
-        self.mean_ = float(run.mean)
-
-    def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
+    def _factors(self) -> AllFactors:
         return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
 
     def check_parameters(self) -> None:
@@ -320,13 +319,6 @@ class MatrixFactorization(Recommender):
             check_whole("n_blocks", self.n_blocks, low=1)
         check_threads(self.n_threads)
         check_random_state(self.random_state)
-
-
-def _physical_memory() -> int | None:
-    """Return the machine's memory in bytes, or None where the system does not tell."""
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _say_interrupted(run: Run, remark: str) -> None:

@@ -1,4 +1,4 @@
-"""Users that a model meets after training, and what is like what: the parts that need no model, only arrays."""
+"""Users that a model meets after training: their rows by position of the model's items, and their factors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
-from palate.errors import ParameterError
-from palate.topk import topk
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,34 +37,20 @@ def rows_of(interactions: Interactions, items: Ids) -> Rows:
         UnknownIdError: an item that training did not know.
     """
     check_interactions("interactions", interactions)
+    if interactions.items is items or interactions.items == items:
+        return interactions.by_user()
     used, place = np.unique(interactions.item_index, return_inverse=True)
     index = items.index(interactions.items.at(used))[place]
     order = np.lexsort((index, interactions.user_index))
     counts = np.bincount(interactions.user_index, minlength=interactions.n_users)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Rows(indptr, index[order].astype(np.int32), interactions.values[order])
+    weights = None if interactions.weights is None else interactions.weights[order]
+    return Rows(indptr, index[order].astype(np.int32), interactions.values[order], weights)
 
 
-def nearest(
-    name: str, factors: NDArray[Any], index: NDArray[np.int32], n: int, n_threads: int | None
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return the n rows of highest cosine for each row asked for, itself left out.
-
-    Args:
-        name: of the model's class, for the message.
-        factors: (rows, k).
-        index: (m,) rows asked for.
-        n: how many.
-        n_threads: threads, None for all cores.
-
-    Raises:
-        ParameterError: there are no factors.
-    """
-    if not factors.shape[1]:
-        raise ParameterError(f"{name} has no factors, and so no likeness; a model such as als or mf has")
-    lengths = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1))
-    unit = factors / np.where(lengths > 0, lengths, 1)[:, None]
-    nothing = np.zeros(len(unit))
-    itself = np.arange(len(unit) + 1, dtype=np.int64), np.arange(len(unit), dtype=np.int32)
-    parts = (unit, unit, nothing, nothing, 0.0)
-    return topk(parts, index, min(n, len(unit)), excluded=[itself], n_threads=n_threads)
+def one_row(rows: Rows, user: int) -> Rows:
+    """Return one user's cells as compressed rows of a single row."""
+    cells = slice(int(rows.indptr[user]), int(rows.indptr[user + 1]))
+    weights = None if rows.weights is None else rows.weights[cells]
+    indices, values = rows.indices[cells], rows.values[cells]
+    return Rows(np.array([0, len(indices)], np.int64), indices, values, weights)

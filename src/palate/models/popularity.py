@@ -5,25 +5,28 @@ The score of item i, over the training rows (u, i, t) with the latest at T:
     c_i = number of rows of i                           without half life
     c_i = sum of 0.5^((T - t) / half_life)              with one
 
+A row of sample weight w counts w times.
+
 One pass over the rows: O(rows) in time; memory of one number a row with a half life, else of one an item.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions
-from palate.data.items import item_table
+from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError
-from palate.models.base import Recommender, ScoreKind
+from palate.models.base import Recommender
+from palate.models.explanation import Part
+from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number
+from palate.models.scoring import FactorScorer, Scorer
 from palate.models.search import Choice, SearchSpace
-from palate.models.training_part import check_parts
 from palate.parallel import check_threads
-from palate.progress import ProgressCallback, silent
+from palate.topk import Factors
 
 SECONDS_A_DAY = 86_400
 
@@ -47,6 +50,7 @@ class Popularity(Recommender):
     search_space: ClassVar[SearchSpace] = {"half_life_days": Choice((None, 7.0, 30.0, 90.0, 180.0, 365.0, 730.0))}
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {"item_biases_": ("n_items",)}
     learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
+    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "explain", "weights"})
 
     def __init__(
         self, half_life_days: float | None = None, *, store_history: bool = True, n_threads: int | None = None
@@ -55,35 +59,26 @@ class Popularity(Recommender):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def fit(
-        self,
-        interactions: Interactions,
-        *,
-        validation: Interactions | None = None,
-        items: Any = None,
-        progress: ProgressCallback = silent,
-    ) -> Self:
-        """Count the rows of each item.
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data = training.data
+        weights = None if self.half_life_days is None else self._weights(data)
+        if data.weights is not None:
+            weights = data.weights.astype(np.float64) * (1 if weights is None else weights)
+        counts = np.bincount(data.item_index, weights, minlength=data.n_items)
+        return {"item_biases_": counts.astype(np.float64)}
 
-        Args:
-            interactions: the training part.
-            validation: checked and not used: there is nothing to choose.
-            items: a table with item_id, title and further columns, to show and to filter by.
-            progress: not called: there is one step.
+    def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
+        n_users = len(rows.indptr) - 1
+        empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
+        return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
 
-        Raises:
-            ParameterError: a parameter has a wrong type or range.
-            DataError: there is no row, one of the parts is no `Interactions` or a value in it is beyond 1e15, their
-                ids differ, half_life_days is given and the rows have no times, or the item table is faulty.
-        """
-        self.check_parameters()
-        check_parts(interactions, validation)
-        weights = None if self.half_life_days is None else self._weights(interactions)
-        table = item_table(interactions.items, items)
-        counts = np.bincount(interactions.item_index, weights, minlength=interactions.n_items)
-        self.item_biases_ = counts.astype(np.float64)
-        self._remember(interactions, table)
-        return self
+    def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
+        nothing = np.zeros(0)
+        part = Part("item bias", "how many had the item", float(self.item_biases_[item]))
+        return [part], (nothing.astype(np.int32), nothing, nothing)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return 8 * n_items + (0 if self.half_life_days is None else 16 * n_rows)
 
     def _weights(self, data: Interactions) -> NDArray[np.float64]:
         """Return what each row counts, (n,): 1 for the latest."""
@@ -97,7 +92,7 @@ class Popularity(Recommender):
             weights: NDArray[np.float64] = np.exp2(days / self.half_life_days)
         return weights
 
-    def _factors(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]:
+    def _factors(self) -> Factors:
         n_users, n_items = len(self.users_), len(self.items_)
         return np.zeros((n_users, 0)), np.zeros((n_items, 0)), np.zeros(n_users), self.item_biases_, 0.0
 

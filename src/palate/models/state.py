@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
-from palate.errors import ParameterError
+from palate.errors import ModelFileError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,41 @@ def positions(what: str, index: Any) -> NDArray[Any]:
         shape = f"{array.dtype} of shape {array.shape}"
         raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
     return array
+
+
+def restore(model: Any, state: ModelState) -> None:
+    """Give an unfitted model the learned state that ``state`` describes.
+
+    Raises:
+        ModelFileError: learned values, arrays or their shapes are not those of the model's class.
+    """
+    sizes = {"n_users": len(state.users), "n_items": len(state.items)}
+    for name, words in model.learned_arrays.items():
+        array = state.arrays[name]
+        shape = tuple(sizes.setdefault(word, size) for word, size in zip(words, array.shape, strict=False))
+        if array.shape != shape or array.ndim != len(words):
+            raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(words)} is {shape}")
+        setattr(model, name, array)
+    if len(state.item_table) != len(state.items):
+        raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
+    for name, value in state.learned.items():
+        setattr(model, name, value)
+    model.rating_range_ = (float(model.rating_range_[0]), float(model.rating_range_[1]))
+    model.users_, model.items_ = state.users, state.items
+    model.seen_, model.item_table_ = state.seen, state.item_table
+
+
+def check_names(cls: Any, state: ModelState) -> None:
+    """Refuse a state whose parameters, learned values or arrays are not those of the class.
+
+    Raises:
+        ModelFileError: names those that are too many or missing.
+    """
+    for what, given, wanted in (
+        ("parameters", set(state.parameters), set(cls.parameter_names())),
+        ("learned values", set(state.learned), set(cls.learned_scalars)),
+        ("arrays", set(state.arrays), set(cls.learned_arrays)),
+    ):
+        if given != wanted:
+            odd = ", ".join(sorted(given ^ wanted))
+            raise ModelFileError(f"the {what} of a {cls.__name__} are not as they should be: {odd}")

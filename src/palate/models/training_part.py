@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+from palate.data.features import Features
 from palate.data.interactions import Interactions, check_interactions
-from palate.errors import DataError
+from palate.errors import DataError, ParameterError
 
 log = logging.getLogger(__name__)
 
@@ -50,3 +52,14 @@ def warn_of_equal_values(data: Interactions) -> None:
             f"{len(data):,}",
             data.values[0],
         )
+
+
+def check_features(name: str, value: Any) -> None:
+    """Refuse what is no `Features`, such as a table that was not encoded yet.
+
+    Raises:
+        ParameterError: names the argument, and how to make it.
+    """
+    if not isinstance(value, Features):
+        kind = type(value).__name__
+        raise ParameterError(f"{name} must be Features, got {kind}: make it with Features.from_table(table, side)")

@@ -1,0 +1,185 @@
+"""`Features`: attributes of users or items as numbers, by an encoding that is kept and used again for newcomers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
+
+from palate.data.ids import Ids
+from palate.data.interactions import as_frame
+from palate.data.items import id_column
+from palate.errors import DataError
+
+log = logging.getLogger(__name__)
+
+MOST_VALUES = 100  # of a text column that is taken without being named: titles and addresses are no categories
+Encoding = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """One row of numbers a user or item: numbers scaled, categories one-hot, lists multi-hot, what is missing named.
+
+    Attributes:
+        ids: whose features these are.
+        matrix: (n_ids, n_features) float32; the first column is 1 for all.
+        names: of the columns, such as "age", "genres=Comedy", "year=missing".
+        encoding: how columns became numbers, as plain data; give it to `from_table` to encode newcomers alike.
+    """
+
+    ids: Ids
+    matrix: NDArray[np.float32]
+    names: tuple[str, ...]
+    encoding: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        side: Literal["user", "item"],
+        *,
+        columns: Sequence[str] | None = None,
+        encoding: Encoding | None = None,
+    ) -> Features:
+        """Encode a table of attributes.
+
+        Args:
+            table: one row an id; anything that `Interactions.from_table` takes.
+            side: whose attributes these are; the id's column is found by it.
+            columns: which columns to take; without them, all numbers, truth values, days, lists of text, and texts of
+                at most 100 different values that are not all different (what is left out is logged).
+            encoding: that of a fitted model, or of other Features, in place of one made from this table.
+
+        Raises:
+            DataError: no id column, an id twice or missing, a column that is not there, is of a type that cannot be
+                encoded or holds an infinite number, or nothing to encode.
+        """
+        if side not in ("user", "item"):
+            raise DataError(f"side must be 'user' or 'item', got {side!r}")
+        frame = as_frame(table)
+        name = id_column(frame.columns, side)
+        ids = Ids(frame[name].cast(pl.String) if frame[name].dtype in (pl.Categorical, pl.Enum) else frame[name], side)
+        plain = _plain(frame.drop(name))
+        if encoding is None:
+            encoding = [_spec(plain[column]) for column in _chosen(plain, columns, side)]
+        if not encoding:
+            raise DataError(f"the {side} table has no column to make features of; it has {', '.join(frame.columns)}")
+        absent = [spec["column"] for spec in encoding if spec["column"] not in plain.columns]
+        if absent:
+            raise DataError(f"the {side} table lacks the column '{absent[0]}'; it has {', '.join(plain.columns)}")
+        names, blocks = ["all"], [np.ones((len(ids), 1), np.float32)]
+        for spec in encoding:
+            of, block = _encoded(plain[spec["column"]], spec)
+            names += of
+            blocks.append(block)
+        return cls(ids, np.concatenate(blocks, axis=1), tuple(names), tuple(dict(spec) for spec in encoding))
+
+    def on(self, ids: Ids) -> NDArray[np.float32]:
+        """Return the rows of these ids, (n_ids, n_features) float32.
+
+        Raises:
+            DataError: an id has no row here; names some.
+        """
+        if ids.kind != self.ids.kind:
+            raise DataError(f"the {self.ids.what} features' ids are {self.ids.kind}, those of the ratings {ids.kind}")
+        index = self.ids.index(ids.values, on_unknown="mark")
+        if (index < 0).any():
+            absent = ids.values.filter(pl.Series(index < 0))
+            raise DataError(
+                f"{len(absent):,} {self.ids.what}s have no row in the table of features, such as "
+                f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty"
+            )
+        return self.matrix[index]
+
+    def __repr__(self) -> str:
+        return f"Features({len(self.ids):,} {self.ids.what}s, {len(self.names)} columns)"
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        (cs.categorical() | cs.enum()).cast(pl.String),
+        (cs.decimal() | cs.boolean()).cast(pl.Float64),
+        cs.temporal().cast(pl.Datetime("us"), strict=False).dt.epoch("d").cast(pl.Float64),
+    ).with_columns(cs.float().fill_nan(None))
+
+
+def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, side: str) -> list[str]:
+    if columns is not None:
+        absent = [c for c in columns if c not in frame.columns]
+        if absent:
+            raise DataError(f"the {side} table has no column '{absent[0]}'; it has {', '.join(frame.columns)}")
+        return list(columns)
+    chosen = []
+    for column in frame.get_columns():
+        values = column.drop_nulls()
+        if values.is_empty():
+            continue
+        if column.dtype == pl.String and (
+            values.n_unique() > MOST_VALUES or (len(values) > 1 and values.n_unique() == len(values))
+        ):
+            log.info("features leave out %s: %d different texts", column.name, values.n_unique())
+        elif column.dtype in (pl.String, pl.List(pl.String)) or column.dtype.is_numeric():
+            chosen.append(column.name)
+    return chosen
+
+
+def _spec(column: pl.Series) -> dict[str, Any]:
+    """Return how a column becomes numbers: plain data that JSON holds."""
+    found = column.drop_nulls()
+    spec: dict[str, Any] = {"column": column.name, "missing": bool(column.null_count())}
+    if column.dtype == pl.String:
+        return {**spec, "kind": "category", "values": found.unique().sort().to_list()}
+    if column.dtype == pl.List(pl.String):
+        return {**spec, "kind": "list", "values": found.explode().drop_nulls().unique().sort().to_list()}
+    if not column.dtype.is_numeric():
+        raise DataError(f"column '{column.name}' has type {column.dtype}; features are made of numbers, text and lists")
+    numbers = found.cast(pl.Float64).to_numpy()
+    if not np.isfinite(numbers).all():
+        raise DataError(f"column '{column.name}' holds an infinite number")
+    spread = float(numbers.std()) if len(numbers) else 0.0
+    mean = float(numbers.mean()) if len(numbers) else 0.0
+    return {**spec, "kind": "number", "mean": mean, "scale": spread or 1.0}
+
+
+def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
+    """Return names and numbers of one column; a text that the encoding does not know counts as none."""
+    name, kind = spec["column"], spec["kind"]
+    wanted = {"number": column.dtype.is_numeric(), "category": column.dtype == pl.String}
+    if column.dtype != pl.Null and not wanted.get(kind, column.dtype == pl.List(pl.String)):
+        raise DataError(f"column '{name}' has type {column.dtype}, and was a {kind} when the features were made")
+    if kind == "number":
+        numbers = column.cast(pl.Float64).fill_null(spec["mean"]).to_numpy()
+        if not np.isfinite(numbers).all():
+            raise DataError(f"column '{name}' holds an infinite number")
+        names, parts = [name], [(numbers - spec["mean"]) / spec["scale"]]
+    elif kind == "category":
+        names = [f"{name}={value}" for value in spec["values"]]
+        parts = [column.eq(value).fill_null(value=False).to_numpy() for value in spec["values"]]
+    else:
+        lists = column.cast(pl.List(pl.String))
+        names = [f"{name}={value}" for value in spec["values"]]
+        parts = [lists.list.contains(value).fill_null(value=False).to_numpy() for value in spec["values"]]
+    if spec["missing"]:
+        names.append(f"{name}=missing")
+        parts.append(column.is_null().to_numpy())
+    block = np.column_stack(parts).astype(np.float32) if parts else np.zeros((len(column), 0), np.float32)
+    return names, block
+
+
+def is_encoding(spec: Any) -> bool:
+    """Return whether a value from outside is one column's encoding."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("column"), str) or type(spec.get("missing")) is not bool:
+        return False
+    if spec.get("kind") == "number":
+        numbers = spec.get("mean"), spec.get("scale")
+        return len(spec) == 5 and all(type(n) in (int, float) for n in numbers) and spec["scale"] > 0
+    texts = spec.get("values")
+    known = spec.get("kind") in ("category", "list") and len(spec) == 4
+    return known and isinstance(texts, list) and all(isinstance(text, str) for text in texts)

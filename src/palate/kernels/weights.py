@@ -1,0 +1,73 @@
+"""Scores of a user's whole row by weights from item to item: EASE's product of a sparse row and a matrix.
+
+    s_ui = sum_j x_uj B_ji        over the user's own items j in rising order, in float32                            (1)
+
+The order of the sum is that of the items, so a row has the same bits alone and in any batch.
+
+Letters: indptr, indices, values compressed rows x; B (n_items, n_items), or its compressed rows; S (m, n_items).
+"""
+
+# No `from __future__ import annotations`: Numba reads these functions as they stand.
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def scores(indptr, indices, values, B, users, S):
+    """Write eq. 1 for these users; four items are added at a time, one after the other."""
+    for r in range(len(users)):
+        s = S[r]
+        s[:] = 0
+        first, last = indptr[users[r]], indptr[users[r] + 1]
+        full = first + (last - first) // 4 * 4
+        for c in range(first, full, 4):
+            b0, b1, b2, b3 = B[indices[c]], B[indices[c + 1]], B[indices[c + 2]], B[indices[c + 3]]
+            x0, x1, x2, x3 = values[c], values[c + 1], values[c + 2], values[c + 3]
+            for i in range(len(s)):
+                s[i] = (((s[i] + x0 * b0[i]) + x1 * b1[i]) + x2 * b2[i]) + x3 * b3[i]
+        for c in range(full, last):
+            b, x = B[indices[c]], values[c]
+            for i in range(len(s)):
+                s[i] += x * b[i]
+
+
+@njit(nogil=True, cache=True)
+def scores_sparse(indptr, indices, values, starts, columns, weights, users, S):
+    """Write eq. 1 for these users, B given by compressed rows."""
+    for r in range(len(users)):
+        s = S[r]
+        s[:] = 0
+        for c in range(indptr[users[r]], indptr[users[r] + 1]):
+            j, x = indices[c], values[c]
+            for p in range(starts[j], starts[j + 1]):
+                s[columns[p]] += x * weights[p]
+
+
+@njit(nogil=True, cache=True)
+def co_occurrences(by_item, by_user, first, last, G):
+    """Write rows first … last - 1 of G = X'X, X given by compressed columns and by compressed rows."""
+    starts, users, values = by_item
+    indptr, items, counts = by_user
+    for i in range(first, last):
+        row = G[i]
+        row[:] = 0
+        for c in range(starts[i], starts[i + 1]):
+            u, x = users[c], values[c]
+            for d in range(indptr[u], indptr[u + 1]):
+                row[items[d]] += x * counts[d]
+
+
+@njit(nogil=True, cache=True)
+def ease_weights(P, diagonal, first, last):
+    """Turn the lower triangle of P = inv(G) into B_ij = - P_ij / P_jj, the diagonal 0, for rows first … last - 1.
+
+    Rows below ``last`` and columns left of it are written: pairs (i, j), j < i, with i from first to last - 1.
+    """
+    block = 32
+    for left in range(0, last, block):
+        for i in range(max(first, left), last):
+            for j in range(left, min(left + block, i)):
+                p = P[i, j]
+                P[i, j] = -p / diagonal[j]
+                P[j, i] = -p / diagonal[i]
+    for i in range(first, last):
+        P[i, i] = 0

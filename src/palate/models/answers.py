@@ -1,0 +1,117 @@
+"""From positions to the tables that people read, and from their ids and conditions to positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.ids import Id, Ids
+from palate.data.interactions import Interactions, Rows
+from palate.data.items import Condition, matching_items
+from palate.errors import ParameterError, UnknownIdError
+from palate.topk import Excluded
+
+UserIds = Id | Iterable[Id] | pl.Series
+
+
+def id_list(ids: UserIds) -> list[Id]:
+    """Return one id or many as a list of plain ids; their types are checked where they are looked up.
+
+    Raises:
+        ParameterError: ids is an array of more than one dimension.
+    """
+    if isinstance(ids, np.ndarray) and ids.ndim > 1:
+        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}")
+    if isinstance(ids, np.ndarray) and ids.ndim == 0:
+        ids = ids.item()
+    several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
+    return [one.item() if isinstance(one, np.generic) else one for one in several]
+
+
+def check_64_bits(users: list[Id]) -> None:
+    """Refuse an integer that the answer's column of ids cannot hold.
+
+    Raises:
+        UnknownIdError: names it.
+    """
+    for one in users:
+        if isinstance(one, int) and not -(2**63) <= one < 2**63:
+            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
+
+
+def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Excluded:
+    """Return pairs to leave out as compressed rows over ``users``; unknown ids need no leaving out."""
+    user = users.index(exclude.users.values, on_unknown="mark")[exclude.user_index]
+    item = items.index(exclude.items.values, on_unknown="mark")[exclude.item_index]
+    known = (user >= 0) & (item >= 0)
+    order = np.lexsort((item[known], user[known]))
+    counts = np.bincount(user[known], minlength=len(users))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item[known][order]
+
+
+def allowed_items(
+    items: Ids,
+    table: pl.DataFrame,
+    allow: Sequence[Id] | None,
+    deny: Sequence[Id] | None,
+    where: Condition | Sequence[Condition] | None,
+) -> NDArray[np.bool_] | None:
+    """Return which items may be recommended, or None for all of them.
+
+    Raises:
+        UnknownIdError: an item of allow or deny is unknown.
+        ParameterError: a condition is wrong.
+    """
+    if allow is None and deny is None and where is None:
+        return None
+    allowed = np.ones(len(items), bool)
+    if allow is not None:
+        allowed[:] = False
+        allowed[items.index(id_list(allow))] = True
+    if deny is not None:
+        allowed[items.index(id_list(deny))] = False
+    if where is not None:
+        allowed &= matching_items(table, where)
+    return allowed
+
+
+def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:
+    """Return the items to leave out for a user that the model does not know; -1 for unknown items."""
+    if exclude is None:
+        return np.empty(0, np.int32)
+    rows = exclude.user_index == exclude.users.index([user], on_unknown="mark")[0]
+    return items.index(exclude.items.at(exclude.item_index[rows]), on_unknown="mark")
+
+
+def popular_items(seen: Rows | None, n_items: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    """Return the items, most rated first, ties by their mean value, then by item index.
+
+    Raises:
+        ParameterError: training rows were not kept.
+    """
+    if seen is None:
+        raise ParameterError(
+            "the model was fitted with store_history=False and does not know which items are popular; "
+            "leave out unknown users, or fit with store_history=True"
+        )
+    counts = np.bincount(seen.indices, minlength=n_items)
+    sums = np.bincount(seen.indices, seen.values, minlength=n_items)
+    means = sums / np.maximum(counts, 1)
+    order = np.lexsort((-means, -counts)).astype(np.int32)
+    return order[allowed[order]] if allowed is not None else order
+
+
+def list_table(
+    ids: pl.Series, items: NDArray[np.int32], scores: NDArray[np.float64], table: pl.DataFrame, source: Any = None
+) -> pl.DataFrame:
+    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source where it is given."""
+    row, rank = np.nonzero(items >= 0)
+    found = items[row, rank]
+    shown = table.select("item_id", "title")[found]
+    lists = pl.DataFrame({"user_id": ids[row], "rank": rank + 1})
+    lists = lists.hstack(shown).with_columns(score=pl.Series(scores[row, rank]).fill_nan(None))
+    return lists if source is None else lists.with_columns(source=pl.Series(source)[row])

@@ -1,0 +1,217 @@
+"""`EASE`: one ridge regression of every item on all others, in closed form (Steck 2019); with dropout, EDLAE (2020).
+
+Objective, X (n_users, n_items) being the clicks, over weights B from item to item:
+
+    |X - X B|^2 + reg |B|^2 + dropout / (1 - dropout) |diag(X'X)^(1/2) B|^2        diag(B) = 0                       (1)
+
+Solution (Steck 2019, eq. 8; Steck 2020, eq. 10 where all emphasis lies off the diagonal):
+
+    P = inv(X'X + reg I + dropout / (1 - dropout) diag(X'X))        B_ij = -P_ij / P_jj, B_jj = 0                    (2)
+
+score(u, i) = sum_j x_uj B_ji. P is computed in place by Cholesky's factorization: memory is one matrix of n_items^2
+numbers, time O(n_items^3 + sum of the squares of the users' numbers of clicks). LAPACK computes it on threads, so B is
+equal to rounding, not to the bit, for other numbers of threads and other machines.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Rows
+from palate.errors import DivergenceError, ModelFileError, ParameterError
+from palate.kernels import weights as kernel
+from palate.models.base import Recommender
+from palate.models.clicks import Positive, check_positive_rule, clicks_of, training_clicks, turned
+from palate.models.explanation import Part
+from palate.models.learner import ScoreKind, Training
+from palate.models.parameters import check_choice, check_number, check_whole
+from palate.models.ridge_rows import Array, row_ranges
+from palate.models.scoring import Scorer, WeightScorer
+from palate.models.search import Range, SearchSpace
+from palate.parallel import Workers, blas_threads, check_threads, chunks
+
+COLUMNS = 256  # of which the largest weights are sought at once
+
+
+class EASE(Recommender):
+    """Item-to-item weights of one closed-form ridge regression: strong, without factors, for up to some 50,000 items.
+
+    Args:
+        reg: L2 penalty of the weights, in clicks; stronger for sparser data.
+        dropout: part of a user's clicks that is left out when learning to predict the others (EDLAE); 0 is EASE.
+        n_neighbors: keep only this many weights of each item, the largest in size; none keeps all.
+        positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
+            row's value is its size), or a number (values of at least it are clicks).
+        dtype: "float32" or "float64".
+        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
+        n_threads: threads, None for all cores; other numbers give the same weights up to rounding.
+
+    Attributes:
+        weights_: (n_items, n_items), from the item had to the item scored; no rows where n_neighbors is given, and then
+        weights_indptr_, weights_indices_, weights_values_: its compressed rows.
+    """
+
+    key: ClassVar[str] = "ease"
+    score_kind: ClassVar[ScoreKind] = "order"
+    search_space: ClassVar[SearchSpace] = {"reg": Range(10.0, 3000.0, log=True), "dropout": Range(0.0, 0.8)}
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "weights_": ("n_items_had", "n_items"),
+        "weights_indptr_": ("n_pointers",),
+        "weights_indices_": ("n_weights",),
+        "weights_values_": ("n_weights",),
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
+    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
+
+    def __init__(
+        self,
+        reg: float = 250.0,
+        *,
+        dropout: float = 0.0,
+        n_neighbors: int | None = None,
+        positive: Positive = None,
+        dtype: str = "float32",
+        store_history: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        self.reg = reg
+        self.dropout = dropout
+        self.n_neighbors = n_neighbors
+        self.positive = positive
+        self.dtype = dtype
+        self.store_history = store_history
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        clicks = training_clicks(training.data, self.positive)
+        n_items = training.data.n_items
+        B = np.empty((n_items, n_items), self.dtype)
+        with Workers(self.n_threads) as workers:
+            _co_occurrences(clicks, B, workers)
+            counts = B.diagonal().copy()
+            B[np.diag_indices(n_items)] += self.reg + self.dropout / (1 - self.dropout) * counts
+            _invert(B, check_threads(self.n_threads), self.reg)
+            diagonal = B.diagonal().copy()
+            ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)
+            calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
+            workers.run(calls)
+        if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
+            nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
+            return _named(B, *nothing)
+        return _named(np.zeros((0, n_items), B.dtype), *_largest(B, self.n_neighbors))
+
+    def _scorer(self) -> Scorer:
+        if self.seen_ is None:
+            raise ParameterError(
+                "EASE scores users by their training rows, and was fitted with store_history=False; give the rows to "
+                "recommend_for, or fit with store_history=True"
+            )
+        return self._scorer_for(self.seen_, None)
+
+    def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
+        return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
+
+    def _weights(self) -> Array | Rows:
+        if self.weights_.shape[0] or not len(self.weights_indptr_):
+            dense: Array = self.weights_
+            return dense
+        return Rows(self.weights_indptr_, self.weights_indices_, self.weights_values_)
+
+    def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        clicks = clicks_of(row, self.positive, "these interactions")
+        weights = self._weights()
+        if isinstance(weights, Rows):
+            cells = [weights.row(int(j)) for j in clicks.indices]
+            own = np.array([float(v[i == item].sum()) for i, v in cells])
+        else:
+            own = weights[clicks.indices, item].astype(np.float64)
+        return [], (clicks.indices, clicks.values, clicks.values * own)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
+        return n_items**2 * np.dtype(self.dtype).itemsize + kept + 32 * n_rows
+
+    @property
+    def _memory_advice(self) -> str:
+        return "EASE needs the square of the number of items: learn from fewer items, or take ials"
+
+    def check_learned(self) -> None:
+        """Refuse weights of a file that are neither a whole matrix nor compressed rows of one.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
+        if self.weights_.shape[0]:
+            if self.weights_.shape[0] != n_items or len(indptr):
+                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
+            return
+        if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
+            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
+        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
+            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        check_number("reg", self.reg, low=0, open_low=True)
+        check_number("dropout", self.dropout, low=0, high=0.99)
+        if self.n_neighbors is not None:
+            check_whole("n_neighbors", self.n_neighbors, low=1)
+        check_positive_rule(self.positive)
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        check_choice("store_history", self.store_history, (False, True))
+        check_threads(self.n_threads)
+
+
+def _named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:
+    return {"weights_": B, "weights_indptr_": indptr, "weights_indices_": indices, "weights_values_": values}
+
+
+def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
+    """Write X'X into G."""
+    by_item = turned(clicks, len(G))
+    of_items = by_item.indptr, by_item.indices, by_item.values
+    of_users = clicks.indptr, clicks.indices, clicks.values
+    call = partial(kernel.co_occurrences, of_items, of_users)
+    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
+
+
+def _invert(G: Array, n_threads: int, reg: float) -> None:
+    """Replace the lower triangle of a symmetric matrix by that of its inverse; LAPACK, in place."""
+    from scipy.linalg import lapack
+
+    factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
+    with blas_threads(n_threads):
+        # LAPACK counts by columns: what it calls the upper triangle of G' is the lower one of G
+        _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
+        if not failed:
+            _, failed = invert(G.T, lower=0, overwrite_c=1)
+    if failed:
+        raise DivergenceError(
+            f"the equations cannot be solved in {G.dtype}: reg={reg:g} is too small for these clicks; take a "
+            "larger one, or dtype='float64'"
+        )
+
+
+def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
+    """Return compressed rows of the n weights of largest size in each column."""
+    rows, columns, values = [], [], []
+    for part in chunks(len(B), COLUMNS):
+        sizes = np.abs(B[:, part])
+        top = np.argpartition(-sizes, n - 1, axis=0)[:n]
+        column = np.broadcast_to(np.arange(part.start, part.stop, dtype=np.int32), top.shape)
+        rows.append(top.ravel())
+        columns.append(column.ravel())
+        values.append(B[top.ravel(), column.ravel()])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    order = np.lexsort((column, row))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(B)))]).astype(np.int64)
+    return indptr, column[order].astype(np.int32), np.concatenate(values)[order]

@@ -1,0 +1,79 @@
+"""Why a score is what it is: parts that add up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.ids import Id, Ids
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a score that comes from no item: the mean, a bias, a feature."""
+
+    kind: str
+    name: str
+    contribution: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A score split into parts.
+
+    Attributes:
+        user_id, item_id: the pair explained.
+        score: what the parts add up to.
+        of: "the model" where this is the model's own score of the pair, or "the fold-in" where the model's user factors
+            are no function of the user's rows, and the score is that of the same rows folded in.
+        parts: one row a part, the largest first among those of one kind: kind ("mean", "item bias", "item", "feature",
+            …), item_id and title of the user's own item, value given to it, name, contribution.
+    """
+
+    user_id: Id
+    item_id: Id
+    score: float
+    of: str
+    parts: pl.DataFrame
+
+
+def parts_table(
+    parts: Sequence[Part],
+    items: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    ids: Ids,
+    table: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return the parts as a table, those of no item first.
+
+    Args:
+        parts: of no item.
+        items: positions of the user's own items, the values given to them, and their contributions.
+        ids, table: the model's items.
+    """
+    index, values, contributions = items
+    order = np.lexsort((index, -np.abs(contributions)))
+    index = np.asarray(index)[order]
+    shown = table.select("item_id", "title")[index]
+    own = shown.with_columns(
+        kind=pl.lit("item"),
+        name=pl.col("title"),
+        value=pl.Series(np.asarray(values)[order], dtype=pl.Float64),
+        contribution=pl.Series(np.asarray(contributions)[order], dtype=pl.Float64),
+    )
+    other = pl.DataFrame(
+        {
+            "kind": [p.kind for p in parts],
+            "name": [p.name for p in parts],
+            "contribution": [float(p.contribution) for p in parts],
+        },
+        schema={"kind": pl.String, "name": pl.String, "contribution": pl.Float64},
+    ).with_columns(
+        item_id=pl.lit(None, ids.values.dtype), title=pl.lit(None, pl.String), value=pl.lit(None, pl.Float64)
+    )
+    columns = ("kind", "name", "item_id", "title", "value", "contribution")
+    return pl.concat([other.select(columns), own.select(columns)])

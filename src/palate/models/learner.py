@@ -1,0 +1,249 @@
+"""How every model is made, learns, and becomes plain data: parameters, ``fit``, state."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import polars as pl
+
+from palate.data.features import Features
+from palate.data.ids import Ids
+from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.data.items import item_table
+from palate.errors import NotFittedError, ParameterError
+from palate.models.abilities import check_supports
+from palate.models.memory import check_memory
+from palate.models.search import SearchSpace
+from palate.models.state import ModelState, check_names, restore
+from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.progress import ProgressCallback, silent
+
+ScoreKind = Literal["rating", "probability", "order"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model learns from, checked.
+
+    Attributes:
+        data, validation: the training part, and one of the same ids to tell of, or none.
+        user_features, item_features: of every user and item of the training part, or none.
+        start: a fitted model of the same class to go on from, or none.
+        progress: called after every step.
+    """
+
+    data: Interactions
+    validation: Interactions | None
+    user_features: Features | None
+    item_features: Features | None
+    start: Any
+    progress: ProgressCallback
+
+
+class Learner(ABC):
+    """Base of all models; holds no state of its own beyond what ``fit`` stores.
+
+    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows),
+    ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
+    ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
+    computed in one go has an empty history and best epoch 0.
+    """
+
+    key: ClassVar[str]
+    score_kind: ClassVar[ScoreKind]  # what a score is: a predicted rating, a probability, or good for an order alone
+    search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter
+    presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
+    learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
+    learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
+    supports: ClassVar[frozenset[str]]  # of `palate.models.abilities.ABILITIES`
+    explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Let the arrays of ``learned_arrays`` be read as attributes; `restore` and ``fit`` set them."""
+
+    store_history: bool
+    n_threads: int | None
+    users_: Ids
+    items_: Ids
+    seen_: Rows | None
+    item_table_: pl.DataFrame
+    rating_range_: tuple[float, float]
+    history_: list[dict[str, float]]
+    best_epoch_: int = 0
+    epoch_chosen_on_: str = "none"
+    interrupted_: bool = False
+    seed_: int
+
+    @abstractmethod
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range; ``fit`` calls it first."""
+
+    @abstractmethod
+    def _learn(self, training: Training) -> dict[str, Any]:
+        """Return the learned attributes; nothing of the model may change before."""
+
+    @abstractmethod
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        """Return the bytes that training holds at once, at its peak, beyond the interactions themselves."""
+
+    def check_learned(self) -> None:
+        """Refuse learned arrays of a file that do not fit each other, in what their shapes do not tell.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        self._check_fitted()  # most models' shapes tell all
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        interactions: Interactions,
+        *,
+        validation: Interactions | None = None,
+        items: Any = None,
+        user_features: Features | None = None,
+        item_features: Features | None = None,
+        start: Self | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Self:
+        """Learn from interactions; what was learned before is forgotten once all has gone well.
+
+        Args:
+            interactions: the training part.
+            validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
+                them, other models choose nothing.
+            items: a table with item_id, title and further columns, to show and to filter by.
+            user_features, item_features: attributes that enter the model; see ``supports``.
+            start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
+                afresh. See ``supports``.
+            progress: called after every epoch.
+
+        Raises:
+            ParameterError: a parameter has a wrong type or range, the model does not support what is given, the start
+                does not fit, or training would need more memory than there is.
+            DataError: there is no row, a value is beyond 1e15, validation has other ids than the training part, one of
+                them is no `Interactions`, an id has no features, or the item table is faulty.
+            DivergenceError: training left the finite numbers; names the epoch, and what to try.
+        """
+        self.check_parameters()
+        check_parts(interactions, validation)
+        if interactions.weights is not None:
+            check_supports(self, "weights")
+        for name, features in (("user_features", user_features), ("item_features", item_features)):
+            if features is not None:
+                check_supports(self, "features")
+                check_features(name, features)
+        self._check_start(start)
+        what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
+        check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
+        table = item_table(interactions.items, items)
+        training = Training(interactions, validation, user_features, item_features, start, progress)
+        learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
+        learned |= self._learn(training)
+        for name, value in learned.items():
+            setattr(self, name, value)
+        self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
+        self.rating_range_ = rating_limits(interactions)
+        self.seen_ = interactions.by_user() if self.store_history else None
+        return self
+
+    @property
+    def _memory_advice(self) -> str:
+        names = self.parameter_names()
+        return "choose a smaller n_factors" if "n_factors" in names else "learn from fewer users, items or rows"
+
+    def memory_estimate(self, interactions: Interactions) -> int:
+        """Return about how many bytes ``fit`` will hold at its peak, the compressed training rows included.
+
+        Raises:
+            DataError: interactions is none.
+        """
+        check_interactions("interactions", interactions)
+        n_users, n_items, n_rows = interactions.n_users, interactions.n_items, len(interactions)
+        return 16 * n_rows + self._bytes_needed(n_users, n_items, n_rows)
+
+    def _check_start(self, start: Any) -> None:
+        if start is None:
+            return
+        check_supports(self, "warm_start")
+        if type(start) is not type(self) or not hasattr(start, "users_"):
+            raise ParameterError(f"start must be a fitted {type(self).__name__}, got {start!r}")
+        if getattr(start, "n_factors", None) != getattr(self, "n_factors", None):
+            raise ParameterError(f"start has {start.n_factors} factors, this model {getattr(self, 'n_factors', None)}")
+
+    # -- parameters -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """Return the constructor's parameters, in order."""
+        return [name for name in inspect.signature(cls).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters with their values, as scikit-learn's ``clone`` asks for them."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set constructor parameters by name.
+
+        Raises:
+            ParameterError: a name is not a parameter of this model.
+        """
+        known = self.parameter_names()
+        for name, value in parameters.items():
+            if name not in known:
+                raise ParameterError(f"{type(self).__name__} has no parameter '{name}'; it has {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
+        changed = [f"{n}={v!r}" for n, v in self.get_params().items() if v != defaults[n]]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    # -- state ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> ModelState:
+        """Return all that the fitted model is, as plain data.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        parameters = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
+        if isinstance(parameters.get("random_state"), np.random.Generator):
+            parameters["random_state"] = self.seed_  # a Generator cannot be written; the seed it gave can
+        return ModelState(
+            key=self.key,
+            parameters=parameters,
+            learned={name: getattr(self, name) for name in self.learned_scalars},
+            arrays={name: getattr(self, name) for name in self.learned_arrays},
+            users=self.users_,
+            items=self.items_,
+            seen=self.seen_,
+            item_table=self.item_table_,
+        )
+
+    @classmethod
+    def from_state(cls, state: ModelState) -> Self:
+        """Return the fitted model that a state describes.
+
+        Raises:
+            ModelFileError: parameters, learned values, arrays or their shapes are not those of this class.
+        """
+        check_names(cls, state)
+        model = cls(**state.parameters)
+        model.history_ = []
+        restore(model, state)
+        return model
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "users_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")

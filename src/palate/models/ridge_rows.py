@@ -1,0 +1,207 @@
+"""Half sweeps of ridge regressions: what `ALS`, `ImplicitALS` and fold-in share around `palate.kernels.ridge`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.features import Features
+from palate.data.ids import Ids
+from palate.data.interactions import Rows
+from palate.kernels import prior as prior_kernel
+from palate.kernels import ridge
+from palate.kernels.tile import ROWS
+from palate.models.explanation import Part
+from palate.parallel import Workers, chunks
+
+PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
+GRAM_ROWS = 1 << 12  # rows summed at once; their number depends on the data alone
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where rows lie before their cells are seen: features times weights.
+
+    Attributes:
+        features: (n_rows, n_features).
+        weights: (n_features, k) of the factors.
+        weights_biases: (n_features,) of the biases.
+    """
+
+    features: Array
+    weights: Array
+    weights_biases: Array
+
+    def means(self) -> tuple[Array, Array]:
+        """Return the mean of each row's factors and bias, (n_rows, k) and (n_rows,)."""
+        both = np.column_stack([self.weights, self.weights_biases])
+        out = np.empty((len(self.features), both.shape[1]), both.dtype)
+        prior_kernel.means(self.features, both, out)
+        return np.ascontiguousarray(out[:, :-1]), np.ascontiguousarray(out[:, -1])
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a half sweep holds fixed: the other side's factors and biases, and what a cell means.
+
+    Attributes:
+        Q: (n_columns, k).
+        c: (n_columns,).
+        mean: of the ratings; 0 for clicks.
+        unobserved: weight of a cell without a click; negative for ratings.
+        gram: unobserved Q'Q, padded, for clicks.
+        biases: whether rows have one.
+    """
+
+    Q: Array
+    c: Array
+    mean: float = 0.0
+    unobserved: float = -1.0
+    gram: Array | None = None
+    biases: bool = False
+
+
+def solve(
+    rows: Rows, weights: Array | None, side: Side, penalties: tuple[Array, Array], prior: Prior | None, workers: Workers
+) -> tuple[Array, Array, Array, int]:
+    """Return factors, biases and (for clicks) losses of all rows, and one that could not be solved, or -1.
+
+    Args:
+        rows: cells by row.
+        weights: of each cell, (n,), or None where all weigh 1.
+        side: what is fixed.
+        penalties: of the factors and of the bias of each row, (n_rows,) each.
+        prior: mean of the rows, or None for zero.
+        workers: threads.
+    """
+    dtype = side.Q.dtype.type
+    n_rows, k = len(rows.indptr) - 1, side.Q.shape[1]
+    P, b, losses = np.zeros((n_rows, k), dtype), np.zeros(n_rows, dtype), np.zeros(n_rows)
+    cells = rows.indptr, rows.indices, rows.values, _as(weights, dtype)
+    gram = np.zeros((0, 0), dtype) if side.gram is None else side.gram
+    kind = dtype(side.mean), dtype(side.unobserved), int(side.biases)
+    means = (np.zeros((0, k), dtype), np.zeros(0, dtype)) if prior is None else prior.means()
+    l, h = (np.ascontiguousarray(p, dtype) for p in penalties)  # noqa: E741
+    call = partial(ridge.solve_rows, cells, (side.Q, side.c, gram), kind, (l, h), means)
+    tasks = [partial(call, start, stop, P, b, losses) for start, stop in row_ranges(rows, workers)]
+    return P, b, losses, max(workers.run(tasks), default=-1)
+
+
+def row_ranges(rows: Rows, workers: Workers) -> list[tuple[int, int]]:
+    """Return ranges of rows of about the same work: cells, and a little for each row."""
+    n_rows = len(rows.indptr) - 1
+    work = rows.indptr + 32 * np.arange(n_rows + 1)
+    ends = np.linspace(0, work[-1], PARTS * workers.n_threads + 1)
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(work, ends[1:-1]), [n_rows]])).clip(max=n_rows)
+    return [(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def _as(weights: Array | None, dtype: Any) -> Array:
+    return np.zeros(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
+
+
+def gram(Q: Array, weight: float, workers: Workers) -> Array:
+    """Return weight Q'Q, (k, k) padded to whole tiles, its upper triangle; summed in an order of the data alone."""
+    width = int(ridge.padded(Q.shape[1], Q.itemsize))
+    parts = chunks(len(Q), GRAM_ROWS)
+    height = -(-Q.shape[1] // ROWS) * ROWS
+    sums = np.zeros((len(parts), max(width, height), width), Q.dtype)
+    workers.run([partial(ridge.gram_part, Q, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
+    total = np.zeros(sums.shape[1:], Q.dtype)
+    for one in sums:
+        total += one
+    total *= Q.dtype.type(weight)
+    return total
+
+
+def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array, reg: float) -> Prior | None:
+    """Return the ridge regression of factors and biases on features: rows weighted as their penalties weigh them.
+
+    W = inv(F' D F + reg I) F' D X, D = diag(row_weights); the minimum of the objective over W with X fixed.
+    """
+    if features is None:
+        return None
+    F = features.astype(np.float64)
+    both = np.column_stack([X, biases]).astype(np.float64)
+    FD = F.T * row_weights
+    W = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ both).astype(X.dtype)
+    return Prior(features.astype(X.dtype), np.ascontiguousarray(W[:, :-1]), np.ascontiguousarray(W[:, -1]))
+
+
+def explained(
+    row: Rows,
+    weights: Array,
+    pulls: Array,
+    side: Side,
+    penalties: tuple[float, float],
+    at: int,
+    prior: Prior | None,
+    names: list[str],
+) -> tuple[list[Part], Array]:
+    """Return the parts of a row's score of the column ``at``, of features and of each cell (Hu et al. 2008, section 5).
+
+    x = inv(A) (sum_j pull_j d_j + L m) with d_j = [q_j, 1], so that d_i . x = sum_j pull_j (d_j . inv(A) d_i) + ….
+
+    Args:
+        row: one row of cells.
+        weights, pulls: w and w t of each cell (eq. 3 of the kernel).
+        side: what is fixed.
+        penalties: of factors and of the bias.
+        at: the column explained.
+        prior: of this one row, or None.
+        names: of the features.
+    """
+    size = side.Q.shape[1]
+    D = np.column_stack([side.Q, np.full(len(side.Q), float(side.biases))]).astype(np.float64)
+    own = D[row.indices]
+    A = (own.T * weights) @ own
+    if side.unobserved > 0:
+        A[:size, :size] += side.unobserved * (D[:, :size].T @ D[:, :size])
+    h = penalties[1] if side.biases else 1.0
+    A[np.diag_indices(size + 1)] += [*[penalties[0]] * size, h]
+    way = np.linalg.solve(A, D[at])
+    parts = []
+    if prior is not None:
+        both = np.column_stack([prior.weights, prior.weights_biases]).astype(np.float64)
+        pull = penalties[0] * both[:, :size] @ way[:size] + (penalties[1] if side.biases else 0) * both[:, -1] * way[-1]
+        parts = [
+            Part("feature", name, float(x * p)) for name, x, p in zip(names, prior.features[0], pull, strict=True) if x
+        ]
+    return parts, pulls * (own @ way)
+
+
+def feature_names(encoding: list[Mapping[str, Any]]) -> list[str]:
+    """Return the names of an encoding's columns, as `Features` has them."""
+    names = ["all"]
+    for spec in encoding:
+        names += [spec["column"]] if spec["kind"] == "number" else [f"{spec['column']}={v}" for v in spec["values"]]
+        names += [f"{spec['column']}=missing"] if spec["missing"] else []
+    return names
+
+
+def on_ids(features: Features | None, ids: Ids) -> Array | None:
+    """Return the features of these ids, or None where there are none."""
+    return None if features is None else features.on(ids)
+
+
+def started(shape: tuple[int, int], scale: float, rng: np.random.Generator, dtype: Any) -> Array:
+    """Return random factors, normal around zero."""
+    X = rng.standard_normal(shape)
+    X *= scale
+    return X.astype(dtype)
+
+
+def taken_over(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
+    """Write the rows of ids that both know from ``old`` into X."""
+    if ids.kind != old_ids.kind:
+        return
+    index = old_ids.index(ids.values, on_unknown="mark")
+    X[index >= 0] = old[index[index >= 0]]
