@@ -63,7 +63,11 @@ def test_a_config_is_trained_evaluated_and_compared(here, run):
         (("--metric", "rsme"), 1, "unknown metric 'rsme'"),
         (("--metric", "crps_draws"), 1, "crps_draws needs a model with a predictive distribution"),
         (("--split", "kfold:5:1"), 1, "has 5 test parts, and a search needs one"),
-        (("--model", "nope"), 2, "no model 'nope'; there is popularity, baseline, mf, als, or a config (.json)"),
+        (
+            ("--model", "nope"),
+            2,
+            "no model 'nope'; there is popularity, baseline, mf, als, ials, ease, or a config (.json)",
+        ),
         (("--model", "none.json"), 1, "cannot read the config none.json"),
         (("--model", "none.json", "--preset", "original"), 2, "leave out the preset"),
         (("--model", "popularity", "--set", "half_life_days=7"), 1, "nothing to search for in popularity"),

@@ -10,10 +10,13 @@ import palate
 
 EXPECTED = [
     "ALS",
+    "EASE",
     "MODELS",
     "Baseline",
     "Comparison",
     "Dataset",
+    "Features",
+    "ImplicitALS",
     "Interactions",
     "MatrixFactorization",
     "PalateError",

@@ -16,7 +16,9 @@ import polars as pl
 from small_mf import model as small_model
 from synthetic import interactions, low_rank
 
-from palate.models import ALS, Baseline, MatrixFactorization, Popularity
+from palate.data.features import Features
+from palate.data.interactions import Interactions
+from palate.models import ALS, EASE, Baseline, ImplicitALS, MatrixFactorization, Popularity
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
@@ -80,6 +82,23 @@ def als_model(**changes) -> ALS:
     )
 
 
+def ials_model(**changes) -> ImplicitALS:
+    """Return implicit ALS of text ids, with features of users and sample weights."""
+    users = ["ann", "bob", "ann", "çelik", "李", "bob"]
+    table = {"user": users, "item": ["x", "x", "é", "🎬", "x", "y"], "w": [1.0, 2, 1, 0.5, 1, 1]}
+    data = Interactions.from_table(table, columns={"weight": "w"})
+    people = {"user_id": sorted(set(users)), "age": [20, 30, None, 50], "town": ["A", "B", "A", "B"]}
+    features = Features.from_table(people, "user", columns=["age", "town"])
+    settings = {"n_factors": 3, "n_epochs": 2, "random_state": 4, **changes}
+    return ImplicitALS(**settings).fit(data, user_features=features)
+
+
+def ease_model(**changes) -> EASE:
+    """Return EASE of integer ids, its weights sparse."""
+    data = low_rank(12, 9, 40)
+    return EASE(**{"reg": 3.0, "n_neighbors": 2, "positive": 3, **changes}).fit(data)
+
+
 def assert_same_model(one, other):
     """Compare all that two models are, bit for bit."""
     a, b = one.state(), other.state()
@@ -94,6 +113,9 @@ def assert_same_model(one, other):
     assert (a.seen is None) == (b.seen is None)
     for part in ("indptr", "indices", "values") if a.seen is not None else ():
         np.testing.assert_array_equal(getattr(a.seen, part), getattr(b.seen, part))
+    if a.seen is not None:
+        assert (a.seen.weights is None) == (b.seen.weights is None)
+        np.testing.assert_array_equal(a.seen.weights, b.seen.weights)
 
 
 @dataclass

@@ -20,7 +20,17 @@ import polars as pl
 import pytest
 import safetensors.numpy
 from make_samples import make_samples
-from model_files import Parts, als_model, assert_same_model, baseline_model, number_model, popularity_model, text_model
+from model_files import (
+    Parts,
+    als_model,
+    assert_same_model,
+    baseline_model,
+    ease_model,
+    ials_model,
+    number_model,
+    popularity_model,
+    text_model,
+)
 
 from palate import files
 from palate.errors import ModelFileError, NotFittedError
@@ -57,7 +67,9 @@ def leftovers(folder):
 # -- round trips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("made", [number_model, text_model, popularity_model, baseline_model, als_model])
+@pytest.mark.parametrize(
+    "made", [number_model, text_model, popularity_model, baseline_model, als_model, ials_model, ease_model]
+)
 @pytest.mark.parametrize("store_history", [True, False])
 def test_a_loaded_model_is_the_saved_one(made, store_history, tmp_path):
     model = made(store_history=store_history)

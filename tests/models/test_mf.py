@@ -7,8 +7,10 @@ from small_mf import all_predictions, assert_same_bits, curve, model
 from synthetic import interactions, low_rank
 
 from palate.models import MatrixFactorization
+from palate.models.learner import Training
 from palate.models.sgd_training import BLOCK_BYTES, BlockedRatings, default_blocks
 from palate.parallel import Workers
+from palate.progress import silent
 
 # -- the same answer --------------------------------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ def test_store_history_decides_whether_seen_items_are_kept(data):
 @pytest.mark.parametrize("biases", [True, False])
 def test_one_block_is_the_naive_sequence_epoch_by_epoch(data, biases):
     m = model(dtype="float64", biases=biases, schedule="constant", validation_fraction=0)
-    run = m._run(data, None, 0, "training")
+    run = m._run(data, None, Training(data, None, None, None, None, silent), 0, "training")
     factors = [a.copy() for a in run.factors]
     mean = float(np.mean(data.values, dtype=np.float64)) if biases else 0.0
     orders = []

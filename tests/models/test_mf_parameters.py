@@ -135,11 +135,13 @@ def test_values_that_no_file_holds_are_refused_before_training(data, value):
 
 
 def test_factors_beyond_the_machines_memory_are_refused(data, monkeypatch):
-    with pytest.raises(ParameterError, match=r"40 users and 30 items needs 1,231,453\.0 GB in training, and this mac"):
+    with pytest.raises(
+        ParameterError, match=r"600 rows of 40 users and 30 items needs 1,231,453\.0 GB in training, and this mac"
+    ):
         model(n_factors=2**40).fit(data)
-    monkeypatch.setattr("palate.models.mf._physical_memory", lambda: 4 * 70 * 10 * 4)
+    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: 4 * 70 * 10 * 4 + 28 * 600)
     assert model(n_factors=10, n_epochs=1).fit(data).user_factors_.shape == (40, 10)
-    with pytest.raises(ParameterError, match="choose a smaller one"):
+    with pytest.raises(ParameterError, match="choose a smaller n_factors"):
         model(n_factors=10, dtype="float64").fit(data)
-    monkeypatch.setattr("palate.models.mf._physical_memory", lambda: None)
+    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: None)
     assert model(n_factors=11, n_epochs=1).fit(data).user_factors_.shape == (40, 11)

@@ -121,6 +121,12 @@ def check_seen(seen: Rows, n_users: int, n_items: int) -> None:
     if not np.isin(falls, indptr).all():
         raise ModelFileError("seen.indices does not rise within a row")
     check_finite("seen.values", values)
+    if seen.weights is not None:
+        if seen.weights.dtype != np.float32 or seen.weights.shape != values.shape:
+            raise ModelFileError(f"seen.weights must be one row of {len(values)} float32")
+        check_finite("seen.weights", seen.weights)
+        if len(values) and not seen.weights.min() > 0:
+            raise ModelFileError("seen.weights holds a number that is not above 0")
 
 
 def _is_number(value: Any) -> bool:

@@ -8,6 +8,7 @@ array. The arrays:
     users.ids, items.ids              integer ids, int64; or, for text ids,
     users.text, users.offsets, …      all ids end to end as UTF-8 bytes, and (n + 1) int64 positions where each starts
     seen.indptr, .indices, .values    what each user had in training, int64, int32, float32
+    seen.weights                      its sample weights, float32, where there were some
     item_table                        JSON bytes {"columns": [{"name", "dtype", "values"}, …]}, without item_id
 
 Every checksum is verified in ``load``: one pass finds a damaged page before the first answer does,
@@ -116,7 +117,7 @@ def _load(path: Path) -> Recommender:
         arrays={name: arrays[f"learned.{name}"] for name in cls.learned_arrays},
         users=users,
         items=items,
-        seen=Rows(*(arrays[f"seen.{part}"] for part in SEEN)) if header["seen"] else None,
+        seen=_seen_of(arrays) if header["seen"] else None,
         item_table=item_table_from_json(arrays["item_table"].tobytes(), items),
     )
     return model_of(state)
@@ -133,6 +134,8 @@ def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:
             arrays[f"{side}.offsets"] = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     if state.seen is not None:
         arrays |= {f"seen.{part}": getattr(state.seen, part) for part in SEEN}
+        if state.seen.weights is not None:
+            arrays["seen.weights"] = state.seen.weights
     arrays["item_table"] = np.frombuffer(item_table_to_json(state.item_table), np.uint8)
     return arrays
 
@@ -173,12 +176,17 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any],
     for side in ("users", "items"):
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:
-        wanted |= {f"seen.{part}" for part in SEEN}
+        wanted |= {f"seen.{part}" for part in SEEN} | ({"seen.weights"} & set(arrays))
     _check_names("the file", "array", set(arrays), wanted)
     _check_names("the header's sha256", "array", set(header["sha256"]), wanted)
     for name, array in arrays.items():
         if _sha256(array) != header["sha256"][name]:
             raise ModelFileError(f"array {name} does not fit its checksum: the file is damaged")
+
+
+def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
+    indptr, indices, values = (arrays[f"seen.{part}"] for part in SEEN)
+    return Rows(indptr, indices, values, arrays.get("seen.weights"))
 
 
 def _check_names(where: str, what: str, given: set[str], known: set[str]) -> None:

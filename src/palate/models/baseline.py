@@ -88,25 +88,17 @@ class Baseline(Recommender):
         data = training.data
         warn_of_equal_values(data)
         mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
-        b, c = _solve(data.by_user(), data.n_items, mean, self.reg_users, self.reg_items)
-        return {"mean_": mean, "user_biases_": b, "item_biases_": c}
+        rows = data.by_user()
+        c = _solve(rows, data.n_items, mean, self.reg_users, self.reg_items)
+        return {"mean_": mean, "user_biases_": _users(rows, mean, c, self.reg_users), "item_biases_": c}
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return eq. 2 for each row, by the items' biases as they are."""
-        n_users = len(rows.indptr) - 1
-        weights, pulls = self._pulls(rows)
-        user = np.repeat(np.arange(n_users), np.diff(rows.indptr))
-        below = np.bincount(user, weights, minlength=n_users) + self.reg_users
-        above = np.bincount(user, weights * pulls, minlength=n_users)
-        return np.zeros((n_users, 0)), above / np.where(below > 0, below, 1)
-
-    def _pulls(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the weight of each cell, and how far its rating lies from the mean and the item's bias."""
-        weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
-        return weights, rows.values - self.mean_ - self.item_biases_[rows.indices]
+        b = _users(rows, self.mean_, self.item_biases_, self.reg_users)
+        return np.zeros((len(b), 0)), b
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
-        weights, pulls = self._pulls(row)
+        weights, pulls = _pulls(row, self.mean_, self.item_biases_)
         below = weights.sum() + self.reg_users
         return rating_parts(self, item), (row.indices, row.values, weights * pulls / (below or 1))
 
@@ -134,10 +126,8 @@ class Baseline(Recommender):
         check_threads(self.n_threads)
 
 
-def _solve(
-    rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return b (n_users,) and c (n_items,), the minimum of eq. 1."""
+def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float) -> NDArray[np.float64]:
+    """Return c (n_items,) at the minimum of eq. 1."""
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator, cg
 
@@ -162,5 +152,21 @@ def _solve(
             f"the biases were not found in {steps:,} steps: with reg_users={reg_users:g} and reg_items={reg_items:g} "
             "users' biases can hardly be told from items'; give them larger penalties"
         )
-    b: NDArray[np.float64] = (sums_u - A @ c) / D_u  # eq. 2
-    return b, c
+    found: NDArray[np.float64] = c
+    return found
+
+
+def _pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weight of each cell, and how far its rating lies from the mean and the item's bias."""
+    weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
+    return weights, rows.values.astype(np.float64) - mean - c[rows.indices]
+
+
+def _users(rows: Rows, mean: float, c: NDArray[Any], reg: float) -> NDArray[np.float64]:
+    """Return eq. 2: the users' biases by the items' as they are, (n_rows,); of training and of fold-in."""
+    weights, pulls = _pulls(rows, mean, c)
+    n_rows = len(rows.indptr) - 1
+    row = np.repeat(np.arange(n_rows), np.diff(rows.indptr))
+    below = np.bincount(row, weights, minlength=n_rows) + reg
+    biases: NDArray[np.float64] = np.bincount(row, weights * pulls, minlength=n_rows) / np.where(below > 0, below, 1)
+    return biases

@@ -145,6 +145,7 @@ class EASE(Recommender):
         Raises:
             ModelFileError: says what is wrong.
         """
+        self._check_fitted()
         n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
         if self.weights_.shape[0]:
             if self.weights_.shape[0] != n_items or len(indptr):
