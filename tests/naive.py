@@ -130,3 +130,46 @@ def als(cells, n_items, start, mean, n_epochs, penalties, *, weighted, biases):
         half(items, users, P, b, Q, c)
         half(users, items, Q, c, P, b)
     return P, b, Q, c
+
+
+def ridge_row(Q, t, w, reg, reg_bias, mean):
+    """Return [p, b], least sum w (t - b - p . q)^2 + reg |p - m|^2 + reg_bias (b - n)^2; b = 0 without reg_bias."""
+    D = np.hstack([Q, np.ones((len(Q), 1))]) if reg_bias is not None else Q
+    size = D.shape[1]
+    penalty = np.diag([reg] * Q.shape[1] + [reg_bias] * (size - Q.shape[1]))
+    x = np.linalg.solve(D.T @ np.diag(w) @ D + penalty, D.T @ (w * t) + penalty @ mean[:size])
+    return x if reg_bias is not None else np.append(x, 0)
+
+
+def click_loss(p, Q, clicked, weights, unobserved):
+    """Return Hu et al. 2008, eq. 3, of one user without the penalty, cell by cell."""
+    weight = dict(zip(clicked.tolist(), weights.tolist(), strict=True))
+    total = 0.0
+    for i in range(len(Q)):
+        s = float(p @ Q[i])
+        total += (unobserved + weight[i]) * (1 - s) ** 2 if i in weight else unobserved * s**2
+    return total
+
+
+def ials_objective(P, Q, cells, unobserved, penalties_of_users, penalties_of_items):
+    """Return the objective of implicit ALS over all cells; cells is {(u, i): weight}."""
+    total = 0.0
+    for u in range(len(P)):
+        for i in range(len(Q)):
+            s = float(P[u] @ Q[i])
+            w = cells.get((u, i))
+            total += unobserved * s**2 if w is None else (unobserved + w) * (1 - s) ** 2
+    total += sum(one * p @ p for one, p in zip(penalties_of_users, P, strict=True))
+    return total + sum(one * q @ q for one, q in zip(penalties_of_items, Q, strict=True))
+
+
+def ease(X, reg, dropout=0.0):
+    """Return EASE's weights column by column: a ridge regression of each item on all others (Steck 2019, eq. 2)."""
+    n = X.shape[1]
+    B = np.zeros((n, n))
+    for j in range(n):
+        others = [i for i in range(n) if i != j]
+        A = X[:, others]
+        penalty = reg + dropout / (1 - dropout) * np.square(A).sum(axis=0)
+        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ X[:, j])
+    return B

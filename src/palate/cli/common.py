@@ -56,7 +56,10 @@ Metrics = Annotated[
 ]
 Positive = Annotated[
     float | None,
-    typer.Option(help="Test values of at least this are relevant in ranked lists; every test row without it."),
+    typer.Option(
+        help="Values of at least this are clicks for models that learn from clicks, and relevant in ranked lists; "
+        "without it every test row is relevant."
+    ),
 ]
 
 
@@ -108,6 +111,7 @@ def for_command_line(message: str) -> str:
     """Return a message with the options that Python takes as the command line takes them."""
     message = re.sub(r"columns=\{.*?\}", "--read user=NAME --read item=NAME (value=, time=)", message)
     message = re.sub(r"\b(on_missing|on_invalid|on_duplicate|encoding|ids)='([^']+)'", r"--read \1=\2", message)
+    message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
     return re.sub(r"\bexclude_seen=False", "--include-seen", message)
 
 

@@ -60,7 +60,7 @@ def compare(
     from palate.evaluation import compare as compare_all
     from palate.parallel import check_threads
 
-    named = _models(models, set_)
+    named = {label: inputs.with_positive(one, positive) for label, one in _models(models, set_).items()}
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}

@@ -53,7 +53,7 @@ def evaluate(
         raise common.usage_error("--train and --test are a split already: leave out --split")
     if all(given) and fold is not None:
         raise common.usage_error("--train and --test have no folds: leave out --fold")
-    learner = inputs.new_model(model, preset, set_)
+    learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
     from palate.evaluation import evaluate as evaluate_one
     from palate.evaluation import evaluate_splits
 

@@ -104,6 +104,13 @@ def train_and_test(
     return (first, second), with_tables(bare, items, users).items
 
 
+def with_positive(model: Recommender, positive: float | None) -> Recommender:
+    """Give --positive to a model that learns from clicks and was given no rule of its own; return the model."""
+    if positive is not None and "positive" in model.parameter_names() and model.get_params()["positive"] is None:
+        model.set_params(positive=positive)
+    return model
+
+
 def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError

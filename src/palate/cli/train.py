@@ -24,6 +24,9 @@ def train(
         str | None, typer.Option("--config", metavar="FILE", help="A config of palate tune: model and parameters.")
     ] = None,
     set_: common.Set = None,
+    positive: Annotated[
+        float | None, typer.Option(help="For a model that learns from clicks: values of at least this are clicks.")
+    ] = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -38,6 +41,9 @@ def train(
     if config is not None and (model != "mf" or preset is not None):
         raise common.usage_error("--config names the model and its parameters: leave out --model and --preset")
     learner = inputs.new_model(config or model, preset, set_)
+    if positive is not None and "positive" not in learner.parameter_names():
+        raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
+    inputs.with_positive(learner, positive)
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users)
     replaced = " in place of the old file" if out.exists() else ""

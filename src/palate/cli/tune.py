@@ -54,7 +54,7 @@ def tune(
     """
     from palate.tuning import tune as search
 
-    learner = inputs.new_model(model, preset, set_)
+    learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
     fixed = set(inputs.key_values(set_, "--set"))
     space = {name: one for name, one in learner.search_space.items() if name not in fixed}
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}

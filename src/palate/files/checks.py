@@ -162,6 +162,7 @@ _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "rating_range_": (_is_range, "two numbers, the lowest first"),
     "history_": (_is_history, "a list of records of numbers"),
     "refit_history_": (_is_history, "a list of records of numbers"),
+    "n_warm_": (_is_whole, "a whole number"),
     "best_epoch_": (_is_whole, "a whole number"),
     "seed_": (_is_whole, "a whole number"),
     "epoch_chosen_on_": (lambda value: isinstance(value, str), "text"),

@@ -14,6 +14,8 @@ Letters: as in `palate.kernels.ridge`; G the whole of o Q'Q, (k, k).
 import numpy as np
 from numba import njit
 
+from palate.kernels.tile import ROWS, STEP_BYTES, add_rows, add_tile, dots, room
+
 REORDER = {"contract", "reassoc", "nsz"}
 
 
@@ -26,94 +28,132 @@ def dot(x, y):
     return s
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER)
-def apply(W, weights, n, G, l, x, out):  # noqa: E741
-    """Write (S + l I) x into out: eq. 1."""
-    k = len(x)
-    for f in range(k):
-        out[f] = l * x[f]
-    for f in range(0, k - 3, 4):
-        g0, g1, g2, g3 = G[f], G[f + 1], G[f + 2], G[f + 3]
-        x0, x1, x2, x3 = x[f], x[f + 1], x[f + 2], x[f + 3]
-        for g in range(k):
-            out[g] += x0 * g0[g] + x1 * g1[g] + x2 * g2[g] + x3 * g3[g]
-    for f in range(k // 4 * 4, k):
-        row, factor = G[f], x[f]
-        for g in range(k):
-            out[g] += factor * row[g]
-    full = n // 4 * 4
-    for j in range(0, full, 4):
-        w0, w1, w2, w3 = W[j], W[j + 1], W[j + 2], W[j + 3]
-        s0 = s1 = s2 = s3 = x.dtype.type(0)
-        for f in range(k):
-            s0 += w0[f] * x[f]
-            s1 += w1[f] * x[f]
-            s2 += w2[f] * x[f]
-            s3 += w3[f] * x[f]
-        s0, s1, s2, s3 = s0 * weights[j], s1 * weights[j + 1], s2 * weights[j + 2], s3 * weights[j + 3]
-        for f in range(k):
-            out[f] += s0 * w0[f] + s1 * w1[f] + s2 * w2[f] + s3 * w3[f]
-    for j in range(full, n):
-        w = W[j]
-        s = weights[j] * dot(w, x)
-        for f in range(k):
-            out[f] += s * w[f]
+@njit(nogil=True, cache=True)
+def by_gram(G, X, V, out):
+    """Write X G into out, for ROWS rows at once: G is read once for all of them."""
+    for r in range(ROWS):
+        for f in range(len(G)):
+            V[f, r] = X[r, f]
+    out[:] = 0
+    for g in range(0, G.shape[1], STEP_BYTES // G.itemsize):
+        add_tile(V, G, out, len(G), 0, g)
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER)
+@njit(nogil=True, cache=True)
+def add_cells(W, weights, start, stop, x, four, out):
+    """Add sum_j w_j q_j (q_j . x) to out, for whole fours of cells."""
+    for j in range(start, stop, 4):
+        dots(W, j, x, four)
+        for n in range(4):
+            four[n] *= weights[j + n]
+        add_rows(W, j, four, out)
+
+
+@njit(nogil=True, cache=True)
+def first_residual(cells, Q, o, u, W, weights, start, x, four, r):
+    """Gather a row's cells into W and weights from ``start`` on, filled up to whole fours; add s - (S - o Q'Q) x to r.
+
+    Return where the cells end, sum_j x_uj and s . x, for the part of s that cells make.
+    """
+    indptr, indices, confidence = cells
+    total, along = 0.0, 0.0
+    at = start
+    for c in range(indptr[u], indptr[u + 1], 4):
+        for n in range(4):
+            w = W[at + n]
+            if c + n < indptr[u + 1]:
+                q = Q[indices[c + n]]
+                for f in range(len(q)):
+                    w[f] = q[f]
+                weights[at + n] = confidence[c + n]
+            else:
+                w[:] = 0
+                weights[at + n] = 0
+        dots(W, at, x, four)
+        for n in range(4):
+            if c + n < indptr[u + 1]:
+                pull = o + weights[at + n]
+                total += pull
+                along += pull * four[n]
+                four[n] = pull - weights[at + n] * four[n]
+            else:
+                four[n] = 0
+        add_rows(W, at, four, r)
+        at += 4
+    return at, total, along
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last, P, losses):
     """Take at most ``steps`` steps from P for rows first … last - 1.
 
-    cells: (indptr, indices, weights), weights the confidence of each click; side: (Q, G); prior: (n_rows, k) its mean,
-    or without rows where it is zero; losses: (n_rows,) float64, the value of eq. 2 there where the steps end.
+    ROWS rows are taken together, so that Q'Q is read once for all of them; each has the bits it would have alone.
+
+    cells: (indptr, indices, weights), weights the confidence of each click; side: (Q, G), G (k, width) with the columns
+        beyond k zero; prior: (n_rows, k) its mean, or without rows where it is zero.
+    losses: (n_rows,) float64, the value of eq. 2 there where the steps end.
     """
-    indptr, indices, weights = cells
+    indptr = cells[0]
     Q, G = side
-    k = Q.shape[1]
-    longest = 1
-    for u in range(first, last):
-        longest = max(longest, indptr[u + 1] - indptr[u])
-    W = np.empty((longest, k), Q.dtype)
-    s, r, d, Sd = (np.empty(k, Q.dtype), np.empty(k, Q.dtype), np.empty(k, Q.dtype), np.empty(k, Q.dtype))
-    for u in range(first, last):
-        start, n = indptr[u], indptr[u + 1] - indptr[u]
-        x = P[u]
-        if n == 0 and len(prior) == 0:
-            x[:] = 0
-            losses[u] = 0
-            continue
-        part = weights[start : start + n]
-        s[:] = 0
-        total = 0.0
-        for j in range(n):
-            w, q = W[j], Q[indices[start + j]]
-            pull = o + part[j]
-            total += pull
+    k, width = G.shape
+    longest = 0
+    for u in range(first, last, ROWS):
+        longest = max(longest, indptr[min(u + ROWS, last)] - indptr[u] + 4 * ROWS)
+    W, weights = room(longest, width, Q), np.zeros(longest, Q.dtype)
+    X, R, D, S = room(ROWS, width, Q), room(ROWS, width, Q), room(ROWS, width, Q), room(ROWS, width, Q)
+    V = room(k, ROWS, Q)
+    four = np.zeros(4, Q.dtype)
+    ends, left, limit = np.zeros(ROWS + 1, np.int64), np.zeros(ROWS, Q.dtype), np.zeros(ROWS, Q.dtype)
+    for block in range(first, last, ROWS):
+        n = min(ROWS, last - block)
+        for r in range(n):
             for f in range(k):
-                w[f] = q[f]
-                s[f] += pull * q[f]
-        if len(prior):
+                X[r, f] = P[block + r, f]
+        X[n:] = 0
+        by_gram(G, X, V, S)
+        for r in range(n):
+            u = block + r
+            residual, x, l = R[r], X[r], penalties[u]  # noqa: E741
+            residual[:] = 0
+            ends[r + 1], total, along = first_residual(cells, Q, o, u, W, weights, ends[r], x, four, residual)
+            square = dot(residual, residual)
             for f in range(k):
-                s[f] += penalties[u] * prior[u, f]
-                total += penalties[u] * prior[u, f] * prior[u, f]
-        apply(W, part, n, G, penalties[u], x, r)
-        for f in range(k):
-            r[f] = s[f] - r[f]
-            d[f] = r[f]
-        left, limit = dot(r, r), tolerance * tolerance * dot(s, s)
+                mean = prior[u, f] if len(prior) else Q.dtype.type(0)
+                total += l * mean * mean
+                along += l * mean * x[f]
+                residual[f] += l * (mean - x[f]) - S[r, f]
+            if indptr[u + 1] == indptr[u]:  # nothing is known of the row: the mean of its prior
+                for f in range(k):
+                    x[f] = prior[u, f] if len(prior) else 0
+                residual[:] = 0
+                total = along = 0.0
+            left[r] = dot(residual, residual)
+            limit[r] = tolerance * tolerance * max(square, left[r])
+            losses[u] = total - along - dot(x, residual)  # x' A x - 2 s' x, with A x = s - r
+            D[r] = residual
+        D[n:] = 0
         for _ in range(steps):
-            if not left > limit:
+            if not (left[:n] > limit[:n]).any():
                 break
-            apply(W, part, n, G, penalties[u], d, Sd)
-            length = left / dot(d, Sd)
+            by_gram(G, D, V, S)
+            for r in range(n):
+                if not left[r] > limit[r]:
+                    continue
+                x, residual, d, Sd = X[r], R[r], D[r], S[r]
+                l = penalties[block + r]  # noqa: E741
+                for f in range(k):
+                    Sd[f] += l * d[f]
+                add_cells(W, weights, ends[r], ends[r + 1], d, four, Sd)
+                length = left[r] / dot(d, Sd)
+                for f in range(k):
+                    x[f] += length * d[f]
+                    residual[f] -= length * Sd[f]
+                losses[block + r] -= np.float64(length) * np.float64(left[r])
+                now = dot(residual, residual)
+                turn = now / left[r]
+                for f in range(k):
+                    d[f] = residual[f] + turn * d[f]
+                left[r] = now
+        for r in range(n):
             for f in range(k):
-                x[f] += length * d[f]
-                r[f] -= length * Sd[f]
-            now = dot(r, r)
-            turn = now / left
-            for f in range(k):
-                d[f] = r[f] + turn * d[f]
-            left = now
-        for f in range(k):  # x' (S + l I) x - 2 s' x, with (S + l I) x = s - r
-            total -= np.float64(x[f]) * np.float64(s[f] + r[f])
-        losses[u] = total
+                P[block + r, f] = X[r, f]

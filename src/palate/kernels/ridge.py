@@ -30,7 +30,7 @@ padded to whole tiles, and only its upper triangle has a meaning.
 import numpy as np
 from numba import njit
 
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room
 
 CELLS = 32  # cells added to A at once: their factors stay in the innermost cache
 PANEL = 8  # rows of A factorized before the rest is brought up to date; a multiple of ROWS
@@ -83,7 +83,7 @@ def factorize(A, V, size):
     return True
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER)
+@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
 def substitute(U, x, size):
     """Replace x by inv(U'U) x, and return x' inv(U'U) x."""
     square = 0.0
@@ -131,14 +131,14 @@ def eliminate(A, x, a, z, y, V, W):
     add_products(V, W, A, 1, 0, size)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
 
-    A row without cells gets the mean of its prior; in eq. 2 the cells without a click still draw it to zero.
+    A row without cells gets the mean of its prior, in eq. 2 too: nothing is known of it, not even what it left alone.
     cells: (indptr, indices, values, weights); weights may have no element: all 1 in eq. 1. In eq. 2 the values are not
         looked at, and weights are the confidence of each click.
-    side: (Q, c, G) with G = o Q'Q, the upper triangle of a padded matrix, or none (0, 0) in eq. 1.
+    side: (Q, c, G) with G = o Q'Q of the columns with cells, the upper triangle of a padded matrix, or none (0, 0) in eq. 1.
     kind: (mean, o, biases): o negative for ratings (eq. 1), else eq. 2; biases 1 where rows have one.
     penalties: (l, h) of each row, (n_rows,) each.
     prior: (m, n) of each row, (n_rows, k) and (n_rows,), or without rows where they are zero.
@@ -152,15 +152,15 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     M, N = prior
     size = Q.shape[1]
     width = padded(size, Q.itemsize)
-    A = np.zeros((width + ROWS, width), Q.dtype)  # S, and below it sum x q and sum w q: the same product
-    W, V = np.zeros((CELLS, width + ROWS), Q.dtype), np.zeros((CELLS, width + ROWS), Q.dtype)
+    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
+    W, V = room(CELLS, width + STEP_BYTES // Q.itemsize, Q), room(CELLS, width + STEP_BYTES // Q.itemsize, Q)
     x, a = A[width, :size], A[width + 1, :size]
     none = weights[:0]
     clicks = o >= 0
     for u in range(first, last):
         n = indptr[u + 1] - indptr[u]
         A[:] = 0
-        if n == 0 and (not clicks or len(M) == 0):
+        if n == 0:
             P[u] = M[u] if len(M) else x
             b[u] = N[u] if len(M) else 0
             losses[u] = 0
@@ -210,7 +210,7 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
 def gram_part(Q, first, last, G):
     """Write Q'Q of rows first … last - 1 into the upper triangle of G (padded), in index order."""
     size = Q.shape[1]
-    W = np.zeros((CELLS, G.shape[1]), Q.dtype)
+    W = room(CELLS, G.shape[1], Q)
     G[:] = 0
     for start in range(first, last, CELLS):
         n = min(start + CELLS, last) - start

@@ -1,4 +1,4 @@
-"""The one product that the ridge solvers spend their time in, held in the processor's vector registers.
+"""The products that the ridge solvers spend their time in, held in the processor's vector registers.
 
     A[f, g] += sum_j V[j, f] W[j, g]        j = 0 … n - 1, in this order, each step one fused multiply-add           (1)
 
@@ -7,14 +7,18 @@ tile, the processor or the batch, so the bits do not depend on them. The tile is
 rows of V and W pass, and written once (Goto & van de Geijn 2008, section 4); measured on MovieLens-sized rows it is
 eight times as fast as the loops that LLVM makes of (1), and as fast as BLAS's own product.
 
+Beside it stand the two halves of W'diag(s) W x on four rows of W, the body of conjugate gradients: `dots` and
+`add_rows`.
+
 Letters: V, W (at least n, width) and A (height, width), all C-contiguous and of one type, their widths multiples of
 VECTORS x 64 bytes, A's height one of ROWS.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import llvmlite.binding
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
@@ -32,12 +36,163 @@ def add_tile(V, W, A, n, f, g):
             A[row, g : g + step] += V[j, row] * W[j, g : g + step]
 
 
+@njit(nogil=True, cache=True)
+def room(height, width, like):
+    """Return zeros (height, width) of like's type that begin where a vector does: no load straddles two cache lines."""
+    spare = VECTOR_BYTES // like.itemsize
+    flat = np.zeros(height * width + spare, like.dtype)
+    skip = (-flat.ctypes.data % VECTOR_BYTES) // like.itemsize
+    return flat[skip : skip + height * width].reshape(height, width)
+
+
+def dots(W, j, x, out):
+    """Write the inner products of rows j … j + 3 with x into out (4,)."""
+    out[:4] = W[j : j + 4] @ x
+
+
+def add_rows(W, j, factors, out):
+    """Add factors[0] W[j], …, factors[3] W[j + 3] to out, one after the other."""
+    for row in range(4):
+        out += factors[row] * W[j + row]
+
+
 @overload(add_tile)
 def _compiled(V, W, A, n, f, g):
     arrays = all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == A.dtype for one in (V, W, A))
     if not arrays:
         return None
     return lambda V, W, A, n, f, g: _add_tile(V, W, A, n, f, g)  # type: ignore[call-arg]
+
+
+@overload(dots)
+def _compiled_dots(W, j, x, out):
+    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):
+        return None
+    return lambda W, j, x, out: _four_rows(W, j, x, out, False)  # type: ignore[call-arg]
+
+
+@overload(add_rows)
+def _compiled_add_rows(W, j, factors, out):
+    arrays = (W, factors, out)
+    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in arrays):
+        return None
+    return lambda W, j, factors, out: _four_rows(W, j, out, factors, True)  # type: ignore[call-arg]
+
+
+@intrinsic(prefer_literal=True)
+def _four_rows(typing, W, j, x, four, add):
+    """Emit `dots` (four = W x) or, with ``add``, `add_rows` (x += four' W), for four rows of W from j on."""
+
+    def build(context, builder, signature, args):
+        arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2, 3)]
+        width = cgutils.unpack_tuple(builder, arrays[0].shape)[1]
+        tools = _Emitter(builder, context.get_data_type(W.dtype), W.dtype.bitwidth)
+        first = builder.mul(args[1], width)
+        rows = [tools.at(arrays[0].data, builder.add(first, builder.mul(width, tools.whole(r)))) for r in range(4)]
+        (tools.add_rows if add.literal_value else tools.dots)(rows, width, arrays[1].data, arrays[2].data)
+        return context.get_dummy_value()
+
+    return types.void(W, types.intp, x, four, add), build
+
+
+class _Emitter:
+    """Words of LLVM on vectors of VECTOR_BYTES."""
+
+    def __init__(self, builder, scalar, bits):
+        self.builder, self.scalar, self.bytes = builder, scalar, bits // 8
+        self.lanes = VECTOR_BYTES // self.bytes
+        self.vector = ir.VectorType(scalar, self.lanes)
+        name = f"llvm.fma.v{self.lanes}f{bits}"
+        self._fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
+        )
+
+    def whole(self, value):
+        return ir.Constant(ir.IntType(64), value)
+
+    def at(self, pointer, *steps):
+        for step in steps:
+            pointer = self.builder.gep(pointer, [self.whole(step) if isinstance(step, int) else step])
+        return pointer
+
+    def load(self, pointer):
+        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
+        value.align = self.bytes
+        return value
+
+    def store(self, value, pointer):
+        self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer())).align = self.bytes
+
+    def fma(self, one, other, more):
+        return self.builder.call(self._fma, [one, other, more])
+
+    def spread(self, value):
+        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+        return self.pick(one, one, [0] * self.lanes)
+
+    def totals(self, values):
+        """Return the sums of four vectors' numbers as one vector, always by halves: one order on every processor."""
+        builder = self.builder
+        width = self.lanes // 2  # of each vector's part
+        pairs = [self.halved(one, other, width, 1) for one, other in (values[:2], values[2:])]
+        four = self.halved(pairs[0], pairs[1], width // 2, 2)
+        while width > 2:
+            width //= 2
+            size = width // 2
+            low = [width * part + n for part in range(4) for n in range(size)]
+            four = builder.fadd(self.pick(four, four, low), self.pick(four, four, [n + size for n in low]))
+        return four
+
+    def halved(self, one, other, size, parts):
+        """Return the sums of the halves of ``parts`` pieces of each of two vectors, side by side."""
+        low = [2 * size * part + n for part in range(parts) for n in range(size)]
+        low += [self.lanes + n for n in low]
+        return self.builder.fadd(self.pick(one, other, low), self.pick(one, other, [n + size for n in low]))
+
+    def pick(self, one, other, places):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+        return self.builder.shuffle_vector(one, other, mask)
+
+    def dots(self, rows, width, x, out):
+        builder = self.builder
+        entry = builder.block
+        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("summed")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        place = builder.phi(ir.IntType(64))
+        sums = [builder.phi(self.vector) for _ in rows]
+        part = self.load(self.at(x, place))
+        after = [self.fma(self.load(self.at(row, place)), part, one) for row, one in zip(rows, sums, strict=True)]
+        following = builder.add(place, self.whole(self.lanes))
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        for phi, first, later in [
+            (place, self.whole(0), following),
+            *((s, zero, a) for s, a in zip(sums, after, strict=True)),
+        ]:
+            phi.add_incoming(first, entry)
+            phi.add_incoming(later, loop)
+        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
+        builder.position_at_end(done)
+        found = self.totals(after)
+        builder.store(found, builder.bitcast(out, found.type.as_pointer())).align = self.bytes
+
+    def add_rows(self, rows, width, out, factors):
+        builder = self.builder
+        spread = [self.spread(builder.load(self.at(factors, n))) for n in range(len(rows))]
+        entry = builder.block
+        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("added")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        place = builder.phi(ir.IntType(64))
+        value = self.load(self.at(out, place))
+        for factor, row in zip(spread, rows, strict=True):
+            value = self.fma(factor, self.load(self.at(row, place)), value)
+        self.store(value, self.at(out, place))
+        following = builder.add(place, self.whole(self.lanes))
+        place.add_incoming(self.whole(0), entry)
+        place.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
+        builder.position_at_end(done)
 
 
 @intrinsic
@@ -55,52 +210,35 @@ def _add_tile(typing, V, W, A, n, f, g):
 
 def _emit(builder, scalar, bits, pointers, widths, bounds):
     """Emit the loop over j with the tile in ROWS x VECTORS registers."""
-    whole, lanes = ir.IntType(64), VECTOR_BYTES * 8 // bits
-    vector = ir.VectorType(scalar, lanes)
+    tools = _Emitter(builder, scalar, bits)
     n, f, g = bounds
-    fma_type = ir.FunctionType(vector, [vector] * 3)
-    fma = cgutils.get_or_insert_function(builder.module, fma_type, f"llvm.fma.v{lanes}f{bits}")
     places = [(row, part) for row in range(ROWS) for part in range(VECTORS)]
-
-    def at(pointer, *steps):
-        for step in steps:
-            pointer = builder.gep(pointer, [ir.Constant(whole, step) if isinstance(step, int) else step])
-        return pointer
-
-    def load(pointer):
-        value = builder.load(builder.bitcast(pointer, vector.as_pointer()))
-        value.align = bits // 8
-        return value
-
-    def spread(value):
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
-
     targets = {
-        (row, part): at(pointers[2], builder.mul(builder.add(f, ir.Constant(whole, row)), widths[2]), g, part * lanes)
+        (row, part): tools.at(
+            pointers[2], builder.mul(builder.add(f, tools.whole(row)), widths[2]), g, part * tools.lanes
+        )
         for row, part in places
     }
-    before = {place: load(pointer) for place, pointer in targets.items()}
+    before = {place: tools.load(pointer) for place, pointer in targets.items()}
     entry = builder.block
     loop, done = builder.append_basic_block("cells"), builder.append_basic_block("done")
-    builder.cbranch(builder.icmp_signed(">", n, ir.Constant(whole, 0)), loop, done)
+    builder.cbranch(builder.icmp_signed(">", n, tools.whole(0)), loop, done)
     builder.position_at_end(loop)
-    j = builder.phi(whole)
-    sums = {place: builder.phi(vector) for place in places}
-    v, w = at(pointers[0], builder.mul(j, widths[0]), f), at(pointers[1], builder.mul(j, widths[1]), g)
-    parts = [load(at(w, part * lanes)) for part in range(VECTORS)]
-    factors = [spread(builder.load(at(v, row))) for row in range(ROWS)]
-    after = {(row, part): builder.call(fma, [factors[row], parts[part], sums[row, part]]) for row, part in places}
-    following = builder.add(j, ir.Constant(whole, 1))
-    for phi, first, later in [(j, ir.Constant(whole, 0), following), *((sums[p], before[p], after[p]) for p in places)]:
+    j = builder.phi(ir.IntType(64))
+    sums = {place: builder.phi(tools.vector) for place in places}
+    v, w = tools.at(pointers[0], builder.mul(j, widths[0]), f), tools.at(pointers[1], builder.mul(j, widths[1]), g)
+    parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(VECTORS)]
+    factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(ROWS)]
+    after = {(row, part): tools.fma(factors[row], parts[part], sums[row, part]) for row, part in places}
+    following = builder.add(j, tools.whole(1))
+    for phi, first, later in [(j, tools.whole(0), following), *((sums[p], before[p], after[p]) for p in places)]:
         phi.add_incoming(first, entry)
         phi.add_incoming(later, loop)
     builder.cbranch(builder.icmp_signed("<", following, n), loop, done)
     builder.position_at_end(done)
-    results = {place: builder.phi(vector) for place in places}
+    results = {place: builder.phi(tools.vector) for place in places}
     for place, phi in results.items():
         phi.add_incoming(before[place], entry)
         phi.add_incoming(after[place], loop)
     for place, phi in results.items():
-        builder.store(phi, builder.bitcast(targets[place], vector.as_pointer())).align = bits // 8
+        tools.store(phi, targets[place])

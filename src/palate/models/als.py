@@ -198,7 +198,7 @@ class ALS(Recommender):
     def _row_weights(self, rows: Rows) -> Array:
         """Return w of each row: its number of ratings, or the sum of their weights; or 1."""
         if not self.weighted:
-            return np.ones(len(rows.indptr) - 1)
+            return (np.diff(rows.indptr) > 0).astype(np.float64)  # rows without ratings are no part of eq. 1
         if rows.weights is None:
             return np.diff(rows.indptr).astype(np.float64)
         starts = np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])

@@ -40,7 +40,7 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     if positive is None and len(values) and (values != values[0]).any():
         raise DataError(
             f"the values of {what} differ, from {values.min():g} to {values.max():g}, and this model learns from "
-            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5 (--positive 4)"
+            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5"
         )
     if positive == "values" and len(values) and not values.min() > 0:
         raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")

@@ -94,7 +94,12 @@ class EASE(Recommender):
             _co_occurrences(clicks, B, workers)
             counts = B.diagonal().copy()
             B[np.diag_indices(n_items)] += self.reg + self.dropout / (1 - self.dropout) * counts
-            _invert(B, check_threads(self.n_threads), self.reg)
+            too_small = self.reg <= np.finfo(B.dtype).eps * counts.max()
+            if too_small or not _invert(B, check_threads(self.n_threads)):
+                raise DivergenceError(
+                    f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; take "
+                    "a larger one, or dtype='float64'"
+                )
             diagonal = B.diagonal().copy()
             ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)
             calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
@@ -151,6 +156,8 @@ class EASE(Recommender):
             if self.weights_.shape[0] != n_items or len(indptr):
                 raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
             return
+        if len(self.weights_values_) != len(indices):
+            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
         if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
             raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
         if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
@@ -185,8 +192,8 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
 
 
-def _invert(G: Array, n_threads: int, reg: float) -> None:
-    """Replace the lower triangle of a symmetric matrix by that of its inverse; LAPACK, in place."""
+def _invert(G: Array, n_threads: int) -> bool:
+    """Replace the lower triangle of a symmetric matrix by its inverse's; return whether there is one. LAPACK, in place."""
     from scipy.linalg import lapack
 
     factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
@@ -195,11 +202,7 @@ def _invert(G: Array, n_threads: int, reg: float) -> None:
         _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
         if not failed:
             _, failed = invert(G.T, lower=0, overwrite_c=1)
-    if failed:
-        raise DivergenceError(
-            f"the equations cannot be solved in {G.dtype}: reg={reg:g} is too small for these clicks; take a "
-            "larger one, or dtype='float64'"
-        )
+    return not failed
 
 
 def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:

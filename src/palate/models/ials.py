@@ -39,7 +39,7 @@ from palate.models.clicks import Positive, check_positive_rule, clicks_of, train
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, user_prior
+from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
 from palate.models.ridge_rows import (
     Array,
     Prior,
@@ -48,6 +48,7 @@ from palate.models.ridge_rows import (
     feature_names,
     gram,
     on_ids,
+    padded,
     prior_of,
     row_ranges,
     solve,
@@ -87,8 +88,10 @@ class ImplicitALS(Recommender):
     Attributes:
         user_factors_: (n_users, n_factors).
         item_factors_: (n_items, n_factors).
+        gram_: (n_factors, n_factors), the upper triangle of o Q'Q, of the items with clicks; fold-in needs it.
         user_weights_, item_weights_: (n_features, n_factors) of the prior means; no rows without features.
         user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        n_warm_: how many items had clicks; others, and users without, are no part of eq. 1 and get their prior mean.
         history_: one record an epoch: objective (eq. 1), seconds.
         best_epoch_: the last epoch.
         interrupted_: whether Ctrl-C ended training; the model is then that of the last whole epoch.
@@ -106,10 +109,11 @@ class ImplicitALS(Recommender):
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),
+        "gram_": ("n_factors", "n_factors_too"),
         **LEARNED_ARRAYS,
     }
     learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *("rating_range_", "n_warm_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *LEARNED_SCALARS,
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict"}
@@ -158,8 +162,10 @@ class ImplicitALS(Recommender):
         if training.start is not None:
             taken_over(P, data.users, training.start.user_factors_, training.start.users_)
             taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
+        warm = np.diff(clicks.indptr) > 0, np.diff(by_item.indptr) > 0
+        P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
-        penalties = self._penalties(clicks, data.n_items), self._penalties(by_item, data.n_users)
+        penalties = self._penalties(clicks, warm[1].sum()), self._penalties(by_item, warm[0].sum())
         priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
         interrupted = exact = False
@@ -168,12 +174,12 @@ class ImplicitALS(Recommender):
                 for epoch in range(1, self.n_epochs + 1):
                     started_at = time.perf_counter()
                     of_items = _prior(Q, features[1], penalties[1], self.reg * self.reg_features)
-                    new_Q, _ = self._half(by_item, P, penalties[1], of_items, Q, workers)
+                    new_Q, _, _ = self._half(by_item, P, warm[0], penalties[1], of_items, Q, workers)
                     of_users = _prior(P, features[0], penalties[0], self.reg * self.reg_features)
                     start = P if epoch < self.n_epochs else None
-                    new_P, losses = self._half(clicks, new_Q, penalties[0], of_users, start, workers)
+                    new_P, losses, gram = self._half(clicks, new_Q, warm[1], penalties[0], of_users, start, workers)
                     # Ctrl-C inside a sweep leaves the last whole one
-                    P, Q, priors, exact = new_P, new_Q, (of_users, of_items), start is None
+                    P, Q, G, priors, exact = new_P, new_Q, gram, (of_users, of_items), start is None
                     objective = losses + self._penalty(Q, penalties[1], of_items, of_users)
                     self._check(objective, epoch)
                     record = {"epoch": epoch, "objective": objective, "seconds": time.perf_counter() - started_at}
@@ -184,10 +190,12 @@ class ImplicitALS(Recommender):
                     raise
                 interrupted = True
             if not exact:
-                P, _ = self._half(clicks, Q, penalties[0], priors[0], None, workers)
+                P, _, G = self._half(clicks, Q, warm[1], penalties[0], priors[0], None, workers)
         return {
             "user_factors_": P,
             "item_factors_": Q,
+            "gram_": G,
+            "n_warm_": int(warm[1].sum()),
             **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
             "history_": history,
             "best_epoch_": len(history),
@@ -196,23 +204,44 @@ class ImplicitALS(Recommender):
         }
 
     def _half(
-        self, rows: Rows, Q: Array, penalties: Array, prior: Prior | None, start: Array | None, workers: Workers
+        self,
+        rows: Rows,
+        Q: Array,
+        warm: Array,
+        penalties: Array,
+        prior: Prior | None,
+        start: Array | None,
+        workers: Workers,
+    ) -> tuple[Array, float, Array]:
+        """Return the factors of all rows of one side, their losses, and o Q'Q of the columns with clicks."""
+        G = gram(Q if warm.all() else Q[warm], self.unobserved_weight, workers)
+        P, losses = self._rows(rows, Q, G, penalties, prior, start, workers)
+        return P, losses, G
+
+    def _rows(
+        self,
+        rows: Rows,
+        Q: Array,
+        G: Array,
+        penalties: Array,
+        prior: Prior | None,
+        start: Array | None,
+        workers: Workers,
     ) -> tuple[Array, float]:
-        """Return the factors of all rows of one side and their losses: exact, or a few steps from ``start``."""
+        """Return the factors of rows and their losses: exact, or a few steps from ``start``; G the upper triangle."""
         dtype = Q.dtype.type
-        cells = Rows(rows.indptr, rows.indices, rows.values)
         weights = self.alpha * rows.values.astype(np.float64)
         exact = self.cg_steps == 0 or start is None
         if exact and self.n_factors <= MOST_EXACT:
-            side = Side(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, self._gram(Q, workers))
-            P, _, losses, failed = solve(cells, weights, side, (penalties, np.zeros_like(penalties)), prior, workers)
+            side = Side(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded(G))
+            no_biases = np.zeros_like(penalties)
+            P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
             self._check(0.0 if failed < 0 else np.inf, 0)
             return P, float(losses.sum())
         P = np.zeros((len(rows.indptr) - 1, Q.shape[1]), dtype) if start is None else start.copy()
         losses = np.zeros(len(P))
-        steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, 0.0)
-        upper = self._gram(Q, workers)[: self.n_factors, : self.n_factors]
-        whole = np.ascontiguousarray(np.triu(upper) + np.triu(upper, 1).T)
+        steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
+        whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
         means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
         call = partial(
             gradients.improve_rows, (rows.indptr, rows.indices, weights.astype(dtype)), (Q, whole),
@@ -221,19 +250,12 @@ class ImplicitALS(Recommender):
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
         return P, float(losses.sum())
 
-    def _gram(self, Q: Array, workers: Workers) -> Array:
-        """Return o Q'Q; that of a fitted model's items is kept, for fold-in needs it each time."""
-        kept = getattr(self, "_kept_gram", None)
-        if kept is not None and kept[0] is Q:
-            found: Array = kept[1]
-            return found
-        return gram(Q, self.unobserved_weight, workers)
-
-    def _penalties(self, clicks: Rows, n_columns: int) -> Array:
-        """Return eq. 2 for each row."""
+    def _penalties(self, clicks: Rows, n_columns: float) -> Array:
+        """Return eq. 2 for each row; 0 for one without clicks, which is no part of eq. 1."""
         sums = np.concatenate([[0.0], np.cumsum(self.alpha * clicks.values.astype(np.float64))])
-        whole = np.diff(sums[clicks.indptr]) + self.unobserved_weight * n_columns
-        return self.reg * whole**self.reg_exponent
+        own = np.diff(sums[clicks.indptr])
+        penalties: Array = self.reg * (own + self.unobserved_weight * n_columns) ** self.reg_exponent * (own > 0)
+        return penalties
 
     def _penalty(self, Q: Array, penalties: Array, of_items: Prior | None, of_users: Prior | None) -> float:
         """Return the part of eq. 1 that is no part of the users' losses."""
@@ -254,20 +276,19 @@ class ImplicitALS(Recommender):
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         clicks = clicks_of(rows, self.positive, "these interactions")
+        penalties, prior = self._penalties(clicks, self.n_warm_), user_prior(self, features)
         with Workers(self.n_threads) as workers:
-            kept = getattr(self, "_kept_gram", None)
-            if kept is None or kept[0] is not self.item_factors_:
-                self._kept_gram = self.item_factors_, gram(self.item_factors_, self.unobserved_weight, workers)
-            penalties = self._penalties(clicks, len(self.items_))
-            P, _ = self._half(clicks, self.item_factors_, penalties, user_prior(self, features), None, workers)
+            P, _ = self._rows(clicks, self.item_factors_, self.gram_, penalties, prior, None, workers)
         return P, np.zeros(len(P), P.dtype)
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")
         weights = self.alpha * clicks.values.astype(np.float64)
-        side = Side(self.item_factors_, np.zeros(0), 0.0, self.unobserved_weight)
-        penalty = float(self._penalties(clicks, len(self.items_))[0])
+        side = Side(self.item_factors_, np.zeros(0), 0.0, self.unobserved_weight, self.gram_)
+        penalty = float(self._penalties(clicks, self.n_warm_)[0])
         prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        if not len(clicks.indices):
+            return prior_parts(prior, names, side, item), (clicks.indices, clicks.values, clicks.values)
         pulls = self.unobserved_weight + weights
         parts, own = explained(clicks, weights, pulls, side, (penalty, 0.0), item, prior, names)
         return parts, (clicks.indices, clicks.values, own)

@@ -57,7 +57,7 @@ class Side:
         c: (n_columns,).
         mean: of the ratings; 0 for clicks.
         unobserved: weight of a cell without a click; negative for ratings.
-        gram: unobserved Q'Q, padded, for clicks.
+        gram: unobserved Q'Q for clicks, its upper triangle; padded where rows are solved.
         biases: whether rows have one.
     """
 
@@ -109,17 +109,25 @@ def _as(weights: Array | None, dtype: Any) -> Array:
 
 
 def gram(Q: Array, weight: float, workers: Workers) -> Array:
-    """Return weight Q'Q, (k, k) padded to whole tiles, its upper triangle; summed in an order of the data alone."""
-    width = int(ridge.padded(Q.shape[1], Q.itemsize))
+    """Return the upper triangle of weight Q'Q, (k, k); summed in an order of the data alone."""
+    k = Q.shape[1]
     parts = chunks(len(Q), GRAM_ROWS)
-    height = -(-Q.shape[1] // ROWS) * ROWS
-    sums = np.zeros((len(parts), max(width, height), width), Q.dtype)
+    sums = [padded(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
     workers.run([partial(ridge.gram_part, Q, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
-    total = np.zeros(sums.shape[1:], Q.dtype)
+    total = np.zeros_like(sums[0])
     for one in sums:
         total += one
-    total *= Q.dtype.type(weight)
-    return total
+    upper: Array = np.triu(total[:k, :k]) * Q.dtype.type(weight)
+    return upper
+
+
+def padded(G: Array) -> Array:
+    """Return a square matrix with zeros around it that fill whole tiles."""
+    k = len(G)
+    width = int(ridge.padded(k, G.itemsize))
+    out = np.zeros((max(width, -(-k // ROWS) * ROWS), width), G.dtype)
+    out[:k, :k] = G
+    return out
 
 
 def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array, reg: float) -> Prior | None:
@@ -163,8 +171,8 @@ def explained(
     D = np.column_stack([side.Q, np.full(len(side.Q), float(side.biases))]).astype(np.float64)
     own = D[row.indices]
     A = (own.T * weights) @ own
-    if side.unobserved > 0:
-        A[:size, :size] += side.unobserved * (D[:, :size].T @ D[:, :size])
+    if side.gram is not None:
+        A[:size, :size] += side.gram + np.triu(side.gram, 1).T
     h = penalties[1] if side.biases else 1.0
     A[np.diag_indices(size + 1)] += [*[penalties[0]] * size, h]
     way = np.linalg.solve(A, D[at])

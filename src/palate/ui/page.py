@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from palate.errors import missing_extra
+from palate.errors import ParameterError, missing_extra
 from palate.models.base import Recommender
-from palate.ui import cards
+from palate.ui import cards, more
 from palate.ui.report import report
 from palate.ui.source import Source
 from palate.ui.users import Example, Found, example_users, find_user
@@ -52,24 +52,30 @@ def inside_loop(build: Callable[[], T]) -> T:
     return build()
 
 
-def build_ui(model: Recommender, *, name: str | None = None, data_card: Mapping[str, object] | None = None) -> Blocks:
-    """Return the page for a fitted model.
+def build_ui(
+    model: Recommender | Mapping[str, Recommender],
+    *,
+    name: str | None = None,
+    data_card: Mapping[str, object] | None = None,
+) -> Blocks:
+    """Return the page for a fitted model, or for several of the same users and items to choose from.
 
     It keeps no state on the server: every answer follows from what the session's own fields hold. Shown best by
     `launch`, which adds theme and style (in Gradio these belong to the launch).
 
     Args:
-        model: a fitted model; it may lack titles, genres and training rows.
+        model: a fitted model, or several by the names to show; they may lack titles, genres and training rows.
         name: what the page calls it; its class in plain words where not given.
         data_card: further facts about the data, name and value, for the second tab.
 
     Raises:
         MissingExtraError: Gradio is not installed.
         NotFittedError: the model was not fitted.
+        ParameterError: there is no model, or two of them know other users or items.
     """
     gr = import_gradio()
-    model._check_fitted()
-    source = Source(model)
+    sources = _sources(model)
+    source = next(iter(sources.values()))
     examples = example_users(source)
     title = f"{name or cards.model_words(source)} · Palate"
 
@@ -78,7 +84,11 @@ def build_ui(model: Recommender, *, name: str | None = None, data_card: Mapping[
             gr.HTML(cards.header(source, name), apply_default_css=False)
             with gr.Tabs(elem_id="tabs"):
                 with gr.Tab("Recommendations", id="lists"):
-                    _lists_tab(gr, source, examples)
+                    _lists_tab(gr, sources, examples)
+                with gr.Tab("I am new", id="new"):
+                    _new_tab(gr, sources)
+                with gr.Tab("More like this", id="like"):
+                    _like_tab(gr, sources)
                 with gr.Tab("Data and training", id="report"):
                     gr.HTML(report(source, data_card), apply_default_css=False)
             page.load(None, js="() => window.palateReady?.()")
@@ -87,7 +97,39 @@ def build_ui(model: Recommender, *, name: str | None = None, data_card: Mapping[
     return inside_loop(build)
 
 
-def _lists_tab(gr: Any, source: Source, examples: list[Example]) -> None:
+def _sources(model: Recommender | Mapping[str, Recommender]) -> dict[str, Source]:
+    """Return what the page shows of each model, by name."""
+    models = dict(model) if isinstance(model, Mapping) else {"": model}
+    if not models:
+        raise ParameterError("the page needs a model, and there is none")
+    for one in models.values():
+        one._check_fitted()
+    first = next(iter(models.values()))
+    for name, one in models.items():
+        if one.users_ != first.users_ or one.items_ != first.items_:
+            raise ParameterError(
+                f"the models of one page must know the same users and items, and '{name}' knows others; train them on "
+                "the same data"
+            )
+    return {name or cards.model_words(Source(one)): Source(one) for name, one in models.items()}
+
+
+def _chooser(gr: Any, sources: Mapping[str, Source], where: str) -> Any:
+    return gr.Dropdown(
+        list(sources), value=next(iter(sources)), label="Model", elem_id=f"model-{where}", min_width=0,
+        visible=len(sources) > 1,
+    )  # fmt: skip
+
+
+# An answer takes milliseconds, so it skips Gradio's queue, which runs one at a time per event and polls: it is
+# computed at once, on one of the server's 40 threads. While one is under way, only the last change waits.
+SETTINGS: dict[str, Any] = {
+    "show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private", "queue": False,
+}  # fmt: skip
+
+
+def _lists_tab(gr: Any, sources: Mapping[str, Source], examples: list[Example]) -> None:
+    source = next(iter(sources.values()))
     chosen = str(examples[0].user_id) if examples else ""
     words, lists, _ = respond(source, examples, chosen, HOW_MANY[1], ANY_GENRE)
     with gr.Row(elem_id="controls"):
@@ -104,30 +146,83 @@ def _lists_tab(gr: Any, source: Source, examples: list[Example]) -> None:
             [ANY_GENRE, *source.genres], value=ANY_GENRE, label="Recommend only", elem_id="genre", min_width=0,
             visible=bool(source.genres),
         )  # fmt: skip
+        model = _chooser(gr, sources, "lists")
         told = gr.HTML(words, elem_id="told", apply_default_css=False)
     example = gr.Radio(
         [(f"{one.user_id} · {one.why}", str(one.user_id)) for one in examples],
         value=chosen or None, label="Or look at one of these people", elem_id="examples",
     )  # fmt: skip
     answer = gr.HTML(lists, elem_id="answer", apply_default_css=False)
+    titles = reasons_of(source, chosen, HOW_MANY[1], ANY_GENRE)
+    asked = gr.Dropdown(titles, value=None, label="Why this?", elem_id="why", filterable=True)
+    reason = gr.HTML("", elem_id="reason", apply_default_css=False)
 
-    def on_change(typed: str, n: int, only: str) -> Update:
-        return respond(source, examples, typed, n, only)
+    def on_change(typed: str, n: int, only: str, which: str) -> tuple[Any, ...]:
+        titles = reasons_of(sources[which], typed, n, only)
+        return *respond(sources[which], examples, typed, n, only), gr.update(choices=titles, value=None), ""
 
-    def on_example(picked: str, n: int, only: str) -> tuple[str, str, str]:
-        words, lists, _ = respond(source, examples, picked, n, only)
-        return picked, words, lists
+    def on_example(picked: str, n: int, only: str, which: str) -> tuple[Any, ...]:
+        words, lists, _, titles, reason = on_change(picked, n, only, which)
+        return picked, words, lists, titles, reason
 
-    # An answer takes milliseconds, so it skips Gradio's queue, which runs one at a time per event and polls: it is
-    # computed at once, on one of the server's 40 threads. While one is under way, only the last change waits.
-    settings: dict[str, Any] = {
-        "show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private", "queue": False,
-    }  # fmt: skip
+    def on_why(typed: str, item: int | None, which: str) -> str:
+        found = find_user(typed, sources[which].users)
+        return more.why(sources[which], found.user_id if isinstance(found, Found) else None, item)
+
     gr.on(
-        [user.submit, show.click, how_many.input, genre.input],
-        on_change, [user, how_many, genre], [told, answer, example], **settings,
+        [user.submit, show.click, how_many.input, genre.input, model.input],
+        on_change, [user, how_many, genre, model], [told, answer, example, asked, reason], **SETTINGS,
     )  # fmt: skip
-    example.input(on_example, [example, how_many, genre], [user, told, answer], **settings)
+    example.input(on_example, [example, how_many, genre, model], [user, told, answer, asked, reason], **SETTINGS)
+    asked.input(on_why, [user, asked, model], reason, **SETTINGS)
+
+
+def reasons_of(source: Source, typed: str | None, n: int, genre: str) -> list[tuple[str, int]]:
+    """Return the titles of the list of recommendations, with their positions: what "Why this?" can be asked of."""
+    found = find_user(typed, source.users)
+    if not isinstance(found, Found):
+        return []
+    entries = source.recommended(found.user_id, n, None if genre == ANY_GENRE else genre)
+    return [(entry.title, int(source.items.index([entry.item_id])[0])) for entry in entries]
+
+
+def _new_tab(gr: Any, sources: Mapping[str, Source]) -> None:
+    source = next(iter(sources.values()))
+    items, steps = more.to_rate(source), more.marks(source)
+    with gr.Row(elem_id="newcomer"):
+        with gr.Column(elem_id="rate", min_width=0):
+            model = _chooser(gr, sources, "new")
+            rates = [
+                gr.Radio(steps, value=more.NOT_SEEN, label=source.entry(at, 0.0).title, elem_classes="pl-rate")
+                for at in items
+            ]
+            loved = gr.Dropdown(
+                more.offered(source), value=[], multiselect=True, label=f"Other {source.things} that you love",
+                elem_id="loved",
+            )  # fmt: skip
+        with gr.Column(min_width=0):
+            answer = gr.HTML(more.for_newcomer(source, [], [], HOW_MANY[1]), elem_id="for-you", apply_default_css=False)
+
+    def on_rate(which: str, others: list[int], *given: str) -> str:
+        return more.for_newcomer(sources[which], list(zip(items, given, strict=True)), others, HOW_MANY[1])
+
+    gr.on(
+        [model.input, loved.input, *(one.input for one in rates)], on_rate, [model, loved, *rates], answer, **SETTINGS
+    )
+
+
+def _like_tab(gr: Any, sources: Mapping[str, Source]) -> None:
+    source = next(iter(sources.values()))
+    known = int(source.item_counts.argmax()) if len(source.items) else None
+    with gr.Row(elem_id="like-controls"):
+        item = gr.Dropdown(more.offered(source), value=known, label="Which one?", elem_id="item", filterable=True)
+        model = _chooser(gr, sources, "like")
+    answer = gr.HTML(more.like(source, known, HOW_MANY[1]), elem_id="like-answer", apply_default_css=False)
+
+    def on_item(chosen: int | None, which: str) -> str:
+        return more.like(sources[which], chosen, HOW_MANY[1])
+
+    gr.on([item.input, model.input], on_item, [item, model], answer, **SETTINGS)
 
 
 def respond(source: Source, examples: list[Example], typed: str | None, n: int, genre: str) -> Update:

@@ -160,7 +160,7 @@ class PageServer:
 
 
 def launch(
-    model: Recommender,
+    model: Recommender | Mapping[str, Recommender],
     host: str = "127.0.0.1",
     port: int = 7860,
     *,
@@ -172,7 +172,7 @@ def launch(
     """Serve the page of a fitted model.
 
     Args:
-        model: a fitted model.
+        model: a fitted model, or several by name, as in `build_ui`.
         host: the address to listen on; this machine alone by default.
         port: the port; 0 takes a free one.
         name, data_card: as in `build_ui`.
@@ -203,7 +203,12 @@ def launch(
     return running
 
 
-def page_app(model: Recommender, *, name: str | None = None, data_card: Mapping[str, object] | None = None) -> App:
+def page_app(
+    model: Recommender | Mapping[str, Recommender],
+    *,
+    name: str | None = None,
+    data_card: Mapping[str, object] | None = None,
+) -> App:
     """Return the page as an ASGI application; arguments as in `build_ui`."""
     page = build_ui(model, name=name, data_card=data_card)
     gr = import_gradio()

@@ -1,0 +1,172 @@
+"""What the peers do, run by their own interpreter: ``peer_tasks.py TASK FOLDER OPTIONS``; prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+
+
+def timed(call: Any, runs: int) -> list[float]:
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def matrix(a: Any) -> Any:
+    values = a["values"] if "values" in a else np.ones(len(a["user"]), np.float32)
+    shape = int(a["n_users"]), int(a["n_items"])
+    return sp.csr_matrix((values.astype(np.float32), (a["user"], a["item"])), shape=shape)
+
+
+def implicit_als(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(
+        factors, regularization=reg, alpha=1.0, iterations=epochs, num_threads=THREADS, random_state=1, use_cg=True
+    )
+    X = matrix(a)
+    X.data[:] = confidence
+    seconds, P, Q = [], [], []
+
+    def after(epoch: int, elapsed: float, loss: Any) -> None:
+        seconds.append(elapsed)
+        P.append(np.array(model.user_factors))
+        Q.append(np.array(model.item_factors))
+
+    model.fit(X, show_progress=False, callback=after)
+    return {"seconds": seconds, "arrays": {"P": np.array(P), "Q": np.array(Q)}}
+
+
+def cmfrec_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
+    from cmfrec import CMF_implicit
+
+    X = sp.coo_matrix(matrix(a))
+    X.data[:] = confidence - 1  # its confidence is 1 + alpha x value
+    seconds, P, Q = [], [], []
+    for n in (1, epochs):
+        model = CMF_implicit(
+            k=factors, lambda_=reg, alpha=1.0, niter=n, nthreads=THREADS, use_float=True, finalize_chol=False,
+            use_cg=True, max_cg_steps=3, precompute_for_predictions=False, verbose=False, random_state=1,
+        )  # fmt: skip
+        started = time.perf_counter()
+        model.fit(X)
+        seconds.append(time.perf_counter() - started)
+        P.append(np.array(model.A_))
+        Q.append(np.array(model.B_))
+    epoch = (seconds[1] - seconds[0]) / (epochs - 1)
+    return {"seconds": [epoch], "arrays": {"P": np.array(P[1:]), "Q": np.array(Q[1:])}}
+
+
+def lenskit_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
+    import pandas as pd
+    from lenskit.als import ImplicitMFScorer
+    from lenskit.data import from_interactions_df
+    from lenskit.training import TrainingOptions
+
+    data = from_interactions_df(pd.DataFrame({"user_id": a["user"], "item_id": a["item"]}))
+    model = ImplicitMFScorer(embedding_size=factors, epochs=epochs, regularization=reg, weight=confidence - 1)
+    seconds = []
+    started = time.perf_counter()
+    for _ in model.training_loop(data, TrainingOptions(rng=1)):
+        seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    return {"seconds": seconds}
+
+
+def cmfrec_als(a: Any, factors: int, epochs: int, reg: float) -> dict[str, Any]:
+    from cmfrec import CMF
+
+    X = sp.coo_matrix(matrix(a))
+    seconds = []
+    for n in (1, epochs):
+        model = CMF(
+            k=factors, lambda_=reg, scale_lam=True, niter=n, nthreads=THREADS, use_float=True, finalize_chol=False,
+            use_cg=False, precompute_for_predictions=False, verbose=False, random_state=1,
+        )  # fmt: skip
+        started = time.perf_counter()
+        model.fit(X)
+        seconds.append(time.perf_counter() - started)
+    guess = model.predict(a["test_user"], a["test_item"])
+    rmse = float(np.sqrt(np.mean((np.clip(guess, 0.5, 5) - a["test_values"]) ** 2)))
+    return {"seconds": [(seconds[1] - seconds[0]) / (epochs - 1)], "rmse": rmse}
+
+
+def spark_als(a: Any, factors: int, epochs: int, reg: float) -> dict[str, Any]:
+    import pandas as pd
+    from pyspark.ml.recommendation import ALS
+    from pyspark.sql import SparkSession
+
+    spark = (
+        SparkSession.builder.master(f"local[{THREADS}]").config("spark.driver.memory", "10g")
+        .config("spark.ui.enabled", "false").config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
+    )  # fmt: skip
+    mean = float(a["values"].mean())
+    frame = pd.DataFrame({"user": a["user"], "item": a["item"], "rating": a["values"] - mean})
+    ratings = spark.createDataFrame(frame).repartition(2 * THREADS).cache()
+    ratings.count()
+    seconds = []
+    for n in (1, epochs):
+        als = ALS(rank=factors, regParam=reg, maxIter=n, seed=1, coldStartStrategy="nan")
+        started = time.perf_counter()
+        model = als.fit(ratings)
+        seconds.append(time.perf_counter() - started)
+    test = pd.DataFrame({"user": a["test_user"], "item": a["test_item"], "rating": a["test_values"]})
+    found = model.transform(spark.createDataFrame(test)).toPandas()
+    errors = np.clip(found["prediction"] + mean, 0.5, 5) - found["rating"]
+    rmse = float(np.sqrt(np.nanmean(errors**2)))
+    spark.stop()
+    return {"seconds": [(seconds[1] - seconds[0]) / (epochs - 1)], "rmse": rmse}
+
+
+def implicit_topn(a: Any, runs: int) -> dict[str, Any]:
+    from implicit.cpu.topk import topk
+
+    P, Q = a["P"], a["Q"]
+    seen = sp.csr_matrix((np.ones(len(a["indices"]), np.float32), a["indices"], a["indptr"]), shape=(len(P), len(Q)))
+
+    def recommend() -> None:
+        for start in range(0, len(P), 1000):
+            topk(Q, P[start : start + 1000], 10, filter_query_items=seen[start : start + 1000], num_threads=THREADS)
+
+    def product() -> None:
+        out = np.empty((256, len(Q)), np.float32)
+        for start in range(0, len(P) - 255, 256):
+            np.matmul(P[start : start + 256], Q.T, out=out)
+
+    recommend()
+    return {"seconds": timed(recommend, runs), "gemm": timed(product, runs)}
+
+
+def implicit_foldin(a: Any, factors: int, runs: int) -> dict[str, Any]:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(factors, regularization=1.0, iterations=1, num_threads=THREADS, random_state=1)
+    model.fit(matrix(a), show_progress=False)
+    one = matrix(a)[int(a["one"])]
+    model.recalculate_user(0, one)
+    return {"seconds": timed(lambda: model.recalculate_user(0, one), runs)}
+
+
+def main() -> None:
+    task, folder, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    report = globals()[task](dict(np.load(folder / "in.npz")), **options)
+    arrays = report.pop("arrays", None)
+    if arrays:
+        np.savez(folder / "out.npz", **arrays)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The libraries measured beside ours: each in an environment of its own, run as a child process on the same arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import ROOT
+
+PINNED = ("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1")  # newest on 2026-11-24
+HERE = ROOT / "out" / "peers"
+
+
+def python() -> Path:
+    """Return the interpreter that has the peers, made where it is missing."""
+    stamp = HERE / "installed"
+    found = HERE / "bin" / "python"
+    if not stamp.exists() or stamp.read_text() != " ".join(PINNED):
+        subprocess.run([sys.executable, "-m", "venv", HERE], check=True)
+        subprocess.run([found, "-m", "pip", "install", "--quiet", *PINNED], check=True)
+        stamp.write_text(" ".join(PINNED))
+    return found
+
+
+def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any) -> dict[str, Any]:
+    """Return what a task of `peer_tasks.py` reports; ``arrays`` reach it as a file, as do arrays on the way back."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "in.npz", **arrays)
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, str(n_threads))}
+        words = [str(python()), str(ROOT / "benchmarks" / "peer_tasks.py"), task, folder, json.dumps(options)]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{task} failed:\n{done.stderr[-3000:]}")
+        report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        back = Path(folder) / "out.npz"
+        if back.exists():
+            report |= dict(np.load(back))
+    return report
+
+
+def version_of(name: str) -> str:
+    """Return a peer's pinned version."""
+    return next(pin.partition("==")[2] for pin in PINNED if pin.startswith(name))
