@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from palate.kernels import select
 from palate.parallel import Workers, chunks, single_blas_thread
 
-ROWS = 256
-TILE = 1024
+ROWS = 512
+TILE = 512
 ROW_BYTES = 1 << 23  # of whole rows of scores a thread holds at once
-SPARE = 24  # candidates kept beyond n, so that rounding in the preselection cannot matter
+SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
 Excluded = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr by user, sorted item indices
@@ -96,7 +96,8 @@ def topk_of_rows(
         S = np.empty((rows.stop - rows.start, n_items), np.float32)
         fill(users[rows], S)
         S[:, closed] = -np.inf
-        select.exclude(S, 0, *excluded_rows(users[rows], excluded))
+        ptr, left_out = excluded_rows(users[rows], excluded)
+        select.exclude(S, 0, ptr[:-1].copy(), ptr, left_out)
         select.best_of_rows(S, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
@@ -127,14 +128,18 @@ class _Job:
         self.factors, self.mean, self.excluded = factors, mean, excluded
         _, Q, _, c = factors
         self.n_candidates = min(n + SPARE, len(c))
-        self.Q32 = np.column_stack([Q, c]).astype(np.float32)
+        self.biases = bool(np.any(c))  # without them there is no column for them, and no copy
+        self.Q32 = np.column_stack([Q, c]) if self.biases else Q
+        self.Q32 = np.ascontiguousarray(self.Q32, np.float32)
         self.norms = float(np.sqrt(np.square(self.Q32, dtype=np.float64).sum(axis=1).max()))
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
-        P32 = np.column_stack([self.factors[0][users], np.ones(len(users))]).astype(np.float32)
+        P32 = self.factors[0][users]
+        P32 = (np.column_stack([P32, np.ones(len(users))]) if self.biases else P32).astype(np.float32, copy=False)
         H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
         J = np.full((len(users), self.n_candidates), -1, np.int32)
         ptr, excluded = excluded_rows(users, self.excluded)
+        at = ptr[:-1].copy()
         S = np.empty((len(users), min(TILE, len(self.Q32))), np.float32)
         for tile in chunks(len(self.Q32), TILE):
             part = S[:, : tile.stop - tile.start]
@@ -142,7 +147,7 @@ class _Job:
                 np.matmul(P32, self.Q32[tile].T, out=part)
             else:
                 part = P32 @ self.Q32[tile].T
-            select.exclude(part, tile.start, ptr, excluded)
+            select.exclude(part, tile.start, at, ptr, excluded)
             select.push_tile(part, tile.start, H, J)
         # rounding of inputs to float32 and of the sum: k + 4 roundings at most on each term; and of eq. 1 in float64
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1))

@@ -41,9 +41,9 @@ def test_score_pairs_is_the_naive_score_bit_for_bit(select, seed, n_users, n_ite
 
 @settings(max_examples=60)
 @given(
-    scores=st.lists(st.integers(-3, 3) | st.floats(-2, 2, width=32), min_size=1, max_size=80),
+    scores=st.lists(st.integers(-3, 3) | st.floats(-2, 2, width=32), min_size=1, max_size=200),
     m=st.integers(1, 12),
-    width=st.integers(1, 80),
+    width=st.integers(1, 200),
 )
 def test_push_tile_keeps_the_highest_scores_with_their_items(select, scores, m, width):
     row = np.array([scores], np.float32)
@@ -60,7 +60,8 @@ def test_push_tile_keeps_the_highest_scores_with_their_items(select, scores, m, 
 
 def test_push_tile_leaves_out_what_exclude_marked(select):
     S = np.arange(12, dtype=np.float32).reshape(2, 6)
-    select.exclude(S, 4, np.array([0, 3, 4]), np.array([2, 5, 9, 4], np.int32))
+    at, ptr = np.array([0, 3]), np.array([0, 3, 4])
+    select.exclude(S, 4, at, ptr, np.array([2, 5, 9, 4], np.int32))
     assert np.argwhere(-np.inf == S).tolist() == [[0, 1], [0, 5], [1, 0]]  # items 5 and 9; item 4
     H, J = np.full((2, 6), -np.inf, np.float32), np.full((2, 6), -1, np.int32)
     select.push_tile(S, 4, H, J)

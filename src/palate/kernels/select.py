@@ -14,7 +14,9 @@ items.
 import numpy as np
 from numba import njit
 
-RUN = 32  # scores compared with the threshold at once
+from palate.kernels.tile import above, lowest_bit
+
+RUN = 64  # scores compared with the threshold at once
 
 
 @njit(nogil=True, cache=True)
@@ -57,13 +59,18 @@ def push_tile(S, first, H, J):
     for r in range(S.shape[0]):
         heap, items, scores = H[r], J[r], S[r]
         for start in range(0, len(scores), RUN):
-            stop = min(start + RUN, len(scores))
-            lowest = heap[0]
-            above = 0
-            for i in range(start, stop):
-                above += scores[i] > lowest
-            if above:
-                for i in range(start, stop):
+            if start + RUN <= len(scores):
+                found = above(scores, start, heap[0])
+                at = start
+                while found:
+                    skipped = lowest_bit(found)
+                    at += skipped
+                    if scores[at] > heap[0]:
+                        sift_down(heap, items, scores[at], first + at)
+                    found = (found >> np.uint64(skipped)) >> np.uint64(1)
+                    at += 1
+            else:
+                for i in range(start, len(scores)):
                     if scores[i] > heap[0]:
                         sift_down(heap, items, scores[i], first + i)
 
@@ -97,11 +104,25 @@ def decide(factors, mean, u, heap, candidates, margin, excluded, top_scores, top
     """
     P, Q, b, c = factors
     used = 0
-    for m in range(len(candidates)):
-        i = candidates[m]
-        if i >= 0:
-            score = (mean + b[u] + c[i]) + dot(P[u], Q[i])
-            used = insert(top_scores, top_items, used, score, i)
+    p = P[u]
+    for m in range(0, len(candidates), 4):  # four sums side by side; the order of each is that of `dot`
+        s0 = s1 = s2 = s3 = 0.0
+        i0, i1 = max(candidates[m], 0), max(candidates[min(m + 1, len(candidates) - 1)], 0)
+        i2 = max(candidates[min(m + 2, len(candidates) - 1)], 0)
+        i3 = max(candidates[min(m + 3, len(candidates) - 1)], 0)
+        q0, q1, q2, q3 = Q[i0], Q[i1], Q[i2], Q[i3]
+        for f in range(len(p)):
+            x = np.float64(p[f])
+            s0 += x * np.float64(q0[f])
+            s1 += x * np.float64(q1[f])
+            s2 += x * np.float64(q2[f])
+            s3 += x * np.float64(q3[f])
+        sums = (s0, s1, s2, s3)
+        for n in range(min(4, len(candidates) - m)):
+            i = candidates[m + n]
+            if i >= 0:
+                score = (mean + b[u] + c[i]) + sums[n]
+                used = insert(top_scores, top_items, used, score, i)
     if heap[0] == -np.inf:  # every allowed item was a candidate
         return
     last = top_scores[len(top_scores) - 1] - mean - b[u]
@@ -129,13 +150,19 @@ def decide_rows(factors, mean, rows, heaps, margins, ptr, excluded, top):
 
 
 @njit(nogil=True, cache=True)
-def exclude(S, first, ptr, excluded):
-    """Set the excluded items of each row to -inf in a tile of scores that begins at item ``first``."""
+def exclude(S, first, at, ptr, excluded):
+    """Set the excluded items of each row to -inf in a tile of scores that begins at item ``first``.
+
+    at: where each row's next excluded item stands; it moves on, so tiles are to come in rising order.
+    """
     stop = first + S.shape[1]
     for r in range(S.shape[0]):
-        for e in range(ptr[r], ptr[r + 1]):
-            if first <= excluded[e] < stop:
+        e = at[r]
+        while e < ptr[r + 1] and excluded[e] < stop:
+            if excluded[e] >= first:
                 S[r, excluded[e] - first] = -np.inf
+            e += 1
+        at[r] = e
 
 
 @njit(nogil=True, cache=True)

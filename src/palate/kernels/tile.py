@@ -64,6 +64,63 @@ def _compiled(V, W, A, n, f, g):
     return lambda V, W, A, n, f, g: _add_tile(V, W, A, n, f, g)  # type: ignore[call-arg]
 
 
+def above(scores, start, limit):
+    """Return which of the 64 scores from ``start`` on exceed a limit, as the bits of a number, the first one lowest."""
+    return np.uint64(sum(1 << n for n in range(64) if scores[start + n] > limit))
+
+
+@overload(above)
+def _compiled_above(scores, start, limit):
+    if not (isinstance(scores, types.Array) and scores.dtype == types.float32 and limit == types.float32):
+        return None
+    if scores.layout != "C":
+        return _above_one_by_one
+    return lambda scores, start, limit: _above(scores, start, limit)  # type: ignore[call-arg]
+
+
+def _above_one_by_one(scores, start, limit):
+    found = np.uint64(0)
+    for n in range(64):
+        found |= np.uint64(scores[start + n] > limit) << np.uint64(n)
+    return found
+
+
+@intrinsic
+def _above(typing, scores, start, limit):
+    """Emit four comparisons of 16 scores, and put their bits together."""
+
+    def build(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        tools = _Emitter(builder, context.get_data_type(scores.dtype), 32)
+        line, found = tools.spread(args[2]), tools.whole(0)
+        for part in range(4):
+            values = tools.load(tools.at(array.data, args[1], part * tools.lanes))
+            bits = builder.bitcast(builder.fcmp_ordered(">", values, line), ir.IntType(tools.lanes))
+            placed = builder.shl(builder.zext(bits, ir.IntType(64)), tools.whole(part * tools.lanes))
+            found = builder.or_(found, placed)
+        return found
+
+    return types.uint64(scores, types.intp, types.float32), build
+
+
+def lowest_bit(bits):
+    """Return the place of the lowest bit that is set, from 0; bits is not 0."""
+    return (int(bits) & -int(bits)).bit_length() - 1
+
+
+@overload(lowest_bit)
+def _compiled_lowest_bit(bits):
+    return lambda bits: _lowest_bit(bits)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _lowest_bit(typing, bits):
+    def build(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.uint64), build
+
+
 @overload(dots)
 def _compiled_dots(W, j, x, out):
     if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):

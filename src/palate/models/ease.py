@@ -97,8 +97,8 @@ class EASE(Recommender):
             too_small = self.reg <= np.finfo(B.dtype).eps * counts.max()
             if too_small or not _invert(B, check_threads(self.n_threads)):
                 raise DivergenceError(
-                    f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; take "
-                    "a larger one, or dtype='float64'"
+                    f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; "
+                    "take a larger one, or dtype='float64'"
                 )
             diagonal = B.diagonal().copy()
             ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)
@@ -193,7 +193,7 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
 
 
 def _invert(G: Array, n_threads: int) -> bool:
-    """Replace the lower triangle of a symmetric matrix by its inverse's; return whether there is one. LAPACK, in place."""
+    """Replace the lower triangle of a symmetric matrix by its inverse's, in place; return whether there is one."""
     from scipy.linalg import lapack
 
     factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
