@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODEL ?= out/model.safetensors
 
-.PHONY: demo test check-long serve bench format clean
+.PHONY: demo test check-long serve bench bench-peers format clean
 .DELETE_ON_ERROR:
 
 demo: .venv/plots
@@ -32,6 +32,10 @@ bench: .venv/test
 	$(BIN)/python benchmarks/read_ratings.py --write
 	$(BIN)/python benchmarks/shuffling.py --write
 	$(BIN)/python benchmarks/judging.py --write
+
+bench-peers: .venv/test
+	for script in als_speed ials_speed ease_speed topn_speed foldin_speed growth first_fit cold_start quality; do \
+		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test
 	$(BIN)/ruff check --fix .

@@ -17,7 +17,7 @@ def clicks(n: int, n_users: int, n_items: int, seed: int = 0) -> tuple[np.ndarra
     """Return about n different (user, item) pairs: users of long and short rows, popular items, and shared tastes."""
     rng = np.random.default_rng(seed)
     lengths = rng.lognormal(0, 1, n_users)
-    lengths = np.maximum(2, lengths * (1.17 * n / lengths.sum())).astype(np.int64)
+    lengths = np.maximum(2, lengths * (1.5 * n / lengths.sum())).astype(np.int64)
     user = np.repeat(np.arange(n_users), lengths)
     popularity = 1 / (np.arange(n_items) + 30.0)
     popularity /= popularity.sum()

@@ -159,6 +159,41 @@ def implicit_foldin(a: Any, factors: int, runs: int) -> dict[str, Any]:
     return {"seconds": timed(lambda: model.recalculate_user(0, one), runs)}
 
 
+def cmfrec_ratings(a: Any, factors: int, reg: float, epochs: int = 15) -> dict[str, Any]:
+    from cmfrec import CMF
+
+    model = CMF(k=factors, lambda_=reg, scale_lam=True, niter=epochs, nthreads=THREADS, verbose=False, random_state=1)
+    model.fit(sp.coo_matrix(matrix(a)))
+    guess = np.clip(model.predict(a["test_user"], a["test_item"]), float(a["low"]), 5)
+    return {"rmse": float(np.sqrt(np.mean((guess - a["test_values"]) ** 2)))}
+
+
+def implicit_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int) -> dict[str, Any]:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(
+        factors, regularization=reg, alpha=1.0, iterations=epochs, num_threads=THREADS, random_state=1
+    )
+    X = matrix(a)
+    X.data[:] = 1 + confidence
+    model.fit(X, show_progress=False)
+    return {"arrays": {"P": np.array(model.user_factors), "Q": np.array(model.item_factors)}}
+
+
+def cmfrec_cold(a: Any, factors: int, reg: float, w_user: float, w_item: float, epochs: int = 15) -> dict[str, Any]:
+    from cmfrec import CMF
+
+    model = CMF(
+        k=factors, lambda_=reg, scale_lam=True, niter=epochs, nthreads=THREADS, verbose=False, random_state=1,
+        w_user=w_user, w_item=w_item,
+    )  # fmt: skip
+    model.fit(sp.coo_matrix(matrix(a)), U=a["U"].astype(float), I=a["I"].astype(float))
+    A, B = np.array(model.A_), np.array(model.B_)
+    scores = A[:, -factors:] @ B[:, -factors:].T if A.shape[1] > factors else A @ B.T
+    scores = scores + np.array(model.user_bias_)[:, None] + np.array(model.item_bias_) + model.glob_mean_
+    return {"arrays": {"scores": scores.astype(np.float32)}}
+
+
 def main() -> None:
     task, folder, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     report = globals()[task](dict(np.load(folder / "in.npz")), **options)

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from synthetic import interactions, low_rank
 
+from palate.data.features import Features
+from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.errors import ParameterError, UnknownIdError
+from palate.errors import DataError, ParameterError, UnknownIdError
 from palate.models import ALS, Baseline, MatrixFactorization, Popularity
+from palate.models.ridge_rows import prior_of
 
 PRECISE = {"dtype": "float64", "random_state": 0}
 
@@ -194,3 +197,64 @@ def test_systems_that_cannot_be_solved_are_refused():
 def test_parameters_outside_their_range_are_refused(data, name, value):
     with pytest.raises(ParameterError, match=name if name != "random_state" else "random_state"):
         ALS(**{name: value}).fit(data)
+
+
+def with_features():
+    """Return ratings that follow attributes, users and items without a rating, and the features of both."""
+    rng = np.random.default_rng(3)
+    old, kind = rng.normal(size=40), rng.integers(0, 3, 30)
+    truth = 3 + 0.6 * old[:, None] * (kind == 1) - 0.6 * old[:, None] * (kind == 2) + 0.5 * (kind == 0)
+    cells = [(u, i) for u in range(36) for i in range(27) if rng.random() < 0.4]
+    u, i = np.array(cells).T
+    data = interactions(u, i, np.clip(truth[u, i] + rng.normal(0, 0.2, len(u)), 1, 5))
+    every = Interactions(
+        data.user_index, data.item_index, data.values, None, Ids(range(40), "user"), Ids(range(30), "item"), (1, 5)
+    )
+    of_users = Features.from_table({"user_id": range(40), "old": old}, "user")
+    of_items = Features.from_table({"item_id": range(30), "kind": [f"k{k}" for k in kind]}, "item")
+    return every, of_users, of_items, truth
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_features_are_the_prior_mean_of_rows_without_ratings(weighted):
+    data, of_users, of_items, truth = with_features()
+    m = ALS(3, n_epochs=30, weighted=weighted, reg=0.05 if weighted else 0.5, reg_features=0.1, **PRECISE)
+    m.fit(data, user_features=of_users, item_features=of_items)
+    told = [record["objective"] for record in m.history_]
+    assert (np.diff(told) <= 1e-9 * told[0]).all()
+    scores = m.score_rows(np.arange(40))
+    cold = np.ix_(range(36, 40), range(27))
+    assert np.sqrt(np.mean((scores[cold] - truth[cold]) ** 2)) < 0.25 < np.std(truth[cold])
+    new = np.ix_(range(36), range(27, 30))
+    assert np.sqrt(np.mean((scores[new] - truth[new]) ** 2)) < 0.25
+    np.testing.assert_allclose(m.user_factors_[36:], (of_users.matrix @ m.user_weights_)[36:], atol=1e-12)
+    np.testing.assert_allclose(m.item_biases_[27:], (of_items.matrix @ m.item_weights_biases_)[27:], atol=1e-12)
+    told = m.explain(38, 5)
+    assert told.parts["contribution"].sum() == pytest.approx(told.score, abs=1e-9)
+    assert set(told.parts.filter(kind="feature")["name"]) == {"all", "old"}
+    known = m.explain(3, 5)
+    assert known.parts["contribution"].sum() == pytest.approx(known.score, abs=1e-9)
+    again = Features.from_table({"user_id": range(40), "old": [0.0] * 40}, "user", encoding=m.user_encoding_)
+    assert not np.allclose(m.fold_in(data, again).factors, m.user_factors_)
+    np.testing.assert_array_equal(m.fold_in(data, of_users).factors, m.user_factors_)
+    lists = m.recommend_for(data.take(np.arange(1)), 2, features=of_users)
+    assert lists.height == 80  # with features, people without a rating get a list, too
+
+
+def test_the_weights_of_features_are_at_their_minimum():
+    rng = np.random.default_rng(0)
+    X, b, F, n = rng.normal(size=(9, 2)), rng.normal(size=9), rng.normal(size=(9, 3)), rng.integers(0, 5, 9)
+    found = prior_of(X, b, F, n, 0.5)
+    W = np.column_stack([found.weights, found.weights_biases])
+    gradient = F.T @ (n[:, None] * (F @ W - np.column_stack([X, b]))) + 0.5 * W
+    np.testing.assert_allclose(gradient, 0, atol=1e-12)
+    assert prior_of(X, b, None, n, 0.5) is None
+
+
+def test_a_users_features_that_are_missing_are_named():
+    data, of_users, _, _ = with_features()
+    few = Features.from_table({"user_id": range(39), "old": [0.0] * 39}, "user")
+    with pytest.raises(DataError, match="1 users have no row in the table of features, such as 39"):
+        ALS(2).fit(data, user_features=few)
+    with pytest.raises(ParameterError, match="encoded in another way than those of training"):
+        ALS(2, n_epochs=1).fit(data, user_features=of_users).fold_in(data, few)

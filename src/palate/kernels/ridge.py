@@ -138,7 +138,7 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     A row without cells gets the mean of its prior, in eq. 2 too: nothing is known of it, not even what it left alone.
     cells: (indptr, indices, values, weights); weights may have no element: all 1 in eq. 1. In eq. 2 the values are not
         looked at, and weights are the confidence of each click.
-    side: (Q, c, G) with G = o Q'Q of the columns with cells, the upper triangle of a padded matrix, or none (0, 0) in eq. 1.
+    side: (Q, c, G) with G = o Q'Q of the columns with cells, the upper triangle of a padded matrix; (0, 0) in eq. 1.
     kind: (mean, o, biases): o negative for ratings (eq. 1), else eq. 2; biases 1 where rows have one.
     penalties: (l, h) of each row, (n_rows,) each.
     prior: (m, n) of each row, (n_rows, k) and (n_rows,), or without rows where they are zero.

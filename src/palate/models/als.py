@@ -212,7 +212,8 @@ class ALS(Recommender):
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
         weights = np.ones(len(row.indices)) if row.weights is None else row.weights.astype(np.float64)
-        pulls = weights * (row.values - self.mean_ - self.item_biases_[row.indices].astype(np.float64))
+        expected = self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        pulls = weights * (row.values.astype(np.float64) - expected)
         of_row = float(self._row_weights(row)[0])
         prior, names = user_prior(self, features), feature_names(self.user_encoding_)
         penalties = self.reg * of_row, self.reg_biases * of_row

@@ -199,7 +199,7 @@ class MatrixFactorization(Recommender):
     ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
         n = len(row.indices)
-        pulls = row.values - self.mean_ - self.item_biases_[row.indices].astype(np.float64)
+        pulls = row.values.astype(np.float64) - self.mean_ - self.item_biases_[row.indices].astype(np.float64)
         if n:
             _, pulls = explained(row, np.ones(n), pulls, side, (self.reg * n, self.reg_biases * n), item, None, [])
         return rating_parts(self, item), (row.indices, row.values, pulls)
