@@ -26,7 +26,7 @@ def main() -> None:
     }  # fmt: skip
     rows = []
     for threads in (1, 2):
-        model = ALS(FACTORS, n_epochs=EPOCHS, reg=REG, reg_biases=REG, random_state=1, n_threads=threads)
+        model = ALS(FACTORS, n_epochs=EPOCHS, reg=REG, reg_exponent=1.0, random_state=1, n_threads=threads)
         model.fit(train.take(np.arange(1000)))  # compile
         model.set_params(store_history=False).fit(train)
         errors = model.predict_index(test.user_index, test.item_index) - test.values

@@ -103,7 +103,7 @@ def popularity(items, n_items, times=None, half_life=None):
     return scores
 
 
-def als(cells, n_items, start, mean, n_epochs, penalties, *, weighted, biases):
+def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
     """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first."""
     reg, reg_biases = penalties
     users, items, ratings = cells
@@ -119,9 +119,9 @@ def als(cells, n_items, start, mean, n_epochs, penalties, *, weighted, biases):
                 continue
             F = other_factors[other[rows]]
             t = ratings[rows] - mean - other_biases[other[rows]]
-            weight = len(rows) if weighted else 1
+            weight = len(rows) ** exponent
             D = np.hstack([np.ones((len(rows), 1)), F]) if biases else F
-            penalty = np.array([reg_biases] * biases + [reg] * size) * weight
+            penalty = np.array([reg_biases] * biases + [reg * weight] * size)
             x = np.linalg.solve(D.T @ D + np.diag(penalty), D.T @ t)
             factors[row] = x[-size:]
             own_biases[row] = x[0] if biases else 0

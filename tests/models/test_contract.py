@@ -36,7 +36,6 @@ OTHER = {
     "n_blocks": 2,
     "dtype": "float64",
     "random_state": 1,
-    "weighted": False,
     "half_life_days": 1.0,
     "reg_users": 30.0,
     "reg_items": 30.0,

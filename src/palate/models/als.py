@@ -2,14 +2,15 @@
 
 Objective, over the ratings r_ui of the training part, mean being theirs:
 
-    sum (r_ui - mean - b_u - c_i - p_u . q_i)^2 + sum_u w_u (reg |p_u|^2 + reg_biases b_u^2) + the same of items     (1)
+    sum v_ui (r_ui - mean - b_u - c_i - p_u . q_i)^2 + sum_u (reg w_u |p_u|^2 + reg_biases b_u^2) + those of items  (1)
 
-with w_u = n_u, the row's number of ratings, where ``weighted`` (Zhou et al. 2008, eq. 4), else 1. With features x_u,
-[p_u, b_u] - W' x_u stands in the place of [p_u, b_u] in the penalty, and reg_features (reg |W|^2, of the biases'
-weights with reg_biases) is added: the features' regression is weighted as the rows' penalties are, so no step can raise
-(1). With the items fixed, (1) is one ridge regression a user, solved exactly (`palate.kernels.ridge`); then the same of
-the items with the users fixed. No half sweep can raise (1). A sweep costs O(ratings k^2 + rows k^3); memory is the
-ratings twice, by user and by item, and the factors twice.
+with v_ui the sample weights, else 1, and w_u = n_u^reg_exponent, n_u the row's number of ratings (the sum of their
+weights): reg_exponent 1 is the weighted lambda of Zhou et al. 2008, eq. 4, and 0 plain ridge. Biases are penalised once
+a row, so that rows of few ratings are drawn to the mean. With features x_u, p_u - W' x_u stands in the place of p_u in
+the penalty, the bias likewise, and reg_features (reg |W|^2 + reg_biases |w_b|^2) is added: the features' regression is
+weighted as the rows' penalties are. With the items fixed, (1) is one ridge regression a user, solved exactly
+(`palate.kernels.ridge`); then the same of the items with the users fixed. No step can raise (1). A sweep costs
+O(ratings k^2 + rows k^3); memory is the ratings twice, by user and by item, and the factors twice.
 
 An epoch solves items first and users last, so that the stored user factors are the solution for the stored items:
 folding in a training user gives the stored factors, bit for bit.
@@ -42,7 +43,7 @@ from palate.models.ridge_rows import (
     started,
     taken_over,
 )
-from palate.models.search import Choice, Range, SearchSpace
+from palate.models.search import Range, SearchSpace
 from palate.models.sgd_training import rmse_both
 from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
@@ -56,10 +57,11 @@ class ALS(Recommender):
     Args:
         n_factors: length of each user's and item's vector.
         n_epochs: sweeps over items and users.
-        reg: L2 penalty of the factors.
-        reg_biases: L2 penalty of the biases.
-        reg_features: L2 penalty of the weights of features, in rows of weight 1 (or ratings, where ``weighted``).
-        weighted: multiply both penalties by the row's number of ratings; False takes them as they are.
+        reg: L2 penalty of the factors; see reg_exponent.
+        reg_biases: L2 penalty of the biases, once a row: this many ratings at the mean are added to the row's own.
+        reg_exponent: reg is multiplied by the row's number of ratings to the power of this; 1 is weighted lambda, 0
+            plain.
+        reg_features: L2 penalty of the weights of features, in rows.
         biases: learn a mean and a bias for each user and item.
         init_scale: standard deviation of the initial factors.
         dtype: "float32" or "float64".
@@ -86,9 +88,9 @@ class ALS(Recommender):
     score_kind: ClassVar[ScoreKind] = "rating"
     search_space: ClassVar[SearchSpace] = {
         "n_factors": Range(4, 128, log=True, whole=True),
-        "reg": Range(0.005, 0.5, log=True),
-        "reg_biases": Range(0.0005, 0.5, log=True),
-        "weighted": Choice((True,)),
+        "reg": Range(0.02, 20, log=True),
+        "reg_exponent": Range(0.0, 1.0),
+        "reg_biases": Range(0.1, 20, log=True),
         "n_epochs": Range(4, 40, log=True, whole=True),
     }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -109,10 +111,10 @@ class ALS(Recommender):
         n_factors: int = 32,
         *,
         n_epochs: int = 15,
-        reg: float = 0.15,
-        reg_biases: float = 0.03,
+        reg: float = 1.3,
+        reg_exponent: float = 0.5,
+        reg_biases: float = 2.0,
         reg_features: float = 10.0,
-        weighted: bool = True,
         biases: bool = True,
         init_scale: float = 0.1,
         dtype: str = "float32",
@@ -125,7 +127,7 @@ class ALS(Recommender):
         self.reg = reg
         self.reg_biases = reg_biases
         self.reg_features = reg_features
-        self.weighted = weighted
+        self.reg_exponent = reg_exponent
         self.biases = biases
         self.init_scale = init_scale
         self.dtype = dtype
@@ -186,7 +188,7 @@ class ALS(Recommender):
     ) -> tuple[Array, Array]:
         """Return factors and biases of all rows of one side; eq. 2."""
         side = Side(*other, mean=mean, biases=self.biases)
-        penalties = self.reg * weights, self.reg_biases * weights
+        penalties = self.reg * weights, self.reg_biases * (weights > 0)
         P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
         if failed >= 0:
             raise ParameterError(
@@ -196,13 +198,12 @@ class ALS(Recommender):
         return P, b
 
     def _row_weights(self, rows: Rows) -> Array:
-        """Return w of each row: its number of ratings, or the sum of their weights; or 1."""
-        if not self.weighted:
-            return (np.diff(rows.indptr) > 0).astype(np.float64)  # rows without ratings are no part of eq. 1
-        if rows.weights is None:
-            return np.diff(rows.indptr).astype(np.float64)
-        starts = np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])
-        return np.diff(starts[rows.indptr])
+        """Return w of each row; 0 for one without ratings, which is no part of eq. 1."""
+        counts = np.diff(rows.indptr).astype(np.float64)
+        if rows.weights is not None:
+            counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
+        weights: Array = counts**self.reg_exponent * (counts > 0)
+        return weights
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:
@@ -216,7 +217,7 @@ class ALS(Recommender):
         pulls = weights * (row.values.astype(np.float64) - expected)
         of_row = float(self._row_weights(row)[0])
         prior, names = user_prior(self, features), feature_names(self.user_encoding_)
-        penalties = self.reg * of_row, self.reg_biases * of_row
+        penalties = self.reg * of_row, self.reg_biases
         if not len(row.indices):
             return rating_parts(self, item) + prior_parts(prior, names, side, item), (row.indices, row.values, pulls)
         parts, own = explained(row, weights, pulls, side, penalties, item, prior, names)
@@ -257,9 +258,9 @@ class ALS(Recommender):
 
     def _penalty(self, X: Array, biases: Array, prior: Prior | None, weights: Array) -> float:
         means = (0.0, 0.0) if prior is None else prior.means()
-        of_rows = self.reg * np.square(X - means[0], dtype=np.float64).sum(axis=1)
-        of_rows += self.reg_biases * np.square(biases - means[1], dtype=np.float64)
-        total = float((weights * of_rows).sum())
+        of_factors = self.reg * weights * np.square(X - means[0], dtype=np.float64).sum(axis=1)
+        of_biases = self.reg_biases * (weights > 0) * np.square(biases - means[1], dtype=np.float64)
+        total = float((of_factors + of_biases).sum())
         if prior is not None:
             squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
             total += self.reg_features * (self.reg * squares[0] + self.reg_biases * squares[1])
@@ -278,10 +279,11 @@ class ALS(Recommender):
             check_whole(name, getattr(self, name), low=1)
         check_number("reg", self.reg, low=0, open_low=True)
         check_number("reg_biases", self.reg_biases, low=0)
+        check_number("reg_exponent", self.reg_exponent, low=0)
         check_number("reg_features", self.reg_features, low=0, open_low=True)
         check_number("init_scale", self.init_scale, low=0, open_low=True)
         check_choice("dtype", self.dtype, ("float32", "float64"))
-        for name in ("weighted", "biases", "store_history"):
+        for name in ("biases", "store_history"):
             check_choice(name, getattr(self, name), (False, True))
         check_threads(self.n_threads)
         check_random_state(self.random_state)

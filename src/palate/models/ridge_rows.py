@@ -131,17 +131,21 @@ def padded(G: Array) -> Array:
 
 
 def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array, reg: float) -> Prior | None:
-    """Return the ridge regression of factors and biases on features: rows weighted as their penalties weigh them.
+    """Return the ridge regressions of factors and of biases on features: rows weighted as their penalties weigh them.
 
-    W = inv(F' D F + reg I) F' D X, D = diag(row_weights); the minimum of the objective over W with X fixed.
+    W = inv(F' D F + reg I) F' D X, D = diag(row_weights) for factors, 1 for the biases of rows that have a weight; the
+    minimum of the objective over W with X fixed.
     """
     if features is None:
         return None
     F = features.astype(np.float64)
-    both = np.column_stack([X, biases]).astype(np.float64)
-    FD = F.T * row_weights
-    W = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ both).astype(X.dtype)
-    return Prior(features.astype(X.dtype), np.ascontiguousarray(W[:, :-1]), np.ascontiguousarray(W[:, -1]))
+
+    def regression(weights: Array, Y: Array) -> Array:
+        FD = F.T * weights
+        found: Array = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64)).astype(X.dtype)
+        return found
+
+    return Prior(features.astype(X.dtype), regression(row_weights, X), regression(row_weights > 0, biases))
 
 
 def explained(
