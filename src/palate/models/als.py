@@ -111,7 +111,7 @@ class ALS(Recommender):
         n_factors: int = 32,
         *,
         n_epochs: int = 15,
-        reg: float = 1.3,
+        reg: float = 1.4,
         reg_exponent: float = 0.5,
         reg_biases: float = 2.0,
         reg_features: float = 10.0,
