@@ -82,7 +82,7 @@ def lenskit_ials(a: Any, factors: int, epochs: int, reg: float, confidence: floa
     for _ in model.training_loop(data, TrainingOptions(rng=1)):
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-    return {"seconds": seconds}
+    return {"seconds": seconds, "arrays": {name: table[None] for name, table in lenskit_factors(model, a).items()}}
 
 
 def cmfrec_als(a: Any, factors: int, epochs: int, reg: float) -> dict[str, Any]:
@@ -159,12 +159,54 @@ def implicit_foldin(a: Any, factors: int, runs: int) -> dict[str, Any]:
     return {"seconds": timed(lambda: model.recalculate_user(0, one), runs)}
 
 
-def cmfrec_ratings(a: Any, factors: int, reg: float, epochs: int = 15) -> dict[str, Any]:
+def cmfrec_ratings(a: Any, factors: int, reg: float, reg_biases: float, epochs: int) -> dict[str, Any]:
+    penalties = np.array([reg_biases, reg_biases, reg, reg, reg, reg])  # of biases, of factors, of features
+    return cmfrec_rmse(a, k=factors, lambda_=penalties, niter=epochs)
+
+
+def cmfrec_implicit_ratings(a: Any, factors: int, reg: float, w_implicit: float, epochs: int) -> dict[str, Any]:
+    words = {"add_implicit_features": True, "w_implicit": w_implicit}
+    return cmfrec_rmse(a, k=factors, lambda_=reg, niter=epochs, **words)
+
+
+def cmfrec_rmse(a: Any, **words: Any) -> dict[str, Any]:
     from cmfrec import CMF
 
-    model = CMF(k=factors, lambda_=reg, scale_lam=True, niter=epochs, nthreads=THREADS, verbose=False, random_state=1)
+    model = CMF(**words, scale_lam=True, nthreads=THREADS, verbose=False, random_state=1)
     model.fit(sp.coo_matrix(matrix(a)))
-    guess = np.clip(model.predict(a["test_user"], a["test_item"]), float(a["low"]), 5)
+    return rmse_of(a, model.predict(a["test_user"], a["test_item"]))
+
+
+def lenskit_ratings(a: Any, factors: int, reg: float, damping: float, epochs: int) -> dict[str, Any]:
+    import pandas as pd
+    from lenskit.als import BiasedMFScorer
+    from lenskit.data import from_interactions_df
+    from lenskit.training import TrainingOptions
+
+    frame = pd.DataFrame({"user_id": a["user"], "item_id": a["item"], "rating": a["values"]})
+    model = BiasedMFScorer(embedding_size=factors, epochs=epochs, regularization=reg, damping=damping)
+    model.train(from_interactions_df(frame), TrainingOptions(rng=1))
+    tables, known = lenskit_factors(model, a), {}
+    for name, ids, values in (
+        ("user", model.users.ids(), model.bias.user_biases), ("item", model.items.ids(), model.bias.item_biases),
+    ):  # fmt: skip
+        known[name] = np.zeros(int(a[f"n_{name}s"]))
+        known[name][ids] = values
+    user, item = a["test_user"], a["test_item"]
+    guess = np.einsum("nk,nk->n", tables["P"][user], tables["Q"][item])
+    return rmse_of(a, guess + model.bias.global_bias + known["user"][user] + known["item"][item])
+
+
+def lenskit_factors(model: Any, a: Any) -> dict[str, Any]:
+    """Return LensKit's factors in our order; zeros for who has no rows."""
+    P = np.zeros((int(a["n_users"]), model.user_embeddings.shape[1]), np.float32)
+    Q = np.zeros((int(a["n_items"]), model.item_embeddings.shape[1]), np.float32)
+    P[model.users.ids()], Q[model.items.ids()] = model.user_embeddings, model.item_embeddings
+    return {"P": P, "Q": Q}
+
+
+def rmse_of(a: Any, guess: Any) -> dict[str, Any]:
+    guess = np.clip(guess, float(a["low"]), 5)
     return {"rmse": float(np.sqrt(np.mean((guess - a["test_values"]) ** 2)))}
 
 
@@ -178,6 +220,19 @@ def implicit_factors(a: Any, factors: int, reg: float, confidence: float, epochs
     X.data[:] = 1 + confidence
     model.fit(X, show_progress=False)
     return {"arrays": {"P": np.array(model.user_factors), "Q": np.array(model.item_factors)}}
+
+
+def cmfrec_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int) -> dict[str, Any]:
+    from cmfrec import CMF_implicit
+
+    X = sp.coo_matrix(matrix(a))
+    X.data[:] = confidence
+    model = CMF_implicit(
+        k=factors, lambda_=reg, alpha=1.0, niter=epochs, nthreads=THREADS, verbose=False, random_state=1,
+        precompute_for_predictions=False,
+    )  # fmt: skip
+    model.fit(X)
+    return {"arrays": {"P": np.array(model.A_), "Q": np.array(model.B_)}}
 
 
 def cmfrec_cold(a: Any, factors: int, reg: float, w_user: float, w_item: float, epochs: int = 15) -> dict[str, Any]:

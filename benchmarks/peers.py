@@ -32,7 +32,7 @@ def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any
     """Return what a task of `peer_tasks.py` reports; ``arrays`` reach it as a file, as do arrays on the way back."""
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "in.npz", **arrays)
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "LK_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, str(n_threads))}
         words = [str(python()), str(ROOT / "benchmarks" / "peer_tasks.py"), task, folder, json.dumps(options)]
         done = subprocess.run(words, env=environment, capture_output=True, text=True)

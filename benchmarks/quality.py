@@ -1,6 +1,7 @@
 """Quality of the ridge family on four protocols, searched on validation data, beside peers with the same budget.
 
-``quality.py [PART …]`` runs parts (ratings, last, stratified, gowalla); without one it prints the table of all found.
+``quality.py [PART …]`` runs parts (ratings, last, stratified, gowalla-ease, gowalla-ials); without one it prints the
+tables of all found, and runs all where nothing is.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import optuna
 import peers
 import polars as pl
 from common import ROOT, machine, markdown, publish
+from paired import difference
 
 import palate
 from palate.data.interactions import on_shared_ids
@@ -24,123 +27,183 @@ from palate.models.search import Range
 
 OUT = ROOT / "out" / "quality"
 TRIALS = 30
+HEADERS = {
+    "quality-ratings": ["ratings of MovieLens 100K", "model", "RMSE", "peer less `als`, 95 %", "found by search"],
+    "quality-clicks": ["clicks", "model", "figures", "`ease` less peer", "`ials` less peer", "found by search"],
+}
 
 
 def main() -> None:
-    parts = [word for word in sys.argv[1:] if word != "--write"]
+    asked = [word for word in sys.argv[1:] if word != "--write"]
     OUT.mkdir(parents=True, exist_ok=True)
-    for part in parts or (() if any(OUT.iterdir()) else PARTS):
-        rows = PARTS[part]()
-        (OUT / f"{part}.json").write_text(json.dumps({"rows": rows, "said": machine("optuna")}))
-    found = [json.loads((OUT / f"{part}.json").read_text()) for part in PARTS if (OUT / f"{part}.json").exists()]
-    header = ["protocol", "model", "figures", "found by search"]
-    rows = [row for one in found for row in one["rows"]]
-    publish("quality", f"{markdown(header, rows)}\n\n{found[0]['said']}", write="--write" in sys.argv)
+    for part in asked or (() if any(OUT.iterdir()) else PARTS):
+        told = {"rows": PARTS[part](), "said": machine("optuna")}
+        (OUT / f"{part}.json").write_text(json.dumps(told, indent=1))
+    peers_said = ", ".join(f"{name} {peers.version_of(name)}" for name in ("cmfrec", "implicit", "lenskit"))
+    for block, header in HEADERS.items():
+        parts = [part for part in PARTS if (part == "ratings") == (block == "quality-ratings")]
+        found = [json.loads((OUT / f"{part}.json").read_text()) for part in parts if (OUT / f"{part}.json").exists()]
+        if found:
+            rows = [row for one in found for row in one["rows"]]
+            told = f"{TRIALS} trials a model where nothing else is said. {peers_said}; {found[0]['said']}"
+            publish(block, f"{markdown(header, rows)}\n\n{told}", write="--write" in sys.argv)
 
 
 def tuned(model: Any, train: Any, metric: str, validation: str, n_trials: int, **options: Any) -> Any:
     """Return the model with the best parameters, fitted on all of ``train``, and the parameters in words."""
     found = palate.tune(model, train, metric=metric, split="none", validation=validation, n_trials=n_trials, **options)
-    return found.model, ", ".join(f"{k} {v:.3g}" for k, v in found.parameters.items())
+    return found.model, in_words(found.parameters)
 
 
 def ratings() -> list[list[str]]:
     """RMSE on MovieLens 100K, 80/20 with seed 42, and on 20 fresh splits with the parameters found on the first."""
     data = palate.load_movielens("100k").interactions
     train, test = parts_of(data, "random:0.2:42")
-    model, words = tuned(palate.ALS(random_state=0), train, "rmse", "random:0.1:7", TRIALS)
-    rows = [["ratings, 80/20 seed 42", "`als`", f"RMSE {rmse(model, test):.4f}", words]]
     inner, held = parts_of(train, "random:0.1:7")
-
-    def loss(parameters: dict[str, Any], learn: Any, judge: Any) -> float:
-        arrays = arrays_of(learn) | {
-            "test_user": judge.user_index, "test_item": judge.item_index, "test_values": judge.values,
-            "low": np.array(1.0),
-        }  # fmt: skip
-        return float(peers.run("cmfrec_ratings", arrays, 2, **parameters)["rmse"])
-
-    best = searched(lambda p: loss(p, inner, held), {"factors": (8, 96), "reg": (0.01, 1.0)}, "minimize")
-    rows.append(["", "cmfrec", f"RMSE {loss(best, train, test):.4f}", in_words(best)])
-    both = []
-    for seed in range(100, 120):
-        train, test = parts_of(data, f"random:0.2:{seed}")
-        own = rmse(type(model)(**model.get_params()).fit(train), test)
-        both.append((own, loss(best, train, test)))
-    differences = np.diff(np.array(both), axis=1)[:, 0]
-    half = 2.093 * differences.std(ddof=1) / len(both) ** 0.5  # Student's t, 19 degrees
-    ours, theirs = np.mean(both, axis=0)
-    said = f"`als` {ours:.4f}, cmfrec {theirs:.4f}; cmfrec - `als` {differences.mean():+.4f} ± {half:.4f} (95 %)"
-    rows.append(["ratings, 20 fresh 80/20 splits", "both, as found above", said, ""])
+    model, words = tuned(palate.ALS(random_state=0), train, "rmse", "random:0.1:7", TRIALS)
+    refit: dict[str, Callable[[Any, Any], float]] = {
+        "`als`": lambda learn, judge: rmse(type(model)(**model.get_params()).fit(learn), judge)
+    }
+    found = {"`als`": words}
+    for name, (task, space) in RATING_PEERS.items():
+        best = searched(lambda p, task=task: peer_rmse(task, p, inner, held), space, "minimize")
+        refit[name] = lambda learn, judge, task=task, best=best: peer_rmse(task, best, learn, judge)
+        found[name] = in_words(best)
+    rows = []
+    for name, call in refit.items():
+        rows.append(["80/20, seed 42" if not rows else "", name, f"{call(train, test):.4f}", "", found[name]])
+        print(rows[-1], file=sys.stderr, flush=True)
+    splits = [parts_of(data, f"random:0.2:{seed}") for seed in range(100, 120)]
+    each = {name: np.array([call(*parts) for parts in splits]) for name, call in refit.items()}
+    for name, values in each.items():
+        gap = values - each["`als`"]
+        half = 2.093 * gap.std(ddof=1) / len(gap) ** 0.5  # Student's t, 19 degrees
+        against = "" if name == "`als`" else f"{gap.mean():+.4f} ± {half:.4f}"
+        first = "20 fresh splits, as found on the first" if name == "`als`" else ""
+        rows.append([first, name, f"{values.mean():.4f}", against, ""])
     return rows
+
+
+def peer_rmse(task: str, parameters: dict[str, Any], learn: Any, judge: Any) -> float:
+    arrays = arrays_of(learn) | {
+        "test_user": judge.user_index, "test_item": judge.item_index, "test_values": judge.values,
+        "low": np.array(1.0),
+    }  # fmt: skip
+    return float(peers.run(task, arrays, 2, **parameters)["rmse"])
 
 
 def last() -> list[list[str]]:
     """HR@10 and NDCG@10 on MovieLens 100K, the last rating of at least 4 of each user held out."""
     data = palate.load_movielens("100k").interactions
     liked = data.take(np.flatnonzero(data.values >= 4))
-    return clicks("clicks, last of each user", liked, "last:1", "last:1", ["hit@10", "ndcg@10"])
+    return clicks("MovieLens 100K, last of each user", liked, "last:1", "last:1", ["hit@10", "ndcg@10"])
 
 
 def stratified() -> list[list[str]]:
     """NDCG@10 and P@10 on MovieLens 100K, a quarter of each user's ratings held out, all ratings as clicks."""
-    data = palate.load_movielens("100k", all_rows=True).interactions
-    return clicks(
-        "clicks, 75/25 of each user", data, "stratified:0.25:42", "stratified:0.25:7", ["ndcg@10", "precision@10"]
-    )
+    data = palate.load_movielens("100k", on_missing="keep").interactions
+    splits = "stratified:0.25:42", "stratified:0.25:7"
+    return clicks("MovieLens 100K, 75/25 of each user", data, *splits, ["ndcg@10", "precision@10"])
 
 
 def clicks(name: str, data: Any, split: str, validation: str, metrics: list[str]) -> list[list[str]]:
+    """Return a line for each model; the parameters of all are searched on one validation part of the training rows."""
     train, test = parts_of(data, split)
-    lists = []
-    for model in (
-        palate.Popularity(), palate.EASE(positive="any"),
-        palate.ImplicitALS(positive="any", random_state=0),
-    ):  # fmt: skip
-        fitted, words = (
-            (model.fit(train), "") if model.key == "popularity" else tuned(model, train, "ndcg@10", validation, TRIALS)
-        )
-        values = palate.measure(fitted, train, test, metrics).values
-        lists.append([name if not lists else "", f"`{model.key}`", told(values), words])
     inner, held = parts_of(train, validation)
+    searches = {
+        "`ease`": palate.EASE(positive="any"),
+        "`ials`": palate.ImplicitALS(positive="any", random_state=0),
+    }
+    measured = {"`popularity`": palate.measure(palate.Popularity().fit(train), train, test, metrics)}
+    words = {"`popularity`": ""}
+    for key, model in searches.items():
+        fitted, words[key] = tuned(model, train, "ndcg@10", validation, TRIALS)
+        measured[key] = palate.measure(fitted, train, test, metrics)
+    for key, (task, space) in CLICK_PEERS.items():
+        best = searched(
+            lambda p, task=task: of_peer(task, p, inner, held, metrics).values["ndcg@10"], space, "maximize"
+        )
+        measured[key], words[key] = of_peer(task, best, train, test, metrics), in_words(best)
+    rows = []
+    for key, one in measured.items():
+        gaps = ["", ""] if key in searches else [above(measured[own], one) for own in searches]
+        rows.append(["" if rows else name, key, told(one.values), *gaps, words[key]])
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
 
-    def score(parameters: dict[str, Any], learn: Any, judge: Any) -> dict[str, float]:
-        found = peers.run("implicit_factors", arrays_of(learn), 2, **parameters)
-        return measured(found["P"], found["Q"], learn, judge, metrics)
 
-    space = {"factors": (16, 256), "reg": (1e-3, 100.0), "confidence": (1.0, 100.0), "epochs": (4, 32)}
-    best = searched(lambda p: score(p, inner, held)["ndcg@10"], space, "maximize")
-    lists.append(["", "implicit, ALS", told(score(best, train, test)), in_words(best)])
-    return lists
+def above(ours: Any, theirs: Any) -> str:
+    """Return how much our figures are above theirs, in each metric, with intervals over users."""
+    return ", ".join(f"{name} {difference(units, theirs.units[name])}" for name, units in ours.units.items())
 
 
-def gowalla() -> list[list[str]]:
-    """Recall@20 and NDCG@20 on Gowalla's fixed split; the penalty of EASE is searched on the 8,000 best known items."""
+def of_peer(task: str, parameters: dict[str, Any], train: Any, test: Any, metrics: list[str]) -> Any:
+    """Return what a peer's factors are worth, measured by our own code: they are put into a model of ours."""
+    found = peers.run(task, arrays_of(train), 2, **parameters)
+    model = palate.ImplicitALS(1, n_epochs=1, positive="any", random_state=0).fit(train)
+    model.user_factors_, model.item_factors_ = found["P"].astype(np.float32), found["Q"].astype(np.float32)
+    return palate.measure(model, train, test, metrics)
+
+
+def gowalla_parts() -> tuple[Any, Any]:
     folder = Path(os.environ["PALATE_DATA"]) / "gowalla"
     train, test = on_shared_ids(
         [palate.Interactions.from_table(pl.read_parquet(folder / f"{part}.parquet")) for part in ("train", "test")]
     )
-    metrics = ["recall@20", "ndcg@20"]
-    counts = np.bincount(train.item_index, minlength=train.n_items)
-    known = np.flatnonzero(np.isin(train.item_index, np.argsort(-counts)[:8000]))
-    part = train.take(known).to_table()
+    return train, test
+
+
+def gowalla_line(name: str, model: Any, said: str) -> list[str]:
+    train, test = gowalla_parts()
+    values = palate.measure(model.fit(train), train, test, ["recall@20", "ndcg@20"]).values
+    row = [name, f"`{model.key}`", told(values), "", "", said]
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def gowalla_ease() -> list[list[str]]:
+    """Recall@20 and NDCG@20 on Gowalla's fixed split; the penalty is searched on the 8,000 best known items."""
+    train, _ = gowalla_parts()
+    best_known = np.argsort(-np.bincount(train.item_index, minlength=train.n_items))[:8000]
+    part = train.take(np.flatnonzero(np.isin(train.item_index, best_known))).to_table()
     few = palate.Interactions.from_table(part.select("user_id", "item_id"))
     space = {"reg": Range(30.0, 1000.0, log=True)}
     found = palate.tune(
         palate.EASE(), few, metric="ndcg@20", split="none", validation="random:0.1:7", n_trials=8, space=space
     )
-    rows = []
-    for model, words in (
-        (palate.EASE(**found.parameters), f"reg {found.parameters['reg']:.3g}"),
-        (palate.ImplicitALS(**GOWALLA, random_state=0), "not searched"),
-    ):  # fmt: skip
-        values = palate.measure(model.fit(train), train, test, metrics).values
-        rows.append(["Gowalla" if not rows else "", f"`{model.key}`", told(values), words])
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+    said = f"{in_words(found.parameters)} (8 trials on the 8,000 best known items)"
+    return [gowalla_line("Gowalla, fixed split", palate.EASE(**found.parameters), said)]
 
 
-GOWALLA = {"n_factors": 512, "n_epochs": 12, "unobserved_weight": 0.01, "reg": 0.003}
-PARTS = {"ratings": ratings, "last": last, "stratified": stratified, "gowalla": gowalla}
+def gowalla_ials() -> list[list[str]]:
+    """The same; penalty and weight are searched with fewer factors, on validation data, and taken to more."""
+    train, _ = gowalla_parts()
+    space = {"reg": Range(0.0005, 0.02, log=True), "unobserved_weight": Range(0.005, 0.2, log=True)}
+    base = palate.ImplicitALS(GOWALLA["searched"], n_epochs=GOWALLA["n_epochs"], random_state=0)
+    found = palate.tune(
+        base, train, metric="ndcg@20", split="none", validation="random:0.1:7", n_trials=GOWALLA["trials"], space=space
+    )
+    model = base.set_params(n_factors=GOWALLA["n_factors"], **found.parameters)
+    said = f"{in_words(found.parameters)}, n_factors {model.n_factors}, n_epochs {model.n_epochs}"
+    return [gowalla_line("", model, f"{said} ({GOWALLA['trials']} trials with {GOWALLA['searched']} factors)")]
+
+
+GOWALLA = {"n_factors": 1024, "searched": 128, "n_epochs": 10, "trials": 12}
+FACTORS = {"factors": (8, 128), "reg": (0.01, 1.0)}
+RATING_PEERS = {
+    "cmfrec": ("cmfrec_ratings", {**FACTORS, "reg_biases": (0.01, 1.0), "epochs": (4, 40)}),
+    "cmfrec, implicit features": ("cmfrec_implicit_ratings", {**FACTORS, "w_implicit": (0.05, 2.0), "epochs": (4, 40)}),
+    "LensKit, BiasedMF": ("lenskit_ratings", {**FACTORS, "damping": (0.1, 20.0), "epochs": (4, 40)}),
+}
+CLICK_SPACE = {"factors": (16, 256), "reg": (1e-3, 100.0), "confidence": (1.0, 100.0), "epochs": (4, 32)}
+CLICK_PEERS = {
+    "implicit, ALS": ("implicit_factors", CLICK_SPACE),
+    "cmfrec, implicit": ("cmfrec_factors", CLICK_SPACE),
+}
+PARTS = {
+    "ratings": ratings, "last": last, "stratified": stratified, "gowalla-ease": gowalla_ease,
+    "gowalla-ials": gowalla_ials,
+}  # fmt: skip
 
 
 def parts_of(data: Any, split: str) -> tuple[Any, Any]:
@@ -159,13 +222,6 @@ def arrays_of(data: Any) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def measured(P: np.ndarray, Q: np.ndarray, train: Any, test: Any, metrics: list[str]) -> dict[str, float]:
-    """Return metrics of a peer's factors by our own code: they are put into a model of ours."""
-    model = palate.ImplicitALS(P.shape[1], n_epochs=1, positive="any", random_state=0).fit(train)
-    model.user_factors_, model.item_factors_ = P.astype(np.float32), Q.astype(np.float32)
-    return palate.measure(model, train, test, metrics).values
-
-
 def searched(call: Any, space: dict[str, tuple[float, float]], direction: str) -> dict[str, Any]:
     """Return a peer's best parameters of TRIALS, by the sampler that `palate.tune` uses."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -180,7 +236,7 @@ def searched(call: Any, space: dict[str, tuple[float, float]], direction: str) -
             for name, (low, high) in space.items()
         }
 
-    study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=42))
+    study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=42, multivariate=True))
     study.optimize(lambda trial: call(parameters(trial)), n_trials=TRIALS)
     return dict(study.best_params)
 
