@@ -77,9 +77,14 @@ class Ids:
         """
         if isinstance(ids, bytes | bytearray | memoryview):
             self._check_type(ids)  # as a list it would be integers
-        wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
+        if isinstance(ids, pl.Series):
+            wanted = ids.to_list()
+        else:
+            wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
+        usual = str if self.kind == "text" else int  # the type that needs no closer look
         for one in wanted:
-            self._check_type(one)
+            if type(one) is not usual:
+                self._check_type(one)
         found = np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
         if on_unknown == "raise" and (found < 0).any():
             raise self._unknown([w for w, f in zip(wanted, found, strict=True) if f < 0])

@@ -40,7 +40,8 @@ def rows_of(interactions: Interactions, items: Ids) -> Rows:
     if interactions.items is items or interactions.items == items:
         return interactions.by_user()
     used, place = np.unique(interactions.item_index, return_inverse=True)
-    index = items.index(interactions.items.at(used))[place]
+    whole = len(used) == len(interactions.items)
+    index = items.index(interactions.items.values if whole else interactions.items.at(used))[place]
     order = np.lexsort((index, interactions.user_index))
     counts = np.bincount(interactions.user_index, minlength=interactions.n_users)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
