@@ -76,7 +76,7 @@ def contenders(features: Any) -> list[tuple[str, dict[str, tuple[float, float]],
         arrays = arrays_of(train) | {
             "U": of_users.on(train.users)[:, 1:], "I": of_items.on(train.items)[:, 1:]
         }  # fmt: skip
-        scores = peers.run("cmfrec_cold", arrays, 2, **parameters)["scores"]
+        scores = peers.run("cmfrec_cold", arrays, 1, **parameters)["scores"]
         return rmse(scores, test), ndcg(scores, train, test)
 
     own = {"factors": (4, 64), "reg": (0.01, 1.0), "features": (0.1, 1000.0)}

@@ -38,15 +38,14 @@ def implicit_als(a: Any, factors: int, epochs: int, reg: float, confidence: floa
     )
     X = matrix(a)
     X.data[:] = confidence
-    seconds, P, Q = [], [], []
+    seconds = []
 
     def after(epoch: int, elapsed: float, loss: Any) -> None:
         seconds.append(elapsed)
-        P.append(np.array(model.user_factors))
-        Q.append(np.array(model.item_factors))
 
     model.fit(X, show_progress=False, callback=after)
-    return {"seconds": seconds, "arrays": {"P": np.array(P), "Q": np.array(Q)}}
+    last = {"P": np.array(model.user_factors)[None], "Q": np.array(model.item_factors)[None]}
+    return {"seconds": seconds, "arrays": last}
 
 
 def cmfrec_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
