@@ -124,6 +124,40 @@ def ranked(columns: Sequence[str], rows: Iterable[tuple[str, ...]], caption: str
     )
 
 
+def label(words: str) -> str:
+    """Return words where a title would stand."""
+    return f'<span class="pl-label">{text(words)}</span>'
+
+
+def sum_table(
+    columns: Sequence[str],
+    rows: Iterable[tuple[str, str, float]],
+    total: tuple[str, float],
+    digits: int,
+    caption: str,
+) -> str:
+    """Return a table of parts with their sum below.
+
+    Args:
+        columns: heads, as text.
+        rows: HTML of the part, HTML of what it comes from, and what it adds.
+        total: the name of the sum, and the sum.
+        digits: decimals shown.
+        caption: what the table holds, as text.
+    """
+    head = "".join(f'<th scope="col">{text(column)}</th>' for column in columns)
+    body = "".join(
+        f'<tr><td class="pl-item">{part}</td><td>{of}</td><td class="pl-number">{value:+,.{digits}f}</td></tr>'
+        for part, of, value in rows
+    )
+    name, value = total
+    return (
+        f'<table class="pl-table pl-sum"><caption>{text(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f'<tbody>{body}</tbody><tfoot><tr><th scope="row" colspan="2">{text(name)}</th>'
+        f'<td class="pl-number">{value:,.{digits}f}</td></tr></tfoot></table>'
+    )
+
+
 def item_list(source: Source, entries: Sequence[Entry], column: str | None, caption: str, *, predicted: bool) -> str:
     """Return one of the two lists: title with year and genres; and stars given, or a prediction with its bar.
 
@@ -156,6 +190,11 @@ def person(source: Source, user_id: Id, user_index: int) -> str:
 def panel(title: str, note: str, body: str, kind: str) -> str:
     """Return one of the two columns."""
     return f'<section class="pl-panel {kind}"><h3>{text(title)}</h3><p class="pl-note">{text(note)}</p>{body}</section>'
+
+
+def lead(title: str, note: str) -> str:
+    """Return a heading with a line below it."""
+    return f'<div class="pl-lead"><h2>{text(title)}</h2><p class="pl-note">{text(note)}</p></div>'
 
 
 def empty(sentence: str) -> str:

@@ -18,18 +18,22 @@ from palate.ui.source import Entry, Source
 
 MOST_OFFERED = 2000  # titles to choose from: more would make the page slow, and these are the best known
 TO_RATE = 10  # titles that a newcomer is asked about
+MOST_MARKS = 10
 REASONS = 5
-NOT_SEEN = "?"
+NOT_SEEN = "Skip"
+LIKED = "Liked"
+NEWCOMER = "The list changes with each answer. Nothing is kept: it is gone when the page is closed."
+
+
+def name(entry: Entry) -> str:
+    """Return an item's title with its year, in words alone."""
+    return f"{entry.title} ({entry.year})" if entry.year is not None else entry.title
 
 
 def offered(source: Source) -> list[tuple[str, int]]:
     """Return the titles to choose from, with their positions: the most rated ones, by name."""
     known = np.argsort(-source.item_counts, kind="stable")[:MOST_OFFERED]
-    return sorted((_name(source.entry(int(at), 0.0)), int(at)) for at in known)
-
-
-def _name(entry: Entry) -> str:
-    return f"{entry.title} ({entry.year})" if entry.year is not None else entry.title
+    return sorted((name(source.entry(int(at), 0.0)), int(at)) for at in known)
 
 
 def to_rate(source: Source) -> list[int]:
@@ -47,10 +51,13 @@ def to_rate(source: Source) -> list[int]:
 
 
 def marks(source: Source) -> list[str]:
-    """Return the ratings a newcomer may give: whole steps of the scale; or a pick, where there is no scale."""
+    """Return the ratings a newcomer may give: whole steps of the scale, or five of a long one; a pick without scale."""
     if not source.is_rated:
-        return [NOT_SEEN, "Liked"]
-    return [NOT_SEEN, *(f"{step:g}" for step in np.arange(np.ceil(source.low), np.floor(source.high) + 1)[:10])]
+        return [NOT_SEEN, LIKED]
+    steps = np.arange(np.ceil(source.low), np.floor(source.high) + 1)
+    if not 2 <= len(steps) <= MOST_MARKS:
+        steps = np.linspace(source.low, source.high, 5)
+    return [NOT_SEEN, *(f"{step:g}" for step in steps)]
 
 
 def like(source: Source, item: int | None, n: int) -> str:
@@ -61,9 +68,10 @@ def like(source: Source, item: int | None, n: int) -> str:
         found = source.model.similar_items(source.items.values[int(item)], n)
     except PalateError as error:
         return cards.empty(str(error))
-    rows = source.items.index(found["item_id"])
-    entries = [source.entry(int(row), float(s)) for row, s in zip(rows, found["score"], strict=True)]
-    title = f"More like {_name(source.entry(int(item), 0.0))}"
+    entries = _entries(source, found.filter(pl.col("score") > 0))
+    title = f"More like {name(source.entry(int(item), 0.0))}"
+    if not entries:
+        return cards.panel(title, "Nothing found", cards.empty("Nothing is known to be like it."), "pl-next")
     table = cards.item_list(source, entries, None, title, predicted=False)
     return cards.panel(title, "Liked by the same people", table, "pl-next")
 
@@ -80,19 +88,49 @@ def why(source: Source, user_id: Id | None, item: int | None) -> str:
 
 
 def _reasons(source: Source, found: Explanation, item: int) -> str:
-    own = found.parts.filter(kind="item").sort(pl.col("contribution").abs(), descending=True).head(REASONS)
-    rest = found.score - float(own["contribution"].sum())
-    rows = []
-    for item_id, value, contribution in own.select("item_id", "value", "contribution").iter_rows():
-        entry = source.entry(int(source.items.index([item_id])[0]), float(value or 0))
-        said = cards.rated(source, entry.value) if source.is_rated and value is not None else ""
-        rows.append((cards.titled(entry), said, f'<span class="pl-number">{contribution:+.2f}</span>'))
-    title = f"Why {_name(source.entry(item, 0.0))}?"
-    of = "" if found.of == "the model" else " The score is that of their ratings folded in."
-    meaning = "predicted rating" if source.shows_scores else "score"
-    note = f"The parts add up to the {meaning} {found.score:.2f}; {rest:+.2f} comes from all else.{of}"
-    columns = ["Given", "Adds"] if source.is_rated else ["", "Adds"]
-    return cards.panel(title, note, cards.ranked(columns, rows, title), "pl-why")
+    """Return the parts of no item, the user's own items that count most, and the rest; as shown they add up."""
+    digits = 2 if source.shows_scores else 0 if found.score.is_integer() else 3
+    own = found.parts.filter(kind="item").sort(pl.col("contribution").abs(), descending=True, maintain_order=True)
+    given = _given(source, found.user_id)
+    rows: list[tuple[str, str, float]] = [
+        (cards.label(f"{part[:1].upper()}{part[1:]}"), "", round(value, digits))
+        for part, value in found.parts.filter(pl.col("kind") != "item").select("name", "contribution").iter_rows()
+    ]
+    for item_id, value in own.head(REASONS).select("item_id", "contribution").iter_rows():
+        at = int(source.items.index([item_id])[0])
+        mark = cards.rated(source, given[at]) if source.is_rated and at in given else ""
+        rows.append((cards.titled(source.entry(at, 0.0)), mark, round(value, digits)))
+    total = round(found.score, digits)
+    others = len(own) - REASONS
+    if others > 0:
+        rest = f"The other {others:,} that they {'rated' if source.is_rated else 'picked'}"
+        rows.append((cards.label(rest), "", total - sum(value for *_, value in rows)))
+    title = f"Why {name(source.entry(item, 0.0))}?"
+    sum_name = "Predicted rating" if source.shows_scores and source.is_rated else "Score"
+    columns = ("Part", "Given" if source.is_rated else "", "Adds")
+    return cards.panel(
+        title, _how(source, found), cards.sum_table(columns, rows, (sum_name, total), digits, title), "pl-why"
+    )
+
+
+def _given(source: Source, user_id: Id) -> dict[int, float]:
+    """Return what a user gave, by position: a model may learn from something else, such as clicks made of ratings."""
+    if source.seen is None:
+        return {}
+    items, values = source.seen.row(int(source.users.index([user_id])[0]))
+    return dict(zip(items.tolist(), values.tolist(), strict=True))
+
+
+def _how(source: Source, found: Explanation) -> str:
+    """Return in words how the parts make the number that the list shows."""
+    said = "The parts add up to the score that the list is ordered by."
+    if source.shows_scores:
+        said = "The parts add up to the prediction."
+    if found.of != "the model":
+        said = "The parts add up to the prediction from their ratings alone, which the list's is close to."
+    if source.shows_scores and source.is_rated and not source.low <= found.score <= source.high:
+        said += f" The list keeps it on the scale, {source.low:g} to {source.high:g}."
+    return said
 
 
 def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved: Sequence[int], n: int) -> str:
@@ -107,28 +145,35 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
     ratings = {int(at): source.high for at in loved}
     for at, mark in given:
         if mark not in (None, NOT_SEEN):
-            ratings[at] = float(mark) if source.is_rated else 1.0
+            ratings[at] = float(mark) if source.is_rated and mark != LIKED else source.high
+    title = "What we recommend"
     if not ratings:
-        return cards.empty("Rate a few, and what we recommend stands here at once.")
-    rows = _rows(source, ratings)
+        return cards.panel(
+            title, "Nothing said yet", cards.empty("Rate one, and a list stands here at once."), "pl-next"
+        )
     try:
-        found = source.model.recommend_for(rows, n)
+        found = source.model.recommend_for(_rows(source, ratings), n)
     except PalateError as error:
         return cards.empty(str(error))
-    entries = [
-        source.entry(int(row), _shown(source, float(s)))
-        for row, s in zip(source.items.index(found["item_id"]), found["score"], strict=True)
-    ]
-    title = "What we recommend"
+    if not source.shows_scores and (found["score"] == 0).all():
+        sentence = "This model goes by what people like: rate one higher, or name one that you love."
+        return cards.panel(title, "Nothing to go by", cards.empty(sentence), "pl-next")
     column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
     said = f"From what you said of {cards.plural(len(ratings), source.things.removesuffix('s'))}"
-    return cards.panel(title, said, cards.item_list(source, entries, column, title, predicted=True), "pl-next")
+    return cards.panel(
+        title, said, cards.item_list(source, _entries(source, found), column, title, predicted=True), "pl-next"
+    )
 
 
 def _rows(source: Source, ratings: dict[int, float]) -> Interactions:
     positions: NDArray[Any] = np.array(sorted(ratings))
     values = [ratings[at] for at in positions.tolist()]
     return Interactions.from_table({"user": ["you"] * len(values), "item": source.items.at(positions), "value": values})
+
+
+def _entries(source: Source, found: pl.DataFrame) -> list[Entry]:
+    rows = source.items.index(found["item_id"])
+    return [source.entry(int(row), _shown(source, float(s))) for row, s in zip(rows, found["score"], strict=True)]
 
 
 def _shown(source: Source, score: float) -> float:

@@ -31,8 +31,8 @@
   else addEventListener("DOMContentLoaded", watch);
 
   /* Names that Gradio leaves out: one group a set of choices (so that arrow keys walk it), and the field's message. */
-  window.palateReady = () => {
-    for (const set of document.querySelectorAll("fieldset.block")) {
+  const nameSets = () => {
+    for (const set of document.querySelectorAll("fieldset.block:not([role])")) {
       set.setAttribute("role", "radiogroup");
       set.setAttribute("aria-label", set.querySelector("[data-testid=block-info]").innerText.trim());
       const group = () => {
@@ -43,6 +43,14 @@
       new MutationObserver(group).observe(set, { attributeFilter: ["name"], childList: true, subtree: true });
       group();
     }
+  };
+  /* Typing in a list's field replaces what stands there, so that it seeks at once. */
+  const selectAll = (event) => event.target.matches?.("input[role=combobox]") && event.target.select();
+  document.addEventListener("focusin", selectAll);
+  document.addEventListener("click", selectAll);
+  window.palateReady = () => {
+    nameSets();
+    new MutationObserver(nameSets).observe(document.querySelector("#tabs"), { childList: true, subtree: true }); /* a tab is built when first opened */
     const field = document.querySelector("#user-id input");
     const told = document.querySelector("#told");
     const mark = () => field.setAttribute("aria-invalid", String(Boolean(told.querySelector(".pl-error"))));

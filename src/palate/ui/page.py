@@ -77,20 +77,25 @@ def build_ui(
     sources = _sources(model)
     source = next(iter(sources.values()))
     examples = example_users(source)
-    title = f"{name or cards.model_words(source)} · Palate"
+    title = f"{name} · Palate" if name else "Palate" if len(sources) > 1 else f"{cards.model_words(source)} · Palate"
 
     def build() -> Blocks:
         with gr.Blocks(analytics_enabled=False, title=title) as page:
-            gr.HTML(cards.header(source, name), apply_default_css=False)
-            with gr.Tabs(elem_id="tabs"):
-                with gr.Tab("Recommendations", id="lists"):
-                    _lists_tab(gr, sources, examples)
+            heads = {one: cards.header(of, name) for one, of in sources.items()}
+            head = gr.HTML(cards.header(source, name), apply_default_css=False)
+            model = _chooser(gr, sources)
+            model.input(heads.__getitem__, model, head, **SWITCH)
+            with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):  # all in sight on a phone
+                with gr.Tab("For a user", id="lists"):
+                    _lists_tab(gr, sources, model, examples)
                 with gr.Tab("I am new", id="new"):
-                    _new_tab(gr, sources)
+                    _new_tab(gr, sources, model)
                 with gr.Tab("More like this", id="like"):
-                    _like_tab(gr, sources)
-                with gr.Tab("Data and training", id="report"):
-                    gr.HTML(report(source, data_card), apply_default_css=False)
+                    _like_tab(gr, sources, model)
+                with gr.Tab("Data", id="report"):
+                    reports = {one: report(of, data_card) for one, of in sources.items()}
+                    shown = gr.HTML(reports[next(iter(reports))], apply_default_css=False)
+                    model.input(reports.__getitem__, model, shown, **SWITCH)
             page.load(None, js="() => window.palateReady?.()")
         return cast("Blocks", page)
 
@@ -111,14 +116,17 @@ def _sources(model: Recommender | Mapping[str, Recommender]) -> dict[str, Source
                 f"the models of one page must know the same users and items, and '{name}' knows others; train them on "
                 "the same data"
             )
-    return {name or cards.model_words(Source(one)): Source(one) for name, one in models.items()}
+    sources = {name: Source(one) for name, one in models.items()}
+    return {name or cards.model_words(one): one for name, one in sources.items()}
 
 
-def _chooser(gr: Any, sources: Mapping[str, Source], where: str) -> Any:
+def _chooser(gr: Any, sources: Mapping[str, Source]) -> Any:
+    """Return the field for the model, hidden where there is one; all tabs answer by what it holds."""
+    words = {name: cards.model_words(source) for name, source in sources.items()}
+    names = [(kind if name.casefold() == kind.casefold() else f"{kind} ({name})", name) for name, kind in words.items()]
     return gr.Dropdown(
-        list(sources), value=next(iter(sources)), label="Model", elem_id=f"model-{where}", min_width=0,
-        visible=len(sources) > 1,
-    )  # fmt: skip
+        names, value=names[0][1], label="Model", elem_id="model", min_width=0, filterable=False, visible=len(names) > 1
+    )
 
 
 # An answer takes milliseconds, so it skips Gradio's queue, which runs one at a time per event and polls: it is
@@ -128,7 +136,11 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _lists_tab(gr: Any, sources: Mapping[str, Source], examples: list[Example]) -> None:
+# For the model's field, which several answers follow: always_last would start them all again after each, without end.
+SWITCH: dict[str, Any] = {**SETTINGS, "trigger_mode": "multiple"}
+
+
+def _lists_tab(gr: Any, sources: Mapping[str, Source], model: Any, examples: list[Example]) -> None:
     source = next(iter(sources.values()))
     chosen = str(examples[0].user_id) if examples else ""
     words, lists, _ = respond(source, examples, chosen, HOW_MANY[1], ANY_GENRE)
@@ -146,7 +158,6 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], examples: list[Example]) 
             [ANY_GENRE, *source.genres], value=ANY_GENRE, label="Recommend only", elem_id="genre", min_width=0,
             visible=bool(source.genres),
         )  # fmt: skip
-        model = _chooser(gr, sources, "lists")
         told = gr.HTML(words, elem_id="told", apply_default_css=False)
     example = gr.Radio(
         [(f"{one.user_id} · {one.why}", str(one.user_id)) for one in examples],
@@ -154,7 +165,7 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], examples: list[Example]) 
     )  # fmt: skip
     answer = gr.HTML(lists, elem_id="answer", apply_default_css=False)
     titles = reasons_of(source, chosen, HOW_MANY[1], ANY_GENRE)
-    asked = gr.Dropdown(titles, value=None, label="Why this?", elem_id="why", filterable=True)
+    asked = gr.Dropdown(titles, value=None, label="Why this? Choose one of the recommendations", elem_id="why")
     reason = gr.HTML("", elem_id="reason", apply_default_css=False)
 
     def on_change(typed: str, n: int, only: str, which: str) -> tuple[Any, ...]:
@@ -169,10 +180,9 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], examples: list[Example]) 
         found = find_user(typed, sources[which].users)
         return more.why(sources[which], found.user_id if isinstance(found, Found) else None, item)
 
-    gr.on(
-        [user.submit, show.click, how_many.input, genre.input, model.input],
-        on_change, [user, how_many, genre, model], [told, answer, example, asked, reason], **SETTINGS,
-    )  # fmt: skip
+    fields, parts = [user, how_many, genre, model], [told, answer, example, asked, reason]
+    gr.on([user.submit, show.click, how_many.input, genre.input], on_change, fields, parts, **SETTINGS)
+    model.input(on_change, fields, parts, **SWITCH)
     example.input(on_example, [example, how_many, genre, model], [user, told, answer, asked, reason], **SETTINGS)
     asked.input(on_why, [user, asked, model], reason, **SETTINGS)
 
@@ -183,46 +193,48 @@ def reasons_of(source: Source, typed: str | None, n: int, genre: str) -> list[tu
     if not isinstance(found, Found):
         return []
     entries = source.recommended(found.user_id, n, None if genre == ANY_GENRE else genre)
-    return [(entry.title, int(source.items.index([entry.item_id])[0])) for entry in entries]
+    return [(more.name(entry), int(source.items.index([entry.item_id])[0])) for entry in entries]
 
 
-def _new_tab(gr: Any, sources: Mapping[str, Source]) -> None:
+def _new_tab(gr: Any, sources: Mapping[str, Source], model: Any) -> None:
     source = next(iter(sources.values()))
     items, steps = more.to_rate(source), more.marks(source)
     with gr.Row(elem_id="newcomer"):
         with gr.Column(elem_id="rate", min_width=0):
-            model = _chooser(gr, sources, "new")
+            gr.HTML(cards.lead("What do you think of these?", more.NEWCOMER), apply_default_css=False)
             rates = [
-                gr.Radio(steps, value=more.NOT_SEEN, label=source.entry(at, 0.0).title, elem_classes="pl-rate")
-                for at in items
-            ]
+                gr.Radio(
+                    steps, value=more.NOT_SEEN, label=more.name(source.entry(at, 0.0)), elem_classes="pl-rate",
+                    elem_id=f"rate-{place}", min_width=0,
+                )
+                for place, at in enumerate(items)
+            ]  # fmt: skip
             loved = gr.Dropdown(
                 more.offered(source), value=[], multiselect=True, label=f"Other {source.things} that you love",
                 elem_id="loved",
             )  # fmt: skip
-        with gr.Column(min_width=0):
+        with gr.Column(elem_id="for-newcomer", min_width=0):
             answer = gr.HTML(more.for_newcomer(source, [], [], HOW_MANY[1]), elem_id="for-you", apply_default_css=False)
 
     def on_rate(which: str, others: list[int], *given: str) -> str:
         return more.for_newcomer(sources[which], list(zip(items, given, strict=True)), others, HOW_MANY[1])
 
-    gr.on(
-        [model.input, loved.input, *(one.input for one in rates)], on_rate, [model, loved, *rates], answer, **SETTINGS
-    )
+    fields = [model, loved, *rates]
+    gr.on([loved.input, *(one.input for one in rates)], on_rate, fields, answer, **SETTINGS)
+    model.input(on_rate, fields, answer, **SWITCH)
 
 
-def _like_tab(gr: Any, sources: Mapping[str, Source]) -> None:
+def _like_tab(gr: Any, sources: Mapping[str, Source], model: Any) -> None:
     source = next(iter(sources.values()))
     known = int(source.item_counts.argmax()) if len(source.items) else None
-    with gr.Row(elem_id="like-controls"):
-        item = gr.Dropdown(more.offered(source), value=known, label="Which one?", elem_id="item", filterable=True)
-        model = _chooser(gr, sources, "like")
+    item = gr.Dropdown(more.offered(source), value=known, label="More like which one?", elem_id="item")
     answer = gr.HTML(more.like(source, known, HOW_MANY[1]), elem_id="like-answer", apply_default_css=False)
 
     def on_item(chosen: int | None, which: str) -> str:
         return more.like(sources[which], chosen, HOW_MANY[1])
 
-    gr.on([item.input, model.input], on_item, [item, model], answer, **SETTINGS)
+    item.input(on_item, [item, model], answer, **SETTINGS)
+    model.input(on_item, [item, model], answer, **SWITCH)
 
 
 def respond(source: Source, examples: list[Example], typed: str | None, n: int, genre: str) -> Update:
