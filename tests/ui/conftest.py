@@ -1,14 +1,21 @@
-"""Models for the page's tests: one learned from MovieLens, and small ones that lack something or mean harm."""
+"""Models for the page's tests: of MovieLens, and small ones that lack something or mean harm; and a real Chromium."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import playwright.sync_api as playwright_api
 import polars as pl
 import pytest
+from ui_browser import CHROMIUMS, FLAGS, Tab
 from ui_models import HOSTILE, small_model
 
-from palate.models import MatrixFactorization
+from palate.models import EASE, MatrixFactorization
+from palate.ui import launch
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +24,12 @@ def films(movielens: Any) -> Any:
     return MatrixFactorization(n_factors=8, n_epochs=5, random_state=0).fit(
         movielens.interactions, items=movielens.items
     )
+
+
+@pytest.fixture(scope="session")
+def liked(movielens: Any) -> Any:
+    """A model of the same users and films that learns from likes alone, and scores for an order alone."""
+    return EASE(positive=4).fit(movielens.interactions, items=movielens.items)
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +44,52 @@ def hostile() -> Any:
 def bare() -> Any:
     """A model with ids alone: no titles, years or genres."""
     return small_model(list(range(1, 8)), list(range(10, 130, 10)))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    found = os.environ.get("PALATE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    with playwright_api.sync_playwright() as play:
+        own = play.chromium.executable_path
+        path = found or (own if Path(own).exists() else None)
+        if path is None:
+            pytest.skip("no Chromium found; install Debian's package 'chromium', or run 'playwright install chromium'")
+        browser = play.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def films_url(films: Any) -> Iterator[str]:
+    with launch(films, port=0, name="MovieLens 100K", block=False) as page:
+        yield page.url
+
+
+@pytest.fixture(scope="module")
+def both_url(films: Any, liked: Any) -> Iterator[str]:
+    with launch({"ratings": films, "likes": liked}, port=0, name="MovieLens 100K", block=False) as page:
+        yield page.url
+
+
+@pytest.fixture
+def open_tab(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
+    """Open tabs; at the end none may have complained, nor asked anything of another host."""
+    pictures = Path(os.environ.get("PALATE_SCREENSHOTS") or tmp_path)
+    pictures.mkdir(parents=True, exist_ok=True)
+    tabs: list[Tab] = []
+    contexts: list[Any] = []
+
+    def opened(url: str, width: int = 1280, height: int = 900, **options: Any) -> Tab:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **options))
+        contexts[-1].set_default_timeout(10_000)
+        tabs.append(Tab(contexts[-1].new_page(), url, pictures))
+        return tabs[-1]
+
+    yield opened
+    told = [tab.complaints for tab in tabs], [tab.outside() for tab in tabs], [len(tab.requests) for tab in tabs]
+    for context in contexts:
+        context.close()
+    complaints, outside, asked = told
+    assert complaints == [[] for _ in tabs]
+    assert outside == [[] for _ in tabs]
+    assert all(n > 10 for n in asked)  # the recorder did listen

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import playwright.sync_api as playwright_api
 import pytest
+from ui_browser import CONTRAST, FIELD, STICKING_OUT, Tab
 from ui_models import HOSTILE
 
 from palate.ui import launch
 
 pytestmark = pytest.mark.browser
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic"),
-)
 SECONDS_TO_ANSWER = 0.3
-FIELD = "#user-id input"
-
-WATCH = """
-() => {
-  window.shifts = [];
-  new PerformanceObserver((list) => { for (const e of list.getEntries()) window.shifts.push(e.value); })
-    .observe({ type: "layout-shift", buffered: false });
-  window.violations = [];
-  document.addEventListener("securitypolicyviolation", (e) => window.violations.push(e.blockedURI));
-}
-"""
 # the time from a click until the lists are those of the wanted user, painted
 TIMED = """
 async (id) => {
@@ -49,129 +32,6 @@ async (id) => {
   return (performance.now() - start) / 1000;
 }
 """
-# the lowest contrast of all words shown, and where it is (WCAG 2: relative luminance against the nearest background)
-CONTRAST = """
-() => {
-  const parse = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => {
-    const [R, G, B] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
-  };
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = parse(getComputedStyle(e).backgroundColor);
-      if (c.length < 4 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  let worst = [99, "nothing", 0];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let n = walk.nextNode(); n; n = walk.nextNode()) {
-    const e = n.parentElement;
-    if (!n.data.trim() || !e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-    if (e.closest(".pl-stars, script, style, .pl-nobody svg")) continue; /* stars are a picture, said in words */
-    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    worst[2] += 1;
-    if (ratio < worst[0]) worst = [ratio, e.className + ": " + n.data.trim().slice(0, 40), worst[2]];
-  }
-  return worst;
-}
-"""
-# elements that stick out on the right, apart from those inside a part that scrolls by itself
-STICKING_OUT = """
-() => [...document.querySelectorAll("body *")]
-  .filter((e) => e.getBoundingClientRect().width && e.getBoundingClientRect().right > innerWidth + 0.5)
-  .filter((e) => !e.closest("#examples .wrap, .pl-scroll, caption"))
-  .map((e) => e.tagName + "." + e.className)
-"""
-
-
-class Tab:
-    """One page in a fresh session, with all that went on in it."""
-
-    def __init__(self, page: Any, url: str, pictures: Path) -> None:
-        self.page, self.url, self.pictures = page, url, pictures
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda line: line.type in ("error", "warning") and self.complaints.append(line.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("response", lambda got: got.status >= 400 and self.complaints.append(f"{got.status} {got.url}"))
-        page.goto(url)
-        page.wait_for_selector("#answer .pl-answer >> visible=true")
-        page.wait_for_selector(f"{FIELD}[aria-describedby]")
-        page.evaluate(WATCH)
-
-    def ask(self, typed: str) -> None:
-        self.page.fill(FIELD, typed)
-        self.page.press(FIELD, "Enter")
-
-    def shows(self, user: object) -> None:
-        playwright_api.expect(self.page.locator(".pl-person h2")).to_have_text(f"User {user}")
-
-    def says(self, sentence: str) -> None:
-        playwright_api.expect(self.page.locator("#user-id-message")).to_have_text(sentence)
-
-    def titles(self, side: str) -> list[str]:
-        return self.page.locator(f".pl-{side} tbody .pl-title bdi").all_inner_texts()
-
-    def picture(self, name: str) -> None:
-        self.page.mouse.move(0, 0)
-        self.page.wait_for_timeout(250)  # transitions of colours
-        self.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
-
-    def report(self) -> None:
-        self.page.get_by_role("tab", name="Data and training").click()
-        playwright_api.expect(self.page.locator(".pl-report")).to_be_visible()
-
-    def outside(self) -> list[str]:
-        """Return what was asked of other hosts; data: URIs ask nobody."""
-        return [one for one in self.requests if urlsplit(one).hostname != "127.0.0.1" and not one.startswith("data:")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    found = os.environ.get("PALATE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    with playwright_api.sync_playwright() as play:
-        own = play.chromium.executable_path
-        path = found or (own if Path(own).exists() else None)
-        if path is None:
-            pytest.skip("no Chromium found; install Debian's package 'chromium', or run 'playwright install chromium'")
-        browser = play.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def films_url(films: Any) -> Iterator[str]:
-    with launch(films, port=0, name="MovieLens 100K", block=False) as page:
-        yield page.url
-
-
-@pytest.fixture
-def open_tab(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
-    """Open tabs; at the end none may have complained, nor asked anything of another host."""
-    pictures = Path(os.environ.get("PALATE_SCREENSHOTS") or tmp_path)
-    pictures.mkdir(parents=True, exist_ok=True)
-    tabs: list[Tab] = []
-    contexts: list[Any] = []
-
-    def opened(url: str, width: int = 1280, height: int = 900, **options: Any) -> Tab:
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **options))
-        contexts[-1].set_default_timeout(10_000)
-        tabs.append(Tab(contexts[-1].new_page(), url, pictures))
-        return tabs[-1]
-
-    yield opened
-    told = [tab.complaints for tab in tabs], [tab.outside() for tab in tabs], [len(tab.requests) for tab in tabs]
-    for context in contexts:
-        context.close()
-    complaints, outside, asked = told
-    assert complaints == [[] for _ in tabs]
-    assert outside == [[] for _ in tabs]
-    assert all(n > 10 for n in asked)  # the recorder did listen
 
 
 # -- what a person does ------------------------------------------------------------------------------------------------
@@ -468,5 +328,6 @@ def test_a_model_of_ids_alone_has_no_genre_filter(open_tab: Callable[..., Tab], 
         tab.ask("3")
         tab.shows(3)
         assert tab.titles("past")[0].startswith("Item ")
-        assert tab.page.get_by_role("combobox").count() == 0
+        assert tab.page.get_by_role("combobox", name="Recommend only").count() == 0
+        assert tab.page.get_by_role("combobox", name="Model").count() == 0
         tab.picture("ids-alone")

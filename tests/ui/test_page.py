@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from ui_models import HOSTILE, small_model
+from ui_models import HOSTILE, Reader, small_model
 
 from palate.data.ids import Ids
 from palate.errors import MissingExtraError, NotFittedError, ParameterError
@@ -24,29 +23,6 @@ from palate.ui.page import ANY_GENRE, HOW_MANY, respond
 from palate.ui.report import levels, report
 from palate.ui.source import Source
 from palate.ui.users import Found, NotFound, example_users, find_user
-
-
-class Reader(HTMLParser):
-    """Collects the tags, and the text a reader sees."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[str] = []
-        self.words: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [name for name, _ in attrs]
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def seen(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
 
 # -- ids ---------------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""Small models for the page's tests, and titles that mean harm."""
+"""Small models for the page's tests, titles that mean harm, and what a reader sees of HTML."""
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 import polars as pl
@@ -31,3 +32,25 @@ def small_model(user_ids: list[Any], item_ids: list[Any], items: pl.DataFrame | 
     data = Interactions.from_table(table, rating_range=value_range)
     settings = {"n_factors": 2, "n_epochs": 2, "validation_fraction": 0.0, "random_state": 0, "n_threads": 1}
     return MatrixFactorization(**{**settings, **parameters}).fit(data, items=items)
+
+
+class Reader(HTMLParser):
+    """Collects the tags, and the text a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def seen(self) -> str:
+        return " ".join(" ".join(self.words).split())
