@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-MODEL ?= out/model.safetensors
+MODEL ?= out/model.safetensors out/ease.safetensors
 
 .PHONY: demo test check-long serve bench bench-peers format clean
 .DELETE_ON_ERROR:
@@ -22,9 +22,14 @@ check-long: .venv/test
 	@$(BIN)/palate data fetch >/dev/null
 	$(BIN)/python tools/check_long.py
 
-serve: .venv/ui
-	@test -f $(MODEL) || $(BIN)/palate train ml-100k --set random_state=42 --out $(MODEL)
+serve: .venv/ui $(MODEL)
 	@$(BIN)/palate serve $(MODEL)
+
+out/model.safetensors: | .venv/ui
+	@$(BIN)/palate train ml-100k --set random_state=42 --out $@
+
+out/ease.safetensors: | .venv/ui
+	@$(BIN)/palate train ml-100k --model ease --positive 4 --out $@
 
 bench: .venv/test
 	$(BIN)/python benchmarks/reproduce.py --write
