@@ -62,7 +62,8 @@ def measured(data: Interactions, arrays: dict[str, np.ndarray], factors: int, th
     if threads > 1:
         calls["cmfrec"] = lambda: of_peer("cmfrec_ials", arrays, threads, **asked, epochs=EPOCHS)
         calls["lenskit"] = lambda: of_peer("lenskit_ials", arrays, threads, **asked, epochs=EPOCHS)
-        calls["palate, exact"] = lambda: ours(data, factors, threads, 0)
+        if factors == 64:
+            calls["palate, exact"] = lambda: ours(data, factors, threads, 0)
     found: dict[str, list[Run]] = {name: [] for name in calls}
     for name in [*calls, "palate"]:
         found[name].append(calls[name]())
