@@ -102,9 +102,8 @@ class ImplicitALS(Recommender):
     score_kind: ClassVar[ScoreKind] = "order"
     search_space: ClassVar[SearchSpace] = {
         "n_factors": Range(16, 256, log=True, whole=True),
-        "reg": Range(0.0003, 0.3, log=True),
-        "unobserved_weight": Range(0.003, 1.0, log=True),
-        "n_epochs": Range(4, 32, log=True, whole=True),
+        "reg": Range(0.001, 0.1, log=True),
+        "unobserved_weight": Range(0.01, 1.0, log=True),
     }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
