@@ -39,7 +39,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/judging.py --write
 
 bench-peers: .venv/test
-	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality; do \
+	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test

@@ -158,12 +158,12 @@ def implicit_foldin(a: Any, factors: int, runs: int) -> dict[str, Any]:
     return {"seconds": timed(lambda: model.recalculate_user(0, one), runs)}
 
 
-def cmfrec_ratings(a: Any, factors: int, reg: float, reg_biases: float, epochs: int) -> dict[str, Any]:
+def cmfrec_ratings(a: Any, factors: int, reg: float, reg_biases: float, epochs: int = 15) -> dict[str, Any]:
     penalties = np.array([reg_biases, reg_biases, reg, reg, reg, reg])  # of biases, of factors, of features
     return cmfrec_rmse(a, k=factors, lambda_=penalties, niter=epochs)
 
 
-def cmfrec_implicit_ratings(a: Any, factors: int, reg: float, w_implicit: float, epochs: int) -> dict[str, Any]:
+def cmfrec_implicit_ratings(a: Any, factors: int, reg: float, w_implicit: float, epochs: int = 15) -> dict[str, Any]:
     words = {"add_implicit_features": True, "w_implicit": w_implicit}
     return cmfrec_rmse(a, k=factors, lambda_=reg, niter=epochs, **words)
 
@@ -171,12 +171,12 @@ def cmfrec_implicit_ratings(a: Any, factors: int, reg: float, w_implicit: float,
 def cmfrec_rmse(a: Any, **words: Any) -> dict[str, Any]:
     from cmfrec import CMF
 
-    model = CMF(**words, scale_lam=True, nthreads=THREADS, verbose=False, random_state=1)
+    model = CMF(**words, nthreads=THREADS, verbose=False, random_state=1)
     model.fit(sp.coo_matrix(matrix(a)))
     return rmse_of(a, model.predict(a["test_user"], a["test_item"]))
 
 
-def lenskit_ratings(a: Any, factors: int, reg: float, damping: float, epochs: int) -> dict[str, Any]:
+def lenskit_ratings(a: Any, factors: int, reg: float, damping: float, epochs: int = 15) -> dict[str, Any]:
     import pandas as pd
     from lenskit.als import BiasedMFScorer
     from lenskit.data import from_interactions_df
@@ -209,7 +209,7 @@ def rmse_of(a: Any, guess: Any) -> dict[str, Any]:
     return {"rmse": float(np.sqrt(np.mean((guess - a["test_values"]) ** 2)))}
 
 
-def implicit_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int) -> dict[str, Any]:
+def implicit_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int = 16) -> dict[str, Any]:
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
@@ -221,7 +221,7 @@ def implicit_factors(a: Any, factors: int, reg: float, confidence: float, epochs
     return {"arrays": {"P": np.array(model.user_factors), "Q": np.array(model.item_factors)}}
 
 
-def cmfrec_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int) -> dict[str, Any]:
+def cmfrec_factors(a: Any, factors: int, reg: float, confidence: float, epochs: int = 16) -> dict[str, Any]:
     from cmfrec import CMF_implicit
 
     X = sp.coo_matrix(matrix(a))

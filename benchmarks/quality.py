@@ -26,7 +26,7 @@ from palate.data.splits import make_splits
 from palate.models.search import Range
 
 OUT = ROOT / "out" / "quality"
-TRIALS, RATING_TRIALS = 30, 15  # of each model; peers' fits of ratings take long
+TRIALS, RATING_TRIALS = 30, 20  # of each model; peers' fits of ratings take long
 HEADERS = {
     "quality-ratings": ["ratings of MovieLens 100K", "model", "RMSE", "peer less `als`, 95 %", "found by search"],
     "quality-clicks": ["clicks", "model", "figures", "`ease` less peer", "`ials` less peer", "found by search"],
@@ -61,7 +61,8 @@ def ratings() -> list[list[str]]:
     data = palate.load_movielens("100k").interactions
     train, test = parts_of(data, "random:0.2:42")
     inner, held = parts_of(train, "random:0.1:7")
-    model, words = tuned(palate.ALS(random_state=0), train, "rmse", "random:0.1:7", RATING_TRIALS)
+    space = {name: one for name, one in palate.ALS.search_space.items() if name != "n_epochs"}
+    model, words = tuned(palate.ALS(random_state=0), train, "rmse", "random:0.1:7", RATING_TRIALS, space=space)
     refit: dict[str, Callable[[Any, Any], float]] = {
         "`als`": lambda learn, judge: rmse(type(model)(**model.get_params()).fit(learn), judge)
     }
@@ -191,13 +192,15 @@ def gowalla_ials() -> list[list[str]]:
 
 
 GOWALLA = {"n_factors": 1024, "searched": 128, "n_epochs": 8, "trials": 5}
-FACTORS = {"factors": (8, 128), "reg": (0.01, 1.0)}
-RATING_PEERS = {
-    "cmfrec": ("cmfrec_ratings", {**FACTORS, "reg_biases": (0.01, 1.0), "epochs": (4, 40)}),
-    "cmfrec, implicit features": ("cmfrec_implicit_ratings", {**FACTORS, "w_implicit": (0.05, 2.0), "epochs": (4, 40)}),
-    "LensKit, BiasedMF": ("lenskit_ratings", {**FACTORS, "damping": (0.1, 20.0), "epochs": (4, 40)}),
-}
-CLICK_SPACE = {"factors": (16, 256), "reg": (1e-3, 100.0), "confidence": (1.0, 100.0), "epochs": (4, 32)}
+FACTORS = {"factors": (8, 128)}
+RATING_PEERS = {  # 15 epochs, as ours
+    "cmfrec": ("cmfrec_ratings", {**FACTORS, "reg": (5.0, 50.0), "reg_biases": (1.0, 20.0)}),
+    "cmfrec, implicit features": (
+        "cmfrec_implicit_ratings", {**FACTORS, "reg": (5.0, 50.0), "w_implicit": (0.05, 5.0)},
+    ),
+    "LensKit, BiasedMF": ("lenskit_ratings", {**FACTORS, "reg": (0.03, 0.3), "damping": (0.5, 20.0)}),
+}  # fmt: skip
+CLICK_SPACE = {"factors": (16, 256), "reg": (1e-3, 100.0), "confidence": (1.0, 100.0)}  # 16 epochs, as ours
 CLICK_PEERS = {
     "implicit, ALS": ("implicit_factors", CLICK_SPACE),
     "cmfrec, implicit": ("cmfrec_factors", CLICK_SPACE),
