@@ -34,6 +34,8 @@ from palate.models.scoring import Scorer, WeightScorer
 from palate.models.search import Range, SearchSpace
 from palate.parallel import Workers, blas_threads, check_threads, chunks
 
+MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
+BLOCK = 2048  # rows
 COLUMNS = 256  # of which the largest weights are sought at once
 
 
@@ -194,15 +196,44 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
 
 def _invert(G: Array, n_threads: int) -> bool:
     """Replace the lower triangle of a symmetric matrix by its inverse's, in place; return whether there is one."""
+    with blas_threads(n_threads):
+        if len(G) > MOST_AT_ONCE:
+            return _invert_by_blocks(G, BLOCK)
+        return _inverted(G)
+
+
+def _inverted(G: Array) -> bool:
     from scipy.linalg import lapack
 
     factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
-    with blas_threads(n_threads):
-        # LAPACK counts by columns: what it calls the upper triangle of G' is the lower one of G
-        _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
-        if not failed:
-            _, failed = invert(G.T, lower=0, overwrite_c=1)
+    # LAPACK counts by columns: what it calls the upper triangle of G' is the lower one of G
+    _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
+    if not failed:
+        _, failed = invert(G.T, lower=0, overwrite_c=1)
     return not failed
+
+
+def _invert_by_blocks(G: Array, size: int) -> bool:
+    """Do as `_invert` by Gauss-Jordan steps of blocks of rows k, which leave -inv(G) after the last (Beaton 1964).
+
+    With C the columns of the block and D = inv(G_kk): G_ij -= C_i D C_j', G_ik = C_i D, G_kk = -D. Only the lower
+    triangle is kept up, so the operations are those of Cholesky's factorization and inverse, all of them products.
+    """
+    blocks = chunks(len(G), size)
+    for k in blocks:
+        D = np.ascontiguousarray(G[k, k])
+        if not _inverted(D):
+            return False
+        D = np.tril(D) + np.tril(D, -1).T
+        C = np.concatenate([G[k, : k.start].T, G[k.start :, k]])
+        C[k] = np.tril(C[k]) + np.tril(C[k], -1).T
+        W = C @ D
+        for i in blocks:
+            if i != k:
+                G[i, : i.stop] -= W[i] @ C[: i.stop].T
+        G[k, : k.start], G[k.stop :, k], G[k, k] = W[: k.start].T, W[k.stop :], -D
+    np.negative(G, out=G)
+    return True
 
 
 def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
