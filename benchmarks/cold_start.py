@@ -80,13 +80,14 @@ def contenders(features: Any) -> list[tuple[str, dict[str, tuple[float, float]],
         scores = peers.run("cmfrec_cold", arrays, 1, **parameters)["scores"]
         return rmse(scores, test), ndcg(scores, train, test)
 
-    own = {"factors": (4, 64), "reg": (0.01, 1.0), "features": (0.1, 1000.0)}
+    own = {"factors": (4, 64), "reg": (0.1, 10.0), "features": (0.1, 1000.0)}
+    of_clicks = {**own, "reg": (0.001, 1.0), "unobserved": (0.003, 1.0)}
     theirs = {"factors": (4, 64), "reg": (0.01, 1.0), "w_user": (0.05, 20.0), "w_item": (0.05, 20.0)}
 
     return [
         ("mean and biases; popularity", {}, floor),
         ("`als` with features", own, als),
-        ("`ials` with features", {**own, "unobserved": (0.003, 1.0)}, ials),
+        ("`ials` with features", of_clicks, ials),
         ("cmfrec with features", theirs, cmfrec),
     ]
 
