@@ -30,7 +30,7 @@ def one(name: str, n: int) -> None:
     estimate = model.memory_estimate(data)
     model.fit(data)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(min(h["seconds"] for h in model.history_), max(peak - held, 0) * 1024, peak * 1024, estimate)
+    print(min(h["seconds"] for h in model.history_), max(peak - held, 0) * 1024, peak * 1024, estimate, len(data))
 
 
 def main() -> None:
@@ -45,9 +45,14 @@ def main() -> None:
             done = subprocess.run([sys.executable, __file__, name, str(n)], capture_output=True, text=True, check=True)
             found.append(list(map(float, done.stdout.split())))
             rows.append(
-                [f"`{name}`, {n:,}", f"{found[-1][0]:.2f}", f"{found[-1][2] / 1e9:.2f}", f"{found[-1][3] / 1e9:.2f}"]
+                [
+                    f"`{name}`, {int(found[-1][4]):,}",
+                    f"{found[-1][0]:.2f}",
+                    f"{found[-1][2] / 1e9:.2f}",
+                    f"{found[-1][3] / 1e9:.2f}",
+                ]
             )
-        logs = np.log(SIZES)
+        logs = np.log([f[4] for f in found])  # rows: small tables have fewer than asked for, repeated pairs left out
         slopes = [np.polyfit(logs, np.log([f[column] for f in found]), 1)[0] for column in (0, 2, 3)]
         rows.append([f"`{name}`, slope", *(f"{slope:.2f}" for slope in slopes)])
     header = ["model, rows", "s an epoch", "peak of the process, GB", "memory_estimate, GB"]

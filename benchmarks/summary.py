@@ -10,7 +10,7 @@ from common import ROOT, arguments, markdown, publish
 def main() -> None:
     options = arguments(__doc__ or "")
     rows = [
-        ["a sweep of `ALS`, 64 factors, 9.5 M ratings, 2 threads", *ratios("als-speed", ("2",), 1, 2, 3)],
+        ["a sweep of `ALS`, 64 factors, 9.4 M ratings, 2 threads", *ratios("als-speed", ("2",), 1, 2, 3)],
         ["an epoch of `ImplicitALS`, 64 factors, 9.4 M clicks, 2 threads", *ratios("ials-speed", ("64, 2",), 1, 2, 3)],
         ["the same, 128 factors", *ratios("ials-speed", ("128, 2",), 1, 2, 3)],
         ["`EASE`, 10,000 items, 2 threads", *ratios("ease-speed", (), 0, 1, 2)],
