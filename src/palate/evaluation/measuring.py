@@ -22,6 +22,7 @@ from palate.evaluation.units import Units, units_of
 from palate.metrics import METRICS, At, Judged, SampledRanks, Summary, at, judge, sampled_ranks, summarise, take_rows
 from palate.metrics.catalogue import list_overlap
 from palate.models.base import Recommender
+from palate.models.predictive import Predictive
 from palate.topk import topk
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ NEEDS = {  # what to do where a model or the data lacks what a metric needs
     "genres": "an item table with a column 'genres' (--items FILE)",
     "features": "a model with item factors, such as mf",
     "predicted": "a model that predicts ratings, such as baseline or mf",
+    "predictive": "a model with a predictive distribution, such as bayes",
     **dict.fromkeys(PREDICTIVE, "a model with a predictive distribution"),
 }
 
@@ -83,6 +85,8 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     lacking = set(PREDICTIVE)
     if all(model.score_kind != "rating" for model in models):
         lacking.add("predicted")
+    if all("predict_distribution" not in model.supports for model in models):
+        lacking.add("predictive")
     if not has_genres(items):
         lacking.add("genres")
     for one in metrics:
@@ -225,8 +229,12 @@ class _Sources:
     def predicted(self) -> NDArray[np.float64] | None:
         if self.model.score_kind != "rating":
             return None
-        self.made = self.model.predict_index(self.test.user_index, self.test.item_index, clip=False)
+        self.made = self.model.predict_rows(self.test)
         return self.made
+
+    @cached_property
+    def predictive(self) -> Predictive | None:
+        return self.model.predictive_of(self.test) if "predict_distribution" in self.model.supports else None
 
     @property
     def rating_range(self) -> tuple[float, float]:

@@ -74,7 +74,8 @@ def default_metrics(model: Recommender, data: Interactions) -> tuple[str, ...]:
     Where all values are the same, as those of clicks, there is no error to measure.
     """
     if model.score_kind == "rating" and data.values.min() < data.values.max():
-        return ("rmse", "rmse_unclipped", "mae")
+        honest = ("crps", "coverage_80") if "predict_distribution" in model.supports else ()
+        return ("rmse", "rmse_unclipped", "mae", *honest)
     k = min(10, data.n_items)
     return (f"ndcg@{k}", f"recall@{k}", f"hit_rate@{k}", f"coverage@{k}")
 

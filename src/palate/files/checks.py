@@ -18,7 +18,7 @@ from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
-INDEX_KINDS = {"indptr": ("int64",), "indices": ("int32",)}  # of arrays named so: positions, not numbers to multiply
+INDEX_KINDS = {"indptr": ("int64",), "indices": ("int32",), "keys": ("int64",)}  # of arrays named so: positions, not numbers to multiply
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 
 
@@ -71,7 +71,7 @@ def _check_state(state: ModelState) -> None:
         if array.dtype.name not in kinds:
             raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(kinds)}")
         check_finite(name, array)
-        if array.size and max(-array.min(), array.max()) > LARGEST:
+        if array.dtype.kind == "f" and array.size and max(-array.min(), array.max()) > LARGEST:
             raise ModelFileError(f"{name} holds a number beyond {LARGEST:g}, with which scores would overflow")
     for name, value in state.learned.items():
         good, form = _LEARNED.get(name, (lambda _: True, ""))

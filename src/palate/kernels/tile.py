@@ -121,6 +121,47 @@ def _lowest_bit(typing, bits):
     return types.intp(types.uint64), build
 
 
+def subtract_lanes(F, target, one, other, n, stride):
+    """Subtract F[one] F[other + j stride] from F[target + j] for j < n; each a vector of LANES numbers of the flat F."""
+    V = F.reshape(-1, VECTOR_BYTES // F.itemsize)
+    for j in range(n):
+        V[target + j] -= V[one] * V[other + j * stride]
+
+
+@overload(subtract_lanes)
+def _compiled_subtract_lanes(F, target, one, other, n, stride):
+    if not (isinstance(F, types.Array) and F.layout == "C" and F.ndim == 1):
+        return None
+    return lambda F, target, one, other, n, stride: _subtract_lanes(F, target, one, other, n, stride)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _subtract_lanes(typing, F, target, one, other, n, stride):
+    def build(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        tools = _Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
+        step = tools.whole(tools.lanes)
+        to, single, source = (tools.at(array.data, builder.mul(place, step)) for place in args[1:4])
+        factor = builder.fneg(tools.load(single))
+        further = builder.mul(args[5], step)
+        entry = builder.block
+        loop, done = builder.append_basic_block("lanes"), builder.append_basic_block("subtracted")
+        builder.cbranch(builder.icmp_signed(">", args[4], tools.whole(0)), loop, done)
+        builder.position_at_end(loop)
+        j = builder.phi(ir.IntType(64))
+        place = tools.at(to, builder.mul(j, step))
+        value = tools.load(tools.at(source, builder.mul(j, further)))
+        tools.store(tools.fma(factor, value, tools.load(place)), place)
+        following = builder.add(j, tools.whole(1))
+        j.add_incoming(tools.whole(0), entry)
+        j.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, args[4]), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(F, types.intp, types.intp, types.intp, types.intp, types.intp), build
+
+
 @overload(dots)
 def _compiled_dots(W, j, x, out):
     if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):

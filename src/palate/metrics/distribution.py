@@ -12,6 +12,8 @@ distribution on one point it is the absolute error. The log score is -log p(y), 
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
 
@@ -20,6 +22,35 @@ from palate.metrics.arrays import CELLS, Array, Values
 from palate.parallel import chunks
 
 LOG_2PI = float(np.log(2 * np.pi))
+
+
+class Distributions(Protocol):
+    """Predictive distributions of n ratings, as a model gives them."""
+
+    def crps(self, truth: Array) -> Values:
+        """Return the continuous ranked probability score of each rating, (n,)."""
+
+    def interval(self, level: float) -> tuple[Values, Values]:
+        """Return the ends of the central interval of each distribution, (n,) each."""
+
+
+def crps(truth: Array, predictive: Distributions) -> Values:
+    """Return the continuous ranked probability score of each rating, (n,), by its own formula for the distribution.
+
+    In the unit of the ratings; lower is better, and for a sure prediction it is the absolute error (Gneiting & Raftery
+    2007, eq. 20).
+    """
+    return predictive.crps(truth)
+
+
+def coverage_80(truth: Array, predictive: Distributions) -> float:
+    """Return the share of ratings inside their central 80 percent interval: honest distributions give 0.8."""
+    return interval_coverage(truth, *predictive.interval(0.8))
+
+
+def coverage_95(truth: Array, predictive: Distributions) -> float:
+    """Return the share of ratings inside their central 95 percent interval: honest distributions give 0.95."""
+    return interval_coverage(truth, *predictive.interval(0.95))
 
 
 def crps_draws(truth: Array, draws: Array) -> Values:

@@ -3,6 +3,7 @@
 from palate.models.als import ALS
 from palate.models.base import Recommender
 from palate.models.baseline import Baseline
+from palate.models.bayes import BayesianMF
 from palate.models.ease import EASE
 from palate.models.ials import ImplicitALS
 from palate.models.mf import MatrixFactorization
@@ -10,7 +11,7 @@ from palate.models.popularity import Popularity
 from palate.models.state import ModelState
 
 MODELS: dict[str, type[Recommender]] = {
-    cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS, ImplicitALS, EASE)
+    cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS, BayesianMF, ImplicitALS, EASE)
 }
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "EASE",
     "MODELS",
     "Baseline",
+    "BayesianMF",
     "ImplicitALS",
     "MatrixFactorization",
     "ModelState",

@@ -8,6 +8,7 @@ from palate.errors import ParameterError
 
 ABILITIES = {
     "predict": "predicts no ratings, it orders items",
+    "predict_distribution": "has no predictive distribution",
     "fold_in": "cannot fold users in",
     "recommend_for": "knows nothing of users by their rows alone",
     "similar_items": "has no likeness of items",

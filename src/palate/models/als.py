@@ -104,7 +104,7 @@ class ALS(Recommender):
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *LEARNED_SCALARS,
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES)
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution"}
 
     def __init__(
         self,

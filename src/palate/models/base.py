@@ -29,6 +29,7 @@ from palate.models.explanation import Explanation, Part, parts_table
 from palate.models.learner import Learner
 from palate.models.newcomers import Newcomers, one_row, rows_of
 from palate.models.parameters import check_choice, check_whole
+from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer, nearest
 from palate.models.state import positions
 from palate.models.training_part import check_features
@@ -41,6 +42,14 @@ class Recommender(Learner):
     def _factors(self) -> Factors:
         """Return P (n_users, k), Q (n_items, k), b, c and mean: score = mean + b_u + c_i + P_u . Q_i."""
         raise NotImplementedError(f"{type(self).__name__} has no factors")
+
+    def _predictive(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
+        """Return the distributions of ratings of pairs of positions, at these times."""
+        raise NotImplementedError(f"{type(self).__name__} declares predict_distribution and has none")
+
+    def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
+        """Return the times that the model needs of rows to predict; None for a model without time effects."""
+        return None
 
     def _scorer(self) -> Scorer:
         """Return what scores the users of training."""
@@ -79,10 +88,7 @@ class Recommender(Learner):
                 "order", and there is no value to predict.
         """
         self._check_can("predict")
-        u, i = self.users_.index(id_list(users)), self.items_.index(id_list(items))
-        if len(u) != len(i) and 1 not in (len(u), len(i)):
-            raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
-        u, i = np.broadcast_arrays(u, i)
+        u, i, _ = self._pairs(users, items, None)
         return self.predict_index(u, i, clip=clip)
 
     def predict_index(
@@ -104,6 +110,73 @@ class Recommender(Learner):
                 raise ParameterError(f"{ids.what} positions must lie from 0 to {len(ids) - 1}")
         scores = self._scorer().pairs(user_index, item_index)
         return np.clip(scores, *self.rating_range_) if clip and self.score_kind == "rating" else scores
+
+    def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
+        """Return the raw prediction of each row, by position; a model with time effects reads the rows' times.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: the model predicts no values.
+            DataError: the model has time effects and the rows have no times.
+        """
+        return self.predict_index(rows.user_index, rows.item_index, clip=False)
+
+    def predictive_of(self, rows: Interactions) -> Predictive:
+        """Return the distribution of each row's rating, by position.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: the model has no predictive distribution; names those that have one.
+            DataError: the model has time effects and the rows have no times.
+        """
+        self._check_can("predict_distribution")
+        return self._predictive(rows.user_index, rows.item_index, self._times_of(rows))
+
+    def predict_interval(
+        self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the central interval that holds the rating with this probability: lower and upper ends, (n,) each.
+
+        Ends are not clipped; those of a model of stars are stars.
+
+        Args:
+            users, items: n ids each (or one id against n).
+            level: between 0 and 1.
+            times: (n,) seconds since 1970 (or one for all), for a model with time effects.
+
+        Raises:
+            NotFittedError, UnknownIdError: as `predict`.
+            ParameterError: level or the number of ids or times is wrong, or the model has no predictive distribution.
+        """
+        self._check_can("predict_distribution")
+        return self._predictive(*self._pairs(users, items, times)).interval(level)
+
+    def predict_distribution(self, users: UserIds, items: UserIds, *, times: Any = None) -> pl.DataFrame:
+        """Return the probability of each star: user_id, item_id, stars, probability; the stars of a pair add up to 1.
+
+        Stars are the whole numbers of ``rating_range_``, or the values that a model of stars has learned.
+
+        Args:
+            users, items, times: as in `predict_interval`.
+
+        Raises:
+            NotFittedError, UnknownIdError, ParameterError: as `predict_interval`; or the range has more than 100 whole
+                numbers, or less than two.
+        """
+        self._check_can("predict_distribution")
+        u, i, when = self._pairs(users, items, times)
+        found = self._predictive(u, i, when)
+        n = len(found.levels)
+        if n < 2:
+            raise ParameterError(f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars")
+        return pl.DataFrame(
+            {
+                "user_id": self.users_.at(np.repeat(u, n)),
+                "item_id": self.items_.at(np.repeat(i, n)),
+                "stars": np.tile(found.levels, len(u)),
+                "probability": found.probabilities.reshape(-1),
+            }
+        )
 
     def recommend(
         self,
@@ -334,6 +407,30 @@ class Recommender(Learner):
         return self.score_index(np.repeat(user_index, n_items), every).reshape(m, n_items)
 
     # -- helpers ----------------------------------------------------------------------------------------------------
+
+    def _pairs(
+        self, users: UserIds, items: UserIds, times: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Return positions and times of pairs given by their ids."""
+        u, i = self.users_.index(id_list(users)), self.items_.index(id_list(items))
+        if len(u) != len(i) and 1 not in (len(u), len(i)):
+            raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
+        u, i = np.broadcast_arrays(u, i)
+        if times is None:
+            return u, i, None
+        when = np.asarray(times)
+        self._check_times(when, len(u))
+        return u, i, np.broadcast_to(when, u.shape)
+
+    def _check_times(self, times: NDArray[Any], n: int) -> None:
+        """Refuse times of ratings where the model looks at none, or that are none."""
+        if getattr(self, "time_effects", None) is None:
+            raise ParameterError(
+                f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
+                "time_effects='day,page'"
+            )
+        if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
+            raise ParameterError(f"times must be {n} whole numbers, in seconds since 1970")
 
     def _check_can(self, ability: str) -> None:
         self._check_fitted()

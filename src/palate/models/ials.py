@@ -115,7 +115,7 @@ class ImplicitALS(Recommender):
         *("rating_range_", "n_warm_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *LEARNED_SCALARS,
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
 
     def __init__(
         self,

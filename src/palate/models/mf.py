@@ -101,7 +101,7 @@ class MatrixFactorization(Recommender):
         *("mean_", "rating_range_", "history_", "refit_history_", "best_epoch_"),
         *("epoch_chosen_on_", "interrupted_", "seed_"),
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "features"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights", "features"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     def __init__(

@@ -1,0 +1,200 @@
+"""Draws of many rows of a Bayesian factorization given the other side: block Gibbs sampling (BPMF, Macau).
+
+For a row u with cells (i, y_ui) of weight w_ui, the other side's z_i = [q_i, 1] fixed, x_u = [p_u, b_u] has the prior
+N(m_u, inv(L)) and the likelihood y_ui ~ N(x_u . z_i, 1 / w_ui), so that it is normal (Salakhutdinov & Mnih 2008, eq. 11
+to 13, with a mean of its own for each row as in Simm et al. 2017, eq. 3):
+
+    A_u = L + sum_i w_ui z_i z_i'        s_u = L m_u + sum_i w_ui y_ui z_i        x_u ~ N(inv(A_u) s_u, inv(A_u))    (1)
+
+With A_u = U'U (Cholesky), the mean is inv(U) inv(U') s_u, and inv(U) e with e standard normal is added to it for a draw.
+y_ui is the rating less all that is not of this row: the mean, the other side's bias, offsets.
+
+The right-hand side is one more column of A_u: the same product sums it, and the factorization turns it into
+inv(U') s_u. The products are those of `palate.kernels.tile`; LANES rows are then factorized side by side, one in each
+lane of a vector, for a single small matrix would leave most of the vector empty. Every row sees its cells in the order
+given and a fixed order of operations; its draw depends on nothing but its own cells, prior and normal numbers.
+
+Letters: D = n_factors + 1; Q (n_columns, D) holds [q_i, c_i], the bias c_i last; X, M, E (n_rows, D) the rows, their
+prior means and standard normal numbers; L (D, D).
+"""
+
+# No `from __future__ import annotations`: Numba reads these functions as they stand.
+import numpy as np
+from numba import njit
+
+from palate.kernels.ridge import CELLS, REORDER, add_products, padded
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room, subtract_lanes
+
+LANES = 16  # rows factorized at once: the numbers of one vector
+
+
+@njit(nogil=True, cache=True)
+def gather(cells, start, stop, Q, base, W, V, at):
+    """Copy q_i of some cells into W, and w q_i into V with w y and w behind it; return the sums of w and of w y."""
+    indices, targets, weights = cells
+    k = Q.shape[1] - 1
+    total, pulls = Q.dtype.type(0), Q.dtype.type(0)
+    for j in range(stop - start):
+        q, w, v = Q[indices[start + j]], W[j], V[j]
+        weight = base * weights[start + j] if len(weights) else base
+        for f in range(k):
+            w[f] = q[f]
+            v[f] = weight * q[f]
+        pull = weight * (targets[start + j] - q[k])
+        v[at], v[at + 1] = pull, weight
+        total += weight
+        pulls += pull
+    return total, pulls
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def factorize_lanes(F, D):
+    """Replace the upper triangles in F by their Cholesky factors U, inverted on the diagonal, and column D by inv(U') of it.
+
+    F: flat, of D rows of D + 2 vectors of LANES numbers.
+    """
+    for j in range(D):
+        top = j * (D + 2)
+        row = F[top * LANES : (top + D + 2) * LANES]
+        for lane in range(LANES):
+            row[j * LANES + lane] = 1 / np.sqrt(row[j * LANES + lane])
+        for i in range(j + 1, D + 1):
+            for lane in range(LANES):
+                row[i * LANES + lane] *= row[j * LANES + lane]
+        for g in range(j + 1, D):
+            subtract_lanes(F, g * (D + 2) + g, top + g, top + g, D + 1 - g, 1)
+
+
+@njit(nogil=True, cache=True)
+def substitute_lanes(F, D, at):
+    """Replace the D vectors of F from ``at`` on by inv(U) of them; F begins with what `factorize_lanes` left."""
+    x = F[at * LANES : (at + D) * LANES]
+    for j in range(D - 1, -1, -1):
+        inverse = F[j * (D + 3) * LANES : (j * (D + 3) + 1) * LANES]
+        for lane in range(LANES):
+            x[j * LANES + lane] *= inverse[lane]
+        subtract_lanes(F, at, at + j, j, j, D + 2)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def draw_rows(cells, other, prior, E, first, last, X, means):
+    """Write a draw of eq. 1 for rows first … last - 1 into X, and its mean into means.
+
+    cells: (indptr, indices, targets, weights): targets (n,) the ratings less all but the two rows' parts; weights (n,),
+        or without elements where all weigh 1.
+    other: (Q, g, scale): w_ui = scale g_u times the cell's weight; g (n_rows,).
+    prior: (M L, L): (n_rows, D) and (D, D).
+    E: (n_rows, D) standard normal numbers.
+    """
+    indptr, indices, targets, weights = cells
+    Q, g, scale = other
+    LM, L = prior
+    D = Q.shape[1]
+    k, step = D - 1, STEP_BYTES // Q.itemsize
+    width = padded(k, Q.itemsize)
+    A = room(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
+    W, V = room(CELLS, width + step, Q), room(CELLS, width + step, Q)
+    s, a = A[len(A) - ROWS], A[len(A) - ROWS + 1]
+    F = room(1, (D * (D + 2) + 2 * D) * LANES, Q)[0]
+    B = F[: D * (D + 2) * LANES].reshape((D, D + 2, LANES))
+    x, y = F[D * (D + 2) * LANES :][: D * LANES].reshape((D, LANES)), F[D * (D + 3) * LANES :].reshape((D, LANES))
+    for block in range(first, last, LANES):
+        n = min(LANES, last - block)
+        for lane in range(n):
+            u = block + lane
+            A[:] = 0
+            total, pulls = Q.dtype.type(0), Q.dtype.type(0)
+            for start in range(indptr[u], indptr[u + 1], CELLS):
+                stop = min(start + CELLS, indptr[u + 1])
+                sums = gather((indices, targets, weights), start, stop, Q, scale * g[u], W, V, len(A) - ROWS)
+                total += sums[0]
+                pulls += sums[1]
+                add_products(V, W, A, stop - start, 0, k)
+                for f in range(0, k, step):
+                    add_tile(V, W, A, stop - start, len(A) - ROWS, f)
+            for f in range(k):
+                for i in range(f, k):
+                    B[f, i, lane] = A[f, i] + L[f, i]
+                B[f, k, lane] = a[f] + L[f, k]
+                B[f, D, lane] = s[f] + LM[u, f]
+            B[k, k, lane] = total + L[k, k]
+            B[k, D, lane] = pulls + LM[u, k]
+        for lane in range(n, LANES):  # idle lanes: any solvable equations
+            for f in range(D):
+                for i in range(f, D + 1):
+                    B[f, i, lane] = B[f, i, 0]
+        factorize_lanes(F, D)
+        for f in range(D):
+            for lane in range(LANES):
+                x[f, lane] = B[f, D, lane]
+                y[f, lane] = B[f, D, lane]
+            for lane in range(n):
+                y[f, lane] += E[block + lane, f]
+        substitute_lanes(F, D, D * (D + 2))
+        substitute_lanes(F, D, D * (D + 3))
+        for f in range(D):
+            for lane in range(n):
+                means[block + lane, f] = x[f, lane]
+                X[block + lane, f] = y[f, lane]
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def residuals(cells, P, Q, first, last, out):
+    """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i."""
+    indptr, indices, targets = cells
+    k = P.shape[1] - 1
+    for u in range(first, last):
+        p = P[u]
+        for n in range(indptr[u], indptr[u + 1]):
+            q = Q[indices[n]]
+            score = p[k] + q[k]
+            for f in range(k):
+                score += p[f] * q[f]
+            out[n] = targets[n] - score
+
+
+@njit(nogil=True, cache=True)
+def row_sums(indptr, values, first, last, out):
+    """Write the sums of the values of rows first … last - 1, in double precision and in order."""
+    for u in range(first, last):
+        total = 0.0
+        for n in range(indptr[u], indptr[u + 1]):
+            total += values[n]
+        out[u] = total
+
+
+@njit(nogil=True, cache=True)
+def draw_weights(columns, scales, ridge, E, R, B):
+    """Draw the weights of sparse features one column after the other, R = T - X B kept up to date.
+
+    X_uj = scales[u] where row u has feature j, and given all other columns, with d_j = sum_u X_uj^2,
+
+        b_j ~ N( (X_j' R + d_j b_j) / (d_j + ridge), I / (d_j + ridge) )                                             (2)
+
+    columns: (indptr, indices), the rows of each feature. Numbers are in coordinates where rows' noise is I.
+    E: (n_features, width) standard normal numbers; R (n_rows, width); B (n_features, width).
+    """
+    indptr, indices = columns
+    width = R.shape[1]
+    pull = np.empty(width, R.dtype)
+    for j in range(len(B)):
+        b, e = B[j], E[j]
+        pull[:] = 0
+        d = R.dtype.type(0)
+        for n in range(indptr[j], indptr[j + 1]):
+            u = indices[n]
+            x, row = scales[u], R[u]
+            d += x * x
+            for f in range(width):
+                pull[f] += x * row[f]
+        shrunk = 1 / (d + ridge)
+        root = np.sqrt(shrunk)
+        for f in range(width):
+            new = (pull[f] + d * b[f]) * shrunk + e[f] * root
+            pull[f] = b[f] - new
+            b[f] = new
+        for n in range(indptr[j], indptr[j + 1]):
+            u = indices[n]
+            x, row = scales[u], R[u]
+            for f in range(width):
+                row[f] += x * pull[f]

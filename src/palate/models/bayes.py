@@ -1,0 +1,399 @@
+"""`BayesianMF`: Bayesian matrix factorization by block Gibbs sampling, with side information and honest noise.
+
+It joins Salakhutdinov & Mnih 2008 (BPMF), Simm et al. 2017 (Macau), Lakshminarayanan, Bouchard & Archambeau 2011 (noise
+by user and item) and Rendle, Zhang & Koren 2019 (incidence, time). For rating n of user u, item i:
+
+    r_n ~ N(mu + b_u + c_i + p_u . q_i + sum_e o_e(n), 1 / (alpha g_u h_i))                                     (1)
+    [p_u, b_u] ~ N(m_U + sum_g B_g' x_u^g, inv(L_U))                 and likewise the items                        (2)
+    rows of B_g ~ N(0, inv(lambda_g L_U))        lambda_g ~ Gamma(ridge_shape, ridge_rate)                         (3)
+    L_U ~ Wishart(D + wishart_df, inv(wishart_scale I))        m_U ~ N(0, inv(mean_strength L_U))                  (4)
+    alpha ~ Gamma(noise_shape, noise_rate)        g_u, h_i ~ Gamma(scale_df / 2, scale_df / 2)                     (5)
+    o_e ~ N(0, 1 / tau_e)        tau_e ~ Gamma(time_shape, time_rate)        mu flat, or N(mean_center, mean_sd^2) (6)
+
+with D = n_factors + 1. Feature groups g: attributes given to ``fit``; how many rows a
+user or item has (logarithm, its square, octile); and incidence: which items a user rated, over the root of their
+number, and likewise by whom an item was rated. With ``likelihood="ordinal"`` stars are slices of a latent rating
+(`palate.models.ordinal`).
+
+A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h. Every row's
+draw is one small system (`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of
+ratings; memory is the ratings a few times and what is kept.
+
+What is kept, from ``n_kept`` sweeps after the warm-up, evenly spaced: the items' draws, the users' draws, and the users'
+means given all else of the sweep. A score is the mean over the kept sweeps of mu + E[b_u + p_u . z_i], in which the
+users' own chance is integrated out (Rao-Blackwell): one long product of concatenated factors.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions, Rows
+from palate.data.ids import Id
+from palate.errors import DataError, ParameterError
+from palate.models.abilities import ABILITIES
+from palate.models.answers import UserIds, id_list
+from palate.models.base import Recommender
+from palate.models.bayes_begin import Watch, begun
+from palate.models.bayes_kept import KEPT_ARRAYS, Kept
+from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold
+from palate.models.bayes_predictive import predictive, time_offsets
+from palate.models.explanation import Part
+from palate.models.gibbs_time import EFFECTS, effect_names
+from palate.models.learner import ScoreKind, Training
+from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.predictive import Predictive
+from palate.models.search import Choice, Range, SearchSpace
+from palate.models.training_part import warn_of_equal_values
+from palate.parallel import Workers, check_threads, single_blas_thread
+from palate.progress import Progress
+from palate.topk import Factors
+
+Array = NDArray[Any]
+
+DEFAULT_KEPT = 100
+KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
+FEWEST_KEPT = 8
+
+
+class BayesianMF(Recommender):
+    """Bayesian matrix factorization: predicted ratings with the whole distribution behind them.
+
+    Args:
+        n_factors: length of each user's and item's vector.
+        n_sweeps: sweeps of the sampler, the warm-up included.
+        n_burn_in: sweeps of the warm-up, of which nothing is kept.
+        n_kept: sweeps that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
+        likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values).
+        incidence: let whom and what a row has cells with enter its prior mean.
+        n_components: this many leading components of the incidence enter the prior mean, with a ridge of their own.
+        counts: let the number of a row's cells enter its prior mean.
+        time_effects: offsets by group of ratings, of "day" (a user's ratings of one day, UTC), "page" (a user's ratings
+            of the same second) and "month" (an item's ratings of 30 days), such as "day,page"; None for none. They
+            need the time of what is predicted, too.
+        scale_df: nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.
+        wishart_scale, wishart_df: prior of the precision of rows, eq. 4; the second is added to D.
+        mean_strength: prior strength of the mean of rows, in rows.
+        ridge_shape, ridge_rate: prior of the ridges of features, eq. 3.
+        noise_shape, noise_rate: prior of the noise precision, eq. 5.
+        time_shape, time_rate: prior of the precision of offsets, eq. 6.
+        mean_center, mean_sd: prior of mu, eq. 6; without mean_sd it is flat.
+        init_scale: standard deviation of the initial factors.
+        store_history: keep the training interactions, to leave out what a user has seen.
+        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_factors_, item_factors_: (n_users, n_kept n_factors), (n_items, n_kept n_factors): those of all kept sweeps
+            side by side, over the root of their number; a user's are means given the rest of the sweep.
+        user_biases_, item_biases_: (n_users,), (n_items,), means over the kept sweeps.
+        mean_: mean of mu.
+        user_draws_: (n_users, n_kept, n_factors + 1) draws of [factors, bias].
+        item_bias_draws_: (n_items, n_kept).
+        user_scales_, item_scales_: (n_users, n_kept), (n_items, n_kept): noise scales g and h.
+        history_: one record a sweep: loss (mean squared error of the draw), train_rmse_unclipped, noise_precision,
+            user_norm, item_norm (root mean square of the rows), of a validation set validation_rmse (of the mean so far)
+            and validation_rmse_draw, seconds.
+        best_epoch_: the last sweep.
+        interrupted_: whether Ctrl-C ended sampling; the model is then that of the draws kept until then.
+        seed_: the seed used.
+    """
+
+    key: ClassVar[str] = "bayes"
+    score_kind: ClassVar[ScoreKind] = "rating"
+    uses_attributes: ClassVar[bool] = True
+    explains: ClassVar[str] = "the fold-in"
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(4, 48, log=True, whole=True),
+        "scale_df": Range(4, 40, log=True),
+        "wishart_scale": Range(0.3, 4, log=True),
+        "likelihood": Choice(("gaussian", "ordinal")),
+    }
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = KEPT_ARRAYS
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *("user_encoding_", "item_encoding_", "levels_", "time_variances_"),
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights"}
+
+    def __init__(
+        self,
+        n_factors: int = 16,
+        *,
+        n_sweeps: int = 500,
+        n_burn_in: int = 50,
+        n_kept: int | None = None,
+        likelihood: str = "gaussian",
+        incidence: bool = True,
+        n_components: int = 30,
+        counts: bool = True,
+        time_effects: str | None = None,
+        scale_df: float | None = 10.0,
+        wishart_scale: float = 1.0,
+        wishart_df: float = 0.0,
+        mean_strength: float = 1.0,
+        ridge_shape: float = 1e-3,
+        ridge_rate: float = 1e-3,
+        noise_shape: float = 1.0,
+        noise_rate: float = 1.0,
+        time_shape: float = 1.0,
+        time_rate: float = 0.05,
+        mean_center: float = 0.0,
+        mean_sd: float | None = None,
+        init_scale: float = 0.1,
+        store_history: bool = True,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_sweeps = n_sweeps
+        self.n_burn_in = n_burn_in
+        self.n_kept = n_kept
+        self.likelihood = likelihood
+        self.incidence = incidence
+        self.n_components = n_components
+        self.counts = counts
+        self.time_effects = time_effects
+        self.scale_df = scale_df
+        self.wishart_scale = wishart_scale
+        self.wishart_df = wishart_df
+        self.mean_strength = mean_strength
+        self.ridge_shape = ridge_shape
+        self.ridge_rate = ridge_rate
+        self.noise_shape = noise_shape
+        self.noise_rate = noise_rate
+        self.time_shape = time_shape
+        self.time_rate = time_rate
+        self.mean_center = mean_center
+        self.mean_sd = mean_sd
+        self.init_scale = init_scale
+        self.store_history = store_history
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data = training.data
+        warn_of_equal_values(data)
+        seed = draw_seed(self.random_state)
+        with single_blas_thread():
+            chain, encoders = begun(self, training, seed)
+        kept = Kept(self._wanted(data.n_users, data.n_items), chain, encoders)
+        watch = Watch(chain, training)
+        interrupted = False
+        with Workers(self.n_threads) as workers, single_blas_thread():
+            try:
+                for number in range(1, self.n_sweeps + 1):
+                    started_at = time.perf_counter()
+                    chain.sweep(number, workers)
+                    warm = number > self.n_burn_in
+                    record = {"epoch": number, **watch.record(warm=warm)}
+                    if warm and number in self._keeps(kept.wanted):
+                        kept.add()
+                    record["seconds"] = time.perf_counter() - started_at
+                    watch.history.append(record)
+                    training.progress(Progress("sampling", number, self.n_sweeps, record))
+            except KeyboardInterrupt:
+                if not kept.count:
+                    raise
+                interrupted = True
+        encodings = [
+            [dict(spec) for spec in one.encoding] if one is not None else []
+            for one in (training.user_features, training.item_features)
+        ]
+        return {
+            **kept.learned(None if training.user_features is None else training.user_features.on(data.users)),
+            "user_encoding_": encodings[0],
+            "item_encoding_": encodings[1],
+            "history_": watch.history,
+            "best_epoch_": len(watch.history),
+            "interrupted_": interrupted,
+            "seed_": seed,
+        }
+
+    def _keeps(self, wanted: int) -> range | frozenset[int]:
+        """Return the numbers of the sweeps that are kept: evenly spaced, the last one among them."""
+        after = self.n_sweeps - self.n_burn_in
+        return frozenset(self.n_burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
+
+    def _wanted(self, n_users: int, n_items: int) -> int:
+        """Return how many sweeps are kept."""
+        after = self.n_sweeps - self.n_burn_in
+        if self.n_kept is not None:
+            return min(int(self.n_kept), after)
+        fitting = KEPT_BYTES // self._bytes_of_draw(n_users, n_items)
+        return min(after, max(FEWEST_KEPT, min(DEFAULT_KEPT, fitting)))
+
+    def _bytes_of_draw(self, n_users: int, n_items: int) -> int:
+        row = 4 * (int(self.n_factors) + 1)
+        return (2 * n_users + n_items + (n_items if self.incidence else 0)) * row + 8 * (n_users + n_items)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
+        return 60 * n_rows + rows + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
+
+    # -- scoring ----------------------------------------------------------------------------------------------------
+
+    def _factors(self) -> Factors:
+        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
+
+    def predict(
+        self,
+        users: UserIds,
+        items: UserIds,
+        *,
+        clip: bool = True,
+        times: Any = None,
+        return_std: bool = False,
+    ) -> Any:
+        """Return the predicted rating of each user-item pair, and with ``return_std`` its standard deviation.
+
+        Args:
+            users, items: n ids each (or one id against n).
+            clip: clip to ``rating_range_``.
+            times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; without them, those are 0.
+            return_std: return a pair: predictions, and standard deviations of the rating itself, (n,) each: what is not
+                known of taste, and the noise of ratings.
+
+        Raises:
+            NotFittedError, UnknownIdError, ParameterError: as `Recommender.predict`; times of a model without time
+                effects, or of another number.
+        """
+        self._check_fitted()
+        u, i, when = self._pairs(users, items, times)
+        found = self.predict_index(u, i, clip=clip, times=when)
+        return (found, predictive(self, u, i, when).std()) if return_std else found
+
+    def predict_index(
+        self, user_index: Array, item_index: Array, *, clip: bool = True, times: Array | None = None
+    ) -> NDArray[np.float64]:
+        """Return the predicted rating of each pair of positions, (n,) each; as `predict`.
+
+        Raises:
+            NotFittedError, ParameterError: as `Recommender.predict_index`; times of a model without time effects.
+        """
+        scores = super().predict_index(user_index, item_index, clip=False)
+        if times is not None:
+            self._check_times(times, len(scores))
+        if self.levels_:
+            scores = predictive(self, np.asarray(user_index), np.asarray(item_index), times).mean()
+        elif times is not None:
+            scores = scores + time_offsets(self, np.asarray(user_index), np.asarray(item_index), times)[0]
+        return np.clip(scores, *self.rating_range_) if clip else scores
+
+    def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
+        """Return the raw prediction of each row, its time included where the model has time effects.
+
+        Raises:
+            DataError: the model has time effects and the rows have no times.
+        """
+        return self.predict_index(rows.user_index, rows.item_index, clip=False, times=self._times_of(rows))
+
+    def _predictive(self, u: Array, i: Array, times: Array | None) -> Predictive:
+        return predictive(self, u, i, times)
+
+    def sample_scores(
+        self, users: UserIds, *, random_state: int | np.random.Generator | None = None
+    ) -> NDArray[np.float64]:
+        """Return the scores of all items in one kept draw, a draw of its own for each user: (n, n_items).
+
+        To show what ranks first by such scores is Thompson sampling: what is uncertain gets its chance in proportion.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an unknown user.
+            ParameterError: random_state is no seed.
+        """
+        self._check_fitted()
+        check_random_state(random_state)
+        u = self.users_.index(id_list(users))
+        chosen = np.random.default_rng(random_state).integers(len(self.mean_draws_), size=len(u))
+        out = np.empty((len(u), len(self.items_)))
+        for s in np.unique(chosen):
+            rows, items = np.flatnonzero(chosen == s), item_rows(self, int(s)).astype(np.float64)
+            own = self.user_draws_[u[rows], s].astype(np.float64)
+            out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + self.mean_draws_[s]
+        return out
+
+    def information_gain(self, user: Id, n: int = 10) -> pl.DataFrame:
+        """Return the items that the user has not rated whose rating would teach most: rank, item_id, title, gain.
+
+        The gain is the mutual information of rating and score, in nats, by the variances over the draws:
+        log(1 + Var(score) / noise) / 2.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an unknown user.
+            ParameterError: n is below 1.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        u = int(self.users_.index([user])[0])
+        every = np.arange(len(self.items_))
+        found = predictive(self, np.full(len(every), u), every, None)
+        gains = np.log1p(found.means.var(axis=1) / (found.sds**2).mean(axis=1)) / 2
+        if self.seen_ is not None:
+            gains[self.seen_.row(u)[0]] = -1
+        best = np.lexsort((every, -gains))[:n]
+        best = best[gains[best] >= 0]
+        shown = self.item_table_.select("item_id", "title")[best]
+        return pl.DataFrame({"rank": np.arange(len(best)) + 1}).hstack(shown).with_columns(gain=pl.Series(gains[best]))
+
+    def _times_of(self, rows: Interactions) -> Array | None:
+        if self.time_effects is None:
+            return None
+        if rows.times is None:
+            raise DataError("the model has time effects, and the ratings to predict have no times")
+        return rows.times
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            return fold(self, rows, features, workers)
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        return parts_of_fold(self, row, features, item)
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_sweeps"):
+            check_whole(name, getattr(self, name), low=1)
+        check_whole("n_burn_in", self.n_burn_in, low=0, high=int(self.n_sweeps) - 1)
+        if self.n_kept is not None:
+            check_whole("n_kept", self.n_kept, low=1)
+        check_whole("n_components", self.n_components, low=0)
+        check_choice("likelihood", self.likelihood, ("gaussian", "ordinal"))
+        for name in ("scale_df", "mean_sd"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), low=0, open_low=True)
+        check_number("mean_center", self.mean_center, low=-1e15, high=1e15)
+        check_number("wishart_df", self.wishart_df, low=0)
+        for name in (
+            *("wishart_scale", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape", "noise_rate"),
+            *("time_shape", "time_rate", "init_scale"),
+        ):
+            check_number(name, getattr(self, name), low=0, open_low=True)
+        for name in ("incidence", "counts", "store_history"):
+            check_choice(name, getattr(self, name), (False, True))
+        self._check_time_effects()
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)
+
+    def _check_time_effects(self) -> None:
+        if self.time_effects is not None and not isinstance(self.time_effects, str):
+            raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {self.time_effects!r}")
+        names = effect_names(self.time_effects)
+        wrong = [name for name in names if name not in EFFECTS]
+        if wrong or len(set(names)) < len(names):
+            raise ParameterError(
+                f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{self.time_effects}'"
+            )

@@ -1,0 +1,140 @@
+"""The start of a `BayesianMF`'s chain, and what is watched of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.features import Features
+from palate.data.ids import Ids
+from palate.data.interactions import Interactions
+from palate.errors import DataError, ParameterError
+from palate.models.bayes_kept import last_draw
+from palate.models.gibbs_chain import Chain, Constants
+from palate.models.gibbs_side import Hyper
+from palate.models.gibbs_start import Components, Counts, Encoders, side
+from palate.models.gibbs_time import TimeEffect, effect_names, found_groups, keys_of
+from palate.models.learner import Training
+from palate.models.ordinal import MOST_STARS, Stars, star_probabilities
+from palate.models.ridge_rows import on_ids, taken_over
+from palate.models.training_part import rating_limits
+
+Array = NDArray[Any]
+
+
+def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders]:
+    """Return the chain before its first sweep, and how the rows of users become features.
+
+    Raises:
+        DataError: time effects are asked for and the data has no times.
+        ParameterError: the ordinal likelihood, and too many different values.
+    """
+    data = training.data
+    by_user, by_item = data.by_user(), data.by_item()
+    hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
+    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    components = Components.of(by_user, data.n_items, model.n_components)
+    sides, counters = [], []
+    for rows, columns, features, vectors in (
+        (by_user, by_item, _matrix(training.user_features, data.users), components.users),
+        (by_item, by_user, _matrix(training.item_features, data.items), components.items),
+    ):
+        numbers = np.diff(rows.indptr)
+        counter = Counts.of(numbers) if model.counts else None
+        known = [features] if counter is None else [features, counter.matrix(numbers)]
+        dense = [np.concatenate(known, axis=1), vectors]
+        options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
+        sides.append(side(rows, columns, dense, hyper, rng, **options))
+        counters.append(counter)
+    constants = Constants(model.mean_center, model.mean_sd, model.noise_shape, model.noise_rate, model.scale_df)
+    chain = Chain(sides[0], sides[1], constants, seed, _effects(model, training), _stars(model, training))
+    if chain.stars is None:
+        chain.mu = float(np.mean(data.values, dtype=np.float64))
+    if training.start is not None:
+        _go_on_from(chain, training)
+    return chain, Encoders(counters[0], components.projection)
+
+
+def _matrix(features: Features | None, ids: Ids) -> Array:
+    """Return features without the column of ones: rows have a mean of their own."""
+    matrix = on_ids(features, ids)
+    return np.zeros((len(ids), 0), np.float32) if matrix is None else matrix[:, 1:]
+
+
+def _effects(model: Any, training: Training) -> list[TimeEffect]:
+    names, data = effect_names(model.time_effects), training.data
+    if names and data.times is None:
+        raise DataError(f"time_effects='{model.time_effects}' needs the time of each rating, and these have none")
+    order = np.lexsort((data.item_index, data.user_index))
+    return [TimeEffect.of(name, data, order, model.time_shape, model.time_rate) for name in names]
+
+
+def _stars(model: Any, training: Training) -> Stars | None:
+    if model.likelihood == "gaussian":
+        return None
+    order = np.lexsort((training.data.item_index, training.data.user_index))
+    levels, index = np.unique(training.data.values[order], return_inverse=True)
+    if not 2 <= len(levels) <= MOST_STARS:
+        raise ParameterError(
+            f"likelihood='ordinal' is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: "
+            "take 'gaussian'"
+        )
+    return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
+
+
+def _go_on_from(chain: Chain, training: Training) -> None:
+    """Take rows, mu and alpha over from a fitted model, by the ids that both know."""
+    start, data = training.start, training.data
+    for side_, ids, old_ids, rows in (
+        (chain.users, data.users, start.users_, last_draw(start)[0]),
+        (chain.items, data.items, start.items_, last_draw(start)[1]),
+    ):
+        taken_over(side_.X, ids, rows, old_ids)
+    if chain.stars is None and not start.levels_:
+        chain.mu, chain.alpha = float(start.mean_draws_[-1]), float(start.noise_draws_[-1])
+
+
+class Watch:
+    """Figures of each sweep: of the draw, and of the mean of the draws so far on a validation part."""
+
+    def __init__(self, chain: Chain, training: Training) -> None:
+        self.chain, self.part = chain, training.validation
+        self.history: list[dict[str, float]] = []
+        self.limits = rating_limits(training.data)
+        self.total, self.count = 0.0, 0
+        self._groups = [] if self.part is None else [_groups_of(effect, self.part) for effect in chain.effects]
+
+    def record(self, *, warm: bool) -> dict[str, float]:
+        """Return the figures of the sweep just done; ``warm`` once the warm-up is over."""
+        loss = float(np.square(self.chain.errors, dtype=np.float64).mean())
+        found = {"loss": loss, "train_rmse_unclipped": loss**0.5, **self.chain.norms()}
+        if self.part is not None:
+            one = mean = self._predicted(self.part)
+            if warm:
+                self.total, self.count = self.total + one, self.count + 1
+                mean = self.total / self.count
+            for name, guess in (("validation_rmse", mean), ("validation_rmse_draw", one)):
+                errors = np.clip(guess, *self.limits) - self.part.values
+                found[name] = float(np.sqrt(np.mean(errors**2)))
+        return found
+
+    def _predicted(self, part: Interactions) -> Array:
+        """Return what this draw expects of each row."""
+        chain, u, i = self.chain, part.user_index, part.item_index
+        P, Q = chain.users.means[u], chain.items.X[i]
+        scores = chain.mu + np.einsum("nf,nf->n", P[:, :-1], Q[:, :-1], dtype=np.float64) + P[:, -1] + Q[:, -1]
+        for effect, groups in zip(chain.effects, self._groups, strict=True):
+            scores += np.where(groups >= 0, effect.values[groups], 0)
+        if chain.stars is None:
+            return scores
+        sd = 1 / np.sqrt(chain.users.scales[u] * chain.items.scales[i].astype(np.float64))
+        expected: Array = star_probabilities(scores, sd, chain.stars.cuts) @ chain.stars.levels
+        return expected
+
+
+def _groups_of(effect: TimeEffect, part: Interactions) -> Array:
+    if part.times is None:
+        raise DataError(f"time effects need the time of each rating, and those of the {effect.name}s to predict have none")
+    return found_groups(effect.keys, keys_of(effect.name, part.user_index, part.item_index, part.times))

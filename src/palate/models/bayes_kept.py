@@ -1,0 +1,140 @@
+"""What a `BayesianMF` keeps of its chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.models.gibbs_chain import Chain
+from palate.models.gibbs_side import Dense, Incidence
+from palate.models.gibbs_start import Encoders
+from palate.models.gibbs_time import EFFECTS
+
+Array = NDArray[Any]
+
+KEPT_ARRAYS: dict[str, tuple[str, ...]] = {
+    "user_factors_": ("n_users", "n_long"),
+    "item_factors_": ("n_items", "n_long"),
+    "user_biases_": ("n_users",),
+    "item_biases_": ("n_items",),
+    "user_draws_": ("n_users", "n_kept", "n_row"),
+    "item_bias_draws_": ("n_items", "n_kept"),
+    "user_scales_": ("n_users", "n_kept"),
+    "item_scales_": ("n_items", "n_kept"),
+    "mean_draws_": ("n_kept",),
+    "noise_draws_": ("n_kept",),
+    "cut_draws_": ("n_kept", "n_cuts"),
+    "prior_means_": ("n_kept", "n_row"),
+    "prior_precisions_": ("n_kept", "n_row", "n_row"),
+    "dense_weights_": ("n_kept", "n_dense", "n_row"),
+    "incidence_weights_": ("n_kept", "n_incidence", "n_row"),
+    "counts_encoding_": ("n_counts",),
+    "component_projection_": ("n_projected", "n_components"),
+    "user_features_": ("n_users_with_features", "n_user_features"),
+    **{
+        f"{name}_{what}_": (f"n_{name}", *("two",) * (what == "keys"))
+        for name in EFFECTS
+        for what in ("keys", "offsets", "variances")
+    },
+}
+
+
+class Kept:
+    """The kept draws while the chain runs.
+
+    Args:
+        wanted: how many there will be.
+        chain: what they are taken from.
+        encoders: how the rows of users become features.
+    """
+
+    def __init__(self, wanted: int, chain: Chain, encoders: Encoders) -> None:
+        n_users, n_items, D = len(chain.users.X), len(chain.items.X), chain.users.X.shape[1]
+        self.wanted, self.chain, self.encoders = wanted, chain, encoders
+        self.count = 0
+        self.user_means = np.zeros((n_users, wanted, D), np.float32)
+        self.user_draws = np.zeros_like(self.user_means)
+        self.item_draws = np.zeros((n_items, wanted, D), np.float32)
+        self.scales = np.zeros((n_users, wanted), np.float32), np.zeros((n_items, wanted), np.float32)
+        self.single: dict[str, list[Array]] = {
+            name: [] for name in ("mean_draws_", "noise_draws_", "cut_draws_", "prior_means_", "prior_precisions_")
+        }
+        self.weights: dict[type, list[Array]] = {Dense: [], Incidence: []}
+        self.offsets = {e.name: [np.zeros(len(e.keys)) for _ in range(3)] for e in chain.effects}
+        self.taus = dict.fromkeys(self.offsets, 0.0)
+
+    def add(self) -> None:
+        """Keep the chain's state."""
+        chain, at = self.chain, self.count
+        self.count += 1
+        self.user_means[:, at], self.user_draws[:, at] = chain.users.means, chain.users.X
+        self.item_draws[:, at] = chain.items.X
+        self.scales[0][:, at], self.scales[1][:, at] = chain.users.scales, chain.items.scales
+        users = chain.users
+        cuts = np.zeros(0) if chain.stars is None else chain.stars.cuts
+        state = (chain.mu, chain.alpha, cuts, users.mean, users.L)
+        for name, value in zip(self.single, state, strict=True):
+            self.single[name].append(np.asarray(value, np.float32))
+        for kind, kept in self.weights.items():
+            groups = [group.B for group in users.groups if isinstance(group, kind)]
+            if groups:
+                kept.append(np.concatenate(groups).astype(np.float32))
+        for effect in chain.effects:
+            sums = self.offsets[effect.name]
+            for total, more in zip(sums, (effect.means, effect.means**2, effect.variances), strict=True):
+                total += more
+            self.taus[effect.name] += effect.tau
+
+    def learned(self, features: Array | None) -> dict[str, Any]:
+        """Return the learned attributes that come of the draws; ``features`` of the users, or None."""
+        n, D = self.count, self.user_means.shape[2]
+        means, draws, items = self.user_means[:, :n], self.user_draws[:, :n], self.item_draws[:, :n]
+        root = np.float32(n**0.5)
+
+        def long(rows: Array) -> Array:
+            return np.ascontiguousarray(rows[:, :, :-1].reshape(len(rows), -1) / root)
+
+        def stacked(kind: type) -> Array:
+            return np.stack(self.weights[kind]) if self.weights[kind] else np.zeros((n, 0, D), np.float32)
+
+        return {
+            "user_factors_": long(means),
+            "item_factors_": long(items),
+            "user_biases_": means[:, :, -1].mean(axis=1, dtype=np.float64).astype(np.float32),
+            "item_biases_": items[:, :, -1].mean(axis=1, dtype=np.float64).astype(np.float32),
+            "user_draws_": np.ascontiguousarray(draws),
+            "item_bias_draws_": np.ascontiguousarray(items[:, :, -1]),
+            "user_scales_": np.ascontiguousarray(self.scales[0][:, :n]),
+            "item_scales_": np.ascontiguousarray(self.scales[1][:, :n]),
+            **{name: np.stack(values) for name, values in self.single.items()},
+            "dense_weights_": stacked(Dense),
+            "incidence_weights_": stacked(Incidence),
+            "counts_encoding_": np.zeros(0) if self.encoders.counts is None else self.encoders.counts.plain(),
+            "component_projection_": self.encoders.projection,
+            "user_features_": np.zeros((0, 0), np.float32) if features is None else features,
+            "mean_": float(np.mean(np.stack(self.single["mean_draws_"]), dtype=np.float64)),
+            "levels_": [] if self.chain.stars is None else self.chain.stars.levels.tolist(),
+            **self._of_time(),
+        }
+
+    def _of_time(self) -> dict[str, Any]:
+        """Return the offsets' means and variances over the draws, and of groups that training never saw."""
+        found: dict[str, Any] = {"time_variances_": {name: self.count / tau for name, tau in self.taus.items()}}
+        for name in EFFECTS:
+            effect = next((e for e in self.chain.effects if e.name == name), None)
+            first, second, variances = (s / self.count for s in self.offsets.get(name, [np.zeros(0)] * 3))
+            found[f"{name}_keys_"] = np.zeros((0, 2), np.int64) if effect is None else effect.keys
+            found[f"{name}_offsets_"] = first
+            found[f"{name}_variances_"] = np.maximum(second - first**2, 0) + variances
+        return found
+
+
+def last_draw(model: Any) -> tuple[Array, Array]:
+    """Return the last kept rows of users and of items, (n, D) each, of a fitted model."""
+    n_kept = model.user_draws_.shape[1]
+    k = model.item_factors_.shape[1] // n_kept
+    items = model.item_factors_[:, -k:] * np.float32(n_kept**0.5)
+    return model.user_draws_[:, -1], np.column_stack([items, model.item_bias_draws_[:, -1]])
+

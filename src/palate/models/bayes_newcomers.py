@@ -1,0 +1,144 @@
+"""Users whom a `BayesianMF` meets after training: in each kept draw the row conditional of training, eq. 2.
+
+A newcomer's noise scale g is not known. With no ratings it is 1; else it takes STEPS turns between the row's mean given
+g and the mean of g given the row, (nu + n) / (nu + alpha sum_i h_i e_i^2) (eq. 5). No chance plays a part, so a user gets
+the same answer alone and in any batch.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Rows
+from palate.kernels import gibbs as kernel
+from palate.kernels import prior as prior_kernel
+from palate.models.explanation import Part
+from palate.models.gibbs_start import Counts, incidence, projected
+from palate.models.ridge_rows import feature_names, row_ranges
+from palate.parallel import Workers
+
+Array = NDArray[Any]
+
+STEPS = 3
+
+
+def fold(model: Any, rows: Rows, features: Array | None, workers: Workers) -> tuple[Array, Array]:
+    """Return the factors (n, n_kept n_factors) and biases (n,) of users by these rows."""
+    n, n_kept, D = len(rows.indptr) - 1, len(model.mean_draws_), model.user_draws_.shape[2]
+    dense, X = _features(model, rows, features), incidence(rows, len(model.items_))
+    means = np.empty((n_kept, n, D), np.float32)
+    for s in range(n_kept):
+        means[s] = _of_draw(model, s, rows, _prior_means(model, s, dense, X), workers)[0]
+    factors = means[:, :, :-1].transpose(1, 0, 2).reshape(n, -1) / np.float32(n_kept**0.5)
+    return np.ascontiguousarray(factors), means[:, :, -1].mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tuple[Array, Array]:
+    """Return the means of the rows in one kept draw, and their noise scales."""
+    items = item_rows(model, s)
+    L = np.ascontiguousarray(model.prior_precisions_[s])
+    LM = np.empty_like(M)
+    prior_kernel.means(M, L, LM)
+    targets = rows.values - model.mean_draws_[s]
+    h = model.item_scales_[:, s][rows.indices]
+    alpha = np.float32(model.noise_draws_[s])
+    n = len(M)
+    E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
+    errors, sums, scales = np.empty_like(targets), np.empty(n), np.ones(n, np.float32)
+    parts = row_ranges(rows, workers)
+    counts = np.diff(rows.indptr)
+    nu = model.scale_df
+    for step in range(1 if nu is None else STEPS + 1):
+        if step:
+            left = partial(kernel.residuals, (rows.indptr, rows.indices, targets), means, items)
+            workers.run([partial(left, a, b, errors) for a, b in parts])
+            kernel.row_sums(rows.indptr, h * errors * errors, 0, n, sums)
+            scales = ((nu + counts) / (nu + alpha * sums)).astype(np.float32)
+        cells = rows.indptr, rows.indices, targets, h
+        draw = partial(kernel.draw_rows, cells, (items, scales, alpha), (LM, L), E)
+        workers.run([partial(draw, a, b, X, means) for a, b in parts])
+    return means, scales
+
+
+def item_rows(model: Any, s: int) -> Array:
+    """Return [factors, bias] of the items in one kept draw, (n_items, D) float32."""
+    n_kept = len(model.mean_draws_)
+    k = model.user_draws_.shape[2] - 1
+    factors = model.item_factors_[:, s * k : (s + 1) * k] * np.float32(n_kept**0.5)
+    return np.ascontiguousarray(np.column_stack([factors, model.item_bias_draws_[:, s]]), np.float32)
+
+
+def _features(model: Any, rows: Rows, features: Array | None) -> Array:
+    """Return the dense features of newcomers: attributes (their mean in training where they are
+    not known), counts, components of the incidence."""
+    n = len(rows.indptr) - 1
+    parts = []
+    if model.user_features_.shape[1]:
+        known = model.user_features_.mean(axis=0, keepdims=True).repeat(n, axis=0) if features is None else features
+        parts.append(known[:, 1:])
+    if len(model.counts_encoding_):
+        parts.append(Counts.from_plain(model.counts_encoding_).matrix(np.diff(rows.indptr)))
+    if model.component_projection_.shape[1]:
+        parts.append(projected(rows, model.component_projection_))
+    return np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)
+
+
+def _prior_means(model: Any, s: int, dense: Array, X: Any) -> Array:
+    """Return eq. 2's means in one kept draw, each row by itself in a fixed order."""
+    M = np.empty((len(dense), model.user_draws_.shape[2]), np.float32)
+    prior_kernel.means(dense, np.ascontiguousarray(model.dense_weights_[s]), M)
+    M += model.prior_means_[s]
+    if model.incidence_weights_.shape[1]:
+        M += X @ model.incidence_weights_[s]
+    return M
+
+
+def parts_of_fold(
+    model: Any, row: Rows, features: Array | None, item: int
+) -> tuple[list[Part], tuple[Array, Array, Array]]:
+    """Return the parts of a newcomer's score of an item, means over the kept draws; as `Recommender._parts`.
+
+    In one draw x = inv(A) (L (m + W'f + sum_j B_j / root n) + sum_j w_j y_j z_j), so that z_i . x is a sum of parts;
+    an item j of the user's own adds by its rating and by having been rated at all.
+    """
+    dense, X = _features(model, row, features), incidence(row, len(model.items_))
+    names = feature_names(model.user_encoding_)[1:] if model.user_features_.shape[1] else []
+    names += ["number of ratings"] * (dense.shape[1] - len(names))
+    of_dense, own, average = np.zeros(len(names)), np.zeros(len(row.indices)), 0.0
+    item_bias, n_kept = 0.0, len(model.mean_draws_)
+    with Workers(1) as workers:
+        for s in range(n_kept):
+            g = _of_draw(model, s, row, _prior_means(model, s, dense, X), workers)[1][0]
+            way, Z, pulls = _way(model, s, row, float(g), item)
+            to_prior = model.prior_precisions_[s].astype(np.float64) @ way
+            average += model.prior_means_[s] @ to_prior
+            of_dense += dense[0] * (model.dense_weights_[s] @ to_prior)
+            own += pulls * (Z @ way)
+            if model.incidence_weights_.shape[1] and len(own):
+                own += (model.incidence_weights_[s][row.indices] @ to_prior) / np.sqrt(len(own))
+            item_bias += float(model.item_bias_draws_[item, s])
+    parts = [
+        Part("mean", "mean rating", model.mean_),
+        Part("item bias", "how the item is rated by all", item_bias / n_kept),
+        Part("average user", "what everybody's taste adds", float(average / n_kept)),
+    ]
+    sums: dict[str, float] = {}
+    for name, one in zip(names, of_dense / n_kept, strict=True):
+        sums[name] = sums.get(name, 0.0) + float(one)
+    parts += [Part("feature", name, one) for name, one in sums.items() if one]
+    return parts, (row.indices, row.values, own / n_kept)
+
+
+def _way(model: Any, s: int, row: Rows, g: float, item: int) -> tuple[Array, Array, Array]:
+    """Return inv(A) z_i in one draw, the rows z_j of the user's own items, and w_j y_j of each."""
+    items = item_rows(model, s).astype(np.float64)
+    Z = np.column_stack([items[:, :-1], np.ones(len(items))])
+    w = float(model.noise_draws_[s]) * g * model.item_scales_[row.indices, s].astype(np.float64)
+    own = Z[row.indices]
+    A = model.prior_precisions_[s].astype(np.float64) + (own.T * w) @ own
+    pulls = w * (row.values - float(model.mean_draws_[s]) - items[row.indices, -1])
+    return np.linalg.solve(A, Z[item]), own, pulls
