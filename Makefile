@@ -39,7 +39,8 @@ bench: .venv/test
 	$(BIN)/python benchmarks/judging.py --write
 
 bench-peers: .venv/test
-	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality summary; do \
+	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality \
+		bayes_speed bayes_accuracy summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test

@@ -248,9 +248,9 @@ def cmfrec_cold(a: Any, factors: int, reg: float, w_user: float, w_item: float, 
     return {"arrays": {"scores": scores.astype(np.float32)}}
 
 
-def main() -> None:
+def main(tasks: Any = sys.modules[__name__]) -> None:
     task, folder, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-    report = globals()[task](dict(np.load(folder / "in.npz")), **options)
+    report = getattr(tasks, task)(dict(np.load(folder / "in.npz")), **options)
     arrays = report.pop("arrays", None)
     if arrays:
         np.savez(folder / "out.npz", **arrays)

@@ -30,11 +30,18 @@ def python() -> Path:
 
 def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any) -> dict[str, Any]:
     """Return what a task of `peer_tasks.py` reports; ``arrays`` reach it as a file, as do arrays on the way back."""
+    return run_by(python(), "peer_tasks.py", task, arrays, n_threads, options)
+
+
+def run_by(
+    interpreter: Path, script: str, task: str, arrays: dict[str, np.ndarray], n_threads: int, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a task of a script of this folder reports, run by another interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "in.npz", **arrays)
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "LK_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, str(n_threads))}
-        words = [str(python()), str(ROOT / "benchmarks" / "peer_tasks.py"), task, folder, json.dumps(options)]
+        words = [str(interpreter), str(ROOT / "benchmarks" / script), task, folder, json.dumps(options)]
         done = subprocess.run(words, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{task} failed:\n{done.stderr[-3000:]}")
