@@ -43,6 +43,7 @@ from palate.models.bayes_begin import Watch, begun
 from palate.models.bayes_kept import KEPT_ARRAYS, Kept
 from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold
 from palate.models.bayes_predictive import predictive, time_offsets
+from palate.models.chains import chain_summary, warn_of_unsettled
 from palate.models.explanation import Part
 from palate.models.gibbs_time import EFFECTS, effect_names
 from palate.models.learner import ScoreKind, Training
@@ -203,6 +204,7 @@ class BayesianMF(Recommender):
                 if not kept.count:
                     raise
                 interrupted = True
+        warn_of_unsettled(watch.history, int(self.n_burn_in))
         encodings = [
             [dict(spec) for spec in one.encoding] if one is not None else []
             for one in (training.user_features, training.item_features)
@@ -216,6 +218,15 @@ class BayesianMF(Recommender):
             "interrupted_": interrupted,
             "seed_": seed,
         }
+
+    def sampling_summary(self) -> pl.DataFrame:
+        """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        return chain_summary(self.history_, int(self.n_burn_in))
 
     def _keeps(self, wanted: int) -> range | frozenset[int]:
         """Return the numbers of the sweeps that are kept: evenly spaced, the last one among them."""

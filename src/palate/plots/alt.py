@@ -6,16 +6,21 @@ Each function takes what the figure's function of the same name takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from palate.data.card import NAMES, Card
+from palate.models.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
 from palate.plots.names import higher_is_better, most, shown
 from palate.plots.of_comparison import paired, ranked
 from palate.plots.of_errors import COUNTED, By, Details, known
+from palate.plots.of_sampling import judged, summary_of
 from palate.plots.of_training import scores
+
+if TYPE_CHECKING:
+    from palate.models.bayes import BayesianMF
 
 RECORDED = {"train_rmse": "training RMSE", "validation_rmse": "validation RMSE"}
 
@@ -75,6 +80,25 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int | No
 
 def _at(history: Sequence[Mapping[str, float]], epoch: int) -> float:
     return history[epoch - 1]["validation_rmse"]
+
+
+def sampling(model: BayesianMF) -> Words:
+    """Return what `palate.plots.sampling` shows."""
+    table, history = summary_of(model), model.history_
+    n, found = len(history) - int(model.n_burn_in), unsettled(history, int(model.n_burn_in))
+    after = f"{n} sweeps after a warm-up of {model.n_burn_in}"
+    figures = f"each split R-hat is at most {HIGHEST_RHAT:g}, each effective sample size at least {LOWEST_ESS:g}"
+    finding = f"The chain has settled in {after}: {figures}."
+    if n < FEWEST_JUDGED:
+        finding = f"Too few sweeps to judge the chain by: {after}."
+    elif found:
+        finding = f"The chain has not settled in {after}: {told(found)}."
+    said = [
+        f"{WATCHED[row['quantity']]} {row['mean']:.4f} on average, {judged(row)}" for row in table.iter_rows(named=True)
+    ]
+    if "validation_rmse" in history[-1]:
+        said.append(f"validation RMSE of the mean so far ends at {history[-1]['validation_rmse']:.4f}")
+    return Words(finding, f"Line charts by sweep, after the warm-up: {'; '.join(said)}.")
 
 
 def comparison(table: pl.DataFrame, metric: str) -> Words:

@@ -61,6 +61,20 @@ def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (6.4, 3.8
     return figure, axes
 
 
+def new_panels(title: str, x: str, number: int, across: int = 2) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of panels that share their x axis, and the panels row by row; see `new_figure`."""
+    down = -(-number // across)
+    figure = _blank((4.2 * across, 0.8 + 2.5 * down))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.supxlabel(x, color=GREY, fontsize=10)
+    grid: Any = figure.subplots(down, across, sharex=True, squeeze=False)
+    for axes in grid.flat[number:]:
+        axes.set_axis_off()
+    for axes in grid.flat[:number]:
+        _dress(axes)
+    return figure, list(grid.flat[:number])
+
+
 def name(label: str) -> str:
     """Return a name for Matplotlib: dollars are no formula, a first underscore hides nothing, long names are folded."""
     lines = textwrap.wrap(label, NAME_WIDTH, break_on_hyphens=False) or [" "]
