@@ -173,3 +173,34 @@ def ease(X, reg, dropout=0.0):
         penalty = reg + dropout / (1 - dropout) * np.square(A).sum(axis=0)
         B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ X[:, j])
     return B
+
+
+def gibbs_row(Z, y, w, L, m, e):
+    """Return mean and draw of x with prior N(m, inv(L)) and y ~ N(Z x, 1 / w): Salakhutdinov & Mnih 2008, eq. 11 to 13.
+
+    The draw is the mean and inv(U) e, where U'U = L + Z' diag(w) Z.
+    """
+    A, s = L.copy(), L @ m
+    for z, target, weight in zip(Z, y, w, strict=True):
+        A += weight * np.outer(z, z)
+        s += weight * target * z
+    mean = np.linalg.inv(A) @ s
+    return mean, mean + np.linalg.inv(np.linalg.cholesky(A).T) @ e
+
+
+def gibbs_weights(X, T, B, ridge, E):
+    """Return B after one turn of single rows: b_j given all others of T ~ N(X B, I), b_j ~ N(0, I / ridge)."""
+    B = np.array(B, np.float64)
+    for j in range(len(B)):
+        others = [i for i in range(len(B)) if i != j]
+        left = T - X[:, others] @ B[others]
+        precision = X[:, j] @ X[:, j] + ridge
+        B[j] = X[:, j] @ left / precision + E[j] / math.sqrt(precision)
+    return B
+
+
+def ridge_posterior(X, T, L, ridge):
+    """Return mean (F, D) and covariance (F D, F D), rows one after another, of B: T ~ N(X B, inv(L)) by row, B's rows
+    ~ N(0, inv(ridge L))."""
+    A = X.T @ X + ridge * np.eye(X.shape[1])
+    return np.linalg.solve(A, X.T @ T), np.kron(np.linalg.inv(A), np.linalg.inv(L))
