@@ -17,7 +17,7 @@ from typing import Any
 import bayes_peers
 import numpy as np
 from common import ROOT, machine, markdown, publish
-from quality import in_words, parts_of, searched, tuned
+from quality import in_words, parts_of, searched
 from scipy.stats import t as student
 
 import palate
@@ -250,7 +250,9 @@ def cut(part: str) -> None:
             if model is palate.Baseline:
                 fitted, said = model().fit(train), ""
             else:
-                fitted, said = tuned(model(random_state=0), train, "rmse", CUT, TRIALS)
+                words = {"metric": "rmse", "split": "none", "validation": CUT, "n_trials": TRIALS}
+                found = palate.tune(model(random_state=0), train, **words)
+                fitted, said = found.model, str(found.parameters)
             return {"rmse": rmse(fitted.predict_rows(test), train, test), "said": said}
 
         once(part, CUT, name, 0, {"trials": TRIALS}, call)
