@@ -14,8 +14,8 @@ from palate.models.gibbs_time import TimeEffect
 from palate.parallel import Workers
 
 N_USERS, N_ITEMS, D = 12, 10, 3
-HYPER = Hyper(wishart_scale=5.0, wishart_df=10.0, mean_strength=2.0, ridge_shape=20.0, ridge_rate=20.0)
-CONSTANTS = Constants(mean_center=3.0, mean_sd=0.5, noise_shape=20.0, noise_rate=20.0, scale_df=20.0)
+HYPER = Hyper(wishart_scale=5.0, wishart_df=10.0, mean_strength=2.0, ridge_shape=20.0, ridge_rate=10.0)
+CONSTANTS = Constants(mean_center=3.0, mean_sd=0.5, noise_shape=20.0, noise_rate=5.0, scale_df=20.0)
 TAU_SHAPE, TAU_RATE = 20.0, 5.0
 ALONE = Workers(1)
 
