@@ -13,6 +13,7 @@ EXPECTED = [
     "EASE",
     "MODELS",
     "Baseline",
+    "BayesianMF",
     "Comparison",
     "Dataset",
     "Features",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
-    from palate.models import ALS, EASE, MODELS, Baseline, ImplicitALS, MatrixFactorization, Popularity
+    from palate.models import ALS, EASE, MODELS, Baseline, BayesianMF, ImplicitALS, MatrixFactorization, Popularity
     from palate.progress import Progress
     from palate.report import write_report
     from palate.tuning import tune
@@ -29,6 +29,7 @@ _HOME = {
     "EASE": "palate.models",
     "MODELS": "palate.models",
     "Baseline": "palate.models",
+    "BayesianMF": "palate.models",
     "Comparison": "palate.evaluation",
     "Dataset": "palate.data.dataset",
     "Features": "palate.data.features",
@@ -62,6 +63,7 @@ __all__ = [
     "EASE",
     "MODELS",
     "Baseline",
+    "BayesianMF",
     "Comparison",
     "Dataset",
     "Features",

@@ -8,7 +8,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from model_files import als_model, baseline_model, ease_model, ials_model, number_model, popularity_model, text_model
+from model_files import (
+    als_model,
+    baseline_model,
+    bayes_model,
+    ease_model,
+    ials_model,
+    number_model,
+    popularity_model,
+    text_model,
+)
 
 from palate import files
 from palate.files.model_file import FORMAT_VERSION
@@ -27,6 +36,7 @@ def make_samples(folder: Path) -> list[Path]:
         "als-texts": als_model(),
         "ials-texts": ials_model(),
         "ease-numbers": ease_model(),
+        "bayes-texts": bayes_model(),
     }
     paths = []
     for name, model in models.items():

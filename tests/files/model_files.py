@@ -18,7 +18,7 @@ from synthetic import interactions, low_rank
 
 from palate.data.features import Features
 from palate.data.interactions import Interactions
-from palate.models import ALS, EASE, Baseline, ImplicitALS, MatrixFactorization, Popularity
+from palate.models import ALS, EASE, Baseline, BayesianMF, ImplicitALS, MatrixFactorization, Popularity
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
@@ -97,6 +97,17 @@ def ease_model(**changes) -> EASE:
     """Return EASE of integer ids, its weights sparse."""
     data = low_rank(12, 9, 40)
     return EASE(**{"reg": 3.0, "n_neighbors": 2, "positive": 3, **changes}).fit(data)
+
+
+def bayes_model(**changes) -> BayesianMF:
+    """Return Bayesian factorization of text ids, with features of users and offsets by day."""
+    users = ["ann", "bob", "ann", "çelik", "李", "bob"]
+    table = {"user": users, "item": ["x", "x", "é", "🎬", "x", "y"], "rating": [1.0, 2, 3, 4, 5, 4]}
+    data = Interactions.from_table(table | {"time": [0, 9, 90_000, 9, 9, 9]})
+    people = {"user_id": sorted(set(users)), "age": [20, 30, None, 50]}
+    settings = {"n_factors": 2, "n_sweeps": 6, "n_burn_in": 2, "n_kept": 2, "n_components": 1, "random_state": 4}
+    settings |= {"time_effects": "day", "likelihood": "ordinal", **changes}
+    return BayesianMF(**settings).fit(data, user_features=Features.from_table(people, "user"))
 
 
 def assert_same_model(one, other):

@@ -25,6 +25,7 @@ from model_files import (
     als_model,
     assert_same_model,
     baseline_model,
+    bayes_model,
     ease_model,
     ials_model,
     number_model,
@@ -68,7 +69,7 @@ def leftovers(folder):
 
 
 @pytest.mark.parametrize(
-    "made", [number_model, text_model, popularity_model, baseline_model, als_model, ials_model, ease_model]
+    "made", [number_model, text_model, popularity_model, baseline_model, als_model, ials_model, ease_model, bayes_model]
 )
 @pytest.mark.parametrize("store_history", [True, False])
 def test_a_loaded_model_is_the_saved_one(made, store_history, tmp_path):

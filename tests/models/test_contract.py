@@ -260,7 +260,9 @@ def test_a_checkerboard_is_understood(key):
     rows += [(u, i) for u in range(20) for i in range(20) if (u + i) % 2 and MODELS[key].score_kind == "rating"]
     values = [5.0 if (u + i) % 2 == 0 else 1.0 for u, i in rows]
     data = interactions(*zip(*rows, strict=True), values)
-    m = make(key, n_epochs=60, n_sweeps=60, reg=0.05 if key != "ease" else 1.0, learning_rate=0.03, validation_fraction=0.0)
+    m = make(
+        key, n_epochs=60, n_sweeps=60, reg=0.05 if key != "ease" else 1.0, learning_rate=0.03, validation_fraction=0.0
+    )
     best = m.fit(data).recommend(list(range(20)), 1)
     assert best["item_id"].to_list() == [(u + 2) % 20 for u in range(20)]
 

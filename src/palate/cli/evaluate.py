@@ -37,6 +37,7 @@ def evaluate(
     metrics: common.Metrics = None,
     positive: common.Positive = None,
     fold: Annotated[int | None, typer.Option(min=1, help="Only this fold or window of the split, from 1.")] = None,
+    features: common.Features = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -67,6 +68,7 @@ def evaluate(
             wanted = (split or DEFAULT_SPLIT).strip()
             source = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
             splits = _folds(source.interactions, wanted, fold)
+            options |= inputs.attributes(learner, source, features)
             results = evaluate_splits(learner, source.interactions, splits, items=source.items, **options)
     if as_json:
         common.emit(_record(results, split or DEFAULT_SPLIT))

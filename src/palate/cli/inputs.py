@@ -104,6 +104,13 @@ def train_and_test(
     return (first, second), with_tables(bare, items, users).items
 
 
+def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict[str, Any]:
+    """Return the features of users and items for ``fit``: --features, or where the model is made for them."""
+    from palate.models.attributes import attributes_for
+
+    return attributes_for(model, source.users, source.items, wanted=wanted)
+
+
 def with_positive(model: Recommender, positive: float | None) -> Recommender:
     """Give --positive to a model that learns from clicks and was given no rule of its own; return the model."""
     if positive is not None and "positive" in model.parameter_names() and model.get_params()["positive"] is None:

@@ -27,6 +27,7 @@ def train(
     positive: Annotated[
         float | None, typer.Option(help="For a model that learns from clicks: values of at least this are clicks.")
     ] = None,
+    features: common.Features = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -48,7 +49,8 @@ def train(
     source = inputs.dataset(data, read, items, users)
     replaced = " in place of the old file" if out.exists() else ""
     with common.live_progress() as progress:
-        learner.fit(source.interactions, items=source.items, progress=progress)
+        known = inputs.attributes(learner, source, features)
+        learner.fit(source.interactions, items=source.items, progress=progress, **known)
     files.save(learner, out)
     if as_json:
         common.emit(

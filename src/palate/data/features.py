@@ -81,6 +81,17 @@ class Features:
             blocks.append(block)
         return cls(ids, np.concatenate(blocks, axis=1), tuple(names), tuple(dict(spec) for spec in encoding))
 
+    @classmethod
+    def of_known(cls, table: Any, side: Literal["user", "item"]) -> Features | None:
+        """Encode all that `from_table` takes by itself, or return None where the table has nothing but ids and texts.
+
+        Raises:
+            DataError: as `from_table`.
+        """
+        frame = as_frame(table)
+        plain = _plain(frame.drop(id_column(frame.columns, side)))
+        return cls.from_table(frame, side) if _chosen(plain, None, side) else None
+
     def on(self, ids: Ids) -> NDArray[np.float32]:
         """Return the rows of these ids, (n_ids, n_features) float32.
 

@@ -29,6 +29,7 @@ from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate
 from palate.evaluation.units import Units
+from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.progress import ProgressCallback
 
@@ -147,6 +148,7 @@ def run(
     train, test = job.split.apply(data)
     with warnings_of_palate() as warned:
         options: dict[str, Any] = {"metrics": job.metrics, "name": job.split.name, "positive": job.positive}
+        options |= attributes_for(model, users, items)
         result = evaluate(model, train, test, items=items, skip=True, progress=progress, **options)
     if model.interrupted_:
         raise KeyboardInterrupt

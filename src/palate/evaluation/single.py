@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from palate.data.features import Features
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.leaks import check_parts as check_leaks
 from palate.data.splits import Folds, Split, make_splits
@@ -90,6 +91,8 @@ def evaluate(
     stop_on: StopOn = "validation",
     positive: float | None = None,
     items: Any = None,
+    user_features: Features | None = None,
+    item_features: Features | None = None,
     skip: bool = False,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
@@ -105,6 +108,7 @@ def evaluate(
             the test part, as the original system did, which makes the figures optimistic.
         positive: test values of at least this are relevant in metrics of lists; None takes every test row.
         items: an item table to keep in the model.
+        user_features, item_features: attributes that enter the model.
         skip: leave out metrics that the model does not have, such as RMSE of one that only ranks.
         progress: as in ``fit``.
 
@@ -118,11 +122,12 @@ def evaluate(
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
     wanted = default_metrics(model, train) if metrics is None else metrics
     asked = [one.name for one in checked(wanted, test.n_items)]
+    features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
     started = time.perf_counter()
     if stop_on == "test":
-        model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress))
+        model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress), **features)
     else:
-        model.fit(train, items=items, progress=progress)
+        model.fit(train, items=items, progress=progress, **features)
     fitted = time.perf_counter()
     measured = measure(model, train, test, asked, positive=positive, skip=skip)
     state = model.state()

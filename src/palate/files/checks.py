@@ -18,7 +18,11 @@ from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
-INDEX_KINDS = {"indptr": ("int64",), "indices": ("int32",), "keys": ("int64",)}  # of arrays named so: positions, not numbers to multiply
+INDEX_KINDS = {
+    "indptr": ("int64",),
+    "indices": ("int32",),
+    "keys": ("int64",),
+}  # of arrays named so: positions, not numbers to multiply
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 
 
@@ -151,6 +155,14 @@ def _is_history(value: Any) -> bool:
     )
 
 
+def _is_levels(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_score, value)) and value == sorted(set(value))
+
+
+def _is_variances(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_score(one) and one >= 0 for one in value.values())
+
+
 def _is_encoding(value: Any) -> bool:
     return isinstance(value, list) and all(map(is_encoding, value))
 
@@ -162,6 +174,8 @@ _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "rating_range_": (_is_range, "two numbers, the lowest first"),
     "history_": (_is_history, "a list of records of numbers"),
     "refit_history_": (_is_history, "a list of records of numbers"),
+    "levels_": (_is_levels, "numbers, ascending"),
+    "time_variances_": (_is_variances, "numbers of at least 0 by name"),
     "n_warm_": (_is_whole, "a whole number"),
     "best_epoch_": (_is_whole, "a whole number"),
     "seed_": (_is_whole, "a whole number"),

@@ -6,7 +6,7 @@ to 13, with a mean of its own for each row as in Simm et al. 2017, eq. 3):
 
     A_u = L + sum_i w_ui z_i z_i'        s_u = L m_u + sum_i w_ui y_ui z_i        x_u ~ N(inv(A_u) s_u, inv(A_u))    (1)
 
-With A_u = U'U (Cholesky), the mean is inv(U) inv(U') s_u, and inv(U) e with e standard normal is added to it for a draw.
+With A_u = U'U (Cholesky), the mean is inv(U) inv(U') s_u, and for a draw inv(U) e is added, e being standard normal.
 y_ui is the rating less all that is not of this row: the mean, the other side's bias, offsets.
 
 The right-hand side is one more column of A_u: the same product sums it, and the factorization turns it into
@@ -49,9 +49,9 @@ def gather(cells, start, stop, Q, base, W, V, at):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def factorize_lanes(F, D):
-    """Replace the upper triangles in F by their Cholesky factors U, inverted on the diagonal, and column D by inv(U') of it.
+    """Replace the upper triangles in F by their Cholesky factors U, and column D by inv(U') of it.
 
-    F: flat, of D rows of D + 2 vectors of LANES numbers.
+    U's diagonal is left inverted: it is only divided by. F: flat, of D rows of D + 2 vectors of LANES numbers.
     """
     for j in range(D):
         top = j * (D + 2)

@@ -122,7 +122,7 @@ def _lowest_bit(typing, bits):
 
 
 def subtract_lanes(F, target, one, other, n, stride):
-    """Subtract F[one] F[other + j stride] from F[target + j] for j < n; each a vector of LANES numbers of the flat F."""
+    """Subtract F[one] F[other + j stride] from F[target + j] for j < n; each a vector of the flat F."""
     V = F.reshape(-1, VECTOR_BYTES // F.itemsize)
     for j in range(n):
         V[target + j] -= V[one] * V[other + j * stride]

@@ -132,6 +132,16 @@ class Recommender(Learner):
         self._check_can("predict_distribution")
         return self._predictive(rows.user_index, rows.item_index, self._times_of(rows))
 
+    def spread_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the standard deviation of the rating of each pair of positions, (n,): what is not known, and noise.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: the model has no predictive distribution; names those that have one.
+        """
+        self._check_can("predict_distribution")
+        return self._predictive(user_index, item_index, None).std()
+
     def predict_interval(
         self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

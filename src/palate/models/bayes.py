@@ -15,13 +15,14 @@ user or item has (logarithm, its square, octile); and incidence: which items a u
 number, and likewise by whom an item was rated. With ``likelihood="ordinal"`` stars are slices of a latent rating
 (`palate.models.ordinal`).
 
-A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h. Every row's
+A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it moves
+scale between the two sides, which only the priors see. Every row's
 draw is one small system (`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of
 ratings; memory is the ratings a few times and what is kept.
 
-What is kept, from ``n_kept`` sweeps after the warm-up, evenly spaced: the items' draws, the users' draws, and the users'
-means given all else of the sweep. A score is the mean over the kept sweeps of mu + E[b_u + p_u . z_i], in which the
-users' own chance is integrated out (Rao-Blackwell): one long product of concatenated factors.
+What is kept, from ``n_kept`` sweeps after the warm-up, evenly spaced: the items' draws, the users' draws, and the
+users' means given all else of the sweep. A score is the mean over the kept sweeps of mu + E[b_u + p_u . z_i], in which
+the users' own chance is integrated out (Rao-Blackwell): one long product of concatenated factors.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
 from palate.data.ids import Id
+from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError, ParameterError
 from palate.models.abilities import ABILITIES
 from palate.models.answers import UserIds, id_list
 from palate.models.base import Recommender
 from palate.models.bayes_begin import Watch, begun
-from palate.models.bayes_kept import KEPT_ARRAYS, Kept
+from palate.models.bayes_kept import KEPT_ARRAYS, Kept, check_kept
 from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold
 from palate.models.bayes_predictive import predictive, time_offsets
 from palate.models.chains import chain_summary, warn_of_unsettled
@@ -70,7 +71,8 @@ class BayesianMF(Recommender):
         n_sweeps: sweeps of the sampler, the warm-up included.
         n_burn_in: sweeps of the warm-up, of which nothing is kept.
         n_kept: sweeps that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
-        likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values).
+        likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values): then
+            predictions are expected stars, and the scores of lists are expected latent ratings.
         incidence: let whom and what a row has cells with enter its prior mean.
         n_components: this many leading components of the incidence enter the prior mean, with a ridge of their own.
         counts: let the number of a row's cells enter its prior mean.
@@ -98,8 +100,8 @@ class BayesianMF(Recommender):
         item_bias_draws_: (n_items, n_kept).
         user_scales_, item_scales_: (n_users, n_kept), (n_items, n_kept): noise scales g and h.
         history_: one record a sweep: loss (mean squared error of the draw), train_rmse_unclipped, noise_precision,
-            user_norm, item_norm (root mean square of the rows), of a validation set validation_rmse (of the mean so far)
-            and validation_rmse_draw, seconds.
+            user_norm, item_norm (root mean square of the rows about their mean), of a validation set validation_rmse
+            (of the mean so far) and validation_rmse_draw, seconds.
         best_epoch_: the last sweep.
         interrupted_: whether Ctrl-C ended sampling; the model is then that of the draws kept until then.
         seed_: the seed used.
@@ -126,12 +128,12 @@ class BayesianMF(Recommender):
         self,
         n_factors: int = 16,
         *,
-        n_sweeps: int = 500,
-        n_burn_in: int = 50,
+        n_sweeps: int = 700,
+        n_burn_in: int = 100,
         n_kept: int | None = None,
         likelihood: str = "gaussian",
         incidence: bool = True,
-        n_components: int = 30,
+        n_components: int = 60,
         counts: bool = True,
         time_effects: str | None = None,
         scale_df: float | None = 10.0,
@@ -268,7 +270,7 @@ class BayesianMF(Recommender):
         Args:
             users, items: n ids each (or one id against n).
             clip: clip to ``rating_range_``.
-            times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; without them, those are 0.
+            times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; 0 where not given.
             return_std: return a pair: predictions, and standard deviations of the rating itself, (n,) each: what is not
                 known of taste, and the noise of ratings.
 
@@ -369,6 +371,15 @@ class BayesianMF(Recommender):
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         return parts_of_fold(self, row, features, item)
+
+    def check_learned(self) -> None:
+        """Refuse kept draws of a file that do not fit each other.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        self._check_fitted()
+        check_kept(self)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.

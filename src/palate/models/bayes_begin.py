@@ -103,7 +103,8 @@ class Watch:
         self.chain, self.part = chain, training.validation
         self.history: list[dict[str, float]] = []
         self.limits = rating_limits(training.data)
-        self.total, self.count = 0.0, 0
+        self.total: Array = np.zeros(0 if self.part is None else len(self.part))
+        self.count = 0
         self._groups = [] if self.part is None else [_groups_of(effect, self.part) for effect in chain.effects]
 
     def record(self, *, warm: bool) -> dict[str, float]:
@@ -111,10 +112,10 @@ class Watch:
         loss = float(np.square(self.chain.errors, dtype=np.float64).mean())
         found = {"loss": loss, "train_rmse_unclipped": loss**0.5, **self.chain.norms()}
         if self.part is not None:
-            one = mean = self._predicted(self.part)
+            one = self._predicted(self.part)
             if warm:
                 self.total, self.count = self.total + one, self.count + 1
-                mean = self.total / self.count
+            mean = self.total / self.count if self.count else one
             for name, guess in (("validation_rmse", mean), ("validation_rmse_draw", one)):
                 errors = np.clip(guess, *self.limits) - self.part.values
                 found[name] = float(np.sqrt(np.mean(errors**2)))
@@ -128,7 +129,7 @@ class Watch:
         for effect, groups in zip(chain.effects, self._groups, strict=True):
             scores += np.where(groups >= 0, effect.values[groups], 0)
         if chain.stars is None:
-            return scores
+            return np.asarray(scores)
         sd = 1 / np.sqrt(chain.users.scales[u] * chain.items.scales[i].astype(np.float64))
         expected: Array = star_probabilities(scores, sd, chain.stars.cuts) @ chain.stars.levels
         return expected
@@ -136,5 +137,7 @@ class Watch:
 
 def _groups_of(effect: TimeEffect, part: Interactions) -> Array:
     if part.times is None:
-        raise DataError(f"time effects need the time of each rating, and those of the {effect.name}s to predict have none")
+        raise DataError(
+            f"time effects need the time of each rating, and those of the {effect.name}s to predict have none"
+        )
     return found_groups(effect.keys, keys_of(effect.name, part.user_index, part.item_index, part.times))

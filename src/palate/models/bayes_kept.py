@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.errors import ModelFileError
 from palate.models.gibbs_chain import Chain
 from palate.models.gibbs_side import Dense, Incidence
-from palate.models.gibbs_start import Encoders
-from palate.models.gibbs_time import EFFECTS
+from palate.models.gibbs_start import BANDS, Encoders
+from palate.models.gibbs_time import EFFECTS, effect_names
 
 Array = NDArray[Any]
 
@@ -131,10 +132,44 @@ class Kept:
         return found
 
 
+def check_kept(model: Any) -> None:
+    """Refuse kept draws of a file that do not fit each other, in what their shapes by name do not tell.
+
+    Raises:
+        ModelFileError: says what is wrong.
+    """
+    n_kept, D = model.prior_means_.shape
+    n_users, n_items = len(model.users_), len(model.items_)
+    dense = len(model.counts_encoding_) and 2 + BANDS
+    dense += model.component_projection_.shape[1] + max(model.user_features_.shape[1] - 1, 0)
+    for name, size, allowed in (
+        ("n_factors", D - 1, {int(model.n_factors)}),
+        ("user_factors_", model.user_factors_.shape[1], {n_kept * (D - 1)}),
+        ("cut_draws_", model.cut_draws_.shape[1], {max(len(model.levels_) - 1, 0)}),
+        ("counts_encoding_", len(model.counts_encoding_), {0, 1 + BANDS}),
+        ("component_projection_", len(model.component_projection_), {n_items}),
+        ("incidence_weights_", model.incidence_weights_.shape[1], {0, n_items}),
+        ("dense_weights_", model.dense_weights_.shape[1], {dense}),
+        ("user_features_", len(model.user_features_), {n_users} if model.user_features_.shape[1] else {0}),
+        *((f"{name}_keys_", getattr(model, f"{name}_keys_").shape[1], {2}) for name in EFFECTS),
+    ):
+        if size not in allowed:
+            wanted = " or ".join(map(str, sorted(allowed)))
+            raise ModelFileError(f"{name} does not fit the other arrays: {size} where there must be {wanted}")
+    if n_kept < 1:
+        raise ModelFileError("no draw was kept")
+    if set(model.time_variances_) != set(effect_names(model.time_effects)):
+        raise ModelFileError("time_variances_ names other time effects than the model has")
+    for name in ("user_scales_", "item_scales_", "noise_draws_"):
+        if not (getattr(model, name) > 0).all():
+            raise ModelFileError(f"{name} holds a number that is not above 0")
+    if (np.linalg.eigvalsh(model.prior_precisions_.astype(np.float64)) <= 0).any():
+        raise ModelFileError("prior_precisions_ holds a matrix that is not positive definite")
+
+
 def last_draw(model: Any) -> tuple[Array, Array]:
     """Return the last kept rows of users and of items, (n, D) each, of a fitted model."""
     n_kept = model.user_draws_.shape[1]
     k = model.item_factors_.shape[1] // n_kept
     items = model.item_factors_[:, -k:] * np.float32(n_kept**0.5)
     return model.user_draws_[:, -1], np.column_stack([items, model.item_bias_draws_[:, -1]])
-

@@ -1,8 +1,9 @@
 """Users whom a `BayesianMF` meets after training: in each kept draw the row conditional of training, eq. 2.
 
 A newcomer's noise scale g is not known. With no ratings it is 1; else it takes STEPS turns between the row's mean given
-g and the mean of g given the row, (nu + n) / (nu + alpha sum_i h_i e_i^2) (eq. 5). No chance plays a part, so a user gets
-the same answer alone and in any batch.
+g and the mean of g given the row, (nu + n) / (nu + alpha sum_i h_i e_i^2) (eq. 5), and with the ordinal likelihood the
+means of the latent ratings in the slices of their stars. No chance plays a part, so a user gets the same answer alone
+and in any batch.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from palate.kernels import gibbs as kernel
 from palate.kernels import prior as prior_kernel
 from palate.models.explanation import Part
 from palate.models.gibbs_start import Counts, incidence, projected
+from palate.models.ordinal import expected_latent
 from palate.models.ridge_rows import feature_names, row_ranges
 from palate.parallel import Workers
 
 Array = NDArray[Any]
 
 STEPS = 3
+STEPS_OF_STARS = 12  # latent ratings move slowly
 
 
 def fold(model: Any, rows: Rows, features: Array | None, workers: Workers) -> tuple[Array, Array]:
@@ -37,8 +40,8 @@ def fold(model: Any, rows: Rows, features: Array | None, workers: Workers) -> tu
     return np.ascontiguousarray(factors), means[:, :, -1].mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
-def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tuple[Array, Array]:
-    """Return the means of the rows in one kept draw, and their noise scales."""
+def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tuple[Array, Array, Array]:
+    """Return the means of the rows in one kept draw, their noise scales, and the ratings less the mean (or latent)."""
     items = item_rows(model, s)
     L = np.ascontiguousarray(model.prior_precisions_[s])
     LM = np.empty_like(M)
@@ -52,16 +55,33 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
     parts = row_ranges(rows, workers)
     counts = np.diff(rows.indptr)
     nu = model.scale_df
-    for step in range(1 if nu is None else STEPS + 1):
+    stars = _stars_of(model, s, rows)
+    if stars is not None:
+        targets = np.zeros_like(targets)
+    for step in range(1 + (STEPS_OF_STARS if stars is not None else STEPS if nu is not None else 0)):
         if step:
             left = partial(kernel.residuals, (rows.indptr, rows.indices, targets), means, items)
             workers.run([partial(left, a, b, errors) for a, b in parts])
-            kernel.row_sums(rows.indptr, h * errors * errors, 0, n, sums)
-            scales = ((nu + counts) / (nu + alpha * sums)).astype(np.float32)
+            if stars is not None:
+                sd = 1 / np.sqrt(np.repeat(scales, counts) * h.astype(np.float64))
+                latent = expected_latent(*stars, targets - errors, sd).astype(np.float32)
+                errors, targets = errors + (latent - targets), latent
+            if nu is not None:
+                kernel.row_sums(rows.indptr, h * errors * errors, 0, n, sums)
+                scales = ((nu + counts) / (nu + alpha * sums)).astype(np.float32)
         cells = rows.indptr, rows.indices, targets, h
         draw = partial(kernel.draw_rows, cells, (items, scales, alpha), (LM, L), E)
         workers.run([partial(draw, a, b, X, means) for a, b in parts])
-    return means, scales
+    return means, scales, targets
+
+
+def _stars_of(model: Any, s: int, rows: Rows) -> tuple[Array, Array] | None:
+    """Return which slice each rating is and the cut points of one kept draw, or None without the ordinal likelihood."""
+    if not model.levels_:
+        return None
+    levels = np.asarray(model.levels_)
+    nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, rows.values)
+    return nearest, model.cut_draws_[s].astype(np.float64)
 
 
 def item_rows(model: Any, s: int) -> Array:
@@ -73,8 +93,10 @@ def item_rows(model: Any, s: int) -> Array:
 
 
 def _features(model: Any, rows: Rows, features: Array | None) -> Array:
-    """Return the dense features of newcomers: attributes (their mean in training where they are
-    not known), counts, components of the incidence."""
+    """Return the dense features of newcomers: attributes, counts, components of the incidence.
+
+    Where attributes are not known, they have their mean in training.
+    """
     n = len(rows.indptr) - 1
     parts = []
     if model.user_features_.shape[1]:
@@ -112,8 +134,8 @@ def parts_of_fold(
     item_bias, n_kept = 0.0, len(model.mean_draws_)
     with Workers(1) as workers:
         for s in range(n_kept):
-            g = _of_draw(model, s, row, _prior_means(model, s, dense, X), workers)[1][0]
-            way, Z, pulls = _way(model, s, row, float(g), item)
+            _, g, targets = _of_draw(model, s, row, _prior_means(model, s, dense, X), workers)
+            way, Z, pulls = _way(model, s, row, (float(g[0]), targets), item)
             to_prior = model.prior_precisions_[s].astype(np.float64) @ way
             average += model.prior_means_[s] @ to_prior
             of_dense += dense[0] * (model.dense_weights_[s] @ to_prior)
@@ -133,12 +155,13 @@ def parts_of_fold(
     return parts, (row.indices, row.values, own / n_kept)
 
 
-def _way(model: Any, s: int, row: Rows, g: float, item: int) -> tuple[Array, Array, Array]:
+def _way(model: Any, s: int, row: Rows, of: tuple[float, Array], item: int) -> tuple[Array, Array, Array]:
     """Return inv(A) z_i in one draw, the rows z_j of the user's own items, and w_j y_j of each."""
     items = item_rows(model, s).astype(np.float64)
     Z = np.column_stack([items[:, :-1], np.ones(len(items))])
+    g, targets = of
     w = float(model.noise_draws_[s]) * g * model.item_scales_[row.indices, s].astype(np.float64)
     own = Z[row.indices]
     A = model.prior_precisions_[s].astype(np.float64) + (own.T * w) @ own
-    pulls = w * (row.values - float(model.mean_draws_[s]) - items[row.indices, -1])
+    pulls = w * (targets - items[row.indices, -1])
     return np.linalg.solve(A, Z[item]), own, pulls

@@ -59,13 +59,11 @@ def grouped(means: Array, sds: Array) -> tuple[Array, Array]:
 
 
 def time_offsets(model: Any, u: Array, i: Array, times: Array | None) -> tuple[Array, Array]:
-    """Return mean and variance of what the time of each rating adds, (n,) each; zeros for a model without times.
-
-    Raises:
-        ParameterError: the model has time effects and no times are given.
-    """
+    """Return mean and variance of what the time of each rating adds, (n,) each; zeros where no times are given."""
     mean, variance = np.zeros(len(u)), np.zeros(len(u))
-    for name in effect_names(model.time_effects) if times is not None else ():
+    if times is None:
+        return mean, variance
+    for name in effect_names(model.time_effects):
         groups = found_groups(getattr(model, f"{name}_keys_"), keys_of(name, u, i, times))
         known = groups >= 0
         mean += np.where(known, np.append(getattr(model, f"{name}_offsets_"), 0.0)[groups], 0.0)

@@ -37,6 +37,7 @@ WATCHED = {
     "item_norm": "norm of the items' rows",
     "validation_rmse_draw": "validation RMSE of each draw",
 }  # of a history's records, with their names for people
+JUDGED = ("noise_precision", "validation_rmse_draw")  # norms wander where rows trade them: shown, not judged by
 FEWEST_DRAWS = 4  # two in each half; figures of fewer are NaN
 FEWEST_JUDGED = 100  # draws after the warm-up, below which nothing is said of a chain
 HIGHEST_RHAT = 1.05
@@ -155,13 +156,14 @@ def trace(history: Sequence[Mapping[str, Any]], key: str) -> Array:
 def unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> dict[str, str]:
     """Return what shows that the chain has not settled: for each such quantity its figures, in words.
 
-    It has not where a split R-hat is above 1.05 or an effective sample size below 20. Nothing is said of fewer than 100
+    It has not where the split R-hat of the noise precision, or of a validation part's RMSE, is above 1.05 or their
+    effective sample size below 20. Nothing is said of fewer than 100
     sweeps after the warm-up: both figures are then too rough to judge by, and whoever asks for so few knows it.
     """
     if len(history) - n_burn_in < FEWEST_JUDGED:
         return {}
     found = {row["quantity"]: _faults(row) for row in chain_summary(history, n_burn_in).to_dicts()}
-    return {quantity: faults for quantity, faults in found.items() if faults}
+    return {quantity: faults for quantity, faults in found.items() if faults and quantity in JUDGED}
 
 
 def _faults(row: Mapping[str, Any]) -> str:

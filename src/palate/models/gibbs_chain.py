@@ -85,6 +85,7 @@ class Chain:
         users.draw_hyper(rng)
         users.draw_weights(rng, workers)
         users.draw_rows(targets, h, items.X, self.alpha, rng, workers)
+        self._rescale(rng)
         self.find_errors(targets, workers)
         w = users.scales[self._of_cell] * h
         for effect in self.effects:
@@ -94,6 +95,24 @@ class Chain:
         self._draw_noise(w, squares, rng)
         if self.constants.scale_df is not None:
             self._draw_scales(h, squares, rng, workers)
+
+    def _rescale(self, rng: np.random.Generator) -> None:
+        """Move scale between the two sides, which the ratings do not see, factor by factor (Liu & Sabatti 2000).
+
+        With all of one side multiplied by c and the other divided, only the Wishart priors tell one c from another:
+        y = log(c^2 / c0^2) has a density proportional to exp(-b cosh y), c0^4 = L_U,ff / L_I,ff and
+        b = wishart_scale (L_U,ff L_I,ff)^(1/2). It is drawn from the normal that lies above it, N(0, 1 / b).
+        """
+        a, b = (np.diag(side.L)[:-1] for side in (self.users, self.items))
+        sharp = self.users.hyper.wishart_scale * np.sqrt(a * b)
+        y, open_ = np.zeros(len(a)), np.ones(len(a), bool)
+        while open_.any():
+            tried = rng.standard_normal(len(a)) / np.sqrt(sharp)
+            kept = open_ & (rng.random(len(a)) < np.exp(-sharp * (np.cosh(tried) - 1 - tried**2 / 2)))
+            y[kept], open_[kept] = tried[kept], False
+        c = np.append((a / b) ** 0.25 * np.exp(y / 2), 1.0)
+        self.users.rescale(c)
+        self.items.rescale(1 / c)
 
     def targets(self) -> Array:
         """Return the ratings less all but the rows' parts."""
@@ -112,7 +131,7 @@ class Chain:
     def scores(self) -> Array:
         """Return the score of each cell, (n,): what the latent ratings of the ordinal likelihood lie around."""
         values = self.users.rows.values if self.stars is None else self.stars.latent
-        return values - self.errors
+        return np.asarray(values - self.errors)
 
     def _row_sd(self) -> Array:
         """Return the noise of each cell, (n,) float64, where alpha is 1."""
@@ -151,14 +170,13 @@ class Chain:
         items.scales = _scales(nu, self._n[1], self.alpha * of_items, rng)
 
     def norms(self) -> Mapping[str, float]:
-        """Return what is watched of the chain beside its errors."""
+        """Return what is watched of the chain beside its errors: norms about the mean row, which mu may exchange."""
         return {
             "noise_precision": self.alpha,
-            "user_norm": float(np.sqrt(np.square(self.users.X, dtype=np.float64).mean())),
-            "item_norm": float(np.sqrt(np.square(self.items.X, dtype=np.float64).mean())),
+            "user_norm": float(np.sqrt(self.users.X.var(axis=0, dtype=np.float64).mean())),
+            "item_norm": float(np.sqrt(self.items.X.var(axis=0, dtype=np.float64).mean())),
         }
 
 
 def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) -> Array:
     return (rng.standard_gamma((nu + counts) / 2) / ((nu + squares) / 2)).astype(np.float32)
-

@@ -187,6 +187,16 @@ class SideChain:
         workers.run([partial(call, a, b, X, means) for a, b in row_ranges(self.rows, workers)])
         self.X, self.means = X, means
 
+    def rescale(self, factors: Array) -> None:
+        """Multiply the coordinates of all rows, and with them means, weights and precision, by (D,) factors."""
+        single = factors.astype(np.float32)
+        for rows in (self.X, self.means, self._parts):
+            rows *= single
+        self.mean = self.mean * factors
+        self.L = self.L / np.outer(factors, factors)
+        for group in self.groups:
+            group.B = group.B * factors
+
     def sums(self, values: Array, workers: Workers) -> Array:
         """Return the sums of a value of each cell by row, (n_rows,) float64."""
         out = np.empty(len(self.X))

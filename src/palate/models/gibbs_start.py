@@ -106,7 +106,8 @@ class Encoders:
 
 def projected(rows: Rows, projection: Array) -> Array:
     """Return the components of rows of users, each row summed by itself: see `Components.projection`."""
-    return incidence(rows, len(projection)) @ projection
+    found: Array = incidence(rows, len(projection)) @ projection
+    return found
 
 
 def incidence(rows: Rows, n_columns: int) -> Any:

@@ -1,4 +1,4 @@
-"""Time effects of the Bayesian factorization: a random intercept for each group of ratings; eq. 6 of `palate.models.bayes`."""
+"""Time effects of the Bayesian factorization: an intercept for each group of ratings; eq. 6 of `palate.models.bayes`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class TimeEffect:
     @classmethod
     def of(cls, name: str, data: Interactions, order: Array, shape: float, rate: float) -> TimeEffect:
         """Group the cells of ``data`` in this order."""
-        keys = keys_of(name, data.user_index[order], data.item_index[order], data.times[order])
+        times = np.asarray(data.times)
+        keys = keys_of(name, data.user_index[order], data.item_index[order], times[order])
         groups, index = np.unique(keys, axis=0, return_inverse=True)
         return cls(name, groups, index.reshape(-1).astype(np.int32), shape, rate)
 

@@ -61,6 +61,7 @@ class Learner(ABC):
     learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
     supports: ClassVar[frozenset[str]]  # of `palate.models.abilities.ABILITIES`
+    uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
     if TYPE_CHECKING:

@@ -102,6 +102,18 @@ class Stars:
         self._root = STEP / len(self.cuts) ** 0.5 * np.linalg.cholesky(np.linalg.inv(information))
 
 
+def expected_latent(index: Array, cuts: Array, s: Array, sd: Array) -> Array:
+    """Return the mean of N(s, sd^2) cut to each rating's slice, (n,): index (n,) the slices, from 0."""
+    edges = np.concatenate([[-np.inf], cuts, [np.inf]])
+    low, high = (edges[index] - s) / sd, (edges[index + 1] - s) / sd
+    turned = low > 0  # the tail that double precision resolves
+    low, high = np.where(turned, -high, low), np.where(turned, -low, high)
+    share = np.maximum(ndtr(high) - ndtr(low), SMALLEST)
+    z = np.clip((np.exp(-(low**2) / 2) - np.exp(-(high**2) / 2)) / np.sqrt(2 * np.pi) / share, low, high)
+    latent: Array = s + sd * np.where(turned, -z, z)
+    return latent
+
+
 def star_probabilities(scores: Array, sd: Array, edges: Array) -> Array:
     """Return the probability of each star, (n, K), of N(score, sd^2) between K - 1 edges."""
     inner = ndtr((edges[None, :] - scores[:, None]) / sd[:, None])

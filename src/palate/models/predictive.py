@@ -23,8 +23,8 @@ class Predictive:
     """The distributions of some ratings.
 
     Attributes:
-        means, sds: (n, n_kept) of the parts of the mixtures: the score in each draw, and the noise around it; in the unit
-            of the latent rating where there are cut points.
+        means, sds: (n, n_parts) of the parts of the mixtures: the score in each draw, and the noise around it; in the
+            unit of the latent rating where there are cut points.
         cuts: (n_kept, n_levels - 1) cut points of the ordinal likelihood, or no columns.
         levels: (n_levels,) the values that a rating can take; half way between them the mixture is cut into stars.
         n_threads: threads, None for all cores.
@@ -48,10 +48,10 @@ class Predictive:
             total = np.zeros((len(self.means), len(self.levels)))
             for s in range(self.means.shape[1]):
                 total += star_probabilities(self.means[:, s], self.sds[:, s], self.cuts[s])
-            return total / self.means.shape[1]
+            return np.asarray(total / self.means.shape[1])
         edges = (self.levels[1:] + self.levels[:-1]) / 2
         inner = self.cdf(np.broadcast_to(edges, (len(self.means), len(edges))))
-        return np.diff(inner, axis=1, prepend=0.0, append=1.0)
+        return np.asarray(np.diff(inner, axis=1, prepend=0.0, append=1.0))
 
     def cdf(self, points: Array) -> Array:
         """Return the probability of at most each point, (n, q) for points (n, q)."""
@@ -66,14 +66,14 @@ class Predictive:
         if self.is_ordinal:
             expected: Array = self.probabilities @ self.levels
             return expected
-        return self.means.mean(axis=1)
+        return np.asarray(self.means.mean(axis=1))
 
     def std(self) -> Array:
         """Return the standard deviation of the rating, (n,): what is not known, and noise."""
         if self.is_ordinal:
             spread: Array = np.sqrt(self.probabilities @ self.levels**2 - self.mean() ** 2)
             return spread
-        return np.sqrt(self.means.var(axis=1) + (self.sds**2).mean(axis=1))
+        return np.asarray(np.sqrt(self.means.var(axis=1) + (self.sds**2).mean(axis=1)))
 
     def interval(self, level: float) -> tuple[Array, Array]:
         """Return the central interval that holds ``level`` of the probability, (n,) and (n,).

@@ -24,6 +24,7 @@ from palate.errors import DataError, PalateError, ParameterError, missing_extra
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.models import MODELS
+from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.models.search import Choice, Range
 from palate.parallel import check_threads
@@ -118,7 +119,8 @@ def tune(
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
-    search = _Search(base, parts, items, one.name, positive, wanted, n_workers, progress)
+    known = {} if dataset is None else attributes_for(base, dataset.users, dataset.items)
+    search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, progress)
     study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
     search.run(study, n_trials, seconds, patience)
     tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
@@ -135,13 +137,14 @@ class _Search:
         base: Recommender,
         parts: Parts,
         items: pl.DataFrame | None,
+        known: Mapping[str, Any],
         metric: str,
         positive: float | None,
         space: Mapping[str, Range | Choice],
         n_workers: int,
         progress: ProgressCallback,
     ) -> None:
-        self.base, self.parts, self.items, self.metric = base, parts, items, metric
+        self.base, self.parts, self.items, self.known, self.metric = base, parts, items, known, metric
         self.positive, self.space, self.n_workers, self.progress = positive, space, n_workers, progress
 
     @property
@@ -183,7 +186,7 @@ class _Search:
         model = self._model({name: _suggest(trial, name, space) for name, space in self.space.items()})
         try:
             watch = partial(self._watch, trial)
-            model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch)
+            model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch, **self.known)
             if model.interrupted_:
                 raise KeyboardInterrupt
             found = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
@@ -223,7 +226,7 @@ class _Search:
             **({"n_threads": self.base.get_params()["n_threads"]} if "n_threads" in model.get_params() else {})
         )
         parts = self.parts
-        model.fit(parts.train, items=self.items, progress=self.progress)
+        model.fit(parts.train, items=self.items, progress=self.progress, **self.known)
         if model.interrupted_:
             raise KeyboardInterrupt
         test = None

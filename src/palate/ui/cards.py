@@ -11,6 +11,7 @@ from palate.data.ids import Id
 from palate.ui.icons import MARK, MOON, SUN
 from palate.ui.source import Entry, Source
 
+SPREAD = "± is how far from it two ratings in three will lie at most: nobody's next rating is certain."
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # the page's components are JavaScript templates, so their signs are made harmless as well
 TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
@@ -167,9 +168,23 @@ def item_list(source: Source, entries: Sequence[Entry], column: str | None, capt
     rows = []
     for entry in entries:
         genres = f'<span class="pl-genres">{text(", ".join(entry.genres)) or "&nbsp;"}</span>' if source.genres else ""
-        value = score(source, entry.value) + bar(source, entry.value, best) if predicted else rated(source, entry.value)
+        value = _predicted(source, entry, best) if predicted else rated(source, entry.value)
         rows.append((titled(entry) + genres, *([value] if column else [])))
     return ranked([column] if column else [], rows, caption)
+
+
+def _predicted(source: Source, entry: Entry, best: float) -> str:
+    """Return a prediction with its bar; where its spread is known, as "4.3 ± 0.9", with the range on the bar."""
+    if entry.spread is None:
+        return score(source, entry.value) + bar(source, entry.value, best)
+    low, high = max(source.low, entry.value - entry.spread), min(source.high, entry.value + entry.spread)
+    start, end = (100 * (x - source.low) / (source.high - source.low) for x in (low, high))
+    at = 100 * (entry.value - source.low) / (source.high - source.low)
+    return (
+        f'<span class="pl-number">{entry.value:.1f}</span> <span class="pl-spread">± {entry.spread:.1f}</span>'
+        '<span class="pl-bar pl-range" aria-hidden="true">'
+        f'<span style="left:{start:.1f}%;width:{end - start:.1f}%"></span><i style="left:{at:.1f}%"></i></span>'
+    )
 
 
 def person(source: Source, user_id: Id, user_index: int) -> str:
@@ -229,6 +244,8 @@ def _future(source: Source, user_id: Id, user_index: int, n: int, genre: str | N
         return panel(title, "Nothing left", empty(f"Nothing{of} is left that this user has not had."), "pl-next")
     column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
     note = _left_words(source, user_index, genre, len(entries))
+    if source.shows_spread:
+        note += f". {SPREAD}"
     return panel(title, note, item_list(source, entries, column, title, predicted=True), "pl-next")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +21,14 @@ LONGEST_TITLE = 200  # characters; what is longer is cut, with an ellipsis
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a list: an item, and the rating given or predicted."""
+    """One row of a list: an item, the rating given or predicted, and the standard deviation where a model tells it."""
 
     item_id: Id
     title: str
     year: int | None
     genres: tuple[str, ...]
     value: float
+    spread: float | None = None
 
 
 class Source:
@@ -94,7 +95,19 @@ class Source:
         where = None if genre is None else pl.col("genres").cast(pl.List(pl.String)).list.contains(genre)
         found = self.model.recommend(user_id, n, exclude_seen=self.seen is not None, where=where, clip=self.is_rated)
         rows = self.items.index(found["item_id"])
-        return [self.entry(row, score) for row, score in zip(rows, found["score"], strict=True)]
+        if not self.shows_spread:
+            return [self.entry(row, score) for row, score in zip(rows, found["score"], strict=True)]
+        user = np.full(len(rows), self.users.index([user_id])[0])
+        values, spreads = self.model.predict_index(user, rows), self.model.spread_index(user, rows)
+        return [
+            replace(self.entry(row, float(value)), spread=float(spread))
+            for row, value, spread in zip(rows, values, spreads, strict=True)
+        ]
+
+    @property
+    def shows_spread(self) -> bool:
+        """Whether the model tells how far a rating may lie from what it predicts."""
+        return self.is_rated and "predict_distribution" in self.model.supports
 
     def left(self, user_index: int, genre: str | None) -> int:
         """Return how many items the user has not rated, of one genre or of all."""

@@ -1,0 +1,29 @@
+"""What is known of users and items, for the models that are made for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from palate.data.features import Features
+from palate.models.learner import Learner
+
+
+def attributes_for(
+    model: Learner, users: pl.DataFrame | None, items: pl.DataFrame | None, *, wanted: bool | None = None
+) -> dict[str, Any]:
+    """Return ``user_features`` and ``item_features`` for ``fit``, of the tables that have something to make them of.
+
+    Args:
+        model: what they are for.
+        users, items: tables of a data set, or None.
+        wanted: whether they shall enter; None leaves it to the model: ``uses_attributes``.
+    """
+    if not (model.uses_attributes if wanted is None else wanted):
+        return {}
+    made = {
+        "user_features": None if users is None else Features.of_known(users, "user"),
+        "item_features": None if items is None else Features.of_known(items, "item"),
+    }
+    return {name: one for name, one in made.items() if one is not None}
