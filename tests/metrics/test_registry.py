@@ -9,6 +9,7 @@ from metrics.made import padded, rows
 import palate.metrics
 from palate.errors import ParameterError
 from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
+from palate.models.predictive import Predictive
 
 LISTS = padded([[0, 1], [2, 0], []], 2)
 RELEVANT = rows([[1], [], [0]])
@@ -39,6 +40,7 @@ AVAILABLE = {
     "features": np.eye(3),
     "genres": np.eye(3, dtype=int),
     "expected": LISTS,
+    "predictive": Predictive(np.ones((3, 2)), np.ones((3, 2)), np.zeros((2, 0)), np.arange(1.0, 6), 1),
 }
 
 

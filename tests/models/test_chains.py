@@ -117,11 +117,17 @@ def test_other_shapes_are_refused(draws):
 
 
 def history(n: int = 150, drift: float = 0.0, **more: float) -> list[dict[str, float]]:
-    """Return records of n sweeps whose user norm drifts by that many standard deviations."""
+    """Return records of n sweeps whose noise precision drifts by that many standard deviations."""
     a, b, c = autoregressive(0, 3, n)
     steps = np.linspace(0, drift, n)
     return [
-        {"epoch": t + 1, "noise_precision": 1.2 + 0.01 * a[t], "user_norm": b[t] + steps[t], "item_norm": c[t], **more}
+        {
+            "epoch": t + 1,
+            "noise_precision": 1.2 + 0.01 * (a[t] + steps[t]),
+            "user_norm": b[t],
+            "item_norm": c[t],
+            **more,
+        }
         for t in range(n)
     ]
 
@@ -158,14 +164,14 @@ def test_a_chain_that_has_not_settled_is_told_once_in_words(caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     said = record.getMessage()
-    start = "the chain has not settled in 100 sweeps after a warm-up of 50 (norm of the users' rows: split R-hat "
+    start = "the chain has not settled in 100 sweeps after a warm-up of 50 (noise precision: split R-hat "
     assert said.startswith(start)
     assert " is above 1.05, effective sample size " in said
     assert " is below 20); raise n_sweeps, or n_burn_in where the traces still rise or fall after the warm-up" in said
-    assert "noise precision" not in said
+    assert "norm of" not in said
 
 
-def test_where_only_the_norms_drift_and_the_scores_do_not_the_warning_says_so(caplog):
+def test_where_the_noise_drifts_and_the_scores_do_not_the_warning_says_so(caplog):
     records = history(drift=8)
     errors = 1 + 0.01 * autoregressive(0, len(records), seed=1)
     warn_of_unsettled([{**r, "validation_rmse_draw": e} for r, e in zip(records, errors, strict=True)], 50)
@@ -178,7 +184,9 @@ def test_nothing_is_said_of_a_settled_chain_nor_of_a_short_one(caplog):
     warn_of_unsettled(history(149, drift=8), 50)
     warn_of_unsettled(history(validation_rmse_draw=1.0), 50)
     assert not caplog.records
-    assert set(unsettled(history(drift=8), 50)) == {"user_norm"}
+    assert set(unsettled(history(drift=8), 50)) == {"noise_precision"}
+    wandering = [{**record, "user_norm": record["epoch"]} for record in history()]
+    assert not unsettled(wandering, 50)  # rows trade their norms
 
 
 def test_a_fitted_model_gives_its_summary_and_warns(caplog):

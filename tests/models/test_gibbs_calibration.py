@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import small_gibbs as small
-from scipy.stats import chi2, norm
+from scipy.stats import chi2, ks_2samp, norm
 from synthetic import interactions
 
 from palate.models import BayesianMF
@@ -96,6 +96,31 @@ def check_calibration(n_runs, n_draws, thin):
         if chance < LEAST_CHANCE:
             wrong[name] = counts.tolist()
     assert not wrong
+
+
+def test_scale_moves_between_the_sides_and_the_prior_stays():
+    # the ratings do not see the move, so the prior alone must be what it leaves as it was
+    c, rng = small.chain(0), np.random.default_rng(7)
+    before, after = [], []
+    for _ in range(3000):
+        small.draw_parameters(c, rng)
+        product = c.users.X[0, :-1] @ c.items.X[0, :-1]
+        before.append(scales_of(c))
+        c._rescale(rng)
+        after.append(scales_of(c))
+        assert c.users.X[0, :-1] @ c.items.X[0, :-1] == pytest.approx(product, rel=1e-3, abs=1e-4)
+    one, other = np.array(before[:1500]), np.array(after[1500:])
+    for k in range(one.shape[1]):
+        assert ks_2samp(one[:, k], other[:, k]).pvalue > LEAST_CHANCE
+    assert (np.abs(np.array(after) - before).mean(axis=0) > 0.05).all()
+
+
+def scales_of(c):
+    return [
+        np.log(c.users.L[0, 0]),
+        np.log(c.items.L[1, 1]),
+        *(np.log(np.square(s.X[:, :-1]).sum()) for s in (c.users, c.items)),
+    ]
 
 
 def test_sweeps_with_new_ratings_keep_the_prior():

@@ -117,7 +117,8 @@ _NO_VALUE = object()
 def _alternatives(kind: Any) -> list[Any]:
     """Return the types that a person can type, the narrow ones first."""
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    return [p for p in parts if p in (int, float, bool, str, type(None)) or get_origin(p) is Literal]
+    known = [p for p in parts if p in (int, float, bool, str, type(None)) or get_origin(p) is Literal]
+    return sorted(known, key=lambda p: p is str)  # any words are a text: it comes last
 
 
 def _type_word(kind: Any) -> str:
