@@ -15,9 +15,8 @@ user or item has (logarithm, its square, octile); and incidence: which items a u
 number, and likewise by whom an item was rated. With ``likelihood="ordinal"`` stars are slices of a latent rating
 (`palate.models.ordinal`).
 
-A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it moves
-scale between the two sides, which only the priors see. Every row's
-draw is one small system (`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of
+A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
+moves scale between the two sides, which only the priors see. Every row's draw is one small system (`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of
 ratings; memory is the ratings a few times and what is kept.
 
 What is kept, from ``n_kept`` sweeps after the warm-up, evenly spaced: the items' draws, the users' draws, and the

@@ -1,4 +1,4 @@
-"""Time effects of the Bayesian factorization: an intercept for each group of ratings; eq. 6 of `palate.models.bayes`."""
+"""Time effects of a Bayesian factorization: an intercept for each group of ratings; `palate.models.bayes`, eq. 6."""
 
 from __future__ import annotations
 
