@@ -174,6 +174,7 @@ _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "rating_range_": (_is_range, "two numbers, the lowest first"),
     "history_": (_is_history, "a list of records of numbers"),
     "refit_history_": (_is_history, "a list of records of numbers"),
+    "mean_score_error_": (lambda value: _is_score(value) and value >= 0, "a number of at least 0"),
     "levels_": (_is_levels, "numbers, ascending"),
     "time_variances_": (_is_variances, "numbers of at least 0 by name"),
     "n_warm_": (_is_whole, "a whole number"),

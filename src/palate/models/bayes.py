@@ -16,12 +16,15 @@ number, and likewise by whom an item was rated. With ``likelihood="ordinal"`` st
 (`palate.models.ordinal`).
 
 A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
-moves scale between the two sides, which only the priors see. Every row's draw is one small system (`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of
-ratings; memory is the ratings a few times and what is kept.
+moves scale between the two sides, which only the priors see. Every row's draw is one small system
+(`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of ratings; memory is the ratings
+a few times and what is kept.
 
-What is kept, from ``n_kept`` sweeps after the warm-up, evenly spaced: the items' draws, the users' draws, and the
-users' means given all else of the sweep. A score is the mean over the kept sweeps of mu + E[b_u + p_u . z_i], in which
-the users' own chance is integrated out (Rao-Blackwell): one long product of concatenated factors.
+A score is the mean over all sweeps after the warm-up of mu + c_i + E[b_u + p_u . q_i], the users' rows being their
+means given all else of the sweep (Rao-Blackwell): the matrix of these means, cut to its leading 128 singular vectors,
+is kept as one pair of factors, and ``mean_score_error_`` says what the cut leaves out. Beyond 20 M cells that matrix is
+not held: then it is the mean over the kept draws, one product of their factors side by side. Draws of both sides are
+kept from ``n_kept`` sweeps, evenly spaced: spread, intervals, fold-in and Thompson sampling use them.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ from palate.models.abilities import ABILITIES
 from palate.models.answers import UserIds, id_list
 from palate.models.base import Recommender
 from palate.models.bayes_begin import Watch, begun
-from palate.models.bayes_kept import KEPT_ARRAYS, Kept, check_kept
+from palate.models.bayes_kept import KEPT_ARRAYS, Kept, check_kept, side_by_side
+from palate.models.bayes_mean import MOST_CELLS, MeanScore
 from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold
 from palate.models.bayes_predictive import predictive, time_offsets
 from palate.models.chains import chain_summary, warn_of_unsettled
@@ -49,6 +53,7 @@ from palate.models.gibbs_time import EFFECTS, effect_names
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
 from palate.models.predictive import Predictive
+from palate.models.scoring import FactorScorer, Scorer
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.training_part import warn_of_equal_values
 from palate.parallel import Workers, check_threads, single_blas_thread
@@ -91,12 +96,12 @@ class BayesianMF(Recommender):
         n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
-        user_factors_, item_factors_: (n_users, n_kept n_factors), (n_items, n_kept n_factors): those of all kept sweeps
-            side by side, over the root of their number; a user's are means given the rest of the sweep.
-        user_biases_, item_biases_: (n_users,), (n_items,), means over the kept sweeps.
+        user_factors_, item_factors_: (n_users, r), (n_items, r): their products are the mean over sweeps of p_u . q_i.
+        user_biases_, item_biases_: (n_users,), (n_items,), means over sweeps.
         mean_: mean of mu.
-        user_draws_: (n_users, n_kept, n_factors + 1) draws of [factors, bias].
-        item_bias_draws_: (n_items, n_kept).
+        mean_score_error_: root mean square of what is left out of the mean score by r singular vectors.
+        user_draws_, item_draws_: (n_users, n_kept, n_factors + 1), (n_items, n_kept, n_factors + 1), draws of [factors,
+            bias].
         user_scales_, item_scales_: (n_users, n_kept), (n_items, n_kept): noise scales g and h.
         history_: one record a sweep: loss (mean squared error of the draw), train_rmse_unclipped, noise_precision,
             user_norm, item_norm (root mean square of the rows about their mean), of a validation set validation_rmse
@@ -119,7 +124,7 @@ class BayesianMF(Recommender):
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = KEPT_ARRAYS
     learned_scalars: ClassVar[tuple[str, ...]] = (
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
-        *("user_encoding_", "item_encoding_", "levels_", "time_variances_"),
+        *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights"}
 
@@ -127,7 +132,7 @@ class BayesianMF(Recommender):
         self,
         n_factors: int = 16,
         *,
-        n_sweeps: int = 700,
+        n_sweeps: int = 800,
         n_burn_in: int = 100,
         n_kept: int | None = None,
         likelihood: str = "gaussian",
@@ -186,8 +191,8 @@ class BayesianMF(Recommender):
         seed = draw_seed(self.random_state)
         with single_blas_thread():
             chain, encoders = begun(self, training, seed)
-        kept = Kept(self._wanted(data.n_users, data.n_items), chain, encoders)
-        watch = Watch(chain, training)
+        kept, mean = Kept(self._wanted(data.n_users, data.n_items), chain, encoders), MeanScore(chain)
+        watch, keeps = Watch(chain, training), self._keeps(kept.wanted)
         interrupted = False
         with Workers(self.n_threads) as workers, single_blas_thread():
             try:
@@ -196,7 +201,9 @@ class BayesianMF(Recommender):
                     chain.sweep(number, workers)
                     warm = number > self.n_burn_in
                     record = {"epoch": number, **watch.record(warm=warm)}
-                    if warm and number in self._keeps(kept.wanted):
+                    if warm:
+                        mean.add()
+                    if number in keeps:
                         kept.add()
                     record["seconds"] = time.perf_counter() - started_at
                     watch.history.append(record)
@@ -211,6 +218,7 @@ class BayesianMF(Recommender):
             for one in (training.user_features, training.item_features)
         ]
         return {
+            **mean.learned(kept.long_factors()),
             **kept.learned(None if training.user_features is None else training.user_features.on(data.users)),
             "user_encoding_": encodings[0],
             "item_encoding_": encodings[1],
@@ -229,7 +237,7 @@ class BayesianMF(Recommender):
         self._check_fitted()
         return chain_summary(self.history_, int(self.n_burn_in))
 
-    def _keeps(self, wanted: int) -> range | frozenset[int]:
+    def _keeps(self, wanted: int) -> frozenset[int]:
         """Return the numbers of the sweeps that are kept: evenly spaced, the last one among them."""
         after = self.n_sweeps - self.n_burn_in
         return frozenset(self.n_burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
@@ -244,10 +252,12 @@ class BayesianMF(Recommender):
 
     def _bytes_of_draw(self, n_users: int, n_items: int) -> int:
         row = 4 * (int(self.n_factors) + 1)
-        return (2 * n_users + n_items + (n_items if self.incidence else 0)) * row + 8 * (n_users + n_items)
+        return (2 * n_users + 2 * n_items + (n_items if self.incidence else 0)) * row + 8 * (n_users + n_items)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
+        cells = n_users * n_items
+        rows += 12 * cells if cells <= MOST_CELLS else 0  # the mean score and its singular vectors
         return 60 * n_rows + rows + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
 
     # -- scoring ----------------------------------------------------------------------------------------------------
@@ -363,6 +373,12 @@ class BayesianMF(Recommender):
         if rows.times is None:
             raise DataError("the model has time effects, and the ratings to predict have no times")
         return rows.times
+
+    def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:
+        factors, biases = self._fold(rows, features)
+        item_biases = self.item_draws_[:, :, -1].mean(axis=1, dtype=np.float64)
+        mean = float(self.mean_draws_.mean(dtype=np.float64))
+        return FactorScorer((factors, side_by_side(self.item_draws_), biases, item_biases, mean))
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:

@@ -21,7 +21,7 @@ KEPT_ARRAYS: dict[str, tuple[str, ...]] = {
     "user_biases_": ("n_users",),
     "item_biases_": ("n_items",),
     "user_draws_": ("n_users", "n_kept", "n_row"),
-    "item_bias_draws_": ("n_items", "n_kept"),
+    "item_draws_": ("n_items", "n_kept", "n_row"),
     "user_scales_": ("n_users", "n_kept"),
     "item_scales_": ("n_items", "n_kept"),
     "mean_draws_": ("n_kept",),
@@ -91,22 +91,13 @@ class Kept:
     def learned(self, features: Array | None) -> dict[str, Any]:
         """Return the learned attributes that come of the draws; ``features`` of the users, or None."""
         n, D = self.count, self.user_means.shape[2]
-        means, draws, items = self.user_means[:, :n], self.user_draws[:, :n], self.item_draws[:, :n]
-        root = np.float32(n**0.5)
-
-        def long(rows: Array) -> Array:
-            return np.ascontiguousarray(rows[:, :, :-1].reshape(len(rows), -1) / root)
 
         def stacked(kind: type) -> Array:
             return np.stack(self.weights[kind]) if self.weights[kind] else np.zeros((n, 0, D), np.float32)
 
         return {
-            "user_factors_": long(means),
-            "item_factors_": long(items),
-            "user_biases_": means[:, :, -1].mean(axis=1, dtype=np.float64).astype(np.float32),
-            "item_biases_": items[:, :, -1].mean(axis=1, dtype=np.float64).astype(np.float32),
-            "user_draws_": np.ascontiguousarray(draws),
-            "item_bias_draws_": np.ascontiguousarray(items[:, :, -1]),
+            "user_draws_": np.ascontiguousarray(self.user_draws[:, :n]),
+            "item_draws_": np.ascontiguousarray(self.item_draws[:, :n]),
             "user_scales_": np.ascontiguousarray(self.scales[0][:, :n]),
             "item_scales_": np.ascontiguousarray(self.scales[1][:, :n]),
             **{name: np.stack(values) for name, values in self.single.items()},
@@ -115,10 +106,13 @@ class Kept:
             "counts_encoding_": np.zeros(0) if self.encoders.counts is None else self.encoders.counts.plain(),
             "component_projection_": self.encoders.projection,
             "user_features_": np.zeros((0, 0), np.float32) if features is None else features,
-            "mean_": float(np.mean(np.stack(self.single["mean_draws_"]), dtype=np.float64)),
             "levels_": [] if self.chain.stars is None else self.chain.stars.levels.tolist(),
             **self._of_time(),
         }
+
+    def long_factors(self) -> tuple[Array, Array]:
+        """Return the users' means and the items' draws of all kept sweeps side by side: see `side_by_side`."""
+        return side_by_side(self.user_means[:, : self.count]), side_by_side(self.item_draws[:, : self.count])
 
     def _of_time(self) -> dict[str, Any]:
         """Return the offsets' means and variances over the draws, and of groups that training never saw."""
@@ -130,6 +124,11 @@ class Kept:
             found[f"{name}_offsets_"] = first
             found[f"{name}_variances_"] = np.maximum(second - first**2, 0) + variances
         return found
+
+
+def side_by_side(rows: Array) -> Array:
+    """Return factors of draws (n, n_kept, D) as (n, n_kept (D - 1)), over the root of n_kept: products are means."""
+    return np.ascontiguousarray(rows[:, :, :-1].reshape(len(rows), -1) / np.float32(rows.shape[1] ** 0.5))
 
 
 def check_kept(model: Any) -> None:
@@ -144,7 +143,6 @@ def check_kept(model: Any) -> None:
     dense += model.component_projection_.shape[1] + max(model.user_features_.shape[1] - 1, 0)
     for name, size, allowed in (
         ("n_factors", D - 1, {int(model.n_factors)}),
-        ("user_factors_", model.user_factors_.shape[1], {n_kept * (D - 1)}),
         ("cut_draws_", model.cut_draws_.shape[1], {max(len(model.levels_) - 1, 0)}),
         ("counts_encoding_", len(model.counts_encoding_), {0, 1 + BANDS}),
         ("component_projection_", len(model.component_projection_), {n_items}),
@@ -169,7 +167,4 @@ def check_kept(model: Any) -> None:
 
 def last_draw(model: Any) -> tuple[Array, Array]:
     """Return the last kept rows of users and of items, (n, D) each, of a fitted model."""
-    n_kept = model.user_draws_.shape[1]
-    k = model.item_factors_.shape[1] // n_kept
-    items = model.item_factors_[:, -k:] * np.float32(n_kept**0.5)
-    return model.user_draws_[:, -1], np.column_stack([items, model.item_bias_draws_[:, -1]])
+    return model.user_draws_[:, -1], model.item_draws_[:, -1]

@@ -86,10 +86,7 @@ def _stars_of(model: Any, s: int, rows: Rows) -> tuple[Array, Array] | None:
 
 def item_rows(model: Any, s: int) -> Array:
     """Return [factors, bias] of the items in one kept draw, (n_items, D) float32."""
-    n_kept = len(model.mean_draws_)
-    k = model.user_draws_.shape[2] - 1
-    factors = model.item_factors_[:, s * k : (s + 1) * k] * np.float32(n_kept**0.5)
-    return np.ascontiguousarray(np.column_stack([factors, model.item_bias_draws_[:, s]]), np.float32)
+    return np.ascontiguousarray(model.item_draws_[:, s])
 
 
 def _features(model: Any, rows: Rows, features: Array | None) -> Array:
@@ -142,9 +139,9 @@ def parts_of_fold(
             own += pulls * (Z @ way)
             if model.incidence_weights_.shape[1] and len(own):
                 own += (model.incidence_weights_[s][row.indices] @ to_prior) / np.sqrt(len(own))
-            item_bias += float(model.item_bias_draws_[item, s])
+            item_bias += float(model.item_draws_[item, s, -1])
     parts = [
-        Part("mean", "mean rating", model.mean_),
+        Part("mean", "mean rating", float(model.mean_draws_.mean(dtype=np.float64))),
         Part("item bias", "how the item is rated by all", item_bias / n_kept),
         Part("average user", "what everybody's taste adds", float(average / n_kept)),
     ]

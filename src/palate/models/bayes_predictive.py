@@ -22,13 +22,13 @@ def predictive(model: Any, u: Array, i: Array, times: Array | None) -> Predictiv
 
     Groups of ratings that training never saw have an offset around 0 with the variance that offsets have.
     """
-    n_kept, D = len(model.mean_draws_), model.user_draws_.shape[2]
+    n_kept = len(model.mean_draws_)
     means, sds = np.empty((len(u), n_kept)), np.empty((len(u), n_kept))
     for p in chunks(len(u), ROWS):
         users = model.user_draws_[u[p]].astype(np.float64)
-        items = model.item_factors_[i[p]].reshape(-1, n_kept, D - 1) * n_kept**0.5
-        means[p] = np.einsum("nsf,nsf->ns", users[:, :, :-1], items, optimize=True) + users[:, :, -1]
-        means[p] += model.item_bias_draws_[i[p]] + model.mean_draws_
+        items = model.item_draws_[i[p]].astype(np.float64)
+        means[p] = np.einsum("nsf,nsf->ns", users[:, :, :-1], items[:, :, :-1], optimize=True)
+        means[p] += users[:, :, -1] + items[:, :, -1] + model.mean_draws_
         precisions = model.user_scales_[u[p]].astype(np.float64) * model.item_scales_[i[p]] * model.noise_draws_
         sds[p] = 1 / np.sqrt(precisions)
     offsets, variances = time_offsets(model, u, i, times)

@@ -137,7 +137,7 @@ class Chain:
         """Return the noise of each cell, (n,) float64, where alpha is 1."""
         rows = self.users.rows
         w = self.users.scales[self._of_cell] * self.items.scales[rows.indices].astype(np.float64)
-        return 1 / np.sqrt(w)
+        return np.asarray(1 / np.sqrt(w))
 
     def _draw_mean(self, w: Array, rng: np.random.Generator) -> None:
         """Draw mu and take the step out of the errors; eq. 6."""

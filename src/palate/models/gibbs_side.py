@@ -21,7 +21,7 @@ from palate.parallel import Workers, chunks
 Array = NDArray[Any]
 
 PRODUCT_ROWS = 512  # rows of a product at once: a number of the data alone, so that sums are too
-WEIGHT_COLUMNS = 8  # numbers of a weight that one thread draws; a number of the model alone
+WEIGHT_COLUMNS = 16  # numbers of a weight that one thread draws; a number of the model alone
 
 
 @dataclass(frozen=True)
