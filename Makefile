@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-MODEL ?= out/model.safetensors out/ease.safetensors
+MODEL ?= out/bayes.safetensors out/ease.safetensors
 
 .PHONY: demo test check-long serve bench bench-peers format clean
 .DELETE_ON_ERROR:
@@ -25,8 +25,8 @@ check-long: .venv/test
 serve: .venv/ui $(MODEL)
 	@$(BIN)/palate serve $(MODEL)
 
-out/model.safetensors: | .venv/ui
-	@$(BIN)/palate train ml-100k --set random_state=42 --out $@
+out/bayes.safetensors: | .venv/ui
+	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
 out/ease.safetensors: | .venv/ui
 	@$(BIN)/palate train ml-100k --model ease --positive 4 --out $@
@@ -40,7 +40,7 @@ bench: .venv/test
 
 bench-peers: .venv/test
 	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality \
-		bayes_speed bayes_accuracy summary; do \
+		bayes_choices bayes_speed bayes_accuracy summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test

@@ -151,7 +151,7 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
     from palate.parallel import check_threads
 
     stdout.rule("[bold]4  Which model, for what?", align="left")
-    models = ["popularity", "baseline", "mf"]
+    models = ["bayes", "mf", "baseline", "popularity"]
     options: dict[str, Any] = {"random_state": seed, "words": ["ml-100k"]}
     if report:  # processes of their own tell their memory
         options |= {"n_processes": check_threads(None)}
