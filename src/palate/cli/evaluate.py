@@ -119,6 +119,8 @@ def _show(results: list[Evaluation]) -> None:
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}")
     if has_epochs:
         stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
+    if getattr(first.fitted, "time_effects", None):
+        stdout.print("with time: predictions know when each test rating was given; compare them with none that do not")
     if first.epoch_chosen_on == "test":
         stdout.print("[yellow]The epoch was chosen on the test part, so these figures are optimistic.[/]")
 

@@ -11,7 +11,7 @@ from palate.data.ids import Id
 from palate.ui.icons import MARK, MOON, SUN
 from palate.ui.source import Entry, Source
 
-SPREAD = "± is how far from it two ratings in three will lie at most: nobody's next rating is certain."
+SPREAD = "Two ratings in three lie within the ± of what is predicted."
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # the page's components are JavaScript templates, so their signs are made harmless as well
 TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
