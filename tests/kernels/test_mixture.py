@@ -129,7 +129,7 @@ def test_draws_in_groups_keep_mean_and_variance_and_nearly_the_crps(n_kept):
     np.testing.assert_allclose(variance[1], variance[0], rtol=1e-12)
     truth = rng.normal(3, 1, 20)
     whole, few = (Predictive(*one, NO_CUTS, np.arange(5.0), 1).crps(truth) for one in ((M, S), (m, s)))
-    assert few.mean() == pytest.approx(whole.mean(), rel=1e-3)
+    assert few.mean() == pytest.approx(whole.mean(), rel=5e-3)  # of noise that differs far more than in a chain
 
 
 def test_a_number_of_draws_that_nothing_divides_loses_a_few_and_not_the_shape():
