@@ -13,9 +13,9 @@ from palate.plots import alt
 
 
 def sampled(n: int, n_burn_in: int, *, validation: bool = True, drift: float = 0.0, **fixed: float):
-    """Return what the figure reads of a model whose users' norm drifts."""
+    """Return what the figure reads of a model whose noise precision drifts."""
     a, b, c, d = np.random.default_rng(0).standard_normal((4, n))
-    b += np.linspace(0, drift, n)
+    a += np.linspace(0, drift, n)
     history = []
     for t in range(n):
         record = {"epoch": t + 1, "noise_precision": a[t], "user_norm": b[t], "item_norm": c[t], **fixed}
@@ -57,8 +57,8 @@ def test_each_quantity_has_its_trace_with_the_warm_up_shaded():
 
 
 def test_titles_have_the_figures_and_what_has_not_settled():
-    first, second, *_ = (judged for _, judged in titles(plots.sampling(sampled(150, 50, drift=8))))
-    assert first == "R-hat 0.99, effective sample size 105"
+    second, first, *_ = (judged for _, judged in titles(plots.sampling(sampled(150, 50, drift=8))))
+    assert first == "R-hat 0.99, effective sample size 102"
     assert second.startswith("R-hat ")
     assert second.endswith(": not settled")
 
@@ -75,21 +75,21 @@ def test_what_is_fixed_and_what_is_too_short_is_said_so():
         record["noise_precision"] = 1.0
     assert titles(plots.sampling(ordinal))[0][1] == "fixed"
     assert titles(plots.sampling(sampled(3, 1)))[0][1] == "too few sweeps to judge"
-    assert titles(plots.sampling(sampled(60, 10, drift=50)))[1][1].startswith("R-hat ")
+    assert titles(plots.sampling(sampled(60, 10, drift=50)))[0][1].startswith("R-hat ")
     assert not any("settled" in judged for _, judged in titles(plots.sampling(sampled(60, 10, drift=50))))
 
 
 def test_the_words_of_the_figure():
     words = alt.sampling(sampled(150, 50))
     assert words.finding == (
-        "The chain has settled in 100 sweeps after a warm-up of 50: each split R-hat is at most 1.05, "
-        "each effective sample size at least 20."
+        "The chain has settled in 100 sweeps after a warm-up of 50: what it is judged by has a split R-hat of at most "
+        "1.05 and at least 20 effective draws."
     )
     assert words.numbers.startswith("Line charts by sweep, after the warm-up: noise precision ")
     assert words.numbers.endswith("validation RMSE of the mean so far ends at 0.9067.")
     drifting = alt.sampling(sampled(150, 50, drift=8, validation=False))
     assert drifting.finding.startswith(
-        "The chain has not settled in 100 sweeps after a warm-up of 50: norm of the users' rows: split R-hat "
+        "The chain has not settled in 100 sweeps after a warm-up of 50: noise precision: split R-hat "
     )
     assert "mean so far" not in drifting.numbers
     assert alt.sampling(sampled(40, 10)).finding == (

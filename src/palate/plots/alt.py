@@ -87,8 +87,8 @@ def sampling(model: BayesianMF) -> Words:
     table, history = summary_of(model), model.history_
     n, found = len(history) - int(model.n_burn_in), unsettled(history, int(model.n_burn_in))
     after = f"{n} sweeps after a warm-up of {model.n_burn_in}"
-    figures = f"each split R-hat is at most {HIGHEST_RHAT:g}, each effective sample size at least {LOWEST_ESS:g}"
-    finding = f"The chain has settled in {after}: {figures}."
+    figures = f"a split R-hat of at most {HIGHEST_RHAT:g} and at least {LOWEST_ESS:g} effective draws"
+    finding = f"The chain has settled in {after}: what it is judged by has {figures}."
     if n < FEWEST_JUDGED:
         finding = f"Too few sweeps to judge the chain by: {after}."
     elif found:
