@@ -137,7 +137,7 @@ def test_unknown_items_and_models_without_fold_in_are_refused(data):
     m = ALS(2, n_epochs=1).fit(data)
     with pytest.raises(UnknownIdError, match="unknown item id 7"):
         m.fold_in(interactions([1], [7], [3]))
-    with pytest.raises(ParameterError, match="Popularity cannot fold users in; baseline, mf, als, ials can"):
+    with pytest.raises(ParameterError, match="Popularity cannot fold users in; baseline, mf, als, bayes, ials can"):
         Popularity().fit(data).fold_in(data)
     with pytest.raises(ParameterError, match="n must be a whole number of at least 1"):
         m.recommend_for(data, 0)
@@ -159,7 +159,7 @@ def test_likeness_is_the_cosine_of_factors(data):
             assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
     assert m.similar_items(1003, 100).height == 29
     assert m.similar_items(1003, 2)["title"].to_list() == [str(i) for i in m.similar_items(1003, 2)["item_id"]]
-    with pytest.raises(ParameterError, match="Baseline has no likeness of items; mf, als, ials, ease can"):
+    with pytest.raises(ParameterError, match="Baseline has no likeness of items; mf, als, bayes, ials, ease can"):
         Baseline().fit(data).similar_items(1003)
     assert MatrixFactorization(2, n_epochs=2).fit(data).similar_users(100, 3).height == 3
 

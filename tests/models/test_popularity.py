@@ -92,7 +92,7 @@ def test_scores_are_never_clipped_to_the_rating_range(data):
 
 def test_it_predicts_no_ratings_and_says_so(data):
     m = Popularity().fit(data)
-    message = "Popularity predicts no ratings, it orders items; use recommend; baseline, mf, als can"
+    message = "Popularity predicts no ratings, it orders items; use recommend; baseline, mf, als, bayes can"
     for call in (lambda: m.predict(100, 1000), lambda: m.predict_index(np.array([0]), np.array([0]), clip=False)):
         with pytest.raises(ParameterError) as error:
             call()
