@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.kernels import gibbs as kernel
-from palate.models.gibbs_side import SideChain
+from palate.models.gibbs_side import LIGHT, SideChain
 from palate.models.gibbs_time import TimeEffect
 from palate.models.ordinal import Stars
 from palate.models.ridge_rows import row_ranges
@@ -126,7 +126,7 @@ class Chain:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
         call = partial(kernel.residuals, (rows.indptr, rows.indices, targets), self.users.X, self.items.X)
-        workers.run([partial(call, a, b, self.errors) for a, b in row_ranges(rows, workers)])
+        workers.run([partial(call, a, b, self.errors) for a, b in row_ranges(rows, workers, LIGHT)])
 
     def scores(self) -> Array:
         """Return the score of each cell, (n,): what the latent ratings of the ordinal likelihood lie around."""

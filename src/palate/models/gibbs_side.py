@@ -5,6 +5,7 @@ Equations are numbered as in `palate.models.bayes`; D = n_factors + 1, a row is 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +22,9 @@ from palate.parallel import Workers, chunks
 Array = NDArray[Any]
 
 PRODUCT_ROWS = 512  # rows of a product at once: a number of the data alone, so that sums are too
-WEIGHT_COLUMNS = 16  # numbers of a weight that one thread draws; a number of the model alone
+HEAVY, LIGHT = 1 << 18, 1 << 20  # cells of a piece: smaller ones are done before another thread is awake
+FEW_ROWS = 1 << 16  # of a product that is not worth another thread
+WEIGHT_COLUMNS = 24  # numbers of a weight that one thread draws; a number of the model alone
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class SideChain:
         cells = self.rows.indptr, self.rows.indices, targets, weights
         X, means = np.empty_like(self.X), np.empty_like(self.X)
         call = partial(kernel.draw_rows, cells, (other, self.scales, np.float32(alpha)), (M, L), E)
-        workers.run([partial(call, a, b, X, means) for a, b in row_ranges(self.rows, workers)])
+        workers.run([partial(call, a, b, X, means) for a, b in row_ranges(self.rows, workers, HEAVY)])
         self.X, self.means = X, means
 
     def rescale(self, factors: Array) -> None:
@@ -201,7 +204,7 @@ class SideChain:
         """Return the sums of a value of each cell by row, (n_rows,) float64."""
         out = np.empty(len(self.X))
         call = partial(kernel.row_sums, self.rows.indptr, values)
-        workers.run([partial(call, a, b, out) for a, b in row_ranges(self.rows, workers)])
+        workers.run([partial(call, a, b, out) for a, b in row_ranges(self.rows, workers, LIGHT)])
         return out
 
 
@@ -218,7 +221,7 @@ def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> Array:
 def product(Z: Array, T: Array, workers: Workers) -> Array:
     """Return Z'T in double precision, summed over blocks of rows in order."""
     total = np.zeros((Z.shape[1], T.shape[1]))
-    for one in workers.run([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), PRODUCT_ROWS)]):
+    for one in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers):
         total += one
     return total
 
@@ -226,5 +229,10 @@ def product(Z: Array, T: Array, workers: Workers) -> Array:
 def applied(Z: Array, C: Array, workers: Workers) -> Array:
     """Return Z C in single precision, block by block."""
     out = np.empty((len(Z), C.shape[1]), np.float32)
-    workers.run([partial(np.matmul, Z[p], C, out=out[p]) for p in chunks(len(Z), PRODUCT_ROWS)])
+    done([partial(np.matmul, Z[p], C, out=out[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers)
     return out
+
+
+def done(tasks: Sequence[Callable[[], Any]], n_rows: int, workers: Workers) -> list[Any]:
+    """Return the tasks' results, by other threads only where there are many rows."""
+    return workers.run(tasks) if n_rows > FEW_ROWS else [task() for task in tasks]

@@ -21,6 +21,7 @@ from palate.models.explanation import Part
 from palate.parallel import Workers, chunks
 
 PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
+SMALLEST_PART = 1 << 15  # cells of a piece: a smaller one takes hardly longer than to wake a thread for it
 GRAM_ROWS = 1 << 12  # rows summed at once; their number depends on the data alone
 
 Array = NDArray[Any]
@@ -95,13 +96,14 @@ def solve(
     return P, b, losses, max(workers.run(tasks), default=-1)
 
 
-def row_ranges(rows: Rows, workers: Workers) -> list[tuple[int, int]]:
-    """Return ranges of rows of about the same work: cells, and a little for each row."""
+def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> list[tuple[int, int]]:
+    """Return ranges of rows of about the same work: cells, and a little for each row; not below ``smallest``."""
     n_rows = len(rows.indptr) - 1
     if n_rows == 1:  # a fold-in, where microseconds count
         return [(0, 1)]
     work = rows.indptr + 32 * np.arange(n_rows + 1)
-    ends = np.linspace(0, work[-1], PARTS * workers.n_threads + 1)
+    pieces = max(1, min(int(work[-1]) // smallest, PARTS * workers.n_threads))
+    ends = np.linspace(0, work[-1], pieces + 1)
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, ends[1:-1]), [n_rows]])).clip(max=n_rows)
     return [(int(a), int(b)) for a, b in pairwise(cuts)]
 
