@@ -10,10 +10,10 @@ by user and item) and Rendle, Zhang & Koren 2019 (incidence, time). For rating n
     alpha ~ Gamma(noise_shape, noise_rate)        g_u, h_i ~ Gamma(scale_df / 2, scale_df / 2)                     (5)
     o_e ~ N(0, 1 / tau_e)        tau_e ~ Gamma(time_shape, time_rate)        mu flat, or N(mean_center, mean_sd^2) (6)
 
-with D = n_factors + 1. Feature groups g: attributes given to ``fit``; how many rows a
-user or item has (logarithm, its square, octile); and incidence: which items a user rated, over the root of their
-number, and likewise by whom an item was rated. With ``likelihood="ordinal"`` stars are slices of a latent rating
-(`palate.models.ordinal`).
+with D = n_factors + 1. Feature groups g: attributes given to ``fit``, with how many rows a user or item has (logarithm,
+its square, octile); the leading singular vectors of the incidence (`Components` of `palate.models.gibbs_start`); and
+the incidence itself: which items a user rated, over the root of their number, and likewise by whom an item was rated.
+With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.ordinal`).
 
 A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
 moves scale between the two sides, which only the priors see. Every row's draw is one small system

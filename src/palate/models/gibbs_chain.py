@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Constants:
-    """Priors of what belongs to no side: mu, alpha (eq. 6), noise scales (eq. 7).
+    """Priors of what belongs to no side: mu (eq. 6), alpha and noise scales (eq. 5).
 
     Attributes:
         mean_center, mean_sd: of mu; flat where mean_sd is None.
@@ -154,7 +154,7 @@ class Chain:
         self.mu = new
 
     def _draw_noise(self, w: Array, squares: Array, rng: np.random.Generator) -> None:
-        """Draw alpha; eq. 6. The ordinal likelihood has 1: its cut points hold the scale."""
+        """Draw alpha; eq. 5. The ordinal likelihood has 1: its cut points hold the scale."""
         if self.stars is not None:
             return
         c = self.constants
@@ -162,7 +162,7 @@ class Chain:
         self.alpha = float(rng.standard_gamma(c.noise_shape + len(squares) / 2)) / rate
 
     def _draw_scales(self, h: Array, squares: Array, rng: np.random.Generator, workers: Workers) -> None:
-        """Draw g, then h; eq. 7."""
+        """Draw g, then h; eq. 5."""
         nu, users, items = float(self.constants.scale_df or 0), self.users, self.items
         of_users = users.sums(h * squares, workers)
         users.scales = _scales(nu, self._n[0], self.alpha * of_users, rng)

@@ -29,7 +29,7 @@ WEIGHT_COLUMNS = 24  # numbers of a weight that one thread draws; a number of th
 
 @dataclass(frozen=True)
 class Hyper:
-    """Constants of the priors of one side, eq. 4 and 5: see `BayesianMF`."""
+    """Constants of the priors of one side, eq. 3 and 4: see `BayesianMF`."""
 
     wishart_scale: float = 1.0
     wishart_df: float = 0.0
@@ -38,7 +38,7 @@ class Hyper:
     ridge_rate: float = 1e-3
 
     def ridge(self, n: int, spread: float, rng: np.random.Generator) -> float:
-        """Draw lambda_g of a group of n weights whose squares in units of their noise sum up to ``spread``; eq. 4."""
+        """Draw lambda_g of a group of n weights whose squares in units of their noise sum up to ``spread``; eq. 3."""
         return float(rng.standard_gamma(self.ridge_shape + n / 2)) / (self.ridge_rate + spread / 2)
 
 
@@ -154,7 +154,7 @@ class SideChain:
         self._parts = np.zeros_like(self.X)  # sum of X_g B_g
 
     def draw_hyper(self, rng: np.random.Generator) -> None:
-        """Draw Lambda and m given rows and weights: eq. 5."""
+        """Draw Lambda and m given rows and weights: eq. 4."""
         h, D, n = self.hyper, self.X.shape[1], len(self.X)
         R = self.X.astype(np.float64) - self._parts
         rbar = R.mean(axis=0)
@@ -169,7 +169,7 @@ class SideChain:
         self.mean = n * rbar / strength + noise / np.sqrt(strength)
 
     def draw_weights(self, rng: np.random.Generator, workers: Workers) -> None:
-        """Draw the weights of each group and its ridge: eq. 4."""
+        """Draw the weights of each group and its ridge: eq. 3."""
         upper = linalg.cholesky(self.L)
         T = self.X - self.mean.astype(np.float32) - self._parts
         for group in self.groups:
