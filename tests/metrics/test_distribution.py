@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from metrics import naive_metrics as naive
 from metrics.made import close, quick
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 
 from palate.errors import ParameterError
 from palate.metrics import distribution
@@ -151,6 +151,21 @@ def test_blocks_change_nothing(monkeypatch):
     np.testing.assert_allclose(whole, parts, rtol=1e-13)
 
 
+def test_transforms_are_uniform_where_the_distributions_are_right():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(5), 4000)
+    place = (rng.random((4000, 1)) > np.cumsum(probabilities, axis=1)).sum(axis=1)
+    truth = STARS[place]
+    found = distribution.pit_stars(truth, probabilities, STARS, 1)
+    assert kstest(found, "uniform").pvalue > 0.01
+    np.testing.assert_array_equal(found, distribution.pit_stars(truth, probabilities, STARS, 1))
+    wide = np.full_like(probabilities, 0.2)
+    middle = distribution.pit_stars(np.full(4000, STARS[2]), wide, STARS, 1)
+    assert kstest(middle, "uniform").pvalue < 1e-9
+    assert (middle > 0.4 - 1e-12).all()
+    assert (middle < 0.6 + 1e-12).all()
+
+
 ONE, TWO = np.ones(1), np.ones(2)
 EVEN = np.full((2, 5), 0.2)
 
@@ -175,6 +190,7 @@ EVEN = np.full((2, 5), 0.2)
         (lambda: distribution.crps_stars(TWO, EVEN * [[1], [2]], STARS), "1 rows of probabilities are no distribution"),
         (lambda: distribution.crps_stars(TWO, EVEN * np.nan, STARS), "2 rows of probabilities are no distribution"),
         (lambda: distribution.log_score_stars(TWO * 6, EVEN, STARS), "rating 6.0 in row 0 is none of the stars"),
+        (lambda: distribution.pit_stars(TWO * 6, EVEN, STARS), "rating 6.0 in row 0 is none of the stars"),
         (lambda: distribution.interval_normal(TWO, TWO, 80), "level must lie between 0 and 1, such as 0.8; got 80"),
         (lambda: distribution.interval_coverage(TWO, TWO, -TWO), "2 of 2 intervals end below where they begin"),
     ],

@@ -175,13 +175,29 @@ def log_score_stars(truth: Array, probabilities: Array, stars: Array) -> Values:
     Raises:
         ParameterError: as `crps_stars`; a rating is none of the stars.
     """
-    _check_stars(truth, probabilities, stars)
-    place = np.searchsorted(stars, truth).clip(max=len(stars) - 1)
-    odd = np.flatnonzero(stars[place] != truth)
-    if len(odd):
-        raise ParameterError(f"rating {truth[odd[0]]} in row {odd[0]} is none of the stars {stars.tolist()}")
+    place = _places(truth, probabilities, stars)
     with np.errstate(divide="ignore"):
         return np.asarray(-np.log(probabilities[np.arange(len(truth)), place], dtype=np.float64))
+
+
+def pit_stars(
+    truth: Array, probabilities: Array, stars: Array, random_state: int | np.random.Generator | None = None
+) -> Values:
+    """Return the randomised probability integral transform of each rating, (n,): a uniform number below or at it.
+
+    F(y - 1) + v p(y), v uniform: uniform on 0 … 1 where the distributions are right, whatever they are (Smith 1985;
+    Czado, Gneiting & Held 2009). Humps in the middle tell of distributions too wide, at the ends of too narrow ones.
+
+    Args:
+        random_state: seed, Generator, or None, of v.
+
+    Raises:
+        ParameterError: as `log_score_stars`.
+    """
+    place = _places(truth, probabilities, stars)
+    above = np.cumsum(probabilities, axis=1, dtype=np.float64)
+    v, row = np.random.default_rng(random_state).random(len(truth)), np.arange(len(truth))
+    return np.asarray(above[row, place] - (1 - v) * probabilities[row, place])
 
 
 def interval_draws(draws: Array, level: float) -> tuple[Values, Values]:
@@ -242,6 +258,16 @@ def _check(truth: Array, axis: int = 0, **given: Array) -> None:
     for name, array in {"truth": truth, **given}.items():
         if np.isnan(array).any():
             raise ParameterError(f"{name} has {np.isnan(array).sum()} missing numbers (NaN)")
+
+
+def _places(truth: Array, probabilities: Array, stars: Array) -> Array:
+    """Return which star each rating is."""
+    _check_stars(truth, probabilities, stars)
+    place = np.searchsorted(stars, truth).clip(max=len(stars) - 1)
+    odd = np.flatnonzero(stars[place] != truth)
+    if len(odd):
+        raise ParameterError(f"rating {truth[odd[0]]} in row {odd[0]} is none of the stars {stars.tolist()}")
+    return place
 
 
 def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:

@@ -5,7 +5,7 @@ names          what metrics are called, and which end is good
 of_data        a log of ratings, its tables, its card
 of_training    training curves; the original system's beside ours
 of_comparison  a metric with intervals, by group of users, against another metric
-of_errors      calibration; errors by popularity and activity
+of_errors      calibration; whole distributions; errors by popularity and activity
 of_sampling    traces of a sampler, and whether it has settled
 of_tuning      a search for parameters
 alt            each figure in words: the finding, and the numbers behind it
@@ -26,7 +26,7 @@ from palate.plots.of_data import (
     ratings_per_user,
     save_all,
 )
-from palate.plots.of_errors import calibration, error_by
+from palate.plots.of_errors import calibration, error_by, pit
 from palate.plots.of_sampling import sampling
 from palate.plots.of_training import reproduction, training, training_curves
 from palate.plots.of_tuning import importances, tuning_history
@@ -43,6 +43,7 @@ __all__ = [
     "groups",
     "importances",
     "occupations",
+    "pit",
     "popularity",
     "rating_distribution",
     "ratings_over_time",

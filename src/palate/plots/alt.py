@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from palate.data.card import NAMES, Card
 from palate.models.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
 from palate.plots.names import higher_is_better, most, shown
 from palate.plots.of_comparison import paired, ranked
-from palate.plots.of_errors import COUNTED, By, Details, known
+from palate.plots.of_errors import COUNTED, By, Details, known, shares_of_pit
 from palate.plots.of_sampling import judged, summary_of
 from palate.plots.of_training import scores
 
@@ -131,6 +132,17 @@ def calibration(details: Details) -> Words:
     if len(off) == 1 and off[best] > 0.1:
         finding = f"{best}'s predictions differ from the ratings given by {off[best]:.3f} on average over its bins."
     return Words(finding, f"Line chart of mean rating against mean prediction: {'; '.join(said)}.")
+
+
+def pit(values: NDArray[np.float64]) -> Words:
+    """Return what `palate.plots.pit` shows."""
+    shares, (low, high) = shares_of_pit(values)
+    outside = int(((shares < low) | (shares > high)).sum())
+    finding = f"The distributions are right on the whole: the bins hold {shares.min():.1%} to {shares.max():.1%}."
+    if np.abs(shares * len(shares) - 1).max() > 0.5:
+        finding = f"The distributions are off: the bins hold {shares.min():.1%} to {shares.max():.1%}."
+    even = f"{1 / len(shares):.1%} each would be even, and {outside} of {len(shares)} lie outside the band of chance"
+    return Words(finding, f"Histogram of probability integral transforms of {len(values):,} ratings: {even}.")
 
 
 def error_by(details: Details, by: By) -> Words:
