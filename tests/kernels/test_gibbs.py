@@ -163,3 +163,19 @@ def test_subtracted_lanes_compiled_and_in_python(dtype, n, stride):
     call(compiled, 8, 0, 1, n, stride)
     for found in (python, compiled):
         np.testing.assert_allclose(found, expected.reshape(-1), rtol=1e-5 if dtype == np.float32 else 1e-13)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 5), k=st.integers(1, 7))
+@settings(max_examples=20, deadline=None)
+def test_rows_follow_their_prior_by_the_precision_they_have_of_it(gibbs, seed, n_rows, k):
+    (indptr, indices, _, _), (Q, g), (_, L), _ = problem(seed, n_rows, k)
+    weights = np.random.default_rng(seed).uniform(0.5, 2, N_COLUMNS).astype(np.float32)
+    K = np.full((n_rows, k + 1, k + 1), np.nan, np.float32)
+    cut = n_rows // 2
+    for first, last in ((cut, n_rows), (0, cut)):
+        gibbs.shrinkages((indptr, indices, weights), (Q, g, np.float32(1.7)), L, first, last, K)
+    for u in range(n_rows):
+        own = indices[indptr[u] : indptr[u + 1]]
+        Z = np.column_stack([Q[own, :-1], np.ones(len(own))]).astype(float)
+        A = L + (Z.T * (1.7 * g[u] * weights[own].astype(float))) @ Z
+        np.testing.assert_allclose(K[u], np.linalg.solve(A, L.astype(float)), rtol=2e-3, atol=2e-4)

@@ -138,6 +138,51 @@ def draw_rows(cells, other, prior, E, first, last, X, means):
                 X[block + lane, f] = y[f, lane]
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def shrinkages(cells, other, L, first, last, K):
+    """Write K_u = inv(A_u) L of rows first … last - 1 (n_rows, D, D): how far a row follows its prior mean; eq. 1.
+
+    cells: (indptr, indices, weights), the weights (n_columns,) those of the other side's rows.
+    other: (Q, g, scale), as `draw_rows`.
+    """
+    indptr, indices, weights = cells
+    Q, g, scale = other
+    D = Q.shape[1]
+    A, z = np.empty((D, D), Q.dtype), np.ones(D, Q.dtype)
+    for u in range(first, last):
+        A[:] = L
+        for n in range(indptr[u], indptr[u + 1]):
+            i = indices[n]
+            w, q = scale * g[u] * weights[i], Q[i]
+            for f in range(D - 1):
+                z[f] = q[f]
+            for f in range(D):
+                row, pull = A[f], w * z[f]
+                for j in range(D):
+                    row[j] += pull * z[j]
+        K[u] = L
+        eliminate(A, K[u])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def eliminate(A, X):
+    """Replace X by inv(A) X, A symmetric positive definite (Gauss-Jordan, which needs no pivots there), and spend A."""
+    D = len(A)
+    for j in range(D):
+        inverse = 1 / A[j, j]
+        for f in range(j + 1, D):
+            A[j, f] *= inverse
+        for f in range(D):
+            X[j, f] *= inverse
+        for i in range(D):
+            if i != j:
+                times = A[i, j]
+                for f in range(j + 1, D):
+                    A[i, f] -= times * A[j, f]
+                for f in range(D):
+                    X[i, f] -= times * X[j, f]
+
+
 @njit(nogil=True, cache=True, fastmath=REORDER)
 def residuals(cells, P, Q, first, last, out):
     """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i."""

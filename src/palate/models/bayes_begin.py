@@ -12,6 +12,8 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.models.bayes_kept import last_draw
+from palate.models.bayes_mean import MOST_CELLS
+from palate.models.gibbs_asked import Asked, AskedSide, one_more_component, one_more_count
 from palate.models.gibbs_chain import Chain, Constants
 from palate.models.gibbs_side import Hyper
 from palate.models.gibbs_start import Components, Counts, Encoders, side
@@ -24,8 +26,10 @@ from palate.models.training_part import rating_limits
 Array = NDArray[Any]
 
 
-def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders]:
-    """Return the chain before its first sweep, and how the rows of users become features.
+def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders, Asked | None]:
+    """Return the chain before its first sweep, how users' rows become features, and what a question brings.
+
+    The last is None where there is no incidence in any form, or where the matrix of scores is not held.
 
     Raises:
         DataError: time effects are asked for and the data has no times.
@@ -36,10 +40,10 @@ def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders]:
     hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
     components = Components.of(by_user, data.n_items, model.n_components)
-    sides, counters = [], []
-    for rows, columns, features, vectors in (
-        (by_user, by_item, _matrix(training.user_features, data.users), components.users),
-        (by_item, by_user, _matrix(training.item_features, data.items), components.items),
+    sides, counters, asked = [], [], []
+    for rows, columns, features, vectors, projection in (
+        (by_user, by_item, _matrix(training.user_features, data.users), components.users, components.projection),
+        (by_item, by_user, _matrix(training.item_features, data.items), components.items, components.item_projection),
     ):
         numbers = np.diff(rows.indptr)
         counter = Counts.of(numbers) if model.counts else None
@@ -47,6 +51,10 @@ def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders]:
         dense = [np.concatenate(known, axis=1), vectors]
         options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
         sides.append(side(rows, columns, dense, hyper, rng, **options))
+        more = [one_more_count(counter, numbers, features.shape[1], len(projection))]
+        more += [one_more_component(vectors, numbers, projection)]
+        more = [one for one in more if one.brings.shape[1]]
+        asked.append(AskedSide.of(sides[-1], more, len(projection)))
         counters.append(counter)
     constants = Constants(model.mean_center, model.mean_sd, model.noise_shape, model.noise_rate, model.scale_df)
     chain = Chain(sides[0], sides[1], constants, seed, _effects(model, training), _stars(model, training))
@@ -54,7 +62,9 @@ def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders]:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:
         _go_on_from(chain, training)
-    return chain, Encoders(counters[0], components.projection)
+    plain = not (model.incidence or model.counts or vectors.shape[1])
+    left_out = plain or data.n_users * data.n_items > MOST_CELLS
+    return chain, Encoders(counters[0], components.projection), None if left_out else Asked(asked[0], asked[1])
 
 
 def _matrix(features: Features | None, ids: Ids) -> Array:
@@ -99,8 +109,8 @@ def _go_on_from(chain: Chain, training: Training) -> None:
 class Watch:
     """Figures of each sweep: of the draw, and of the mean of the draws so far on a validation part."""
 
-    def __init__(self, chain: Chain, training: Training) -> None:
-        self.chain, self.part = chain, training.validation
+    def __init__(self, chain: Chain, training: Training, asked: Asked | None) -> None:
+        self.chain, self.asked, self.part = chain, asked, training.validation
         self.history: list[dict[str, float]] = []
         self.limits = rating_limits(training.data)
         self.total: Array = np.zeros(0 if self.part is None else len(self.part))
@@ -112,26 +122,35 @@ class Watch:
         loss = float(np.square(self.chain.errors, dtype=np.float64).mean())
         found = {"loss": loss, "train_rmse_unclipped": loss**0.5, **self.chain.norms()}
         if self.part is not None:
-            one = self._predicted(self.part)
+            one, own = self._scores(self.part), self._own_cell(self.part)
+            if self.chain.stars is not None:
+                one, own = self._expected_stars(one + own, self.part), 0.0
             if warm:
                 self.total, self.count = self.total + one, self.count + 1
             mean = self.total / self.count if self.count else one
             for name, guess in (("validation_rmse", mean), ("validation_rmse_draw", one)):
-                errors = np.clip(guess, *self.limits) - self.part.values
+                errors = np.clip(guess + own, *self.limits) - self.part.values
                 found[name] = float(np.sqrt(np.mean(errors**2)))
         return found
 
-    def _predicted(self, part: Interactions) -> Array:
-        """Return what this draw expects of each row."""
+    def _own_cell(self, part: Interactions) -> Array | float:
+        """Return what the rows' own cells add, as far as known; see `palate.models.gibbs_asked`."""
+        return 0.0 if self.asked is None else self.asked.mean(part.user_index, part.item_index)
+
+    def _scores(self, part: Interactions) -> Array:
+        """Return the scores of the rows in this draw."""
         chain, u, i = self.chain, part.user_index, part.item_index
         P, Q = chain.users.means[u], chain.items.X[i]
         scores = chain.mu + np.einsum("nf,nf->n", P[:, :-1], Q[:, :-1], dtype=np.float64) + P[:, -1] + Q[:, -1]
         for effect, groups in zip(chain.effects, self._groups, strict=True):
             scores += np.where(groups >= 0, effect.values[groups], 0)
-        if chain.stars is None:
-            return np.asarray(scores)
+        return np.asarray(scores)
+
+    def _expected_stars(self, scores: Array, part: Interactions) -> Array:
+        chain, u, i = self.chain, part.user_index, part.item_index
+        stars: Any = chain.stars
         sd = 1 / np.sqrt(chain.users.scales[u] * chain.items.scales[i].astype(np.float64))
-        expected: Array = star_probabilities(scores, sd, chain.stars.cuts) @ chain.stars.levels
+        expected: Array = star_probabilities(scores, sd, stars.cuts) @ stars.levels
         return expected
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from palate.models.gibbs_asked import Asked
 from palate.models.gibbs_chain import Chain
 
 Array = NDArray[Any]
@@ -22,9 +23,9 @@ class MeanScore:
     The matrix of means is cut to its leading singular vectors: so every sweep counts, and lists need no long product.
     """
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, asked: Asked | None) -> None:
         n_users, n_items = len(chain.users.X), len(chain.items.X)
-        self.chain, self.count = chain, 0
+        self.chain, self.asked, self.count = chain, asked, 0
         self.total = np.zeros((n_users, n_items), np.float32) if n_users * n_items <= MOST_CELLS else None
         self.biases = np.zeros(n_users), np.zeros(n_items)
         self.mu = 0.0
@@ -48,6 +49,8 @@ class MeanScore:
         factors, error = long, 0.0
         if self.total is not None:
             self.total /= self.count
+            if self.asked is not None:
+                self.total += self.asked.mean()
             U, S, Vt = linalg.svd(self.total, full_matrices=False, overwrite_a=True, check_finite=False)
             root = np.sqrt(S[:RANK])
             factors = np.ascontiguousarray(U[:, :RANK] * root), np.ascontiguousarray(Vt[:RANK].T * root)

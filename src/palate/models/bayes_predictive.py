@@ -21,6 +21,7 @@ PARTS = 16  # of a mixture: draws of like scores are put together
 def predictive(model: Any, u: Array, i: Array, times: Array | None) -> Predictive:
     """Return the distributions of ratings of pairs of positions, (n,) each, at these times (seconds since 1970).
 
+    The draws are moved so that their mean is the model's score, which knows all sweeps and the pair's own cell.
     Groups of ratings that training never saw have an offset around 0 with the variance that offsets have.
     """
     n_kept = len(model.mean_draws_)
@@ -40,6 +41,7 @@ def predictive(model: Any, u: Array, i: Array, times: Array | None) -> Predictiv
     levels = np.asarray(model.levels_, np.float64) if model.levels_ else whole
     if not model.levels_:
         means, sds = grouped(means, sds)
+    means += (model._scorer().pairs(u, i) + offsets - means.mean(axis=1))[:, None]
     return Predictive(means, sds, model.cut_draws_, levels, model.n_threads)
 
 

@@ -64,13 +64,15 @@ class Components:
 
     Attributes:
         users, items: (n_users, k), (n_items, k) float32, singular vectors times the root of the number of rows.
-        projection: (n_items, k) float32: a newcomer's are the sum of the rows of the items they have, over the root of
+        projection: (n_items, k) float32: a user's are the sum of the rows of the items they have, over the root of
             the number of those.
+        item_projection: (n_users, k) float32: an item's are the sum of the rows of its users, likewise.
     """
 
     users: Array
     items: Array
     projection: Array
+    item_projection: Array
 
     @classmethod
     def of(cls, by_user: Rows, n_items: int, wanted: int) -> Components:
@@ -78,17 +80,20 @@ class Components:
         n_users = len(by_user.indptr) - 1
         k = min(wanted, n_users - 2, n_items - 2)
         if k < 1:
-            return cls(*(np.zeros((n, 0), np.float32) for n in (n_users, n_items, n_items)))
+            return cls(*(np.zeros((n, 0), np.float32) for n in (n_users, n_items, n_items, n_users)))
         ones = np.ones(len(by_user.indices))
         X = sparse.csr_array((ones, by_user.indices, by_user.indptr), (n_users, n_items))
         of_items = 1 / np.sqrt(np.maximum(np.bincount(by_user.indices, minlength=n_items), 1))
-        A = sparse.diags_array(1 / np.sqrt(np.maximum(np.diff(by_user.indptr), 1))) @ X @ sparse.diags_array(of_items)
+        of_users = 1 / np.sqrt(np.maximum(np.diff(by_user.indptr), 1))
+        A = sparse.diags_array(of_users) @ X @ sparse.diags_array(of_items)
         start = np.random.default_rng(0).standard_normal(min(A.shape))  # ARPACK's; else it takes one by chance
         U, S, Vt = svds(A, k + 1, v0=start)
         order = np.argsort(-S)[1:]
         order = order[S[order] > SMALLEST_COMPONENT * S.max()]
-        U, S, V = U[:, order] * n_users**0.5, S[order] / n_users**0.5, Vt[order].T
-        return cls(*(x.astype(np.float32) for x in (U, V * n_items**0.5, V / S * of_items[:, None])))
+        U, S, V = U[:, order] * n_users**0.5, S[order], Vt[order].T * n_items**0.5
+        of_items, of_users = of_items * (n_users / n_items) ** 0.5, of_users * (n_items / n_users) ** 0.5
+        found = U, V, V / S * of_items[:, None], U / S * of_users[:, None]
+        return cls(*(x.astype(np.float32) for x in found))
 
 
 @dataclass(frozen=True)

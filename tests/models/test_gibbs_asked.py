@@ -1,0 +1,122 @@
+"""The pair's own cell: what one more cell of both rows changes in a score, against features made anew for each pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from synthetic import low_rank
+
+from palate.data.features import Features
+from palate.data.interactions import Interactions
+from palate.models import BayesianMF, bayes_begin
+from palate.models.bayes_begin import begun
+from palate.models.gibbs_asked import Asked
+from palate.models.gibbs_side import Incidence
+from palate.models.gibbs_start import Counts
+from palate.models.learner import Training
+from palate.parallel import Workers
+
+SETTINGS = {"n_factors": 2, "n_components": 3, "n_sweeps": 30, "n_burn_in": 5, "random_state": 0, "n_threads": 1}
+DATA = low_rank(14, 11, 60)
+TABLE = {"user_id": DATA.users.values, "age": np.arange(14) * 3 + 20}
+
+
+def state(**options):
+    """Return a chain after some sweeps, and its question."""
+    people = Features.from_table(pl.DataFrame(TABLE), "user", columns=["age"])
+    chain, encoders, asked = begun(
+        BayesianMF(**{**SETTINGS, **options}), Training(DATA, None, people, None, None, print), 0
+    )
+    with Workers(1) as workers:
+        for number in range(1, 9):
+            chain.sweep(number, workers)
+    return chain, encoders, asked
+
+
+def prior_mean(side, row, cells, counter, projection, vectors):
+    """Return the part of a row's prior mean that its cells make, from features made anew."""
+    found = np.zeros(side.X.shape[1])
+    root = np.sqrt(max(len(cells), 1))
+    for group in side.groups:
+        if isinstance(group, Incidence):
+            found += group.B[cells].sum(axis=0) / root
+        elif len(group.B) == vectors.shape[1]:
+            found += projection[cells].sum(axis=0) / root @ group.B
+        elif counter is not None:
+            count = counter.matrix(np.array([len(cells)]))[0]
+            found += count @ group.B[-len(count) :]
+    return found
+
+
+def by_hand(chain, components, *, counts):
+    """Return what the own cell of each pair adds: both rows' prior means by their cells, with it and without."""
+    total = np.zeros((len(chain.users.X), len(chain.items.X)))
+    for side, other, projection, vectors, flip in (
+        (chain.users, chain.items, components.projection, components.users, False),
+        (chain.items, chain.users, components.item_projection, components.items, True),
+    ):
+        rows = side.rows
+        counter = Counts.of(np.diff(rows.indptr)) if counts else None
+        Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X))]).astype(float)
+        for u in range(len(side.X)):
+            own = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
+            w = chain.alpha * side.scales[u] * other.scales[own].astype(float)
+            A = side.L + (Z[own].T * w) @ Z[own]
+            before = prior_mean(side, u, own, counter, projection, vectors)
+            for i in range(len(other.X)):
+                after = prior_mean(side, u, np.append(own, i), counter, projection, vectors)
+                added = Z[i] @ np.linalg.solve(A, side.L @ (after - before))
+                total[(i, u) if flip else (u, i)] += added
+    return total
+
+
+@pytest.fixture
+def components(monkeypatch):
+    """Return a list that will hold the components of the incidence that a chain begins with."""
+    found, make = [], bayes_begin.Components.of
+
+    def of(*args):
+        found.append(make(*args))
+        return found[-1]
+
+    monkeypatch.setattr(bayes_begin.Components, "of", of)
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"counts": False}, {"incidence": False}, {"n_components": 0}])
+def test_the_own_cell_is_what_features_made_anew_would_change(components, options):
+    chain, _, asked = state(**options)
+    assert not asked.mean().any()
+    with Workers(2) as workers:
+        asked.add(chain.alpha, workers)
+    expected = by_hand(chain, components[0], counts=options.get("counts", True))
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(asked.mean(), expected, rtol=2e-3, atol=2e-4)
+    with Workers(1) as alone:
+        once = Asked(asked.users, asked.items)
+        once.add(chain.alpha, alone)
+        once.add(chain.alpha, alone)
+    np.testing.assert_allclose(once.mean(), asked.mean(), rtol=1e-6)
+
+
+def test_without_incidence_in_any_form_nothing_is_asked():
+    assert state(incidence=False, counts=False, n_components=0)[2] is None
+
+
+def test_scores_know_the_own_cell_and_distributions_follow(monkeypatch):
+    with_it = BayesianMF(**SETTINGS).fit(DATA)
+    monkeypatch.setattr(bayes_begin, "MOST_CELLS", 10)
+    without = BayesianMF(**SETTINGS).fit(DATA)
+    u, i = (index.ravel() for index in np.indices((14, 11)))
+    a, b = (model.predict_index(u, i, clip=False) for model in (with_it, without))
+    assert np.abs(a - b).max() > 0.01
+    found = with_it.predictive_of(Interactions(u, i, np.ones(len(u)), None, DATA.users, DATA.items, None))
+    np.testing.assert_allclose(found.mean(), a, atol=1e-5)
+
+
+def test_validation_sees_the_score_that_the_model_will_have():
+    data = low_rank(14, 11, 60, seed=3)
+    model = BayesianMF(**SETTINGS).fit(DATA, validation=data)
+    errors = np.clip(model.predict_rows(data), *model.rating_range_) - data.values
+    assert model.history_[-1]["validation_rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=0.02)
