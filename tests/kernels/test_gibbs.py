@@ -20,41 +20,41 @@ def gibbs(kernel):
 
 
 def problem(seed, n_rows, k):
-    """Return cells by row with weights, the fixed side, scales, the prior, and standard normal numbers; float32."""
+    """Return cells by row, the fixed side with its scales, the rows' scales, prior, and standard normal numbers."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, N_COLUMNS, n_rows)
     counts[rng.integers(n_rows)] = 0  # some row has no cell
     indices = np.concatenate([np.sort(rng.permutation(N_COLUMNS)[:n]) for n in counts]).astype(np.int32)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     targets = rng.normal(0, 1, len(indices)).astype(np.float32)
-    weights = rng.uniform(0.5, 2, len(indices)).astype(np.float32)
+    h = rng.uniform(0.5, 2, N_COLUMNS).astype(np.float32)
     Q = rng.normal(0, 0.6, (N_COLUMNS, k + 1)).astype(np.float32)
     g = rng.uniform(0.5, 2, n_rows).astype(np.float32)
     half = rng.normal(0, 0.5, (k + 1, k + 1))
     L = (half @ half.T + np.eye(k + 1)).astype(np.float32)
     M, E = rng.normal(size=(2, n_rows, k + 1)).astype(np.float32)
-    return (indptr, indices, targets, weights), (Q, g), (M, L), E
+    return (indptr, indices, targets), (Q, h, g), (M, L), E
 
 
 def drawn(gibbs, cells, other, prior, E, parts):
     """Return draws and means of all rows, written in parts."""
-    Q, g, scale = other
+    Q, h, g, scale = other
     M, L = prior
     X, means = np.full_like(M, np.nan), np.full_like(M, np.nan)
+    fixed = *gibbs.padded_rows(Q), h
     for first, last in parts:
-        gibbs.draw_rows(cells, (Q, g, np.float32(scale)), (M @ L, L), E, first, last, X, means)
+        gibbs.draw_rows(cells, fixed, (g, np.float32(scale)), (M @ L, L), E, first, last, X, means)
     return X, means
 
 
-def check_rows(gibbs, seed, n_rows, k, weighted):
-    (indptr, indices, targets, weights), (Q, g), (M, L), E = problem(seed, n_rows, k)
-    cells = indptr, indices, targets, weights if weighted else weights[:0]
-    X, means = drawn(gibbs, cells, (Q, g, 1.7), (M, L), E, [(0, n_rows)])
-    own = weights if weighted else np.ones_like(weights)
+def check_rows(gibbs, seed, n_rows, k):
+    cells, (Q, h, g), (M, L), E = problem(seed, n_rows, k)
+    indptr, indices, targets = cells
+    X, means = drawn(gibbs, cells, (Q, h, g, 1.7), (M, L), E, [(0, n_rows)])
     for u in range(n_rows):
         n = slice(indptr[u], indptr[u + 1])
         q = Q[indices[n]].astype(float)
-        Z, y, w = np.column_stack([q[:, :-1], np.ones(len(q))]), targets[n] - q[:, -1], 1.7 * g[u] * own[n]
+        Z, y, w = np.column_stack([q[:, :-1], np.ones(len(q))]), targets[n] - q[:, -1], 1.7 * g[u] * h[indices[n]]
         mean, draw = naive.gibbs_row(Z, y, w, L.astype(float), M[u].astype(float), E[u].astype(float))
         np.testing.assert_allclose(means[u], mean, rtol=2e-3, atol=2e-4)
         np.testing.assert_allclose(X[u], draw, rtol=2e-3, atol=2e-4)
@@ -63,19 +63,19 @@ def check_rows(gibbs, seed, n_rows, k, weighted):
 
 
 @settings(max_examples=6)
-@given(seed=st.integers(0, 2**31), n_rows=st.integers(1, 18), k=st.integers(1, 9), weighted=st.booleans())
-def test_rows_are_the_naive_draws(gibbs, seed, n_rows, k, weighted):
-    check_rows(gibbs, seed, n_rows, k, weighted)
+@given(seed=st.integers(0, 2**31), n_rows=st.integers(1, 18), k=st.integers(1, 9))
+def test_rows_are_the_naive_draws(gibbs, seed, n_rows, k):
+    check_rows(gibbs, seed, n_rows, k)
 
 
 @pytest.mark.parametrize("n_rows", [1, 15, 16, 17, 33])
 def test_rows_are_the_naive_draws_around_a_vectors_lanes(gibbs, n_rows):
-    check_rows(gibbs, n_rows, n_rows, 3, True)
+    check_rows(gibbs, n_rows, n_rows, 3)
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 16, 17, 33])
 def test_rows_are_the_naive_draws_around_a_tiles_width(gibbs, k):
-    check_rows(gibbs, k, 3, k, True)
+    check_rows(gibbs, k, 3, k)
 
 
 def test_a_row_of_many_cells_is_summed_block_by_block(gibbs):
@@ -84,12 +84,18 @@ def test_a_row_of_many_cells_is_summed_block_by_block(gibbs):
 
     n = 2 * CELLS + 3
     indices, targets = rng.integers(0, N_COLUMNS, n).astype(np.int32), rng.normal(size=n).astype(np.float32)
-    _, (Q, g), (M, L), E = problem(1, 1, 4)
-    cells = np.array([0, n]), indices, targets, np.zeros(0, np.float32)
-    X, means = drawn(gibbs, cells, (Q, g, 0.3), (M, L), E, [(0, 1)])
+    _, (Q, h, g), (M, L), E = problem(1, 1, 4)
+    X, means = drawn(gibbs, (np.array([0, n]), indices, targets), (Q, h, g, 0.3), (M, L), E, [(0, 1)])
     q = Q[indices].astype(float)
     Z = np.column_stack([q[:, :-1], np.ones(n)])
-    given_all = Z, targets - q[:, -1], np.full(n, 0.3 * g[0]), L.astype(float), M[0].astype(float), E[0].astype(float)
+    given_all = (
+        Z,
+        targets - q[:, -1],
+        0.3 * g[0] * h[indices].astype(float),
+        L.astype(float),
+        M[0].astype(float),
+        E[0].astype(float),
+    )
     mean, draw = naive.gibbs_row(*given_all)
     np.testing.assert_allclose(means[0], mean, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(X[0], draw, rtol=1e-3, atol=1e-4)
@@ -98,10 +104,10 @@ def test_a_row_of_many_cells_is_summed_block_by_block(gibbs):
 @settings(max_examples=5)
 @given(seed=st.integers(0, 2**31), cut=st.integers(1, 32))
 def test_a_range_of_rows_gives_the_bits_of_all_at_once(gibbs, seed, cut):
-    cells, (Q, g), prior, E = problem(seed, 33, 5)
-    whole = drawn(gibbs, cells, (Q, g, 1.0), prior, E, [(0, 33)])
-    parts = drawn(gibbs, cells, (Q, g, 1.0), prior, E, [(cut, 33), (0, cut)])
-    alone = drawn(gibbs, cells, (Q, g, 1.0), prior, E, [(cut, cut + 1)])
+    cells, other, prior, E = problem(seed, 33, 5)
+    whole = drawn(gibbs, cells, (*other, 1.0), prior, E, [(0, 33)])
+    parts = drawn(gibbs, cells, (*other, 1.0), prior, E, [(cut, 33), (0, cut)])
+    alone = drawn(gibbs, cells, (*other, 1.0), prior, E, [(cut, cut + 1)])
     for one, other, single in zip(whole, parts, alone, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one[cut], single[cut])
@@ -112,15 +118,22 @@ def test_a_range_of_rows_gives_the_bits_of_all_at_once(gibbs, seed, cut):
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**31), n_rows=st.integers(1, 12), k=st.integers(1, 9))
 def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
-    (indptr, indices, targets, weights), (Q, _), (P, _), _ = problem(seed, n_rows, k)
-    out, sums = np.empty_like(targets), np.empty(n_rows)
+    (indptr, indices, targets), (Q, h, g), (P, _), _ = problem(seed, n_rows, k)
+    out, sums, totals = np.empty_like(targets), np.empty((n_rows, 5)), np.zeros(N_COLUMNS)
     gibbs.residuals((indptr, indices, targets), P, Q, 0, n_rows, out)
-    gibbs.row_sums(indptr, weights, 0, n_rows, sums)
+    cells = indptr, indices, targets
+    gibbs.sums_of_errors(cells, h, 0, n_rows, sums)
+    cut = n_rows // 2
+    for first, last in ((0, cut), (cut, n_rows)):
+        gibbs.column_sums(cells, g, first, last, totals)
     owner = np.repeat(np.arange(n_rows), np.diff(indptr))
     for n, (u, i) in enumerate(zip(owner, indices, strict=True)):
         score = naive.prediction(P[:, :-1], Q[:, :-1], P[:, -1], Q[:, -1], 0.0, u, i)
         assert out[n] == pytest.approx(targets[n] - score, rel=1e-4, abs=1e-5)
-    np.testing.assert_allclose(sums, [weights[owner == u].astype(float).sum() for u in range(n_rows)], rtol=1e-5)
+    e, w = targets.astype(float), h[indices].astype(float)
+    for column, each in enumerate((w, w * e, w * e**2, e, e**2)):
+        np.testing.assert_allclose(sums[:, column], np.bincount(owner, each, n_rows), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(totals, np.bincount(indices, g[owner] * e**2, N_COLUMNS), rtol=1e-6)
     part = np.full_like(targets, np.nan)
     gibbs.residuals((indptr, indices, targets), P, Q, n_rows - 1, n_rows, part)
     np.testing.assert_array_equal(part[indptr[-2] :], out[indptr[-2] :])
@@ -168,14 +181,13 @@ def test_subtracted_lanes_compiled_and_in_python(dtype, n, stride):
 @given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 5), k=st.integers(1, 7))
 @settings(max_examples=20, deadline=None)
 def test_rows_follow_their_prior_by_the_precision_they_have_of_it(gibbs, seed, n_rows, k):
-    (indptr, indices, _, _), (Q, g), (_, L), _ = problem(seed, n_rows, k)
-    weights = np.random.default_rng(seed).uniform(0.5, 2, N_COLUMNS).astype(np.float32)
+    (indptr, indices, _), (Q, h, g), (_, L), _ = problem(seed, n_rows, k)
     K = np.full((n_rows, k + 1, k + 1), np.nan, np.float32)
     cut = n_rows // 2
     for first, last in ((cut, n_rows), (0, cut)):
-        gibbs.shrinkages((indptr, indices, weights), (Q, g, np.float32(1.7)), L, first, last, K)
+        gibbs.shrinkages((indptr, indices, h), (Q, g, np.float32(1.7)), L, first, last, K)
     for u in range(n_rows):
         own = indices[indptr[u] : indptr[u + 1]]
         Z = np.column_stack([Q[own, :-1], np.ones(len(own))]).astype(float)
-        A = L + (Z.T * (1.7 * g[u] * weights[own].astype(float))) @ Z
+        A = L + (Z.T * (1.7 * g[u] * h[own].astype(float))) @ Z
         np.testing.assert_allclose(K[u], np.linalg.solve(A, L.astype(float)), rtol=2e-3, atol=2e-4)

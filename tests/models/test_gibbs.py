@@ -221,10 +221,10 @@ def test_a_row_without_cells_is_drawn_from_its_prior():
     rows, columns = small.DATA.take(np.flatnonzero(small.DATA.user_index > 0)), precision(3)
     side = SideChain(rows.by_user(), np.zeros((12, 3), np.float32), [], small.HYPER)
     side.L, side.mean = columns, np.array([0.3, -0.2, 1.0])
-    targets, weights = np.ones(len(rows), np.float32), np.ones(len(rows), np.float32)
-    Q, rng, draws = np.ones((small.N_ITEMS, 3), np.float32), np.random.default_rng(0), []
+    other = SideChain(rows.by_item(), np.ones((small.N_ITEMS, 3), np.float32), [], small.HYPER)
+    targets, rng, draws = np.ones(len(rows), np.float32), np.random.default_rng(0), []
     for _ in range(1000):
-        side.draw_rows(targets, weights, Q, 1.0, rng, small.ALONE)
+        side.draw_rows(targets, other, 1.0, rng, small.ALONE)
         draws.append(side.X[0])
     np.testing.assert_allclose(side.means[0], side.mean, rtol=1e-4)
     close(np.array(draws, float), side.mean, np.linalg.inv(columns))

@@ -14,8 +14,8 @@ inv(U') s_u. The products are those of `palate.kernels.tile`; LANES rows are the
 lane of a vector, for a single small matrix would leave most of the vector empty. Every row sees its cells in the order
 given and a fixed order of operations; its draw depends on nothing but its own cells, prior and normal numbers.
 
-Letters: D = n_factors + 1; Q (n_columns, D) holds [q_i, c_i], the bias c_i last; X, M, E (n_rows, D) the rows, their
-prior means and standard normal numbers; L (D, D).
+Letters: D = n_factors + 1; X, M, E (n_rows, D) the rows [factors, bias], their prior means and standard normal numbers;
+L (D, D).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
@@ -23,25 +23,32 @@ import numpy as np
 from numba import njit
 
 from palate.kernels.ridge import CELLS, REORDER, add_products, padded
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room, subtract_lanes
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
 
 
 @njit(nogil=True, cache=True)
-def gather(cells, start, stop, Q, base, W, V, at):
+def padded_rows(X):
+    """Return rows [q_i, c_i] as `draw_rows` takes them: q_i padded with zeros to whole vectors, and c_i apart."""
+    n, k = len(X), X.shape[1] - 1
+    Q = room(n, padded(k, X.itemsize), X)
+    Q[:, :k] = X[:, :k]
+    return Q, X[:, k].copy()
+
+
+@njit(nogil=True, cache=True)
+def gather(cells, start, stop, other, base, W, V, at):
     """Copy q_i of some cells into W, and w q_i into V with w y and w behind it; return the sums of w and of w y."""
-    indices, targets, weights = cells
-    k = Q.shape[1] - 1
+    indices, targets = cells
+    Q, c, h = other
     total, pulls = Q.dtype.type(0), Q.dtype.type(0)
     for j in range(stop - start):
-        q, w, v = Q[indices[start + j]], W[j], V[j]
-        weight = base * weights[start + j] if len(weights) else base
-        for f in range(k):
-            w[f] = q[f]
-            v[f] = weight * q[f]
-        pull = weight * (targets[start + j] - q[k])
-        v[at], v[at + 1] = pull, weight
+        i = indices[start + j]
+        weight = base * h[i]
+        copy_row(Q, i, weight, W, V, j)
+        pull = weight * (targets[start + j] - c[i])
+        V[j, at], V[j, at + 1] = pull, weight
         total += weight
         pulls += pull
     return total, pulls
@@ -77,21 +84,21 @@ def substitute_lanes(F, D, at):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def draw_rows(cells, other, prior, E, first, last, X, means):
+def draw_rows(cells, other, noise, prior, E, first, last, X, means):
     """Write a draw of eq. 1 for rows first … last - 1 into X, and its mean into means.
 
-    cells: (indptr, indices, targets, weights): targets (n,) the ratings less all but the two rows' parts; weights (n,),
-        or without elements where all weigh 1.
-    other: (Q, g, scale): w_ui = scale g_u times the cell's weight; g (n_rows,).
+    cells: (indptr, indices, targets): targets (n,) the ratings less all but the two rows' parts.
+    other: (Q, c, h): the other side's rows as `padded_rows` gives them, and h (n_columns,).
+    noise: (g, scale): w_ui = scale g_u h_i; g (n_rows,).
     prior: (M L, L): (n_rows, D) and (D, D).
     E: (n_rows, D) standard normal numbers.
     """
-    indptr, indices, targets, weights = cells
-    Q, g, scale = other
+    indptr, indices, targets = cells
+    Q = other[0]
+    g, scale = noise
     LM, L = prior
-    D = Q.shape[1]
+    D, width = L.shape[1], Q.shape[1]
     k, step = D - 1, STEP_BYTES // Q.itemsize
-    width = padded(k, Q.itemsize)
     A = room(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
     W, V = room(CELLS, width + step, Q), room(CELLS, width + step, Q)
     s, a = A[len(A) - ROWS], A[len(A) - ROWS + 1]
@@ -106,7 +113,7 @@ def draw_rows(cells, other, prior, E, first, last, X, means):
             total, pulls = Q.dtype.type(0), Q.dtype.type(0)
             for start in range(indptr[u], indptr[u + 1], CELLS):
                 stop = min(start + CELLS, indptr[u + 1])
-                sums = gather((indices, targets, weights), start, stop, Q, scale * g[u], W, V, len(A) - ROWS)
+                sums = gather((indices, targets), start, stop, other, scale * g[u], W, V, len(A) - ROWS)
                 total += sums[0]
                 pulls += sums[1]
                 add_products(V, W, A, stop - start, 0, k)
@@ -199,13 +206,33 @@ def residuals(cells, P, Q, first, last, out):
 
 
 @njit(nogil=True, cache=True)
-def row_sums(indptr, values, first, last, out):
-    """Write the sums of the values of rows first … last - 1, in double precision and in order."""
+def sums_of_errors(cells, h, first, last, out):
+    """Write the sums of h, h e, h e^2, e and e^2 over the cells of rows first … last - 1: (n_rows, 5) float64.
+
+    cells: (indptr, indices, errors); h (n_columns,) weighs each error e.
+    """
+    indptr, indices, errors = cells
     for u in range(first, last):
-        total = 0.0
+        a, b, c, d, s = 0.0, 0.0, 0.0, 0.0, 0.0
         for n in range(indptr[u], indptr[u + 1]):
-            total += values[n]
-        out[u] = total
+            weight, error = np.float64(h[indices[n]]), np.float64(errors[n])
+            a += weight
+            b += weight * error
+            c += weight * error * error
+            d += error
+            s += error * error
+        out[u, 0], out[u, 1], out[u, 2], out[u, 3], out[u, 4] = a, b, c, d, s
+
+
+@njit(nogil=True, cache=True)
+def column_sums(cells, g, first, last, out):
+    """Add g_u e^2 of the cells of rows first … last - 1 to their columns in out (n_columns,) float64, in order."""
+    indptr, indices, errors = cells
+    for u in range(first, last):
+        weight = np.float64(g[u])
+        for n in range(indptr[u], indptr[u + 1]):
+            error = np.float64(errors[n])
+            out[indices[n]] += weight * error * error
 
 
 @njit(nogil=True, cache=True)

@@ -162,6 +162,50 @@ def _subtract_lanes(typing, F, target, one, other, n, stride):
     return types.void(F, types.intp, types.intp, types.intp, types.intp, types.intp), build
 
 
+def copy_row(Q, i, factor, W, V, j):
+    """Copy row i of Q into row j of W, and times ``factor`` into row j of V; Q's width is one of whole vectors."""
+    width = Q.shape[1]
+    W[j, :width] = Q[i]
+    V[j, :width] = factor * Q[i]
+
+
+@overload(copy_row)
+def _compiled_copy_row(Q, i, factor, W, V, j):
+    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == Q.dtype for one in (Q, W, V)):
+        return None
+    return lambda Q, i, factor, W, V, j: _copy_row(Q, i, factor, W, V, j)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _copy_row(typing, Q, i, factor, W, V, j):
+    def build(context, builder, signature, args):
+        arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 3, 4)]
+        widths = [cgutils.unpack_tuple(builder, array.shape)[1] for array in arrays]
+        tools = _Emitter(builder, context.get_data_type(Q.dtype), Q.dtype.bitwidth)
+        places = args[1], args[5], args[5]
+        source, plain, scaled = (
+            tools.at(array.data, builder.mul(width, place))
+            for array, width, place in zip(arrays, widths, places, strict=True)
+        )
+        times = tools.spread(args[2])
+        entry = builder.block
+        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("copied")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        at = builder.phi(ir.IntType(64))
+        value = tools.load(tools.at(source, at))
+        tools.store(value, tools.at(plain, at))
+        tools.store(builder.fmul(times, value), tools.at(scaled, at))
+        following = builder.add(at, tools.whole(tools.lanes))
+        at.add_incoming(tools.whole(0), entry)
+        at.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, widths[0]), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(Q, types.intp, Q.dtype, W, V, types.intp), build
+
+
 @overload(dots)
 def _compiled_dots(W, j, x, out):
     if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):

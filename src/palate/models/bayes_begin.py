@@ -119,7 +119,7 @@ class Watch:
 
     def record(self, *, warm: bool) -> dict[str, float]:
         """Return the figures of the sweep just done; ``warm`` once the warm-up is over."""
-        loss = float(np.square(self.chain.errors, dtype=np.float64).mean())
+        loss = self.chain.loss
         found = {"loss": loss, "train_rmse_unclipped": loss**0.5, **self.chain.norms()}
         if self.part is not None:
             one, own = self._scores(self.part), self._own_cell(self.part)

@@ -47,11 +47,12 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
     LM = np.empty_like(M)
     prior_kernel.means(M, L, LM)
     targets = rows.values - model.mean_draws_[s]
-    h = model.item_scales_[:, s][rows.indices]
+    fixed = *kernel.padded_rows(items), np.ascontiguousarray(model.item_scales_[:, s])
+    h = fixed[2][rows.indices]
     alpha = np.float32(model.noise_draws_[s])
     n = len(M)
     E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
-    errors, sums, scales = np.empty_like(targets), np.empty(n), np.ones(n, np.float32)
+    errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
     parts = row_ranges(rows, workers)
     counts = np.diff(rows.indptr)
     nu = model.scale_df
@@ -67,10 +68,10 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
                 latent = expected_latent(*stars, targets - errors, sd).astype(np.float32)
                 errors, targets = errors + (latent - targets), latent
             if nu is not None:
-                kernel.row_sums(rows.indptr, h * errors * errors, 0, n, sums)
-                scales = ((nu + counts) / (nu + alpha * sums)).astype(np.float32)
-        cells = rows.indptr, rows.indices, targets, h
-        draw = partial(kernel.draw_rows, cells, (items, scales, alpha), (LM, L), E)
+                kernel.sums_of_errors((rows.indptr, rows.indices, errors), fixed[2], 0, n, sums)
+                scales = ((nu + counts) / (nu + alpha * sums[:, 2])).astype(np.float32)
+        cells = rows.indptr, rows.indices, targets
+        draw = partial(kernel.draw_rows, cells, fixed, (scales, alpha), (LM, L), E)
         workers.run([partial(draw, a, b, X, means) for a, b in parts])
     return means, scales, targets
 

@@ -61,7 +61,7 @@ def one_more_component(vectors: Array, numbers: Array, projection: Array) -> One
 
 def _fades(numbers: Array) -> Array:
     """Return root(n / (n + 1)) - 1: what rows over the root of their number lose by one more cell."""
-    return (np.sqrt(numbers / (numbers + 1)) - 1).astype(np.float32)
+    return np.asarray(np.sqrt(numbers / (numbers + 1)) - 1, np.float32)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.data.interactions import Rows
 from palate.kernels import gibbs as kernel
 from palate.models.gibbs_side import LIGHT, SideChain
 from palate.models.gibbs_time import TimeEffect
@@ -18,6 +20,8 @@ from palate.models.ridge_rows import row_ranges
 from palate.parallel import Workers
 
 Array = NDArray[Any]
+
+BLOCK, MOST_BLOCKS = 1 << 20, 16  # cells of a block whose sums by item are made apart, and how many there are at most
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Chain:
         stars: cut points and latent ratings of the ordinal likelihood, or None.
         mu, alpha: mean and noise precision.
         errors: (n,) what is left of each rating: rating less score and offsets.
+        loss: their mean square.
     """
 
     users: SideChain
@@ -58,12 +63,14 @@ class Chain:
     mu: float = 0.0
     alpha: float = 1.0
     errors: Array = field(init=False)
+    loss: float = 0.0
 
     def __post_init__(self) -> None:
         rows = self.users.rows
         self._of_cell = np.repeat(np.arange(len(self.users.X), dtype=np.int32), np.diff(rows.indptr))
         self._to_items = np.argsort(rows.indices, kind="stable")  # from the users' order to that of the items
         self._n = np.diff(rows.indptr), np.diff(self.items.rows.indptr)
+        self._blocks = blocks(rows)
         self.errors = np.zeros(len(rows.values), np.float32)
 
     def rng(self, sweep: int) -> np.random.Generator:
@@ -79,22 +86,22 @@ class Chain:
         targets = self.targets()
         items.draw_hyper(rng)
         items.draw_weights(rng, workers)
-        g = users.scales[items.rows.indices]
-        items.draw_rows(targets[self._to_items], g, users.X, self.alpha, rng, workers)
-        h = items.scales[users.rows.indices]
+        items.draw_rows(self._in_items_order(targets), users, self.alpha, rng, workers)
         users.draw_hyper(rng)
         users.draw_weights(rng, workers)
-        users.draw_rows(targets, h, items.X, self.alpha, rng, workers)
+        users.draw_rows(targets, items, self.alpha, rng, workers)
         self._rescale(rng)
         self.find_errors(targets, workers)
-        w = users.scales[self._of_cell] * h
-        for effect in self.effects:
-            effect.draw(self.errors, w, self.alpha, rng)
-        self._draw_mean(w, rng)
-        squares = self.errors * self.errors
-        self._draw_noise(w, squares, rng)
+        if self.effects:
+            w = users.scales[self._of_cell] * items.scales[users.rows.indices]
+            for effect in self.effects:
+                effect.draw(self.errors, w, self.alpha, rng)
+        sums = self._sums_of_errors(workers)
+        self._draw_mean(sums, rng)
+        self._draw_noise(sums, rng)
         if self.constants.scale_df is not None:
-            self._draw_scales(h, squares, rng, workers)
+            self._draw_scales(sums, rng, workers)
+        self.loss = float(sums[:, 4].sum()) / max(len(self.errors), 1)
 
     def _rescale(self, rng: np.random.Generator) -> None:
         """Move scale between the two sides, which the ratings do not see, factor by factor (Liu & Sabatti 2000).
@@ -122,6 +129,12 @@ class Chain:
             targets -= effect.of_cells()
         return targets
 
+    def _in_items_order(self, targets: Array) -> Array:
+        """Return the targets by item; where they are ratings less mu alone, without moving those."""
+        if self.stars is None and not self.effects:
+            return np.asarray(self.items.rows.values - np.float32(self.mu))
+        return np.asarray(targets[self._to_items])
+
     def find_errors(self, targets: Array, workers: Workers) -> None:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
@@ -139,35 +152,47 @@ class Chain:
         w = self.users.scales[self._of_cell] * self.items.scales[rows.indices].astype(np.float64)
         return np.asarray(1 / np.sqrt(w))
 
-    def _draw_mean(self, w: Array, rng: np.random.Generator) -> None:
-        """Draw mu and take the step out of the errors; eq. 6."""
+    def _sums_of_errors(self, workers: Workers) -> Array:
+        """Return the sums of `palate.kernels.gibbs.sums_of_errors` of each user, h being the items' noise scales."""
+        rows, out = self.users.rows, np.empty((len(self.users.X), 5))
+        call = partial(kernel.sums_of_errors, (rows.indptr, rows.indices, self.errors), self.items.scales)
+        workers.run([partial(call, a, b, out) for a, b in row_ranges(rows, workers, LIGHT)])
+        return out
+
+    def _draw_mean(self, sums: Array, rng: np.random.Generator) -> None:
+        """Draw mu, and take the step out of the errors and their sums; eq. 6."""
         if self.stars is not None:
             return  # the cut points hold the mean
-        c = self.constants
-        precision = self.alpha * float(w.sum(dtype=np.float64))
-        pull = self.alpha * float((w * self.errors).sum(dtype=np.float64)) + precision * self.mu
+        c, g = self.constants, self.users.scales.astype(np.float64)
+        precision = self.alpha * float(g @ sums[:, 0])
+        pull = self.alpha * float(g @ sums[:, 1]) + precision * self.mu
         if c.mean_sd is not None:
             precision += 1 / c.mean_sd**2
             pull += c.mean_center / c.mean_sd**2
         new = pull / precision + float(rng.standard_normal()) / precision**0.5
-        self.errors -= np.float32(new - self.mu)
+        step = new - self.mu
+        self.errors -= np.float32(step)
         self.mu = new
+        sums[:, 2] += step * (step * sums[:, 0] - 2 * sums[:, 1])
+        sums[:, 4] += step * (step * self._n[0] - 2 * sums[:, 3])
 
-    def _draw_noise(self, w: Array, squares: Array, rng: np.random.Generator) -> None:
+    def _draw_noise(self, sums: Array, rng: np.random.Generator) -> None:
         """Draw alpha; eq. 5. The ordinal likelihood has 1: its cut points hold the scale."""
         if self.stars is not None:
             return
         c = self.constants
-        rate = c.noise_rate + float((w * squares).sum(dtype=np.float64)) / 2
-        self.alpha = float(rng.standard_gamma(c.noise_shape + len(squares) / 2)) / rate
+        rate = c.noise_rate + float(self.users.scales.astype(np.float64) @ sums[:, 2]) / 2
+        self.alpha = float(rng.standard_gamma(c.noise_shape + len(self.errors) / 2)) / rate
 
-    def _draw_scales(self, h: Array, squares: Array, rng: np.random.Generator, workers: Workers) -> None:
+    def _draw_scales(self, sums: Array, rng: np.random.Generator, workers: Workers) -> None:
         """Draw g, then h; eq. 5."""
         nu, users, items = float(self.constants.scale_df or 0), self.users, self.items
-        of_users = users.sums(h * squares, workers)
-        users.scales = _scales(nu, self._n[0], self.alpha * of_users, rng)
-        of_items = items.sums((users.scales[self._of_cell] * squares)[self._to_items], workers)
-        items.scales = _scales(nu, self._n[1], self.alpha * of_items, rng)
+        users.scales = _scales(nu, self._n[0], self.alpha * sums[:, 2], rng)
+        rows = users.rows
+        call = partial(kernel.column_sums, (rows.indptr, rows.indices, self.errors), users.scales)
+        totals = np.zeros((len(self._blocks), len(items.X)))
+        workers.run([partial(call, a, b, total) for (a, b), total in zip(self._blocks, totals, strict=True)])
+        items.scales = _scales(nu, self._n[1], self.alpha * totals.sum(axis=0), rng)
 
     def norms(self) -> Mapping[str, float]:
         """Return what is watched of the chain beside its errors: norms about the mean row, which mu may exchange."""
@@ -180,3 +205,10 @@ class Chain:
 
 def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) -> Array:
     return (rng.standard_gamma((nu + counts) / 2) / ((nu + squares) / 2)).astype(np.float32)
+
+
+def blocks(rows: Rows) -> list[tuple[int, int]]:
+    """Return ranges of rows of about BLOCK cells, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
+    n = int(min(MOST_BLOCKS, 1 + rows.indptr[-1] // BLOCK))
+    cuts = np.searchsorted(rows.indptr, np.linspace(0, rows.indptr[-1], n + 1)[1:-1])
+    return list(pairwise([0, *cuts.tolist(), len(rows.indptr) - 1]))

@@ -178,15 +178,16 @@ class SideChain:
             T -= step
 
     def draw_rows(
-        self, targets: Array, weights: Array, other: Array, alpha: float, rng: np.random.Generator, workers: Workers
+        self, targets: Array, other: SideChain, alpha: float, rng: np.random.Generator, workers: Workers
     ) -> None:
-        """Draw all rows: eq. 2."""
+        """Draw all rows: eq. 2, the targets in the order of this side's cells."""
         L = self.L.astype(np.float32)
         M = applied(self._parts + self.mean.astype(np.float32), L, workers)
         E = rng.standard_normal(self.X.shape, np.float32)
-        cells = self.rows.indptr, self.rows.indices, targets, weights
+        cells = self.rows.indptr, self.rows.indices, targets
+        fixed = *kernel.padded_rows(other.X), other.scales
         X, means = np.empty_like(self.X), np.empty_like(self.X)
-        call = partial(kernel.draw_rows, cells, (other, self.scales, np.float32(alpha)), (M, L), E)
+        call = partial(kernel.draw_rows, cells, fixed, (self.scales, np.float32(alpha)), (M, L), E)
         workers.run([partial(call, a, b, X, means) for a, b in row_ranges(self.rows, workers, HEAVY)])
         self.X, self.means = X, means
 
@@ -199,13 +200,6 @@ class SideChain:
         self.L = self.L / np.outer(factors, factors)
         for group in self.groups:
             group.B = group.B * factors
-
-    def sums(self, values: Array, workers: Workers) -> Array:
-        """Return the sums of a value of each cell by row, (n_rows,) float64."""
-        out = np.empty(len(self.X))
-        call = partial(kernel.row_sums, self.rows.indptr, values)
-        workers.run([partial(call, a, b, out) for a, b in row_ranges(self.rows, workers, LIGHT)])
-        return out
 
 
 def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> Array:
