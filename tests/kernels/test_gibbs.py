@@ -191,3 +191,33 @@ def test_rows_follow_their_prior_by_the_precision_they_have_of_it(gibbs, seed, n
         Z = np.column_stack([Q[own, :-1], np.ones(len(own))]).astype(float)
         A = L + (Z.T * (1.7 * g[u] * h[own].astype(float))) @ Z
         np.testing.assert_allclose(K[u], np.linalg.solve(A, L.astype(float)), rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_scaled_lanes_compiled_and_in_python(dtype, n):
+    lanes = tile.VECTOR_BYTES // np.dtype(dtype).itemsize
+    before = np.random.default_rng(n).normal(size=(8, lanes)).astype(dtype)
+    expected = before.copy()
+    expected[2 : 2 + n] *= before[1]
+    run = njit(lambda F, target, one, n: tile.scale_lanes(F, target, one, n))
+    for call in (run, tile.scale_lanes):
+        found = before.ravel().copy()
+        call(found, 2, 1, n)
+        np.testing.assert_array_equal(found.reshape(before.shape), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copied_rows_compiled_and_in_python(dtype):
+    lanes = tile.VECTOR_BYTES // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(0)
+    Q, W, V = (rng.normal(size=(3, n * lanes)).astype(dtype) for n in (2, 3, 4))
+    run = njit(lambda Q, i, factor, W, V, j: tile.copy_row(Q, i, factor, W, V, j))
+    for call in (run, tile.copy_row):
+        w, v = W.copy(), V.copy()
+        call(Q, 2, dtype(1.5), w, v, 1)
+        np.testing.assert_array_equal(w[1], np.append(Q[2], W[1, 2 * lanes :]))
+        np.testing.assert_array_equal(v[1], np.append(dtype(1.5) * Q[2], V[1, 2 * lanes :]))
+        for row in (0, 2):
+            np.testing.assert_array_equal(w[row], W[row])
+            np.testing.assert_array_equal(v[row], V[row])

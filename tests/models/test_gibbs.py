@@ -41,7 +41,7 @@ def close(draws, mean, covariance, sds=5.0):
 
 def test_wishart_draws_have_the_mean_and_spread_of_the_distribution():
     S, rng = precision(0), np.random.default_rng(1)
-    draws = np.array([draw_wishart(7.5, S, rng) for _ in range(3000)])
+    draws = np.array([draw_wishart(7.5, S, rng)[0] for _ in range(3000)])
     V = np.linalg.inv(S)
     mean, variance = 7.5 * V, 7.5 * (V**2 + np.outer(np.diag(V), np.diag(V)))
     assert (np.abs(draws.mean(axis=0) - mean) < 5 * np.sqrt(variance / 3000)).all()
@@ -251,3 +251,10 @@ def test_incidence_is_one_over_the_root_of_the_number_of_cells():
     assert {(int(u), int(i)) for u, i in np.argwhere(X)} == set(
         zip(small.DATA.user_index.tolist(), small.DATA.item_index.tolist(), strict=True)
     )
+
+
+def test_means_are_drawn_with_the_precision_just_drawn():
+    rng, S = np.random.default_rng(0), np.array([[2.0, 0.5], [0.5, 1.0]])
+    both = [draw_wishart(9.0, S, rng) for _ in range(4000)]
+    whitened = np.array([np.linalg.cholesky(L).T @ x for L, x in both])  # of N(0, inv(L)), whatever L
+    close(whitened, np.zeros(2), np.eye(2))

@@ -162,6 +162,44 @@ def _subtract_lanes(typing, F, target, one, other, n, stride):
     return types.void(F, types.intp, types.intp, types.intp, types.intp, types.intp), build
 
 
+def scale_lanes(F, target, one, n):
+    """Multiply F[target + j] by F[one] for j < n; each a vector of the flat F, and F[one] none of those."""
+    V = F.reshape(-1, VECTOR_BYTES // F.itemsize)
+    V[target : target + n] *= V[one]
+
+
+@overload(scale_lanes)
+def _compiled_scale_lanes(F, target, one, n):
+    if not (isinstance(F, types.Array) and F.layout == "C" and F.ndim == 1):
+        return None
+    return lambda F, target, one, n: _scale_lanes(F, target, one, n)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _scale_lanes(typing, F, target, one, n):
+    def build(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        tools = _Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
+        step = tools.whole(tools.lanes)
+        to, single = (tools.at(array.data, builder.mul(place, step)) for place in args[1:3])
+        factor = tools.load(single)
+        entry = builder.block
+        loop, done = builder.append_basic_block("lanes"), builder.append_basic_block("scaled")
+        builder.cbranch(builder.icmp_signed(">", args[3], tools.whole(0)), loop, done)
+        builder.position_at_end(loop)
+        j = builder.phi(ir.IntType(64))
+        place = tools.at(to, builder.mul(j, step))
+        tools.store(builder.fmul(factor, tools.load(place)), place)
+        following = builder.add(j, tools.whole(1))
+        j.add_incoming(tools.whole(0), entry)
+        j.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(F, types.intp, types.intp, types.intp), build
+
+
 def copy_row(Q, i, factor, W, V, j):
     """Copy row i of Q into row j of W, and times ``factor`` into row j of V; Q's width is one of whole vectors."""
     width = Q.shape[1]

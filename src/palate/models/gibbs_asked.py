@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from palate.kernels import gibbs as kernel
 from palate.models.gibbs_side import LIGHT, Dense, Incidence, SideChain
 from palate.models.gibbs_start import Counts, incidence
-from palate.models.ridge_rows import row_ranges
 from palate.parallel import Workers, chunks
 
 Array = NDArray[Any]
@@ -101,7 +100,7 @@ class AskedSide:
         K = np.empty((n, D, D), np.float32)
         cells = side.rows.indptr, side.rows.indices, other.scales
         call = partial(kernel.shrinkages, cells, (other.X, side.scales, np.float32(alpha)), side.L.astype(np.float32))
-        workers.run([partial(call, first, last, K) for first, last in row_ranges(side.rows, workers, LIGHT)])
+        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, LIGHT)])
         moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
         outer = Z[:, :, None] * g.astype(np.float32)[:, None, :]

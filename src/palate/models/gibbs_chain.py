@@ -16,7 +16,6 @@ from palate.kernels import gibbs as kernel
 from palate.models.gibbs_side import LIGHT, SideChain
 from palate.models.gibbs_time import TimeEffect
 from palate.models.ordinal import Stars
-from palate.models.ridge_rows import row_ranges
 from palate.parallel import Workers
 
 Array = NDArray[Any]
@@ -139,7 +138,7 @@ class Chain:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
         call = partial(kernel.residuals, (rows.indptr, rows.indices, targets), self.users.X, self.items.X)
-        workers.run([partial(call, a, b, self.errors) for a, b in row_ranges(rows, workers, LIGHT)])
+        workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, LIGHT)])
 
     def scores(self) -> Array:
         """Return the score of each cell, (n,): what the latent ratings of the ordinal likelihood lie around."""
@@ -156,7 +155,7 @@ class Chain:
         """Return the sums of `palate.kernels.gibbs.sums_of_errors` of each user, h being the items' noise scales."""
         rows, out = self.users.rows, np.empty((len(self.users.X), 5))
         call = partial(kernel.sums_of_errors, (rows.indptr, rows.indices, self.errors), self.items.scales)
-        workers.run([partial(call, a, b, out) for a, b in row_ranges(rows, workers, LIGHT)])
+        workers.run([partial(call, a, b, out) for a, b in self.users.ranges(workers, LIGHT)])
         return out
 
     def _draw_mean(self, sums: Array, rng: np.random.Generator) -> None:
@@ -198,9 +197,14 @@ class Chain:
         """Return what is watched of the chain beside its errors: norms about the mean row, which mu may exchange."""
         return {
             "noise_precision": self.alpha,
-            "user_norm": float(np.sqrt(self.users.X.var(axis=0, dtype=np.float64).mean())),
-            "item_norm": float(np.sqrt(self.items.X.var(axis=0, dtype=np.float64).mean())),
+            "user_norm": _norm(self.users.X),
+            "item_norm": _norm(self.items.X),
         }
+
+
+def _norm(X: Array) -> float:
+    n, mean = len(X), X.mean(axis=0, dtype=np.float64)
+    return float(np.sqrt(max(np.vdot(X, X) / n - mean @ mean, 0) / X.shape[1]))
 
 
 def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) -> Array:

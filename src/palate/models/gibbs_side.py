@@ -152,6 +152,7 @@ class SideChain:
         self.L = np.eye(D)
         self.scales = np.ones(len(self.X), np.float32)
         self._parts = np.zeros_like(self.X)  # sum of X_g B_g
+        self._ranges: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def draw_hyper(self, rng: np.random.Generator) -> None:
         """Draw Lambda and m given rows and weights: eq. 4."""
@@ -163,8 +164,7 @@ class SideChain:
         S += (n * h.mean_strength / (n + h.mean_strength)) * np.outer(rbar, rbar)
         for group in self.groups:
             S += group.ridge * (group.B.T @ group.B)
-        self.L = draw_wishart(D + h.wishart_df + n + sum(len(group.B) for group in self.groups), S, rng)
-        noise = linalg.solve_triangular(linalg.cholesky(self.L), rng.standard_normal(D))
+        self.L, noise = draw_wishart(D + h.wishart_df + n + sum(len(group.B) for group in self.groups), S, rng)
         strength = n + h.mean_strength
         self.mean = n * rbar / strength + noise / np.sqrt(strength)
 
@@ -188,8 +188,15 @@ class SideChain:
         fixed = *kernel.padded_rows(other.X), other.scales
         X, means = np.empty_like(self.X), np.empty_like(self.X)
         call = partial(kernel.draw_rows, cells, fixed, (self.scales, np.float32(alpha)), (M, L), E)
-        workers.run([partial(call, a, b, X, means) for a, b in row_ranges(self.rows, workers, HEAVY)])
+        workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, HEAVY)])
         self.X, self.means = X, means
+
+    def ranges(self, workers: Workers, smallest: int) -> list[tuple[int, int]]:
+        """Return the `row_ranges` of this side's cells, found once."""
+        key = workers.n_threads, smallest
+        if key not in self._ranges:
+            self._ranges[key] = row_ranges(self.rows, workers, smallest)
+        return self._ranges[key]
 
     def rescale(self, factors: Array) -> None:
         """Multiply the coordinates of all rows, and with them means, weights and precision, by (D,) factors."""
@@ -202,14 +209,16 @@ class SideChain:
             group.B = group.B * factors
 
 
-def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> Array:
-    """Return a draw of W(df, inv(S)) by Bartlett's decomposition."""
+def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return a draw L of W(df, inv(S)) by Bartlett's decomposition, and inv(H)' z of L = H H', z standard normal."""
     D = len(S)
     A = np.tril(rng.standard_normal((D, D)), -1)
     A[np.diag_indices(D)] = np.sqrt(rng.chisquare(df - np.arange(D)))
-    half = linalg.solve_triangular(linalg.cholesky(S), A)  # inv(S) = inv(U) inv(U)'
+    U = linalg.cholesky(S, check_finite=False)
+    half = linalg.solve_triangular(U, A, check_finite=False)  # inv(S) = inv(U) inv(U)'
     L: Array = half @ half.T
-    return L
+    z = linalg.solve_triangular(A, rng.standard_normal(D), trans="T", lower=True, check_finite=False)
+    return L, U.T @ z
 
 
 def product(Z: Array, T: Array, workers: Workers) -> Array:
