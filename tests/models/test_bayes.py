@@ -131,9 +131,39 @@ def test_what_would_teach_most_is_what_is_known_least():
         m.information_gain(1, 0)
 
 
+def test_questions_teach_most_given_the_answers_before_them(data, fitted):
+    found = fitted.questions(4)
+    assert found.columns == ["rank", "item_id", "title", "gain", "known"]
+    counts = np.bincount(fitted.seen_.indices, minlength=15)
+    V = [np.linalg.inv(L.astype(float)) for L in fitted.prior_precisions_]
+    for item_id, gain, known in found.select("item_id", "gain", "known").iter_rows():
+        gains = np.zeros(15)
+        for s, spread in enumerate(V):
+            Z = fitted.item_draws_[:, s].astype(float)
+            Z[:, -1] = 1
+            w = fitted.noise_draws_[s] * fitted.item_scales_[:, s]
+            gains += np.log1p(w * np.einsum("if,fg,ig->i", Z, spread, Z)) / 2 / len(V)
+        i = int(fitted.items_.index([item_id])[0])
+        assert gain == pytest.approx(gains[i], rel=1e-5)
+        assert known == counts[i] / 20
+        asked = [int(fitted.items_.index([one])[0]) for one in found["item_id"][: found["item_id"].index_of(item_id)]]
+        free = np.setdiff1d(np.arange(15), asked)
+        assert gains[i] * counts[i] == pytest.approx((gains * counts)[free].max())
+        for s, spread in enumerate(V):  # what any answer leaves
+            z = np.append(fitted.item_draws_[i, s, :-1].astype(float), 1)
+            w = float(fitted.noise_draws_[s] * fitted.item_scales_[i, s])
+            V[s] = np.linalg.inv(np.linalg.inv(spread) + w * np.outer(z, z))
+    assert fitted.questions(99)["item_id"].n_unique() == 15
+    with pytest.raises(ParameterError, match="n must be a whole number of at least 1, got 0"):
+        fitted.questions(0)
+    blind = BayesianMF(**TINY, store_history=False).fit(data)
+    assert blind.questions(2)["known"].to_list() == [1, 1]
+
+
 def test_asking_before_fit_is_refused():
     m = BayesianMF()
-    for ask in (lambda: m.predict([1], [1]), lambda: m.sample_scores([1]), lambda: m.information_gain(1)):
+    asks = lambda: m.predict([1], [1]), lambda: m.sample_scores([1]), lambda: m.information_gain(1), m.questions
+    for ask in asks:
         with pytest.raises(NotFittedError):
             ask()
 

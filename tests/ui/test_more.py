@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from synthetic import low_rank
 from ui_models import HOSTILE, Reader, small_model
 
 from palate.data.interactions import Interactions
 from palate.errors import NotFittedError, ParameterError
-from palate.models import EASE, MatrixFactorization, Popularity
+from palate.models import EASE, BayesianMF, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards, more
 from palate.ui.page import ANY_GENRE, reasons_of
 from palate.ui.source import Source
@@ -238,6 +239,12 @@ def test_what_is_asked_of_newcomers_is_well_known_and_varied(films: Any, bare: A
     first = [set(source.entry(at, 0.0).genres) for at in items[:4]]
     assert all(not one & other for k, one in enumerate(first) for other in first[:k])
     assert len(set(more.to_rate(Source(bare)))) == 10
+
+
+def test_a_model_that_knows_what_an_answer_teaches_chooses_the_questions() -> None:
+    model = BayesianMF(2, n_sweeps=12, n_burn_in=4, random_state=0).fit(low_rank(30, 25, 400))
+    items = more.to_rate(Source(model))
+    assert model.items_.at(np.array(items)).to_list() == model.questions(more.TO_RATE)["item_id"].to_list()
 
 
 # -- several models ----------------------------------------------------------------------------------------------------

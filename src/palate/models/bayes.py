@@ -45,7 +45,7 @@ from palate.models.base import Recommender
 from palate.models.bayes_begin import Watch, begun
 from palate.models.bayes_kept import KEPT_ARRAYS, Kept, check_kept, side_by_side
 from palate.models.bayes_mean import MOST_CELLS, MeanScore
-from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold
+from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold, questions
 from palate.models.bayes_predictive import predictive, time_offsets
 from palate.models.chains import chain_summary, warn_of_unsettled
 from palate.models.explanation import Part
@@ -65,6 +65,7 @@ Array = NDArray[Any]
 DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
 FEWEST_KEPT = 8
+MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
 MOST_ASKED = 24  # sweeps whose terms of the pair's own cell are summed: more change the error by less than 0.0001
 
 
@@ -371,6 +372,29 @@ class BayesianMF(Recommender):
         best = best[gains[best] >= 0]
         shown = self.item_table_.select("item_id", "title")[best]
         return pl.DataFrame({"rank": np.arange(len(best)) + 1}).hstack(shown).with_columns(gain=pl.Series(gains[best]))
+
+    def questions(self, n: int = 10) -> pl.DataFrame:
+        """Return the items to ask a newcomer about: rank, item_id, title, gain, known.
+
+        Each teaches most of the newcomer's taste given answers to those before it (gain, the mutual information in
+        nats), times the share of users who have rated it (known; 1 where the history is not stored): a question that
+        nobody can answer teaches nothing. The most rated 500 items are looked at.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: n is below 1.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        n_items = len(self.items_)
+        shares = np.ones(n_items)
+        if self.seen_ is not None:
+            shares = np.bincount(self.seen_.indices, minlength=n_items) / len(self.users_)
+        among = np.argsort(-shares, kind="stable")[:MOST_QUESTIONS]
+        chosen, gains = questions(self, among, shares[among], min(n, len(among)))
+        shown = self.item_table_.select("item_id", "title")[chosen]
+        found = pl.DataFrame({"rank": np.arange(len(chosen)) + 1}).hstack(shown)
+        return found.with_columns(gain=pl.Series(gains), known=pl.Series(shares[chosen]))
 
     def _times_of(self, rows: Interactions) -> Array | None:
         if self.time_effects is None:

@@ -163,3 +163,34 @@ def _way(model: Any, s: int, row: Rows, of: tuple[float, Array], item: int) -> t
     A = model.prior_precisions_[s].astype(np.float64) + (own.T * w) @ own
     pulls = w * (targets - items[row.indices, -1])
     return np.linalg.solve(A, Z[item]), own, pulls
+
+
+def questions(model: Any, among: Array, shares: Array, n: int) -> tuple[list[int], list[float]]:
+    """Return n of these items to ask a newcomer about, one after the other, and what each teaches, in nats.
+
+    In a kept draw a rating of item i teaches log(1 + w_i z_i' inv(A) z_i) / 2 of the newcomer's row (the mutual
+    information of both; eq. 2), and leaves A + w_i z_i z_i' behind whatever the rating is. The next one is that with
+    the largest mean over the draws times the share of people who can tell.
+
+    Args:
+        among: (c,) positions of items.
+        shares: (c,) of each, the share of users who know it.
+        n: how many, at most c.
+    """
+    Z = model.item_draws_[among].astype(np.float64).transpose(1, 0, 2)
+    Z[:, :, -1] = 1
+    w = (model.item_scales_[among].astype(np.float64) * model.noise_draws_).T
+    spread = np.linalg.inv(model.prior_precisions_.astype(np.float64))
+    free, chosen, gains = np.ones(len(among), bool), [], []
+    for _ in range(n):
+        ways = Z @ spread
+        teaches = w * (ways * Z).sum(axis=2)
+        gain = np.log1p(teaches).mean(axis=0) / 2
+        best = int(np.argmax(np.where(free, gain * shares, -1)))
+        free[best] = False
+        chosen.append(int(among[best]))
+        gains.append(float(gain[best]))
+        way = ways[:, best]
+        step = w[:, best] / (1 + teaches[:, best])
+        spread -= step[:, None, None] * way[:, :, None] * way[:, None, :]
+    return chosen, gains

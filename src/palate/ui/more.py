@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.errors import PalateError
+from palate.models import BayesianMF
 from palate.models.explanation import Explanation
 from palate.ui import cards
 from palate.ui.source import Entry, Source
@@ -37,7 +38,12 @@ def offered(source: Source) -> list[tuple[str, int]]:
 
 
 def to_rate(source: Source) -> list[int]:
-    """Return well-known items of different kinds: the most rated of those that share few genres with others."""
+    """Return the items to ask a newcomer about: those that teach the model most, where it can tell.
+
+    Else well-known items of different kinds: the most rated of those that share few genres with others.
+    """
+    if isinstance(source.model, BayesianMF):
+        return [int(at) for at in source.items.index(source.model.questions(TO_RATE)["item_id"])]
     chosen: list[int] = []
     by_count = np.argsort(-source.item_counts, kind="stable")[: 20 * TO_RATE].tolist()
     met: dict[str, int] = {}
