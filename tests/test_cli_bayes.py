@@ -2,10 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from palate import load
 from palate.cli import main
+from palate.errors import DivergenceError
+from palate.files import Checkpoint
+from palate.models.gibbs_chain import Chain
 
 ROWS = "user,item,rating,timestamp\n" + "\n".join(
     f"{u},{i},{1 + (u * i + u) % 5},{100_000 * (u % 4) + i}" for u in range(1, 31) for i in range(1, 21) if (u + i) % 3
@@ -66,3 +70,34 @@ def test_time_effects_are_named_where_they_are_used(run):
         run(*words, "--set", "time_effects=day,page").split()
     )
     assert "with time" not in run(*words)
+
+
+@pytest.mark.usefixtures("here")
+def test_train_goes_on_from_a_checkpoint(run, tmp_path, monkeypatch):
+    words = ("train", "log.csv", "--model", "bayes", *SHORT, "--items", "items.csv", "--checkpoint", "chain.ckpt")
+    sweep = Chain.sweep
+
+    def dying(self, number, workers):
+        if number == 20:
+            raise DivergenceError("cut off")
+        sweep(self, number, workers)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Chain, "sweep", dying)
+        patched.setattr(Checkpoint, "due", lambda self: True)
+        with pytest.raises(SystemExit):
+            main([*words, "--out", "never.safetensors"])
+    assert (tmp_path / "chain.ckpt").exists()
+    assert not (tmp_path / "never.safetensors").exists()
+    run(*words, "--out", "one.safetensors")
+    assert not (tmp_path / "chain.ckpt").exists()
+    run(*words, "--out", "two.safetensors")
+    one, two = load("one.safetensors"), load("two.safetensors")
+    np.testing.assert_array_equal(one.user_factors_, two.user_factors_)
+
+
+@pytest.mark.usefixtures("here")
+def test_models_without_checkpoints_say_so(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "log.csv", "--model", "mf", "--checkpoint", "chain.ckpt"])
+    assert "mf keeps no checkpoints, bayes does: leave out --checkpoint" in capsys.readouterr().err

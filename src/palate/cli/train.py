@@ -27,6 +27,10 @@ def train(
     positive: Annotated[
         float | None, typer.Option(help="For a model that learns from clicks: values of at least this are clicks.")
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep the state of a long chain in this file; the same command goes on from it."),
+    ] = None,
     features: common.Features = None,
     items: common.Items = None,
     users: common.Users = None,
@@ -38,6 +42,7 @@ def train(
     [dim]palate train ml-100k --set n_factors=50 --out model.safetensors[/]
     """
     from palate import files
+    from palate.models import BayesianMF
 
     if config is not None and (model != "mf" or preset is not None):
         raise common.usage_error("--config names the model and its parameters: leave out --model and --preset")
@@ -45,7 +50,13 @@ def train(
     if positive is not None and "positive" not in learner.parameter_names():
         raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
     inputs.with_positive(learner, positive)
+    if checkpoint is not None:
+        if not isinstance(learner, BayesianMF):
+            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
+        learner.checkpoint = files.Checkpoint(checkpoint)
     common.check_writable(out)
+    if checkpoint is not None:
+        common.check_writable(checkpoint)
     source = inputs.dataset(data, read, items, users)
     replaced = " in place of the old file" if out.exists() else ""
     with common.live_progress() as progress:

@@ -29,7 +29,6 @@ kept from ``n_kept`` sweeps, evenly spaced: spread, intervals, fold-in and Thomp
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,22 +41,22 @@ from palate.errors import DataError, ParameterError
 from palate.models.abilities import ABILITIES
 from palate.models.answers import UserIds, id_list
 from palate.models.base import Recommender
-from palate.models.bayes_begin import Watch, begun
-from palate.models.bayes_kept import KEPT_ARRAYS, Kept, check_kept, side_by_side
-from palate.models.bayes_mean import MOST_CELLS, MeanScore
+from palate.models.bayes_kept import KEPT_ARRAYS, check_kept, side_by_side
+from palate.models.bayes_mean import MOST_CELLS
 from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold, questions
 from palate.models.bayes_predictive import predictive, time_offsets
+from palate.models.bayes_run import Run
 from palate.models.chains import chain_summary, warn_of_unsettled
+from palate.models.checkpoints import CheckpointStore
 from palate.models.explanation import Part
 from palate.models.gibbs_time import EFFECTS, effect_names
 from palate.models.learner import ScoreKind, Training
-from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.parameters import check_choice, check_number, check_random_state, check_whole
 from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.training_part import warn_of_equal_values
-from palate.parallel import Workers, check_threads, single_blas_thread
-from palate.progress import Progress
+from palate.parallel import Workers, check_threads
 from palate.topk import Factors
 
 Array = NDArray[Any]
@@ -66,7 +65,6 @@ DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
 FEWEST_KEPT = 8
 MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
-MOST_ASKED = 24  # sweeps whose terms of the pair's own cell are summed: more change the error by less than 0.0001
 
 
 class BayesianMF(Recommender):
@@ -129,6 +127,7 @@ class BayesianMF(Recommender):
         *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights"}
+    checkpoint: CheckpointStore | None = None  # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
 
     def __init__(
         self,
@@ -190,47 +189,23 @@ class BayesianMF(Recommender):
     def _learn(self, training: Training) -> dict[str, Any]:
         data = training.data
         warn_of_equal_values(data)
-        seed = draw_seed(self.random_state)
-        with single_blas_thread():
-            chain, encoders, asked = begun(self, training, seed)
-        kept, mean = Kept(self._wanted(data.n_users, data.n_items), chain, encoders), MeanScore(chain, asked)
-        watch = Watch(chain, training, asked)
-        keeps, asks = self._spaced(kept.wanted), self._spaced(MOST_ASKED)
-        interrupted = False
-        with Workers(self.n_threads) as workers, single_blas_thread():
-            try:
-                for number in range(1, self.n_sweeps + 1):
-                    started_at = time.perf_counter()
-                    chain.sweep(number, workers)
-                    warm = number > self.n_burn_in
-                    if asked is not None and number in asks:
-                        asked.add(chain.alpha, workers)
-                    record = {"epoch": number, **watch.record(warm=warm)}
-                    if warm:
-                        mean.add()
-                    if number in keeps:
-                        kept.add()
-                    record["seconds"] = time.perf_counter() - started_at
-                    watch.history.append(record)
-                    training.progress(Progress("sampling", number, self.n_sweeps, record))
-            except KeyboardInterrupt:
-                if not kept.count:
-                    raise
-                interrupted = True
+        run = Run(self, training, self._wanted(data.n_users, data.n_items), self.checkpoint)
+        interrupted = run.finish()
+        kept, watch = run.kept, run.watch
         warn_of_unsettled(watch.history, int(self.n_burn_in))
         encodings = [
             [dict(spec) for spec in one.encoding] if one is not None else []
             for one in (training.user_features, training.item_features)
         ]
         return {
-            **mean.learned(kept.long_factors()),
+            **run.mean.learned(kept.long_factors()),
             **kept.learned(None if training.user_features is None else training.user_features.on(data.users)),
             "user_encoding_": encodings[0],
             "item_encoding_": encodings[1],
             "history_": watch.history,
             "best_epoch_": len(watch.history),
             "interrupted_": interrupted,
-            "seed_": seed,
+            "seed_": run.seed,
         }
 
     def sampling_summary(self) -> pl.DataFrame:
@@ -241,12 +216,6 @@ class BayesianMF(Recommender):
         """
         self._check_fitted()
         return chain_summary(self.history_, int(self.n_burn_in))
-
-    def _spaced(self, wanted: int) -> frozenset[int]:
-        """Return the numbers of so many sweeps after the warm-up, or of all: evenly spaced, the last one among them."""
-        after = self.n_sweeps - self.n_burn_in
-        wanted = min(wanted, after)
-        return frozenset(self.n_burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
 
     def _wanted(self, n_users: int, n_items: int) -> int:
         """Return how many sweeps are kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,8 @@ def _go_on_from(chain: Chain, training: Training) -> None:
 
 class Watch:
     """Figures of each sweep: of the draw, and of the mean of the draws so far on a validation part."""
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("history", "total", "count")
 
     def __init__(self, chain: Chain, training: Training, asked: Asked | None) -> None:
         self.chain, self.asked, self.part = chain, asked, training.validation

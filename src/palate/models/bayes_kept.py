@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,10 @@ class Kept:
         encoders: how the rows of users become features.
     """
 
+    CHANGES: ClassVar[tuple[str, ...]] = (
+        *("count", "user_means", "user_draws", "item_draws", "scales", "single", "weights", "offsets", "taus"),
+    )
+
     def __init__(self, wanted: int, chain: Chain, encoders: Encoders) -> None:
         n_users, n_items, D = len(chain.users.X), len(chain.items.X), chain.users.X.shape[1]
         self.wanted, self.chain, self.encoders = wanted, chain, encoders
@@ -62,7 +66,7 @@ class Kept:
         self.single: dict[str, list[Array]] = {
             name: [] for name in ("mean_draws_", "noise_draws_", "cut_draws_", "prior_means_", "prior_precisions_")
         }
-        self.weights: dict[type, list[Array]] = {Dense: [], Incidence: []}
+        self.weights: dict[str, list[Array]] = {Dense.__name__: [], Incidence.__name__: []}
         self.offsets = {e.name: [np.zeros(len(e.keys)) for _ in range(3)] for e in chain.effects}
         self.taus = dict.fromkeys(self.offsets, 0.0)
 
@@ -78,10 +82,10 @@ class Kept:
         state = (chain.mu, chain.alpha, cuts, users.mean, users.L)
         for name, value in zip(self.single, state, strict=True):
             self.single[name].append(np.asarray(value, np.float32))
-        for kind, kept in self.weights.items():
+        for kind in (Dense, Incidence):
             groups = [group.B for group in users.groups if isinstance(group, kind)]
             if groups:
-                kept.append(np.concatenate(groups).astype(np.float32))
+                self.weights[kind.__name__].append(np.concatenate(groups).astype(np.float32))
         for effect in chain.effects:
             sums = self.offsets[effect.name]
             for total, more in zip(sums, (effect.means, effect.means**2, effect.variances), strict=True):
@@ -93,7 +97,8 @@ class Kept:
         n, D = self.count, self.user_means.shape[2]
 
         def stacked(kind: type) -> Array:
-            return np.stack(self.weights[kind]) if self.weights[kind] else np.zeros((n, 0, D), np.float32)
+            found = self.weights[kind.__name__]
+            return np.stack(found) if found else np.zeros((n, 0, D), np.float32)
 
         return {
             "user_draws_": np.ascontiguousarray(self.user_draws[:, :n]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ class MeanScore:
 
     The matrix of means is cut to its leading singular vectors: so every sweep counts, and lists need no long product.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("count", "total", "biases", "mu")
 
     def __init__(self, chain: Chain, asked: Asked | None) -> None:
         n_users, n_items = len(chain.users.X), len(chain.items.X)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,8 @@ class Asked:
     Args:
         users, items: both sides.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("count", "total")
 
     def __init__(self, users: AskedSide, items: AskedSide) -> None:
         self.users, self.items, self.count = users, items, 0

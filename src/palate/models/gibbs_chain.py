@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ class Chain:
         errors: (n,) what is left of each rating: rating less score and offsets.
         loss: their mean square.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("users", "items", "effects", "stars", "mu", "alpha", "errors", "loss")
 
     users: SideChain
     items: SideChain

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Dense:
         ridge: lambda_g.
     """
 
+    CHANGES: ClassVar[tuple[str, ...]] = ("B", "ridge")
+
     Z: Array
     V: Array
     d: Array
@@ -87,6 +89,8 @@ class Incidence:
         B: (n_features, D) the weights.
         ridge: lambda_g.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("B", "ridge")
 
     columns: tuple[Array, Array]
     scales: Array
@@ -135,6 +139,8 @@ class SideChain:
         L: (D, D) Lambda.
         scales: (n_rows,) float32 noise scales g.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("X", "means", "mean", "L", "scales", "_parts", "groups")
 
     rows: Rows
     X: Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class TimeEffect:
         values, means, variances: (n_groups,) the draw, and its conditional mean and variance.
         tau: precision of the offsets.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("values", "means", "variances", "tau")
 
     name: str
     keys: Array

@@ -13,7 +13,7 @@ with a flat prior on ordered cut points, and then y_n from its normal distributi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ class Stars:
         latent: (n,) float32.
         accepted: share of proposals accepted.
     """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("cuts", "latent", "accepted", "_root", "_draws")
 
     levels: Array
     index: Array
