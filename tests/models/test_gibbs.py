@@ -8,6 +8,7 @@ import pytest
 import small_gibbs as small
 from scipy.special import ndtri
 from scipy.stats import norm, wishart
+from synthetic import interactions
 
 from palate.models.gibbs_side import Hyper, Incidence, SideChain, draw_wishart
 from palate.models.gibbs_start import Components, Counts, projected
@@ -258,3 +259,29 @@ def test_means_are_drawn_with_the_precision_just_drawn():
     both = [draw_wishart(9.0, S, rng) for _ in range(4000)]
     whitened = np.array([np.linalg.cholesky(L).T @ x for L, x in both])  # of N(0, inv(L)), whatever L
     close(whitened, np.zeros(2), np.eye(2))
+
+
+def test_components_are_the_same_each_time_where_the_incidence_has_few():
+    u, i = np.nonzero((np.arange(30)[:, None] + np.arange(20)) % 3)  # of rank 3
+    rows = interactions(u, i, np.ones(len(u))).by_user()
+    first = Components.of(rows, 20, 15)
+    assert first.users.shape == (30, 2)
+    for _ in range(4):
+        again = Components.of(rows, 20, 15)
+        for name in ("users", "items", "projection", "item_projection"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+
+
+def test_components_are_the_singular_vectors_of_the_scaled_incidence():
+    rows = small.DATA.by_user()
+    found = Components.of(rows, small.N_ITEMS, 4)
+    X = np.zeros((small.N_USERS, small.N_ITEMS))
+    X[small.DATA.user_index, small.DATA.item_index] = 1
+    A = X / np.sqrt(X.sum(axis=1, keepdims=True)) / np.sqrt(X.sum(axis=0))
+    U, S, Vt = np.linalg.svd(A)
+    for k in range(4):
+        a, b = found.users[:, k] / small.N_USERS**0.5, found.items[:, k] / small.N_ITEMS**0.5
+        np.testing.assert_allclose(a @ A @ b, S[k + 1], rtol=1e-5)
+        assert abs(a @ U[:, k + 1]) == pytest.approx(1, abs=1e-4)
+        assert abs(b @ Vt[k + 1]) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(projected(small.DATA.by_item(), found.item_projection), found.items, atol=1e-4)

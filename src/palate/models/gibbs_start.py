@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from palate.data.interactions import Rows
 from palate.models.gibbs_side import Dense, Hyper, Incidence, SideChain
@@ -86,14 +86,30 @@ class Components:
         of_items = 1 / np.sqrt(np.maximum(np.bincount(by_user.indices, minlength=n_items), 1))
         of_users = 1 / np.sqrt(np.maximum(np.diff(by_user.indptr), 1))
         A = sparse.diags_array(of_users) @ X @ sparse.diags_array(of_items)
-        start = np.random.default_rng(0).standard_normal(min(A.shape))  # ARPACK's; else it takes one by chance
-        U, S, Vt = svds(A, k + 1, v0=start)
-        order = np.argsort(-S)[1:]
-        order = order[S[order] > SMALLEST_COMPONENT * S.max()]
-        U, S, V = U[:, order] * n_users**0.5, S[order], Vt[order].T * n_items**0.5
+        wide = n_users > n_items
+        narrow = A.T if wide else A
+        S, first = _leading(narrow, k + 1)
+        other = narrow.T @ first / S
+        U, V = (other, first) if wide else (first, other)
+        U, V = U * n_users**0.5, V * n_items**0.5
         of_items, of_users = of_items * (n_users / n_items) ** 0.5, of_users * (n_items / n_users) ** 0.5
         found = U, V, V / S * of_items[:, None], U / S * of_users[:, None]
         return cls(*(x.astype(np.float32) for x in found))
+
+
+def _leading(A: Any, k: int) -> tuple[Array, Array]:
+    """Return the singular values of A from the second of k on, descending, and their left vectors.
+
+    Those below SMALLEST_COMPONENT are left out. `svds` would hand no generator on to ARPACK, which needs chance where a
+    subspace is used up.
+    """
+    product = LinearOperator((A.shape[0],) * 2, lambda x: A @ (A.T @ x), dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(A.shape[0])
+    squares, vectors = eigsh(product, k, v0=start, rng=np.random.default_rng(0))
+    order = np.argsort(-squares)
+    S = np.sqrt(np.maximum(squares[order], 0))
+    kept = np.flatnonzero(S > SMALLEST_COMPONENT * S[0])[1:]
+    return S[kept], np.linalg.qr(vectors[:, order])[0][:, kept]
 
 
 @dataclass(frozen=True)
