@@ -90,7 +90,7 @@ class BayesianMF(Recommender):
         noise_shape, noise_rate: prior of the noise precision, eq. 5.
         time_shape, time_rate: prior of the precision of offsets, eq. 6.
         mean_center, mean_sd: prior of mu, eq. 6; without mean_sd it is flat.
-        init_scale: standard deviation of the initial factors.
+        init_scale: standard deviation of the initial factors; near that of the posterior, or the warm-up is long.
         store_history: keep the training interactions, to leave out what a user has seen.
         random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
         n_threads: threads, None for all cores; the answer is the same for any number.
@@ -153,7 +153,7 @@ class BayesianMF(Recommender):
         time_rate: float = 0.05,
         mean_center: float = 0.0,
         mean_sd: float | None = None,
-        init_scale: float = 0.1,
+        init_scale: float = 0.4,
         store_history: bool = True,
         random_state: int | np.random.Generator | None = None,
         n_threads: int | None = None,

@@ -108,7 +108,7 @@ def _leading(A: Any, k: int) -> tuple[Array, Array]:
     squares, vectors = eigsh(product, k, v0=start, rng=np.random.default_rng(0))
     order = np.argsort(-squares)
     S = np.sqrt(np.maximum(squares[order], 0))
-    kept = np.flatnonzero(S > SMALLEST_COMPONENT * S[0])[1:]
+    kept = np.flatnonzero(SMALLEST_COMPONENT * S[0] < S)[1:]
     return S[kept], np.linalg.qr(vectors[:, order])[0][:, kept]
 
 
