@@ -37,10 +37,13 @@ bench: .venv/test
 	$(BIN)/python benchmarks/read_ratings.py --write
 	$(BIN)/python benchmarks/shuffling.py --write
 	$(BIN)/python benchmarks/judging.py --write
+	$(BIN)/python benchmarks/bayes_choices.py --write
+	$(BIN)/python benchmarks/bayes_honest.py --write
+	$(BIN)/python benchmarks/bayes_speed.py scale fit saved --write
 
 bench-peers: .venv/test
 	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality \
-		bayes_choices bayes_speed bayes_accuracy summary; do \
+		bayes_speed bayes_accuracy summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test
