@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import playwright.sync_api as playwright_api
 import pytest
 from made_run import made_run
+from real_browser import CONTRAST, started
 
 import palate
 
 pytestmark = pytest.mark.browser
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 LABELS = ("popularity", "baseline", "mf", "mf(n_factors=10, reg=0.05, learning_rate=0.01)", "als", "ease", "<b>$x$</b>")
 TITLES = ("<script>alert(1)</script>", "Alien (1979)", "x" * 200)
 PAPER = {"width": 680, "height": 990}  # what A4 leaves between the margins, in pixels of 1/96 inch
@@ -37,48 +36,12 @@ OUT_OF_FIGURE = """
   }).map((t) => t.textContent);
 })
 """
-# the lowest contrast of words (WCAG 2: relative luminance against the nearest background), where, and of how many
-CONTRAST = """
-() => {
-  const parse = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => {
-    const [R, G, B] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
-  };
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = parse(getComputedStyle(e).backgroundColor);
-      if (c.length < 4 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  let worst = [99, "nothing", 0];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let n = walk.nextNode(); n; n = walk.nextNode()) {
-    const e = n.parentElement;
-    if (!n.data.trim() || !e.checkVisibility()) continue;
-    const style = getComputedStyle(e);
-    const [a, b] = [light(parse(e.closest("svg") ? style.fill : style.color)), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    worst[2] += 1;
-    if (ratio < worst[0]) worst = [ratio, e.tagName + ": " + n.data.trim().slice(0, 40), worst[2]];
-  }
-  return worst;
-}
-"""
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    found = os.environ.get("PALATE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    with playwright_api.sync_playwright() as play:
-        own = play.chromium.executable_path
-        path = found or (own if Path(own).exists() else None)
-        if path is None:
-            pytest.skip("no Chromium found; install Debian's package 'chromium', or run 'playwright install chromium'")
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
+    with started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import playwright.sync_api as playwright_api
 import polars as pl
 import pytest
-from ui_browser import CHROMIUMS, FLAGS, Tab
+from real_browser import started
+from ui_browser import Tab
 from ui_models import HOSTILE, small_model
 
 from palate.models import EASE, MatrixFactorization
@@ -48,15 +47,8 @@ def bare() -> Any:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    found = os.environ.get("PALATE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    with playwright_api.sync_playwright() as play:
-        own = play.chromium.executable_path
-        path = found or (own if Path(own).exists() else None)
-        if path is None:
-            pytest.skip("no Chromium found; install Debian's package 'chromium', or run 'playwright install chromium'")
-        browser = play.chromium.launch(executable_path=path, args=list(FLAGS))
+    with started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import playwright.sync_api as playwright_api
 import pytest
-from ui_browser import CONTRAST, FIELD, STICKING_OUT, Tab
+from real_browser import CONTRAST
+from ui_browser import FIELD, STICKING_OUT, Tab
 from ui_models import HOSTILE
 
 from palate.ui import launch

@@ -8,7 +8,8 @@ from typing import Any
 
 import playwright.sync_api as playwright_api
 import pytest
-from ui_browser import CONTRAST, STICKING_OUT, Tab
+from real_browser import CONTRAST
+from ui_browser import STICKING_OUT, Tab
 from ui_models import HOSTILE
 
 from palate.data.interactions import Interactions

@@ -8,11 +8,6 @@ from urllib.parse import urlsplit
 
 import playwright.sync_api as playwright_api
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic"),
-)
 FIELD = "#user-id input"
 
 
@@ -23,35 +18,6 @@ WATCH = """
     .observe({ type: "layout-shift", buffered: false });
   window.violations = [];
   document.addEventListener("securitypolicyviolation", (e) => window.violations.push(e.blockedURI));
-}
-"""
-# the lowest contrast of all words shown, and where it is (WCAG 2: relative luminance against the nearest background)
-CONTRAST = """
-() => {
-  const parse = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => {
-    const [R, G, B] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * R + 0.7152 * G + 0.0722 * B;
-  };
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = parse(getComputedStyle(e).backgroundColor);
-      if (c.length < 4 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  let worst = [99, "nothing", 0];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let n = walk.nextNode(); n; n = walk.nextNode()) {
-    const e = n.parentElement;
-    if (!n.data.trim() || !e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-    if (e.closest(".pl-stars, script, style, .pl-nobody svg")) continue; /* stars are a picture, said in words */
-    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    worst[2] += 1;
-    if (ratio < worst[0]) worst = [ratio, e.className + ": " + n.data.trim().slice(0, 40), worst[2]];
-  }
-  return worst;
 }
 """
 # elements that stick out on the right, apart from those inside a part that scrolls by itself
