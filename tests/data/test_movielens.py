@@ -207,6 +207,7 @@ def test_all_sources_failing_is_one_error_that_names_each_and_what_to_do(alone, 
     assert found_at() is None
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("silent", ["before the answer", "while connecting"])
 def test_host_that_does_not_answer_is_given_up_within_seconds(monkeypatch, silent):
     monkeypatch.setattr(fetching, "ANSWER_SECONDS", 0.2)

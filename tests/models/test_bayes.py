@@ -13,7 +13,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
 from palate.models import Baseline, BayesianMF
 
-TINY = {"n_factors": 2, "n_sweeps": 25, "n_burn_in": 5, "n_components": 2, "random_state": 0, "n_threads": 1}
+TINY = {"n_factors": 2, "n_sweeps": 25, "n_burn_in": 5, "n_components": 2, "n_chains": 1, "random_state": 0}
 
 
 @pytest.fixture(scope="module")

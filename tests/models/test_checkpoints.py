@@ -138,9 +138,15 @@ def rewritten(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays, said: arrays.pop("chain.users.X"), r"damaged: chain\.users\.X is no such array"),
-        (lambda arrays, said: arrays.update({"chain.errors": np.zeros(3)}), r"chain\.errors is float64 \(3,\)"),
-        (lambda arrays, said: said.pop("chain.mu"), r"damaged: it has no chain\.mu"),
+        (
+            lambda arrays, said: arrays.pop("run.lines.0.chain.users.X"),
+            r"damaged: run\.lines\.0\.chain\.users\.X is no such array",
+        ),
+        (
+            lambda arrays, said: arrays.update({"run.lines.1.chain.errors": np.zeros(3)}),
+            r"run\.lines\.1\.chain\.errors is float64 \(3,\)",
+        ),
+        (lambda arrays, said: said.pop("run.lines.0.chain.mu"), r"damaged: it has no run\.lines\.0\.chain\.mu"),
         (lambda arrays, said: said.update({"format_version": 9}), "its format is another than 1"),
     ],
 )

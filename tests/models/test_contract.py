@@ -58,6 +58,7 @@ OTHER = {
     "reg_features": 0.01,
     "n_sweeps": 19,
     "n_burn_in": 6,
+    "n_chains": 1,
     "n_kept": 3,
     "likelihood": "ordinal",
     "incidence": False,

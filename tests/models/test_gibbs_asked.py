@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
 from synthetic import low_rank
 
 from palate.data.features import Features
+from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.models import BayesianMF, bayes_begin
-from palate.models.bayes_begin import begun
-from palate.models.gibbs_asked import Asked
+from palate.models.bayes_begin import begun, ground_of
+from palate.models.gibbs_asked import Asked, Numbers
 from palate.models.gibbs_side import Incidence
 from palate.models.gibbs_start import Counts
 from palate.models.learner import Training
@@ -25,13 +28,12 @@ TABLE = {"user_id": DATA.users.values, "age": np.arange(14) * 3 + 20}
 def state(**options):
     """Return a chain after some sweeps, and its question."""
     people = Features.from_table(pl.DataFrame(TABLE), "user", columns=["age"])
-    chain, encoders, asked = begun(
-        BayesianMF(**{**SETTINGS, **options}), Training(DATA, None, people, None, None, print), 0
-    )
+    model, training = BayesianMF(**{**SETTINGS, **options}), Training(DATA, None, people, None, None, print)
+    chain, asked = begun(model, training, ground_of(model, training), 0)
     with Workers(1) as workers:
         for number in range(1, 9):
             chain.sweep(number, workers)
-    return chain, encoders, asked
+    return chain, asked
 
 
 def prior_mean(side, row, cells, counter, projection, vectors):
@@ -86,7 +88,7 @@ def components(monkeypatch):
 
 @pytest.mark.parametrize("options", [{}, {"counts": False}, {"incidence": False}, {"n_components": 0}])
 def test_the_own_cell_is_what_features_made_anew_would_change(components, options):
-    chain, _, asked = state(**options)
+    chain, asked = state(**options)
     assert not asked.mean().any()
     with Workers(2) as workers:
         asked.add(chain.alpha, workers)
@@ -100,8 +102,44 @@ def test_the_own_cell_is_what_features_made_anew_would_change(components, option
     np.testing.assert_allclose(once.mean(), asked.mean(), rtol=1e-6)
 
 
+def test_rows_without_cells_are_rare_or_new():
+    cells = np.array([0] * 10 + [1] * 6 + [2] * 9 + [7])
+    known = Numbers.of(cells).known[:, 0]
+    assert (known[10:] == 1).all()
+    np.testing.assert_allclose(known[:10], 6**2 / (2 * 9) / 10)  # Chao: two rare rows among the ten
+    assert (Numbers.of(np.array([0, 0, 5, 9])).known[:2] == 0).all()  # nothing rare: all of them are new
+    assert (Numbers.of(np.array([0] + [1] * 8 + [2])).known == 1).all()
+    np.testing.assert_allclose(Numbers.of(np.array([0, 0, 0, 1, 1])).known[:3], 1 / 3)
+
+
+def test_a_new_item_has_the_parts_of_the_item_of_a_rating_taken_at_random(components):
+    u, i = np.nonzero(np.random.default_rng(3).random((14, 11)) < 0.7)
+    i = i + (i >= 4)  # item 4 has no ratings, and none has one or two
+    ids = Ids(range(12), "item")
+    values = np.random.default_rng(4).normal(3, 1, len(u)).astype(np.float32)
+    data = Interactions(u.astype(np.int32), i.astype(np.int32), values, None, DATA.users, ids, (1, 5))
+    model, training = BayesianMF(**SETTINGS), Training(data, None, None, None, None, print)
+    chain, asked = begun(model, training, ground_of(model, training), 0)
+    with Workers(1) as workers:
+        for number in range(1, 9):
+            chain.sweep(number, workers)
+        asked.add(chain.alpha, workers)
+    items = chain.items
+    counter = Counts.of(np.diff(items.rows.indptr))
+    of_rows = [
+        prior_mean(items, row, items.rows.indices[a:b], counter, components[0].item_projection, components[0].items)
+        for row, (a, b) in enumerate(pairwise(items.rows.indptr))
+    ]
+    target = np.average(of_rows, axis=0, weights=np.diff(items.rows.indptr)) - of_rows[4]
+    Z = np.column_stack([chain.users.X[:, :-1], np.ones(14)])
+    with Workers(1) as workers:
+        K, z = asked.users.terms(items, chain.alpha, workers)
+    np.testing.assert_allclose(asked.mean()[:, 4], Z @ target + (K @ z.T)[:, 4], rtol=2e-3, atol=2e-4)
+    assert np.abs(Z @ target).max() > 0.01
+
+
 def test_without_incidence_in_any_form_nothing_is_asked():
-    assert state(incidence=False, counts=False, n_components=0)[2] is None
+    assert state(incidence=False, counts=False, n_components=0)[1] is None
 
 
 def test_scores_know_the_own_cell_and_distributions_follow(monkeypatch):

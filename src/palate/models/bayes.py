@@ -74,7 +74,9 @@ class BayesianMF(Recommender):
         n_factors: length of each user's and item's vector.
         n_sweeps: sweeps of the sampler, the warm-up included.
         n_burn_in: sweeps of the warm-up, of which nothing is kept.
-        n_kept: sweeps that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
+        n_chains: chains of this many sweeps each, side by side on threads of their own where there are enough: what one
+            of them does not reach, others do, and whether they agree is the best sign of having settled.
+        n_kept: draws that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
         likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values): then
             predictions are expected stars, and the scores of lists are expected latent ratings.
         incidence: let whom and what a row has cells with enter its prior mean.
@@ -105,7 +107,8 @@ class BayesianMF(Recommender):
         user_scales_, item_scales_: (n_users, n_kept), (n_items, n_kept): noise scales g and h.
         history_: one record a sweep: loss (mean squared error of the draw), train_rmse_unclipped, noise_precision,
             user_norm, item_norm (root mean square of the rows about their mean), of a validation set validation_rmse
-            (of the mean so far) and validation_rmse_draw, seconds.
+            (of the mean so far, over the chains) and validation_rmse_draw, seconds. What is of one chain has the
+            chain's number from the second on, such as noise_precision_2.
         best_epoch_: the last sweep.
         interrupted_: whether Ctrl-C ended sampling; the model is then that of the draws kept until then.
         seed_: the seed used.
@@ -133,15 +136,16 @@ class BayesianMF(Recommender):
         self,
         n_factors: int = 16,
         *,
-        n_sweeps: int = 800,
+        n_sweeps: int = 700,
         n_burn_in: int = 100,
+        n_chains: int = 2,
         n_kept: int | None = None,
         likelihood: str = "gaussian",
         incidence: bool = True,
         n_components: int = 60,
         counts: bool = True,
         time_effects: str | None = None,
-        scale_df: float | None = 10.0,
+        scale_df: float | None = 30.0,
         wishart_scale: float = 1.0,
         wishart_df: float = 0.0,
         mean_strength: float = 1.0,
@@ -161,6 +165,7 @@ class BayesianMF(Recommender):
         self.n_factors = n_factors
         self.n_sweeps = n_sweeps
         self.n_burn_in = n_burn_in
+        self.n_chains = n_chains
         self.n_kept = n_kept
         self.likelihood = likelihood
         self.incidence = incidence
@@ -191,22 +196,13 @@ class BayesianMF(Recommender):
         warn_of_equal_values(data)
         run = Run(self, training, self._wanted(data.n_users, data.n_items), self.checkpoint)
         interrupted = run.finish()
-        kept, watch = run.kept, run.watch
-        warn_of_unsettled(watch.history, int(self.n_burn_in))
+        warn_of_unsettled(run.history, int(self.n_burn_in))
         encodings = [
             [dict(spec) for spec in one.encoding] if one is not None else []
             for one in (training.user_features, training.item_features)
         ]
-        return {
-            **run.mean.learned(kept.long_factors()),
-            **kept.learned(None if training.user_features is None else training.user_features.on(data.users)),
-            "user_encoding_": encodings[0],
-            "item_encoding_": encodings[1],
-            "history_": watch.history,
-            "best_epoch_": len(watch.history),
-            "interrupted_": interrupted,
-            "seed_": run.seed,
-        }
+        words = {"user_encoding_": encodings[0], "item_encoding_": encodings[1], "interrupted_": interrupted}
+        return {**run.learned(), **words}
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -219,7 +215,7 @@ class BayesianMF(Recommender):
 
     def _wanted(self, n_users: int, n_items: int) -> int:
         """Return how many sweeps are kept."""
-        after = self.n_sweeps - self.n_burn_in
+        after = (self.n_sweeps - self.n_burn_in) * int(self.n_chains)
         if self.n_kept is not None:
             return min(int(self.n_kept), after)
         fitting = KEPT_BYTES // self._bytes_of_draw(n_users, n_items)
@@ -232,8 +228,13 @@ class BayesianMF(Recommender):
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
         cells = n_users * n_items
-        rows += 12 * cells if cells <= MOST_CELLS else 0  # the mean score and its singular vectors
-        return 60 * n_rows + rows + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
+        chains = int(self.n_chains)
+        rows += (8 * chains + 12) * cells // chains if cells <= MOST_CELLS else 0  # scores, and their singular vectors
+        return (
+            50 * n_rows
+            + chains * (10 * n_rows + rows)
+            + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
+        )
 
     # -- scoring ----------------------------------------------------------------------------------------------------
 
@@ -400,7 +401,7 @@ class BayesianMF(Recommender):
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        for name in ("n_factors", "n_sweeps"):
+        for name in ("n_factors", "n_sweeps", "n_chains"):
             check_whole(name, getattr(self, name), low=1)
         check_whole("n_burn_in", self.n_burn_in, low=0, high=int(self.n_sweeps) - 1)
         if self.n_kept is not None:

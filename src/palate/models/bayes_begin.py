@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +14,8 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.models.bayes_kept import last_draw
 from palate.models.bayes_mean import MOST_CELLS
-from palate.models.gibbs_asked import Asked, AskedSide, one_more_component, one_more_count
-from palate.models.gibbs_chain import Chain, Constants
+from palate.models.gibbs_asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
+from palate.models.gibbs_chain import Chain, Constants, stream
 from palate.models.gibbs_side import Hyper
 from palate.models.gibbs_start import Components, Counts, Encoders, side
 from palate.models.gibbs_time import TimeEffect, effect_names, found_groups, keys_of
@@ -26,10 +27,50 @@ from palate.models.training_part import rating_limits
 Array = NDArray[Any]
 
 
-def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders, Asked | None]:
-    """Return the chain before its first sweep, how users' rows become features, and what a question brings.
+@dataclass(frozen=True)
+class Ground:
+    """What all chains of a fit stand on: the features of both sides, users first.
+
+    Attributes:
+        dense: groups of features, (n_rows, F) each.
+        more: what one more cell of a row changes in each of them.
+        encoders: how users' rows become features.
+    """
+
+    dense: tuple[list[Array], list[Array]]
+    more: tuple[list[OneMore], list[OneMore]]
+    encoders: Encoders
+
+
+def ground_of(model: Any, training: Training) -> Ground:
+    """Return the features of both sides."""
+    data = training.data
+    by_user, by_item = data.by_user(), data.by_item()
+    c = Components.of(by_user, data.n_items, model.n_components)
+    found = []
+    for rows, features, vectors, projection in (
+        (by_user, _matrix(training.user_features, data.users), c.users, c.projection),
+        (by_item, _matrix(training.item_features, data.items), c.items, c.item_projection),
+    ):
+        numbers = np.diff(rows.indptr)
+        counter = Counts.of(numbers) if model.counts else None
+        known = features if counter is None else np.concatenate([features, counter.matrix(numbers)], axis=1)
+        cells = Numbers.of(numbers)
+        count = one_more_count(counter, cells, features.shape[1], len(projection))
+        pairs = [(known, count), (vectors, one_more_component(vectors, cells, projection))]
+        pairs = [pair for pair in pairs if pair[0].shape[1]]
+        found.append(([dense for dense, _ in pairs], [more for _, more in pairs], counter))
+    (dense_u, more_u, counter_u), (dense_i, more_i, _) = found
+    return Ground((dense_u, dense_i), (more_u, more_i), Encoders(counter_u, c.projection))
+
+
+def begun(model: Any, training: Training, ground: Ground, seed: int, number: int = 0) -> tuple[Chain, Asked | None]:
+    """Return a chain before its first sweep, and what a question brings.
 
     The last is None where there is no incidence in any form, or where the matrix of scores is not held.
+
+    Args:
+        number: which of the chains of this seed.
 
     Raises:
         DataError: time effects are asked for and the data has no times.
@@ -38,33 +79,21 @@ def begun(model: Any, training: Training, seed: int) -> tuple[Chain, Encoders, A
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
     hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
-    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    components = Components.of(by_user, data.n_items, model.n_components)
-    sides, counters, asked = [], [], []
-    for rows, columns, features, vectors, projection in (
-        (by_user, by_item, _matrix(training.user_features, data.users), components.users, components.projection),
-        (by_item, by_user, _matrix(training.item_features, data.items), components.items, components.item_projection),
-    ):
-        numbers = np.diff(rows.indptr)
-        counter = Counts.of(numbers) if model.counts else None
-        known = [features] if counter is None else [features, counter.matrix(numbers)]
-        dense = [np.concatenate(known, axis=1), vectors]
-        options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
-        sides.append(side(rows, columns, dense, hyper, rng, **options))
-        more = [one_more_count(counter, numbers, features.shape[1], len(projection))]
-        more += [one_more_component(vectors, numbers, projection)]
-        more = [one for one in more if one.brings.shape[1]]
-        asked.append(AskedSide.of(sides[-1], more, len(projection)))
-        counters.append(counter)
+    rng = stream(seed, number, 0)
+    options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
+    users = side(by_user, by_item, ground.dense[0], hyper, rng, **options)
+    items = side(by_item, by_user, ground.dense[1], hyper, rng, **options)
     constants = Constants(model.mean_center, model.mean_sd, model.noise_shape, model.noise_rate, model.scale_df)
-    chain = Chain(sides[0], sides[1], constants, seed, _effects(model, training), _stars(model, training))
+    chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number)
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:
         _go_on_from(chain, training)
-    plain = not (model.incidence or model.counts or vectors.shape[1])
-    left_out = plain or data.n_users * data.n_items > MOST_CELLS
-    return chain, Encoders(counters[0], components.projection), None if left_out else Asked(asked[0], asked[1])
+    more = ground.more
+    brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
+    if not brings or data.n_users * data.n_items > MOST_CELLS:
+        return chain, None
+    return chain, Asked(AskedSide.of(users, more[0], data.n_items), AskedSide.of(items, more[1], data.n_users))
 
 
 def _matrix(features: Features | None, ids: Ids) -> Array:
@@ -107,37 +136,39 @@ def _go_on_from(chain: Chain, training: Training) -> None:
 
 
 class Watch:
-    """Figures of each sweep: of the draw, and of the mean of the draws so far on a validation part."""
+    """Figures of one chain's sweeps: of each draw, and of the sum of the draws so far on a validation part."""
 
-    CHANGES: ClassVar[tuple[str, ...]] = ("history", "total", "count")
+    CHANGES: ClassVar[tuple[str, ...]] = ("total", "count")
 
     def __init__(self, chain: Chain, training: Training, asked: Asked | None) -> None:
         self.chain, self.asked, self.part = chain, asked, training.validation
-        self.history: list[dict[str, float]] = []
         self.limits = rating_limits(training.data)
         self.total: Array = np.zeros(0 if self.part is None else len(self.part))
         self.count = 0
+        self.last, self.own = self.total, self.total  # of the sweep just done: expected ratings, and their own cells
         self._groups = [] if self.part is None else [_groups_of(effect, self.part) for effect in chain.effects]
 
     def record(self, *, warm: bool) -> dict[str, float]:
         """Return the figures of the sweep just done; ``warm`` once the warm-up is over."""
-        loss = self.chain.loss
-        found = {"loss": loss, "train_rmse_unclipped": loss**0.5, **self.chain.norms()}
+        found = {"loss": self.chain.loss, **self.chain.norms()}
         if self.part is not None:
-            one, own = self._scores(self.part), self._own_cell(self.part)
+            self.last, self.own = self._scores(self.part), self._own_cell(self.part)
             if self.chain.stars is not None:
-                one, own = self._expected_stars(one + own, self.part), 0.0
+                self.last, self.own = self._expected_stars(self.last + self.own, self.part), 0 * self.own
             if warm:
-                self.total, self.count = self.total + one, self.count + 1
-            mean = self.total / self.count if self.count else one
-            for name, guess in (("validation_rmse", mean), ("validation_rmse_draw", one)):
-                errors = np.clip(guess + own, *self.limits) - self.part.values
-                found[name] = float(np.sqrt(np.mean(errors**2)))
+                self.total, self.count = self.total + self.last, self.count + 1
+            found["validation_rmse_draw"] = self.error(self.last + self.own)
         return found
 
-    def _own_cell(self, part: Interactions) -> Array | float:
+    def error(self, guess: Array) -> float:
+        """Return the RMSE of expected ratings of the validation part."""
+        part: Any = self.part
+        return float(np.sqrt(np.mean((np.clip(guess, *self.limits) - part.values) ** 2)))
+
+    def _own_cell(self, part: Interactions) -> Array:
         """Return what the rows' own cells add, as far as known; see `palate.models.gibbs_asked`."""
-        return 0.0 if self.asked is None else self.asked.mean(part.user_index, part.item_index)
+        u, i = part.user_index, part.item_index
+        return np.zeros(len(u)) if self.asked is None else self.asked.mean(u, i).astype(np.float64)
 
     def _scores(self, part: Interactions) -> Array:
         """Return the scores of the rows in this draw."""

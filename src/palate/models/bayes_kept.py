@@ -43,11 +43,11 @@ KEPT_ARRAYS: dict[str, tuple[str, ...]] = {
 
 
 class Kept:
-    """The kept draws while the chain runs.
+    """The kept draws while the chains run.
 
     Args:
         wanted: how many there will be.
-        chain: what they are taken from.
+        chain: one of those that they are taken from.
         encoders: how the rows of users become features.
     """
 
@@ -57,7 +57,8 @@ class Kept:
 
     def __init__(self, wanted: int, chain: Chain, encoders: Encoders) -> None:
         n_users, n_items, D = len(chain.users.X), len(chain.items.X), chain.users.X.shape[1]
-        self.wanted, self.chain, self.encoders = wanted, chain, encoders
+        self.wanted, self.encoders = wanted, encoders
+        self.levels = [] if chain.stars is None else chain.stars.levels.tolist()
         self.count = 0
         self.user_means = np.zeros((n_users, wanted, D), np.float32)
         self.user_draws = np.zeros_like(self.user_means)
@@ -68,11 +69,14 @@ class Kept:
         }
         self.weights: dict[str, list[Array]] = {Dense.__name__: [], Incidence.__name__: []}
         self.offsets = {e.name: [np.zeros(len(e.keys)) for _ in range(3)] for e in chain.effects}
+        self.keys = {e.name: e.keys for e in chain.effects}
         self.taus = dict.fromkeys(self.offsets, 0.0)
 
-    def add(self) -> None:
-        """Keep the chain's state."""
-        chain, at = self.chain, self.count
+    def add(self, chain: Chain) -> None:
+        """Keep a chain's state, where there is room."""
+        at = self.count
+        if at == self.wanted:
+            return
         self.count += 1
         self.user_means[:, at], self.user_draws[:, at] = chain.users.means, chain.users.X
         self.item_draws[:, at] = chain.items.X
@@ -111,7 +115,7 @@ class Kept:
             "counts_encoding_": np.zeros(0) if self.encoders.counts is None else self.encoders.counts.plain(),
             "component_projection_": self.encoders.projection,
             "user_features_": np.zeros((0, 0), np.float32) if features is None else features,
-            "levels_": [] if self.chain.stars is None else self.chain.stars.levels.tolist(),
+            "levels_": self.levels,
             **self._of_time(),
         }
 
@@ -123,9 +127,8 @@ class Kept:
         """Return the offsets' means and variances over the draws, and of groups that training never saw."""
         found: dict[str, Any] = {"time_variances_": {name: self.count / tau for name, tau in self.taus.items()}}
         for name in EFFECTS:
-            effect = next((e for e in self.chain.effects if e.name == name), None)
             first, second, variances = (s / self.count for s in self.offsets.get(name, [np.zeros(0)] * 3))
-            found[f"{name}_keys_"] = np.zeros((0, 2), np.int64) if effect is None else effect.keys
+            found[f"{name}_keys_"] = self.keys.get(name, np.zeros((0, 2), np.int64))
             found[f"{name}_offsets_"] = first
             found[f"{name}_variances_"] = np.maximum(second - first**2, 0) + variances
         return found

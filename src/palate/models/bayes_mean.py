@@ -25,9 +25,9 @@ class MeanScore:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("count", "total", "biases", "mu")
 
-    def __init__(self, chain: Chain, asked: Asked | None) -> None:
+    def __init__(self, chain: Chain) -> None:
         n_users, n_items = len(chain.users.X), len(chain.items.X)
-        self.chain, self.asked, self.count = chain, asked, 0
+        self.chain, self.count = chain, 0
         self.total = np.zeros((n_users, n_items), np.float32) if n_users * n_items <= MOST_CELLS else None
         self.biases = np.zeros(n_users), np.zeros(n_items)
         self.mu = 0.0
@@ -42,17 +42,27 @@ class MeanScore:
             total += rows[:, -1]
         self.mu += self.chain.mu
 
-    def learned(self, long: tuple[Array, Array]) -> dict[str, Any]:
-        """Return the learned attributes that make the score.
+    def join(self, other: MeanScore) -> None:
+        """Take over what another chain's sum has."""
+        self.count += other.count
+        if self.total is not None and other.total is not None:
+            self.total += other.total
+        for total, more in zip(self.biases, other.biases, strict=True):
+            total += more
+        self.mu += other.mu
+
+    def learned(self, long: tuple[Array, Array], asked: Asked | None) -> dict[str, Any]:
+        """Return the learned attributes that make the score; the sum is spent.
 
         Args:
+            asked: what the pairs' own cells add, or None.
             long: factors of the kept draws side by side, taken where the matrix of means was not held.
         """
         factors, error = long, 0.0
         if self.total is not None:
             self.total /= self.count
-            if self.asked is not None:
-                self.total += self.asked.mean()
+            if asked is not None:
+                self.total += asked.mean()
             U, S, Vt = linalg.svd(self.total, full_matrices=False, overwrite_a=True, check_finite=False)
             root = np.sqrt(S[:RANK])
             factors = np.ascontiguousarray(U[:, :RANK] * root), np.ascontiguousarray(Vt[:RANK].T * root)

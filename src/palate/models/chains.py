@@ -139,18 +139,27 @@ def chain_summary(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> pl.Da
     """
     rows = []
     for key in WATCHED:
-        draws = trace(history[n_burn_in:], key)
-        if len(draws):
-            sd = None if len(draws) < 2 else float(draws.std(ddof=1)) if np.ptp(draws) > 0 else 0.0
+        draws = traces(history[n_burn_in:], key)
+        if draws.size:
+            sd = None if draws.size < 2 else float(draws.std(ddof=1)) if np.ptp(draws) > 0 else 0.0
             rows.append((key, float(draws.mean()), sd, effective_sample_size(draws), split_rhat(draws)))
     schema = {"quantity": pl.String, "mean": pl.Float64, "sd": pl.Float64, "ess": pl.Float64, "rhat": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row").with_columns(pl.col("ess", "rhat").fill_nan(None))
 
 
-def trace(history: Sequence[Mapping[str, Any]], key: str) -> Array:
-    """Return a quantity by sweep, (n_sweeps,), or nothing where a record lacks it."""
-    values = [record.get(key) for record in history]
-    return np.array([] if None in values else values, np.float64)
+def traces(history: Sequence[Mapping[str, Any]], key: str) -> Array:
+    """Return a quantity by chain and sweep, (n_chains, n_sweeps), of the chains whose every record has it.
+
+    The first chain's stands under ``key``, those of others under ``key_2``, ``key_3`` …
+    """
+    found: list[list[float]] = []
+    while history:
+        name = key if not found else f"{key}_{len(found) + 1}"
+        values = [record.get(name) for record in history]
+        if None in values:
+            break
+        found.append([float(value) for value in values if value is not None])
+    return np.array(found, np.float64).reshape(len(found), len(history))
 
 
 def unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> dict[str, str]:

@@ -11,6 +11,9 @@ and the same of the user's row. a_i is what one more cell changes in the item's 
 other cells, whose weight falls from 1 / root n_i to 1 / root(n_i + 1)), g_u what user u's cell brings: the weights of u
 in the incidence, and in its components. It matters for items with few ratings. Nothing but the training part and
 the pair itself enters: the term is there for every pair of the matrix.
+
+For a row without cells that is new, not rare (`Numbers`), a_i leads to the parts that the row of a rating taken at
+random has, and g_u is nothing: that it has no cells yet says nothing of it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,42 @@ ROWS = 256  # users whose terms are found at once
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """How many cells each row of a side has, and what having none says.
+
+    A row without cells may be rare, one of those that chance left out, or new, and then its number says nothing. Of N_k
+    rows with k cells, rare rows without cells are at most N_1^2 / (2 N_2) (Chao 1984); the rest of N_0 are new.
+
+    Attributes:
+        cells: (n_rows,) how many.
+        known: (n_rows, 1) 1 for rows with cells; for others the share of the rare ones among those without.
+    """
+
+    cells: Array
+    known: Array
+
+    @classmethod
+    def of(cls, cells: Array) -> Numbers:
+        """Take the numbers of training."""
+        none, once, twice = (int((cells == k).sum()) for k in range(3))
+        rare = once**2 / (2 * twice) if twice else once * (once - 1) / 2
+        return cls(cells, np.where(cells > 0, 1.0, min(1.0, rare / max(none, 1)))[:, None])
+
+    def mean(self, features: Array) -> Array:
+        """Return the mean of features over the cells, (F,): of a row that a rating taken at random belongs to."""
+        found: Array = (features.T @ self.cells) / max(self.cells.sum(), 1)
+        return found
+
+    def mixed(self, step: Array, features: Array) -> Array:
+        """Return what changes: ``step`` where the number is known, else all the way to the mean row."""
+        return np.asarray(self.known * step + (1 - self.known) * (self.mean(features) - features), np.float32)
+
+    def fades(self) -> Array:
+        """Return root(n / (n + 1)) - 1, (n_rows, 1): what rows over the root of their number lose by one more cell."""
+        return np.asarray(np.sqrt(self.cells / (self.cells + 1)) - 1)[:, None]
+
+
+@dataclass(frozen=True)
 class OneMore:
     """What one more cell of a row changes in a group of dense features.
 
@@ -45,22 +84,18 @@ class OneMore:
     brings: Array
 
 
-def one_more_count(counter: Counts | None, numbers: Array, n_attributes: int, n_columns: int) -> OneMore:
+def one_more_count(counter: Counts | None, numbers: Numbers, n_attributes: int, n_columns: int) -> OneMore:
     """Return what one more cell changes in a row's attributes, which is nothing, and in the features of its count."""
-    always = np.zeros((len(numbers), n_attributes), np.float32)
+    always = np.zeros((len(numbers.cells), n_attributes), np.float32)
     if counter is not None:
-        always = np.hstack([always, counter.matrix(numbers + 1) - counter.matrix(numbers)])
+        now = counter.matrix(numbers.cells)
+        always = np.hstack([always, numbers.mixed(counter.matrix(numbers.cells + 1) - now, now)])
     return OneMore(always, np.zeros((n_columns, always.shape[1]), np.float32))
 
 
-def one_more_component(vectors: Array, numbers: Array, projection: Array) -> OneMore:
+def one_more_component(vectors: Array, numbers: Numbers, projection: Array) -> OneMore:
     """Return what one more cell changes in a row's components: the old cells' part fades, the column's is added."""
-    return OneMore(vectors * _fades(numbers)[:, None], projection)
-
-
-def _fades(numbers: Array) -> Array:
-    """Return root(n / (n + 1)) - 1: what rows over the root of their number lose by one more cell."""
-    return np.asarray(np.sqrt(numbers / (numbers + 1)) - 1, np.float32)
+    return OneMore(numbers.mixed(numbers.fades() * vectors, vectors), projection)
 
 
 @dataclass(frozen=True)
@@ -70,28 +105,30 @@ class AskedSide:
     Attributes:
         side: the rows whose means move.
         dense: of the side's groups of dense features, in their order.
+        numbers: how many cells the rows have.
         X: the incidence over the root of a row's cells, sparse.
     """
 
     side: SideChain
     dense: list[OneMore]
+    numbers: Numbers
     X: Any
 
     @classmethod
     def of(cls, side: SideChain, dense: list[OneMore], n_columns: int) -> AskedSide:
         """Take one side as it begins."""
-        return cls(side, dense, incidence(side.rows, n_columns))
+        return cls(side, dense, Numbers.of(np.diff(side.rows.indptr)), incidence(side.rows, n_columns))
 
     def terms(self, other: SideChain, alpha: float, workers: Workers) -> tuple[Array, Array]:
         """Return eq. 1's factors: K / root(n + 1) and K a, (n_rows, D^2 + D); z g' and z, (n_columns, D^2 + D)."""
-        side, numbers = self.side, np.diff(self.side.rows.indptr)
+        side, numbers = self.side, self.numbers
         n, D = side.X.shape
-        fades = _fades(numbers)[:, None]
         a, g = np.zeros((n, D)), np.zeros((self.X.shape[1], D))
         dense = iter(self.dense)
         for group in side.groups:
             if isinstance(group, Incidence):
-                a += fades * (self.X @ group.B)
+                parts = self.X @ group.B
+                a += numbers.mixed(numbers.fades() * parts, parts)
                 g += group.B
             elif isinstance(group, Dense):
                 one = next(dense)
@@ -104,7 +141,7 @@ class AskedSide:
         moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
         outer = Z[:, :, None] * g.astype(np.float32)[:, None, :]
-        K *= (1 / np.sqrt(numbers + 1)).astype(np.float32)[:, None, None]
+        K *= (numbers.known / np.sqrt(numbers.cells + 1)[:, None]).astype(np.float32)[:, :, None]
         return np.hstack([K.reshape(n, -1), moved]), np.hstack([outer.reshape(len(Z), -1), Z])
 
 
@@ -133,6 +170,11 @@ class Asked:
             self.total[p] += left[p] @ right
 
         workers.run([partial(some, p) for p in chunks(len(left), ROWS)])
+
+    def join(self, other: Asked) -> None:
+        """Take over what another chain's sum has."""
+        self.total += other.total
+        self.count += other.count
 
     def mean(self, u: Array | slice = slice(None), i: Array | slice = slice(None)) -> Array:
         """Return the mean so far, of all pairs or of some: 0 before the first state."""

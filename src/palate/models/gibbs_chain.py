@@ -40,6 +40,11 @@ class Constants:
     scale_df: float | None
 
 
+def stream(seed: int, chain: int, sweep: int) -> np.random.Generator:
+    """Return the chance of one sweep of one chain; sweep 0 is the start."""
+    return np.random.Generator(np.random.Philox(key=[seed, (chain << 40) + sweep]))
+
+
 @dataclass
 class Chain:
     """The state of the chain; cells stand in the order of the users' rows.
@@ -47,6 +52,7 @@ class Chain:
     Attributes:
         users, items: the two sides.
         effects: offsets by group of ratings.
+        number: which of several chains of one seed it is, from 0.
         stars: cut points and latent ratings of the ordinal likelihood, or None.
         mu, alpha: mean and noise precision.
         errors: (n,) what is left of each rating: rating less score and offsets.
@@ -61,6 +67,7 @@ class Chain:
     seed: int
     effects: list[TimeEffect]
     stars: Stars | None = None
+    number: int = 0
     mu: float = 0.0
     alpha: float = 1.0
     errors: Array = field(init=False)
@@ -76,7 +83,7 @@ class Chain:
 
     def rng(self, sweep: int) -> np.random.Generator:
         """Return the sweep's own stream of a counter-based generator: whatever was drawn before, and by any thread."""
-        return np.random.Generator(np.random.Philox(key=[self.seed, sweep]))
+        return stream(self.seed, self.number, sweep)
 
     def sweep(self, number: int, workers: Workers) -> None:
         """Draw everything once: items, users, offsets, mu, alpha, noise scales."""

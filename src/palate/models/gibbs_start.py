@@ -160,7 +160,7 @@ def side(
         incidence: whether whom or what a row has cells with is a group, too.
     """
     n_rows, D = len(rows.indptr) - 1, n_factors + 1
-    groups: list[Dense | Incidence] = [Dense.of(one, D) for one in dense if one.shape[1]]
+    groups: list[Dense | Incidence] = [Dense.of(one, D) for one in dense]
     if incidence:
         groups.append(Incidence.of(rows, columns, D))
     X = (rng.standard_normal((n_rows, D)) * init_scale).astype(np.float32)

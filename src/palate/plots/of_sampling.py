@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from palate.errors import DataError
-from palate.models.chains import WATCHED, chain_summary, trace, unsettled
+from palate.models.chains import WATCHED, chain_summary, traces, unsettled
 from palate.plots.house import BLUE, GRID, INK, ORANGE, new_panels
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from palate.models.bayes import BayesianMF
+
+CHAINS: tuple[Any, ...] = ("-", ":", "--", "-.")  # the strokes of several chains
 
 
 def sampling(model: BayesianMF) -> Figure:
@@ -37,7 +39,9 @@ def sampling(model: BayesianMF) -> Figure:
         axes.set_title(f"{WATCHED[row['quantity']]}\n{judged(row)}{verdict}", loc="left", fontsize=9, color=INK)
         if warm_up:
             axes.axvspan(0.5, warm_up + 0.5, color=GRID, linewidth=0, label="warm-up")
-        axes.plot(sweeps, trace(model.history_, row["quantity"]), color=BLUE, linewidth=0.9, label="each draw")
+        for number, values in enumerate(traces(model.history_, row["quantity"])):
+            look = CHAINS[number % len(CHAINS)]
+            axes.plot(sweeps, values, look, color=BLUE, linewidth=0.9, label="_" if number else "each draw")
         axes.set_xlim(0.5, len(sweeps) + 0.5)
         axes.locator_params(axis="x", integer=True)
         axes.ticklabel_format(axis="y", useOffset=False)
@@ -49,7 +53,7 @@ def sampling(model: BayesianMF) -> Figure:
 
 
 def _mean_so_far(axes: Axes, model: BayesianMF, warm_up: int) -> None:
-    values = trace(model.history_[warm_up:], "validation_rmse")
+    (values,) = traces(model.history_[warm_up:], "validation_rmse")
     sweeps = np.arange(warm_up + 1, warm_up + len(values) + 1)
     axes.plot(sweeps, values, "--", color=ORANGE, linewidth=2, label="mean of the draws so far")
     axes.annotate(
