@@ -83,7 +83,7 @@ def beside(name: str, data: Interactions, sweeps: int, rounds: int) -> list[list
 
 def ours(data: Interactions, sweeps: int) -> float:
     """Return seconds of our median sweep, the figures of its record included; a small fit has compiled the kernels."""
-    words = {**IDS, "n_threads": 1, "random_state": 1, "n_kept": 1}
+    words = {**IDS, "n_chains": 1, "n_threads": 1, "random_state": 1, "n_kept": 1}
     BayesianMF(RANK, n_sweeps=2, n_burn_in=1, **words).fit(data.take(np.arange(1000)))
     model = BayesianMF(RANK, n_sweeps=sweeps + 1, n_burn_in=sweeps, **words).fit(data)
     return float(np.median([one["seconds"] for one in model.history_[:-1]]))
@@ -136,7 +136,7 @@ def child(words: dict[str, Any], path: str) -> None:
     """Print seconds of a sweep, of the fit besides its sweeps, and memory before and at most, in GiB."""
     a = np.load(path)
     data = generated.interactions(a["user"], a["item"], a["values"], int(a["n_users"]), int(a["n_items"]))
-    model = BayesianMF(SCALE_RANK, n_sweeps=2, n_burn_in=1, n_threads=2, random_state=1, **words)
+    model = BayesianMF(SCALE_RANK, n_sweeps=2, n_burn_in=1, n_chains=1, n_threads=2, random_state=1, **words)
     model.fit(data.take(np.arange(1000)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     started = time.perf_counter()
@@ -208,7 +208,8 @@ def show() -> None:
     found = {part: json.loads(file_of(part).read_text()) for part in PARTS if file_of(part).exists()}
     beside_others = [part for part in ("u1", "middle", "large") if part in found]
     if beside_others:
-        said = f"Rank {RANK}, ids alone, one thread; ours draws noise by person and item besides. Ours and SMURFF's: "
+        said = f"Rank {RANK}, ids alone, one thread, one chain; ours draws noise by person and item besides. "
+        said += "Ours and SMURFF's: "
         said += "the median sweep of a fit; myFM's: the difference of two fits; the least of several, taken in turns."
         rows = [row for part in beside_others for row in found[part]["rows"]]
         told = markdown(["ratings", "library", "ms a sweep", "ratio to ours"], rows)
@@ -222,7 +223,7 @@ def show() -> None:
 TABLES = {
     "scale": (
         [f"rank {SCALE_RANK}, two threads", "s a sweep", "goal", "s before the sweeps", "GiB at most"],
-        f"{LARGE[0]:,} generated ratings of {LARGE[1]:,} users and {LARGE[2]:,} items.",
+        f"{LARGE[0]:,} generated ratings of {LARGE[1]:,} users and {LARGE[2]:,} items; one chain.",
     ),
     "fit": (["threads", "s, the default fit on u1", "goal", "test RMSE, seed 0"], "Three fits each."),
     "saved": (
