@@ -120,7 +120,8 @@ def test_a_range_of_rows_gives_the_bits_of_all_at_once(gibbs, seed, cut):
 def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
     (indptr, indices, targets), (Q, h, g), (P, _), _ = problem(seed, n_rows, k)
     out, sums, totals = np.empty_like(targets), np.empty((n_rows, 5)), np.zeros(N_COLUMNS)
-    gibbs.residuals((indptr, indices, targets), P, Q, 0, n_rows, out)
+    both = gibbs.padded_rows(P), gibbs.padded_rows(Q)
+    gibbs.residuals((indptr, indices, targets), *both, 0, n_rows, out)
     cells = indptr, indices, targets
     gibbs.sums_of_errors(cells, h, 0, n_rows, sums)
     cut = n_rows // 2
@@ -135,7 +136,7 @@ def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
         np.testing.assert_allclose(sums[:, column], np.bincount(owner, each, n_rows), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(totals, np.bincount(indices, g[owner] * e**2, N_COLUMNS), rtol=1e-6)
     part = np.full_like(targets, np.nan)
-    gibbs.residuals((indptr, indices, targets), P, Q, n_rows - 1, n_rows, part)
+    gibbs.residuals((indptr, indices, targets), *both, n_rows - 1, n_rows, part)
     np.testing.assert_array_equal(part[indptr[-2] :], out[indptr[-2] :])
     assert np.isnan(part[: indptr[-2]]).all()
 
@@ -221,3 +222,13 @@ def test_copied_rows_compiled_and_in_python(dtype):
         for row in (0, 2):
             np.testing.assert_array_equal(w[row], W[row])
             np.testing.assert_array_equal(v[row], V[row])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_row_products_compiled_and_in_python(dtype, parts):
+    lanes = tile.VECTOR_BYTES // np.dtype(dtype).itemsize
+    P, Q = (np.random.default_rng(n).normal(size=(n, parts * lanes)).astype(dtype) for n in (2, 3))
+    run = njit(lambda P, u, Q, i: tile.row_product(P, u, Q, i))
+    for call in (run, tile.row_product):
+        assert call(P, 1, Q, 2) == pytest.approx(P[1] @ Q[2], rel=1e-5)

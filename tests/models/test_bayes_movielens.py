@@ -1,4 +1,4 @@
-"""`BayesianMF` on MovieLens 100K, a short chain: its error, and whether its distributions are right, for few ratings too."""
+"""`BayesianMF` on MovieLens 100K, a short chain: its error, and whether its distributions are right, for few, too."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ L (D, D).
 import numpy as np
 from numba import njit
 
-from palate.kernels.ridge import CELLS, REORDER, add_products, padded
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
+from palate.kernels.ridge import CELLS, add_products, padded
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, row_product, scale_lanes, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
 
@@ -187,19 +187,19 @@ def eliminate(A, X):
                     X[i, f] -= times * X[j, f]
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER)
-def residuals(cells, P, Q, first, last, out):
-    """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i."""
+@njit(nogil=True, cache=True)
+def residuals(cells, rows, columns, first, last, out):
+    """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i.
+
+    rows, columns: of both sides, as `padded_rows` gives them.
+    """
     indptr, indices, targets = cells
-    k = P.shape[1] - 1
+    P, b = rows
+    Q, c = columns
     for u in range(first, last):
-        p = P[u]
         for n in range(indptr[u], indptr[u + 1]):
-            q = Q[indices[n]]
-            score = p[k] + q[k]
-            for f in range(k):
-                score += p[f] * q[f]
-            out[n] = targets[n] - score
+            i = indices[n]
+            out[n] = targets[n] - (row_product(P, u, Q, i) + (b[u] + c[i]))
 
 
 @njit(nogil=True, cache=True)

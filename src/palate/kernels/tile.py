@@ -244,6 +244,56 @@ def _copy_row(typing, Q, i, factor, W, V, j):
     return types.void(Q, types.intp, Q.dtype, W, V, types.intp), build
 
 
+def row_product(P, u, Q, i):
+    """Return the inner product of row u of P and row i of Q, of one width of whole vectors, summed by halves."""
+    lanes = VECTOR_BYTES // P.itemsize
+    sums = np.zeros(lanes, P.dtype)
+    for part in range(0, P.shape[1], lanes):
+        sums += P[u, part : part + lanes] * Q[i, part : part + lanes]
+    while len(sums) > 1:
+        sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
+    return sums[0]
+
+
+@overload(row_product)
+def _compiled_row_product(P, u, Q, i):
+    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == P.dtype for one in (P, Q)):
+        return None
+    return lambda P, u, Q, i: _row_product(P, u, Q, i)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _row_product(typing, P, u, Q, i):
+    def build(context, builder, signature, args):
+        arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2)]
+        width = cgutils.unpack_tuple(builder, arrays[0].shape)[1]
+        tools = _Emitter(builder, context.get_data_type(P.dtype), P.dtype.bitwidth)
+        one, other = (
+            tools.at(array.data, builder.mul(width, args[n])) for array, n in zip(arrays, (1, 3), strict=True)
+        )
+        entry = builder.block
+        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("product")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        at, total = builder.phi(ir.IntType(64)), builder.phi(tools.vector)
+        after = tools.fma(tools.load(tools.at(one, at)), tools.load(tools.at(other, at)), total)
+        following = builder.add(at, tools.whole(tools.lanes))
+        zero = ir.Constant(tools.vector, [0.0] * tools.lanes)
+        for phi, first, later in ((at, tools.whole(0), following), (total, zero, after)):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(later, loop)
+        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
+        builder.position_at_end(done)
+        found, size = after, tools.lanes
+        while size > 1:
+            size //= 2
+            low, high = (tools.pick(found, found, list(range(start, start + size))) for start in (0, size))
+            found = builder.fadd(low, high)
+        return builder.extract_element(found, ir.Constant(ir.IntType(32), 0))
+
+    return P.dtype(P, types.intp, Q, types.intp), build
+
+
 @overload(dots)
 def _compiled_dots(W, j, x, out):
     if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):
@@ -278,9 +328,9 @@ def _four_rows(typing, W, j, x, four, add):
 class _Emitter:
     """Words of LLVM on vectors of VECTOR_BYTES."""
 
-    def __init__(self, builder, scalar, bits):
+    def __init__(self, builder, scalar, bits, vector_bytes=VECTOR_BYTES):
         self.builder, self.scalar, self.bytes = builder, scalar, bits // 8
-        self.lanes = VECTOR_BYTES // self.bytes
+        self.lanes = vector_bytes // self.bytes
         self.vector = ir.VectorType(scalar, self.lanes)
         name = f"llvm.fma.v{self.lanes}f{bits}"
         self._fma = cgutils.get_or_insert_function(
@@ -382,17 +432,18 @@ def _add_tile(typing, V, W, A, n, f, g):
     def build(context, builder, signature, args):
         arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args[:3], args[:3], strict=True)]
         widths = [cgutils.unpack_tuple(builder, array.shape)[1] for array in arrays]
-        _emit(builder, context.get_data_type(A.dtype), A.dtype.bitwidth, [a.data for a in arrays], widths, args[3:])
+        tools = _Emitter(builder, context.get_data_type(A.dtype), A.dtype.bitwidth)
+        _emit(tools, ROWS, VECTORS, [a.data for a in arrays], widths, args[3:])
         return context.get_dummy_value()
 
     return types.void(V, W, A, types.intp, types.intp, types.intp), build
 
 
-def _emit(builder, scalar, bits, pointers, widths, bounds):
-    """Emit the loop over j with the tile in ROWS x VECTORS registers."""
-    tools = _Emitter(builder, scalar, bits)
+def _emit(tools, n_rows, n_vectors, pointers, widths, bounds):
+    """Emit the loop over j with the tile in n_rows x n_vectors registers."""
+    builder = tools.builder
     n, f, g = bounds
-    places = [(row, part) for row in range(ROWS) for part in range(VECTORS)]
+    places = [(row, part) for row in range(n_rows) for part in range(n_vectors)]
     targets = {
         (row, part): tools.at(
             pointers[2], builder.mul(builder.add(f, tools.whole(row)), widths[2]), g, part * tools.lanes
@@ -407,8 +458,8 @@ def _emit(builder, scalar, bits, pointers, widths, bounds):
     j = builder.phi(ir.IntType(64))
     sums = {place: builder.phi(tools.vector) for place in places}
     v, w = tools.at(pointers[0], builder.mul(j, widths[0]), f), tools.at(pointers[1], builder.mul(j, widths[1]), g)
-    parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(VECTORS)]
-    factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(ROWS)]
+    parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(n_vectors)]
+    factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(n_rows)]
     after = {(row, part): tools.fma(factors[row], parts[part], sums[row, part]) for row, part in places}
     following = builder.add(j, tools.whole(1))
     for phi, first, later in [(j, tools.whole(0), following), *((sums[p], before[p], after[p]) for p in places)]:

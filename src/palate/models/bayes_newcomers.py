@@ -61,7 +61,7 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
         targets = np.zeros_like(targets)
     for step in range(1 + (STEPS_OF_STARS if stars is not None else STEPS if nu is not None else 0)):
         if step:
-            left = partial(kernel.residuals, (rows.indptr, rows.indices, targets), means, items)
+            left = partial(kernel.residuals, (rows.indptr, rows.indices, targets), kernel.padded_rows(means), fixed[:2])
             workers.run([partial(left, a, b, errors) for a, b in parts])
             if stars is not None:
                 sd = 1 / np.sqrt(np.repeat(scales, counts) * h.astype(np.float64))

@@ -146,7 +146,8 @@ class Chain:
     def find_errors(self, targets: Array, workers: Workers) -> None:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
-        call = partial(kernel.residuals, (rows.indptr, rows.indices, targets), self.users.X, self.items.X)
+        both = kernel.padded_rows(self.users.X), kernel.padded_rows(self.items.X)
+        call = partial(kernel.residuals, (rows.indptr, rows.indices, targets), *both)
         workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, LIGHT)])
 
     def scores(self) -> Array:
