@@ -12,7 +12,7 @@ from synthetic import low_rank
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.models import BayesianMF, bayes_begin
+from palate.models import BayesianMF, bayes_begin, gibbs_asked
 from palate.models.bayes_begin import begun, ground_of
 from palate.models.gibbs_asked import Asked, Numbers
 from palate.models.gibbs_side import Incidence
@@ -102,14 +102,30 @@ def test_the_own_cell_is_what_features_made_anew_would_change(components, option
     np.testing.assert_allclose(once.mean(), asked.mean(), rtol=1e-6)
 
 
+def numbers_of(cells):
+    return Numbers.of(np.array(cells), np.zeros((len(cells), 0)))
+
+
 def test_rows_without_cells_are_rare_or_new():
-    cells = np.array([0] * 10 + [1] * 6 + [2] * 9 + [7])
-    known = Numbers.of(cells).known[:, 0]
+    cells = [0] * 10 + [1] * 6 + [2] * 9 + [7]
+    known = numbers_of(cells).known[:, 0]
     assert (known[10:] == 1).all()
     np.testing.assert_allclose(known[:10], 6**2 / (2 * 9) / 10)  # Chao: two rare rows among the ten
-    assert (Numbers.of(np.array([0, 0, 5, 9])).known[:2] == 0).all()  # nothing rare: all of them are new
-    assert (Numbers.of(np.array([0] + [1] * 8 + [2])).known == 1).all()
-    np.testing.assert_allclose(Numbers.of(np.array([0, 0, 0, 1, 1])).known[:3], 1 / 3)
+    assert (numbers_of([0, 0, 5, 9]).known[:2] == 0).all()  # nothing rare: all of them are new
+    assert (numbers_of([0] + [1] * 8 + [2]).known == 1).all()
+    np.testing.assert_allclose(numbers_of([0, 0, 0, 1, 1]).known[:3], 1 / 3)
+
+
+def test_what_is_expected_of_a_new_row_is_a_ridge_regression_on_its_attributes():
+    rng = np.random.default_rng(0)
+    cells, F, features = np.array([0, 3, 500, 40, 700]), rng.normal(size=(5, 2)), rng.normal(size=(5, 3))
+    centred = F - np.average(F, axis=0, weights=cells)
+    W = np.diag(cells.astype(float))
+    B = np.linalg.solve(centred.T @ W @ centred + gibbs_asked.RIDGE * np.eye(2), centred.T @ W @ features)
+    expected = np.average(features, axis=0, weights=cells) + centred[0] @ B
+    found = Numbers.of(cells, F).mixed(np.full((5, 3), 0.25), features)
+    np.testing.assert_allclose(found[0], expected - features[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1:], 0.25)
 
 
 def test_a_new_item_has_the_parts_of_the_item_of_a_rating_taken_at_random(components):

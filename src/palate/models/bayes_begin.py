@@ -34,11 +34,13 @@ class Ground:
     Attributes:
         dense: groups of features, (n_rows, F) each.
         more: what one more cell of a row changes in each of them.
+        numbers: of cells of the rows.
         encoders: how users' rows become features.
     """
 
     dense: tuple[list[Array], list[Array]]
     more: tuple[list[OneMore], list[OneMore]]
+    numbers: tuple[Numbers, Numbers]
     encoders: Encoders
 
 
@@ -55,13 +57,13 @@ def ground_of(model: Any, training: Training) -> Ground:
         numbers = np.diff(rows.indptr)
         counter = Counts.of(numbers) if model.counts else None
         known = features if counter is None else np.concatenate([features, counter.matrix(numbers)], axis=1)
-        cells = Numbers.of(numbers)
+        cells = Numbers.of(numbers, features)
         count = one_more_count(counter, cells, features.shape[1], len(projection))
         pairs = [(known, count), (vectors, one_more_component(vectors, cells, projection))]
         pairs = [pair for pair in pairs if pair[0].shape[1]]
-        found.append(([dense for dense, _ in pairs], [more for _, more in pairs], counter))
-    (dense_u, more_u, counter_u), (dense_i, more_i, _) = found
-    return Ground((dense_u, dense_i), (more_u, more_i), Encoders(counter_u, c.projection))
+        found.append(([dense for dense, _ in pairs], [more for _, more in pairs], counter, cells))
+    (dense_u, more_u, counter_u, cells_u), (dense_i, more_i, _, cells_i) = found
+    return Ground((dense_u, dense_i), (more_u, more_i), (cells_u, cells_i), Encoders(counter_u, c.projection))
 
 
 def begun(model: Any, training: Training, ground: Ground, seed: int, number: int = 0) -> tuple[Chain, Asked | None]:
@@ -93,7 +95,9 @@ def begun(model: Any, training: Training, ground: Ground, seed: int, number: int
     brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
     if not brings or data.n_users * data.n_items > MOST_CELLS:
         return chain, None
-    return chain, Asked(AskedSide.of(users, more[0], data.n_items), AskedSide.of(items, more[1], data.n_users))
+    numbers = ground.numbers
+    of_users = AskedSide.of(users, more[0], numbers[0], data.n_items)
+    return chain, Asked(of_users, AskedSide.of(items, more[1], numbers[1], data.n_users))
 
 
 def _matrix(features: Features | None, ids: Ids) -> Array:

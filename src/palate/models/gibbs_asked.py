@@ -13,7 +13,7 @@ in the incidence, and in its components. It matters for items with few ratings. 
 the pair itself enters: the term is there for every pair of the matrix.
 
 For a row without cells that is new, not rare (`Numbers`), a_i leads to the parts that the row of a rating taken at
-random has, and g_u is nothing: that it has no cells yet says nothing of it.
+random and of its attributes has, and g_u is nothing: that it has no cells yet says nothing of it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from palate.parallel import Workers, chunks
 Array = NDArray[Any]
 
 ROWS = 256  # users whose terms are found at once
+RIDGE = 30.0  # cells that say as much of an attribute as its prior
 
 
 @dataclass(frozen=True)
@@ -42,29 +43,43 @@ class Numbers:
     A row without cells may be rare, one of those that chance left out, or new, and then its number says nothing. Of N_k
     rows with k cells, rare rows without cells are at most N_1^2 / (2 N_2) (Chao 1984); the rest of N_0 are new.
 
+    What a new row's features will be is a ridge regression on its attributes, each row weighted by its cells: what is
+    expected of the row of a rating taken at random, the attributes given.
+
     Attributes:
         cells: (n_rows,) how many.
         known: (n_rows, 1) 1 for rows with cells; for others the share of the rare ones among those without.
+        weights: (n_rows,) cells over their sum.
+        slopes: (F, n_rows), by which features are regressed on the attributes.
+        own: (n_without, F) attributes of the rows without cells, less their mean.
     """
 
     cells: Array
     known: Array
+    weights: Array
+    slopes: Array
+    own: Array
 
     @classmethod
-    def of(cls, cells: Array) -> Numbers:
-        """Take the numbers of training."""
+    def of(cls, cells: Array, attributes: Array) -> Numbers:
+        """Take the numbers of training, and the attributes (n_rows, F) that are known of new rows, too."""
         none, once, twice = (int((cells == k).sum()) for k in range(3))
         rare = once**2 / (2 * twice) if twice else once * (once - 1) / 2
-        return cls(cells, np.where(cells > 0, 1.0, min(1.0, rare / max(none, 1)))[:, None])
-
-    def mean(self, features: Array) -> Array:
-        """Return the mean of features over the cells, (F,): of a row that a rating taken at random belongs to."""
-        found: Array = (features.T @ self.cells) / max(self.cells.sum(), 1)
-        return found
+        known = np.where(cells > 0, 1.0, min(1.0, rare / max(none, 1)))[:, None]
+        weights = cells / max(cells.sum(), 1)
+        centred = attributes.astype(np.float64) - weights @ attributes
+        weighted = centred.T * cells
+        ridge = RIDGE * np.eye(centred.shape[1])
+        return cls(cells, known, weights, np.linalg.solve(weighted @ centred + ridge, weighted), centred[cells == 0])
 
     def mixed(self, step: Array, features: Array) -> Array:
-        """Return what changes: ``step`` where the number is known, else all the way to the mean row."""
-        return np.asarray(self.known * step + (1 - self.known) * (self.mean(features) - features), np.float32)
+        """Return what changes: ``step`` where the number is known, else all the way to what is expected."""
+        found = np.array(self.known * step)
+        without = self.cells == 0
+        if without.any():
+            expected = self.weights @ features + self.own @ (self.slopes @ features)
+            found[without] += (1 - self.known[without]) * (expected - features[without])
+        return found.astype(np.float32)
 
     def fades(self) -> Array:
         """Return root(n / (n + 1)) - 1, (n_rows, 1): what rows over the root of their number lose by one more cell."""
@@ -115,9 +130,9 @@ class AskedSide:
     X: Any
 
     @classmethod
-    def of(cls, side: SideChain, dense: list[OneMore], n_columns: int) -> AskedSide:
+    def of(cls, side: SideChain, dense: list[OneMore], numbers: Numbers, n_columns: int) -> AskedSide:
         """Take one side as it begins."""
-        return cls(side, dense, Numbers.of(np.diff(side.rows.indptr)), incidence(side.rows, n_columns))
+        return cls(side, dense, numbers, incidence(side.rows, n_columns))
 
     def terms(self, other: SideChain, alpha: float, workers: Workers) -> tuple[Array, Array]:
         """Return eq. 1's factors: K / root(n + 1) and K a, (n_rows, D^2 + D); z g' and z, (n_columns, D^2 + D)."""
