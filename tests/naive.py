@@ -204,3 +204,41 @@ def ridge_posterior(X, T, L, ridge):
     ~ N(0, inv(ridge L))."""
     A = X.T @ X + ridge * np.eye(X.shape[1])
     return np.linalg.solve(A, X.T @ T), np.kron(np.linalg.inv(A), np.linalg.inv(L))
+
+
+def knn(X, shrinkage, idf, n):
+    """Return the weights of nearest neighbours, from the item had to the item scored, pair by pair."""
+    n_users, n_items = X.shape
+    w = [np.log(n_items / max((X[u] > 0).sum(), 1)) ** 2 if idf else 1.0 for u in range(n_users)]
+    B = np.zeros((n_items, n_items))
+    for i in range(n_items):
+        for j in range(n_items):
+            both = sum(w[u] * X[u, j] * X[u, i] for u in range(n_users))
+            lengths = [math.sqrt(sum(w[u] * X[u, k] ** 2 for u in range(n_users))) for k in (j, i)]
+            if j != i and both > 0:
+                B[j, i] = both / (lengths[0] * lengths[1] + shrinkage)
+    return largest_of_columns(B, n)
+
+
+def rp3beta(X, alpha, beta, n):
+    """Return the weights of the walk of three steps, as products of its probabilities."""
+    of_users, of_items = X.sum(axis=1), X.sum(axis=0)
+    to_item = np.array(
+        [[X[u, i] / of_users[u] if of_users[u] else 0.0 for i in range(X.shape[1])] for u in range(len(X))]
+    )
+    to_user = np.array(
+        [[X[u, i] / of_items[i] if of_items[i] else 0.0 for u in range(len(X))] for i in range(X.shape[1])]
+    )
+    B = to_user**alpha @ to_item**alpha
+    B = np.where(of_items > 0, B / np.where(of_items > 0, of_items, 1) ** beta, 0)
+    np.fill_diagonal(B, 0)
+    return largest_of_columns(B, n)
+
+
+def largest_of_columns(B, n):
+    """Keep the n largest of each column, of equal ones those of smaller rows."""
+    kept = np.zeros_like(B)
+    for i in range(B.shape[1]):
+        for j in sorted(range(len(B)), key=lambda j: (-B[j, i], j))[:n]:
+            kept[j, i] = B[j, i]
+    return kept

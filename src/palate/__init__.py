@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
-    from palate.models import ALS, EASE, MODELS, Baseline, BayesianMF, ImplicitALS, MatrixFactorization, Popularity
+    from palate.models import (
+        ALS,
+        EASE,
+        MODELS,
+        Baseline,
+        BayesianMF,
+        ImplicitALS,
+        ItemKNN,
+        MatrixFactorization,
+        Popularity,
+        RP3beta,
+    )
     from palate.progress import Progress
     from palate.report import write_report
     from palate.tuning import tune
@@ -35,10 +46,12 @@ _HOME = {
     "Features": "palate.data.features",
     "ImplicitALS": "palate.models",
     "Interactions": "palate.data.interactions",
+    "ItemKNN": "palate.models",
     "MatrixFactorization": "palate.models",
     "PalateError": "palate.errors",
     "Popularity": "palate.models",
     "Progress": "palate.progress",
+    "RP3beta": "palate.models",
     "compare": "palate.evaluation",
     "cross_validate": "palate.evaluation",
     "evaluate": "palate.evaluation",
@@ -69,10 +82,12 @@ __all__ = [
     "Features",
     "ImplicitALS",
     "Interactions",
+    "ItemKNN",
     "MatrixFactorization",
     "PalateError",
     "Popularity",
     "Progress",
+    "RP3beta",
     "compare",
     "cross_validate",
     "evaluate",

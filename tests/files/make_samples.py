@@ -14,8 +14,10 @@ from model_files import (
     bayes_model,
     ease_model,
     ials_model,
+    knn_model,
     number_model,
     popularity_model,
+    rp3beta_model,
     text_model,
 )
 
@@ -37,6 +39,8 @@ def make_samples(folder: Path) -> list[Path]:
         "ials-texts": ials_model(),
         "ease-numbers": ease_model(),
         "bayes-texts": bayes_model(),
+        "knn-numbers": knn_model(),
+        "rp3beta-numbers": rp3beta_model(),
     }
     paths = []
     for name, model in models.items():

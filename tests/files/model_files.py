@@ -18,7 +18,17 @@ from synthetic import interactions, low_rank
 
 from palate.data.features import Features
 from palate.data.interactions import Interactions
-from palate.models import ALS, EASE, Baseline, BayesianMF, ImplicitALS, MatrixFactorization, Popularity
+from palate.models import (
+    ALS,
+    EASE,
+    Baseline,
+    BayesianMF,
+    ImplicitALS,
+    ItemKNN,
+    MatrixFactorization,
+    Popularity,
+    RP3beta,
+)
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
@@ -97,6 +107,16 @@ def ease_model(**changes) -> EASE:
     """Return EASE of integer ids, its weights sparse."""
     data = low_rank(12, 9, 40)
     return EASE(**{"reg": 3.0, "n_neighbors": 2, "positive": 3, **changes}).fit(data)
+
+
+def knn_model(**changes) -> ItemKNN:
+    """Return nearest neighbours of integer ids."""
+    return ItemKNN(**{"n_neighbors": 3, "positive": 3, "idf": True, **changes}).fit(low_rank(12, 9, 40))
+
+
+def rp3beta_model(**changes) -> RP3beta:
+    """Return a random walk's weights of integer ids."""
+    return RP3beta(**{"n_neighbors": 3, "positive": 3, **changes}).fit(low_rank(12, 9, 40))
 
 
 def bayes_model(**changes) -> BayesianMF:

@@ -28,8 +28,10 @@ from model_files import (
     bayes_model,
     ease_model,
     ials_model,
+    knn_model,
     number_model,
     popularity_model,
+    rp3beta_model,
     text_model,
 )
 
@@ -69,7 +71,19 @@ def leftovers(folder):
 
 
 @pytest.mark.parametrize(
-    "made", [number_model, text_model, popularity_model, baseline_model, als_model, ials_model, ease_model, bayes_model]
+    "made",
+    [
+        number_model,
+        text_model,
+        popularity_model,
+        baseline_model,
+        als_model,
+        ials_model,
+        ease_model,
+        bayes_model,
+        knn_model,
+        rp3beta_model,
+    ],
 )
 @pytest.mark.parametrize("store_history", [True, False])
 def test_a_loaded_model_is_the_saved_one(made, store_history, tmp_path):

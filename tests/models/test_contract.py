@@ -26,7 +26,7 @@ SMALL = {  # where a model has them
     "n_components": 3,
 }
 EXACT_TO_ROUNDING = {"ease"}  # for other numbers of threads: LAPACK solves it
-NEEDS_HISTORY = {"ease"}  # to score known users
+NEEDS_HISTORY = {"ease", "knn", "rp3beta"}  # to score known users
 FORGETS = {"popularity"}  # newcomers' rows make no difference to their scores
 
 # another value for each parameter, with what else it needs to matter
@@ -55,6 +55,9 @@ OTHER = {
     "cg_steps": 0,
     "dropout": 0.5,
     "n_neighbors": 3,
+    "shrinkage": 90.0,
+    "idf": True,
+    "beta": 2.0,
     "reg_features": 0.01,
     "n_sweeps": 19,
     "n_burn_in": 6,

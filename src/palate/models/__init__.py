@@ -6,12 +6,14 @@ from palate.models.baseline import Baseline
 from palate.models.bayes import BayesianMF
 from palate.models.ease import EASE
 from palate.models.ials import ImplicitALS
+from palate.models.knn import ItemKNN, RP3beta
 from palate.models.mf import MatrixFactorization
 from palate.models.popularity import Popularity
 from palate.models.state import ModelState
 
 MODELS: dict[str, type[Recommender]] = {
-    cls.key: cls for cls in (Popularity, Baseline, MatrixFactorization, ALS, BayesianMF, ImplicitALS, EASE)
+    cls.key: cls
+    for cls in (Popularity, Baseline, MatrixFactorization, ALS, BayesianMF, ImplicitALS, EASE, ItemKNN, RP3beta)
 }
 
 __all__ = [
@@ -21,8 +23,10 @@ __all__ = [
     "Baseline",
     "BayesianMF",
     "ImplicitALS",
+    "ItemKNN",
     "MatrixFactorization",
     "ModelState",
     "Popularity",
+    "RP3beta",
     "Recommender",
 ]

@@ -22,15 +22,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from palate.data.interactions import Rows
-from palate.errors import DivergenceError, ModelFileError, ParameterError
+from palate.errors import DivergenceError
 from palate.kernels import weights as kernel
-from palate.models.base import Recommender
-from palate.models.clicks import Positive, check_positive_rule, clicks_of, training_clicks, turned
-from palate.models.explanation import Part
-from palate.models.learner import ScoreKind, Training
+from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
+from palate.models.item_weights import ItemWeights, named
+from palate.models.learner import Training
 from palate.models.parameters import check_choice, check_number, check_whole
 from palate.models.ridge_rows import Array, row_ranges
-from palate.models.scoring import Scorer, WeightScorer
 from palate.models.search import Range, SearchSpace
 from palate.parallel import Workers, blas_threads, check_threads, chunks
 
@@ -39,7 +37,7 @@ BLOCK = 2048  # rows
 COLUMNS = 256  # of which the largest weights are sought at once
 
 
-class EASE(Recommender):
+class EASE(ItemWeights):
     """Item-to-item weights of one closed-form ridge regression: strong, without factors, for up to some 50,000 items.
 
     Args:
@@ -58,16 +56,7 @@ class EASE(Recommender):
     """
 
     key: ClassVar[str] = "ease"
-    score_kind: ClassVar[ScoreKind] = "order"
     search_space: ClassVar[SearchSpace] = {"reg": Range(10.0, 3000.0, log=True), "dropout": Range(0.0, 0.8)}
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "weights_": ("n_items_had", "n_items"),
-        "weights_indptr_": ("n_pointers",),
-        "weights_indices_": ("n_weights",),
-        "weights_values_": ("n_weights",),
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
-    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
 
     def __init__(
         self,
@@ -108,35 +97,8 @@ class EASE(Recommender):
             workers.run(calls)
         if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
             nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
-            return _named(B, *nothing)
-        return _named(np.zeros((0, n_items), B.dtype), *_largest(B, self.n_neighbors))
-
-    def _scorer(self) -> Scorer:
-        if self.seen_ is None:
-            raise ParameterError(
-                "EASE scores users by their training rows, and was fitted with store_history=False; give the rows to "
-                "recommend_for, or fit with store_history=True"
-            )
-        return self._scorer_for(self.seen_, None)
-
-    def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
-
-    def _weights(self) -> Array | Rows:
-        if self.weights_.shape[0] or not len(self.weights_indptr_):
-            dense: Array = self.weights_
-            return dense
-        return Rows(self.weights_indptr_, self.weights_indices_, self.weights_values_)
-
-    def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        clicks = clicks_of(row, self.positive, "these interactions")
-        weights = self._weights()
-        if isinstance(weights, Rows):
-            cells = [weights.row(int(j)) for j in clicks.indices]
-            own = np.array([float(v[i == item].sum()) for i, v in cells])
-        else:
-            own = weights[clicks.indices, item].astype(np.float64)
-        return [], (clicks.indices, clicks.values, clicks.values * own)
+            return named(B, *nothing)
+        return named(np.zeros((0, n_items), B.dtype), *_largest(B, self.n_neighbors))
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
@@ -145,25 +107,6 @@ class EASE(Recommender):
     @property
     def _memory_advice(self) -> str:
         return "EASE needs the square of the number of items: learn from fewer items, or take ials"
-
-    def check_learned(self) -> None:
-        """Refuse weights of a file that are neither a whole matrix nor compressed rows of one.
-
-        Raises:
-            ModelFileError: says what is wrong.
-        """
-        self._check_fitted()
-        n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
-        if self.weights_.shape[0]:
-            if self.weights_.shape[0] != n_items or len(indptr):
-                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
-            return
-        if len(self.weights_values_) != len(indices):
-            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
-        if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
-        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -179,10 +122,6 @@ class EASE(Recommender):
         check_choice("dtype", self.dtype, ("float32", "float64"))
         check_choice("store_history", self.store_history, (False, True))
         check_threads(self.n_threads)
-
-
-def _named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:
-    return {"weights_": B, "weights_indptr_": indptr, "weights_indices_": indices, "weights_values_": values}
 
 
 def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:

@@ -1,0 +1,199 @@
+"""`ItemKNN` and `RP3beta`: the most similar items of each item, from whom they were had by; strong and simple.
+
+Both keep, of each item i, the n_neighbors largest weights B_ji from other items j, and
+
+    score(u, i) = sum_j x_uj B_ji        over the user's own items j                                                 (1)
+
+ItemKNN (Sarwar et al. 2001; Deshpande & Karypis 2004): the cosine of the items' columns x_i, shrunk where few users
+had both (Bell & Koren 2007), each user weighted:
+
+    B_ji = sum_u w_u x_uj x_ui / (|x_j| |x_i| + shrinkage)        |x_i|^2 = sum_u w_u x_ui^2                         (2)
+
+with w_u = 1, or with ``idf`` log(n_items / n_u)^2, n_u being how many items user u had: who had everything says little.
+
+RP3beta (Paudel et al. 2017; Cooper et al. 2014 for alpha): a walk of three steps, user to item to user to item, popular
+ends made rarer:
+
+    B_ji = sum_u p_ju^alpha p_ui^alpha / d_i^beta        p_ju = x_uj / d_j        p_ui = x_ui / d_u                (3)
+
+d being sums of x over the row or column. Time: one pass over the users' cells for each cell; memory: n_neighbors
+weights an item, and n_items numbers a thread.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Rows
+from palate.kernels import similarities as kernel
+from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
+from palate.models.item_weights import ItemWeights, named
+from palate.models.learner import Training
+from palate.models.parameters import check_choice, check_number, check_whole
+from palate.models.ridge_rows import Array, row_ranges
+from palate.models.search import Choice, Range, SearchSpace
+from palate.parallel import Workers, check_threads
+
+
+class _Neighbors(ItemWeights):
+    """What both share."""
+
+    n_neighbors: int
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        kept = n_items * min(int(self.n_neighbors), max(n_items - 1, 1))
+        return 48 * kept + 64 * n_rows + 16 * n_items * check_threads(self.n_threads)
+
+    @property
+    def _memory_advice(self) -> str:
+        return "choose a smaller n_neighbors"
+
+    def _check_common(self) -> None:
+        check_whole("n_neighbors", self.n_neighbors, low=1)
+        check_positive_rule(self.positive)
+        check_choice("store_history", self.store_history, (False, True))
+        check_threads(self.n_threads)
+
+
+class ItemKNN(_Neighbors):
+    """The items most similar by cosine to those a user had.
+
+    Args:
+        n_neighbors: weights kept of each item, the largest.
+        shrinkage: added to the product of lengths: pairs that few users had both count for less.
+        idf: weight users by the inverse frequency of what they had.
+        positive: how values become clicks; as `EASE`.
+        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
+    """
+
+    key: ClassVar[str] = "knn"
+    search_space: ClassVar[SearchSpace] = {
+        "n_neighbors": Range(10, 1000, log=True, whole=True),
+        "shrinkage": Range(0.1, 1000.0, log=True),
+        "idf": Choice((False, True)),
+    }
+
+    def __init__(
+        self,
+        n_neighbors: int = 100,
+        *,
+        shrinkage: float = 10.0,
+        idf: bool = False,
+        positive: Positive = None,
+        store_history: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.shrinkage = shrinkage
+        self.idf = idf
+        self.positive = positive
+        self.store_history = store_history
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        clicks, n_items = training_clicks(training.data, self.positive), training.data.n_items
+        w = np.ones(len(clicks.indptr) - 1)
+        if self.idf:
+            w = np.square(np.log(n_items / np.maximum(np.diff(clicks.indptr), 1)))
+        squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, np.diff(clicks.indptr))
+        lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
+        inverse = 1 / np.where(lengths > 0, lengths, np.inf)
+        return _learned(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        self._check_common()
+        check_number("shrinkage", self.shrinkage, low=0)
+        check_choice("idf", self.idf, (False, True))
+
+
+class RP3beta(_Neighbors):
+    """Where a random walk of three steps from a user ends, popular items held back.
+
+    Args:
+        n_neighbors: weights kept of each item, the largest.
+        alpha: power of the steps' probabilities.
+        beta: power of the popularity that an item is divided by; 0 lets popular items win.
+        positive, store_history, n_threads: as `ItemKNN`.
+
+    Attributes:
+        weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
+    """
+
+    key: ClassVar[str] = "rp3beta"
+    search_space: ClassVar[SearchSpace] = {
+        "n_neighbors": Range(10, 1000, log=True, whole=True),
+        "alpha": Range(0.2, 2.0),
+        "beta": Range(0.0, 1.5),
+    }
+
+    def __init__(
+        self,
+        n_neighbors: int = 100,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.6,
+        positive: Positive = None,
+        store_history: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.alpha = alpha
+        self.beta = beta
+        self.positive = positive
+        self.store_history = store_history
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        clicks, n_items = training_clicks(training.data, self.positive), training.data.n_items
+        user = np.repeat(np.arange(len(clicks.indptr) - 1), np.diff(clicks.indptr))
+        of_users = np.bincount(user, clicks.values, len(clicks.indptr) - 1)
+        of_items = np.bincount(clicks.indices, clicks.values, n_items)
+        alpha, beta = float(self.alpha), float(self.beta)
+        with np.errstate(divide="ignore"):
+            w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
+        weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, a, b))
+        powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
+        return _learned(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        self._check_common()
+        check_number("alpha", self.alpha, low=0, high=10, open_low=True)
+        check_number("beta", self.beta, low=0, high=10)
+
+
+def _learned(
+    clicks: Rows, n_items: int, weights: tuple[Array, ...], shrinkage: float, n: int, n_threads: int | None
+) -> dict[str, Any]:
+    """Return the learned arrays: of each item the n largest weights, turned into rows by the item had."""
+    n = min(int(n), max(n_items - 1, 1))
+    by_item = turned(clicks, n_items)
+    of_items, of_users = (
+        (rows.indptr, rows.indices, np.asarray(rows.values, np.float64)) for rows in (by_item, clicks)
+    )
+    indices, values = np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32)
+    counts = np.zeros(n_items, np.int64)
+    call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
+    with Workers(n_threads) as workers:
+        parts = row_ranges(by_item, workers)
+        workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
+    kept = np.arange(n) < counts[:, None]
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    found = turned(Rows(indptr, indices[kept], values[kept]), n_items)
+    return named(np.zeros((0, n_items), np.float32), found.indptr, found.indices, found.values)

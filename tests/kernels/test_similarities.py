@@ -1,0 +1,72 @@
+"""The largest similarities of each item, against the definition; ties, ranges of items, and what is left unwritten."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module")
+def similarities(kernel):
+    return kernel("similarities")
+
+
+def compressed(X):
+    row, column = np.nonzero(X)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
+    return indptr, column.astype(np.int32), X[row, column].astype(np.float64)
+
+
+def found(similarities, X, weights, shrinkage, n, cuts=()):
+    n_items = X.shape[1]
+    indices, values = np.full((n_items, n), -1, np.int32), np.full((n_items, n), np.nan, np.float32)
+    counts = np.zeros(n_items, np.int64)
+    ends = [0, *cuts, n_items]
+    for first, last in reversed(list(pairwise(ends))):
+        given_ = compressed(X.T), compressed(X), weights, shrinkage, first, last
+        similarities.largest_similarities(*given_, indices, values, counts)
+    return indices, values, counts
+
+
+def expected(X, weights, shrinkage):
+    w, a, b = weights
+    C = (X.T * w) @ X
+    with np.errstate(divide="ignore", invalid="ignore"):
+        S = C / (1 / np.outer(b, a) + shrinkage)
+    S = np.where(np.outer(b, a) > 0, S, 0)
+    np.fill_diagonal(S, 0)
+    return S
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), n_users=st.integers(1, 7), n_items=st.integers(2, 8), n=st.integers(1, 8))
+def test_the_largest_of_each_row_are_kept(similarities, seed, n_users, n_items, n):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 3, (n_users, n_items)) * (rng.random((n_users, n_items)) < 0.6).astype(float)
+    weights = (
+        rng.choice([0.0, 0.5, 1.0], n_users),
+        rng.choice([0.0, 1.0, 2.0], n_items),
+        rng.choice([0.5, 1.0], n_items),
+    )
+    n = min(n, n_items - 1)
+    cut = int(rng.integers(0, n_items))
+    indices, values, counts = found(similarities, X, weights, 0.7, n, (cut,))
+    S = expected(X, weights, 0.7)
+    for i in range(n_items):
+        best = [j for j in sorted(range(n_items), key=lambda j: (-S[i, j], j)) if S[i, j] > 0][:n]
+        assert indices[i, : counts[i]].tolist() == sorted(best)
+        np.testing.assert_allclose(values[i, : counts[i]], S[i, sorted(best)], rtol=1e-6)
+        assert (indices[i, counts[i] :] == -1).all()
+
+
+def test_of_equal_similarities_the_first_items_are_kept(similarities):
+    X = np.ones((3, 9))
+    indices, values, counts = found(similarities, X, (np.ones(3), np.ones(9), np.ones(9)), 0.0, 4)
+    assert indices[8].tolist() == [0, 1, 2, 3]
+    assert indices[2].tolist() == [0, 1, 3, 4]
+    assert (values == 3).all()
+    assert (counts == 4).all()

@@ -1,0 +1,133 @@
+"""ItemKNN and RP3beta: against their definitions; limits, ties, bounded memory, explanations."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import naive
+import numpy as np
+import pytest
+from synthetic import interactions, low_rank
+
+from palate.data.interactions import Rows
+from palate.errors import DataError, ParameterError
+from palate.models import ItemKNN, RP3beta
+
+
+@pytest.fixture(scope="module")
+def data():
+    return low_rank(25, 12, 120)
+
+
+def matrix(data, values=None):
+    X = np.zeros((data.n_users, data.n_items))
+    X[data.user_index, data.item_index] = 1 if values is None else values
+    return X
+
+
+def dense(model):
+    rows, n = Rows(model.weights_indptr_, model.weights_indices_, model.weights_values_), len(model.items_)
+    B = np.zeros((n, n))
+    for j in range(n):
+        items, values = rows.row(j)
+        B[j, items] = values
+    return B
+
+
+@pytest.mark.parametrize("idf", [False, True])
+@pytest.mark.parametrize(("shrinkage", "n"), [(0.0, 11), (5.0, 3)])
+def test_nearest_neighbours_are_those_of_the_definition(data, shrinkage, idf, n):
+    m = ItemKNN(n, shrinkage=shrinkage, idf=idf, positive="any").fit(data)
+    expected = naive.knn(matrix(data), shrinkage, idf, n)
+    np.testing.assert_allclose(dense(m), expected, rtol=1e-6)
+    np.testing.assert_allclose(m.score_rows(np.arange(25)), matrix(data) @ expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "beta", "n"), [(1.0, 0.0, 11), (0.7, 0.6, 11)])
+def test_the_walk_is_that_of_the_definition(data, alpha, beta, n):
+    m = RP3beta(n, alpha=alpha, beta=beta, positive="any").fit(data)
+    np.testing.assert_allclose(dense(m), naive.rp3beta(matrix(data), alpha, beta, n), rtol=1e-5)
+    weighted = RP3beta(4, alpha=alpha, beta=beta, positive="values").fit(data)
+    expected = naive.rp3beta(matrix(data, data.values.astype(float)), alpha, beta, 4)
+    np.testing.assert_allclose(dense(weighted), expected, rtol=1e-5)
+
+
+def test_a_walk_without_powers_ends_somewhere_for_sure(data):
+    m = RP3beta(11, beta=0.0, positive="any").fit(data)
+    X = matrix(data)
+    back = (X / X.sum(axis=0)).T @ (X / X.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(dense(m).sum(axis=1) + np.diag(back), 1, rtol=1e-5)
+
+
+def test_equal_columns_have_cosine_one_and_shrinkage_lowers_rare_pairs_most():
+    cells = [(u, i) for u in range(8) for i in (0, 1)] + [(8, 2), (8, 3)]
+    rows = interactions(*map(list, zip(*cells, strict=True)), [1.0] * len(cells))
+    plain = dense(ItemKNN(2, shrinkage=0.0).fit(rows))
+    assert plain[0, 1] == plain[2, 3] == pytest.approx(1)
+    shrunk = dense(ItemKNN(2, shrinkage=2.0).fit(rows))
+    assert shrunk[0, 1] == pytest.approx(8 / 10)
+    assert shrunk[2, 3] == pytest.approx(1 / 3)
+
+
+def test_beta_holds_popular_items_back(data):
+    def mean_popularity(beta):
+        m = RP3beta(11, beta=beta, positive="any").fit(data)
+        found = m.recommend(data.users.values.to_list(), 3)
+        counts = np.bincount(data.item_index, minlength=12)
+        return counts[m.items_.index(found["item_id"])].mean()
+
+    assert mean_popularity(0.0) > mean_popularity(1.2)
+
+
+def test_who_had_everything_says_nothing_with_idf():
+    cells = [(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 0), (2, 1)]
+    rows = interactions(*map(list, zip(*cells, strict=True)), [1.0] * len(cells))
+    B = dense(ItemKNN(5, shrinkage=0.0, idf=True).fit(rows))
+    assert B[0, 1] == pytest.approx(1)
+    assert B[2:].sum() == 0
+
+
+def test_reasons_are_the_weights_of_ones_own_items(data):
+    m = ItemKNN(4, positive="any").fit(data)
+    user, item = data.users.values[3], data.items.values[5]
+    parts = m.explain(user, item).parts
+    own = set(data.items.values.gather(data.item_index[data.user_index == 3]).to_list())
+    assert set(parts["item_id"]) <= own
+    B = dense(m)
+    for item_id, value in parts.select("item_id", "contribution").iter_rows():
+        assert value == pytest.approx(B[m.items_.index([item_id])[0], 5], rel=1e-6)
+
+
+def test_no_square_of_the_items_is_ever_held():
+    rng = np.random.default_rng(0)
+    u, i = rng.integers(0, 300, 4000), rng.integers(0, 6000, 4000)
+    pairs = np.unique(np.column_stack([u, i]), axis=0)
+    data = interactions(pairs[:, 0], pairs[:, 1], np.ones(len(pairs)))
+    ItemKNN(5).fit(data)
+    tracemalloc.start()
+    m = ItemKNN(5, n_threads=1).fit(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < m.memory_estimate(data) + 2e6
+    assert peak < 0.1 * 4 * data.n_items**2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ItemKNN(0), "n_neighbors must be a whole number of at least 1, got 0"),
+        (lambda: ItemKNN(shrinkage=-1), "shrinkage must be a number of at least 0, got -1"),
+        (lambda: ItemKNN(idf="yes"), "idf must be"),
+        (lambda: RP3beta(alpha=0), "alpha must be a number above 0"),
+        (lambda: RP3beta(beta=11), "beta must be a number"),
+        (lambda: RP3beta(positive="likes"), "positive must be none, 'any'"),
+    ],
+)
+def test_parameters_outside_their_range_are_refused(data, make, message):
+    with pytest.raises(ParameterError, match=message):
+        make().fit(data)
+
+
+def test_ratings_need_a_rule(data):
+    with pytest.raises(DataError, match="say how values count, positive="):
+        RP3beta().fit(data)
