@@ -6,6 +6,7 @@ import os
 import signal
 
 import hypothesis
+import own_cache  # noqa: F401 - before anything imports Numba
 import pytest
 
 from palate import Interactions, MatrixFactorization, load_movielens, save

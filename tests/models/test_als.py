@@ -159,7 +159,9 @@ def test_likeness_is_the_cosine_of_factors(data):
             assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
     assert m.similar_items(1003, 100).height == 29
     assert m.similar_items(1003, 2)["title"].to_list() == [str(i) for i in m.similar_items(1003, 2)["item_id"]]
-    with pytest.raises(ParameterError, match="Baseline has no likeness of items; mf, als, bayes, ials, ease can"):
+    with pytest.raises(
+        ParameterError, match="Baseline has no likeness of items; mf, als, bayes, ials, ease, knn, rp3beta can"
+    ):
         Baseline().fit(data).similar_items(1003)
     assert MatrixFactorization(2, n_epochs=2).fit(data).similar_users(100, 3).height == 3
 

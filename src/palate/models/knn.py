@@ -37,28 +37,10 @@ from palate.models.ridge_rows import Array, row_ranges
 from palate.models.search import Choice, Range, SearchSpace
 from palate.parallel import Workers, check_threads
 
-
-class _Neighbors(ItemWeights):
-    """What both share."""
-
-    n_neighbors: int
-
-    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        kept = n_items * min(int(self.n_neighbors), max(n_items - 1, 1))
-        return 48 * kept + 64 * n_rows + 16 * n_items * check_threads(self.n_threads)
-
-    @property
-    def _memory_advice(self) -> str:
-        return "choose a smaller n_neighbors"
-
-    def _check_common(self) -> None:
-        check_whole("n_neighbors", self.n_neighbors, low=1)
-        check_positive_rule(self.positive)
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)
+MEMORY_ADVICE = "choose a smaller n_neighbors"
 
 
-class ItemKNN(_Neighbors):
+class ItemKNN(ItemWeights):
     """The items most similar by cosine to those a user had.
 
     Args:
@@ -113,12 +95,19 @@ class ItemKNN(_Neighbors):
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        self._check_common()
+        _check_common(self)
         check_number("shrinkage", self.shrinkage, low=0)
         check_choice("idf", self.idf, (False, True))
 
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return _bytes_needed(self, n_items, n_rows)
 
-class RP3beta(_Neighbors):
+    @property
+    def _memory_advice(self) -> str:
+        return MEMORY_ADVICE
+
+
+class RP3beta(ItemWeights):
     """Where a random walk of three steps from a user ends, popular items held back.
 
     Args:
@@ -173,9 +162,28 @@ class RP3beta(_Neighbors):
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        self._check_common()
+        _check_common(self)
         check_number("alpha", self.alpha, low=0, high=10, open_low=True)
         check_number("beta", self.beta, low=0, high=10)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return _bytes_needed(self, n_items, n_rows)
+
+    @property
+    def _memory_advice(self) -> str:
+        return MEMORY_ADVICE
+
+
+def _check_common(model: Any) -> None:
+    check_whole("n_neighbors", model.n_neighbors, low=1)
+    check_positive_rule(model.positive)
+    check_choice("store_history", model.store_history, (False, True))
+    check_threads(model.n_threads)
+
+
+def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
+    kept = n_items * min(int(model.n_neighbors), max(n_items - 1, 1))
+    return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
 
 
 def _learned(
