@@ -335,7 +335,11 @@ CSV = b"user,item,rating\n1,2,3\n"
         ("a.dat", b"1::2::3\n" * 30_000 + b"1::\xe9::1\n", "is not UTF-8 in line 30001; if it is Latin-1"),
         ("a.csv.gz", CSV, "is no whole gzip file"),
         ("a.csv.gz", gzip.compress(CSV, mtime=0)[:-9], "is no whole gzip file"),
-        ("a.csv.gz", gzip.compress(b"".join(b"%d,2\n" % k for k in range(99_999)), mtime=0)[:99_999], "is no whole gzip file"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"".join(b"%d,2\n" % k for k in range(99_999)), mtime=0)[:99_999],
+            "is no whole gzip file",
+        ),
         ("a.csv.zst", b"\x28\xb5\x2f\xfd" + CSV, "is no whole zstd file"),
         ("a.csv.zst", zstd("1,2,3\n4,5,6\n")[:-6], "is no whole zstd file"),
         ("a.parquet", b"PAR1 broken PAR1", "is no whole Parquet file.*fetch or write it again"),
