@@ -242,3 +242,40 @@ def largest_of_columns(B, n):
         for j in sorted(range(len(B)), key=lambda j: (-B[j, i], j))[:n]:
             kept[j, i] = B[j, i]
     return kept
+
+
+def pair_loss(P, Q, c, u, i, j, weight, margin):
+    """Return one draw's loss: -log sigma(x) (Rendle et al. 2009), or with a margin weight max(0, margin - x)."""
+    x = c[i] + P[u] @ Q[i] - c[j] - P[u] @ Q[j]
+    return weight * (max(0.0, margin - x) if margin else math.log1p(math.exp(-x)))
+
+
+def pair_objective(P, Q, c, u, i, j, weight, margin, regs):
+    """Return the loss of a draw and its penalties, of users, items, negatives and biases, all at zero."""
+    of_users, of_items, of_negatives, of_biases = regs
+    penalty = of_users * P[u] @ P[u] + of_items * Q[i] @ Q[i] + of_negatives * Q[j] @ Q[j]
+    return pair_loss(P, Q, c, u, i, j, weight, margin) + (penalty + of_biases * (c[i] ** 2 + c[j] ** 2)) / 2
+
+
+def pair_step(P, Q, c, u, i, j, weight, margin, regs, rate):
+    """Return (P, Q, c) after one step along minus the gradient of `pair_objective`, written out."""
+    of_users, of_items, of_negatives, of_biases = regs
+    x = c[i] + P[u] @ Q[i] - c[j] - P[u] @ Q[j]
+    g = (weight if x < margin else 0.0) if margin else 1 / (1 + math.exp(x))
+    new_P, new_Q, new_c = P.copy(), Q.copy(), c.copy()
+    new_P[u] += rate * (g * (Q[i] - Q[j]) - of_users * P[u])
+    new_Q[i] += rate * (g * P[u] - of_items * Q[i])
+    new_Q[j] += rate * (-g * P[u] - of_negatives * Q[j])
+    new_c[i] += rate * (g - of_biases * c[i])
+    new_c[j] += rate * (-g - of_biases * c[j])
+    return new_P, new_Q, new_c
+
+
+def feature_sums(X, F, penalties, reg):
+    """Return the embeddings W of features that minimise sum_u d_u |x_u - F_u W|^2 + reg |W|^2, by normal equations."""
+    W = np.zeros((F.shape[1], X.shape[1]))
+    A, B = reg * np.eye(F.shape[1]), np.zeros_like(W)
+    for d, x, f in zip(penalties, X, F, strict=True):
+        A += d * np.outer(f, f)
+        B += d * np.outer(f, x)
+    return np.linalg.solve(A, B)

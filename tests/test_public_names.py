@@ -10,8 +10,10 @@ import palate
 
 EXPECTED = [
     "ALS",
+    "BPR",
     "EASE",
     "MODELS",
+    "WARP",
     "Baseline",
     "BayesianMF",
     "Comparison",

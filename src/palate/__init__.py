@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from palate.files import export, import_folder, load, save
     from palate.models import (
         ALS,
+        BPR,
         EASE,
         MODELS,
+        WARP,
         Baseline,
         BayesianMF,
         ImplicitALS,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ALS": "palate.models",
+    "BPR": "palate.models",
     "EASE": "palate.models",
     "MODELS": "palate.models",
     "Baseline": "palate.models",
@@ -52,6 +55,7 @@ _HOME = {
     "Popularity": "palate.models",
     "Progress": "palate.progress",
     "RP3beta": "palate.models",
+    "WARP": "palate.models",
     "compare": "palate.evaluation",
     "cross_validate": "palate.evaluation",
     "evaluate": "palate.evaluation",
@@ -73,8 +77,10 @@ _HOME = {
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
     "MODELS",
+    "WARP",
     "Baseline",
     "BayesianMF",
     "Comparison",

@@ -12,6 +12,7 @@ from model_files import (
     als_model,
     baseline_model,
     bayes_model,
+    bpr_model,
     ease_model,
     ials_model,
     knn_model,
@@ -19,6 +20,7 @@ from model_files import (
     popularity_model,
     rp3beta_model,
     text_model,
+    warp_model,
 )
 
 from palate import files
@@ -38,6 +40,8 @@ def make_samples(folder: Path) -> list[Path]:
         "als-texts": als_model(),
         "ials-texts": ials_model(),
         "ease-numbers": ease_model(),
+        "bpr-texts": bpr_model(),
+        "warp-numbers": warp_model(),
         "bayes-texts": bayes_model(),
         "knn-numbers": knn_model(),
         "rp3beta-numbers": rp3beta_model(),

@@ -20,7 +20,9 @@ from palate.data.features import Features
 from palate.data.interactions import Interactions
 from palate.models import (
     ALS,
+    BPR,
     EASE,
+    WARP,
     Baseline,
     BayesianMF,
     ImplicitALS,
@@ -101,6 +103,21 @@ def ials_model(**changes) -> ImplicitALS:
     features = Features.from_table(people, "user", columns=["age", "town"])
     settings = {"n_factors": 3, "n_epochs": 2, "random_state": 4, **changes}
     return ImplicitALS(**settings).fit(data, user_features=features)
+
+
+def bpr_model(**changes) -> BPR:
+    """Return pairwise ranking of text ids, with features of users."""
+    users = ["ann", "bob", "ann", "çelik", "李", "bob"]
+    people = {"user_id": sorted(set(users)), "age": [20, 30, None, 50]}
+    settings = {"n_factors": 3, "n_epochs": 2, "random_state": 4, "negatives": "popular", **changes}
+    data = interactions(users, ["x", "x", "é", "🎬", "x", "y"])
+    return BPR(**settings).fit(data, user_features=Features.from_table(people, "user"))
+
+
+def warp_model(**changes) -> WARP:
+    """Return ranking by rank of integer ids."""
+    settings = {"n_factors": 3, "n_epochs": 2, "random_state": 4, "positive": 3, **changes}
+    return WARP(**settings).fit(low_rank(12, 9, 40))
 
 
 def ease_model(**changes) -> EASE:

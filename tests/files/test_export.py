@@ -68,6 +68,8 @@ def test_the_files_are_what_other_tools_read(numbers, tmp_path):
     written = export(numbers, tmp_path)
     assert [path.name for path in written] == [
         *("user_factors.npy", "item_factors.npy", "user_biases.npy", "item_biases.npy"),
+        *("user_features.npy", "user_weights.npy", "user_weights_biases.npy"),
+        *("item_weights.npy", "item_weights_biases.npy"),
         *("users.json", "items.json", "items.parquet", "seen.parquet", "meta.json"),
     ]
     assert sorted(written) == sorted(tmp_path.iterdir())

@@ -150,6 +150,8 @@ def test_loaded_arrays_are_read_only_views_of_one_mapped_file(numbers, tmp_path)
     arrays = [*loaded.state().arrays.values(), loaded.seen_.indptr, loaded.seen_.indices, loaded.seen_.values]
     maps = set()
     for array in arrays:
+        if not array.size:  # of features, which this model has none of
+            continue
         assert not array.flags.writeable
         assert array.flags.aligned
         while isinstance(array, np.ndarray):
@@ -166,6 +168,7 @@ def test_processes_share_the_pages_of_a_loaded_model(tmp_path):
     model = number_model()
     model.user_factors_ = np.ones((12, 1 << 16), np.float32)  # 3 MB
     model.item_factors_ = np.ones((9, 1 << 16), np.float32)
+    model.user_weights_ = model.item_weights_ = np.zeros((0, 1 << 16), np.float32)
     files.save(model, tmp_path / "big")
     loaded = files.load(tmp_path / "big")
     lines = Path("/proc/self/smaps").read_text().split(str(tmp_path / "big"), 1)[1].splitlines()[1:20]
@@ -245,7 +248,7 @@ def test_a_model_that_no_file_can_hold_is_refused_and_the_old_file_kept(numbers,
     assert_same_model(files.load(path), numbers)
 
 
-@pytest.mark.parametrize("name", MatrixFactorization.learned_arrays)
+@pytest.mark.parametrize("name", ["user_factors_", "item_factors_", "user_biases_", "item_biases_"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_in_an_array_is_refused_at_saving_by_name(numbers, tmp_path, name, bad):
     array = getattr(numbers, name).copy()
@@ -389,6 +392,7 @@ def kill_savers(tmp_path, numbers, n, seed):
         factors = {
             name: np.full((rows, size), 0.5, np.float32) for name, rows in (("user_factors_", 12), ("item_factors_", 9))
         }
+        factors |= dict.fromkeys(("user_weights_", "item_weights_"), np.zeros((0, size), np.float32))
         sources.append(tmp_path / f"source-{size}")
         files.save(changed(numbers, **factors), sources[-1])
     rng = random.Random(seed)

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.kernels.order import stable_order
+from palate.kernels.steps import padded_width
+
 # uint64 counters wrap on purpose; Python warns of it, compiled code does not
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 
@@ -21,10 +24,18 @@ def sgd(kernel):
 def problem(seed, n_users, n_items, k, n, dtype=np.float64):
     """Return (P, Q, b, c), mean and (rows, cols, vals), all random."""
     rng = np.random.default_rng(seed)
-    P, Q = (rng.normal(0, 0.5, (m, k)).astype(dtype) for m in (n_users, n_items))
+    P, Q = (np.zeros((m, padded_width(k, np.dtype(dtype).itemsize)), dtype) for m in (n_users, n_items))
+    for X in (P, Q):
+        X[:, :k] = rng.normal(0, 0.5, (len(X), k))
     b, c = (rng.normal(0, 0.5, m).astype(dtype) for m in (n_users, n_items))
     rows, cols = (rng.integers(0, m, n).astype(np.int32) for m in (n_users, n_items))
     return (P, Q, b, c), dtype(3.25), (rows, cols, rng.uniform(1, 5, n).astype(np.float32))
+
+
+def no_means(factors):
+    """Return means of no row: penalties pull towards zero."""
+    P, Q, b, c = factors
+    return P[:0], Q[:0], b[:0], c[:0]
 
 
 def steps(rate, reg, reg_biases, dtype=np.float64, biases=True):
@@ -56,7 +67,7 @@ def test_descend_is_the_naive_epoch(sgd, seed, n_users, n_items, k, n, rate, reg
     *expected, loss = naive.sgd_epoch(
         *factors, float(mean), list(zip(*ratings, strict=True)), rate, reg, reg_biases, biases
     )
-    got = sgd.descend(*factors, mean, *ratings, steps(rate, reg, reg_biases, dtype, biases))
+    got = sgd.descend(factors, no_means(factors), mean, *ratings, steps(rate, reg, reg_biases, dtype, biases))
     assert got == pytest.approx(loss, rel=tolerance)
     for new, wanted in zip(factors, expected, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=tolerance, atol=tolerance)
@@ -68,7 +79,7 @@ def test_a_step_is_minus_the_gradient_of_the_objective(sgd, seed):
     rate, reg, reg_biases, r, h = 1e-3, 0.3, 0.7, np.float32(4.5), 1e-6
     before = [a.copy() for a in factors]
     zero = np.zeros(1, np.int32)
-    sgd.descend(*factors, mean, zero, zero, np.array([r]), steps(rate, reg, reg_biases))
+    sgd.descend(factors, no_means(factors), mean, zero, zero, np.array([r]), steps(rate, reg, reg_biases))
     for which, array in enumerate(before):
         for at in np.ndindex(array.shape):
             values = []
@@ -120,44 +131,66 @@ def test_every_order_is_equally_likely(sgd):
     assert chi_square < 58  # 23 degrees of freedom: a fair shuffle stays below in 9,999 of 10,000 cases
 
 
-@settings(max_examples=30)
-@given(**sizes, n_blocks=st.integers(1, 4))
-def test_group_by_block(sgd, seed, n_users, n_items, k, n, n_blocks):
-    _, _, (rows, cols, _) = problem(seed, n_users, n_items, k, n)
-    row_block, col_block = rows % n_blocks, cols % n_blocks
-    order, ptr = sgd.group_by_block(row_block, col_block, n_blocks)
-    expected = sorted(range(n), key=lambda x: (row_block[x], col_block[x], x))
-    assert order.tolist() == expected
-    assert ptr.dtype == np.int64
-    assert len(ptr) == n_blocks**2 + 1
-    for g in range(n_blocks**2):
-        wanted = [x for x in expected if (row_block[x], col_block[x]) == divmod(g, n_blocks)]
-        assert order[ptr[g] : ptr[g + 1]].tolist() == wanted
-
-
 def test_descend_blocks_touches_the_given_blocks_alone(sgd):
     factors, mean, ratings = problem(3, 4, 4, 3, 40)
-    order, ptr = sgd.group_by_block(ratings[0] % 2, ratings[1] % 2, 2)
+    order, ptr = stable_order(ratings[0] % 2 * 2 + ratings[1] % 2, 4)
     ratings = tuple(a[order] for a in ratings)
     before = [a.copy() for a in factors], [a.copy() for a in ratings]
     losses, step = np.zeros(4), steps(0.01, 0.1, 0.1)
-    sgd.descend_blocks(factors, mean, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
+    sgd.descend_blocks(factors, no_means(factors), mean, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
 
     expected = [a.copy() for a in before[0]]
     for g in (0, 3):
         part = slice(ptr[g], ptr[g + 1])
         now = list(zip(*(a[part] for a in ratings), strict=True))
-        was = list(zip(*(a[part] for a in before[1]), strict=True))
-        assert now != was
-        assert sorted(now) == sorted(was)
+        first = int(sgd.below(np.uint64(7 + g), len(now)))
+        assert first > 0
+        now = now[first:] + now[:first]
         *expected, loss = naive.sgd_epoch(*expected, mean, now, 0.01, 0.1, 0.1)
         assert losses[g] == pytest.approx(loss)
     for new, wanted in zip(factors, expected, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=1e-10)
     assert losses[1] == losses[2] == 0
-    for g in (1, 2):
-        for now, was in zip(ratings, before[1], strict=True):
-            np.testing.assert_array_equal(now[ptr[g] : ptr[g + 1]], was[ptr[g] : ptr[g + 1]])
+    for now, was in zip(ratings, before[1], strict=True):
+        np.testing.assert_array_equal(now, was)
+
+
+def test_a_block_alone_is_shuffled(sgd):
+    factors, mean, ratings = problem(3, 4, 4, 3, 40)
+    before = list(zip(*(a.copy() for a in ratings), strict=True))
+    expected, losses = [a.copy() for a in factors], np.zeros(1)
+    one = np.array([0])
+    sgd.descend_blocks(
+        factors, no_means(factors), mean, ratings, np.array([0, 40]), one, np.uint64(7), steps(0.01, 0.1, 0.1), losses
+    )
+    now = list(zip(*ratings, strict=True))
+    assert now != before
+    assert sorted(now) == sorted(before)
+    *expected, loss = naive.sgd_epoch(*expected, mean, now, 0.01, 0.1, 0.1)
+    assert losses[0] == pytest.approx(loss)
+    for new, wanted in zip(factors, expected, strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("reg", [0.3, 4.0])
+def test_penalties_pull_to_the_sums_of_features(sgd, reg):
+    """With means, the step is minus the gradient of the objective whose penalty is of the distance from them."""
+    factors, mean, ratings = problem(5, 3, 3, 4, 12)
+    means = tuple(np.random.default_rng(1).normal(0, 0.3, X.shape) for X in factors)
+    shifted = [X - M for X, M in zip(factors, means, strict=True)]
+    rate, reg_b = 0.02, 0.7
+    P, Q, b, c = (X.copy() for X in factors)
+    for u, i, r in zip(*ratings, strict=True):
+        e = r - naive.prediction(P, Q, b, c, mean, u, i)
+        p, q = P[u].copy(), Q[i].copy()
+        P[u] += 2 * rate * (e * q - reg * (p - means[0][u]))
+        Q[i] += 2 * rate * (e * p - reg * (q - means[1][i]))
+        b[u] += 2 * rate * (e - reg_b * (b[u] - means[2][u]))
+        c[i] += 2 * rate * (e - reg_b * (c[i] - means[3][i]))
+    sgd.descend(factors, means, mean, *ratings, steps(rate, reg, reg_b))
+    for new, wanted, old in zip(factors, (P, Q, b, c), shifted, strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
+        assert not np.allclose(new, old)
 
 
 @settings(max_examples=30)
@@ -175,4 +208,4 @@ def test_squared_errors_keeps_nan_for_divergence_must_be_seen(sgd):
     factors[0][:] = np.nan
     raw, _ = sgd.squared_errors(factors, mean, *ratings, 1.0, 5.0)
     assert math.isnan(raw)
-    assert math.isnan(sgd.descend(*factors, mean, *ratings, steps(0.01, 0, 0)))
+    assert math.isnan(sgd.descend(factors, no_means(factors), mean, *ratings, steps(0.01, 0, 0)))

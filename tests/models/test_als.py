@@ -137,7 +137,9 @@ def test_unknown_items_and_models_without_fold_in_are_refused(data):
     m = ALS(2, n_epochs=1).fit(data)
     with pytest.raises(UnknownIdError, match="unknown item id 7"):
         m.fold_in(interactions([1], [7], [3]))
-    with pytest.raises(ParameterError, match="Popularity cannot fold users in; baseline, mf, als, bayes, ials can"):
+    with pytest.raises(
+        ParameterError, match="Popularity cannot fold users in; baseline, mf, als, bayes, ials, bpr, warp can"
+    ):
         Popularity().fit(data).fold_in(data)
     with pytest.raises(ParameterError, match="n must be a whole number of at least 1"):
         m.recommend_for(data, 0)
@@ -160,7 +162,8 @@ def test_likeness_is_the_cosine_of_factors(data):
     assert m.similar_items(1003, 100).height == 29
     assert m.similar_items(1003, 2)["title"].to_list() == [str(i) for i in m.similar_items(1003, 2)["item_id"]]
     with pytest.raises(
-        ParameterError, match="Baseline has no likeness of items; mf, als, bayes, ials, ease, knn, rp3beta can"
+        ParameterError,
+        match="Baseline has no likeness of items; mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta can",
     ):
         Baseline().fit(data).similar_items(1003)
     assert MatrixFactorization(2, n_epochs=2).fit(data).similar_users(100, 3).height == 3

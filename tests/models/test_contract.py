@@ -27,6 +27,7 @@ SMALL = {  # where a model has them
 }
 EXACT_TO_ROUNDING = {"ease"}  # for other numbers of threads: LAPACK solves it
 NEEDS_HISTORY = {"ease", "knn", "rp3beta"}  # to score known users
+STOPS_BY_LISTS = {"bpr", "warp"}  # of few users here: the first epochs are soon as good as any
 FORGETS = {"popularity"}  # newcomers' rows make no difference to their scores
 
 # another value for each parameter, with what else it needs to matter
@@ -78,10 +79,20 @@ OTHER = {
     "noise_rate": 90.0,
     "mean_center": 9.0,
     "mean_sd": 0.01,
+    "reg_negatives": 3.0,
+    "draw": "clicks",
+    "negatives": "popular",
+    "negative_rank": 0.9,
+    "most_draws": 1,
 }
 
 # parameters that matter only beside another
-BESIDE = {"time_shape": {"time_effects": "day"}, "time_rate": {"time_effects": "day"}, "mean_center": {"mean_sd": 0.1}}
+BESIDE = {
+    "negative_rank": {"negatives": "adaptive"},
+    "time_shape": {"time_effects": "day"},
+    "time_rate": {"time_effects": "day"},
+    "mean_center": {"mean_sd": 0.1},
+}
 OTHER |= {"time_shape": 40.0, "time_rate": 40.0}
 
 
@@ -146,11 +157,14 @@ def test_the_constructor_only_stores_and_fit_returns_the_model(key, data):
 
 def test_every_parameter_changes_the_result(key, data):
     long = {"n_epochs": 40, "learning_rate": 0.05, "reg": 0.02 if key != "ease" else 50.0}  # mf then stops early
+    if key in STOPS_BY_LISTS:
+        rate, held_out = (0.003, 0.2) if key == "bpr" else (0.01, 0.3)
+        long |= {"learning_rate": rate, "reg_users": 0.1, "validation_fraction": held_out}
     values, times = np.round(data.values), 40_000 * np.arange(len(data))  # stars, and some of the same day
     data = Interactions(data.user_index, data.item_index, values, times, data.users, data.items, data.rating_range)
     before = every_score(make(key, **long).fit(data))
     for name in set(MODELS[key].parameter_names()) - {"n_threads", "store_history"}:
-        if name in ("reg_features", "n_kept"):
+        if name in ("reg_features", "own_factors", "n_kept"):
             continue  # the tests of the model see them matter
         beside = BESIDE.get(name, {})
         base = every_score(make(key, **{**long, **beside}).fit(data)) if beside else before
@@ -346,13 +360,15 @@ def test_weights_count_as_often_as_they_say(key, data):
         weights,
     )
     if "weights" not in MODELS[key].supports:
-        with pytest.raises(ParameterError, match=r"takes no sample weights; popularity, baseline, als, ials can"):
+        with pytest.raises(
+            ParameterError, match=r"takes no sample weights; popularity, baseline, als, ials, bpr, warp can"
+        ):
             make(key).fit(weighted)
         return
     rows = np.concatenate([np.arange(len(data)), twice])
     changes = {"dtype": "float64"}
     one, other = make(key, **changes).fit(weighted), make(key, **changes).fit(data.take(rows))
-    if key == "ials":  # a pair that stands twice is no longer one cell; but a weight is a confidence
+    if key in ("ials", *STOPS_BY_LISTS):  # a pair that stands twice is no longer one cell; a weight is a confidence
         again = interactions(data.user_index, data.item_index, weights.tolist())
         other = make(key, **changes, positive="values").fit(again)
         one = make(key, **changes, positive="any").fit(weighted)
@@ -366,16 +382,18 @@ def test_weights_count_as_often_as_they_say(key, data):
 def test_a_start_is_gone_on_from(key, data):
     later = low_rank(seed=3)
     if "warm_start" not in MODELS[key].supports:
-        with pytest.raises(ParameterError, match="starts from no fitted model; mf, als, bayes, ials can"):
+        with pytest.raises(ParameterError, match="starts from no fitted model; mf, als, bayes, ials, bpr, warp can"):
             make(key).fit(data, start=make(key).fit(data))
         return
     changes = {"validation_fraction": 0.0, "schedule": "constant"}
+    if key == "warp":
+        changes |= {"learning_rate": 0.01, "reg_users": 0.1, "reg_items": 0.1, "reg_negatives": 0.1}
     short = {"n_epochs": 1, "n_sweeps": 1, "n_burn_in": 0}
     long = make(key, n_epochs=40, **changes).fit(data)
     again = make(key, **short, **changes).fit(data, start=long)
     fresh = make(key, **short, **changes).fit(data)
     name = "objective" if "objective" in long.history_[0] else "loss"
-    chance = 1.2 if key == "bayes" else 1.01  # a draw is not lower each time
+    chance = 1.2 if key in ("bayes", *STOPS_BY_LISTS) else 1.01  # a draw is not lower each time
     assert again.history_[-1][name] <= long.history_[-1][name] * chance < fresh.history_[-1][name]
     assert np.isfinite(every_score(make(key, **changes).fit(later, start=long))).all()
     texts = interactions(["a", "b", "a"], ["x", "y", "y"], [4, 5, 3])
@@ -402,7 +420,7 @@ def test_what_a_model_lacks_it_says(key, data, fitted):
                 call()
     features = Features.from_table({"user_id": data.users.values, "age": np.arange(40.0)}, "user")
     if "features" not in fitted.supports:
-        with pytest.raises(ParameterError, match="takes no features; als, bayes, ials can"):
+        with pytest.raises(ParameterError, match="takes no features; mf, als, bayes, ials, bpr, warp can"):
             make(key).fit(data, user_features=features)
     else:
         with pytest.raises(ParameterError, match="user_features must be Features, got DataFrame"):

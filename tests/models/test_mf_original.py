@@ -22,6 +22,8 @@ def test_the_original_spells_out_every_hyperparameter():
         "schedule": "constant",
         "patience": 3,
         "validation_fraction": 0.1,
+        "reg_features": 10.0,
+        "own_factors": True,
         "n_blocks": 1,
         "dtype": "float64",
         "store_history": True,

@@ -21,8 +21,12 @@ REFUSED = [
     *((name, value) for name in ("biases", "store_history") for value in (1, None)),
     *(("random_state", value) for value in (-1, 1.5, "seed")),
     *(("n_threads", value) for value in (0, 1.5, True)),
+    *(("reg_features", value) for value in (-0.1, "much")),
+    *(("own_factors", value) for value in (0, "no")),
 ]
 TEXTS = {
+    "reg_features": "reg_features must be a number of at least 0",
+    "own_factors": "own_factors must be False or True",
     "n_factors": "n_factors must be a whole number of at least 1",
     "n_epochs": "n_epochs must be a whole number of at least 1",
     "patience": "patience must be a whole number of at least 1",
@@ -139,7 +143,7 @@ def test_factors_beyond_the_machines_memory_are_refused(data, monkeypatch):
         ParameterError, match=r"600 rows of 40 users and 30 items needs 1,231,453\.0 GB in training, and this mac"
     ):
         model(n_factors=2**40).fit(data)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: 4 * 70 * 10 * 4 + 28 * 600)
+    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: 4 * 70 * 16 * 4 + 28 * 600)
     assert model(n_factors=10, n_epochs=1).fit(data).user_factors_.shape == (40, 10)
     with pytest.raises(ParameterError, match="choose a smaller n_factors"):
         model(n_factors=10, dtype="float64").fit(data)

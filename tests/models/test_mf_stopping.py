@@ -12,7 +12,7 @@ from small_mf import all_predictions, assert_same_bits, curve, model, stop_after
 
 from palate.data.splits import split
 from palate.errors import DivergenceError, NotFittedError
-from palate.models.sgd_training import BlockedRatings
+from palate.models.rating_blocks import BlockedRatings
 
 # -- stopping ---------------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ def test_ctrl_c_in_the_first_training_keeps_what_it_learned_without_the_held_out
     assert len(m.history_) == 3
     assert m.refit_history_ == []
     assert m.epoch_chosen_on_ == "validation"
-    assert "of epoch 3, learned without the 60 ratings held out" in caplog.text
+    assert "of epoch 3, learned without the 60 rows held out" in caplog.text
     assert len(m.seen_.indices) == len(data)  # what was held out was seen all the same
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_in_the_second_training_keeps_the_first(data, caplog, first_train
         m = model().fit(data, progress=stop_after(2, "training on all data"))
     assert m.interrupted_
     assert m.refit_history_ == []
-    assert "learned without the 60 ratings held out" in caplog.text
+    assert "learned without the 60 rows held out" in caplog.text
     assert_same_bits(m, first_training)
 
 
@@ -165,8 +165,8 @@ def test_ctrl_c_inside_an_epoch_keeps_the_last_whole_one(data, monkeypatch):
     expected = model(validation_fraction=0).fit(data, progress=stop_after(3))
     real = BlockedRatings.epoch
 
-    def interrupted(self, factors, mean, steps, epoch, workers):
-        loss = real(self, factors, mean, steps, epoch, workers)
+    def interrupted(self, factors, means, mean, steps, epoch, workers):
+        loss = real(self, factors, means, mean, steps, epoch, workers)
         if epoch == 4:
             raise KeyboardInterrupt
         return loss

@@ -147,15 +147,18 @@ class Interactions:
 
     def by_user(self) -> Rows:
         """Return compressed rows, one a user, sorted by item."""
-        return self._compressed(self.user_index, self.item_index, self.n_users)
+        return self._compressed(self.user_index, self.item_index, self.n_users, self.n_items)
 
     def by_item(self) -> Rows:
         """Return compressed rows, one an item, sorted by user."""
-        return self._compressed(self.item_index, self.user_index, self.n_items)
+        return self._compressed(self.item_index, self.user_index, self.n_items, self.n_users)
 
-    def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int) -> Rows:
-        order = np.lexsort((column, row))
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))]).astype(np.int64)
+    def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
+        from palate.kernels.order import stable_order  # Numba is slow to import, and reading does without it
+
+        by_column, _ = stable_order(column, n_columns)
+        by_row, indptr = stable_order(row[by_column], n_rows)
+        order = by_column[by_row]
         weights = None if self.weights is None else self.weights[order]
         return Rows(indptr, column[order], self.values[order], weights)
 

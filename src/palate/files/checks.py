@@ -177,6 +177,7 @@ _LEARNED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "mean_score_error_": (lambda value: _is_score(value) and value >= 0, "a number of at least 0"),
     "levels_": (_is_levels, "numbers, ascending"),
     "time_variances_": (_is_variances, "numbers of at least 0 by name"),
+    "draws_": (lambda value: _is_score(value) and value >= 0, "a number of at least 0"),
     "n_warm_": (_is_whole, "a whole number"),
     "best_epoch_": (_is_whole, "a whole number"),
     "seed_": (_is_whole, "a whole number"),

@@ -34,6 +34,7 @@ from palate.files import strict_json
 from palate.files.checks import class_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids
 from palate.models import MatrixFactorization, ModelState, Recommender
+from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
 
 FORMAT_VERSION = 1
 Writer = Callable[[BinaryIO], Any]
@@ -206,7 +207,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 
 def _original_files(state: ModelState) -> dict[str, Writer]:
-    if set(state.arrays) != set(MatrixFactorization.learned_arrays):
+    if state.key != MatrixFactorization.key or set(state.arrays) != set(MatrixFactorization.learned_arrays):
         raise ModelFileError(f"the original layout holds user and item factors; a '{state.key}' model has other parts")
     biases = state.arrays["user_biases_"], state.arrays["item_biases_"]
     if state.learned["mean_"] != 0 or any(array.any() for array in biases):
@@ -239,6 +240,7 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
             f"the embeddings differ in length or dtype: {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}"
         )
     model = MatrixFactorization.original().set_params(n_factors=P.shape[1], dtype=P.dtype.name, store_history=False)
+    no_features = learned_priors((None, None), (None, None), P.shape[1], P.dtype)
     zeros = {f"{side}_biases_": np.zeros(len(ids), P.dtype) for side, ids in (("user", users), ("item", items))}
     return ModelState(
         key=model.key,
@@ -252,8 +254,14 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
             "epoch_chosen_on_": "unknown",
             "interrupted_": False,
             "seed_": 0,
+            **{name: no_features[name] for name in LEARNED_SCALARS},
         },
-        arrays={"user_factors_": P, "item_factors_": Q, **zeros},
+        arrays={
+            "user_factors_": P,
+            "item_factors_": Q,
+            **zeros,
+            **{name: no_features[name] for name in LEARNED_ARRAYS},
+        },
         users=users,
         items=items,
         seen=None,

@@ -15,14 +15,17 @@ Step, from the old values of both rows, with e = r - s (the factor 2 is the squa
 so a row's penalty grows with its number of ratings. Blocks that share no row and no column can run at the same time
 (Gemulla et al. 2011); a block's factors are few enough to stay in the cache while its ratings pass.
 
-Letters: P (n_users, k), Q (n_items, k), b (n_users,), c (n_items,); ratings as rows, cols, vals (n,), grouped by block:
-block g holds ratings ptr[g]:ptr[g + 1].
+With features the penalties are of the distance from rows' sums of features, (M, N, m, n).
+
+Letters: P (n_users, width), Q (n_items, width), padded to whole vectors; b (n_users,), c (n_items,); ratings as rows,
+cols, vals (n,), grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from palate.kernels.steps import add_row, product, step_pair
 
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
 REORDER = {"contract", "reassoc", "nsz"}
@@ -38,57 +41,68 @@ def mix(x):
 
 
 @njit(nogil=True, cache=True)
+def below(key, n):
+    """Return a whole number below n, of a counter; 0 for n = 0."""
+    return np.int64(((mix(key) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
+
+
+@njit(nogil=True, cache=True)
 def shuffle(rows, cols, vals, start, stop, key):
     """Shuffle ratings start:stop in place (Fisher & Yates), the same way for the same key."""
     for n in range(stop - 1, start, -1):
-        bits = mix(key + np.uint64(n)) >> np.uint64(32)
-        m = start + np.int64((bits * np.uint64(n - start + 1)) >> np.uint64(32))
+        m = start + below(key + np.uint64(n), n - start + 1)
         rows[n], rows[m] = rows[m], rows[n]
         cols[n], cols[m] = cols[m], cols[n]
         vals[n], vals[m] = vals[m], vals[n]
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def descend(P, Q, b, c, mean, rows, cols, vals, steps):
+def descend(factors, means, mean, rows, cols, vals, steps):
     """Apply eq. 2 for each rating in turn and return the sum of the squared errors met on the way.
 
+    factors: (P, Q, b, c); means: (M, N, m, n) that penalties pull to, without rows where those are zero.
     steps: (rate_factors, shrink_factors, rate_biases, shrink_biases), rates doubled,
         shrink = max(0, 1 - rate * penalty).
     """
+    P, Q, b, c = factors
+    M, N, m, o = means
     rate, shrink, rate_b, shrink_b = steps
+    pull, pull_b = 1 - shrink, 1 - shrink_b
     loss = 0.0
     for n in range(len(vals)):
         u = rows[n]
         i = cols[n]
-        p = P[u]
-        q = Q[i]
-        s = mean + b[u] + c[i]
-        for f in range(P.shape[1]):
-            s += p[f] * q[f]
-        e = vals[n] - s
+        e = vals[n] - (mean + b[u] + c[i] + product(P, u, Q, i))
         loss += e * e
         b[u] = shrink_b * b[u] + rate_b * e
         c[i] = shrink_b * c[i] + rate_b * e
-        step = rate * e
-        for f in range(P.shape[1]):
-            old = p[f]
-            p[f] = shrink * old + step * q[f]
-            q[f] = shrink * q[f] + step * old
+        step_pair(P, u, Q, i, shrink, P.dtype.type(rate * e))
+        if len(M):
+            add_row(P, u, M, P.dtype.type(pull))
+            b[u] += pull_b * m[u]
+        if len(N):
+            add_row(Q, i, N, P.dtype.type(pull))
+            c[i] += pull_b * o[i]
     return loss
 
 
 @njit(nogil=True, cache=True)
-def descend_blocks(factors, mean, ratings, ptr, blocks, key, steps, losses):
-    """Shuffle and descend the given blocks, one after the other; losses[g] gets block g's loss.
+def descend_blocks(factors, means, mean, ratings, ptr, blocks, key, steps, losses):
+    """Descend the given blocks, one after the other; losses[g] gets block g's loss.
 
-    factors: (P, Q, b, c); ratings: (rows, cols, vals); key: random bits of this epoch.
+    A block alone is shuffled; of several, each begins at a rating drawn by the key.
+    ratings: (rows, cols, vals); key: random bits of this epoch.
     """
-    P, Q, b, c = factors
     rows, cols, vals = ratings
     for g in blocks:
         start, stop = ptr[g], ptr[g + 1]
-        shuffle(rows, cols, vals, start, stop, mix(key + np.uint64(g)))
-        losses[g] = descend(P, Q, b, c, mean, rows[start:stop], cols[start:stop], vals[start:stop], steps)
+        middle = start
+        if len(ptr) == 2:
+            shuffle(rows, cols, vals, start, stop, mix(key))
+        else:
+            middle += below(key + np.uint64(g), stop - start)
+        losses[g] = descend(factors, means, mean, rows[middle:stop], cols[middle:stop], vals[middle:stop], steps)
+        losses[g] += descend(factors, means, mean, rows[start:middle], cols[start:middle], vals[start:middle], steps)
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
@@ -98,21 +112,7 @@ def squared_errors(factors, mean, rows, cols, vals, low, high):
     raw = 0.0
     clipped = 0.0
     for n in range(len(vals)):
-        p = P[rows[n]]
-        q = Q[cols[n]]
-        s = mean + b[rows[n]] + c[cols[n]]
-        for f in range(P.shape[1]):
-            s += p[f] * q[f]
+        s = mean + b[rows[n]] + c[cols[n]] + product(P, rows[n], Q, cols[n])
         raw += (vals[n] - s) ** 2
         clipped += (vals[n] - min(max(s, low), high)) ** 2
     return raw, clipped
-
-
-def group_by_block(
-    row_block: NDArray[np.int32], col_block: NDArray[np.int32], n_blocks: int
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Return the order that groups ratings by block (row block * n_blocks + column block), and the block pointers."""
-    block = row_block.astype(np.int64) * n_blocks + col_block
-    order = np.argsort(block, kind="stable")
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(block, minlength=n_blocks**2))]).astype(np.int64)
-    return order, ptr

@@ -22,7 +22,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-VECTOR_BYTES = 64
+from palate.kernels.emitter import VECTOR_BYTES, Emitter
+
 # 16 sums fit where there are 32 registers of 64 bytes; else 4, each in two of 16 registers of 32 bytes
 ROWS, VECTORS = (8, 2) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (4, 1)
 STEP_BYTES = VECTORS * VECTOR_BYTES  # of columns that one call covers
@@ -91,7 +92,7 @@ def _above(typing, scores, start, limit):
 
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
-        tools = _Emitter(builder, context.get_data_type(scores.dtype), 32)
+        tools = Emitter(builder, context.get_data_type(scores.dtype), 32)
         line, found = tools.spread(args[2]), tools.whole(0)
         for part in range(4):
             values = tools.load(tools.at(array.data, args[1], part * tools.lanes))
@@ -139,24 +140,19 @@ def _compiled_subtract_lanes(F, target, one, other, n, stride):
 def _subtract_lanes(typing, F, target, one, other, n, stride):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
-        tools = _Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
         step = tools.whole(tools.lanes)
         to, single, source = (tools.at(array.data, builder.mul(place, step)) for place in args[1:4])
         factor = builder.fneg(tools.load(single))
         further = builder.mul(args[5], step)
-        entry = builder.block
-        loop, done = builder.append_basic_block("lanes"), builder.append_basic_block("subtracted")
-        builder.cbranch(builder.icmp_signed(">", args[4], tools.whole(0)), loop, done)
-        builder.position_at_end(loop)
-        j = builder.phi(ir.IntType(64))
-        place = tools.at(to, builder.mul(j, step))
-        value = tools.load(tools.at(source, builder.mul(j, further)))
-        tools.store(tools.fma(factor, value, tools.load(place)), place)
-        following = builder.add(j, tools.whole(1))
-        j.add_incoming(tools.whole(0), entry)
-        j.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, args[4]), loop, done)
-        builder.position_at_end(done)
+
+        def body(j, _):
+            place = tools.at(to, builder.mul(j, step))
+            value = tools.load(tools.at(source, builder.mul(j, further)))
+            tools.store(tools.fma(factor, value, tools.load(place)), place)
+            return []
+
+        tools.over(args[4], 1, [], body)
         return context.get_dummy_value()
 
     return types.void(F, types.intp, types.intp, types.intp, types.intp, types.intp), build
@@ -179,22 +175,17 @@ def _compiled_scale_lanes(F, target, one, n):
 def _scale_lanes(typing, F, target, one, n):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
-        tools = _Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
         step = tools.whole(tools.lanes)
         to, single = (tools.at(array.data, builder.mul(place, step)) for place in args[1:3])
         factor = tools.load(single)
-        entry = builder.block
-        loop, done = builder.append_basic_block("lanes"), builder.append_basic_block("scaled")
-        builder.cbranch(builder.icmp_signed(">", args[3], tools.whole(0)), loop, done)
-        builder.position_at_end(loop)
-        j = builder.phi(ir.IntType(64))
-        place = tools.at(to, builder.mul(j, step))
-        tools.store(builder.fmul(factor, tools.load(place)), place)
-        following = builder.add(j, tools.whole(1))
-        j.add_incoming(tools.whole(0), entry)
-        j.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, done)
-        builder.position_at_end(done)
+
+        def body(j, _):
+            place = tools.at(to, builder.mul(j, step))
+            tools.store(builder.fmul(factor, tools.load(place)), place)
+            return []
+
+        tools.over(args[3], 1, [], body)
         return context.get_dummy_value()
 
     return types.void(F, types.intp, types.intp, types.intp), build
@@ -219,26 +210,21 @@ def _copy_row(typing, Q, i, factor, W, V, j):
     def build(context, builder, signature, args):
         arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 3, 4)]
         widths = [cgutils.unpack_tuple(builder, array.shape)[1] for array in arrays]
-        tools = _Emitter(builder, context.get_data_type(Q.dtype), Q.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(Q.dtype), Q.dtype.bitwidth)
         places = args[1], args[5], args[5]
         source, plain, scaled = (
             tools.at(array.data, builder.mul(width, place))
             for array, width, place in zip(arrays, widths, places, strict=True)
         )
         times = tools.spread(args[2])
-        entry = builder.block
-        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("copied")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        at = builder.phi(ir.IntType(64))
-        value = tools.load(tools.at(source, at))
-        tools.store(value, tools.at(plain, at))
-        tools.store(builder.fmul(times, value), tools.at(scaled, at))
-        following = builder.add(at, tools.whole(tools.lanes))
-        at.add_incoming(tools.whole(0), entry)
-        at.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, widths[0]), loop, done)
-        builder.position_at_end(done)
+
+        def body(at, _):
+            value = tools.load(tools.at(source, at))
+            tools.store(value, tools.at(plain, at))
+            tools.store(builder.fmul(times, value), tools.at(scaled, at))
+            return []
+
+        tools.over(widths[0], tools.lanes, [], body)
         return context.get_dummy_value()
 
     return types.void(Q, types.intp, Q.dtype, W, V, types.intp), build
@@ -267,29 +253,16 @@ def _row_product(typing, P, u, Q, i):
     def build(context, builder, signature, args):
         arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2)]
         width = cgutils.unpack_tuple(builder, arrays[0].shape)[1]
-        tools = _Emitter(builder, context.get_data_type(P.dtype), P.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(P.dtype), P.dtype.bitwidth)
         one, other = (
             tools.at(array.data, builder.mul(width, args[n])) for array, n in zip(arrays, (1, 3), strict=True)
         )
-        entry = builder.block
-        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("product")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        at, total = builder.phi(ir.IntType(64)), builder.phi(tools.vector)
-        after = tools.fma(tools.load(tools.at(one, at)), tools.load(tools.at(other, at)), total)
-        following = builder.add(at, tools.whole(tools.lanes))
-        zero = ir.Constant(tools.vector, [0.0] * tools.lanes)
-        for phi, first, later in ((at, tools.whole(0), following), (total, zero, after)):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, loop)
-        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
-        builder.position_at_end(done)
-        found, size = after, tools.lanes
-        while size > 1:
-            size //= 2
-            low, high = (tools.pick(found, found, list(range(start, start + size))) for start in (0, size))
-            found = builder.fadd(low, high)
-        return builder.extract_element(found, ir.Constant(ir.IntType(32), 0))
+
+        def body(at, sums):
+            return [tools.fma(tools.load(tools.at(one, at)), tools.load(tools.at(other, at)), sums[0])]
+
+        (found,) = tools.over(width, tools.lanes, [tools.zeros()], body)
+        return tools.total(found)
 
     return P.dtype(P, types.intp, Q, types.intp), build
 
@@ -316,113 +289,13 @@ def _four_rows(typing, W, j, x, four, add):
     def build(context, builder, signature, args):
         arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2, 3)]
         width = cgutils.unpack_tuple(builder, arrays[0].shape)[1]
-        tools = _Emitter(builder, context.get_data_type(W.dtype), W.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(W.dtype), W.dtype.bitwidth)
         first = builder.mul(args[1], width)
         rows = [tools.at(arrays[0].data, builder.add(first, builder.mul(width, tools.whole(r)))) for r in range(4)]
         (tools.add_rows if add.literal_value else tools.dots)(rows, width, arrays[1].data, arrays[2].data)
         return context.get_dummy_value()
 
     return types.void(W, types.intp, x, four, add), build
-
-
-class _Emitter:
-    """Words of LLVM on vectors of VECTOR_BYTES."""
-
-    def __init__(self, builder, scalar, bits, vector_bytes=VECTOR_BYTES):
-        self.builder, self.scalar, self.bytes = builder, scalar, bits // 8
-        self.lanes = vector_bytes // self.bytes
-        self.vector = ir.VectorType(scalar, self.lanes)
-        name = f"llvm.fma.v{self.lanes}f{bits}"
-        self._fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
-        )
-
-    def whole(self, value):
-        return ir.Constant(ir.IntType(64), value)
-
-    def at(self, pointer, *steps):
-        for step in steps:
-            pointer = self.builder.gep(pointer, [self.whole(step) if isinstance(step, int) else step])
-        return pointer
-
-    def load(self, pointer):
-        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
-        value.align = self.bytes
-        return value
-
-    def store(self, value, pointer):
-        self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer())).align = self.bytes
-
-    def fma(self, one, other, more):
-        return self.builder.call(self._fma, [one, other, more])
-
-    def spread(self, value):
-        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        return self.pick(one, one, [0] * self.lanes)
-
-    def totals(self, values):
-        """Return the sums of four vectors' numbers as one vector, always by halves: one order on every processor."""
-        builder = self.builder
-        width = self.lanes // 2  # of each vector's part
-        pairs = [self.halved(one, other, width, 1) for one, other in (values[:2], values[2:])]
-        four = self.halved(pairs[0], pairs[1], width // 2, 2)
-        while width > 2:
-            width //= 2
-            size = width // 2
-            low = [width * part + n for part in range(4) for n in range(size)]
-            four = builder.fadd(self.pick(four, four, low), self.pick(four, four, [n + size for n in low]))
-        return four
-
-    def halved(self, one, other, size, parts):
-        """Return the sums of the halves of ``parts`` pieces of each of two vectors, side by side."""
-        low = [2 * size * part + n for part in range(parts) for n in range(size)]
-        low += [self.lanes + n for n in low]
-        return self.builder.fadd(self.pick(one, other, low), self.pick(one, other, [n + size for n in low]))
-
-    def pick(self, one, other, places):
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-        return self.builder.shuffle_vector(one, other, mask)
-
-    def dots(self, rows, width, x, out):
-        builder = self.builder
-        entry = builder.block
-        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("summed")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        place = builder.phi(ir.IntType(64))
-        sums = [builder.phi(self.vector) for _ in rows]
-        part = self.load(self.at(x, place))
-        after = [self.fma(self.load(self.at(row, place)), part, one) for row, one in zip(rows, sums, strict=True)]
-        following = builder.add(place, self.whole(self.lanes))
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        for phi, first, later in [
-            (place, self.whole(0), following),
-            *((s, zero, a) for s, a in zip(sums, after, strict=True)),
-        ]:
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, loop)
-        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
-        builder.position_at_end(done)
-        found = self.totals(after)
-        builder.store(found, builder.bitcast(out, found.type.as_pointer())).align = self.bytes
-
-    def add_rows(self, rows, width, out, factors):
-        builder = self.builder
-        spread = [self.spread(builder.load(self.at(factors, n))) for n in range(len(rows))]
-        entry = builder.block
-        loop, done = builder.append_basic_block("parts"), builder.append_basic_block("added")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        place = builder.phi(ir.IntType(64))
-        value = self.load(self.at(out, place))
-        for factor, row in zip(spread, rows, strict=True):
-            value = self.fma(factor, self.load(self.at(row, place)), value)
-        self.store(value, self.at(out, place))
-        following = builder.add(place, self.whole(self.lanes))
-        place.add_incoming(self.whole(0), entry)
-        place.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, width), loop, done)
-        builder.position_at_end(done)
 
 
 @intrinsic
@@ -432,7 +305,7 @@ def _add_tile(typing, V, W, A, n, f, g):
     def build(context, builder, signature, args):
         arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args[:3], args[:3], strict=True)]
         widths = [cgutils.unpack_tuple(builder, array.shape)[1] for array in arrays]
-        tools = _Emitter(builder, context.get_data_type(A.dtype), A.dtype.bitwidth)
+        tools = Emitter(builder, context.get_data_type(A.dtype), A.dtype.bitwidth)
         _emit(tools, ROWS, VECTORS, [a.data for a in arrays], widths, args[3:])
         return context.get_dummy_value()
 
@@ -450,26 +323,14 @@ def _emit(tools, n_rows, n_vectors, pointers, widths, bounds):
         )
         for row, part in places
     }
-    before = {place: tools.load(pointer) for place, pointer in targets.items()}
-    entry = builder.block
-    loop, done = builder.append_basic_block("cells"), builder.append_basic_block("done")
-    builder.cbranch(builder.icmp_signed(">", n, tools.whole(0)), loop, done)
-    builder.position_at_end(loop)
-    j = builder.phi(ir.IntType(64))
-    sums = {place: builder.phi(tools.vector) for place in places}
-    v, w = tools.at(pointers[0], builder.mul(j, widths[0]), f), tools.at(pointers[1], builder.mul(j, widths[1]), g)
-    parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(n_vectors)]
-    factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(n_rows)]
-    after = {(row, part): tools.fma(factors[row], parts[part], sums[row, part]) for row, part in places}
-    following = builder.add(j, tools.whole(1))
-    for phi, first, later in [(j, tools.whole(0), following), *((sums[p], before[p], after[p]) for p in places)]:
-        phi.add_incoming(first, entry)
-        phi.add_incoming(later, loop)
-    builder.cbranch(builder.icmp_signed("<", following, n), loop, done)
-    builder.position_at_end(done)
-    results = {place: builder.phi(tools.vector) for place in places}
-    for place, phi in results.items():
-        phi.add_incoming(before[place], entry)
-        phi.add_incoming(after[place], loop)
-    for place, phi in results.items():
-        tools.store(phi, targets[place])
+    v_width, w_width = widths[:2]
+
+    def body(j, sums):
+        v, w = tools.at(pointers[0], builder.mul(j, v_width), f), tools.at(pointers[1], builder.mul(j, w_width), g)
+        parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(n_vectors)]
+        factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(n_rows)]
+        return [tools.fma(factors[row], parts[part], one) for (row, part), one in zip(places, sums, strict=True)]
+
+    results = tools.over(n, 1, [tools.load(targets[place]) for place in places], body)
+    for place, value in zip(places, results, strict=True):
+        tools.store(value, targets[place])

@@ -31,6 +31,7 @@ from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
 from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, rating_parts, user_prior
+from palate.models.rating_blocks import rmse_both
 from palate.models.ridge_rows import (
     Array,
     Prior,
@@ -44,7 +45,6 @@ from palate.models.ridge_rows import (
     taken_over,
 )
 from palate.models.search import Range, SearchSpace
-from palate.models.sgd_training import rmse_both
 from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
 from palate.progress import Progress

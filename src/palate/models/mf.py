@@ -4,16 +4,17 @@ Objective, over the ratings r_ui of the training part:
 
     sum (r_ui - mean - b_u - c_i - p_u . q_i)^2 + reg (|p_u|^2 + |q_i|^2) + reg_biases (b_u^2 + c_i^2)
 
-The penalty is met at every rating, so a row's total penalty grows with its number of ratings. One epoch costs
-O(ratings x n_factors) and memory is that of the ratings and at most four copies of the factors: those in training,
-the best epoch's old and new, and in the second training the first one's; a model fitted again has its former ones
-besides.
+The penalty is met at every rating, so a row's total penalty grows with its number of ratings. With features p_u and b_u
+are sums of embeddings, and what is penalised is the row's own part (`palate.models.embeddings`; Kula 2015). One epoch
+costs O(ratings x n_factors) and memory is that of the ratings and at most four copies of the factors: those in
+training, the best epoch's old and new, and in the second training the first one's; a model fitted again has its former
+ones besides.
 """
 
 from __future__ import annotations
 
 import inspect
-import logging
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,24 +22,24 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, Rows
 from palate.errors import ParameterError
+from palate.kernels.steps import padded_width
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
+from palate.models.embeddings import Embeddings
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.priors import rating_parts
-from palate.models.ridge_rows import Side, explained, solve, taken_over
+from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, rating_parts, user_prior
+from palate.models.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
+from palate.models.ridge_rows import Side, explained, feature_names, on_ids, solve, taken_over
 from palate.models.search import Choice, Range, SearchSpace
-from palate.models.sgd_training import BlockedRatings, Factors, Run, default_blocks
+from palate.models.sgd_training import Run, rows_held_out, trained
 from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
 from palate.topk import Factors as AllFactors
 
-log = logging.getLogger(__name__)
-
 COPIES = 4  # of the factors at the peak of training
 HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
-FEWEST_TO_HOLD_OUT = 20  # ratings; with fewer there is nothing to learn from a validation part
 
 
 class MatrixFactorization(Recommender):
@@ -59,6 +60,9 @@ class MatrixFactorization(Recommender):
         schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
         patience: stop this many epochs after the best one.
         validation_fraction: part of the ratings held out to choose the epoch; 0 trains all n_epochs.
+        reg_features: L2 penalty of the embeddings of features, times reg.
+        own_factors: with features, whether rows have factors of their own beside those of their features; a side
+            without features always has.
         n_blocks: blocks of users and of items that may be trained side by side; None follows from the data, 1 is
             strictly one rating after the other.
         dtype: "float32" or "float64".
@@ -77,6 +81,8 @@ class MatrixFactorization(Recommender):
         best_epoch_: the epoch chosen.
         epoch_chosen_on_: "validation", or "none" where all epochs ran.
         interrupted_: whether Ctrl-C ended training.
+        user_weights_, item_weights_: (n_features, n_factors), the features' embeddings; no rows without features.
+        user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
         seed_: the seed used.
     """
 
@@ -96,12 +102,14 @@ class MatrixFactorization(Recommender):
         "item_factors_": ("n_items", "n_factors"),
         "user_biases_": ("n_users",),
         "item_biases_": ("n_items",),
+        **LEARNED_ARRAYS,
     }
     learned_scalars: ClassVar[tuple[str, ...]] = (
         *("mean_", "rating_range_", "history_", "refit_history_", "best_epoch_"),
         *("epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights", "features"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     def __init__(
@@ -118,6 +126,8 @@ class MatrixFactorization(Recommender):
         schedule: Literal["constant", "linear"] = "linear",
         patience: int = 5,
         validation_fraction: float = 0.1,
+        reg_features: float = 10.0,
+        own_factors: bool = True,
         n_blocks: int | None = None,
         dtype: Literal["float32", "float64"] = "float32",
         store_history: bool = True,
@@ -135,6 +145,8 @@ class MatrixFactorization(Recommender):
         self.schedule = schedule
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.reg_features = reg_features
+        self.own_factors = own_factors
         self.n_blocks = n_blocks
         self.dtype = dtype
         self.store_history = store_history
@@ -156,37 +168,46 @@ class MatrixFactorization(Recommender):
             schedule="constant",
             patience=3,
             validation_fraction=0.1,
+            reg_features=10.0,
+            own_factors=True,
             n_blocks=1,
             dtype="float64",
             random_state=random_state,
         )
 
     def _learn(self, training: Training) -> dict[str, Any]:
-        seed = draw_seed(self.random_state)
+        seed, data = draw_seed(self.random_state), training.data
+        held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
+        if held_out is not None:
+            warn_of_equal_values(data)
         with Workers(self.n_threads) as workers:
-            run, refit = self._train(training, seed, workers)
-        P, Q, b, c = (refit or run).factors
+            done = trained(
+                training, partial(self._run, training, seed), held_out, self.n_epochs, self.patience, workers
+            )
+        epochs: Any = done.final.one_epoch
+        P, Q, b, c = epochs.factors
+        features = training.user_features, training.item_features
+        of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
         return {
-            "user_factors_": P,
-            "item_factors_": Q,
+            "user_factors_": np.ascontiguousarray(P[:, : self.n_factors]),
+            "item_factors_": np.ascontiguousarray(Q[:, : self.n_factors]),
             "user_biases_": b,
             "item_biases_": c,
-            "mean_": float(run.mean if refit is None else refit.mean),
+            "mean_": float(epochs.mean),
             "seed_": seed,
-            "history_": run.history,
-            "refit_history_": refit.history if refit else [],
-            "best_epoch_": run.best_epoch,
-            "interrupted_": run.interrupted,
-            "epoch_chosen_on_": "none" if run.watched is None else "validation",
+            **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
+            **done.learned(),
         }
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
+        prior = user_prior(self, features)
+        if prior is not None and not self.own_factors:
+            return prior.means()
         counts = np.diff(rows.indptr).astype(np.float64)
-        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
         with Workers(self.n_threads) as workers:
             penalties = self.reg * counts, self.reg_biases * counts
-            P, b, _, failed = solve(rows, None, side, penalties, None, workers)
+            P, b, _, failed = solve(rows, None, self._side(), penalties, prior, workers)
         if failed >= 0:
             raise ParameterError(
                 f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "
@@ -194,43 +215,23 @@ class MatrixFactorization(Recommender):
             )
         return P, b
 
+    def _side(self) -> Side:
+        return Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+
     def _parts(
         self, row: Rows, features: Any, item: int
     ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
-        n = len(row.indices)
-        pulls = row.values.astype(np.float64) - self.mean_ - self.item_biases_[row.indices].astype(np.float64)
-        if n:
-            _, pulls = explained(row, np.ones(n), pulls, side, (self.reg * n, self.reg_biases * n), item, None, [])
-        return rating_parts(self, item), (row.indices, row.values, pulls)
+        side, n = self._side(), len(row.indices)
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        parts, pulls = rating_parts(self, item), row.values.astype(np.float64)
+        if not n or (prior is not None and not self.own_factors):
+            return [*parts, *prior_parts(prior, names, side, item)], (row.indices, row.values, 0 * pulls)
+        pulls -= self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        penalties = self.reg * n, self.reg_biases * n
+        more, pulls = explained(row, np.ones(n), pulls, side, penalties, item, prior, names)
+        return [*parts, *more], (row.indices, row.values, pulls)
 
-    def _train(self, training: Training, seed: int, workers: Workers) -> tuple[Run, Run | None]:
-        """Return the run that chose the epoch and, where it left data out, the second run on all of it."""
-        data, validation, progress = training.data, training.validation, training.progress
-        n_held_out = round(self.validation_fraction * len(data))
-        if validation is not None or not n_held_out or len(data) < FEWEST_TO_HOLD_OUT:
-            run = self._run(data, validation, training, seed, "training")
-            run.train(self.n_epochs, self.patience, workers, progress)
-            _say_interrupted(run, "")
-            return run, None
-        warn_of_equal_values(data)
-        rows = np.random.default_rng([seed, 4]).permutation(len(data))
-        run = self._run(data.take(rows[n_held_out:]), data.take(rows[:n_held_out]), training, seed, "training")
-        run.train(self.n_epochs, self.patience, workers, progress)
-        refit = None
-        if not run.interrupted:
-            try:
-                refit = self._run(data, None, training, seed, "training on all data")
-                refit.train(run.best_epoch, self.patience, workers, progress)
-                run.interrupted = refit.interrupted
-            except KeyboardInterrupt:
-                run.interrupted = True
-        if run.interrupted:
-            refit = None
-            _say_interrupted(run, f", learned without the {n_held_out:,} ratings held out")
-        return run, refit
-
-    def _run(self, data: Interactions, watched: Interactions | None, training: Training, seed: int, stage: str) -> Run:
+    def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
         dtype = np.dtype(self.dtype).type
         factors = self._initial(data, seed)
         if training.start is not None:
@@ -239,33 +240,53 @@ class MatrixFactorization(Recommender):
                 factors, ("user_factors_", "item_factors_", "user_biases_", "item_biases_"), strict=True
             ):
                 ids, old_ids = (data.users, old.users_) if name.startswith("user") else (data.items, old.items_)
-                taken_over(new, ids, getattr(old, name), old_ids)
+                taken_over(new if new.ndim == 1 else new[:, : self.n_factors], ids, getattr(old, name), old_ids)
+        sides = self._sides(training, data, factors)
         n_blocks = self.n_blocks or default_blocks(
-            len(data), data.n_users + data.n_items, self.n_factors * np.dtype(self.dtype).itemsize
+            len(data), min(data.n_users, data.n_items), factors[0].shape[1] * factors[0].itemsize
         )
         n_blocks = min(n_blocks, data.n_users, data.n_items)
-        return Run(
+        epochs = RatingEpochs(
             factors=factors,
             mean=dtype(data.values.mean(dtype=np.float64) if self.biases else 0.0),
+            sides=sides,
             ratings=BlockedRatings.build(data, n_blocks, seed),
             watched=None if watched is None else (watched.user_index, watched.item_index, watched.values),
             steps=self._steps,
             limits=rating_limits(data),
-            stage=stage,
             learning_rate=self._rate,
             advice=self._advice,
         )
+        arrays = *factors, *(array for one in sides if one is not None for array in one.arrays)
+        return Run(arrays, epochs, None if watched is None else "validation_rmse_unclipped", stage)
+
+    def _sides(
+        self, training: Training, data: Interactions, factors: Factors
+    ) -> tuple[Embeddings | None, Embeddings | None]:
+        """Return the features of both sides; a row's penalty is met at every rating."""
+        found = []
+        for features, ids, index, X in (
+            (training.user_features, data.users, data.user_index, factors[0]),
+            (training.item_features, data.items, data.item_index, factors[1]),
+        ):
+            penalties = self.reg * np.bincount(index, minlength=len(ids))
+            own = self.own_factors
+            found.append(Embeddings.of(on_ids(features, ids), X, penalties, self.reg * self.reg_features, own))
+        return found[0], found[1]
 
     def _initial(self, data: Interactions, seed: int) -> Factors:
         rng = np.random.default_rng([seed, 0])
         distribution = rng.standard_normal if self.init == "normal" else rng.random
+        width = padded_width(self.n_factors, np.dtype(self.dtype).itemsize)
 
-        def draw(shape: tuple[int, int]) -> NDArray[Any]:
-            values = distribution(shape)
+        def draw(n: int) -> NDArray[Any]:
+            X = np.zeros((n, width), self.dtype)
+            values = distribution((n, self.n_factors))
             values *= self.init_scale  # in place: no copy more
-            return values.astype(self.dtype, copy=False)
+            X[:, : self.n_factors] = values
+            return X
 
-        P, Q = (draw((n, self.n_factors)) for n in (data.n_users, data.n_items))
+        P, Q = (draw(n) for n in (data.n_users, data.n_items))
         if self.biases:  # rows without ratings then score the biases alone, not noise
             P[np.bincount(data.user_index, minlength=data.n_users) == 0] = 0
             Q[np.bincount(data.item_index, minlength=data.n_items) == 0] = 0
@@ -282,7 +303,8 @@ class MatrixFactorization(Recommender):
         return ", ".join([*tips, f"learning_rate={min(rate / 4, default['learning_rate']):.2g}, or a higher reg"])
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        return COPIES * (n_users + n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize + 12 * n_rows
+        width = padded_width(int(self.n_factors), np.dtype(self.dtype).itemsize)
+        return COPIES * (n_users + n_items) * width * np.dtype(self.dtype).itemsize + 12 * n_rows
 
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
@@ -306,21 +328,16 @@ class MatrixFactorization(Recommender):
         for name in ("n_factors", "n_epochs", "patience"):
             check_whole(name, getattr(self, name), low=1)
         check_number("learning_rate", self.learning_rate, low=0, open_low=True)
-        for name in ("reg", "reg_biases"):
+        for name in ("reg", "reg_biases", "reg_features"):
             check_number(name, getattr(self, name), low=0)
         check_number("init_scale", self.init_scale, low=0)
         check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
         check_choice("init", self.init, ("normal", "uniform"))
         check_choice("schedule", self.schedule, ("constant", "linear"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
-        for name in ("biases", "store_history"):
+        for name in ("biases", "own_factors", "store_history"):
             check_choice(name, getattr(self, name), (False, True))
         if self.n_blocks is not None:
             check_whole("n_blocks", self.n_blocks, low=1)
         check_threads(self.n_threads)
         check_random_state(self.random_state)
-
-
-def _say_interrupted(run: Run, remark: str) -> None:
-    if run.interrupted:
-        log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)

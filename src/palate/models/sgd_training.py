@@ -1,90 +1,26 @@
-"""The training loop of SGD models: blocks laid out for the cache, epochs on threads, early stopping, divergence."""
+"""The training loop of SGD models: epochs, early stopping, a second training on all data, Ctrl-C."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DivergenceError
-from palate.kernels import sgd
-from palate.parallel import Workers, chunks, shares
+from palate.models.learner import Training
+from palate.parallel import Workers
 from palate.progress import Progress, ProgressCallback
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 1 << 21  # factors of one block: smaller ones change too often for their few ratings
-SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
-CHUNK = 1 << 16  # ratings a task when errors are summed
+Array = NDArray[Any]
 
-Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
-
-
-def default_blocks(n_ratings: int, n_rows: int, row_bytes: int) -> int:
-    """Return how many row blocks (and as many column blocks) the data asks for; threads have no say."""
-    if n_ratings < SMALL:
-        return 1
-    return max(16, -(-n_rows * row_bytes // BLOCK_BYTES))
-
-
-@dataclass
-class BlockedRatings:
-    """Ratings grouped into n_blocks x n_blocks blocks; blocks of one round share no row and no column.
-
-    Attributes:
-        arrays: rows, cols (int32) and values (float32), grouped by block; shuffled in place inside their block.
-        ptr: (n_blocks**2 + 1,) int64, where each block starts.
-        seed: keys every shuffle, with epoch and block.
-    """
-
-    arrays: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
-    ptr: NDArray[np.int64]
-    n_blocks: int
-    seed: int
-
-    @classmethod
-    def build(cls, data: Interactions, n_blocks: int, seed: int) -> BlockedRatings:
-        """Deal users and items to blocks at random and group the ratings."""
-        rng = np.random.default_rng([seed, 1])
-        row_block = (rng.permutation(data.n_users) % n_blocks).astype(np.int32)
-        col_block = (rng.permutation(data.n_items) % n_blocks).astype(np.int32)
-        order, ptr = sgd.group_by_block(row_block[data.user_index], col_block[data.item_index], n_blocks)
-        return cls((data.user_index[order], data.item_index[order], data.values[order]), ptr, n_blocks, seed)
-
-    def rounds(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the blocks of each round: a random Latin square, new every epoch."""
-        rng = np.random.default_rng([self.seed, 2, epoch])
-        row, col, shift = (rng.permutation(self.n_blocks) for _ in range(3))
-        for s in shift:
-            yield row * self.n_blocks + col[(np.arange(self.n_blocks) + s) % self.n_blocks]
-
-    def epoch(self, factors: Factors, mean: Any, steps: tuple[Any, ...], epoch: int, workers: Workers) -> float:
-        """Pass once over all ratings and return the mean of the squared errors met on the way."""
-        losses = np.zeros(self.n_blocks**2)
-        key = np.uint64(np.random.default_rng([self.seed, 3, epoch]).integers(2**63))
-        for blocks in self.rounds(epoch):
-            call = partial(sgd.descend_blocks, factors, mean, self.arrays, self.ptr)
-            workers.run([partial(call, part, key, steps, losses) for part in shares(blocks, workers.n_threads)])
-        return float(losses.sum()) / len(self.arrays[0])
-
-
-def rmse_both(
-    factors: Factors, mean: Any, ratings: tuple[NDArray[Any], ...], limits: tuple[float, float], workers: Workers
-) -> tuple[float, float]:
-    """Return RMSE of the raw scores and of the clipped ones, over rows, cols, values."""
-    rows, cols, vals = ratings
-    call = partial(sgd.squared_errors, factors, mean)
-    low, high = mean.dtype.type(limits[0]), mean.dtype.type(limits[1])
-    sums = workers.run([partial(call, rows[c], cols[c], vals[c], low, high) for c in chunks(len(vals), CHUNK)])
-    raw, clipped = np.sqrt(np.sum(sums, axis=0) / len(vals))
-    return float(raw), float(clipped)
+FEWEST_TO_HOLD_OUT = 20  # rows; with fewer there is nothing to learn from a validation part
 
 
 @dataclass
@@ -92,81 +28,122 @@ class Run:
     """One training run: what it starts from, what it watches, and what it leaves.
 
     Attributes:
-        factors, mean: changed in place while training; at the end those of the best epoch, where one is watched.
-        ratings: the training part in blocks.
-        watched: rows, cols and values of the validation part, or None.
-        steps: epoch -> (rate, shrink) of factors and of biases.
-        limits: lowest and highest rating, for the clipped figures.
-        advice: (learning rate, mean square of the ratings) -> what to try after divergence.
+        arrays: changed in place while training; at the end those of the best epoch, where one is watched.
+        one_epoch: trains one epoch and returns its record; raises where training diverges.
+        watched: the figure of a record to be lowest, or None where all epochs run; with a minus before it, highest.
+        stage: what the progress calls it.
         history: one record an epoch.
     """
 
-    factors: Factors
-    mean: Any
-    ratings: BlockedRatings
-    watched: tuple[NDArray[Any], ...] | None
-    steps: Callable[[int], tuple[Any, ...]]
-    limits: tuple[float, float]
+    arrays: tuple[Array, ...]
+    one_epoch: Callable[[int, Workers], dict[str, float]]
+    watched: str | None
     stage: str
-    learning_rate: Callable[[int], float]
-    advice: Callable[[float, float], str]
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
 
     def train(self, n_epochs: int, patience: int, workers: Workers, progress: ProgressCallback) -> None:
         """Train until n_epochs, or patience epochs after the best; Ctrl-C ends it after the best epoch so far."""
-        best = self.factors
+        best = self.arrays
         lowest = np.inf
         try:
             for epoch in range(1, n_epochs + 1):
-                record = self._epoch(epoch, workers)
-                watched = record.get("validation_rmse_unclipped")
-                if watched is None or watched < lowest:
-                    P, Q, b, c = self.factors  # copied before they are named the best, as Ctrl-C may fall between
-                    copies = P.copy(), Q.copy(), b.copy(), c.copy()
-                    best, self.best_epoch, lowest = copies, epoch, watched if watched is not None else np.inf
+                started = time.perf_counter()
+                record = self.one_epoch(epoch, workers)
+                record["seconds"] = time.perf_counter() - started
+                self.history.append(record)
+                figure = self._figure(record)
+                if self.watched is None or figure < lowest:
+                    copies = tuple(array.copy() for array in self.arrays)  # whole before they are named the best
+                    best, self.best_epoch, lowest = copies, epoch, figure
                 progress(Progress(self.stage, epoch, n_epochs, record))
-                if watched is not None and epoch - self.best_epoch >= patience:
+                if self.watched is not None and epoch - self.best_epoch >= patience:
                     break
         except KeyboardInterrupt:
             if not self.best_epoch:
                 raise
             self.interrupted = True
-        _copy(best, self.factors)
+        for source, target in zip(best, self.arrays, strict=True):
+            np.copyto(target, source)
 
-    def _epoch(self, epoch: int, workers: Workers) -> dict[str, float]:
-        started = time.perf_counter()
-        loss = self.ratings.epoch(self.factors, self.mean, self.steps(epoch), epoch, workers)
-        rate = self.learning_rate(epoch)
-        self._check(loss, epoch, rate)
-        record = {"epoch": epoch, "loss": loss, "learning_rate": rate}
-        for name, part in (("train", self.ratings.arrays), ("validation", self.watched)):
-            if part is not None:
-                both = rmse_both(self.factors, self.mean, part, self.limits, workers)
-                record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = both
-        self._check(record["train_rmse_unclipped"], epoch, rate)
-        record["seconds"] = time.perf_counter() - started
-        self.history.append(record)
-        return record
+    def _figure(self, record: dict[str, float]) -> float:
+        if self.watched is None:
+            return 0.0
+        figure = record[self.watched.removeprefix("-")]
+        return -figure if self.watched.startswith("-") else figure
 
-    def _check(self, figure: float, epoch: int, rate: float) -> None:
-        if not figure < self._worst:
-            raise DivergenceError(
-                f"training diverged in epoch {epoch}: the error reached {figure:.3g} at learning rate {rate:g}; "
-                f"try {self.advice(rate, self._mean_square)}"
-            )
+
+RunOf = Callable[[Interactions, Interactions | None, str], Run]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The run that chose the epoch, and the second one on all data, where the first left some out."""
+
+    run: Run
+    refit: Run | None
 
     @property
-    def _worst(self) -> float:
-        """Return the mean squared error from which training has diverged."""
-        return 100 * (1 + self._mean_square)
+    def final(self) -> Run:
+        """The run whose arrays are the model's."""
+        return self.refit or self.run
 
-    @cached_property
-    def _mean_square(self) -> float:
-        return float(np.square(self.ratings.arrays[2], dtype=np.float64).mean())
+    def learned(self) -> dict[str, Any]:
+        """Return what all SGD models keep of their training."""
+        return {
+            "history_": self.run.history,
+            "refit_history_": self.refit.history if self.refit else [],
+            "best_epoch_": self.run.best_epoch,
+            "interrupted_": self.run.interrupted,
+            "epoch_chosen_on_": "none" if self.run.watched is None else "validation",
+        }
 
 
-def _copy(source: tuple[NDArray[Any], ...], target: tuple[NDArray[Any], ...]) -> None:
-    for s, t in zip(source, target, strict=True):
-        np.copyto(t, s)
+def trained(
+    training: Training, run_of: RunOf, held_out: Array | None, n_epochs: int, patience: int, workers: Workers
+) -> Trained:
+    """Return the runs of a fit: one alone or, where rows are held out to choose the epoch, a second on all data.
+
+    Args:
+        training: data, a validation part to watch, and whom to tell.
+        run_of: (data, what to watch, the stage's name) -> a run from the start.
+        held_out: which rows to choose the epoch by, or None.
+        n_epochs, patience: as `Run.train`.
+        workers: threads.
+    """
+    data, progress = training.data, training.progress
+    if held_out is None:
+        run = run_of(data, training.validation, "training")
+        run.train(n_epochs, patience, workers, progress)
+        _say_interrupted(run, "")
+        return Trained(run, None)
+    rest = np.ones(len(data), bool)
+    rest[held_out] = False
+    run = run_of(data.take(np.flatnonzero(rest)), data.take(held_out), "training")
+    run.train(n_epochs, patience, workers, progress)
+    refit = None
+    if not run.interrupted:
+        try:
+            refit = run_of(data, None, "training on all data")
+            refit.train(run.best_epoch, patience, workers, progress)
+            run.interrupted = refit.interrupted
+        except KeyboardInterrupt:
+            run.interrupted = True
+    if run.interrupted:
+        refit = None
+        _say_interrupted(run, f", learned without the {len(held_out):,} rows held out")
+    return Trained(run, refit)
+
+
+def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | None:
+    """Return rows to choose the epoch by, or None where there are too few."""
+    n = round(fraction * len(data))
+    if not n or len(data) < FEWEST_TO_HOLD_OUT:
+        return None
+    return np.random.default_rng([seed, 4]).permutation(len(data))[:n]
+
+
+def _say_interrupted(run: Run, remark: str) -> None:
+    if run.interrupted:
+        log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)

@@ -1,0 +1,227 @@
+"""What a step of stochastic gradient descent does to rows of factors, by whole vectors.
+
+Each function stands for a line or two of Python that LLVM turns into loops with checks of their own; here they are
+loads, fused multiply-adds and stores. But for `product`, a row's width is one of whole vectors (`padded_width`);
+numbers beyond the factors are zero and stay so.
+
+Letters: P, Q (n_rows, width), C-contiguous and of one type; rows u of P, i and j of Q; i is not j.
+"""
+
+# No `from __future__ import annotations`: Numba reads these functions as they stand.
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from palate.kernels.emitter import VECTOR_BYTES, Emitter
+
+
+def padded_width(n_factors: int, itemsize: int) -> int:
+    """Return the least width of whole vectors that holds this many numbers."""
+    lanes = VECTOR_BYTES // itemsize
+    return -(-n_factors // lanes) * lanes
+
+
+def product(P, u, Q, i):
+    """Return p_u . q_i."""
+    return P[u] @ Q[i]
+
+
+def difference_product(P, u, Q, i, j):
+    """Return p_u . (q_i - q_j)."""
+    return P[u] @ (Q[i] - Q[j])
+
+
+def step_pair(P, u, Q, i, shrink, step):
+    """Replace p_u by shrink p_u + step q_i and q_i by shrink q_i + step p_u, both of the old values."""
+    P[u], Q[i] = shrink * P[u] + step * Q[i], shrink * Q[i] + step * P[u]
+
+
+def step_triple(P, u, Q, i, j, shrinks, step):
+    """Replace p_u by s0 p_u + step (q_i - q_j), q_i by s1 q_i + step p_u, q_j by s2 q_j - step p_u, of old values."""
+    p = P[u].copy()
+    P[u] = shrinks[0] * p + step * (Q[i] - Q[j])
+    Q[i] = shrinks[1] * Q[i] + step * p
+    Q[j] = shrinks[2] * Q[j] - step * p
+
+
+def step_one(P, u, Q, i, j, shrink, step):
+    """Replace p_u by shrink p_u + step (q_i - q_j)."""
+    P[u] = shrink * P[u] + step * (Q[i] - Q[j])
+
+
+def add_row(P, u, M, factor):
+    """Add factor M[u] to P[u]."""
+    P[u] += factor * M[u]
+
+
+def _rows_of_vectors(*arrays):
+    first = arrays[0]
+    return all(
+        isinstance(a, types.Array) and a.layout == "C" and a.ndim == 2 and a.dtype == first.dtype for a in arrays
+    )
+
+
+class _Rows:
+    """Pointers to rows of arrays of one width, and the words to work on them."""
+
+    def __init__(self, context, builder, signature, args, places):
+        kinds = signature.args
+        self.builder = builder
+        self.tools = Emitter(builder, context.get_data_type(kinds[0].dtype), kinds[0].dtype.bitwidth)
+        self.rows = []
+        for array, row in places:
+            made = context.make_array(kinds[array])(context, builder, args[array])
+            width = cgutils.unpack_tuple(builder, made.shape)[1]
+            self.rows.append(self.tools.at(made.data, builder.mul(width, args[row])))
+        self.width = builder.and_(width, self.tools.whole(-self.tools.lanes))
+
+    def sums(self, body):
+        """Return the sum over all parts of body(sum, parts of the rows): two sums side by side would gain nothing."""
+        tools = self.tools
+
+        def inside(at, values):
+            return [body(values[0], *[tools.load(tools.at(row, at)) for row in self.rows])]
+
+        return tools.total(tools.over(self.width, tools.lanes, [tools.zeros()], inside)[0])
+
+    def replace(self, body):
+        """Write body(parts of the rows) over the first of the rows, as many as it returns."""
+        tools = self.tools
+
+        def inside(at, _):
+            places = [tools.at(row, at) for row in self.rows]
+            news = body(*[tools.load(place) for place in places])
+            for place, new in zip(places, news, strict=False):
+                tools.store(new, place)
+            return []
+
+        tools.over(self.width, tools.lanes, [], inside)
+
+
+@overload(product)
+def _compiled_product(P, u, Q, i):
+    if not _rows_of_vectors(P, Q):
+        return None
+    lanes = VECTOR_BYTES // (P.dtype.bitwidth // 8)
+
+    def compiled(P, u, Q, i):
+        s = _product(P, u, Q, i)  # type: ignore[call-arg, var-annotated]
+        for f in range(P.shape[1] // lanes * lanes, P.shape[1]):
+            s += P[u, f] * Q[i, f]
+        return s
+
+    return compiled
+
+
+@intrinsic
+def _product(typing, P, u, Q, i):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3)])
+        return rows.sums(lambda total, p, q: rows.tools.fma(p, q, total))
+
+    return P.dtype(P, types.intp, Q, types.intp), build
+
+
+@overload(difference_product)
+def _compiled_difference_product(P, u, Q, i, j):
+    if not _rows_of_vectors(P, Q):
+        return None
+    return lambda P, u, Q, i, j: _difference_product(P, u, Q, i, j)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _difference_product(typing, P, u, Q, i, j):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3), (2, 4)])
+        return rows.sums(lambda total, p, q, r: rows.tools.fma(p, builder.fsub(q, r), total))
+
+    return P.dtype(P, types.intp, Q, types.intp, types.intp), build
+
+
+@overload(step_pair)
+def _compiled_step_pair(P, u, Q, i, shrink, step):
+    if not _rows_of_vectors(P, Q):
+        return None
+    return lambda P, u, Q, i, shrink, step: _step_pair(P, u, Q, i, shrink, step)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _step_pair(typing, P, u, Q, i, shrink, step):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3)])
+        tools = rows.tools
+        less, move = tools.spread(args[4]), tools.spread(args[5])
+
+        def body(p, q):
+            return tools.fma(move, q, builder.fmul(less, p)), tools.fma(move, p, builder.fmul(less, q))
+
+        rows.replace(body)
+        return context.get_dummy_value()
+
+    return types.void(P, types.intp, Q, types.intp, P.dtype, P.dtype), build
+
+
+@overload(step_triple)
+def _compiled_step_triple(P, u, Q, i, j, shrinks, step):
+    if not _rows_of_vectors(P, Q):
+        return None
+    return lambda P, u, Q, i, j, shrinks, step: _step_triple(P, u, Q, i, j, *shrinks, step)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _step_triple(typing, P, u, Q, i, j, of_user, of_item, of_negative, step):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3), (2, 4)])
+        tools = rows.tools
+        less = [tools.spread(one) for one in args[5:8]]
+        move, back = tools.spread(args[8]), tools.spread(builder.fneg(args[8]))
+
+        def body(p, q, r):
+            return (
+                tools.fma(move, builder.fsub(q, r), builder.fmul(less[0], p)),
+                tools.fma(move, p, builder.fmul(less[1], q)),
+                tools.fma(back, p, builder.fmul(less[2], r)),
+            )
+
+        rows.replace(body)
+        return context.get_dummy_value()
+
+    number = P.dtype
+    return types.void(P, types.intp, Q, types.intp, types.intp, number, number, number, number), build
+
+
+@overload(step_one)
+def _compiled_step_one(P, u, Q, i, j, shrink, step):
+    if not _rows_of_vectors(P, Q):
+        return None
+    return lambda P, u, Q, i, j, shrink, step: _step_one(P, u, Q, i, j, shrink, step)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _step_one(typing, P, u, Q, i, j, shrink, step):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3), (2, 4)])
+        tools = rows.tools
+        less, move = tools.spread(args[5]), tools.spread(args[6])
+        rows.replace(lambda p, q, r: [tools.fma(move, builder.fsub(q, r), builder.fmul(less, p))])
+        return context.get_dummy_value()
+
+    return types.void(P, types.intp, Q, types.intp, types.intp, P.dtype, P.dtype), build
+
+
+@overload(add_row)
+def _compiled_add_row(P, u, M, factor):
+    if not _rows_of_vectors(P, M):
+        return None
+    return lambda P, u, M, factor: _add_row(P, u, M, factor)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _add_row(typing, P, u, M, factor):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1), (2, 1)])
+        times = rows.tools.spread(args[3])
+        rows.replace(lambda p, m: [rows.tools.fma(times, m, p)])
+        return context.get_dummy_value()
+
+    return types.void(P, types.intp, M, P.dtype), build

@@ -1,0 +1,231 @@
+"""Pairwise losses: steps against their naive twins and the gradient, draws against what they should be."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+
+from palate.kernels.steps import padded_width
+from palate.models.pairwise import harmonic
+
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
+REGS = 0.3, 0.2, 0.1, 0.4
+
+
+@pytest.fixture(scope="module")
+def pairs(kernel):
+    return kernel("pairs")
+
+
+def problem(seed=0, n_users=4, n_items=6, k=3, dtype=np.float64):
+    """Return (P, Q, c) and the clicks of each user, two or three, as compressed rows."""
+    rng = np.random.default_rng(seed)
+    width = padded_width(k, np.dtype(dtype).itemsize)
+    P, Q = np.zeros((n_users, width), dtype), np.zeros((n_items, width), dtype)
+    P[:, :k], Q[:, :k] = rng.normal(0, 0.7, (n_users, k)), rng.normal(0, 0.7, (n_items, k))
+    rows = [np.sort(rng.permutation(n_items)[: 2 + u % 2]) for u in range(n_users)]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    return (P, Q, rng.normal(0, 0.5, n_items).astype(dtype)), (indptr, np.concatenate(rows).astype(np.int32))
+
+
+def mixed(pairs, key):
+    return np.uint64(pairs.mix(key))
+
+
+def whole_block(cells, times=1):
+    indptr, indices = cells
+    rows = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
+    return rows, indices.copy(), np.full(len(rows), times, np.int32)
+
+
+def pool_of(n_items, counts=None):
+    return np.arange(n_items, dtype=np.int32), np.cumsum(np.ones(n_items) if counts is None else counts)
+
+
+def steps(rate, regs=REGS, dtype=np.float64):
+    less = [1 - rate * reg for reg in regs]
+    return tuple(map(dtype, (rate, *less[:3], rate, less[3])))
+
+
+def no_means(factors):
+    P, Q, c = factors
+    return P[:0], Q[:0], c[:0]
+
+
+@pytest.mark.parametrize("warp", [0, 1])
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_a_block_is_the_naive_steps_in_the_order_drawn(pairs, warp, kind):
+    factors, cells = problem()
+    P, Q, c = (X.copy() for X in factors)
+    rule, key, ranks = (warp, kind, 4, 0.3), np.uint64(5), harmonic(6)
+    items, popularity = pool_of(6, [1.0, 2, 3, 1, 5, 1])
+    block = whole_block(cells, 2)
+    found = pairs.rank_block(
+        factors, no_means(factors), cells, block, (items, popularity), rule, ranks, 6, key, steps(0.1)
+    )
+    us, them = pairs.drawn(*block, mixed(pairs, key))
+    assert sorted(zip(us, them, strict=True)) == sorted(zip(*block[:2], strict=True)) * 2 or len(us) == 2 * len(
+        block[0]
+    )
+    width = P.shape[1] if kind == 2 else 0
+    orders, deviations = np.zeros((width, 6), np.int32), np.zeros(width)
+    seen, loss, every = pairs.filter_of(*block[:2]), 0.0, 1 + int(6 * np.log2(6))
+    for n, (u, i) in enumerate(zip(us, them, strict=True)):
+        if kind == 2 and n % every == 0:
+            pairs.arrange(Q, items, orders, deviations)
+        pool, counter = (items, popularity, orders, deviations), mixed(pairs, key + np.uint64(n))
+        if warp:  # the kernel says which item is met; what follows from it is worked out anew
+            j, g, _ = pairs.warp(P, u, Q, i, c, cells, seen, pool, rule, ranks, 6, counter)
+            margin = 1.0
+        else:
+            j, _, _ = pairs.bpr(P, u, Q, i, c, cells, seen, pool, rule, counter)
+            g, margin = 1.0, 0.0
+        if j >= 0:
+            assert j not in cells[1][cells[0][u] : cells[0][u + 1]]
+            loss += naive.pair_loss(P, Q, c, u, i, j, g, margin)
+            P, Q, c = naive.pair_step(P, Q, c, u, i, j, g, margin, REGS, 0.1)
+    assert found[0] == pytest.approx(loss)
+    assert found[1] == len(us)
+    for new, wanted in zip(factors, (P, Q, c), strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0])
+def test_a_step_is_minus_the_gradient_of_the_objective(margin):
+    (P, Q, c), _ = problem(k=4)
+    P *= 0.3
+    rate, h = 1e-3, 1e-6
+    after = naive.pair_step(P, Q, c, 1, 2, 4, 1.7 if margin else 1.0, margin, REGS, rate)
+    for which, array in enumerate((P, Q, c)):
+        for at in np.ndindex(array.shape):
+            values = []
+            for sign in (1, -1):
+                moved = [X.copy() for X in (P, Q, c)]
+                moved[which][at] += sign * h
+                values.append(naive.pair_objective(*moved, 1, 2, 4, 1.7 if margin else 1.0, margin, REGS))
+            gradient = (values[0] - values[1]) / (2 * h)
+            assert after[which][at] - array[at] == pytest.approx(-rate * gradient, rel=1e-5, abs=1e-10)
+
+
+def test_means_are_pulled_to(pairs):
+    factors, cells = problem()
+    means = tuple(np.full_like(X, 0.4) for X in factors)
+    for M, X in zip(means, factors, strict=True):
+        if M.ndim == 2:
+            M[:, 3:] = 0
+        assert X.shape == M.shape
+    strong = steps(0.1, (10.0, 10.0, 10.0, 10.0))  # each step goes all the way
+    rule, pool = (0, 0, 1, 0.1), pool_of(6)
+    pairs.rank_block(
+        factors, (means[0], means[1], means[2]), cells, whole_block(cells), pool, rule, harmonic(6), 6, np.uint64(1),
+        strong,
+    )  # fmt: skip
+    assert np.abs(factors[0][:, :3] - 0.4).max() < 0.2
+    assert np.abs(factors[2] - 0.4).max() < 0.2
+
+
+def test_the_filter_never_denies_a_click(pairs):
+    rng = np.random.default_rng(0)
+    rows, cols = rng.integers(0, 50, 300).astype(np.int32), rng.integers(0, 80, 300).astype(np.int32)
+    order = np.unique(rows.astype(np.int64) * 80 + cols)
+    indptr = np.searchsorted(order, np.arange(51) * 80)
+    cells, seen = (indptr, (order % 80).astype(np.int32)), pairs.filter_of(rows, cols)
+    said = np.array([[pairs.clicked(cells, *seen, u, j) for j in range(80)] for u in range(50)])
+    truth = np.zeros((50, 80), bool)
+    truth[rows, cols] = True
+    np.testing.assert_array_equal(said, truth)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
+    factors, cells = problem()
+    counts = np.array([1.0, 2, 3, 1, 5, 1])
+    pool = *pool_of(6, counts), np.zeros((0, 6), np.int32), np.zeros(0)
+    seen = pairs.filter_of(*whole_block(cells)[:2])
+    drawn = [
+        pairs.unclicked(factors[0], 0, cells, seen, pool, (0, kind, 1, 0.1), mixed(pairs, np.uint64(n)))
+        for n in range(3000)
+    ]
+    own = cells[1][: cells[0][1]]
+    share = np.where(np.isin(np.arange(6), own), 0, counts if kind else 1.0)
+    found = np.bincount(drawn, minlength=6) / len(drawn)
+    np.testing.assert_allclose(found, share / share.sum(), atol=0.03)
+
+
+def test_adaptive_negatives_score_high(pairs):
+    (P, Q, _), _ = problem(n_items=60, k=3)
+    orders, deviations = np.zeros((3, 60), np.int32), np.zeros(3)
+    items = np.arange(60, dtype=np.int32)
+    pairs.arrange(Q, items, orders, deviations)
+    for f in range(3):
+        np.testing.assert_array_equal(orders[f], np.argsort(Q[:, f], kind="stable"))
+        assert deviations[f] == pytest.approx(Q[:, f].std())
+    scores = P[1] @ Q.T
+    far = [pairs.adapted(P, 1, orders, deviations, 0.05, mixed(pairs, np.uint64(n))) for n in range(400)]
+    near = [pairs.adapted(P, 1, orders, deviations, 0.9, mixed(pairs, np.uint64(n))) for n in range(400)]
+    assert scores[far].mean() > scores[near].mean() > scores.mean()
+
+
+def test_nobody_is_met_where_all_was_clicked(pairs):
+    (P, Q, c), _ = problem(n_items=3)
+    cells = np.array([0, 3]), np.arange(3, dtype=np.int32)
+    before = P.copy(), Q.copy(), c.copy()
+    block = whole_block(cells)
+    for warp in (0, 1):
+        loss, n = pairs.rank_block(
+            (P, Q, c), no_means((P, Q, c)), cells, block, pool_of(3), (warp, 0, 5, 0.1), harmonic(3), 3, np.uint64(2),
+            steps(0.1),
+        )  # fmt: skip
+        assert (loss, n) == (0, 3)
+    for new, old in zip((P, Q, c), before, strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs):
+    """One of 40 others violates the margin: t is geometric, and n / t is what weighs the step."""
+    P, Q, c = np.zeros((1, 8)), np.zeros((41, 8)), np.zeros(41)
+    P[0, 0], Q[0, 0] = 1.0, 5.0  # the clicked item scores 5, one other 4.5, the rest 0
+    Q[7, 0] = 4.5
+    cells, pool = (np.array([0, 1]), np.zeros(1, np.int32)), (*pool_of(41), np.zeros((0, 41), np.int32), np.zeros(0))
+    seen, ranks = pairs.filter_of(np.zeros(1, np.int32), np.zeros(1, np.int32)), harmonic(41)
+    rule = 1, 0, 1000, 0.1
+    met = [
+        pairs.warp(P, 0, Q, 0, c, cells, seen, pool, rule, ranks, 41, mixed(pairs, np.uint64(n))) for n in range(800)
+    ]
+    assert {j for j, _, _ in met} == {7}
+    for _, g, loss in met[:20]:
+        assert loss == pytest.approx(g * 0.5)
+    weights = np.array([g for _, g, _ in met])
+    p = 1 / 40
+    t = np.arange(1, 2000)
+    chance = p * (1 - p) ** (t - 1)
+    expected = (chance * ranks[np.maximum(1, 40 // t)]).sum()
+    assert weights.mean() == pytest.approx(expected, rel=0.06)
+    never = pairs.warp(
+        P, 0, Q, 0, c - 10 * (np.arange(41) == 7), cells, seen, pool, (1, 0, 30, 0.1), ranks, 41, np.uint64(1)
+    )
+    assert never == (-1, 0.0, 0.0)
+
+
+def test_grouping_counts_draws_by_their_mean(pairs):
+    _, (indptr, indices) = problem(n_users=6, n_items=8)
+    values = np.linspace(0.2, 2.4, len(indices)).astype(np.float32)
+    scale, block_of = np.full(6, 1.3), (np.arange(8) % 3).astype(np.int32)
+    n = len(indices)
+    total, room = np.zeros((6, 8)), tuple(np.zeros(n, np.int32) for _ in range(3))
+    for turn in range(600):
+        ptr = np.zeros(4, np.int64)
+        users = np.array([4, 0, 2, 1, 5, 3])
+        pairs.group_clicks(
+            (indptr, indices, values), scale, users, block_of, mixed(pairs, np.uint64(turn)), 0, room, ptr
+        )
+        rows, cols, times = room
+        assert ptr[0] == 0
+        assert ptr[-1] == n
+        for b in range(3):
+            assert (block_of[cols[ptr[b] : ptr[b + 1]]] == b).all()
+        np.add.at(total, (rows, cols), times)
+    expected = np.zeros((6, 8))
+    expected[np.repeat(np.arange(6), np.diff(indptr)), indices] = 1.3 * values
+    np.testing.assert_allclose(total / 600, expected, atol=0.07)
