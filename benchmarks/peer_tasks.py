@@ -148,6 +148,16 @@ def implicit_topn(a: Any, runs: int) -> dict[str, Any]:
     return {"seconds": timed(recommend, runs), "gemm": timed(product, runs)}
 
 
+def implicit_neighbours(a: Any, neighbours: int, runs: int) -> dict[str, Any]:
+    """Return the seconds of a fit, and the sum of its weights between different items."""
+    from implicit.nearest_neighbours import CosineRecommender
+
+    X, model = matrix(a), CosineRecommender(K=neighbours + 1, num_threads=THREADS)  # one of them is the item itself
+    seconds = timed(lambda: model.fit(X, show_progress=False), runs)
+    between = model.similarity.sum() - model.similarity.diagonal().sum()
+    return {"seconds": seconds, "arrays": {"total": np.array(between)}}
+
+
 def implicit_foldin(a: Any, factors: int, runs: int) -> dict[str, Any]:
     from implicit.cpu.als import AlternatingLeastSquares
 
@@ -246,6 +256,27 @@ def cmfrec_cold(a: Any, factors: int, reg: float, w_user: float, w_item: float, 
     scores = A[:, -factors:] @ B[:, -factors:].T if A.shape[1] > factors else A @ B.T
     scores = scores + np.array(model.user_bias_)[:, None] + np.array(model.item_bias_) + model.glob_mean_
     return {"arrays": {"scores": scores.astype(np.float32)}}
+
+
+def libmf(a: Any, factors: int, epochs: int, eta: float, reg: float) -> dict[str, Any]:
+    """Return the seconds of a fit and the held-out error; its own way to read an array of numbers is left out."""
+    from libmf import mf as library
+
+    cells = np.column_stack([a["user"], a["item"], a["values"]]).astype(np.float32)
+    model = library.MF(
+        k=factors, nr_iters=epochs, nr_threads=THREADS, eta=eta, lambda_p2=reg, lambda_q2=reg, quiet=True,
+        copy_data=False, nr_bins=max(26, 2 * THREADS + 1),
+    )  # fmt: skip
+    started = time.perf_counter()
+    model.fit(cells)
+    seconds = time.perf_counter() - started
+    P, Q = model.p_factors(), model.q_factors()
+    user, item = a["test_user"], a["test_item"]
+    known = (user < len(P)) & (item < len(Q))
+    guess = np.full(len(user), float(a["values"].mean()))
+    guess[known] = np.einsum("nk,nk->n", P[user[known]], Q[item[known]])
+    guess[np.isnan(guess)] = float(a["values"].mean())  # who has no rating
+    return {"seconds": [seconds], **rmse_of(a, guess)}
 
 
 def main(tasks: Any = sys.modules[__name__]) -> None:

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 from common import ROOT
 
-PINNED = ("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1")  # newest on 2026-11-24
+PINNED = (  # newest on 2026-11-26
+    *("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1"),
+    *("irspack==0.5.2", "lightfm-next==1.19.0", "libmf==0.9.2"),
+)
+BUILT_HERE = "lightfm-next,libmf"  # LightFM's wheel lacks a symbol here, LIBMF's is built for SSE alone
+AVX = "-O3 -mavx -DUSEAVX"
 HERE = ROOT / "out" / "peers"
 
 
@@ -23,7 +28,8 @@ def python() -> Path:
     found = HERE / "bin" / "python"
     if not stamp.exists() or stamp.read_text() != " ".join(PINNED):
         subprocess.run([sys.executable, "-m", "venv", HERE], check=True)
-        subprocess.run([found, "-m", "pip", "install", "--quiet", *PINNED], check=True)
+        words = [found, "-m", "pip", "install", "--quiet", "--no-binary", BUILT_HERE, *PINNED]
+        subprocess.run(words, check=True, env={**os.environ, "CFLAGS": AVX})
         stamp.write_text(" ".join(PINNED))
     return found
 
