@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-MODEL ?= out/bayes.safetensors out/ease.safetensors
+MODEL ?= $(patsubst %,out/%.safetensors,bayes ease bpr warp knn)
 
 .PHONY: demo test check-long serve bench bench-peers format clean
 .DELETE_ON_ERROR:
@@ -29,8 +29,8 @@ serve: .venv/ui $(MODEL)
 out/bayes.safetensors: | .venv/ui
 	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
-out/ease.safetensors: | .venv/ui
-	@$(BIN)/palate train ml-100k --model ease --positive 4 --out $@
+out/%.safetensors: | .venv/ui
+	@$(BIN)/palate train ml-100k --model $* --positive 4 --out $@
 
 bench: .venv/test
 	$(BIN)/python benchmarks/reproduce.py --write
@@ -44,7 +44,7 @@ bench: .venv/test
 
 bench-peers: .venv/test
 	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality \
-		bayes_speed bayes_accuracy summary; do \
+		sgd_speed pairwise_speed similarities_speed published bayes_speed bayes_accuracy summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test

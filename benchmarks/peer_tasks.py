@@ -258,6 +258,86 @@ def cmfrec_cold(a: Any, factors: int, reg: float, w_user: float, w_item: float, 
     return {"arrays": {"scores": scores.astype(np.float32)}}
 
 
+def implicit_bpr(a: Any, factors: int, epochs: int, learning_rate: float = 0.01, reg: float = 0.01) -> dict[str, Any]:
+    """Return seconds of each epoch and of the whole fit, and factors whose last columns are the items' biases."""
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    model = BayesianPersonalizedRanking(
+        factors, learning_rate=learning_rate, regularization=reg, iterations=epochs, num_threads=THREADS, random_state=1
+    )
+    X, seconds = matrix(a), []
+
+    def after(epoch: int, elapsed: float, *_: Any) -> None:
+        seconds.append(elapsed)
+
+    started = time.perf_counter()
+    model.fit(X, show_progress=False, callback=after)
+    whole = time.perf_counter() - started
+    factors_of = {
+        "P": np.array(model.user_factors),
+        "Q": np.array(model.item_factors),
+    }  # the bias is a factor of theirs
+    return {"seconds": seconds, "whole": whole, "arrays": factors_of}
+
+
+def lightfm_bpr(a: Any, factors: int, epochs: int, **words: Any) -> dict[str, Any]:
+    return lightfm(a, "bpr", factors, epochs, **words)
+
+
+def lightfm_warp(a: Any, factors: int, epochs: int, **words: Any) -> dict[str, Any]:
+    return lightfm(a, "warp", factors, epochs, **words)
+
+
+def lightfm(
+    a: Any, loss: str, factors: int, epochs: int, learning_rate: float = 0.05, user_alpha: float = 0.0,
+    item_alpha: float = 0.0, max_sampled: int = 10, own_users: bool = True, own_items: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Return seconds of each epoch, and factors with biases; features, where there are some, beside own embeddings."""
+    from lightfm import LightFM
+
+    model = LightFM(
+        no_components=factors, loss=loss, learning_rate=learning_rate, user_alpha=user_alpha, item_alpha=item_alpha,
+        max_sampled=max_sampled, random_state=1,
+    )  # fmt: skip
+    X, seconds = sp.coo_matrix(matrix(a)), []
+    sides = [lightfm_features(a, "U", "n_users", own_users), lightfm_features(a, "I", "n_items", own_items)]
+    begun = time.perf_counter()
+    for _ in range(epochs):
+        started = time.perf_counter()
+        model.fit_partial(X, user_features=sides[0], item_features=sides[1], epochs=1, num_threads=THREADS)
+        seconds.append(time.perf_counter() - started)
+    whole = time.perf_counter() - begun
+    (b, P), (c, Q) = model.get_user_representations(sides[0]), model.get_item_representations(sides[1])
+    return {"seconds": seconds, "whole": whole, "arrays": {"P": P, "Q": Q, "c": c, "b": b}}
+
+
+def lightfm_features(a: Any, name: str, size: str, own: bool) -> Any:
+    if name not in a:
+        return None
+    F = sp.csr_matrix(a[name].astype(np.float32))
+    return sp.csr_matrix(sp.hstack([sp.identity(int(a[size]), np.float32), F])) if own else F
+
+
+def irspack_rp3beta(a: Any, neighbours: int, alpha: float, beta: float) -> dict[str, Any]:
+    from irspack.recommenders import RP3betaRecommender
+
+    return irspack_weights(RP3betaRecommender(matrix(a), alpha=alpha, beta=beta, top_k=neighbours))
+
+
+def irspack_cosine(a: Any, neighbours: int, shrinkage: float) -> dict[str, Any]:
+    from irspack.recommenders import CosineKNNRecommender
+
+    return irspack_weights(CosineKNNRecommender(matrix(a), shrinkage=shrinkage, top_k=neighbours))
+
+
+def irspack_weights(model: Any) -> dict[str, Any]:
+    """Return weights from item to item as compressed rows, from the item had to the item scored."""
+    model.learn()
+    W = sp.csr_matrix(model.W)
+    W.sort_indices()
+    return {"arrays": {"indptr": W.indptr, "indices": W.indices, "weights": W.data}}
+
+
 def libmf(a: Any, factors: int, epochs: int, eta: float, reg: float) -> dict[str, Any]:
     """Return the seconds of a fit and the held-out error; its own way to read an array of numbers is left out."""
     from libmf import mf as library

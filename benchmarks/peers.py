@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from common import ROOT
 
+import palate
+
 PINNED = (  # newest on 2026-11-26
     *("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1"),
     *("irspack==0.5.2", "lightfm-next==1.19.0", "libmf==0.9.2"),
@@ -37,6 +39,19 @@ def python() -> Path:
 def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any) -> dict[str, Any]:
     """Return what a task of `peer_tasks.py` reports; ``arrays`` reach it as a file, as do arrays on the way back."""
     return run_by(python(), "peer_tasks.py", task, arrays, n_threads, options)
+
+
+def as_ours(found: dict[str, Any], train: Any) -> Any:
+    """Return a model of ours that scores by a peer's factors or weights: what it is worth, our code measures."""
+    if "weights" in found:
+        knn = palate.ItemKNN(1, positive="any").fit(train)
+        knn.weights_indptr_, knn.weights_indices_ = found["indptr"].astype(np.int64), found["indices"].astype(np.int32)
+        knn.weights_values_ = found["weights"].astype(np.float32)
+        return knn
+    model = palate.BPR(1, n_epochs=1, validation_fraction=0.0, positive="any", random_state=0).fit(train)
+    model.user_factors_, model.item_factors_ = found["P"].astype(np.float32), found["Q"].astype(np.float32)
+    model.item_biases_ = np.asarray(found.get("c", np.zeros(len(found["Q"]))), np.float32)
+    return model
 
 
 def run_by(

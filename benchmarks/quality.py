@@ -235,7 +235,7 @@ def searched(call: Any, space: dict[str, tuple[float, float]], direction: str, n
         return {
             name: (
                 trial.suggest_int(name, int(low), int(high), log=True)
-                if name in ("factors", "epochs")
+                if name in ("factors", "epochs", "neighbours")
                 else trial.suggest_float(name, low, high, log=True)
             )
             for name, (low, high) in space.items()

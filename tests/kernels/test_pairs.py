@@ -53,40 +53,42 @@ def no_means(factors):
     return P[:0], Q[:0], c[:0]
 
 
+def descend(pairs, factors, cells, block, counts=None, *, rule=(0, 0, 1, 0.1), key=5, how=None, means=None, held=False):
+    """Run the draws of one block; return the loss, and users, items, negatives and steps of the draws."""
+    us, them = pairs.drawn(*block, mixed(pairs, np.uint64(key)))
+    k = factors[1].shape[1] if rule[1] == 2 else 0
+    n_items = len(factors[1])
+    pool = *pool_of(n_items, counts), np.empty((k, n_items), np.int32), np.empty(k)
+    negatives, moves = np.full(len(us), -1), np.zeros(len(us))
+    loss = pairs.descend_draws(
+        factors, means or no_means(factors), (us, them), cells, pairs.filter_of(*block[:2]), pool, rule,
+        harmonic(n_items), np.uint64(key), how or steps(0.1), held, (negatives, moves),
+    )  # fmt: skip
+    return loss, us, them, negatives, moves
+
+
 @pytest.mark.parametrize("warp", [0, 1])
 @pytest.mark.parametrize("kind", [0, 1, 2])
-def test_a_block_is_the_naive_steps_in_the_order_drawn(pairs, warp, kind):
+@pytest.mark.parametrize("held", [False, True])
+def test_draws_are_the_naive_steps_one_after_the_other(pairs, warp, kind, held):
     factors, cells = problem()
     P, Q, c = (X.copy() for X in factors)
-    rule, key, ranks = (warp, kind, 4, 0.3), np.uint64(5), harmonic(6)
-    items, popularity = pool_of(6, [1.0, 2, 3, 1, 5, 1])
     block = whole_block(cells, 2)
-    found = pairs.rank_block(
-        factors, no_means(factors), cells, block, (items, popularity), rule, ranks, 6, key, steps(0.1)
-    )
-    us, them = pairs.drawn(*block, mixed(pairs, key))
-    assert sorted(zip(us, them, strict=True)) == sorted(zip(*block[:2], strict=True)) * 2 or len(us) == 2 * len(
-        block[0]
-    )
-    width = P.shape[1] if kind == 2 else 0
-    orders, deviations = np.zeros((width, 6), np.int32), np.zeros(width)
-    seen, loss, every = pairs.filter_of(*block[:2]), 0.0, 1 + int(6 * np.log2(6))
-    for n, (u, i) in enumerate(zip(us, them, strict=True)):
-        if kind == 2 and n % every == 0:
-            pairs.arrange(Q, items, orders, deviations)
-        pool, counter = (items, popularity, orders, deviations), mixed(pairs, key + np.uint64(n))
-        if warp:  # the kernel says which item is met; what follows from it is worked out anew
-            j, g, _ = pairs.warp(P, u, Q, i, c, cells, seen, pool, rule, ranks, 6, counter)
-            margin = 1.0
-        else:
-            j, _, _ = pairs.bpr(P, u, Q, i, c, cells, seen, pool, rule, counter)
-            g, margin = 1.0, 0.0
-        if j >= 0:
-            assert j not in cells[1][cells[0][u] : cells[0][u + 1]]
-            loss += naive.pair_loss(P, Q, c, u, i, j, g, margin)
-            P, Q, c = naive.pair_step(P, Q, c, u, i, j, g, margin, REGS, 0.1)
-    assert found[0] == pytest.approx(loss)
-    assert found[1] == len(us)
+    rule = (warp, 0 if held and kind == 2 else kind, 4, 0.3)
+    loss, us, them, negatives, moves = descend(pairs, factors, cells, block, [1.0, 2, 3, 1, 5, 1], rule=rule, held=held)
+    assert sorted(zip(us, them, strict=True)) == sorted([*zip(*block[:2], strict=True)] * 2)
+    expected = 0.0
+    for u, i, j, move in zip(us, them, negatives, moves, strict=True):
+        if not move:
+            assert warp
+            continue
+        assert j not in cells[1][cells[0][u] : cells[0][u + 1]]
+        g, margin = (move / 0.1, 1.0) if warp else (1.0, 0.0)  # of WARP's weight another test has more
+        expected += naive.pair_loss(P, Q, c, u, i, j, g, margin)
+        new = naive.pair_step(P, Q, c, u, i, j, g, margin, REGS, 0.1)
+        P, Q, c = (new[0], Q, c) if held else new
+    assert (moves != 0).any()
+    assert loss == pytest.approx(expected)
     for new, wanted in zip(factors, (P, Q, c), strict=True):
         np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
 
@@ -116,41 +118,44 @@ def test_means_are_pulled_to(pairs):
             M[:, 3:] = 0
         assert X.shape == M.shape
     strong = steps(0.1, (10.0, 10.0, 10.0, 10.0))  # each step goes all the way
-    rule, pool = (0, 0, 1, 0.1), pool_of(6)
-    pairs.rank_block(
-        factors, (means[0], means[1], means[2]), cells, whole_block(cells), pool, rule, harmonic(6), 6, np.uint64(1),
-        strong,
-    )  # fmt: skip
+    descend(pairs, factors, cells, whole_block(cells), how=strong, means=means)
     assert np.abs(factors[0][:, :3] - 0.4).max() < 0.2
     assert np.abs(factors[2] - 0.4).max() < 0.2
 
 
-def test_the_filter_never_denies_a_click(pairs):
+def test_the_filter_and_the_row_together_know_every_click(pairs):
     rng = np.random.default_rng(0)
     rows, cols = rng.integers(0, 50, 300).astype(np.int32), rng.integers(0, 80, 300).astype(np.int32)
     order = np.unique(rows.astype(np.int64) * 80 + cols)
-    indptr = np.searchsorted(order, np.arange(51) * 80)
-    cells, seen = (indptr, (order % 80).astype(np.int32)), pairs.filter_of(rows, cols)
-    said = np.array([[pairs.clicked(cells, *seen, u, j) for j in range(80)] for u in range(50)])
+    indptr, indices = np.searchsorted(order, np.arange(51) * 80), (order % 80).astype(np.int32)
+    bits, shift = pairs.filter_of(rows, cols)
+
+    def passes(u, j):
+        h = int(pairs.place(u, j, shift))
+        return bool((int(bits[h >> 6]) >> (h & 63)) & 1)
+
     truth = np.zeros((50, 80), bool)
     truth[rows, cols] = True
-    np.testing.assert_array_equal(said, truth)
+    said = np.array([[passes(u, j) for j in range(80)] for u in range(50)])
+    assert said[truth].all()
+    assert said[~truth].mean() < 0.1
+    looked_up = [[pairs.has(indices, indptr[u], indptr[u + 1], j) for j in range(80)] for u in range(50)]
+    np.testing.assert_array_equal(looked_up, truth)
 
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
     factors, cells = problem()
     counts = np.array([1.0, 2, 3, 1, 5, 1])
-    pool = *pool_of(6, counts), np.zeros((0, 6), np.int32), np.zeros(0)
-    seen = pairs.filter_of(*whole_block(cells)[:2])
-    drawn = [
-        pairs.unclicked(factors[0], 0, cells, seen, pool, (0, kind, 1, 0.1), mixed(pairs, np.uint64(n)))
-        for n in range(3000)
-    ]
-    own = cells[1][: cells[0][1]]
-    share = np.where(np.isin(np.arange(6), own), 0, counts if kind else 1.0)
-    found = np.bincount(drawn, minlength=6) / len(drawn)
-    np.testing.assert_allclose(found, share / share.sum(), atol=0.03)
+    still = steps(1e-12)
+    _, us, _, negatives, _ = descend(
+        pairs, factors, cells, whole_block(cells, 400), counts, rule=(0, kind, 1, 0.1), how=still
+    )
+    for u in range(4):
+        own = cells[1][cells[0][u] : cells[0][u + 1]]
+        share = np.where(np.isin(np.arange(6), own), 0, counts if kind else 1.0)
+        found = np.bincount(negatives[us == u], minlength=6) / (us == u).sum()
+        np.testing.assert_allclose(found, share / share.sum(), atol=0.06)
 
 
 def test_adaptive_negatives_score_high(pairs):
@@ -171,13 +176,10 @@ def test_nobody_is_met_where_all_was_clicked(pairs):
     (P, Q, c), _ = problem(n_items=3)
     cells = np.array([0, 3]), np.arange(3, dtype=np.int32)
     before = P.copy(), Q.copy(), c.copy()
-    block = whole_block(cells)
     for warp in (0, 1):
-        loss, n = pairs.rank_block(
-            (P, Q, c), no_means((P, Q, c)), cells, block, pool_of(3), (warp, 0, 5, 0.1), harmonic(3), 3, np.uint64(2),
-            steps(0.1),
-        )  # fmt: skip
-        assert (loss, n) == (0, 3)
+        loss, us, _, _, moves = descend(pairs, (P, Q, c), cells, whole_block(cells), rule=(warp, 0, 5, 0.1))
+        assert (loss, len(us)) == (0, 3)
+        assert not moves.any()
     for new, old in zip((P, Q, c), before, strict=True):
         np.testing.assert_array_equal(new, old)
 
@@ -187,25 +189,19 @@ def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs):
     P, Q, c = np.zeros((1, 8)), np.zeros((41, 8)), np.zeros(41)
     P[0, 0], Q[0, 0] = 1.0, 5.0  # the clicked item scores 5, one other 4.5, the rest 0
     Q[7, 0] = 4.5
-    cells, pool = (np.array([0, 1]), np.zeros(1, np.int32)), (*pool_of(41), np.zeros((0, 41), np.int32), np.zeros(0))
-    seen, ranks = pairs.filter_of(np.zeros(1, np.int32), np.zeros(1, np.int32)), harmonic(41)
-    rule = 1, 0, 1000, 0.1
-    met = [
-        pairs.warp(P, 0, Q, 0, c, cells, seen, pool, rule, ranks, 41, mixed(pairs, np.uint64(n))) for n in range(800)
-    ]
-    assert {j for j, _, _ in met} == {7}
-    for _, g, loss in met[:20]:
-        assert loss == pytest.approx(g * 0.5)
-    weights = np.array([g for _, g, _ in met])
-    p = 1 / 40
-    t = np.arange(1, 2000)
+    cells, still = (np.array([0, 1]), np.zeros(1, np.int32)), steps(1e-12)
+    block = np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([800], np.int32)
+    loss, _, _, negatives, moves = descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 1000, 0.1), how=still)
+    assert set(negatives) == {7}
+    weights = moves / 1e-12
+    assert loss == pytest.approx(weights.sum() * 0.5)
+    ranks, p, t = harmonic(41), 1 / 40, np.arange(1, 2000)
     chance = p * (1 - p) ** (t - 1)
-    expected = (chance * ranks[np.maximum(1, 40 // t)]).sum()
-    assert weights.mean() == pytest.approx(expected, rel=0.06)
-    never = pairs.warp(
-        P, 0, Q, 0, c - 10 * (np.arange(41) == 7), cells, seen, pool, (1, 0, 30, 0.1), ranks, 41, np.uint64(1)
-    )
-    assert never == (-1, 0.0, 0.0)
+    assert weights.mean() == pytest.approx((chance * ranks[np.maximum(1, 40 // t)]).sum(), rel=0.06)
+    few = descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 5, 0.1), how=still)
+    assert (few[4] != 0).mean() == pytest.approx(1 - (39 / 40) ** 5, abs=0.04)
+    c[7] = -10
+    assert not descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 30, 0.1), how=still)[4].any()
 
 
 def test_grouping_counts_draws_by_their_mean(pairs):

@@ -41,6 +41,7 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
     epochs = epochs_of(BPR(**SETTINGS, draw=draw, n_blocks=3), clicks)
     met, against, n_epochs = np.zeros((30, 40)), np.zeros((30, 40)), 300
     cells = epochs.clicks.indptr, epochs.clicks.indices
+    still = tuple(map(np.float32, (1e-9, 1, 1, 1, 1e-9, 1)))
     with Workers(1) as workers:
         for epoch in range(n_epochs):
             laid = epochs.layout(epoch, workers)
@@ -49,16 +50,16 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
                 for b in range(3):
                     block = slice(laid.ptr[a, b], laid.ptr[a, b + 1])
                     part = tuple(array[block] for array in laid.draws)
-                    pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], np.zeros((0, 1), np.int32)
                     us, them = pairs.drawn(*part, np.uint64(epoch * 9 + a * 3 + b))
-                    seen = pairs.filter_of(*part[:2])
-                    for n, (u, i) in enumerate(zip(us, them, strict=True)):
-                        key = np.uint64(1_000_003 * epoch + 10_007 * (3 * a + b) + n)
-                        j = pairs.unclicked(
-                            epochs.factors[0], u, cells, seen, (*pool, np.zeros(0)), epochs.model._rule(), key
-                        )
-                        met[u, i] += 1
-                        against[u, max(j, 0)] += j >= 0
+                    pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], np.zeros((0, 1), np.int32)
+                    told = np.full(len(us), -1), np.zeros(len(us), np.float32)
+                    pairs.descend_draws(
+                        epochs.factors, tuple(X[:0] for X in epochs.factors), (us, them), cells,
+                        pairs.filter_of(*part[:2]), (*pool, np.zeros(0)), epochs.model._rule(), epochs._ranks,
+                        np.uint64(1_000_003 * epoch + 3 * a + b), still, False, told,
+                    )  # fmt: skip
+                    np.add.at(met, (us, them), 1)
+                    np.add.at(against, (us[told[0] >= 0], told[0][told[0] >= 0]), 1)
     own = np.zeros((30, 40), bool)
     own[clicks.user_index, clicks.item_index] = True
     lengths = own.sum(axis=1, keepdims=True)
@@ -153,7 +154,7 @@ def test_folded_in_users_are_much_like_their_stored_selves(cls):
 def test_penalties_without_end_leave_the_biases_alone(cls, clicks):
     strong = {"reg_users": 1e6, "reg_items": 1e6, "reg_negatives": 1e6}
     m = cls(**SETTINGS, **strong).fit(clicks)
-    assert np.abs(m.user_factors_).max() < 1e-15
+    assert np.abs(m.user_factors_).max() < 1e-10
     assert m.item_biases_.any()
     orders = m.score_rows(np.arange(30))
     assert (orders == orders[0]).all()

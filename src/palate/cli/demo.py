@@ -148,10 +148,12 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
     """Compare the models on a split by time, write the report, and return the table."""
     from palate.cli.compare import show
     from palate.evaluation import compare
+    from palate.models import MODELS
     from palate.parallel import check_threads
 
     stdout.rule("[bold]4  Which model, for what?", align="left")
-    models = ["bayes", "mf", "baseline", "popularity"]
+    ratings, clicks = ("bayes", "mf", "baseline", "popularity"), ("ials", "bpr", "warp", "ease", "knn", "rp3beta")
+    models = {key: MODELS[key]() for key in ratings} | {key: MODELS[key](positive="any") for key in clicks}
     options: dict[str, Any] = {"random_state": seed, "words": ["ml-100k"]}
     if report:  # processes of their own tell their memory
         options |= {"n_processes": check_threads(None)}

@@ -110,20 +110,16 @@ def filter_of(rows, cols):
 
 
 @njit(nogil=True, cache=True)
-def clicked(cells, bits, shift, u, j):
-    """Return whether the user's whole row has the item; most are known by the filter to be none."""
-    h = place(u, j, shift)
-    if not (bits[h >> np.uint64(6)] >> (h & np.uint64(63))) & np.uint64(1):
-        return False
-    indptr, indices = cells
-    low, high = indptr[u], indptr[u + 1]
+def has(indices, low, high, j):
+    """Return whether an item stands among sorted ones, from low to high."""
+    end = high
     while low < high:
         middle = (low + high) // 2
         if indices[middle] < j:
             low = middle + 1
         else:
             high = middle
-    return low < indptr[u + 1] and indices[low] == j
+    return low < end and indices[low] == j
 
 
 @njit(nogil=True, cache=True)
@@ -156,134 +152,124 @@ def adapted(P, u, orders, deviations, mean_rank, key):
     return orders[f, n - 1 - rank] if p[f] > 0 else orders[f, rank]
 
 
-@njit(nogil=True, cache=True)
-def negative(P, u, pool, rule, key):
-    """Return an item of the pool, as the rule says.
-
-    pool: (items, popularity, orders, deviations), popularity the running sum of how often each was clicked.
-    rule: (warp, kind, most_draws, mean_rank).
-    """
-    items, popularity, orders, deviations = pool
-    kind = rule[1]
-    if kind == ADAPTIVE:
-        return adapted(P, u, orders, deviations, rule[3], key)
-    if kind == POPULAR:
-        return items[np.searchsorted(popularity, share(key) * popularity[-1], side="right")]
-    return items[below(key, len(items))]
-
-
-@njit(nogil=True, cache=True)
-def unclicked(P, u, cells, seen, pool, rule, key):
-    """Return an item that the user did not click, or -1 where none was met in TRIES."""
-    for n in range(TRIES):
-        j = negative(P, u, pool, rule, key + np.uint64(2 * n))
-        if not clicked(cells, seen[0], seen[1], u, j):
-            return j
-    return -1
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
-def bpr(P, u, Q, i, c, cells, seen, pool, rule, key):
-    """Return j (-1: none), g of eq. 3 and sigma(x)."""
-    j = unclicked(P, u, cells, seen, pool, rule, key)
-    if j < 0:
-        return j, 0.0, 1.0
-    x = np.float64(difference_product(P, u, Q, i, j) + c[i] - c[j])
-    e = math.exp(-min(max(x, -FARTHEST), FARTHEST))
-    sigma = 1 / (1 + e)
-    return j, e * sigma, sigma
+def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, steps, held, told):
+    """Apply eq. 3 for each draw in turn, and return the sum of the losses met on the way.
 
+    All stands in one loop: arrays handed on to functions are counted at every call, which took most of the time.
 
-@njit(nogil=True, cache=True)
-def warp(P, u, Q, i, c, cells, seen, pool, rule, ranks, n_items, key):
-    """Return j (-1: none that violates the margin), g of eq. 3 and the loss of eq. 2.
-
-    ranks: L(r), (n_items + 1,); n_items: of the whole catalogue.
-    """
-    score = product(P, u, Q, i) + c[i]
-    n = n_items - (cells[0][u + 1] - cells[0][u])
-    for t in range(1, rule[2] + 1):
-        j = unclicked(P, u, cells, seen, pool, rule, key + np.uint64(2 * TRIES * t))
-        if j < 0:
-            return j, 0.0, 0.0
-        x = np.float64(score - product(P, u, Q, j) - c[j])
-        if x < 1:
-            g = ranks[max(1, n // t)]
-            return j, g, g * (1 - x)
-    return -1, 0.0, 0.0
-
-
-@njit(nogil=True, cache=True)
-def rank_block(factors, means, cells, draws, pool, rule, ranks, n_items, key, steps):
-    """Apply eq. 3 for each draw of a block, and return the sum of the losses met on the way and the number of draws.
-
-    factors: (P, Q, c); means: (M, N, o), without rows where there are none; cells: (indptr, indices) of all clicks.
-    draws: (rows, cols, times) of the block; pool: (items, popularity) of the block.
+    factors: (P, Q, c); means: (M, N, o), without rows where there are none; draws: (us, them).
+    cells: (indptr, indices) of all clicks; seen: (bits, shift) of `filter_of`.
+    pool: (items, popularity, orders, deviations), popularity the running sum of what each item's clicks count; the last
+        two for adaptive negatives: written anew now and then, unless items are held.
+    rule: (warp, kind, most_draws, mean_rank); ranks: L(r), (n + 1,), n the items of the whole catalogue.
     steps: (rate, of_users, of_items, of_negatives, rate_biases, of_biases), each penalty as max(0, 1 - rate penalty).
+    held: whether items stay as they are; told: (j, step) of each draw, the step 0 where there was none, or empty.
     """
     P, Q, c = factors
     M, N, o = means
+    us, them = draws
+    indptr, indices = cells
+    bits, shift = seen
+    items, popularity, orders, deviations = pool
+    warp, kind, most_draws, mean_rank = rule
     rate, less_u, less_i, less_j, rate_b, less_b = steps
-    one = P.dtype.type(1)
-    us, them = drawn(draws[0], draws[1], draws[2], mix(key))
-    seen = filter_of(draws[0], draws[1])
-    items = pool[0]
-    adaptive = rule[1] == ADAPTIVE
-    k = P.shape[1] if adaptive else 0
-    orders, deviations = np.empty((k, len(items)), np.int32), np.empty(k)
-    every = 1 + int(len(items) * math.log2(len(items)))
-    whole = items, pool[1], orders, deviations
+    negatives, moves = told
+    one, number = P.dtype.type(1), P.dtype.type
+    n_pool, n_items = len(items), len(ranks) - 1
+    every = 1 + int(n_pool * math.log2(n_pool))
     loss, chance = 0.0, 1.0
     for n in range(len(us)):
-        if adaptive and n % every == 0:
+        if kind == ADAPTIVE and not held and n % every == 0:
             arrange(Q, items, orders, deviations)
         u, i = us[n], them[n]
+        first, last = indptr[u], indptr[u + 1]
         counter = mix(key + np.uint64(n))
-        if rule[0]:
-            j, g, met = warp(P, u, Q, i, c, cells, seen, whole, rule, ranks, n_items, counter)
-            loss += met
-        else:
-            j, g, sigma = bpr(P, u, Q, i, c, cells, seen, whole, rule, counter)
-            chance *= sigma  # the sum of logarithms is that of a product
-            if chance < SMALLEST:
-                loss -= math.log(chance)
-                chance = 1.0
-        if j < 0:
+        score, x, g = 0.0, 0.0, 0.0
+        if warp:
+            score = np.float64(product(P, u, Q, i) + c[i])
+        found = -1
+        for t in range(1, most_draws + 1):
+            j = -1
+            for _ in range(TRIES):
+                counter += np.uint64(2)
+                if kind == UNIFORM:
+                    met = items[below(counter, n_pool)]
+                elif kind == POPULAR:
+                    met = items[np.searchsorted(popularity, share(counter) * popularity[-1], side="right")]
+                else:
+                    met = adapted(P, u, orders, deviations, mean_rank, counter)
+                h = place(u, met, shift)
+                if (bits[h >> np.uint64(6)] >> (h & np.uint64(63))) & np.uint64(1) and has(indices, first, last, met):
+                    continue
+                j = met
+                break
+            if j < 0:
+                break
+            if not warp:
+                x = np.float64(difference_product(P, u, Q, i, j) + c[i] - c[j])
+                e = math.exp(-min(max(x, -FARTHEST), FARTHEST))
+                g = e / (1 + e)
+                chance *= 1 / (1 + e)  # the sum of logarithms is that of a product
+                if chance < SMALLEST:
+                    loss -= math.log(chance)
+                    chance = 1.0
+                found = j
+                break
+            x = score - np.float64(product(P, u, Q, j) + c[j])
+            if x < 1:
+                g = ranks[max(1, (n_items - (last - first)) // t)]
+                loss += g * (1 - x)
+                found = j
+                break
+        if found < 0:
             continue
-        step = P.dtype.type(rate * g)
-        step_triple(P, u, Q, i, j, (less_u, less_i, less_j), step)
-        step = P.dtype.type(rate_b * g)
-        c[i] = less_b * c[i] + step
-        c[j] = less_b * c[j] - step
+        j = found
+        step = number(rate * g)
+        if len(moves):
+            negatives[n], moves[n] = j, step
+        if held:
+            step_one(P, u, Q, i, j, less_u, step)
+        else:
+            step_triple(P, u, Q, i, j, (less_u, less_i, less_j), step)
+            step = number(rate_b * g)
+            c[i] = less_b * c[i] + step
+            c[j] = less_b * c[j] - step
+            if len(N):
+                add_row(Q, i, N, one - less_i)
+                add_row(Q, j, N, one - less_j)
+                c[i] += (one - less_b) * o[i]
+                c[j] += (one - less_b) * o[j]
         if len(M):
             add_row(P, u, M, one - less_u)
-        if len(N):
-            add_row(Q, i, N, one - less_i)
-            add_row(Q, j, N, one - less_j)
-            c[i] += (one - less_b) * o[i]
-            c[j] += (one - less_b) * o[j]
-    return loss - math.log(chance), len(us)
+    return loss - math.log(chance)
 
 
 @njit(nogil=True, cache=True)
 def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, key, steps, losses):
-    """Apply `rank_block` to blocks (row block x n + column block); losses[g] gets loss and draws of block g.
+    """Apply `descend_draws` to blocks (row block x n + column block); losses[g] gets loss and draws of block g.
 
-    pools: (items, popularity, item_ptr), grouped by column block.
+    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block.
     """
     rows, cols, times = draws
     items, popularity, item_ptr = pools
     n_blocks = len(item_ptr) - 1
+    nothing = np.zeros(0, np.int64), factors[2][:0]
     for g in blocks:
-        start, stop = ptr[g // n_blocks, g % n_blocks], ptr[g // n_blocks, g % n_blocks + 1]
-        first, last = item_ptr[g % n_blocks], item_ptr[g % n_blocks + 1]
+        a, b = g // n_blocks, g % n_blocks
+        start, stop = ptr[a, b], ptr[a, b + 1]
         if start == stop:
             continue
-        part = rows[start:stop], cols[start:stop], times[start:stop]
-        pool = items[first:last], popularity[first:last]
-        losses[g, 0], losses[g, 1] = rank_block(
-            factors, means, cells, part, pool, rule, ranks, len(items), mix(key + np.uint64(g)), steps
+        turn = mix(key + np.uint64(g))
+        us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn))
+        seen = filter_of(rows[start:stop], cols[start:stop])
+        part = items[item_ptr[b] : item_ptr[b + 1]]
+        k = factors[1].shape[1] if rule[1] == ADAPTIVE else 0
+        pool = part, popularity[item_ptr[b] : item_ptr[b + 1]], np.empty((k, len(part)), np.int32), np.empty(k)
+        losses[g, 0] = descend_draws(
+            factors, means, (us, them), cells, seen, pool, rule, ranks, turn, steps, False, nothing
         )
+        losses[g, 1] = len(us)
 
 
 @njit(nogil=True, cache=True)
@@ -294,40 +280,35 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
     number in the row alone, so that equal rows get equal factors.
     sides: (Q, c, M); cells: (indptr, indices, values); pool: (items, popularity, orders, deviations) of all items.
     steps: (n_passes, 2), the rate and the penalty as max(0, 1 - rate penalty).
-    told: (click, j, step, left) of each step that was taken, to be written for one user, or without elements.
+    told: (click, j, step, less) of each draw, to be written for one user, or without elements.
     """
     Q, c, M = sides
     indptr, indices, values = cells
     one = P.dtype.type(1)
-    everything = indptr, indices
-    clicks, negatives, moves, left = told
+    clicks, negatives, moves, less = told
     for u in range(first, last):
         if len(M):
             P[u] = M[u]
-        row = np.full(indptr[u + 1] - indptr[u], u, np.int32)
-        own = np.arange(indptr[u], indptr[u + 1]).astype(np.int32)
-        times = np.empty(len(row), np.int32)
-        seen = filter_of(row, indices[indptr[u] : indptr[u + 1]])
+        start, stop = indptr[u], indptr[u + 1]
+        own = np.arange(start, stop).astype(np.int32)
+        row = np.full(stop - start, u, np.int32)
+        times = np.empty(stop - start, np.int32)
+        seen = filter_of(row, indices[start:stop])
         at = 0
         for epoch in range(len(steps)):
-            rate, less = steps[epoch, 0], steps[epoch, 1]
             turn = mix(key + np.uint64(epoch))
             for n in range(len(row)):
-                times[n] = np.int32(scale[u] * values[own[n]] + share(turn + np.uint64(n)))
-            _, chosen = drawn(row, own, times, mix(turn))
-            for n in range(len(chosen)):
-                i = indices[chosen[n]]
-                counter = mix(turn + np.uint64(n))
-                if rule[0]:
-                    j, g, _ = warp(P, u, Q, i, c, everything, seen, pool, rule, ranks, len(pool[0]), counter)
-                else:
-                    j, g, _ = bpr(P, u, Q, i, c, everything, seen, pool, rule, counter)
-                if j < 0:
-                    continue
-                step = P.dtype.type(rate * g)
-                step_one(P, u, Q, i, j, less, step)
-                if len(M):
-                    add_row(P, u, M, one - less)
-                if len(clicks):
-                    clicks[at], negatives[at], moves[at], left[at] = chosen[n] - indptr[u], j, step, less
-                    at += 1
+                times[n] = np.int32(scale[u] * values[start + n] + share(turn + np.uint64(n)))
+            us, chosen = drawn(row, own, times, mix(turn))
+            them = indices[chosen]
+            some = at + len(us) if len(clicks) else at
+            part = negatives[at:some], moves[at:some]
+            now = steps[epoch, 0], steps[epoch, 1], one, one, one, one
+            descend_draws(
+                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, rule, ranks, turn, now, True,
+                part,
+            )  # fmt: skip
+            if len(clicks):
+                less[at:some] = steps[epoch, 1]
+                clicks[at:some] = chosen - start
+                at = some
