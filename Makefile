@@ -43,8 +43,8 @@ bench: .venv/test
 	$(BIN)/python benchmarks/bayes_speed.py scale fit saved --write
 
 bench-peers: .venv/test
-	for script in als_speed ials_speed ease_speed ease_sparse topn_speed foldin_speed growth first_fit cold_start quality \
-		sgd_speed pairwise_speed similarities_speed published bayes_speed bayes_accuracy summary; do \
+	for script in als_speed ials_speed sgd_speed pairwise_speed similarities_speed ease_speed ease_sparse topn_speed foldin_speed \
+		growth growth_sgd first_fit cold_start cold_sgd quality ranking_quality bayes_speed bayes_accuracy published summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 
 format: .venv/test

@@ -54,7 +54,13 @@ def main() -> None:
         one = list(map(float, done.stdout.split()))
         found.append(one)
         rows.append(
-            [f"{int(one[0]):,}", f"{one[1]:.2f}", f"{1e9 * one[1] / one[0]:.0f}", f"{one[2]:.1f}", f"{one[3] / 1e9:.2f}"]
+            [
+                f"{int(one[0]):,}",
+                f"{one[1]:.2f}",
+                f"{1e9 * one[1] / one[0]:.0f}",
+                f"{one[2]:.1f}",
+                f"{one[3] / 1e9:.2f}",
+            ]
         )
         print(rows[-1], file=sys.stderr, flush=True)
     logs = np.log([one[0] for one in found])

@@ -32,7 +32,9 @@ def ratings() -> list[list[str]]:
         found = palate.cross_validate(model, data, "kfold:5:42", ["rmse_unclipped"]).table()
         ours = float(found["rmse_unclipped"][0])
         source = f"Surprise's README, {their}"
-        rows.append(["MovieLens 100K, 5 random folds", "RMSE", f"{theirs:.3f}", source, f"{ours:.4f}", f"`{model.key}`"])
+        rows.append(
+            ["MovieLens 100K, 5 random folds", "RMSE", f"{theirs:.3f}", source, f"{ours:.4f}", f"`{model.key}`"]
+        )
     for theirs, source in ((0.889, "myFM's documentation, rank 10"), (0.905, "GC-MC with features"), (0.890, "MG-GAT")):
         ours = cell("bayes.md", "bayes-accuracy", "u1", "bayes")
         rows.append(["MovieLens 100K, u1", "RMSE", f"{theirs:.3f}", source, ours, "`bayes`"])
