@@ -55,7 +55,7 @@ def no_means(factors):
 
 def descend(pairs, factors, cells, block, counts=None, *, rule=(0, 0, 1, 0.1), key=5, how=None, means=None, held=False):
     """Run the draws of one block; return the loss, and users, items, negatives and steps of the draws."""
-    us, them = pairs.drawn(*block, mixed(pairs, np.uint64(key)))
+    us, them = pairs.drawn(*block, mixed(pairs, np.uint64(key)), True)
     k = factors[1].shape[1] if rule[1] == 2 else 0
     n_items = len(factors[1])
     pool = *pool_of(n_items, counts), np.empty((k, n_items), np.int32), np.empty(k)
@@ -154,7 +154,8 @@ def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
     for u in range(4):
         own = cells[1][cells[0][u] : cells[0][u + 1]]
         share = np.where(np.isin(np.arange(6), own), 0, counts if kind else 1.0)
-        found = np.bincount(negatives[us == u], minlength=6) / (us == u).sum()
+        met = negatives[(us == u) & (negatives >= 0)]
+        found = np.bincount(met, minlength=6) / len(met)
         np.testing.assert_allclose(found, share / share.sum(), atol=0.06)
 
 
@@ -225,3 +226,17 @@ def test_grouping_counts_draws_by_their_mean(pairs):
     expected = np.zeros((6, 8))
     expected[np.repeat(np.arange(6), np.diff(indptr)), indices] = 1.3 * values
     np.testing.assert_allclose(total / 600, expected, atol=0.07)
+
+
+@pytest.mark.parametrize("n", range(14))
+def test_dealt_draws_are_those_of_the_parts_in_turn(pairs, n):
+    rows, cols = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32) + 50
+    times = np.ones(n, np.int32)
+    us, them = pairs.drawn(rows, cols, times, np.uint64(3), False)
+    parts = np.array_split(np.arange(n), 4)
+    expected = [part[k] for k in range(-(-n // 4)) for part in parts if k < len(part)]
+    assert us.tolist() == expected
+    np.testing.assert_array_equal(them, us + 50)
+    some, _ = pairs.drawn(rows, cols, times, np.uint64(3), True)
+    assert sorted(some) == list(range(n))
+    assert n < 5 or some.tolist() != expected

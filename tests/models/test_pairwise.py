@@ -50,7 +50,7 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
                 for b in range(3):
                     block = slice(laid.ptr[a, b], laid.ptr[a, b + 1])
                     part = tuple(array[block] for array in laid.draws)
-                    us, them = pairs.drawn(*part, np.uint64(epoch * 9 + a * 3 + b))
+                    us, them = pairs.drawn(*part, np.uint64(epoch * 9 + a * 3 + b), False)
                     pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], np.zeros((0, 1), np.int32)
                     told = np.full(len(us), -1), np.zeros(len(us), np.float32)
                     pairs.descend_draws(

@@ -33,6 +33,7 @@ from palate.kernels.sgd import below, mix
 from palate.kernels.steps import add_row, difference_product, product, step_one, step_triple
 
 UNIFORM, POPULAR, ADAPTIVE = 0, 1, 2
+STREAMS = 4  # draws side by side that share no user
 TRIES = 20  # items looked at until one is no click of the user's; then the draw is left out
 SPARSE = 16  # bits of the filter for each click of a block: one in 16 of the others passes, and is looked up
 SMALLEST = 1e-200  # product of probabilities before its logarithm is taken
@@ -72,21 +73,31 @@ def group_clicks(cells, scale, users, block_of, key, start, draws, ptr):
 
 
 @njit(nogil=True, cache=True)
-def drawn(rows, cols, times, key):
-    """Return users and items of the draws of one block, in random order."""
+def drawn(rows, cols, times, key, shuffled):
+    """Return users and items of the draws of one block: in random order, or dealt from STREAMS parts of it in turn.
+
+    Blocks are grouped by user, and drawn anew every epoch: dealt, a user's factors stay near, and neighbours do not
+    wait for each other.
+    """
     n = 0
     for t in times:
         n += t
     us, them = np.empty(n, np.int32), np.empty(n, np.int32)
-    at = 0
+    length = -(-n // STREAMS)
+    whole = n - (length - 1) * STREAMS if n else 0  # parts that are not one shorter
+    part, at = 0, 0
     for c in range(len(rows)):
         for _ in range(times[c]):
-            us[at], them[at] = rows[c], cols[c]
+            place_of = at * STREAMS + part
+            us[place_of], them[place_of] = rows[c], cols[c]
             at += 1
-    for a in range(n - 1, 0, -1):
-        b = below(key + np.uint64(a), a + 1)
-        us[a], us[b] = us[b], us[a]
-        them[a], them[b] = them[b], them[a]
+            if at == length - (part >= whole):
+                part, at = part + 1, 0
+    if shuffled:
+        for a in range(n - 1, 0, -1):
+            b = below(key + np.uint64(a), a + 1)
+            us[a], us[b] = us[b], us[a]
+            them[a], them[b] = them[b], them[a]
     return us, them
 
 
@@ -261,7 +272,7 @@ def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, k
         if start == stop:
             continue
         turn = mix(key + np.uint64(g))
-        us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn))
+        us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn), n_blocks == 1)
         seen = filter_of(rows[start:stop], cols[start:stop])
         part = items[item_ptr[b] : item_ptr[b + 1]]
         k = factors[1].shape[1] if rule[1] == ADAPTIVE else 0
@@ -299,7 +310,7 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
             turn = mix(key + np.uint64(epoch))
             for n in range(len(row)):
                 times[n] = np.int32(scale[u] * values[start + n] + share(turn + np.uint64(n)))
-            us, chosen = drawn(row, own, times, mix(turn))
+            us, chosen = drawn(row, own, times, mix(turn), True)
             them = indices[chosen]
             some = at + len(us) if len(clicks) else at
             part = negatives[at:some], moves[at:some]
