@@ -1,4 +1,4 @@
-"""Seconds of an epoch of BPR and WARP, and the time to equal ranked lists, beside implicit and LightFM."""
+"""Seconds of an epoch of BPR and WARP, beside implicit and LightFM, and what a few epochs are worth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from palate.data.splits import split
 SIZE = (9_400_000, 136_000, 20_700)  # clicks, users, items
 FACTORS, EPOCHS, TURNS = 64, 2, 1
 JUDGED = 5_000  # users whose lists are judged
-LONGEST = (3, 6)
+LONGEST = (4,)
 METRIC = "ndcg@10"
 
 
@@ -50,29 +50,24 @@ def main() -> None:
         least = {name: min(call(EPOCHS).epoch for _ in range(TURNS)) for name, call in calls.items()}
         fits = {name: [call(n) for n in LONGEST] for name, call in calls.items()} if threads == 2 else {}
         for name, seconds in least.items():
-            told = ["", ""]
-            if fits:
-                goal = max(fit.ndcg for other, found in fits.items() if other != "palate" for fit in found)
-                reached = [fit for fit in fits[name] if fit.ndcg >= goal] or [max(fits[name], key=lambda f: f.ndcg)]
-                best = min(reached, key=lambda fit: fit.seconds)
-                told = [f"{best.ndcg:.4f}", f"{best.seconds:.1f}"]
+            (whole,) = fits.get(name, [None])
+            told = [f"{whole.ndcg:.4f}", f"{whole.seconds:.1f}"] if whole else ["", ""]
             ratio = f"{seconds / least['palate']:.2f}"
             rows.append([f"{loss.upper()}, {threads}", name, f"{seconds:.2f}", ratio, *told])
             print(rows[-1], file=sys.stderr, flush=True)
-    header = ["loss, threads", "library", "s an epoch", "over ours", "NDCG@10", "s of the whole fit to it"]
+    header = ["loss, threads", "library", "s an epoch", "over ours", f"NDCG@10, {LONGEST[0]} epochs", "s of that fit"]
     words = ", ".join(f"{n} {peers.version_of(n)}" for n in ("implicit", "lightfm-next"))
     text = (
-        f"{len(train):,} clicks, {SIZE[1]:,} users, {SIZE[2]:,} items, generated, {FACTORS} factors, as many draws an "
-        f"epoch as clicks; the faster of {EPOCHS * TURNS} epochs. Fits of {', '.join(map(str, LONGEST))} "
-        f"epochs with each library's own rates and penalties (ours {OURS}); NDCG@10 of {JUDGED:,} users on clicks held "
-        f"out: the fastest fit not below the best peer's, or the best. {words}; {machine()}"
+        f"{len(train):,} clicks, {SIZE[1]:,} users, {SIZE[2]:,} items, generated, {FACTORS} factors, as many draws "
+        f"an epoch as clicks; the faster of {EPOCHS * TURNS} epochs. The fits have each library's own rates "
+        f"(ours {OURS}), not searched; NDCG@10 of {JUDGED:,} users on clicks held out. {words}; {machine()}"
     )
     publish("pairwise-speed", f"{markdown(header, rows)}\n\n{text}", write=options.write)
 
 
 OURS: dict[str, dict[str, Any]] = {
     "bpr": {"learning_rate": 0.05, "reg_users": 0.003, "reg_items": 0.001, "reg_negatives": 0.001},
-    "warp": {"learning_rate": 0.005, "reg_users": 0.1, "reg_items": 0.03, "reg_negatives": 0.03},
+    "warp": {"learning_rate": 0.005, "reg_users": 1.0, "reg_items": 0.33, "reg_negatives": 0.33},
 }
 PEERS = {"bpr": {"implicit": "implicit_bpr", "LightFM": "lightfm_bpr"}, "warp": {"LightFM": "lightfm_warp"}}
 

@@ -32,7 +32,7 @@ def main() -> None:
             ours.append(time.perf_counter() - started)
             report = peers.run("implicit_neighbours", arrays, threads, neighbours=NEIGHBOURS, runs=1)
             theirs += report["seconds"]
-        same = agreement(model, report["arrays"])
+        same = agreement(model, report)
         best = min(ours)
         rows.append([str(threads), "palate", f"{best:.2f}", "1.00", ""])
         rows.append(

@@ -31,7 +31,10 @@ def test_demo_json_is_one_object(tmp_path):
     command = [sys.executable, "-m", "palate", "demo", "--fast", "--json", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     record = json.loads(done.stdout)
-    assert {row["model"] for row in record["comparison"]} == {"popularity", "baseline", "mf", "bayes"}
+    assert {row["model"] for row in record["comparison"]} == {
+        *("popularity", "baseline", "mf", "bayes"),
+        *("ials", "bpr", "warp", "ease", "knn", "rp3beta"),
+    }
     assert record["results"]["today's default"]["rmse"] < record["results"]["original, by validation"]["rmse"]
 
 

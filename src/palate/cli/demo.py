@@ -11,11 +11,12 @@ import typer
 from palate.cli import common, inputs
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
 
     from palate.data.dataset import Dataset
     from palate.data.interactions import Interactions
-    from palate.evaluation import Evaluation
+    from palate.evaluation import Comparison, Evaluation
     from palate.models.base import Recommender
 
 FAST_ROWS = 20_000
@@ -153,18 +154,33 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
 
     stdout.rule("[bold]4  Which model, for what?", align="left")
     ratings, clicks = ("bayes", "mf", "baseline", "popularity"), ("ials", "bpr", "warp", "ease", "knn", "rp3beta")
-    models = {key: MODELS[key]() for key in ratings} | {key: MODELS[key](positive="any") for key in clicks}
+    models = {key: MODELS[key]() for key in ratings}
+    models |= {key: MODELS[key]().set_params(positive="any") for key in clicks}
     options: dict[str, Any] = {"random_state": seed, "words": ["ml-100k"]}
     if report:  # processes of their own tell their memory
         options |= {"n_processes": check_threads(None)}
     with common.live_progress() as progress:
         found = compare(models, source, SPLIT, METRICS, progress=progress, **options)
-    show(found, found.tests(), "permutation test across users", stdout)
+    show(found, _neighbours(found), "permutation test across users", stdout)
     if report:
         from palate.report import write_report
 
         write_report(found, out / "report.html")
     return found.table().to_dicts()
+
+
+def _neighbours(found: Comparison) -> pl.DataFrame:
+    """Return the tests of models that stand next to each other in a metric: of ten models there are too many pairs."""
+    import polars as pl
+
+    tests, table = found.tests(), found.table()
+    kept = []
+    for metric in found.plan["metrics"]:
+        order = table.filter(metric=metric).sort("mean")["model"].to_list()
+        place = pl.col("model").replace_strict(order, range(len(order)), default=None)
+        other = pl.col("other").replace_strict(order, range(len(order)), default=None)
+        kept.append(tests.filter(pl.col("metric") == metric, (place - other).abs() == 1))
+    return pl.concat(kept)
 
 
 def _next(paths: list[Path], stdout: Console) -> None:
