@@ -22,7 +22,7 @@ def test_demo_fast_shows_the_whole_and_leaves_a_model(tmp_path):
         assert part in text
     assert "\x1b" not in text
     assert max(len(line) for line in text.splitlines() if not line.startswith("  palate ")) <= 80
-    assert "popularity is better than baseline in ndcg@10" in " ".join(text.split())
+    assert "baseline is better than mf in ndcg@10" in " ".join(text.split())
     assert load(tmp_path / "out" / "model.safetensors").recommend(1).height == 10
 
 

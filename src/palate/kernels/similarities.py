@@ -15,6 +15,8 @@ Letters: by_item, by_user compressed columns and rows of X: (indptr, indices, va
 import numpy as np
 from numba import njit
 
+DENSE = 2  # cells that an item's users have, times this: from as many as there are items on, all are looked through
+
 
 @njit(nogil=True, cache=True)
 def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indices, values, counts):
@@ -27,29 +29,38 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
     indptr, items, of_users = by_user
     w, a, b = weights
     n_items, n = len(starts) - 1, indices.shape[1]
-    C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.full(n_items, -1)
+    C, met, marks = np.zeros(n_items), np.arange(n_items), np.full(n_items, -1)
     heap, held = np.empty(n), np.empty(n, np.int64)
     for i in range(first, last):
-        n_met = 0
+        cells = 0
+        for c in range(starts[i], starts[i + 1]):
+            cells += indptr[users[c] + 1] - indptr[users[c]]
+        few = DENSE * cells < n_items
+        n_met = 0 if few else n_items
         for c in range(starts[i], starts[i + 1]):
             u = users[c]
             x = w[u] * of_items[c]
-            for d in range(indptr[u], indptr[u + 1]):
-                j = items[d]
-                if marks[j] != i:
-                    marks[j], met[n_met] = i, j
-                    n_met += 1
-                C[j] += x * of_users[d]
+            if few:
+                for d in range(indptr[u], indptr[u + 1]):
+                    j = items[d]
+                    if marks[j] != i:
+                        marks[j], met[n_met] = i, j
+                        n_met += 1
+                    C[j] += x * of_users[d]
+            else:
+                for d in range(indptr[u], indptr[u + 1]):
+                    C[items[d]] += x * of_users[d]
         heap[:] = 0
         held[:] = n_items
         for m in range(n_met):
-            j = met[m]
-            if j != i:
-                scale = a[j] * b[i]
-                s = C[j] * scale / (1 + shrinkage * scale)
-                if s > heap[0] or (s == heap[0] and j < held[0]):
-                    push(heap, held, s, j)
-            C[j] = 0
+            j = met[m] if few else m
+            both, C[j] = C[j], 0
+            if both == 0 or j == i:
+                continue
+            scale = a[j] * b[i]
+            s = both * scale / (1 + shrinkage * scale)
+            if s > heap[0] or (s == heap[0] and j < held[0]):
+                push(heap, held, s, j)
         order = np.argsort(held)
         kept = 0
         for place in order:
