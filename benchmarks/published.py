@@ -53,7 +53,6 @@ def clicks() -> list[list[str]]:
         (first, "ndcg@10", 0.3825, "Microsoft recommenders, SAR", block, "knn"),
         (second, "recall@20", 0.1765, "EASE (Steck 2019; table of BARS)", other, "ease"),
         (second, "ndcg@20", 0.1467, "EASE (Steck 2019; table of BARS)", other, "ease"),
-        (second, "recall@20", 0.170, "SLIM", block, "rp3beta"),
         (second, "recall@20", 0.182, "LightGCN", other, "ials"),
         (second, "ndcg@20", 0.155, "LightGCN", other, "ials"),
     ):  # fmt: skip

@@ -232,7 +232,7 @@ def rp3beta(X, alpha, beta, n):
     B = to_user**alpha @ to_item**alpha
     B = np.where(of_items > 0, B / np.where(of_items > 0, of_items, 1) ** beta, 0)
     np.fill_diagonal(B, 0)
-    return largest_of_columns(B, n)
+    return largest_of_columns(B.T, n).T
 
 
 def largest_of_columns(B, n):

@@ -1,6 +1,7 @@
 """`ItemKNN` and `RP3beta`: the most similar items of each item, from whom they were had by; strong and simple.
 
-Both keep, of each item i, the n_neighbors largest weights B_ji from other items j, and
+ItemKNN keeps, of each item i, the n_neighbors largest weights B_ji from other items j; RP3beta those of each j to other
+items i, as a walk goes (and as its authors' code does), and
 
     score(u, i) = sum_j x_uj B_ji        over the user's own items j                                                 (1)
 
@@ -87,7 +88,8 @@ class ItemKNN(ItemWeights):
         squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, np.diff(clicks.indptr))
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
-        return _learned(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
+        rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
+        return _learned(turned(rows, n_items), n_items)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -152,9 +154,9 @@ class RP3beta(ItemWeights):
         alpha, beta = float(self.alpha), float(self.beta)
         with np.errstate(divide="ignore"):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
-        weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, a, b))
+        weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
         powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
-        return _learned(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
+        return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), n_items)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -186,10 +188,15 @@ def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
     return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
 
 
-def _learned(
+def _learned(rows: Rows, n_items: int) -> dict[str, Any]:
+    """Return the learned arrays, of weights by the item had."""
+    return named(np.zeros((0, n_items), np.float32), rows.indptr, rows.indices, rows.values)
+
+
+def _largest(
     clicks: Rows, n_items: int, weights: tuple[Array, ...], shrinkage: float, n: int, n_threads: int | None
-) -> dict[str, Any]:
-    """Return the learned arrays: of each item the n largest weights, turned into rows by the item had."""
+) -> Rows:
+    """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
     by_item = turned(clicks, n_items)
     of_items, of_users = (
@@ -203,5 +210,4 @@ def _learned(
         workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
     kept = np.arange(n) < counts[:, None]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    found = turned(Rows(indptr, indices[kept], values[kept]), n_items)
-    return named(np.zeros((0, n_items), np.float32), found.indptr, found.indices, found.values)
+    return Rows(indptr, indices[kept], values[kept])
