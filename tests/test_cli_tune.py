@@ -66,7 +66,8 @@ def test_a_config_is_trained_evaluated_and_compared(here, run):
         (
             ("--model", "nope"),
             2,
-            "no model 'nope'; there is popularity, baseline, mf, als, bayes, ials, ease, knn, rp3beta, or a config",
+            "no model 'nope'; there is popularity, baseline, mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta, "
+            "or a config",
         ),
         (("--model", "none.json"), 1, "cannot read the config none.json"),
         (("--model", "none.json", "--preset", "original"), 2, "leave out the preset"),

@@ -259,7 +259,8 @@ def test_what_is_no_study_is_refused(data, tmp_path):
         (
             {"model": "nope"},
             ParameterError,
-            "must be a model or one of popularity, baseline, mf, als, bayes, ials, ease, knn, rp3beta, got 'nope'",
+            "must be a model or one of popularity, baseline, mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta, "
+            "got 'nope'",
         ),
         ({"metric": "rsme"}, ParameterError, "unknown metric 'rsme': did you mean 'rmse'"),
         ({"metric": "ndcg@31"}, ParameterError, "choose k up to 30"),

@@ -229,7 +229,7 @@ class Pairwise(Recommender):
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
         cells = clicks.indptr, clicks.indices, clicks.values
         key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
-        sides = Q, np.asarray(self.item_biases_, dtype), M
+        sides = Q, np.array(self.item_biases_, dtype), M  # copied: what is mapped from a file is read-only
         call = partial(
             kernel.fold_rows, sides, cells, draws / mean, self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
         )
