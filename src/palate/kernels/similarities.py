@@ -15,6 +15,9 @@ Letters: by_item, by_user compressed columns and rows of X: (indptr, indices, va
 import numpy as np
 from numba import njit
 
+from palate.kernels.tile import above, lowest_bit
+
+LESS = 1 - 1e-6  # a bound in single precision is never too high
 DENSE = 2  # cells that an item's users have, times this: from as many as there are items on, all are looked through
 
 
@@ -29,14 +32,15 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
     indptr, items, of_users = by_user
     w, a, b = weights
     n_items, n = len(starts) - 1, indices.shape[1]
-    C, met, marks = np.zeros(n_items), np.arange(n_items), np.full(n_items, -1)
+    C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.full(n_items, -1)
+    bounds = np.zeros(-(-n_items // 64) * 64, np.float32)
     heap, held = np.empty(n), np.empty(n, np.int64)
     for i in range(first, last):
         cells = 0
         for c in range(starts[i], starts[i + 1]):
             cells += indptr[users[c] + 1] - indptr[users[c]]
         few = DENSE * cells < n_items
-        n_met = 0 if few else n_items
+        n_met = 0
         for c in range(starts[i], starts[i + 1]):
             u = users[c]
             x = w[u] * of_items[c]
@@ -52,15 +56,29 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
                     C[items[d]] += x * of_users[d]
         heap[:] = 0
         held[:] = n_items
-        for m in range(n_met):
-            j = met[m] if few else m
-            both, C[j] = C[j], 0
-            if both == 0 or j == i:
-                continue
-            scale = a[j] * b[i]
-            s = both * scale / (1 + shrinkage * scale)
-            if s > heap[0] or (s == heap[0] and j < held[0]):
-                push(heap, held, s, j)
+        if few:
+            for m in range(n_met):
+                j = met[m]
+                scale = a[j] * b[i]
+                s = C[j] * scale / (1 + shrinkage * scale)
+                C[j] = 0
+                if j != i and s > 0 and (s > heap[0] or (s == heap[0] and j < held[0])):
+                    push(heap, held, s, j)
+        elif b[i] > 0:
+            for j in range(n_items):
+                bounds[j] = C[j] * a[j]
+            for start in range(0, n_items, 64):  # s is at most b C a, and few reach the lowest of those held
+                bits = above(bounds, start, np.float32(heap[0] / b[i] * LESS))
+                while bits:
+                    j = start + lowest_bit(bits)
+                    bits &= bits - np.uint64(1)
+                    scale = a[j] * b[i]
+                    s = C[j] * scale / (1 + shrinkage * scale)
+                    if j != i and s > 0 and (s > heap[0] or (s == heap[0] and j < held[0])):
+                        push(heap, held, s, j)
+            C[:] = 0
+        else:
+            C[:] = 0
         order = np.argsort(held)
         kept = 0
         for place in order:
