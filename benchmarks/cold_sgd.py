@@ -51,10 +51,8 @@ def main() -> None:
         for name, (space, score) in scores.items():
             best = searched(partial(_loss_of, score, inner, held), space, "minimize", TRIALS)
             said = ["" if np.isnan(figure) else f"{figure:.4f}" for figure in score(best, train, test)]
-            rows.append(["" if rows and rows[-1][0] == split else split, name, *said, in_words(best)])
+            rows.append(["" if len(rows) % len(scores) else split, name, *said, in_words(best)])
             print(rows[-1], flush=True)
-    for n in range(len(rows) - 1, 0, -1):
-        rows[n][0] = "" if n % len(scores) else rows[n][0]
     header = ["split", "model", "RMSE", "NDCG@10", "found by search"]
     told = f"{TRIALS} trials each; splits, features and figures as in the table before. lightfm-next "
     text = f"{markdown(header, rows)}\n\n{told}{peers.version_of('lightfm-next')}; {machine('optuna')}"
