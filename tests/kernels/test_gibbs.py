@@ -222,13 +222,3 @@ def test_copied_rows_compiled_and_in_python(dtype):
         for row in (0, 2):
             np.testing.assert_array_equal(w[row], W[row])
             np.testing.assert_array_equal(v[row], V[row])
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("parts", [1, 3])
-def test_row_products_compiled_and_in_python(dtype, parts):
-    lanes = tile.VECTOR_BYTES // np.dtype(dtype).itemsize
-    P, Q = (np.random.default_rng(n).normal(size=(n, parts * lanes)).astype(dtype) for n in (2, 3))
-    run = njit(lambda P, u, Q, i: tile.row_product(P, u, Q, i))
-    for call in (run, tile.row_product):
-        assert call(P, 1, Q, 2) == pytest.approx(P[1] @ Q[2], rel=1e-5)

@@ -23,7 +23,8 @@ import numpy as np
 from numba import njit
 
 from palate.kernels.ridge import CELLS, add_products, padded
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, row_product, scale_lanes, subtract_lanes
+from palate.kernels.steps import product
+from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
 
@@ -199,7 +200,7 @@ def residuals(cells, rows, columns, first, last, out):
     for u in range(first, last):
         for n in range(indptr[u], indptr[u + 1]):
             i = indices[n]
-            out[n] = targets[n] - (row_product(P, u, Q, i) + (b[u] + c[i]))
+            out[n] = targets[n] - (product(P, u, Q, i) + (b[u] + c[i]))
 
 
 @njit(nogil=True, cache=True)

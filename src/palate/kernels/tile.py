@@ -230,43 +230,6 @@ def _copy_row(typing, Q, i, factor, W, V, j):
     return types.void(Q, types.intp, Q.dtype, W, V, types.intp), build
 
 
-def row_product(P, u, Q, i):
-    """Return the inner product of row u of P and row i of Q, of one width of whole vectors, summed by halves."""
-    lanes = VECTOR_BYTES // P.itemsize
-    sums = np.zeros(lanes, P.dtype)
-    for part in range(0, P.shape[1], lanes):
-        sums += P[u, part : part + lanes] * Q[i, part : part + lanes]
-    while len(sums) > 1:
-        sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
-    return sums[0]
-
-
-@overload(row_product)
-def _compiled_row_product(P, u, Q, i):
-    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == P.dtype for one in (P, Q)):
-        return None
-    return lambda P, u, Q, i: _row_product(P, u, Q, i)  # type: ignore[call-arg]
-
-
-@intrinsic
-def _row_product(typing, P, u, Q, i):
-    def build(context, builder, signature, args):
-        arrays = [context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2)]
-        width = cgutils.unpack_tuple(builder, arrays[0].shape)[1]
-        tools = Emitter(builder, context.get_data_type(P.dtype), P.dtype.bitwidth)
-        one, other = (
-            tools.at(array.data, builder.mul(width, args[n])) for array, n in zip(arrays, (1, 3), strict=True)
-        )
-
-        def body(at, sums):
-            return [tools.fma(tools.load(tools.at(one, at)), tools.load(tools.at(other, at)), sums[0])]
-
-        (found,) = tools.over(width, tools.lanes, [tools.zeros()], body)
-        return tools.total(found)
-
-    return P.dtype(P, types.intp, Q, types.intp), build
-
-
 @overload(dots)
 def _compiled_dots(W, j, x, out):
     if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):
