@@ -110,17 +110,24 @@ def test_a_step_is_minus_the_gradient_of_the_objective(margin):
             assert after[which][at] - array[at] == pytest.approx(-rate * gradient, rel=1e-5, abs=1e-10)
 
 
-def test_means_are_pulled_to(pairs):
+@pytest.mark.parametrize("held", [False, True])
+def test_penalties_pull_to_the_means(pairs, held):
+    """With means, a step is that of the objective whose penalties are of the distance from them."""
     factors, cells = problem()
-    means = tuple(np.full_like(X, 0.4) for X in factors)
-    for M, X in zip(means, factors, strict=True):
-        if M.ndim == 2:
-            M[:, 3:] = 0
-        assert X.shape == M.shape
-    strong = steps(0.1, (10.0, 10.0, 10.0, 10.0))  # each step goes all the way
-    descend(pairs, factors, cells, whole_block(cells), how=strong, means=means)
-    assert np.abs(factors[0][:, :3] - 0.4).max() < 0.2
-    assert np.abs(factors[2] - 0.4).max() < 0.2
+    P, Q, c = (X.copy() for X in factors)
+    rng = np.random.default_rng(1)
+    M, N, o = (rng.normal(0, 0.4, X.shape) for X in factors)
+    means = (M, N[:0], o[:0]) if held else (M, N, o)
+    _, us, them, negatives, _ = descend(pairs, factors, cells, whole_block(cells, 2), means=means, held=held)
+    for u, i, j in zip(us, them, negatives, strict=True):
+        new_P, new_Q, new_c = naive.pair_step(P, Q, c, u, i, j, 1.0, 0.0, REGS, 0.1)
+        new_P[u] += 0.1 * REGS[0] * M[u]
+        for item, reg in ((i, REGS[1]), (j, REGS[2])):
+            new_Q[item] += 0.1 * reg * N[item]
+            new_c[item] += 0.1 * REGS[3] * o[item]
+        P, Q, c = (new_P, Q, c) if held else (new_P, new_Q, new_c)
+    for new, wanted in zip(factors, (P, Q, c), strict=True):
+        np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
 
 
 def test_the_filter_and_the_row_together_know_every_click(pairs):
