@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -69,6 +70,23 @@ def test_version(run):
     import importlib.metadata
 
     assert run("--version") == (0, importlib.metadata.version("palate") + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("mf", r"chosen on validation; RMSE train 0\.\d{4}  validation \d\.\d{4}; seed 0"),
+        ("bpr", r"chosen on validation; validation NDCG@10 0\.\d{4}; seed 0"),
+        ("ials", r"none held out to choose; seed 0"),
+    ],
+)
+def test_train_tells_the_figure_that_was_watched(here, run, model, told):
+    positive = () if model == "mf" else ("--positive", "3")
+    code, out, _ = run(
+        "train", "log.csv", "--model", model, "--set", "random_state=0", *positive, "--out", "m.safetensors"
+    )
+    assert code == 0
+    assert re.search(told, out), out
 
 
 def test_train_says_what_it_did_and_what_comes_next(here, run):

@@ -225,6 +225,7 @@ def _told(step: Progress) -> str:
 
 
 def figures(record: Mapping[str, float]) -> str:
-    """Return the few figures of a training record that people watch: RMSE, clipped."""
+    """Return the few figures of a training record that people watch: RMSE, clipped, or NDCG of lists."""
     names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test", "best": "best"}
+    names["validation_ndcg"] = "validation NDCG@10"
     return "  ".join(f"{word} {record[name]:.4f}" for name, word in names.items() if name in record)

@@ -106,6 +106,8 @@ def _verdict(model: Any) -> str:
     record: dict[str, float] = next((one for one in model.history_ if one["epoch"] == best), {})
     on = {"validation": "validation data", "test": "the test part, so its figure flatters"}.get(chosen, chosen)
     rmse = f", with a validation RMSE of {record['validation_rmse']:.4f}" if "validation_rmse" in record else ""
+    if "validation_ndcg" in record:
+        rmse = f", with an NDCG@10 of {record['validation_ndcg']:.4f} there"
     return f"Best epoch: {best} of {n}, chosen on {on}{rmse}."
 
 
