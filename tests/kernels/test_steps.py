@@ -17,6 +17,7 @@ def compiled(P, Q, M, found):
     steps.step_triple(P, 1, Q, 2, 0, (P.dtype.type(0.9), P.dtype.type(0.8), P.dtype.type(0.7)), P.dtype.type(0.5))
     steps.step_one(P, 2, Q, 0, 1, P.dtype.type(0.6), P.dtype.type(0.3))
     steps.add_row(P, 2, M, P.dtype.type(0.1))
+    steps.fetch_row(M, 0)
 
 
 @pytest.mark.parametrize("n_factors", [1, 15, 16, 17, 100])
@@ -25,8 +26,10 @@ def test_compiled_steps_are_the_python_ones(n_factors, dtype, tolerance):
     width = steps.padded_width(n_factors, np.dtype(dtype).itemsize)
     assert n_factors <= width < n_factors + 64 // np.dtype(dtype).itemsize
     rng = np.random.default_rng(0)
-    P, Q, M = (np.zeros((3, width), dtype) for _ in range(3))
+    P, Q, M = (steps.padded_rows(3, n_factors, dtype) for _ in range(3))
     for X in (P, Q, M):
+        assert X.shape == (3, width)
+        assert X.ctypes.data % 64 == 0
         X[:, :n_factors] = rng.normal(size=(3, n_factors))
     one, other = [X.copy() for X in (P, Q, M)], [X.copy() for X in (P, Q, M)]
     found, expected = np.zeros(2), np.zeros(2)

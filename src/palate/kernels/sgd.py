@@ -25,10 +25,11 @@ cols, vals (n,), grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 import numpy as np
 from numba import njit
 
-from palate.kernels.steps import add_row, product, step_pair
+from palate.kernels.steps import add_row, fetch_row, product, step_pair
 
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
 REORDER = {"contract", "reassoc", "nsz"}
+AHEAD = 4  # ratings: a column's factors are asked for so long before they are needed
 
 
 @njit(nogil=True, cache=True)
@@ -70,6 +71,9 @@ def descend(factors, means, mean, rows, cols, vals, steps):
     pull, pull_b = 1 - shrink, 1 - shrink_b
     loss = 0.0
     for n in range(len(vals)):
+        if n + AHEAD < len(vals):
+            fetch_row(Q, cols[n + AHEAD])
+            fetch_row(P, rows[n + AHEAD])
         u = rows[n]
         i = cols[n]
         e = vals[n] - (mean + b[u] + c[i] + product(P, u, Q, i))

@@ -8,9 +8,14 @@ Letters: P, Q (n_rows, width), C-contiguous and of one type; rows u of P, i and 
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
 
 from palate.kernels.emitter import VECTOR_BYTES, Emitter
 
@@ -19,6 +24,15 @@ def padded_width(n_factors: int, itemsize: int) -> int:
     """Return the least width of whole vectors that holds this many numbers."""
     lanes = VECTOR_BYTES // itemsize
     return -(-n_factors // lanes) * lanes
+
+
+def padded_rows(n_rows: int, n_factors: int, dtype: Any) -> NDArray[Any]:
+    """Return zeros (n_rows, padded_width) that begin where a vector does: one that straddles cache lines costs double."""
+    kind = np.dtype(dtype)
+    width, spare = padded_width(n_factors, kind.itemsize), VECTOR_BYTES // kind.itemsize
+    flat = np.zeros(n_rows * width + spare, kind)
+    skip = -flat.ctypes.data % VECTOR_BYTES // kind.itemsize
+    return flat[skip : skip + n_rows * width].reshape(n_rows, width)
 
 
 def product(P, u, Q, i):
@@ -52,6 +66,10 @@ def step_one(P, u, Q, i, j, shrink, step):
 def add_row(P, u, M, factor):
     """Add factor M[u] to P[u]."""
     P[u] += factor * M[u]
+
+
+def fetch_row(P, u):
+    """Ask for row u of P to be brought near, while other work goes on; nothing changes."""
 
 
 def _rows_of_vectors(*arrays):
@@ -93,6 +111,20 @@ class _Rows:
             news = body(*[tools.load(place) for place in places])
             for place, new in zip(places, news, strict=False):
                 tools.store(new, place)
+            return []
+
+        tools.over(self.width, tools.lanes, [], inside)
+
+    def touch(self):
+        """Ask for the first of the rows, to be written, in the nearest cache."""
+        tools, number, byte = self.tools, ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        ask = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        words = [ir.Constant(number, word) for word in (1, 3, 1)]  # to write, nearest, data
+
+        def inside(at, _):
+            place = tools.at(self.rows[0], at)
+            self.builder.call(ask, [self.builder.bitcast(place, byte), *words])
             return []
 
         tools.over(self.width, tools.lanes, [], inside)
@@ -207,6 +239,23 @@ def _step_one(typing, P, u, Q, i, j, shrink, step):
         return context.get_dummy_value()
 
     return types.void(P, types.intp, Q, types.intp, types.intp, P.dtype, P.dtype), build
+
+
+@overload(fetch_row)
+def _compiled_fetch_row(P, u):
+    if not _rows_of_vectors(P):
+        return None
+    return lambda P, u: _fetch_row(P, u)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _fetch_row(typing, P, u):
+    def build(context, builder, signature, args):
+        rows = _Rows(context, builder, signature, args, [(0, 1)])
+        rows.touch()
+        return context.get_dummy_value()
+
+    return types.void(P, types.intp), build
 
 
 @overload(add_row)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, Rows
 from palate.errors import ParameterError
-from palate.kernels.steps import padded_width
+from palate.kernels.steps import padded_rows, padded_width
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
 from palate.models.embeddings import Embeddings
@@ -277,10 +277,9 @@ class MatrixFactorization(Recommender):
     def _initial(self, data: Interactions, seed: int) -> Factors:
         rng = np.random.default_rng([seed, 0])
         distribution = rng.standard_normal if self.init == "normal" else rng.random
-        width = padded_width(self.n_factors, np.dtype(self.dtype).itemsize)
 
         def draw(n: int) -> NDArray[Any]:
-            X = np.zeros((n, width), self.dtype)
+            X = padded_rows(n, self.n_factors, self.dtype)
             values = distribution((n, self.n_factors))
             values *= self.init_scale  # in place: no copy more
             X[:, : self.n_factors] = values

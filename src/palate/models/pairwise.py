@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Interactions, Rows
 from palate.errors import DivergenceError
 from palate.kernels import pairs as kernel
-from palate.kernels.steps import padded_width
+from palate.kernels.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
@@ -139,8 +139,7 @@ class Pairwise(Recommender):
         weight = np.bincount(clicks.indices, clicks.values, minlength=data.n_items)
         dtype = np.dtype(self.dtype).type
         rng = np.random.default_rng([seed, 0])
-        width = padded_width(self.n_factors, np.dtype(dtype).itemsize)
-        P, Q = np.zeros((data.n_users, width), dtype), np.zeros((data.n_items, width), dtype)
+        P, Q = (padded_rows(n, self.n_factors, dtype) for n in (data.n_users, data.n_items))
         c = np.zeros(data.n_items, dtype)
         for X, counts in ((P, of_users), (Q, of_items)):
             X[:, : self.n_factors] = rng.standard_normal((len(X), self.n_factors)) * self.init_scale
@@ -211,15 +210,15 @@ class Pairwise(Recommender):
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
         told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
-        n_rows, k, width = len(rows.indptr) - 1, self.n_factors, padded_width(self.n_factors, np.dtype(dtype).itemsize)
+        n_rows, k = len(rows.indptr) - 1, self.n_factors
         prior = user_prior(self, features)
-        P, M = np.zeros((n_rows, width), dtype), np.zeros((0, width), dtype)
+        P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
         if prior is not None:
-            M = np.zeros((n_rows, width), dtype)
+            M = padded_rows(n_rows, k, dtype)
             M[:, :k] = prior.means()[0]
             if not self.own_factors:
                 return M[:, :k], told
-        Q = np.zeros((len(self.item_factors_), width), dtype)
+        Q = padded_rows(len(self.item_factors_), k, dtype)
         Q[:, :k] = self.item_factors_
         rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
         steps = np.array([(rate, max(0.0, 1 - rate * self.reg_users)) for rate in rates], dtype)
