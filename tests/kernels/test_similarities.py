@@ -70,3 +70,23 @@ def test_of_equal_similarities_the_first_items_are_kept(similarities):
     assert indices[2].tolist() == [0, 1, 3, 4]
     assert (values == 3).all()
     assert (counts == 4).all()
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-35, 1e32], ids=["plain", "tiny", "huge"])
+@pytest.mark.parametrize("shrinkage", [0.0, 0.7])
+@pytest.mark.parametrize("filled", [0.02, 0.3])
+def test_many_items_in_groups_keep_the_same_as_all_looked_through(similarities, size, shrinkage, filled):
+    """200 items are dealt into 64 groups; sizes beyond single precision fall back to looking at all."""
+    rng = np.random.default_rng(3)
+    X = rng.integers(1, 3, (20, 200)) * (rng.random((20, 200)) < filled).astype(float)
+    weights = np.ones(20), size * rng.choice([0.5, 1.0, 2.0], 200), rng.choice([0.5, 1.0], 200)
+    indices, _, counts = found(similarities, X, weights, shrinkage, 3)
+    S = expected(X, weights, shrinkage)
+    for i in range(200):
+        best = [j for j in sorted(range(200), key=lambda j: (-S[i, j], j)) if S[i, j] > 0][:3]
+        kept = indices[i, : counts[i]].tolist()
+        assert len(kept) == len(best)
+        assert kept == sorted(kept)
+        np.testing.assert_allclose(np.sort(S[i, kept]), np.sort(S[i, best]), rtol=1e-12)
+        if shrinkage == 0 and size == 1.0:  # then ties are exact
+            assert kept == sorted(best)

@@ -8,6 +8,9 @@ and of each row i the n largest s_ij above 0 are kept. ItemKNN has a = b = 1 / |
 degrees (`palate.models.knn`). A row costs one pass over the cells of its users, and needs n_items numbers: no square
 matrix is ever held. Equal similarities keep the smaller j.
 
+Few items can be among the n largest: of items dealt into groups, n groups have a largest of at least some v, so n items
+reach v, and those below it are never looked at one by one.
+
 Letters: by_item, by_user compressed columns and rows of X: (indptr, indices, values).
 """
 
@@ -17,8 +20,10 @@ from numba import njit
 
 from palate.kernels.tile import above, lowest_bit
 
-LESS = 1 - 1e-6  # a bound in single precision is never too high
-DENSE = 2  # cells that an item's users have, times this: from as many as there are items on, all are looked through
+LESS = np.float32(1 - 1e-6)  # a bound in single precision is never too high
+SAFE = 1e-30, 1e30  # within these, numbers in single precision are that near
+DENSE = 16  # cells that an item's users have, times this: from as many as there are items on, all are looked through
+GROUPS = 4  # times n, rounded up to a multiple of 64: how many groups items are dealt into
 
 
 @njit(nogil=True, cache=True)
@@ -28,85 +33,125 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
     weights: (w, a, b), (n_users,), (n_items,), (n_items,) float64.
     indices, values: (n_items, n), what lies beyond ``counts`` (n_items,) is not written.
     """
-    starts, users, of_items = by_item
-    indptr, items, of_users = by_user
+    starts, users, _ = by_item
+    indptr = by_user[0]
     w, a, b = weights
     n_items, n = len(starts) - 1, indices.shape[1]
     C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.full(n_items, -1)
-    bounds = np.zeros(-(-n_items // 64) * 64, np.float32)
-    heap, held = np.empty(n), np.empty(n, np.int64)
+    scores, exact = np.zeros(-(-n_items // 64) * 64, np.float32), np.empty(n_items)
+    tops = np.empty(-(-GROUPS * n // 64) * 64, np.float32)
     for i in range(first, last):
         cells = 0
         for c in range(starts[i], starts[i + 1]):
             cells += indptr[users[c] + 1] - indptr[users[c]]
         few = DENSE * cells < n_items
-        n_met = 0
-        for c in range(starts[i], starts[i + 1]):
-            u = users[c]
-            x = w[u] * of_items[c]
-            if few:
-                for d in range(indptr[u], indptr[u + 1]):
-                    j = items[d]
-                    if marks[j] != i:
-                        marks[j], met[n_met] = i, j
-                        n_met += 1
-                    C[j] += x * of_users[d]
-            else:
-                for d in range(indptr[u], indptr[u + 1]):
-                    C[items[d]] += x * of_users[d]
-        heap[:] = 0
-        held[:] = n_items
         if few:
-            for m in range(n_met):
-                j = met[m]
-                scale = a[j] * b[i]
-                s = C[j] * scale / (1 + shrinkage * scale)
-                C[j] = 0
-                if j != i and s > 0 and (s > heap[0] or (s == heap[0] and j < held[0])):
-                    push(heap, held, s, j)
-        elif b[i] > 0:
-            for j in range(n_items):
-                bounds[j] = C[j] * a[j]
-            for start in range(0, n_items, 64):  # s is at most b C a, and few reach the lowest of those held
-                bits = above(bounds, start, np.float32(heap[0] / b[i] * LESS))
-                while bits:
-                    j = start + lowest_bit(bits)
-                    bits &= bits - np.uint64(1)
-                    scale = a[j] * b[i]
-                    s = C[j] * scale / (1 + shrinkage * scale)
-                    if j != i and s > 0 and (s > heap[0] or (s == heap[0] and j < held[0])):
-                        push(heap, held, s, j)
-            C[:] = 0
+            n_met = add_and_mark(by_item, by_user, w, i, C, marks, met)
         else:
-            C[:] = 0
-        order = np.argsort(held)
+            add_users(by_item, by_user, w, i, C)
+            C[i] = 0
+            n_met = candidates(C, a, b[i], shrinkage, scores, tops, n, met)
         kept = 0
-        for place in order:
-            if heap[place] > 0:
-                indices[i, kept] = held[place]
-                values[i, kept] = heap[place]
+        for m in range(n_met):
+            j = met[m]
+            scale = a[j] * b[i]
+            s = C[j] * scale / (1 + shrinkage * scale)
+            if few:
+                C[j] = 0
+            if j != i and s > 0:
+                met[kept], exact[kept] = j, s
                 kept += 1
-        counts[i] = kept
+        if not few:
+            C[:] = 0
+        counts[i] = keep_largest(met[:kept], exact[:kept], indices[i], values[i])
 
 
 @njit(nogil=True, cache=True)
-def push(heap, held, score, item):
-    """Replace the lowest entry of a heap, of equal ones that with the largest item."""
-    n, at = len(heap), 0
-    while True:
-        child = 2 * at + 1
-        if child >= n:
-            break
-        if child + 1 < n and lower(heap, held, child + 1, child):
-            child += 1
-        if heap[child] > score or (heap[child] == score and held[child] < item):
-            break
-        heap[at], held[at] = heap[child], held[child]
-        at = child
-    heap[at], held[at] = score, item
+def add_users(by_item, by_user, w, i, C):
+    """Add row i of eq. 1's C."""
+    starts, users, of_items = by_item
+    indptr, items, of_users = by_user
+    for c in range(starts[i], starts[i + 1]):
+        u = users[c]
+        x = w[u] * of_items[c]
+        for d in range(indptr[u], indptr[u + 1]):
+            C[items[d]] += x * of_users[d]
 
 
 @njit(nogil=True, cache=True)
-def lower(heap, held, one, other):
-    """Return whether an entry gives way before another: the smaller score, of equal ones the larger item."""
-    return heap[one] < heap[other] or (heap[one] == heap[other] and held[one] > held[other])
+def add_and_mark(by_item, by_user, w, i, C, marks, met):
+    """Add row i of eq. 1's C, and return how many items it has: they are written, and get the mark i."""
+    starts, users, of_items = by_item
+    indptr, items, of_users = by_user
+    n_met = 0
+    for c in range(starts[i], starts[i + 1]):
+        u = users[c]
+        x = w[u] * of_items[c]
+        for d in range(indptr[u], indptr[u + 1]):
+            j = items[d]
+            if marks[j] != i:
+                marks[j], met[n_met] = i, j
+                n_met += 1
+            C[j] += x * of_users[d]
+    return n_met
+
+
+@njit(nogil=True, cache=True)
+def candidates(C, a, b, shrinkage, scores, tops, n, met):
+    """Write the items that may be among the n largest of a row, ascending, and return how many those are.
+
+    scores: (at least n_items, in 64s), zero beyond n_items; tops: (n_groups,); both are written.
+    """
+    n_items, n_groups = len(C), len(tops)
+    tops[:] = 0
+    for start in range(0, n_items, n_groups):
+        stop = min(n_groups, n_items - start)
+        part, factors, out = C[start : start + stop], a[start : start + stop], scores[start : start + stop]
+        if shrinkage == 0:
+            for g in range(stop):
+                out[g] = part[g] * (factors[g] * b)
+        else:
+            for g in range(stop):
+                scale = factors[g] * b
+                out[g] = part[g] * scale / (1 + shrinkage * scale)
+        for g in range(stop):
+            tops[g] = out[g] if out[g] > tops[g] else tops[g]
+    n_met = 0
+    limit = np.partition(tops, n_groups - n)[n_groups - n] * LESS
+    if not SAFE[0] < limit < SAFE[1]:
+        for j in range(n_items):
+            if C[j] > 0:
+                met[n_met] = j
+                n_met += 1
+        return n_met
+    for start in range(0, n_items, 64):
+        bits = above(scores, start, limit)
+        while bits:
+            met[n_met] = start + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            n_met += 1
+    return n_met
+
+
+@njit(nogil=True, cache=True)
+def keep_largest(items, scores, indices, values):
+    """Write the largest scores, as many as there is room for, their items ascending; return how many those are.
+
+    items and scores are put together at their beginning.
+    """
+    n = len(indices)
+    kept = len(items)
+    if kept > n:
+        least = np.partition(scores, kept - n)[kept - n]
+        kept = np.sum(scores > least)
+        equal = np.sort(items[scores == least])
+        last = equal[n - kept - 1]
+        kept = 0
+        for m in range(len(items)):
+            if scores[m] > least or (scores[m] == least and items[m] <= last):
+                items[kept], scores[kept] = items[m], scores[m]
+                kept += 1
+    order = np.argsort(items[:kept])
+    for place in range(kept):
+        indices[place], values[place] = items[order[place]], scores[order[place]]
+    return kept

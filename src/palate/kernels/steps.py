@@ -27,7 +27,7 @@ def padded_width(n_factors: int, itemsize: int) -> int:
 
 
 def padded_rows(n_rows: int, n_factors: int, dtype: Any) -> NDArray[Any]:
-    """Return zeros (n_rows, padded_width) that begin where a vector does: one that straddles cache lines costs double."""
+    """Return zeros (n_rows, padded_width) that begin where a vector does: straddling cache lines costs double."""
     kind = np.dtype(dtype)
     width, spare = padded_width(n_factors, kind.itemsize), VECTOR_BYTES // kind.itemsize
     flat = np.zeros(n_rows * width + spare, kind)
