@@ -29,8 +29,10 @@ serve: .venv/ui $(MODEL)
 out/bayes.safetensors: | .venv/ui
 	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
+out/bpr.safetensors out/warp.safetensors: SEED := --set random_state=42
+
 out/%.safetensors: | .venv/ui
-	@$(BIN)/palate train ml-100k --model $* --positive 4 --out $@
+	@$(BIN)/palate train ml-100k --model $* --positive 4 $(SEED) --out $@
 
 bench: .venv/test
 	$(BIN)/python benchmarks/reproduce.py --write
