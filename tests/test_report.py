@@ -9,16 +9,15 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 from made_run import made_run
+from parsed_page import Read, section
 
 import palate
-from palate.cli import main
 from palate.errors import DataError, MissingExtraError, ParameterError
 from palate.report import markup
 from palate.report import page as make_page
@@ -32,49 +31,6 @@ HOSTILE = (
     "\u202egnihtyna\u202c \x00 \ud800",
 )
 SECTIONS = ["data", "comparison", "training", "calibration", "errors", "groups", "trade-offs", "examples", "repeating"]
-VOID = {"br", "link", "meta"}
-
-
-class Read(HTMLParser):
-    """A page as a parser sees it: elements with attributes, text, and whether every element is closed in its place."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.faults: list[str] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(page)
-        self.close()
-        self.faults += [f"{tag} is never closed" for tag in self.open]
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(f"{tag} is closed out of place")
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(data for tag, data in self.texts if tag != "style").split())
-
-
-def section(page: str, key: str) -> str:
-    """Return the text of a section."""
-    start = page.index(f'<section id="{key}"')
-    return Read(page[start : page.index("</section>", start) + len("</section>")]).text
 
 
 @pytest.fixture(scope="module")
@@ -497,58 +453,6 @@ def test_a_report_needs_matplotlib(tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"drawing figures needs the extra 'plots': pip install 'palate\[plots"):
         palate.write_report(made_run(), tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []
-
-
-# -- the command -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as stop:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return stop.value.code or 0, out, " ".join(err.split())
-
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made_run().save(_folder(tmp_path / "run"))
-    return tmp_path / "run"
-
-
-def test_the_command_writes_and_announces_what_it_replaces(folder, call, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
-    code, out, err = call("report", folder)
-    assert (code, err) == (0, "")
-    size = (folder / "report.html").stat().st_size
-    assert " ".join(out.split()).startswith("wrote ")
-    assert f"{size / 1e6:.2f} MB: open it in any browser" in " ".join(out.split())
-    code, out, _ = call("report", folder)
-    assert out.startswith("replaced ")
-    target = tmp_path / "other.html"
-    code, out, _ = call("report", folder, "--out", target, "--json")
-    assert (code, out) == (0, f'{{"path": "{target}", "bytes": {size}, "replaced": false}}\n')
-    assert target.read_bytes() == (folder / "report.html").read_bytes()
-
-
-def test_the_command_refuses(folder, call, tmp_path):
-    empty = _folder(tmp_path / "empty")
-    code, _, err = call("report", empty)
-    assert code == 1
-    assert "holds no comparison" in err
-    assert "palate compare DATA --out" in err
-    for out, says in (
-        (empty, "it is a folder; name a file in it"),
-        (tmp_path / "nowhere" / "a.html", "is not there; make it first"),
-        (folder / "run.json", "name a file that ends in .html, not run.json"),
-    ):
-        code, _, err = call("report", folder, "--out", out)
-        assert code == 1
-        assert says in err
-    assert call("report", tmp_path / "nothing")[0] == 1
 
 
 def test_a_real_comparison_is_reported(movielens, tmp_path):

@@ -84,6 +84,20 @@ def first_residual(cells, Q, o, u, W, weights, start, x, four, r):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def step(x, residual, d, Sd, left, k):
+    """Take one step of conjugate gradients; return by how much the loss fell, and the residual's square."""
+    length = left / dot(d, Sd)
+    for f in range(k):
+        x[f] += length * d[f]
+        residual[f] -= length * Sd[f]
+    now = dot(residual, residual)
+    turn = now / left
+    for f in range(k):
+        d[f] = residual[f] + turn * d[f]
+    return np.float64(length) * np.float64(left), now
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last, P, losses):
     """Take at most ``steps`` steps from P for rows first … last - 1.
 
@@ -144,16 +158,8 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
                 for f in range(k):
                     Sd[f] += l * d[f]
                 add_cells(W, weights, ends[r], ends[r + 1], d, four, Sd)
-                length = left[r] / dot(d, Sd)
-                for f in range(k):
-                    x[f] += length * d[f]
-                    residual[f] -= length * Sd[f]
-                losses[block + r] -= np.float64(length) * np.float64(left[r])
-                now = dot(residual, residual)
-                turn = now / left[r]
-                for f in range(k):
-                    d[f] = residual[f] + turn * d[f]
-                left[r] = now
+                fallen, left[r] = step(x, residual, d, Sd, left[r], k)
+                losses[block + r] -= fallen
         for r in range(n):
             for f in range(k):
                 P[block + r, f] = X[r, f]
