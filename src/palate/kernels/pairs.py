@@ -29,8 +29,8 @@ import math
 import numpy as np
 from numba import njit
 
-from palate.kernels.sgd import below, mix
-from palate.kernels.steps import add_row, difference_product, product, step_one, step_triple
+from palate.kernels.sgd import AHEAD, below, mix
+from palate.kernels.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
 
 UNIFORM, POPULAR, ADAPTIVE = 0, 1, 2
 STREAMS = 4  # draws side by side that share no user
@@ -193,6 +193,9 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
     for n in range(len(us)):
         if kind == ADAPTIVE and not held and n % every == 0:
             arrange(Q, items, orders, deviations)
+        if n + AHEAD < len(us):
+            fetch_row(P, us[n + AHEAD])
+            fetch_row(Q, them[n + AHEAD])
         u, i = us[n], them[n]
         first, last = indptr[u], indptr[u + 1]
         counter = mix(key + np.uint64(n))
