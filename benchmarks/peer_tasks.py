@@ -68,17 +68,23 @@ def cmfrec_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float
     return {"seconds": [epoch], "arrays": {"P": np.array(P[1:]), "Q": np.array(Q[1:])}}
 
 
-def lenskit_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
+def lenskit_clicks(a: Any) -> tuple[Any, Any]:
+    """Return its data and options."""
     import pandas as pd
-    from lenskit.als import ImplicitMFScorer
     from lenskit.data import from_interactions_df
     from lenskit.training import TrainingOptions
 
-    data = from_interactions_df(pd.DataFrame({"user_id": a["user"], "item_id": a["item"]}))
+    return from_interactions_df(pd.DataFrame({"user_id": a["user"], "item_id": a["item"]})), TrainingOptions(rng=1)
+
+
+def lenskit_ials(a: Any, factors: int, epochs: int, reg: float, confidence: float) -> dict[str, Any]:
+    from lenskit.als import ImplicitMFScorer
+
+    data, options = lenskit_clicks(a)
     model = ImplicitMFScorer(embedding_size=factors, epochs=epochs, regularization=reg, weight=confidence - 1)
     seconds = []
     started = time.perf_counter()
-    for _ in model.training_loop(data, TrainingOptions(rng=1)):
+    for _ in model.training_loop(data, options):
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
     return {"seconds": seconds, "arrays": {name: table[None] for name, table in lenskit_factors(model, a).items()}}
@@ -204,6 +210,27 @@ def lenskit_ratings(a: Any, factors: int, reg: float, damping: float, epochs: in
     user, item = a["test_user"], a["test_item"]
     guess = np.einsum("nk,nk->n", tables["P"][user], tables["Q"][item])
     return rmse_of(a, guess + model.bias.global_bias + known["user"][user] + known["item"][item])
+
+
+def lenskit_implicit_mf(a: Any, factors: int, reg: float, confidence: float) -> dict[str, Any]:
+    from lenskit.als import ImplicitMFScorer
+
+    model = ImplicitMFScorer(embedding_size=factors, regularization=reg, weight=confidence - 1)
+    model.train(*lenskit_clicks(a))
+    return {"arrays": lenskit_factors(model, a)}
+
+
+def lenskit_knn(a: Any, neighbours: int) -> dict[str, Any]:
+    """Return the saved neighbours' weights; all of a user's count (its default adds up the 20 nearest alone)."""
+    from lenskit.knn import ItemKNNScorer
+
+    model = ItemKNNScorer(feedback="implicit", save_nbrs=neighbours, max_nbrs=1_000_000)
+    model.train(*lenskit_clicks(a))
+    W = sp.coo_matrix(model.sim_matrix.to_scipy())
+    ids, n = model.items.ids(), int(a["n_items"])
+    W = sp.csr_matrix((W.data, (ids[W.row], ids[W.col])), shape=(n, n))
+    W.sort_indices()
+    return {"arrays": {"indptr": W.indptr, "indices": W.indices, "weights": W.data}}
 
 
 def lenskit_factors(model: Any, a: Any) -> dict[str, Any]:

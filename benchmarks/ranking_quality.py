@@ -22,7 +22,7 @@ import palate
 from palate.models.search import Range
 
 OUT = ROOT / "out" / "ranking-quality"
-TRIALS = {"last": 12, "stratified": 12, "gowalla": 5, "lastfm": 10}
+TRIALS = {"last": 12, "stratified": 12, "gowalla": 8, "lastfm": 10}
 OURS = ("bpr", "warp", "knn", "rp3beta")
 HEADER = ["clicks", "model", "figures", "`bpr` less it", "`warp` less it", "found by search"]
 
@@ -35,7 +35,7 @@ def main() -> None:
     found = [json.loads((OUT / f"{part}.json").read_text()) for part in PARTS if (OUT / f"{part}.json").exists()]
     rows = [row for one in found for row in one["rows"]]
     trials = ", ".join(f"{part} {n}" for part, n in TRIALS.items())
-    said = ", ".join(f"{name} {peers.version_of(name)}" for name in ("implicit", "lightfm-next", "irspack"))
+    said = ", ".join(f"{name} {peers.version_of(name)}" for name in ("implicit", "lightfm-next", "lenskit", "irspack"))
     text = f"{markdown(HEADER, rows)}\n\nTrials a model: {trials}. {said}; {found[0]['said']}"
     publish("ranking-quality", text, write="--write" in sys.argv)
 
@@ -114,13 +114,15 @@ def of_peer(task: str, parameters: dict[str, Any], train: Any, test: Any, metric
 SPACES = {
     "bpr": {
         "n_factors": Range(16, 256, log=True, whole=True),
-        "learning_rate": Range(0.02, 0.2, log=True),
+        "n_epochs": Range(60, 200, log=True, whole=True),
+        "learning_rate": Range(0.03, 0.5, log=True),
         "reg_users": Range(0.003, 0.1, log=True),
         "reg_items": Range(0.001, 0.05, log=True),
         "reg_negatives": Range(0.001, 0.05, log=True),
     },
     "warp": {
         "n_factors": Range(16, 256, log=True, whole=True),
+        "n_epochs": Range(60, 200, log=True, whole=True),
         "learning_rate": Range(0.001, 0.01, log=True),
         "reg_users": Range(0.3, 4.0, log=True),
         "reg_items": Range(0.1, 2.0, log=True),
@@ -140,6 +142,11 @@ PEERS: dict[str, tuple[str, dict[str, tuple[float, float]]]] = {
     "LightFM, BPR": ("lightfm_bpr", LIGHTFM),
     "LightFM, WARP": ("lightfm_warp", LIGHTFM),
     "irspack, RP3beta": ("irspack_rp3beta", {"neighbours": (10, 1000), "alpha": (0.2, 2.0), "beta": (0.01, 1.5)}),
+    "LensKit, ItemKNN": ("lenskit_knn", {"neighbours": (10, 1000)}),
+    "LensKit, ImplicitMF": (
+        "lenskit_implicit_mf",
+        {"factors": (16, 256), "reg": (0.01, 1.0), "confidence": (2.0, 100.0)},
+    ),
     "irspack, cosine": ("irspack_cosine", {"neighbours": (10, 1000), "shrinkage": (0.1, 1000.0)}),
 }
 

@@ -27,3 +27,14 @@ def low_rank(n_users=40, n_items=30, n=600, rank=3, noise=0.3, seed=0, rating_ra
     u, i = np.array(cells)[rng.permutation(len(cells))].T
     values = np.clip(truth[u, i] + rng.normal(0, noise, len(u)), *rating_range)
     return interactions(u + 100, i + 1000, values, times=rng.integers(0, 10**6, len(u)), rating_range=rating_range)
+
+
+def communities(n_users=1500, n_items=1200, n_groups=30, each=15, own=200, seed=0) -> Interactions:
+    """Return few clicks a user, most on items of the user's own group, popular ones first: sparse, as shops are."""
+    rng = np.random.default_rng(seed)
+    of_item, popularity = rng.integers(n_groups, size=n_items), np.arange(1, n_items + 1) ** -0.6
+    cells = []
+    for user in range(n_users):
+        weights = popularity * np.where(of_item == rng.integers(n_groups), own, 1)
+        cells += [(user, item) for item in rng.choice(n_items, each, replace=False, p=weights / weights.sum())]
+    return interactions(*zip(*cells, strict=True))

@@ -33,7 +33,8 @@ class BPR(Pairwise):
         negative_rank: mean rank of adaptive negatives in a factor's order, as a share of the items.
         init_scale: standard deviation of the initial factors, normal around 0.
         schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
-        patience: stop this many epochs after the best one.
+        patience: stop this many epochs after the best one; first lists are those of popularity, and can get worse
+            before factors tell users apart.
         validation_fraction: part of the rows held out to choose the epoch by NDCG@10; 0 trains all n_epochs.
         positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
             row's value is how often it is drawn), or a number (values of at least it are clicks).
@@ -63,7 +64,7 @@ class BPR(Pairwise):
     key: ClassVar[str] = "bpr"
     search_space: ClassVar[SearchSpace] = {
         "n_factors": Range(16, 256, log=True, whole=True),
-        "learning_rate": Range(0.005, 0.2, log=True),
+        "learning_rate": Range(0.02, 0.5, log=True),
         "reg_users": Range(0.0001, 0.1, log=True),
         "reg_items": Range(0.0001, 0.1, log=True),
         "reg_negatives": Range(0.0001, 0.1, log=True),
@@ -75,8 +76,8 @@ class BPR(Pairwise):
         self,
         n_factors: int = 64,
         *,
-        n_epochs: int = 60,
-        learning_rate: float = 0.05,
+        n_epochs: int = 100,
+        learning_rate: float = 0.1,
         reg_users: float = 0.03,
         reg_items: float = 0.005,
         reg_negatives: float = 0.01,
@@ -88,7 +89,7 @@ class BPR(Pairwise):
         negative_rank: float = 0.1,
         init_scale: float = 0.05,
         schedule: Literal["constant", "linear"] = "linear",
-        patience: int = 5,
+        patience: int = 20,
         validation_fraction: float = 0.1,
         positive: Positive = None,
         n_blocks: int | None = None,

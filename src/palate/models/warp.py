@@ -35,7 +35,8 @@ class WARP(Pairwise):
         most_draws: of negatives for a click; where none of them violates the margin there is no step.
         init_scale: standard deviation of the initial factors, normal around 0.
         schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
-        patience: stop this many epochs after the best one.
+        patience: stop this many epochs after the best one; first lists are those of popularity, and can get worse
+            before factors tell users apart.
         validation_fraction: part of the rows held out to choose the epoch by NDCG@10; 0 trains all n_epochs.
         positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
             row's value is how often it is drawn), or a number (values of at least it are clicks).
@@ -78,7 +79,7 @@ class WARP(Pairwise):
         self,
         n_factors: int = 64,
         *,
-        n_epochs: int = 60,
+        n_epochs: int = 100,
         learning_rate: float = 0.003,
         reg_users: float = 2.0,
         reg_items: float = 0.7,
@@ -92,7 +93,7 @@ class WARP(Pairwise):
         most_draws: int = 10,
         init_scale: float = 0.05,
         schedule: Literal["constant", "linear"] = "linear",
-        patience: int = 5,
+        patience: int = 20,
         validation_fraction: float = 0.1,
         positive: Positive = None,
         n_blocks: int | None = None,
