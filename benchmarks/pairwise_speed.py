@@ -1,4 +1,4 @@
-"""Seconds of an epoch of BPR and WARP, beside implicit and LightFM, and what a few epochs are worth."""
+"""Seconds of an epoch of BPR and WARP, beside implicit and LightFM, and of fits to equal lists of held-out clicks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from palate.data.splits import split
 SIZE = (9_400_000, 136_000, 20_700)  # clicks, users, items
 FACTORS, EPOCHS, TURNS = 64, 2, 1
 JUDGED = 5_000  # users whose lists are judged
-LONGEST = (4,)
+LONGEST = {"palate": (4, 8, 16, 32)}  # epochs of fits compared by their lists
+THEIRS = (4,)
 METRIC = "ndcg@10"
 
 
@@ -48,26 +49,34 @@ def main() -> None:
         calls |= {name: partial(theirs, task, arrays, train, test, threads) for name, task in PEERS[loss].items()}
         ours(train.take(np.arange(1000)), test, loss, threads, 1)  # compiles the kernels
         least = {name: min(call(EPOCHS).epoch for _ in range(TURNS)) for name, call in calls.items()}
-        fits = {name: [call(n) for n in LONGEST] for name, call in calls.items()} if threads == 2 else {}
+        whole = reached({name: [call(n) for n in LONGEST.get(name, THEIRS)] for name, call in calls.items()})
         for name, seconds in least.items():
-            (whole,) = fits.get(name, [None])
-            told = [f"{whole.ndcg:.4f}", f"{whole.seconds:.1f}"] if whole else ["", ""]
+            told = [f"{whole[name].ndcg:.4f}", f"{whole[name].seconds:.1f}"]
             ratio = f"{seconds / least['palate']:.2f}"
             rows.append([f"{loss.upper()}, {threads}", name, f"{seconds:.2f}", ratio, *told])
             print(rows[-1], file=sys.stderr, flush=True)
-    header = ["loss, threads", "library", "s an epoch", "over ours", f"NDCG@10, {LONGEST[0]} epochs", "s of that fit"]
+    header = ["loss, threads", "library", "s an epoch", "over ours", "NDCG@10", "s of that fit"]
     words = ", ".join(f"{n} {peers.version_of(n)}" for n in ("implicit", "lightfm-next"))
     text = (
         f"{len(train):,} clicks, {SIZE[1]:,} users, {SIZE[2]:,} items, generated, {FACTORS} factors, as many draws "
-        f"an epoch as clicks; the faster of {EPOCHS * TURNS} epochs. The fits have each library's own rates "
-        f"(ours {OURS}), not searched; NDCG@10 of {JUDGED:,} users on clicks held out. {words}; {machine()}"
+        f"an epoch as clicks; the faster of {EPOCHS * TURNS} epochs. The peers' fits have {THEIRS[0]} epochs at their "
+        f"own rates; ours is the fastest of {', '.join(map(str, LONGEST['palate']))} epochs whose lists of clicks held "
+        f"out, of {JUDGED:,} users, are not worse than the best peer's ({OURS}, found on Gowalla). {words}; {machine()}"
     )
     publish("pairwise-speed", f"{markdown(header, rows)}\n\n{text}", write=options.write)
 
 
+def reached(fits: dict[str, list[Fit]]) -> dict[str, Fit]:
+    """Return each peer's fit, and the fastest of ours that is not worse than the best of them, or the best of ours."""
+    best = {name: max(some, key=lambda fit: fit.ndcg) for name, some in fits.items()}
+    goal = max(fit.ndcg for name, fit in best.items() if name != "palate")
+    enough = [fit for fit in fits["palate"] if fit.ndcg >= goal] or [best["palate"]]
+    return best | {"palate": min(enough, key=lambda fit: fit.seconds)}
+
+
 OURS: dict[str, dict[str, Any]] = {
-    "bpr": {"learning_rate": 0.05, "reg_users": 0.003, "reg_items": 0.001, "reg_negatives": 0.001},
-    "warp": {"learning_rate": 0.005, "reg_users": 1.0, "reg_items": 0.33, "reg_negatives": 0.33},
+    "bpr": {"learning_rate": 0.3, "reg_users": 0.01, "reg_items": 0.005, "reg_negatives": 0.005, "reg_biases": 1.0},
+    "warp": {"learning_rate": 0.0075, "reg_users": 3.8, "reg_items": 1.1, "reg_negatives": 0.4, "reg_biases": 0.5},
 }
 PEERS = {"bpr": {"implicit": "implicit_bpr", "LightFM": "lightfm_bpr"}, "warp": {"LightFM": "lightfm_warp"}}
 
