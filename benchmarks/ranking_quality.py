@@ -19,7 +19,7 @@ from common import ROOT, machine, markdown, publish
 from quality import above, arrays_of, gowalla_parts, in_words, parts_of, searched, told, tuned
 
 import palate
-from palate.models.search import Range
+from palate.models.search import Choice, Range
 
 OUT = ROOT / "out" / "ranking-quality"
 TRIALS = {"last": 12, "stratified": 12, "gowalla": 8, "lastfm": 10}
@@ -58,7 +58,8 @@ def stratified() -> list[list[str]]:
 def gowalla() -> list[list[str]]:
     """Recall@20 and NDCG@20 on Gowalla's fixed split."""
     metrics = ["recall@20", "ndcg@20"]
-    return lists("Gowalla, fixed split", gowalla_parts(), "random:0.1:7", metrics, TRIALS["gowalla"], of_peers=False)
+    n = TRIALS["gowalla"]
+    return lists("Gowalla, fixed split", gowalla_parts(), "random:0.1:7", metrics, n, of_peers=False, spaces=NARROW)
 
 
 def lastfm() -> list[list[str]]:
@@ -76,7 +77,14 @@ PARTS = {"last": last, "stratified": stratified, "gowalla": gowalla, "lastfm": l
 
 
 def lists(
-    name: str, parts: tuple[Any, Any], validation: str, metrics: list[str], n: int, *, of_peers: bool = True
+    name: str,
+    parts: tuple[Any, Any],
+    validation: str,
+    metrics: list[str],
+    n: int,
+    *,
+    of_peers: bool = True,
+    spaces: dict[str, Any] | None = None,
 ) -> list[list[str]]:
     """Return a line for each model; the parameters of all are searched on one validation part of the training rows."""
     train, test = parts
@@ -87,7 +95,9 @@ def lists(
     for key in OURS:
         chance = {"random_state": 0} if "random_state" in palate.MODELS[key].parameter_names() else {}
         model = palate.MODELS[key](positive="any", **chance)
-        fitted, words[f"`{key}`"] = tuned(model, train, goal, validation, n, space=SPACES.get(key, model.search_space))
+        fitted, words[f"`{key}`"] = tuned(
+            model, train, goal, validation, n, space=(spaces or SPACES).get(key, model.search_space)
+        )
         measured[f"`{key}`"] = palate.measure(fitted, train, test, metrics)
         print(key, told(measured[f"`{key}`"].values), words[f"`{key}`"], file=sys.stderr, flush=True)
     for label, (task, space) in PEERS.items() if of_peers else ():
@@ -115,10 +125,11 @@ SPACES = {
     "bpr": {
         "n_factors": Range(16, 256, log=True, whole=True),
         "n_epochs": Range(60, 200, log=True, whole=True),
-        "learning_rate": Range(0.03, 0.5, log=True),
+        "learning_rate": Range(0.05, 0.4, log=True),
         "reg_users": Range(0.003, 0.1, log=True),
         "reg_items": Range(0.001, 0.05, log=True),
         "reg_negatives": Range(0.001, 0.05, log=True),
+        "reg_biases": Range(0.003, 1.0, log=True),
     },
     "warp": {
         "n_factors": Range(16, 256, log=True, whole=True),
@@ -128,6 +139,27 @@ SPACES = {
         "reg_items": Range(0.1, 2.0, log=True),
         "reg_negatives": Range(0.1, 2.0, log=True),
         "reg_biases": Range(0.03, 1.0, log=True),
+    },
+}
+NARROW: dict[str, Any] = {  # around what single trials on the same validation part of Gowalla liked
+    "bpr": {
+        "n_factors": Range(64, 256, log=True, whole=True),
+        "n_epochs": Range(100, 200, log=True, whole=True),
+        "learning_rate": Range(0.15, 0.4, log=True),
+        "reg_users": Range(0.006, 0.02, log=True),
+        "reg_items": Range(0.002, 0.01, log=True),
+        "reg_negatives": Range(0.002, 0.015, log=True),
+        "reg_biases": Range(0.1, 1.0, log=True),
+    },
+    "warp": {
+        "n_factors": Range(64, 256, log=True, whole=True),
+        "n_epochs": Range(80, 150, log=True, whole=True),
+        "learning_rate": Range(0.005, 0.01, log=True),
+        "reg_users": Range(2.5, 6.0, log=True),
+        "reg_items": Range(0.8, 2.0, log=True),
+        "reg_negatives": Range(0.3, 1.0, log=True),
+        "reg_biases": Range(0.3, 1.0, log=True),
+        "draw": Choice(("users", "clicks")),
     },
 }
 LIGHTFM = {

@@ -211,7 +211,7 @@ def test_on_movielens_both_are_far_above_popularity(cls, floor, movielens):
 
 @pytest.mark.parametrize("model", [BPR(random_state=0), BPR(learning_rate=0.05, random_state=0), WARP(random_state=0)])
 def test_training_outlasts_the_first_epochs_whose_lists_are_those_of_popularity(model):
-    """On sparse clicks NDCG falls for some epochs before users are told apart: five epochs of patience end there."""
+    """On sparse clicks NDCG falls for some epochs before users are told apart: five of patience end there."""
     train, test = split(communities(), 0.2, 1)
     ndcg = palate.measure(model.fit(train), train, test, ["ndcg@10"]).values["ndcg@10"]
     popular = palate.measure(Popularity().fit(train), train, test, ["ndcg@10"]).values["ndcg@10"]

@@ -89,7 +89,7 @@ class Pairwise(Recommender):
     negative_rank: float
     init_scale: float
     schedule: str
-    patience: int
+    patience: int | None
     validation_fraction: float
     positive: Positive
     n_blocks: int | None
@@ -106,10 +106,9 @@ class Pairwise(Recommender):
         held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
         if held_out is not None and not self._has_both(data, held_out):
             held_out = None
+        patience = self.n_epochs if self.patience is None else self.patience
         with Workers(self.n_threads) as workers:
-            done = trained(
-                training, partial(self._run, training, seed), held_out, self.n_epochs, self.patience, workers
-            )
+            done = trained(training, partial(self._run, training, seed), held_out, self.n_epochs, patience, workers)
         epochs: Any = done.final.one_epoch
         P, Q, c = epochs.factors
         features = training.user_features, training.item_features
@@ -277,7 +276,7 @@ class Pairwise(Recommender):
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        for name in ("n_factors", "n_epochs", "patience"):
+        for name in ("n_factors", "n_epochs", *(("patience",) if self.patience is not None else ())):
             check_whole(name, getattr(self, name), low=1)
         check_number("learning_rate", self.learning_rate, low=0, open_low=True)
         for name in ("reg_users", "reg_items", "reg_negatives", "reg_biases", "reg_features", "init_scale"):

@@ -35,8 +35,7 @@ class WARP(Pairwise):
         most_draws: of negatives for a click; where none of them violates the margin there is no step.
         init_scale: standard deviation of the initial factors, normal around 0.
         schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
-        patience: stop this many epochs after the best one; first lists are those of popularity, and can get worse
-            before factors tell users apart.
+        patience: stop this many epochs after the best one; None runs all: a falling rate brings much at its end.
         validation_fraction: part of the rows held out to choose the epoch by NDCG@10; 0 trains all n_epochs.
         positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
             row's value is how often it is drawn), or a number (values of at least it are clicks).
@@ -93,7 +92,7 @@ class WARP(Pairwise):
         most_draws: int = 10,
         init_scale: float = 0.05,
         schedule: Literal["constant", "linear"] = "linear",
-        patience: int = 20,
+        patience: int | None = None,
         validation_fraction: float = 0.1,
         positive: Positive = None,
         n_blocks: int | None = None,
