@@ -336,9 +336,17 @@ def test_a_history_without_rmse_is_drawn_as_it_is():
     assert alt.training_curves(gap, None).numbers == "Line chart."
     with pytest.raises(DataError, match="no training history to draw"):
         plots.training_curves([{"epoch": 1, "seconds": 0.1}], None)
-    both = [{**record, "auc": 0.5} for record in history]
-    (axes,) = plots.training_curves(both, None).axes
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["objective", "auc"]
+
+
+def test_numbers_of_a_history_without_rmse_have_a_panel_and_a_scale_each():
+    history = [{"epoch": 1, "loss": 5.0, "validation_ndcg": 0.1}, {"epoch": 2, "loss": 3.0, "validation_ndcg": 0.3}]
+    first, second = plots.training_curves(history, 2).axes
+    assert (first.get_ylabel(), second.get_ylabel()) == ("loss", "validation NDCG@10")
+    assert points(second.lines[0]) == [(1, 0.1), (2, 0.3)]
+    assert second.get_ylim()[1] < 0.5
+    words = alt.training_curves(history, 2)
+    assert words.finding == "Training: best at epoch 2 of 2 epochs, validation NDCG@10 0.3000."
+    assert "validation NDCG@10 goes from 0.1000 to 0.3000" in words.numbers
 
 
 # -- data cards ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Draw docs/images/page.png: the page's first screen, of the two models that make serve offers, in a browser."""
+"""Draw docs/images/page.png: the page's first screen, of the models that make serve offers, in a browser."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def main() -> None:
     models = {
         "bayes": palate.BayesianMF(random_state=42).fit(data.interactions, items=data.items, **known),
         "ease": palate.EASE(positive=4).fit(data.interactions, items=data.items),
+        "bpr": palate.BPR(positive=4, random_state=42).fit(data.interactions, items=data.items),
+        "warp": palate.WARP(positive=4, random_state=42).fit(data.interactions, items=data.items),
+        "knn": palate.ItemKNN(positive=4).fit(data.interactions, items=data.items),
     }
     with launch(models, port=0, block=False) as server, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -18,12 +18,10 @@ from palate.plots.names import higher_is_better, most, shown
 from palate.plots.of_comparison import paired, ranked
 from palate.plots.of_errors import COUNTED, By, Details, known, shares_of_pit
 from palate.plots.of_sampling import judged, summary_of
-from palate.plots.of_training import scores
+from palate.plots.of_training import RECORDED, scores
 
 if TYPE_CHECKING:
     from palate.models.bayes import BayesianMF
-
-RECORDED = {"train_rmse": "training RMSE", "validation_rmse": "validation RMSE"}
 
 
 class Words(NamedTuple):
@@ -72,15 +70,13 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int | No
     ]
     n = f"{len(history)} epochs"
     finding = f"{title}: {n}, all of them used."
-    if best_epoch and "validation_rmse" in history[0]:
-        finding = f"{title}: best at epoch {best_epoch} of {n}, validation RMSE {_at(history, best_epoch):.4f}."
+    watched = next((key for key in ("validation_rmse", "validation_ndcg") if history and key in history[0]), None)
+    if best_epoch and watched:
+        best = history[best_epoch - 1][watched]
+        finding = f"{title}: best at epoch {best_epoch} of {n}, {RECORDED[watched]} {best:.4f}."
     elif best_epoch and best_epoch < len(history):
         finding = f"{title}: epoch {best_epoch} of {n} was chosen."
     return Words(finding, f"Line chart: {'; '.join(said)}." if said else "Line chart.")
-
-
-def _at(history: Sequence[Mapping[str, float]], epoch: int) -> float:
-    return history[epoch - 1]["validation_rmse"]
 
 
 def sampling(model: BayesianMF) -> Words:

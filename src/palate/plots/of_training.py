@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import DataError
-from palate.plots.house import BLUE, GREY, ORANGE, name, new_figure, style
+from palate.plots.house import BLUE, GREY, ORANGE, name, new_figure, new_panels, style
 from palate.reproduction import LOSS, TEST_RMSE
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from palate.models.base import Recommender
 
 CURVES = (("train_rmse", "training part", BLUE, "-"), ("validation_rmse", "validation part", ORANGE, "--"))
+RECORDED = {
+    "train_rmse": "training RMSE", "validation_rmse": "validation RMSE", "validation_ndcg": "validation NDCG@10",
+}  # fmt: skip
 ASIDE = ("epoch", "seconds", "learning_rate")  # of a record, and no score
 
 
@@ -29,7 +32,7 @@ def training(model: Recommender) -> Figure:
 def training_curves(history: Sequence[dict[str, float]], best_epoch: int | None, title: str = "Training") -> Figure:
     """Return the curves of a history; see `training`.
 
-    A history without RMSE is drawn as it is: one line for each of its numbers.
+    A history without RMSE is drawn as it is: one panel for each of its numbers.
 
     Raises:
         DataError: there is no history, or no number in it.
@@ -71,17 +74,22 @@ def _values(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float6
 
 
 def _any_curves(history: Sequence[dict[str, float]], keys: Sequence[str], best_epoch: int | None, title: str) -> Figure:
-    figure, axes = new_figure(name(title), "epoch", keys[0].replace("_", " ") if len(keys) == 1 else "")
+    """Return a panel for each number, for a loss and a share of good lists have no scale in common."""
+    words = [RECORDED.get(key, key.replace("_", " ")) for key in keys]
+    if len(keys) == 1:
+        figure, axes = new_figure(name(title), "epoch", words[0])
+        panels = [axes]
+    else:
+        figure, panels = new_panels(name(title), "epoch", len(keys), across=1)
+        for axes, word in zip(panels, words, strict=True):
+            axes.set_ylabel(word, color=GREY)
     epochs = [r.get("epoch", place) for place, r in enumerate(history, 1)]
-    for place, key in enumerate(keys):
+    for place, (axes, key) in enumerate(zip(panels, keys, strict=True)):
         look = style(place)
-        shape: dict[str, Any] = {"linestyle": look.line, "color": look.colour, "linewidth": 2}
-        axes.plot(epochs, _values(history, key), label=key.replace("_", " "), **shape)
-    if best_epoch:
-        axes.axvline(best_epoch, color=GREY, linewidth=0.8)
-    axes.locator_params(axis="x", integer=True)
-    if len(keys) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        axes.plot(epochs, _values(history, key), linestyle=look.line, color=look.colour, linewidth=2)
+        if best_epoch:
+            axes.axvline(best_epoch, color=GREY, linewidth=0.8)
+        axes.locator_params(axis="x", integer=True)
     return figure
 
 

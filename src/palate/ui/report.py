@@ -139,6 +139,9 @@ def _picture(model: Any, mode: str) -> str:
 
 def _ink(figure: Any, ink: str, line: str) -> None:
     """Set words, axes and grid in the page's colours; the curves keep theirs."""
+    if figure.get_suptitle():
+        figure.suptitle("")
+        figure.supxlabel(figure.get_supxlabel(), color=ink, fontsize=10)
     for axes in figure.axes:
         axes.set_title("", loc="left")  # the page has a heading of its own
         axes.tick_params(colors=ink)
