@@ -13,6 +13,7 @@ from common import arguments, machine, markdown, publish
 
 from palate import Interactions, MatrixFactorization
 from palate.data.splits import split
+from palate.models.rating_blocks import JUDGED
 
 RATINGS, USERS, ITEMS, FACTORS = 10_000_000, 70_000, 11_000, 100
 EPOCHS = (2, 12)  # of the peer, whose epoch is told by the difference of two fits
@@ -59,7 +60,7 @@ def main() -> None:
     header = ["threads", "library", "M ratings/s", "s an epoch over ours", "held-out RMSE", "s of the whole fit to it"]
     told = (
         f"{len(train):,} ratings, {USERS:,} users, {ITEMS:,} items, generated, {FACTORS} factors; the fastest epoch of "
-        f"{TURNS} turns (ours with the error of at most a million ratings of the training part; LIBMF: a fit of "
+        f"{TURNS} turns (ours with the error of at most {JUDGED:,} ratings of the training part; LIBMF: a fit of "
         f"{EPOCHS[1]} less one of {EPOCHS[0]}). Fits of {', '.join(map(str, LONGEST))} epochs; the error is LIBMF's "
         f"lowest, and ours of the fastest fit that is not above it. LIBMF {peers.version_of('libmf')} built with "
         f"`{peers.AVX}`; {machine()}"

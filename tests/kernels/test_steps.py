@@ -12,15 +12,15 @@ from palate.kernels import steps
 @njit
 def compiled(P, Q, M, found):
     found[0] = steps.product(P, 1, Q, 2)
+    found[2] = steps.step_pair(P, 0, Q, 1, P.dtype.type(3), P.dtype.type(0.5), P.dtype.type(0.9), P.dtype.type(0.25))
     found[1] = steps.difference_product(P, 1, Q, 2, 0)
-    steps.step_pair(P, 0, Q, 1, P.dtype.type(0.9), P.dtype.type(0.25))
     steps.step_triple(P, 1, Q, 2, 0, (P.dtype.type(0.9), P.dtype.type(0.8), P.dtype.type(0.7)), P.dtype.type(0.5))
     steps.step_one(P, 2, Q, 0, 1, P.dtype.type(0.6), P.dtype.type(0.3))
     steps.add_row(P, 2, M, P.dtype.type(0.1))
     steps.fetch_row(M, 0)
 
 
-@pytest.mark.parametrize("n_factors", [1, 15, 16, 17, 100])
+@pytest.mark.parametrize("n_factors", [1, 15, 16, 17, 100, 150])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
 def test_compiled_steps_are_the_python_ones(n_factors, dtype, tolerance):
     width = steps.padded_width(n_factors, np.dtype(dtype).itemsize)
@@ -32,7 +32,7 @@ def test_compiled_steps_are_the_python_ones(n_factors, dtype, tolerance):
         assert X.ctypes.data % 64 == 0
         X[:, :n_factors] = rng.normal(size=(3, n_factors))
     one, other = [X.copy() for X in (P, Q, M)], [X.copy() for X in (P, Q, M)]
-    found, expected = np.zeros(2), np.zeros(2)
+    found, expected = np.zeros(3), np.zeros(3)
     compiled(*one, found)
     compiled.py_func(*other, expected)
     np.testing.assert_allclose(found, expected, rtol=10 * tolerance, atol=10 * tolerance)

@@ -76,11 +76,10 @@ def descend(factors, means, mean, rows, cols, vals, steps):
             fetch_row(P, rows[n + AHEAD])
         u = rows[n]
         i = cols[n]
-        e = vals[n] - (mean + b[u] + c[i] + product(P, u, Q, i))
+        e = step_pair(P, u, Q, i, vals[n], mean + b[u] + c[i], shrink, rate)
         loss += e * e
         b[u] = shrink_b * b[u] + rate_b * e
         c[i] = shrink_b * c[i] + rate_b * e
-        step_pair(P, u, Q, i, shrink, P.dtype.type(rate * e))
         if len(M):
             add_row(P, u, M, P.dtype.type(pull))
             b[u] += pull_b * m[u]

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from palate.kernels.emitter import VECTOR_BYTES, Emitter
 
+KEPT = 8  # vectors of each of two rows that stay in the registers, 32 of 64 bytes where there are most
+
 
 def padded_width(n_factors: int, itemsize: int) -> int:
     """Return the least width of whole vectors that holds this many numbers."""
@@ -45,9 +47,16 @@ def difference_product(P, u, Q, i, j):
     return P[u] @ (Q[i] - Q[j])
 
 
-def step_pair(P, u, Q, i, shrink, step):
-    """Replace p_u by shrink p_u + step q_i and q_i by shrink q_i + step p_u, both of the old values."""
+def step_pair(P, u, Q, i, value, base, shrink, rate):
+    """Return e = value - (base + p_u . q_i), and take the step of it.
+
+    With step = rate e, p_u becomes shrink p_u + step q_i and q_i shrink q_i + step p_u, both of the old values. Rows of
+    up to KEPT vectors are read once: they stay in registers between the product and the step.
+    """
+    e = value - (base + P[u] @ Q[i])
+    step = P.dtype.type(rate * e)
     P[u], Q[i] = shrink * P[u] + step * Q[i], shrink * Q[i] + step * P[u]
+    return e
 
 
 def step_triple(P, u, Q, i, j, shrinks, step):
@@ -171,26 +180,56 @@ def _difference_product(typing, P, u, Q, i, j):
 
 
 @overload(step_pair)
-def _compiled_step_pair(P, u, Q, i, shrink, step):
+def _compiled_step_pair(P, u, Q, i, value, base, shrink, rate):
     if not _rows_of_vectors(P, Q):
         return None
-    return lambda P, u, Q, i, shrink, step: _step_pair(P, u, Q, i, shrink, step)  # type: ignore[call-arg]
+    return lambda P, u, Q, i, value, base, shrink, rate: _step_pair(P, u, Q, i, value, base, shrink, rate)  # type: ignore[call-arg]
 
 
 @intrinsic
-def _step_pair(typing, P, u, Q, i, shrink, step):
+def _step_pair(typing, P, u, Q, i, value, base, shrink, rate):
     def build(context, builder, signature, args):
         rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3)])
-        tools = rows.tools
-        less, move = tools.spread(args[4]), tools.spread(args[5])
+        tools, less = rows.tools, rows.tools.spread(args[6])
 
-        def body(p, q):
-            return tools.fma(move, q, builder.fmul(less, p)), tools.fma(move, p, builder.fmul(less, q))
+        def error(dot):
+            return builder.fsub(args[4], builder.fadd(args[5], dot))
 
-        rows.replace(body)
-        return context.get_dummy_value()
+        def stepped(e):
+            move = tools.spread(builder.fmul(args[7], e))
+            return lambda p, q: (tools.fma(move, q, builder.fmul(less, p)), tools.fma(move, p, builder.fmul(less, q)))
 
-    return types.void(P, types.intp, Q, types.intp, P.dtype, P.dtype), build
+        done, other, found = builder.append_basic_block("done"), builder.append_basic_block("other"), []
+        cases = builder.switch(rows.width, other)
+        for n in range(1, KEPT + 1):
+            block = builder.append_basic_block(f"of_{n}")
+            cases.add_case(tools.whole(n * tools.lanes), block)
+            builder.position_at_end(block)
+            places = [[tools.at(row, part * tools.lanes) for row in rows.rows] for part in range(n)]
+            pairs = [[tools.load(place) for place in pair] for pair in places]
+            total = tools.zeros()
+            for p, q in pairs:
+                total = tools.fma(p, q, total)
+            e = error(tools.total(total))
+            body = stepped(e)
+            for pair, targets in zip(pairs, places, strict=True):
+                for new, place in zip(body(*pair), targets, strict=True):
+                    tools.store(new, place)
+            found.append((e, builder.block))
+            builder.branch(done)
+        builder.position_at_end(other)
+        e = error(rows.sums(lambda total, p, q: tools.fma(p, q, total)))
+        rows.replace(stepped(e))
+        found.append((e, builder.block))
+        builder.branch(done)
+        builder.position_at_end(done)
+        result = builder.phi(e.type)
+        for one, block in found:
+            result.add_incoming(one, block)
+        return result
+
+    number = P.dtype
+    return number(P, types.intp, Q, types.intp, number, number, number, number), build
 
 
 @overload(step_triple)

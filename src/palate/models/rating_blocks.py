@@ -21,7 +21,7 @@ BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met 
 FEWEST_BLOCKS = 8  # so that as many threads have something to do
 SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
-JUDGED = 1_000_000  # ratings of the training part whose error is told after an epoch
+JUDGED = 500_000  # ratings of the training part whose error is told after an epoch
 CHUNK = 1 << 16  # ratings a task when errors are summed
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
