@@ -59,6 +59,7 @@ def descend(pairs, factors, cells, block, counts=None, *, rule=(0, 0, 1, 0.1), k
     k = factors[1].shape[1] if rule[1] == 2 else 0
     n_items = len(factors[1])
     pool = *pool_of(n_items, counts), np.empty((k, n_items), np.int32), np.empty(k)
+    pairs.arrange(factors[1], pool[0], np.array([0, n_items]), 0, k, *pool[2:])
     negatives, moves = np.full(len(us), -1), np.zeros(len(us))
     loss = pairs.descend_draws(
         factors, means or no_means(factors), (us, them), cells, pairs.filter_of(*block[:2]), pool, rule,
@@ -170,10 +171,16 @@ def test_adaptive_negatives_score_high(pairs):
     (P, Q, _), _ = problem(n_items=60, k=3)
     orders, deviations = np.zeros((3, 60), np.int32), np.zeros(3)
     items = np.arange(60, dtype=np.int32)
-    pairs.arrange(Q, items, orders, deviations)
+    pairs.arrange(Q, items, np.array([0, 60]), 0, 3, orders, deviations)
     for f in range(3):
         np.testing.assert_array_equal(orders[f], np.argsort(Q[:, f], kind="stable"))
         assert deviations[f] == pytest.approx(Q[:, f].std())
+    ends = np.array([0, 25, 60])  # of two blocks
+    pairs.arrange(Q, items, ends, 1, 3, orders, deviations)
+    for f, blocks in ((0, [items]), (1, np.split(items, [25])), (2, np.split(items, [25]))):
+        expected = np.concatenate([part[np.argsort(Q[part, f], kind="stable")] for part in blocks])
+        np.testing.assert_array_equal(orders[f], expected)
+    pairs.arrange(Q, items, np.array([0, 60]), 0, 3, orders, deviations)
     scores = P[1] @ Q.T
     far = [pairs.adapted(P, 1, orders, deviations, 0.05, mixed(pairs, np.uint64(n))) for n in range(400)]
     near = [pairs.adapted(P, 1, orders, deviations, 0.9, mixed(pairs, np.uint64(n))) for n in range(400)]

@@ -45,7 +45,7 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
     with Workers(1) as workers:
         for epoch in range(n_epochs):
             laid = epochs.layout(epoch, workers)
-            items, popularity, ends = laid.pools
+            items, popularity, ends, *_ = laid.pools
             for a in range(3):
                 for b in range(3):
                     block = slice(laid.ptr[a, b], laid.ptr[a, b + 1])

@@ -134,14 +134,19 @@ def has(indices, low, high, j):
 
 
 @njit(nogil=True, cache=True)
-def arrange(Q, items, orders, deviations):
-    """Write the items by ascending factor, for each factor, and the factors' standard deviations over them."""
+def arrange(Q, items, ends, first, last, orders, deviations):
+    """Write the items of each block by ascending factor, for factors first … last - 1, and those' deviations over all.
+
+    ends: (n_blocks + 1,), where the blocks of items begin; orders: (k, n_items); deviations: (k,), standard deviations.
+    """
     values = np.empty(len(items), Q.dtype)
-    for f in range(len(deviations)):
+    for f in range(first, last):
         for n in range(len(items)):
             values[n] = Q[items[n], f]
-        orders[f] = items[np.argsort(values)]
         deviations[f] = values.std()
+        for b in range(len(ends) - 1):
+            start, stop = ends[b], ends[b + 1]
+            orders[f, start:stop] = items[start:stop][np.argsort(values[start:stop])]
 
 
 @njit(nogil=True, cache=True)
@@ -172,7 +177,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
     factors: (P, Q, c); means: (M, N, o), without rows where there are none; draws: (us, them).
     cells: (indptr, indices) of all clicks; seen: (bits, shift) of `filter_of`.
     pool: (items, popularity, orders, deviations), popularity the running sum of what each item's clicks count; the last
-        two for adaptive negatives: written anew now and then, unless items are held.
+        two for adaptive negatives, of `arrange`: written anew now and then, unless items are held.
     rule: (warp, kind, most_draws, mean_rank); ranks: L(r), (n + 1,), n the items of the whole catalogue.
     steps: (rate, of_users, of_items, of_negatives, rate_biases, of_biases), each penalty as max(0, 1 - rate penalty).
     held: whether items stay as they are; told: (j, step) of each draw, the step 0 where there was none, or empty.
@@ -191,8 +196,8 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
     every = 1 + int(n_pool * math.log2(n_pool))
     loss, chance = 0.0, 1.0
     for n in range(len(us)):
-        if kind == ADAPTIVE and not held and n % every == 0:
-            arrange(Q, items, orders, deviations)
+        if kind == ADAPTIVE and not held and n % every == every - 1:
+            arrange(Q, items, np.array([0, n_pool]), 0, len(deviations), orders, deviations)
         if n + AHEAD < len(us):
             fetch_row(P, us[n + AHEAD])
             fetch_row(Q, them[n + AHEAD])
@@ -263,10 +268,11 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
 def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, key, steps, losses):
     """Apply `descend_draws` to blocks (row block x n + column block); losses[g] gets loss and draws of block g.
 
-    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block.
+    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block, and
+        (orders, deviations) of `arrange`, without rows where negatives are not adaptive.
     """
     rows, cols, times = draws
-    items, popularity, item_ptr = pools
+    items, popularity, item_ptr, orders, deviations = pools
     n_blocks = len(item_ptr) - 1
     nothing = np.zeros(0, np.int64), factors[2][:0]
     for g in blocks:
@@ -277,9 +283,8 @@ def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, k
         turn = mix(key + np.uint64(g))
         us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn), n_blocks == 1)
         seen = filter_of(rows[start:stop], cols[start:stop])
-        part = items[item_ptr[b] : item_ptr[b + 1]]
-        k = factors[1].shape[1] if rule[1] == ADAPTIVE else 0
-        pool = part, popularity[item_ptr[b] : item_ptr[b + 1]], np.empty((k, len(part)), np.int32), np.empty(k)
+        own = slice(item_ptr[b], item_ptr[b + 1])
+        pool = items[own], popularity[own], orders[:, own], deviations.copy()
         losses[g, 0] = descend_draws(
             factors, means, (us, them), cells, seen, pool, rule, ranks, turn, steps, False, nothing
         )
@@ -300,6 +305,8 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
     indptr, indices, values = cells
     one = P.dtype.type(1)
     clicks, negatives, moves, less = told
+    items, popularity, orders, deviations = pool
+    pool = items, popularity, orders[:, 0 : len(items)], deviations  # of the type that blocks have
     for u in range(first, last):
         if len(M):
             P[u] = M[u]

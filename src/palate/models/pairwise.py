@@ -241,7 +241,7 @@ class Pairwise(Recommender):
         k = self.n_factors if self.negatives == "adaptive" else 0
         orders, deviations = np.empty((k, len(items)), np.int32), np.empty(k)
         if k:
-            kernel.arrange(Q, items, orders, deviations)
+            kernel.arrange(Q, items, np.array([0, len(items)]), 0, k, orders, deviations)
         return items, np.cumsum(self.item_clicks_[items]), orders, deviations
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
@@ -412,8 +412,16 @@ class ClickEpochs:
             laid.pools, self.model._rule(), self._ranks,
         )  # fmt: skip
         steps = self.model.steps(epoch)
+        items, _, ends, orders, deviations = laid.pools
+        arrange = partial(kernel.arrange, Q, items, ends)
+        every = since = len(items) * np.log2(len(items) + 1)  # draws for an order, as Rendle & Freudenthaler have it
         for blocks in rounds(self._n_blocks, laid.rng):
+            if len(orders) and since >= every:
+                cuts = pairwise(np.linspace(0, len(orders), workers.n_threads + 1).astype(np.int64))
+                workers.run([partial(arrange, a, b, orders, deviations) for a, b in cuts])
+                since = 0
             workers.run([partial(call, part, laid.key, steps, losses) for part in shares(blocks, workers.n_threads)])
+            since += losses[blocks, 1].sum()
         total, drawn = losses.sum(axis=0)
         return float(total / max(1.0, drawn))
 
@@ -433,7 +441,9 @@ class ClickEpochs:
         ptr = np.zeros((n, n + 1), np.int64)
         call = partial(kernel.group_clicks, cells, self._scale)
         workers.run([partial(call, users[a], block_of, first, int(starts[a]), self._room, ptr[a]) for a in range(n)])
-        return Layout(self._room, ptr, (items, np.concatenate(sums), ends), second, rng)
+        k = self.model.n_factors if self.model.negatives == "adaptive" else 0
+        orders, deviations = np.empty((k, len(items)), np.int32), np.empty(k)
+        return Layout(self._room, ptr, (items, np.concatenate(sums), ends, orders, deviations), second, rng)
 
 
 @dataclass(frozen=True)
@@ -443,14 +453,15 @@ class Layout:
     Attributes:
         draws: rows, cols, times of each click.
         ptr: (n_blocks, n_blocks + 1), where the blocks of each block of users begin.
-        pools: items, running sums of what their clicks count in their block, and where the blocks of items begin.
+        pools: items, running sums of what their clicks count in their block, where the blocks of items begin, and room
+            for the items' orders and the factors' deviations.
         key: random bits of the epoch.
         rng: what orders the rounds.
     """
 
     draws: tuple[Array, ...]
     ptr: Array
-    pools: tuple[Array, Array, Array]
+    pools: tuple[Array, Array, Array, Array, Array]
     key: np.uint64
     rng: np.random.Generator
 
