@@ -53,6 +53,8 @@ def clicks() -> list[list[str]]:
         (first, "ndcg@10", 0.3825, "Microsoft recommenders, SAR", block, "knn"),
         (second, "recall@20", 0.1765, "EASE, as published", other, "ease"),
         (second, "ndcg@20", 0.1467, "EASE, as published", other, "ease"),
+        (second, "recall@20", 0.1291, "NGCF's table, MF by BPR", block, "bpr"),
+        (second, "ndcg@20", 0.1109, "NGCF's table, MF by BPR", block, "bpr"),
         (second, "recall@20", 0.182, "LightGCN", other, "ials"),
         (second, "ndcg@20", 0.155, "LightGCN", other, "ials"),
     ):  # fmt: skip

@@ -251,7 +251,7 @@ def told(values: dict[str, float]) -> str:
 
 
 def in_words(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{k} {v:.3g}" for k, v in parameters.items())
+    return ", ".join(f"{k} {v if isinstance(v, str) else f'{v:.3g}'}" for k, v in parameters.items())
 
 
 if __name__ == "__main__":

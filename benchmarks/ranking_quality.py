@@ -22,7 +22,7 @@ import palate
 from palate.models.search import Choice, Range
 
 OUT = ROOT / "out" / "ranking-quality"
-TRIALS = {"last": 12, "stratified": 12, "gowalla": 8, "lastfm": 10}
+TRIALS = {"last": 12, "stratified": 12, "gowalla": 5, "lastfm": 10}
 OURS = ("bpr", "warp", "knn", "rp3beta")
 HEADER = ["clicks", "model", "figures", "`bpr` less it", "`warp` less it", "found by search"]
 
