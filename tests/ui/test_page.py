@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import signal
 import subprocess
@@ -13,14 +14,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from synthetic import low_rank
 from ui_models import HOSTILE, Reader, small_model
 
 from palate.data.ids import Ids
 from palate.errors import MissingExtraError, NotFittedError, ParameterError
-from palate.models import Baseline, MatrixFactorization, Popularity
+from palate.models import BPR, Baseline, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards, server
 from palate.ui.page import ANY_GENRE, HOW_MANY, respond
-from palate.ui.report import levels, report
+from palate.ui.report import INK, levels, report
 from palate.ui.source import Source
 from palate.ui.users import Found, NotFound, example_users, find_user
 
@@ -306,6 +308,17 @@ def test_other_models_names(name: str, words: str, films: Any) -> None:
 # -- report ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_ranking_models_curves_have_the_pages_words_and_colours() -> None:
+    model = BPR(2, n_epochs=3, positive=3, random_state=0).fit(low_rank())
+    drawn = re.findall(r"base64,([^\"]+)", report(Source(model), None))
+    assert len(drawn) == len(INK) == 2
+    for picture, ink in zip(drawn, INK.values(), strict=True):
+        svg = base64.b64decode(picture).decode()
+        assert "<!-- validation NDCG@10 -->" in svg
+        assert "<!-- Training -->" not in svg  # the page has a heading of its own
+        assert f"fill: {ink}" in svg[svg.index("<!-- epoch -->") - 400 : svg.index("<!-- epoch -->") + 400]
+
+
 def test_the_report_counts_the_training_rows(films: Any) -> None:
     source = Source(films)
     values = films.seen_.values
@@ -449,7 +462,7 @@ from contextlib import suppress
 import urllib.request
 import polars as pl
 from palate.data.interactions import Interactions
-from palate.models import Baseline, MatrixFactorization, Popularity
+from palate.models import BPR, Baseline, MatrixFactorization, Popularity
 from palate.ui import launch
 table = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
 model = MatrixFactorization(n_factors=2, n_epochs=1, random_state=0).fit(Interactions.from_table(table))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from palate.kernels.emitter import VECTOR_BYTES, Emitter
 
-KEPT = 8  # vectors of each of two rows that stay in the registers, 32 of 64 bytes where there are most
+KEPT = 8  # vectors of each of two rows that stay in registers, of which there are 32 where vectors have 64 bytes
 
 
 def padded_width(n_factors: int, itemsize: int) -> int:
@@ -29,7 +29,7 @@ def padded_width(n_factors: int, itemsize: int) -> int:
 
 
 def padded_rows(n_rows: int, n_factors: int, dtype: Any) -> NDArray[Any]:
-    """Return zeros (n_rows, padded_width) that begin where a vector does: straddling cache lines costs double."""
+    """Return zeros (n_rows, padded_width) that begin where a vector does: none straddles two cache lines."""
     kind = np.dtype(dtype)
     width, spare = padded_width(n_factors, kind.itemsize), VECTOR_BYTES // kind.itemsize
     flat = np.zeros(n_rows * width + spare, kind)

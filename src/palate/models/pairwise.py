@@ -1,4 +1,4 @@
-"""What `BPR` and `WARP` share: draws of pairs, epochs on blocks, early stopping on ranked lists, fold-in, explanation.
+"""What `BPR` and `WARP` share: draws of pairs, epochs on blocks, its choice by ranked lists, fold-in, explanation.
 
 The objective and the step stand in `palate.kernels.pairs`. An epoch has as many draws as there are clicks. With
 ``draw="users"`` users are drawn alike and then one of their clicks, with ``draw="clicks"`` all clicks alike; what a
