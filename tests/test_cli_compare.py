@@ -214,3 +214,12 @@ def test_a_split_is_written_and_used_like_any_other(here, run):
         "made of other interactions"
         in run("evaluate", "items.csv", "--read", "user=year", "--split", "windows.parquet")[2]
     )
+
+
+def test_models_that_lack_the_same_figure_are_told_in_one_line(here, run):
+    code, out, err = run(
+        "compare", "log.csv", "--models", "popularity,knn,baseline", "--set", "knn.positive=any", *ASKED,
+        "--processes", "1",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "not measured of popularity, knn: rmse needs a model" in " ".join(out.split())

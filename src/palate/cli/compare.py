@@ -227,9 +227,12 @@ def _notes(found: Comparison, stdout: Console) -> None:
 
 
 def _lines(found: Comparison) -> Iterator[str]:
+    labels: dict[str, list[str]] = {}
     for label, why in _skipped(found).items():
         for reason in why.values():
-            yield f"not measured of {label}: {reason}"
+            labels.setdefault(reason, []).append(label)
+    for reason, those in labels.items():
+        yield f"not measured of {', '.join(those)}: {reason}"
     for text in found.warnings:
         yield f"warning: {text}"
     for one in found.failures:
