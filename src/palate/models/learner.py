@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import item_table
-from palate.errors import NotFittedError, ParameterError
+from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
 from palate.models.abilities import check_supports
 from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
@@ -81,6 +82,12 @@ class Learner(ABC):
     epoch_chosen_on_: str = "none"
     interrupted_: bool = False
     seed_: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the constructor of each model name the nearest parameter where a keyword is none."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checking_names(cls, cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
     def check_parameters(self) -> None:
@@ -195,12 +202,10 @@ class Learner(ABC):
         """Set constructor parameters by name.
 
         Raises:
-            ParameterError: a name is not a parameter of this model.
+            UnknownParameterError: a name is not a parameter of this model; then none is set.
         """
-        known = self.parameter_names()
+        check_parameter_names(type(self), parameters, self.parameter_names())
         for name, value in parameters.items():
-            if name not in known:
-                raise ParameterError(f"{type(self).__name__} has no parameter '{name}'; it has {', '.join(known)}")
             setattr(self, name, value)
         return self
 
@@ -248,3 +253,29 @@ class Learner(ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+
+
+def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names that are no parameters of a model.
+
+    Raises:
+        UnknownParameterError: names the model, the name, the nearest one and all that there are.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+
+
+def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:
+    """Return the constructor of a class that checks the names of its keywords first; its signature stays."""
+    _, *parameters = inspect.signature(init).parameters.values()  # without self
+    known = [p.name for p in parameters]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return init  # it takes any name
+
+    @wraps(init)
+    def checked(self: Learner, *values: Any, **named: Any) -> None:
+        check_parameter_names(cls, named, known)
+        init(self, *values, **named)
+
+    return checked
