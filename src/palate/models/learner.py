@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -22,6 +23,7 @@ from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
 from palate.models.state import ModelState, check_names, restore
 from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.parallel import single_blas_thread
 from palate.progress import ProgressCallback, silent
 
 ScoreKind = Literal["rating", "probability", "order"]
@@ -63,6 +65,7 @@ class Learner(ABC):
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
     supports: ClassVar[frozenset[str]]  # of `palate.models.abilities.ABILITIES`
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
+    own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
     if TYPE_CHECKING:
@@ -155,7 +158,8 @@ class Learner(ABC):
         table = item_table(interactions.items, items)
         training = Training(interactions, validation, user_features, item_features, start, progress)
         learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
-        learned |= self._learn(training)
+        with nullcontext() if self.own_blas_threads else single_blas_thread():  # sums in one order on any machine
+            learned |= self._learn(training)
         for name, value in learned.items():
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
