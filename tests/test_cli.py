@@ -334,6 +334,10 @@ def test_errors_in_the_input_exit_with_1_and_no_traceback(here, run, words, text
         (("export", "m.safetensors", "--to", "x", "--layout", "round"), "is not one of"),
         (("data", "fetch", "ml-1000m"), "can fetch ml-100k"),
         (("models", "magic"), "no model 'magic'"),
+        (("models", "bays"), "no model 'bays'; did you mean 'bayes'?"),
+        (("train", "log.csv", "--model", "MF"), "no model 'MF'; did you mean 'mf'?"),
+        (("train", "log.csv", "--preset", "orignal"), "mf has no preset 'orignal'; did you mean 'original'?"),
+        (("train", "log.csv", "--set", "n_factor=3"), "mf has no parameter 'n_factor'; did you mean 'n_factors'?"),
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(here, run, words, text):

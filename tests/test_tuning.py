@@ -256,12 +256,9 @@ def test_what_is_no_study_is_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        (
-            {"model": "nope"},
-            ParameterError,
-            "must be a model or one of popularity, baseline, mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta, "
-            "got 'nope'",
-        ),
+        ({"model": "nope"}, ParameterError, "no model 'nope'; there is popularity, baseline, mf"),
+        ({"model": "MF"}, ParameterError, "no model 'MF'; did you mean 'mf'?"),
+        ({"model": 3}, ParameterError, "model must be a model or one of popularity, baseline, .*, got 3"),
         ({"metric": "rsme"}, ParameterError, "unknown metric 'rsme': did you mean 'rmse'"),
         ({"metric": "ndcg@31"}, ParameterError, "choose k up to 30"),
         ({"metric": "popularity_lift@5"}, ParameterError, "popularity_lift@5 has no better end to search for"),
@@ -277,6 +274,7 @@ def test_what_is_no_study_is_refused(data, tmp_path):
         ({"random_state": -1}, ParameterError, "random_state must be a whole number of at least 0, got -1"),
         ({"space": {}}, ParameterError, "there is nothing to search for in baseline: every parameter is fixed"),
         ({"space": {"luck": Range(0, 1)}}, ParameterError, "baseline has no parameter 'luck'; it has reg_users"),
+        ({"space": {"reg_user": Range(0, 1)}}, ParameterError, "no parameter 'reg_user'; did you mean 'reg_users'?"),
         ({"space": {"reg_users": (0, 1)}}, ParameterError, "the space of reg_users must be a Range or a Choice"),
         ({"split": "kfold:5:1"}, ParameterError, "the split kfold:5:1 has 5 test parts, and a search needs one"),
         ({"split": "luck"}, ParameterError, "unknown split 'luck'"),

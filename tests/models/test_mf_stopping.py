@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 from dataclasses import replace
@@ -9,10 +10,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from small_mf import all_predictions, assert_same_bits, curve, model, stop_after
+from synthetic import interactions
 
+from palate import MatrixFactorization
 from palate.data.splits import split
 from palate.errors import DivergenceError, NotFittedError
 from palate.models.rating_blocks import BlockedRatings
+
+
+def advised(error):
+    """Return the parameters that a message says to try."""
+    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.e+-]+)", str(error).split("; try ")[1])}
+
+
+def checkerboard(n, low, high):
+    """Two tastes and two kinds of items: of rank one, and without biases."""
+    users, items = np.nonzero(np.random.default_rng(0).random((n, n)) < 0.5)
+    values = np.where((users + items) % 2 == 0, high, low)
+    return interactions(users, items, values, rating_range=(low, high))
+
 
 # -- stopping ---------------------------------------------------------------------------------------------------------
 
@@ -62,7 +78,7 @@ def test_without_validation_all_epochs_run(data):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_divergence_names_the_epoch_and_a_rate_to_try(data, dtype):
     m = model(learning_rate=2.0, dtype=dtype)
-    with pytest.raises(DivergenceError, match=r"diverged in epoch \d+: .* learning rate 2; try learning_rate=0.008,"):
+    with pytest.raises(DivergenceError, match=r"diverged in epoch \d+: .* learning rate 2; try learning_rate=0.008$"):
         m.fit(data)
     with pytest.raises(NotFittedError):
         m.predict(100, 1000)
@@ -77,12 +93,49 @@ def test_divergence_names_the_epoch_and_a_rate_to_try(data, dtype):
             r"rescale the values .they are about 3.*e\+03 in size. to a few units, ",
         ),
         ({"init_scale": 1e6}, 1, r"try init_scale=0\.02, learning_rate=0\.00"),
-        ({"learning_rate": 1000, "init_scale": 1}, 1, r"try learning_rate=0\.008, or a higher reg$"),
+        ({"learning_rate": 1000, "init_scale": 0.5}, 1, r"try learning_rate=0\.008$"),
     ],
 )
 def test_divergence_names_the_likely_cause(data, changes, factor, advice):
     with pytest.raises(DivergenceError, match=advice):
         model(**changes).fit(replace(data, values=data.values * np.float32(factor), rating_range=None))
+
+
+@pytest.mark.parametrize("changes", [{}, {"learning_rate": 1e6}, {"init_scale": 50}, {"biases": False}, {"reg": 0}])
+@pytest.mark.parametrize("kind", ["counts to 660", "one of a million", "in the thousands", "to 1e14"])
+def test_the_advice_after_divergence_works(data, changes, kind):
+    rng, n = np.random.default_rng(0), len(data)
+    counts = np.where(rng.random(n) < 0.75, 1.0, np.minimum(np.exp(rng.normal(5, 1, n)), 660))
+    one = np.where(np.arange(n) == 3, 1e6, 1.0)
+    kinds = {"counts to 660": counts, "one of a million": one}
+    values = kinds.get(kind, data.values * (1e3 if kind == "in the thousands" else 2e13))
+    data = replace(data, values=values.astype(np.float32), rating_range=None)
+    m = MatrixFactorization(random_state=0, **changes)
+    with pytest.raises(DivergenceError) as caught:
+        m.fit(data)
+    m.set_params(**advised(caught.value)).fit(data)
+    assert np.isfinite(m.predict_rows(data)).all()
+
+
+@pytest.mark.parametrize("board", [(60, 1.0, 5.0), (200, 0.0, 1.0)], ids=["stars", "zeros and ones"])
+@pytest.mark.parametrize("n_factors", [4, 10])
+@pytest.mark.parametrize("given", [False, True], ids=["held out", "given"])
+def test_patience_counts_from_where_the_factors_begin_to_learn(board, n_factors, given):
+    train, test = split(checkerboard(*board), 0.2, 0)
+    m = MatrixFactorization(n_factors, random_state=0).fit(train, validation=test if given else None)
+    watched = [record["validation_rmse_unclipped"] for record in m.history_]
+    assert min(watched[1:5]) > watched[0]  # four epochs that are worse than the first
+    assert m.best_epoch_ > 10
+    assert np.sqrt(np.mean((m.predict_rows(test) - test.values) ** 2)) < 0.3 * test.values.std()
+
+
+def test_where_there_is_nothing_to_learn_the_first_epoch_is_kept_and_said(caplog):
+    train, _ = split(checkerboard(40, 1.0, 5.0), 0.2, 0)
+    noise = np.random.default_rng(1).permutation(train.values)
+    with caplog.at_level(logging.WARNING, logger="palate"):
+        m = MatrixFactorization(4, random_state=0).fit(replace(train, values=noise))
+    assert m.best_epoch_ == 1
+    assert f"the first of {len(m.history_)} epochs was the best on validation data" in caplog.text
 
 
 def test_a_fit_that_fails_leaves_the_former_model_whole(data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -169,6 +171,18 @@ def test_popular_items_win_where_nobody_has_a_taste(cls):
     assert not m.user_factors_.any()
     expected = Popularity().fit(data).rank_index([0], 12)[0][0]
     assert np.abs(np.argsort(m.rank_index([0], 12)[0][0]) - np.argsort(expected)).max() <= 2
+
+
+@BOTH
+@pytest.mark.parametrize("changes", [{"learning_rate": 30.0}, {"learning_rate": 1e9, "init_scale": 1e3}])
+@pytest.mark.parametrize("negatives", ["uniform", "adaptive"])
+def test_the_advice_after_divergence_works(cls, clicks, changes, negatives):
+    m = cls(**{**SETTINGS, **changes, "negatives": negatives, "validation_fraction": 0.1})
+    with pytest.raises(DivergenceError) as caught:
+        m.fit(clicks)
+    advised = re.findall(r"(\w+)=([\d.e+-]+)", str(caught.value).split("; try ")[1])
+    m.set_params(**{name: float(value) for name, value in advised}).fit(clicks)
+    assert np.isfinite(m.user_factors_).all()
 
 
 @BOTH

@@ -120,7 +120,7 @@ def with_positive(model: Recommender, positive: float | None) -> Recommender:
 
 def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
-    from palate.errors import ParameterError
+    from palate.errors import ParameterError, unknown_name
     from palate.models import MODELS
     from palate.models.parameters import parameters_of
 
@@ -133,16 +133,16 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         cls, key = type(model), model.key
     else:
         if key not in MODELS:
-            raise usage_error(f"no model '{key}'; there is {', '.join(MODELS)}, or a config (.json)")
+            raise usage_error(f"{unknown_name('no model', key, MODELS)}, or a config (.json)")
         cls = MODELS[key]
         if preset is not None and preset not in cls.presets:
-            raise usage_error(f"{key} has no preset '{preset}'; it has {', '.join(cls.presets) or 'none'}")
+            raise usage_error(unknown_name(f"{key} has no preset", preset, cls.presets, having="it has"))
         model = cls() if preset is None else getattr(cls, preset)()
     known = {p.name: p for p in parameters_of(cls)}
     try:
         for name, text in key_values(words, "--set").items():
             if name not in known:
-                raise usage_error(f"{key} has no parameter '{name}'; it has {', '.join(known)}")
+                raise usage_error(unknown_name(f"{key} has no parameter", name, known, having="it has"))
             model.set_params(**{name: known[name].parse(text)})
         model.check_parameters()
     except ParameterError as error:

@@ -24,11 +24,12 @@ def models(
     from rich.markup import escape
 
     from palate.cli.draw import table
+    from palate.errors import unknown_name
     from palate.models import MODELS
     from palate.models.parameters import parameters_of
 
     if key is not None and key not in MODELS:
-        raise common.usage_error(f"no model '{key}'; there is {', '.join(MODELS)}")
+        raise common.usage_error(unknown_name("no model", key, MODELS))
     chosen = MODELS if key is None else {key: MODELS[key]}
     records: dict[str, Any] = {}
     for name, cls in chosen.items():

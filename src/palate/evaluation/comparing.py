@@ -18,7 +18,7 @@ from palate.data.fingerprint import fingerprint
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import item_table
 from palate.data.splits import Split
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, unknown_name
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, check_positive, checked
 from palate.evaluation.rows import UNITS, Job, Row
@@ -174,7 +174,7 @@ def _named(models: Models) -> dict[str, Recommender]:
 def _model(one: Any) -> Recommender:
     if isinstance(one, str):
         if one not in MODELS:
-            raise ParameterError(f"no model '{one}'; there is {', '.join(MODELS)}")
+            raise ParameterError(unknown_name("no model", one, MODELS))
         return MODELS[one]()
     if not isinstance(one, Recommender):
         raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}")

@@ -18,6 +18,8 @@ from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
+LARGEST_SQUARE = 1e34  # of what goes with the square of a rating or its inverse: no score is a product of two
+SQUARES = ("noise_draws_", "prior_precisions_", "day_variances_", "page_variances_", "month_variances_")
 INDEX_KINDS = {
     "indptr": ("int64",),
     "indices": ("int32",),
@@ -75,8 +77,9 @@ def _check_state(state: ModelState) -> None:
         if array.dtype.name not in kinds:
             raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(kinds)}")
         check_finite(name, array)
-        if array.dtype.kind == "f" and array.size and max(-array.min(), array.max()) > LARGEST:
-            raise ModelFileError(f"{name} holds a number beyond {LARGEST:g}, with which scores would overflow")
+        largest = LARGEST_SQUARE if name in SQUARES else LARGEST
+        if array.dtype.kind == "f" and array.size and max(-array.min(), array.max()) > largest:
+            raise ModelFileError(f"{name} holds a number beyond {largest:g}, with which scores would overflow")
     for name, value in state.learned.items():
         good, form = _LEARNED.get(name, (lambda _: True, ""))
         if not good(value):
@@ -160,7 +163,7 @@ def _is_levels(value: Any) -> bool:
 
 
 def _is_variances(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_score(one) and one >= 0 for one in value.values())
+    return isinstance(value, dict) and all(_is_number(one) and 0 <= one <= LARGEST_SQUARE for one in value.values())
 
 
 def _is_encoding(value: Any) -> bool:

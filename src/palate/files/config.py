@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from palate.atomic import replacing
-from palate.errors import DataError, ModelFileError, ParameterError
+from palate.errors import DataError, ModelFileError, ParameterError, unknown_name
 from palate.files.strict_json import dumps, loads
 from palate.models import MODELS
 from palate.models.base import Recommender
@@ -60,7 +60,7 @@ def read_config(path: str | Path) -> Recommender:
     if record["format_version"] != FORMAT_VERSION:
         raise DataError(f"{path} is of version {record['format_version']}, this Palate reads {FORMAT_VERSION}")
     if not isinstance(record["model"], str) or record["model"] not in MODELS:
-        raise DataError(f"{path} is of the model '{record['model']}'; there is {', '.join(MODELS)}")
+        raise DataError(unknown_name(f"{path} is of the model", record["model"], MODELS))
     if not isinstance(record["parameters"], dict):
         raise DataError(f"the parameters of {path} must be an object of names and values")
     model = MODELS[record["model"]]()

@@ -33,6 +33,7 @@ from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer, nearest
 from palate.models.state import positions
 from palate.models.training_part import check_features
+from palate.parallel import single_blas_thread
 from palate.topk import Excluded, Factors
 
 
@@ -331,7 +332,8 @@ class Recommender(Learner):
         else:
             everybody = rows_of(interactions, self.items_)
             row, features = one_row(everybody, int(interactions.users.index([user])[0])), None
-        parts, own = self._parts(row, features, at)
+        with single_blas_thread():
+            parts, own = self._parts(row, features, at)
         of_model = interactions is None and self.explains == "the model"
         scorer = self._scorer() if of_model else self._scorer_for(row, features)
         score = float(scorer.pairs(np.array([u if of_model else 0]), np.array([at]))[0])

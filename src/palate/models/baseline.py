@@ -35,7 +35,7 @@ from palate.models.parameters import check_choice, check_number
 from palate.models.priors import rating_parts
 from palate.models.search import Range, SearchSpace
 from palate.models.training_part import warn_of_equal_values
-from palate.parallel import check_threads, single_blas_thread
+from palate.parallel import check_threads
 from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
@@ -145,8 +145,7 @@ def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: f
     square = (n_items, n_items)
     operator = LinearOperator(square, left, dtype=np.float64)
     preconditioner = LinearOperator(square, lambda c: c / D_i, dtype=np.float64)
-    with single_blas_thread():  # so that sums are taken in one order on any machine
-        c, steps = cg(operator, sums_i - A.T @ (sums_u / D_u), rtol=TOLERANCE, maxiter=MOST_STEPS, M=preconditioner)
+    c, steps = cg(operator, sums_i - A.T @ (sums_u / D_u), rtol=TOLERANCE, maxiter=MOST_STEPS, M=preconditioner)
     if steps:
         raise DivergenceError(
             f"the biases were not found in {steps:,} steps: with reg_users={reg_users:g} and reg_items={reg_items:g} "

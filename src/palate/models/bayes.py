@@ -13,7 +13,8 @@ by user and item) and Rendle, Zhang & Koren 2019 (incidence, time). For rating n
 with D = n_factors + 1. Feature groups g: attributes given to ``fit``, with how many rows a user or item has (logarithm,
 its square, octile); the leading singular vectors of the incidence (`Components` of `palate.models.gibbs_start`); and
 the incidence itself: which items a user rated, over the root of their number, and likewise by whom an item was rated.
-With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.ordinal`).
+With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.ordinal`). Ratings are divided by a
+power of two before (`palate.models.bayes_units`), 1 for ordinary ones: the priors are those of ratings of this unit.
 
 A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
 moves scale between the two sides, which only the priors see. Every row's draw is one small system
@@ -46,6 +47,7 @@ from palate.models.bayes_mean import MOST_CELLS
 from palate.models.bayes_newcomers import fold, item_rows, parts_of_fold, questions
 from palate.models.bayes_predictive import predictive, time_offsets
 from palate.models.bayes_run import Run
+from palate.models.bayes_units import in_unit, out_of_unit, unit_of
 from palate.models.chains import chain_summary, warn_of_unsettled
 from palate.models.checkpoints import CheckpointStore
 from palate.models.explanation import Part
@@ -56,7 +58,7 @@ from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.training_part import warn_of_equal_values
-from palate.parallel import Workers, check_threads
+from palate.parallel import Workers, check_threads, single_blas_thread
 from palate.topk import Factors
 
 Array = NDArray[Any]
@@ -91,7 +93,7 @@ class BayesianMF(Recommender):
         ridge_shape, ridge_rate: prior of the ridges of features, eq. 3.
         noise_shape, noise_rate: prior of the noise precision, eq. 5.
         time_shape, time_rate: prior of the precision of offsets, eq. 6.
-        mean_center, mean_sd: prior of mu, eq. 6; without mean_sd it is flat.
+        mean_center, mean_sd: prior of mu, eq. 6, in the unit of the ratings; without mean_sd it is flat.
         init_scale: standard deviation of the initial factors; near that of the posterior, or the warm-up is long.
         store_history: keep the training interactions, to leave out what a user has seen.
         random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
@@ -194,7 +196,9 @@ class BayesianMF(Recommender):
     def _learn(self, training: Training) -> dict[str, Any]:
         data = training.data
         warn_of_equal_values(data)
-        run = Run(self, training, self._wanted(data.n_users, data.n_items), self.checkpoint)
+        unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
+        scaled = in_unit(training, unit)
+        run = Run(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
         interrupted = run.finish()
         warn_of_unsettled(run.history, int(self.n_burn_in))
         encodings = [
@@ -202,7 +206,7 @@ class BayesianMF(Recommender):
             for one in (training.user_features, training.item_features)
         ]
         words = {"user_encoding_": encodings[0], "item_encoding_": encodings[1], "interrupted_": interrupted}
-        return {**run.learned(), **words}
+        return {**out_of_unit(run.learned(), unit), **words}
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -316,7 +320,8 @@ class BayesianMF(Recommender):
         for s in np.unique(chosen):
             rows, items = np.flatnonzero(chosen == s), item_rows(self, int(s)).astype(np.float64)
             own = self.user_draws_[u[rows], s].astype(np.float64)
-            out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + self.mean_draws_[s]
+            with single_blas_thread():
+                out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + self.mean_draws_[s]
         return out
 
     def information_gain(self, user: Id, n: int = 10) -> pl.DataFrame:
@@ -361,7 +366,8 @@ class BayesianMF(Recommender):
         if self.seen_ is not None:
             shares = np.bincount(self.seen_.indices, minlength=n_items) / len(self.users_)
         among = np.argsort(-shares, kind="stable")[:MOST_QUESTIONS]
-        chosen, gains = questions(self, among, shares[among], min(n, len(among)))
+        with single_blas_thread():
+            chosen, gains = questions(self, among, shares[among], min(n, len(among)))
         shown = self.item_table_.select("item_id", "title")[chosen]
         found = pl.DataFrame({"rank": np.arange(len(chosen)) + 1}).hstack(shown)
         return found.with_columns(gain=pl.Series(gains), known=pl.Series(shares[chosen]))

@@ -66,13 +66,16 @@ def ground_of(model: Any, training: Training) -> Ground:
     return Ground((dense_u, dense_i), (more_u, more_i), (cells_u, cells_i), Encoders(counter_u, c.projection))
 
 
-def begun(model: Any, training: Training, ground: Ground, seed: int, number: int = 0) -> tuple[Chain, Asked | None]:
+def begun(
+    model: Any, training: Training, ground: Ground, seed: int, number: int = 0, unit: float = 1.0
+) -> tuple[Chain, Asked | None]:
     """Return a chain before its first sweep, and what a question brings.
 
     The last is None where there is no incidence in any form, or where the matrix of scores is not held.
 
     Args:
         number: which of the chains of this seed.
+        unit: what the ratings were divided by; the prior of mu and the model to start from are in the ratings' own.
 
     Raises:
         DataError: time effects are asked for and the data has no times.
@@ -85,12 +88,13 @@ def begun(model: Any, training: Training, ground: Ground, seed: int, number: int
     options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
     users = side(by_user, by_item, ground.dense[0], hyper, rng, **options)
     items = side(by_item, by_user, ground.dense[1], hyper, rng, **options)
-    constants = Constants(model.mean_center, model.mean_sd, model.noise_shape, model.noise_rate, model.scale_df)
+    sd = None if model.mean_sd is None else model.mean_sd / unit
+    constants = Constants(model.mean_center / unit, sd, model.noise_shape, model.noise_rate, model.scale_df)
     chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number)
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:
-        _go_on_from(chain, training)
+        _go_on_from(chain, training, unit)
     more = ground.more
     brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
     if not brings or data.n_users * data.n_items > MOST_CELLS:
@@ -127,16 +131,16 @@ def _stars(model: Any, training: Training) -> Stars | None:
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 
 
-def _go_on_from(chain: Chain, training: Training) -> None:
+def _go_on_from(chain: Chain, training: Training, unit: float) -> None:
     """Take rows, mu and alpha over from a fitted model, by the ids that both know."""
     start, data = training.start, training.data
-    for side_, ids, old_ids, rows in (
-        (chain.users, data.users, start.users_, last_draw(start)[0]),
-        (chain.items, data.items, start.items_, last_draw(start)[1]),
-    ):
-        taken_over(side_.X, ids, rows, old_ids)
+    users, items = (rows.copy() for rows in last_draw(start))
+    users /= np.float32(unit)
+    items[:, -1] /= np.float32(unit)  # factors of items have no unit
+    taken_over(chain.users.X, data.users, users, start.users_)
+    taken_over(chain.items.X, data.items, items, start.items_)
     if chain.stars is None and not start.levels_:
-        chain.mu, chain.alpha = float(start.mean_draws_[-1]), float(start.noise_draws_[-1])
+        chain.mu, chain.alpha = float(start.mean_draws_[-1]) / unit, float(start.noise_draws_[-1]) * unit**2
 
 
 class Watch:

@@ -15,11 +15,12 @@ from palate.data.fingerprint import fingerprint
 from palate.models.bayes_begin import Ground, Watch, begun, ground_of
 from palate.models.bayes_kept import Kept
 from palate.models.bayes_mean import MeanScore
+from palate.models.bayes_units import record_out_of_unit
 from palate.models.chains import WATCHED
 from palate.models.checkpoints import CheckpointStore, restored, snapshot
 from palate.models.learner import Training
 from palate.models.parameters import draw_seed
-from palate.parallel import Workers, check_threads, single_blas_thread
+from palate.parallel import Workers, check_threads
 from palate.progress import Progress
 
 Array = NDArray[Any]
@@ -32,9 +33,9 @@ class Line:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("chain", "mean", "asked", "watch")
 
-    def __init__(self, model: Any, training: Training, ground: Ground, seed: int, number: int) -> None:
+    def __init__(self, model: Any, training: Training, ground: Ground, seed: int, number: int, unit: float) -> None:
         self.burn_in = int(model.n_burn_in)
-        self.chain, self.asked = begun(model, training, ground, seed, number)
+        self.chain, self.asked = begun(model, training, ground, seed, number, unit)
         self.mean, self.watch = MeanScore(self.chain), Watch(self.chain, training, self.asked)
 
     def sweep(self, number: int, workers: Workers, *, ask: bool) -> dict[str, float]:
@@ -56,6 +57,7 @@ class Run:
         training: what they learn from.
         wanted: how many draws are kept.
         store: where the checkpoint is, or None; what is there is gone on from.
+        unit: what the ratings were divided by; records are in the ratings' own.
 
     Raises:
         ParameterError, ModelFileError: the checkpoint is of another fit, or damaged.
@@ -64,16 +66,20 @@ class Run:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("lines", "kept", "history")
 
-    def __init__(self, model: Any, training: Training, wanted: int, store: CheckpointStore | None) -> None:
-        self.model, self.training, self.store = model, training, store
+    def __init__(
+        self, model: Any, training: Training, wanted: int, store: CheckpointStore | None, unit: float = 1.0
+    ) -> None:
+        self.model, self.training, self.store, self.unit = model, training, store, unit
         before = None if store is None else store.load()
         self.fit = {} if store is None else identity(model, training)
         known = None if before is None or model.random_state is not None else before.said.get("fit", {}).get("seed")
         self.seed = draw_seed(model.random_state) if known is None else int(known)
         self.fit["seed"] = self.seed
-        with single_blas_thread():
-            ground = ground_of(model, training)
-            self.lines = [Line(model, training, ground, self.seed, number) for number in range(int(model.n_chains))]
+        if unit != 1:
+            self.fit["unit"] = unit
+        ground = ground_of(model, training)
+        numbers = range(int(model.n_chains))
+        self.lines = [Line(model, training, ground, self.seed, number, unit) for number in numbers]
         self.kept = Kept(wanted, self.lines[0].chain, ground.encoders)
         self.history: list[dict[str, float]] = []
         if before is not None:
@@ -89,7 +95,6 @@ class Run:
         keeps = self._spaced(-(-self.kept.wanted // len(self.lines)))
         asks = self._spaced(-(-MOST_ASKED // len(self.lines)))
         with ExitStack() as stack:
-            stack.enter_context(single_blas_thread())
             chains, inside = self._workers(stack)
             try:
                 for number in range(len(self.history) + 1, n_sweeps + 1):
@@ -135,7 +140,7 @@ class Run:
             totals = [watch.total / count if count else watch.last / len(watches) for watch in watches]
             own = np.mean([watch.own for watch in watches], axis=0)
             record["validation_rmse"] = watches[0].error(np.sum(totals, axis=0) + own)
-        return record
+        return record_out_of_unit(record, self.unit)
 
     def learned(self) -> dict[str, Any]:
         """Return the learned attributes that the chains give; their sums are spent."""

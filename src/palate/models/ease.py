@@ -56,6 +56,7 @@ class EASE(ItemWeights):
     """
 
     key: ClassVar[str] = "ease"
+    own_blas_threads: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {"reg": Range(10.0, 3000.0, log=True), "dropout": Range(0.0, 0.8)}
 
     def __init__(

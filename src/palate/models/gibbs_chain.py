@@ -20,6 +20,8 @@ from palate.parallel import Workers
 
 Array = NDArray[Any]
 
+MOST_TRIES = 100  # of a rejection
+SHARPEST = 1e30
 BLOCK, MOST_BLOCKS = 1 << 20, 16  # cells of a block whose sums by item are made apart, and how many there are at most
 
 
@@ -116,15 +118,10 @@ class Chain:
 
         With all of one side multiplied by c and the other divided, only the Wishart priors tell one c from another:
         y = log(c^2 / c0^2) has a density proportional to exp(-b cosh y), c0^4 = L_U,ff / L_I,ff and
-        b = wishart_scale (L_U,ff L_I,ff)^(1/2). It is drawn from the normal that lies above it, N(0, 1 / b).
+        b = wishart_scale (L_U,ff L_I,ff)^(1/2).
         """
         a, b = (np.diag(side.L)[:-1] for side in (self.users, self.items))
-        sharp = self.users.hyper.wishart_scale * np.sqrt(a * b)
-        y, open_ = np.zeros(len(a)), np.ones(len(a), bool)
-        while open_.any():
-            tried = rng.standard_normal(len(a)) / np.sqrt(sharp)
-            kept = open_ & (rng.random(len(a)) < np.exp(-sharp * (np.cosh(tried) - 1 - tried**2 / 2)))
-            y[kept], open_[kept] = tried[kept], False
+        y = draw_log_scale(self.users.hyper.wishart_scale * np.sqrt(a * b), rng)
         c = np.append((a / b) ** 0.25 * np.exp(y / 2), 1.0)
         self.users.rescale(c)
         self.items.rescale(1 / c)
@@ -210,6 +207,28 @@ class Chain:
             "user_norm": _norm(self.users.X),
             "item_norm": _norm(self.items.X),
         }
+
+
+def draw_log_scale(sharp: Array, rng: np.random.Generator) -> Array:
+    """Draw y of the density proportional to exp(-b cosh y), for each b of ``sharp`` (within SHARPEST and its inverse).
+
+    From the normal that lies above it, N(0, 1 / b), of which nearly all draws are kept unless b is tiny. What is open
+    after MOST_TRIES is drawn as the logarithm of a generalised inverse Gaussian number of order 0: it has this density
+    exactly, and SciPy keeps a share of its tries that no b makes small (Hörmann & Leydold 2014).
+    """
+    b = np.clip(sharp, 1 / SHARPEST, SHARPEST)
+    y, open_ = np.zeros(len(b)), np.ones(len(b), bool)
+    for _ in range(MOST_TRIES):
+        tried = rng.standard_normal(len(b)) / np.sqrt(b)
+        with np.errstate(over="ignore"):  # infinitely unlikely
+            kept = open_ & (rng.random(len(b)) < np.exp(-b * (np.cosh(tried) - 1 - tried**2 / 2)))
+        y[kept], open_[kept] = tried[kept], False
+        if not open_.any():
+            return y
+    from scipy.stats import geninvgauss  # hardly ever needed, and slow to import
+
+    y[open_] = np.log(geninvgauss.rvs(0.0, b[open_], random_state=rng))
+    return y
 
 
 def _norm(X: Array) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,12 +17,13 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import item_table
-from palate.errors import NotFittedError, ParameterError
+from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
 from palate.models.abilities import check_supports
 from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
 from palate.models.state import ModelState, check_names, restore
 from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.parallel import single_blas_thread
 from palate.progress import ProgressCallback, silent
 
 ScoreKind = Literal["rating", "probability", "order"]
@@ -62,6 +65,7 @@ class Learner(ABC):
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
     supports: ClassVar[frozenset[str]]  # of `palate.models.abilities.ABILITIES`
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
+    own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
     if TYPE_CHECKING:
@@ -81,6 +85,12 @@ class Learner(ABC):
     epoch_chosen_on_: str = "none"
     interrupted_: bool = False
     seed_: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the constructor of each model name the nearest parameter where a keyword is none."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checking_names(cls, cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
     def check_parameters(self) -> None:
@@ -148,7 +158,8 @@ class Learner(ABC):
         table = item_table(interactions.items, items)
         training = Training(interactions, validation, user_features, item_features, start, progress)
         learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
-        learned |= self._learn(training)
+        with nullcontext() if self.own_blas_threads else single_blas_thread():  # sums in one order on any machine
+            learned |= self._learn(training)
         for name, value in learned.items():
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
@@ -195,12 +206,10 @@ class Learner(ABC):
         """Set constructor parameters by name.
 
         Raises:
-            ParameterError: a name is not a parameter of this model.
+            UnknownParameterError: a name is not a parameter of this model; then none is set.
         """
-        known = self.parameter_names()
+        check_parameter_names(type(self), parameters, self.parameter_names())
         for name, value in parameters.items():
-            if name not in known:
-                raise ParameterError(f"{type(self).__name__} has no parameter '{name}'; it has {', '.join(known)}")
             setattr(self, name, value)
         return self
 
@@ -248,3 +257,29 @@ class Learner(ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+
+
+def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names that are no parameters of a model.
+
+    Raises:
+        UnknownParameterError: names the model, the name, the nearest one and all that there are.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+
+
+def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:
+    """Return the constructor of a class that checks the names of its keywords first; its signature stays."""
+    _, *parameters = inspect.signature(init).parameters.values()  # without self
+    known = [p.name for p in parameters]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return init  # it takes any name
+
+    @wraps(init)
+    def checked(self: Learner, *values: Any, **named: Any) -> None:
+        check_parameter_names(cls, named, known)
+        init(self, *values, **named)
+
+    return checked

@@ -33,12 +33,14 @@ from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
 from palate.models.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
 from palate.models.ridge_rows import Side, explained, feature_names, on_ids, solve, taken_over
 from palate.models.search import Choice, Range, SearchSpace
-from palate.models.sgd_training import Run, rows_held_out, trained
+from palate.models.sgd_training import Run, rows_held_out, trained, warn_of_first_epoch
 from palate.models.training_part import rating_limits, warn_of_equal_values
 from palate.parallel import Workers, check_threads
 from palate.topk import Factors as AllFactors
 
 COPIES = 4  # of the factors at the peak of training
+LARGEST_STEP = 0.5  # of a rating, in its own size, that training is sure to survive
+TINY = 1e-30  # an error that is none
 HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
 
 
@@ -58,7 +60,8 @@ class MatrixFactorization(Recommender):
         init: distribution of the initial factors, "normal" around 0 or "uniform" from 0.
         init_scale: its standard deviation, or its upper end.
         schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
-        patience: stop this many epochs after the best one.
+        patience: stop this many epochs after the best one; epochs count from the first in which the factors explain a
+            twentieth of what mean and biases leave: before it they have not begun to learn.
         validation_fraction: part of the ratings held out to choose the epoch; 0 trains all n_epochs.
         reg_features: L2 penalty of the embeddings of features, times reg.
         own_factors: with features, whether rows have factors of their own beside those of their features; a side
@@ -184,6 +187,8 @@ class MatrixFactorization(Recommender):
             done = trained(
                 training, partial(self._run, training, seed), held_out, self.n_epochs, self.patience, workers
             )
+        if held_out is not None or training.validation is not None:
+            warn_of_first_epoch(done.run)
         epochs: Any = done.final.one_epoch
         P, Q, b, c = epochs.factors
         features = training.user_features, training.item_features
@@ -246,19 +251,22 @@ class MatrixFactorization(Recommender):
             len(data), min(data.n_users, data.n_items), factors[0].shape[1] * factors[0].itemsize
         )
         n_blocks = min(n_blocks, data.n_users, data.n_items)
+        mean = float(data.values.mean(dtype=np.float64)) if self.biases else 0.0
+        largest = max(float(data.values.max()) - mean, mean - float(data.values.min()), TINY)
         epochs = RatingEpochs(
             factors=factors,
-            mean=dtype(data.values.mean(dtype=np.float64) if self.biases else 0.0),
+            mean=dtype(mean),
             sides=sides,
             ratings=BlockedRatings.build(data, n_blocks, seed),
             watched=None if watched is None else (watched.user_index, watched.item_index, watched.values),
             steps=self._steps,
             limits=rating_limits(data),
             learning_rate=self._rate,
-            advice=self._advice,
+            advice=partial(self._advice, largest),
         )
         arrays = *factors, *(array for one in sides if one is not None for array in one.arrays)
-        return Run(arrays, epochs, None if watched is None else "validation_rmse_unclipped", stage)
+        watches = None if watched is None else "validation_rmse_unclipped"
+        return Run(arrays, epochs, watches, stage, epochs.has_begun)
 
     def _sides(
         self, training: Training, data: Interactions, factors: Factors
@@ -291,15 +299,22 @@ class MatrixFactorization(Recommender):
             Q[np.bincount(data.item_index, minlength=data.n_items) == 0] = 0
         return P, Q, np.zeros(data.n_users, self.dtype), np.zeros(data.n_items, self.dtype)
 
-    def _advice(self, rate: float, mean_square: float) -> str:
-        """Return what to try after divergence, the likely cause first."""
+    def _advice(self, largest: float, rate: float, mean_square: float) -> str:
+        """Return what to try after divergence, the likely cause first.
+
+        A step of a rating with the error e adds 2 rate e q to p, and likewise to q, both of which grow to about the
+        root of the largest error E: where 2 rate E is well below 1 it cannot jump beyond its aim, whatever the order.
+        """
         default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        tips = []
+        tips, scale = [], float(self.init_scale)
         if mean_square > HUGE_MEAN_SQUARE:
             tips.append(f"to rescale the values (they are about {mean_square**0.5:.2g} in size) to a few units")
-        if self.init_scale > 1:
-            tips.append(f"init_scale={default['init_scale']:g}")
-        return ", ".join([*tips, f"learning_rate={min(rate / 4, default['learning_rate']):.2g}, or a higher reg"])
+        if scale > 1:
+            scale = default["init_scale"]
+            tips.append(f"init_scale={scale:g}")
+        largest = max(largest, self.n_factors * scale**2)  # what the first factors' products may be
+        calm = min(rate / 4, default["learning_rate"], LARGEST_STEP / 2 / largest)
+        return ", ".join([*tips, f"learning_rate={calm:.1g}"])
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         width = padded_width(int(self.n_factors), np.dtype(self.dtype).itemsize)

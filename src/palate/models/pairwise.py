@@ -12,6 +12,7 @@ the factors.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -36,6 +37,7 @@ from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
 from palate.models.rating_blocks import SMALL, rounds
 from palate.models.ridge_rows import Side, feature_names, on_ids, row_ranges, taken_over
 from palate.models.sgd_training import Run, rows_held_out, trained
+from palate.models.training_part import LARGEST_VALUE
 from palate.parallel import Workers, check_threads, shares
 from palate.topk import Factors, topk
 
@@ -185,6 +187,12 @@ class Pairwise(Recommender):
                 Embeddings.of(on_ids(features, one), X, d, max(reg, TINY) * self.reg_features, self.own_factors)
             )
         return found[0], found[1]
+
+    def calmer(self) -> str:
+        """Return what to try after divergence: a step of the loss is at most the rate, so that the defaults hold."""
+        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        tips = [f"init_scale={default['init_scale']:g}"] if self.init_scale > 1 else []
+        return ", ".join([*tips, f"learning_rate={min(self.learning_rate / 4, default['learning_rate']):.1g}"])
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, from 1 on."""
@@ -383,15 +391,14 @@ class ClickEpochs:
         """Pass once over the draws; return what is to be told of the epoch.
 
         Raises:
-            DivergenceError: the factors have left the finite numbers.
+            DivergenceError: the factors have left the numbers whose products are finite.
         """
         P, Q, c = self.factors
         loss = self._pass(epoch, workers)
         rate = self.model.rate(epoch)
-        if not (np.isfinite(loss) and np.isfinite(P).all() and np.isfinite(Q).all()):
+        if not (np.isfinite(loss) and all(np.abs(X).max(initial=0) <= LARGEST_VALUE for X in (P, Q, c))):
             raise DivergenceError(
-                f"training diverged in epoch {epoch} at learning rate {rate:g}; try learning_rate={rate / 4:.2g}, or "
-                "higher penalties"
+                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}"
             )
         for one, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
             if one is not None:

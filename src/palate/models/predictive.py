@@ -13,7 +13,7 @@ from palate.errors import ParameterError
 from palate.kernels import mixture as kernel
 from palate.metrics.distribution import crps_stars
 from palate.models.ordinal import star_probabilities
-from palate.parallel import Workers, chunks
+from palate.parallel import Workers, chunks, single_blas_thread
 
 Array = NDArray[Any]
 
@@ -64,14 +64,13 @@ class Predictive:
     def mean(self) -> Array:
         """Return the expected rating, (n,): of the draws, users' own chance included."""
         if self.is_ordinal:
-            expected: Array = self.probabilities @ self.levels
-            return expected
+            return self._expected(self.levels)
         return np.asarray(self.means.mean(axis=1))
 
     def std(self) -> Array:
         """Return the standard deviation of the rating, (n,): what is not known, and noise."""
         if self.is_ordinal:
-            spread: Array = np.sqrt(self.probabilities @ self.levels**2 - self.mean() ** 2)
+            spread: Array = np.sqrt(self._expected(self.levels**2) - self.mean() ** 2)
             return spread
         return np.asarray(np.sqrt(self.means.var(axis=1) + (self.sds**2).mean(axis=1)))
 
@@ -97,6 +96,11 @@ class Predictive:
             scores: Array = crps_stars(truth, self.probabilities, self.levels)
             return scores
         return self._run(kernel.crps, np.ascontiguousarray(truth, np.float64), (len(self.means),))
+
+    def _expected(self, of_levels: Array) -> Array:
+        with single_blas_thread():
+            expected: Array = self.probabilities @ of_levels
+        return expected
 
     def _run(self, call: Any, given: Array, shape: tuple[int, ...]) -> Array:
         out = np.empty(shape)

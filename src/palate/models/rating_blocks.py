@@ -23,6 +23,7 @@ SMALL = 500_000  # ratings; below it one block, for strictly random order costs 
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
 JUDGED = 500_000  # ratings of the training part whose error is told after an epoch
 CHUNK = 1 << 16  # ratings a task when errors are summed
+LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: with less, factors have not begun to learn
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
 
@@ -128,6 +129,7 @@ class RatingEpochs:
     limits: tuple[float, float]
     learning_rate: Callable[[int], float]
     advice: Callable[[float, float], str]
+    _train_error: float = np.inf
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
         """Pass once over the ratings; return what is to be told of the epoch.
@@ -150,8 +152,19 @@ class RatingEpochs:
             if part is not None:
                 both = rmse_both(self.factors, self.mean, part, self.limits, workers)
                 record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = both
-        self._check(record["train_rmse_unclipped"], epoch, rate)
+        self._train_error = record["train_rmse_unclipped"]
+        self._check(self._train_error, epoch, rate)
         return record
+
+    def has_begun(self) -> bool:
+        """Return whether the factors explain a part of the training ratings.
+
+        They start near zero and grow slowly at first, while biases fit already and validation may get worse.
+        """
+        rows, cols, vals = self._judged
+        _, _, b, c = self.factors
+        left = vals.astype(np.float64) - self.mean - b[rows] - c[cols]
+        return self._train_error**2 <= (1 - LEAST_EXPLAINED) * float(np.mean(left * left))
 
     def _check(self, figure: float, epoch: int, rate: float) -> None:
         if not figure < 100 * (1 + self._mean_square):

@@ -32,6 +32,7 @@ class Run:
         one_epoch: trains one epoch and returns its record; raises where training diverges.
         watched: the figure of a record to be lowest, or None where all epochs run; with a minus before it, highest.
         stage: what the progress calls it.
+        has_begun: whether the arrays explain anything yet; patience counts from the first epoch where they do.
         history: one record an epoch.
     """
 
@@ -39,12 +40,17 @@ class Run:
     one_epoch: Callable[[int, Workers], dict[str, float]]
     watched: str | None
     stage: str
+    has_begun: Callable[[], bool] = lambda: True
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    first_epoch: int = 0
     interrupted: bool = False
 
     def train(self, n_epochs: int, patience: int, workers: Workers, progress: ProgressCallback) -> None:
-        """Train until n_epochs, or patience epochs after the best; Ctrl-C ends it after the best epoch so far."""
+        """Train until n_epochs, or patience epochs after the best and the first one in which learning had begun.
+
+        Ctrl-C ends it after the best epoch so far.
+        """
         best = self.arrays
         lowest = np.inf
         try:
@@ -58,7 +64,7 @@ class Run:
                     copies = tuple(array.copy() for array in self.arrays)  # whole before they are named the best
                     best, self.best_epoch, lowest = copies, epoch, figure
                 progress(Progress(self.stage, epoch, n_epochs, record))
-                if self.watched is not None and epoch - self.best_epoch >= patience:
+                if self.watched is not None and self._is_over(epoch, patience):
                     break
         except KeyboardInterrupt:
             if not self.best_epoch:
@@ -66,6 +72,19 @@ class Run:
             self.interrupted = True
         for source, target in zip(best, self.arrays, strict=True):
             np.copyto(target, source)
+
+    def _is_over(self, epoch: int, patience: int) -> bool:
+        """Return whether patience ends.
+
+        Before learning has begun a figure that gets worse says nothing, and afterwards it may have to come down a long
+        way before it is the best: then it is at least better than so many epochs ago.
+        """
+        if not self.first_epoch and self.has_begun():
+            self.first_epoch = epoch
+        if not self.first_epoch or epoch - max(self.best_epoch, self.first_epoch) < patience:
+            return False
+        now, before = (self._figure(self.history[at]) for at in (-1, -1 - patience))
+        return not now < before
 
     def _figure(self, record: dict[str, float]) -> float:
         if self.watched is None:
@@ -147,3 +166,13 @@ def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | Non
 def _say_interrupted(run: Run, remark: str) -> None:
     if run.interrupted:
         log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)
+
+
+def warn_of_first_epoch(run: Run) -> None:
+    """Log a warning where the first epoch was the best: factors learned nothing that holds for other ratings."""
+    if run.best_epoch == 1 < len(run.history) and not run.interrupted:
+        log.warning(
+            "the first of %d epochs was the best on validation data: next to nothing was learned beyond mean and "
+            "biases; where there should be more, try a higher learning_rate, more ratings, or als",
+            len(run.history),
+        )

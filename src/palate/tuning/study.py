@@ -20,7 +20,7 @@ import polars as pl
 from palate.data.dataset import Dataset
 from palate.data.fingerprint import fingerprint
 from palate.data.interactions import Interactions, check_interactions
-from palate.errors import DataError, PalateError, ParameterError, missing_extra
+from palate.errors import DataError, PalateError, ParameterError, missing_extra, unknown_name
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.models import MODELS
@@ -87,7 +87,9 @@ def tune(
         KeyboardInterrupt: Ctrl-C; with ``out``, finished trials are kept.
     """
     _optuna()
-    base = MODELS[model]() if isinstance(model, str) and model in MODELS else model
+    if isinstance(model, str) and model not in MODELS:
+        raise ParameterError(unknown_name("no model", model, MODELS))
+    base = MODELS[model]() if isinstance(model, str) else model
     if not isinstance(base, Recommender):
         raise ParameterError(f"model must be a model or one of {', '.join(MODELS)}, got {model!r}")
     dataset = data if isinstance(data, Dataset) else None
@@ -308,7 +310,9 @@ def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dic
     wanted = dict(base.search_space if space is None else space)
     unknown = sorted(set(wanted) - set(base.get_params()))
     if unknown:
-        raise ParameterError(f"{base.key} has no parameter '{unknown[0]}'; it has {', '.join(base.get_params())}")
+        raise ParameterError(
+            unknown_name(f"{base.key} has no parameter", unknown[0], base.get_params(), having="it has")
+        )
     if not wanted:
         raise ParameterError(f"there is nothing to search for in {base.key}: every parameter is fixed")
     for name, one in wanted.items():
