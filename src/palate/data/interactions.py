@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from palate.data.checking import (
     Fault,
+    IdsAs,
     OnDuplicate,
     OnFault,
     Policy,
@@ -22,9 +23,11 @@ from palate.data.checking import (
     kept_rows,
     typed,
 )
-from palate.data.columns import find_columns
+from palate.data.columns import Columns, find_columns
+from palate.data.convert import TimeUnit
 from palate.data.ids import Ids
-from palate.data.raw import brief
+from palate.data.remarks import remark
+from palate.data.tables import as_frame, numeric_columns, way_in
 from palate.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -90,7 +93,9 @@ class Interactions:
         cls,
         table: Any,
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Columns | None = None,
+        ids: IdsAs = "auto",
+        time_unit: TimeUnit = "s",
         rating_range: tuple[float, float] | None = None,
         on_missing: OnFault = "error",
         on_invalid: OnFault = "error",
@@ -102,8 +107,12 @@ class Interactions:
         Args:
             table: a Polars frame, or anything that speaks the Arrow C interface (pandas, pyarrow, DuckDB), or a dict
                 of columns; it is not changed.
-            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit; a
-                column of sample weights is taken as "weight" only where it is named here.
+            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit, each a
+                name, a position from 0, or None for no values or times; a column of sample weights is taken as
+                "weight" only where it is named here.
+            ids: "auto" takes ids as the table has them; "text" makes all of them text, and takes words such as NULL as
+                ids.
+            time_unit: what times that are numbers count: "s", "ms", "us" or "ns".
             rating_range: lowest and highest rating; values outside are faults.
             on_missing: "error" or "drop" rows whose id, value or time is missing.
             on_invalid: "error" or "drop" rows that are unparsable, not finite or out of range.
@@ -115,10 +124,14 @@ class Interactions:
             DataError: one error that lists every fault with its rows and the option that mends it.
             ParameterError: a policy or the range is not one of those above.
         """
-        policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
+        policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
         where = where or Where()
         frame = as_frame(table)
-        found = find_columns(frame.columns, columns)
+        try:
+            found = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
+        except DataError as error:
+            raise DataError(f"{error}{way_in(table)}") from None
+        where = replace(where, columns=found)
         return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
 
     def __len__(self) -> int:
@@ -202,20 +215,6 @@ def _union(several: Sequence[Ids]) -> Ids:
     return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
 
 
-def as_frame(table: Any) -> pl.DataFrame:
-    """Return any table of the Arrow world as a Polars frame.
-
-    Raises:
-        DataError: the object is no table, or a lazy one that fails.
-    """
-    try:
-        if isinstance(table, pl.LazyFrame):
-            return table.collect()
-        return table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)
-    except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}") from None
-
-
 def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Interactions:
     """Check columns named user, item, value, time, weight once and return them in index space.
 
@@ -246,6 +245,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     if len(repeats):
         built = _merged(built, policy.on_duplicate)
         check_merged(built.values, policy.on_duplicate, policy, where)
+    remark(built, where.name)
     for reason, count in built.dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
     return built
