@@ -292,6 +292,17 @@ def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, 
         )
 
 
+def check_values(values: NDArray[np.float32], policy: Policy, where: Where) -> None:
+    """Refuse values of checked rows that a stricter policy does not allow.
+
+    Raises:
+        DataError: which rows have such values.
+    """
+    faults = _value_faults(pl.Series(values), policy)
+    if faults:
+        raise _error_of(len(values), faults, where)
+
+
 def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:
     """Return which rows have no fault."""
     keep = np.ones(n_rows, bool)

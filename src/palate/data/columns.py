@@ -61,7 +61,7 @@ def find_columns(
         names: the table's column names.
         given: roles that the caller names himself, by name, by position from 0, or None for a role that is left out;
             the others are found by their usual names.
-        numeric: the columns that hold numbers; one of these may be the value, and is asked for.
+        numeric: the columns that hold numbers, or true and false; one of these may be the value, and is asked for.
         source: the table's name in messages.
 
     Raises:
@@ -174,8 +174,8 @@ def _likely_value(
     numbers = [n for n in rest if n in numeric and not NO_VALUE.fullmatch(plain_name(n))]
     if numbers:
         raise DataError(
-            f"no column of values found among {_list(rest)}; say which it is, such as columns={{'value': "
-            f"'{numbers[0]}'}}, or columns={{'value': None}} to take every row as a click of value 1"
+            f"no column of values found among {_list(rest)}; numbers stand in {_list(numbers)}: say which it is, such "
+            f"as columns={{'value': '{numbers[-1]}'}}, or columns={{'value': None}} to take rows as clicks of value 1"
         )
     words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])
     if words:

@@ -218,7 +218,8 @@ def _roles(
     if not header:
         return by_position(path, rows, columns)
     names, sample = rows[0], rows[1:]
-    numeric = {name for k, name in enumerate(names) if is_numbers([r[k] for r in sample if k < len(r)], separator)}
+    fields = {name: [r[k] for r in sample if k < len(r)] for k, name in enumerate(names)}
+    numeric = {name for name, texts in fields.items() if is_numbers(texts, separator) or is_truth(texts)}
     found = find_columns(names, columns, numeric=numeric if sample else (), source=str(path))
     places = {role: names.index(name) for role, name in found.items()}
     by_number = {r: place_of(c, len(names)) for r, c in columns.items() if c is not None and c not in names}
@@ -234,6 +235,11 @@ def is_integers(fields: list[str]) -> bool:
 def is_numbers(fields: list[str], separator: str = ",") -> bool:
     """Return whether all texts that are not empty are numbers, with a comma in them where no comma separates."""
     return all(is_number(f if separator == "," else f.replace(",", ".", 1)) for f in fields if f.strip())
+
+
+def is_truth(fields: list[str]) -> bool:
+    """Return whether all texts that are not empty are true or false."""
+    return all(f.strip().lower() in ("true", "false") for f in fields if f.strip())
 
 
 def _separator(path: Path, texts: list[str], quotes: bool) -> str:

@@ -226,5 +226,11 @@ def _unreadable_json(source: Source, error: Exception) -> DataError:
 
 
 def _roles_of(source: Source, schema: pl.Schema, columns: Columns) -> dict[str, str]:
-    numeric = [name for name, kind in schema.items() if kind.is_numeric()]
-    return find_columns(schema.names(), columns, numeric=numeric, source=source.name)
+    numeric = [name for name, kind in schema.items() if kind.is_numeric() or kind == pl.Boolean]
+    roles = find_columns(schema.names(), columns, numeric=numeric, source=source.name)
+    for role, name in roles.items():
+        if schema[name].is_nested():
+            raise DataError(
+                f"{source.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row"
+            )
+    return roles

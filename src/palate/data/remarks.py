@@ -53,6 +53,8 @@ def odd_value(values: NDArray[np.float32]) -> tuple[float, float] | None:
     for end, others in ((0, distinct[1:]), (-1, distinct[:-1])):
         value, share = float(distinct[end]), float(counts[end] / len(sample))
         gap, spread = float(np.abs(others[end] - distinct[end])), float(others[-1] - others[0])
+        if counts[end] < FEW // 4:
+            continue
         apart = share > SOME and gap > spread
         if end == 0 and value in (0, -1) and others[0] > 0:
             apart |= share >= MUCH or (share > SOME and gap > float(np.diff(others).max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -25,6 +26,8 @@ def as_frame(table: Any) -> pl.DataFrame:
             return table
         if is_pandas(table):
             return _of_pandas(table)
+        if table is None or isinstance(table, str | bytes | Path):
+            raise DataError(f"{type(table).__name__} is no table; read_ratings reads a file")
         if type(table).__module__.startswith("scipy.sparse"):
             raise DataError(
                 "a SciPy matrix is no table: Interactions.from_scipy(matrix, users=…, items=…) takes it, one row for "
@@ -38,8 +41,8 @@ def as_frame(table: Any) -> pl.DataFrame:
 
 
 def numeric_columns(frame: pl.DataFrame) -> list[str]:
-    """Return the names of the columns of numbers."""
-    return [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    """Return the names of the columns of numbers, or of true and false."""
+    return [name for name, kind in frame.schema.items() if kind.is_numeric() or kind == pl.Boolean]
 
 
 def is_pandas(table: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.checking import SHOWN, IdsAs, Where
-from palate.data.convert import without_words
+from palate.data.convert import WORDS, without_words
 from palate.data.ids import shown
 from palate.data.layout import INTEGER, LEADING_ZERO, Layout, is_integers, is_numbers
 from palate.data.quotes import Quotes, quotes_in
@@ -97,9 +98,8 @@ def checked_quotes(source: Source) -> Quotes:
     quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
     if quotes.stray:
         raise DataError(
-            f"{source.name}: line {quotes.stray} has a quote inside a field: say quote='none' where quotes are letters, "
-            "such as inch marks, or quote='backslash' where \\\" is one; else put the field into quotes, and double "
-            "those in it"
+            f"{source.name}: line {quotes.stray} has a quote inside a field: say quote='none' where quotes are letters "
+            "(inch marks), or quote='backslash' where \\\" is one; else put the field into quotes, and double those in it"
         )
     if quotes.unclosed:
         raise DataError(
@@ -175,7 +175,12 @@ def _type_of(source: Source, role: str) -> pl.DataType:
         return pl.Float32()
     if role == "time":
         return pl.Int64() if is_integers(fields) else pl.Float64() if is_numbers(fields) else pl.String()
-    return pl.Int64() if source.ids == "auto" and is_integers(fields) else pl.String()
+    if source.ids == "text":
+        return pl.String()
+    ids = [field for field in fields if field.strip() not in WORDS]
+    # a promise of whole fractions, such as 17850.0, is broken by the first, and kept where all are: see _integers
+    whole = is_integers(ids) or all(re.match(WHOLE_FRACTION, field.strip()) for field in ids if field.strip())
+    return pl.Int64() if whole else pl.String()
 
 
 def _collect_text(source: Source, types: Mapping[int, pl.DataType], beyond: pl.DataType) -> pl.DataFrame:
@@ -219,9 +224,12 @@ def _unreadable(source: Source, why: str) -> DataError:
         if len(long) == SHOWN:
             break
     if long:
+        names = ""
+        if layout.names and all(line.endswith(f"has {layout.width + 1} fields") for line in long):
+            names = "; if the rows begin with their names, as R writes them, give that column a name too (col.names=NA)"
         return DataError(
             f"{source.name}: {', '.join(long)}, the first line has {layout.width}: put fields that hold the separator "
-            "into double quotes, or mend these lines"
+            f"into double quotes, or mend these lines{names}"
         )
     return DataError(f"{source.name} cannot be read: {why}")
 
