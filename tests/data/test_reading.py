@@ -11,7 +11,8 @@ from palate import read_ratings
 from palate.data.reading import read_table
 from palate.errors import DataError, ParameterError
 
-ROWS = [(1, 10, 4.5, 100), (2, 10, 3.0, 200), (1, 30, 0.5, 300)]
+DAY = 1_260_759_144
+ROWS = [(1, 10, 4.5, DAY), (2, 10, 3.0, DAY + 100), (1, 30, 0.5, DAY + 200)]
 HEADER = ("userId", "movieId", "rating", "timestamp")
 
 
@@ -489,5 +490,5 @@ def test_long_ids_are_shortened_in_the_log(write, caplog):
 
 @pytest.mark.parametrize("columns", [["user"], {"user": 1.5}, {"user": True}, {2: "user"}])
 def test_columns_that_are_no_mapping(write, columns):
-    with pytest.raises(DataError, match=r"columns= maps roles to names or numbers of columns, such as .*; got "):
+    with pytest.raises(DataError, match=r"columns= maps roles to names or positions of columns, such as .*; got "):
         read_ratings(write("a.csv", "user,item\n1,2\n"), columns=columns)

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -27,15 +28,18 @@ INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
 SECONDS_BETWEEN = 5.0  # between two lines of progress where the output is no terminal
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Data = Annotated[str, typer.Argument(help="ml-100k, a file of ratings, or a folder in a MovieLens format.")]
+Data = Annotated[
+    str, typer.Argument(help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input.")
+]
 Model = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
 Read = Annotated[
     list[str] | None,
     typer.Option(
         "--read",
         metavar="KEY=VALUE",
-        help="How to read files; may be repeated: user=, item=, value=, time= (column names), ids=text, encoding=, "
-        "rating_range=1:5, on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum.",
+        help="How to read files; may be repeated: user=, item=, value=, time= (a column's name or position from 0; "
+        "none leaves values or times out), title= (of --items), header=yes|no, quote=none|backslash, encoding=, "
+        "ids=text, time_unit=ms|us|ns, rating_range=1:5, on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum.",
     ),
 ]
 Set = Annotated[
@@ -117,10 +121,24 @@ def fail(message: str, kind: str, *, as_json: bool) -> NoReturn:
 
 def for_command_line(message: str) -> str:
     """Return a message with the options that Python takes as the command line takes them."""
-    message = re.sub(r"columns=\{.*?\}", "--read user=NAME --read item=NAME (value=, time=)", message)
-    message = re.sub(r"\b(on_missing|on_invalid|on_duplicate|encoding|ids)='([^']+)'", r"--read \1=\2", message)
+    message = re.sub(r"columns=\{(.*?)\}", lambda match: _column_words(match[1]), message)
+    message = re.sub(
+        r"\b(on_missing|on_invalid|on_duplicate|encoding|ids|quote|time_unit)='([^']+)'", r"--read \1=\2", message
+    )
+    message = re.sub(r"\bheader=(True|False)", lambda m: f"--read header={'yes' if m[1] == 'True' else 'no'}", message)
+    message = re.sub(r"\brating_range=\(([^,()]+), ([^,()]+)\)", r"--read rating_range=\1:\2", message)
+    message = re.sub(r"\btitle=NAME", "--read title=NAME", message)
     message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
     return re.sub(r"\bexclude_seen=False", "--include-seen", message)
+
+
+def _column_words(inside: str) -> str:
+    """Return the inside of columns={…} as --read words."""
+    pairs = re.findall(r"'(\w+)': (?:'([^']*)'|(\w+|…))", inside)
+    words = {"…": "NAME", "None": "none"}
+    return " ".join(
+        f"--read {role}={shlex.quote(name) if name else words.get(bare, bare)}" for role, name, bare in pairs
+    )
 
 
 def check_writable(path: Path) -> None:
@@ -169,7 +187,7 @@ def close_stdout() -> None:
 
 class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
+        sys.stderr.write(f"{record.levelname.lower()}: {for_command_line(record.getMessage())}\n")
 
 
 def log_to_stderr() -> None:

@@ -16,19 +16,10 @@ if TYPE_CHECKING:
     from palate.models.base import Recommender
 
 ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
-READ_KEYS = (
-    "user",
-    "item",
-    "value",
-    "time",
-    "weight",
-    "ids",
-    "encoding",
-    "rating_range",
-    "on_missing",
-    "on_invalid",
-    "on_duplicate",
-)
+OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range")
+POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
+READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
+YES_NO = {"yes": True, "no": False, "auto": "auto"}
 
 
 def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -43,15 +34,19 @@ def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
 
 
 def read_options(words: Sequence[str] | None) -> dict[str, Any]:
-    """Return the keyword arguments of `read_ratings` that --read words name."""
+    """Return the keyword arguments of `read_ratings`, and ``title``, that --read words name."""
     pairs = key_values(words, "--read")
     unknown = set(pairs) - set(READ_KEYS)
     if unknown:
         raise usage_error(f"--read knows {', '.join(READ_KEYS)}; got {', '.join(sorted(unknown))}")
     options: dict[str, Any] = {k: v for k, v in pairs.items() if k not in ROLE_KEYS}
-    columns = {k: v for k, v in pairs.items() if k not in options}
+    columns = {k: None if v == "none" else v for k, v in pairs.items() if k not in options}
     if columns:
         options["columns"] = columns
+    if "header" in options:
+        if options["header"] not in YES_NO:
+            raise usage_error(f"header takes yes or no, got '{options['header']}'")
+        options["header"] = YES_NO[options["header"]]
     if "rating_range" in options:
         low, _, high = options["rating_range"].partition(":")
         try:
@@ -99,9 +94,10 @@ def train_and_test(
     from palate.data.source import with_tables
 
     options = read_options(read)
+    title = options.pop("title", None)
     first, second = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
     bare = Dataset(train.name, first, item_table(first.items), first.users.values.alias("user_id").to_frame())
-    return (first, second), with_tables(bare, items, users).items
+    return (first, second), with_tables(bare, items, users, title=title, **options).items
 
 
 def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict[str, Any]:

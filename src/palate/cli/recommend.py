@@ -56,7 +56,9 @@ def recommend(
     if exclude is not None:
         from palate.data.reading import read_ratings
 
-        options["exclude"] = read_ratings(exclude, **inputs.read_options(read))
+        said = inputs.read_options(read)
+        said.pop("title", None)
+        options["exclude"] = read_ratings(exclude, **said)
     for name, ids in (("allow", allow), ("deny", deny)):
         options[name] = None if ids is None else [fitted.items_.parse(i) for i in ids]
     started = time.perf_counter()

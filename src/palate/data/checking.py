@@ -6,18 +6,32 @@ the stated rating range), *duplicate* (a user-item pair stands twice) and *empty
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.convert import (
+    EXACT,
+    PER_SECOND,
+    WORDS,
+    TimeUnit,
+    as_id,
+    as_time,
+    as_value,
+    distinct_of,
+    is_missing,
+    numbers_and_texts,
+)
 from palate.data.ids import shown
 from palate.errors import DataError, ParameterError
 
 OnFault = Literal["error", "drop"]
+IdsAs = Literal["auto", "text"]
 OnDuplicate = Literal["error", "last", "mean", "sum"]
 SHOWN = 5  # rows named for each fault
 FLOAT32 = float(np.finfo(np.float32).max)
@@ -26,12 +40,14 @@ FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9
 
 @dataclass(frozen=True)
 class Policy:
-    """What to do with faulty rows, and the range that ratings must keep."""
+    """What to do with faulty rows, the range that ratings must keep, how ids are taken, and what times count."""
 
     on_missing: OnFault = "error"
     on_invalid: OnFault = "error"
     on_duplicate: OnDuplicate = "error"
     rating_range: tuple[float, float] | None = None
+    ids: IdsAs = "auto"
+    time_unit: TimeUnit = "s"
 
     def __post_init__(self) -> None:
         """Refuse words that are no policy."""
@@ -40,6 +56,10 @@ class Policy:
                 raise ParameterError(f"{name} must be 'error' or 'drop', got {getattr(self, name)!r}")
         if self.on_duplicate not in ("error", "last", "mean", "sum"):
             raise ParameterError(f"on_duplicate must be 'error', 'last', 'mean' or 'sum', got {self.on_duplicate!r}")
+        if self.ids not in ("auto", "text"):
+            raise ParameterError(f"ids must be 'auto' or 'text', got {self.ids!r}")
+        if self.time_unit not in PER_SECOND:
+            raise ParameterError(f"time_unit must be 's', 'ms', 'us' or 'ns', got {self.time_unit!r}")
         if self.rating_range is not None and not _is_range(self.rating_range):
             raise ParameterError(
                 f"rating_range must be (lowest, highest), got {shown(self.rating_range)}; give two numbers, such as "
@@ -65,12 +85,14 @@ class Where:
         name, unit: the source, and the word for one of its rows.
         first: number of the first row.
         numbers: gives the numbers of some rows, in rising order, where they do not simply count up from ``first``.
+        columns: {role: name of the column}, for messages.
     """
 
     name: str = "the table"
     unit: str = "row"
     first: int = 0
     numbers: Callable[[list[int]], list[int]] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, index: NDArray[np.intp]) -> str:
         """Return the first few row numbers as text."""
@@ -79,19 +101,26 @@ class Where:
         numbers = ", ".join(map(str, found))
         return f"{self.unit}{'s' if len(index) > 1 else ''} {numbers}{', …' if len(index) > SHOWN else ''}"
 
+    def column_of(self, fault: Fault) -> str:
+        """Return where a fault's column is called other than its role, as text."""
+        role = fault.text.split(" ", 1)[0]
+        return f" in {shown(self.columns[role])}" if self.columns.get(role, role) != role else ""
+
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault in one column, with its rows."""
+    """One kind of fault in one column, with its rows, and what mends it beside leaving them out."""
 
     kind: Literal["missing", "invalid", "duplicate"]
     text: str
     rows: NDArray[np.intp]
+    remedy: str = ""
 
 
 WHOLE = (
     "Is it the right column? Numbers have a decimal point; times are seconds since 1970, or dates like 2024-03-11 or "
-    "2024-03-11T12:30:00; say which column is which with columns={'user': …, 'item': …, 'value': …, 'time': …}"
+    "2024-03-11T12:30:00, and columns={'time': None} leaves them out; say which column is which with "
+    "columns={'user': …, 'item': …, 'value': …, 'time': …}"
 )
 REMEDY = {
     "missing": "on_missing='drop' leaves these rows out",
@@ -103,86 +132,111 @@ REMEDY = {
 def typed(columns: dict[str, pl.Series], policy: Policy) -> list[Fault]:
     """Make the columns ids (Int64 or String), Float32 values and weights, Int64 seconds; return the faults found."""
     faults: list[Fault] = []
-    kinds = {"user": _as_id, "item": _as_id, "value": _as_value, "time": _as_time, "weight": _as_value}
+    for name in ("user", "item"):
+        if name in columns:
+            columns[name] = _convert_id(columns[name], policy, faults)
+    kinds: dict[str, Callable[[pl.Series], pl.Series]] = {
+        "value": as_value,
+        "time": partial(as_time, unit=policy.time_unit),
+        "weight": as_value,
+    }
     for name, convert in kinds.items():
         if name in columns:
-            columns[name] = _convert(columns[name], convert, faults)
+            columns[name] = _convert(_as_text(columns[name]), convert, faults)
     if "value" in columns:
         faults += _value_faults(columns["value"], policy)
     if "weight" in columns:
         faults += _weight_faults(columns["weight"])
     if "time" in columns:
-        faults += _time_faults(columns["time"])
+        faults += _time_faults(columns["time"], policy)
     return faults
 
 
-def _convert(column: pl.Series, convert: Callable[[pl.Series], pl.Series], faults: list[Fault]) -> pl.Series:
-    if convert is _as_id and column.dtype in (pl.Categorical, pl.Enum):
+def _convert_id(column: pl.Series, policy: Policy, faults: list[Fault]) -> pl.Series:
+    words = policy.ids == "auto"
+    if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
-    missing = _missing(column)
+    elif column.dtype == pl.Object:
+        column = _of_one_kind(column, policy, faults)
+    if column.dtype == pl.String and not is_missing(distinct_of(column), words=words).any():
+        return column
+    if column.dtype.is_float():
+        column = _exact(column, faults)
+    done = _convert(column, as_id, faults, words=words)
+    return done.cast(pl.String) if policy.ids == "text" else done
+
+
+def _exact(column: pl.Series, faults: list[Fault]) -> pl.Series:
+    """Refuse ids that are floats beyond 2**53: they may be several ids in one."""
+    beyond = (column.abs() > EXACT).fill_null(value=False) & ~column.is_nan().fill_null(value=False)
+    if not beyond.any():
+        return column
+    rows = np.flatnonzero(beyond.to_numpy())
+    text = (
+        f"{column.name} is a float beyond 2**53, which may stand for several ids, such as {column[int(rows[0])]:.17g}"
+    )
+    faults.append(Fault("invalid", text, rows, "read these ids as integers or text from the start, as a missing id"))
+    return column.set(beyond, 0.0)
+
+
+def _of_one_kind(column: pl.Series, policy: Policy, faults: list[Fault]) -> pl.Series:
+    """Return ids of a mixed column as text where that is said, else those of the more frequent kind."""
+    kinds, made = numbers_and_texts(column)
+    if policy.ids == "text":
+        return made
+    odd = min((kinds == "text", kinds == "number"), key=np.count_nonzero)
+    rows = np.flatnonzero(odd | (kinds == "other"))
+    if len(rows):
+        text = f"{column.name} mixes numbers and text, such as {shown(column[int(rows[0])])}"
+        faults.append(Fault("invalid", text, rows, "ids='text' takes all ids as text, as astype(str) does"))
+    rest = made.set(pl.Series(odd | (kinds == "other")), "0")  # any id that stands for itself: these rows are faulty
+    numbers = np.count_nonzero(kinds == "number") > np.count_nonzero(kinds == "text")
+    return rest.cast(pl.Int64, strict=False) if numbers else rest
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Return a mixed column as text, so that what cannot be read is found row by row."""
+    return numbers_and_texts(column)[1] if column.dtype == pl.Object else column
+
+
+def _convert(
+    column: pl.Series, convert: Callable[[pl.Series], pl.Series], faults: list[Fault], *, words: bool = True
+) -> pl.Series:
+    missing = is_missing(column, words=words)
     done = convert(column)
     if done.dtype.is_float():
         missing |= done.is_nan().fill_null(value=False)  # a text "NaN" too
         done = done.fill_nan(None)
     if missing.any():
-        faults.append(Fault("missing", f"{column.name} is missing", np.flatnonzero(missing.to_numpy())))
+        rows = np.flatnonzero(missing.to_numpy())
+        faults.append(Fault("missing", f"{column.name} is missing{_word(column, rows)}", rows, _keep(column, rows)))
+        if done.dtype == pl.String:
+            done = done.set(missing, None)
     bad = done.is_null() & ~missing if done.null_count() else None
     if bad is not None and bad.any():
         rows = np.flatnonzero(bad.to_numpy())
         example = column[int(rows[0])]
-        faults.append(Fault("invalid", f"{column.name} cannot be read, such as {shown(example)}", rows))
+        text = f"{column.name} cannot be read, such as {shown(example)}"
+        faults.append(Fault("invalid", text, rows, _comma(column.name, example)))
     return done
 
 
-def _missing(column: pl.Series) -> pl.Series:
-    missing = column.is_null()
-    if column.dtype == pl.String:
-        missing |= column.str.contains(r"^\s*$").fill_null(value=True)
-    elif column.dtype.is_float():
-        missing |= column.is_nan().fill_null(value=True)
-    return missing
+def _word(column: pl.Series, rows: NDArray[np.intp]) -> str:
+    """Return the first word such as NULL that stands for what is missing, for the message."""
+    words = [column[int(row)] for row in rows[:SHOWN]] if column.dtype == pl.String else []
+    found = [word for word in words if word and word.strip() in WORDS]
+    return f", such as {shown(found[0])}" if found else ""
 
 
-def _as_id(column: pl.Series) -> pl.Series:
-    kind = column.dtype
-    if kind == pl.String:
-        return column if not column.is_empty() and (column != "").all() else column.replace("", None)
-    if kind.is_integer():
-        return column.cast(pl.Int64, strict=False)
-    if kind.is_float():
-        whole = column.cast(pl.Int64, strict=False)
-        return pl.select(pl.when(column == whole.cast(pl.Float64)).then(whole)).to_series().alias(column.name)
-    if kind == pl.Null:
-        return column.cast(pl.Int64)
-    raise DataError(f"column '{column.name}' has type {kind}; ids are integers or text")
+def _keep(column: pl.Series, rows: NDArray[np.intp]) -> str:
+    ids = column.name in ("user", "item") and _word(column, rows)
+    return "ids='text' takes such words as ids" if ids else ""
 
 
-def _as_value(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String:
-        column = column.str.strip_chars().cast(pl.Float64, strict=False)
-    elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise DataError(f"column '{column.name}' has type {column.dtype}; values are numbers")
-    return column.cast(pl.Float32, strict=False)
-
-
-def _as_time(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String:
-        column = column.str.strip_chars()
-        whole = column.cast(pl.Int64, strict=False)
-        if whole.null_count() == column.null_count():
-            return whole
-        whole = whole.fill_null(column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False))
-        parsed = [
-            column.str.to_datetime(f, strict=False) for f in ("%+", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f")
-        ]
-        parsed.append(column.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
-        seconds = [p.dt.epoch("s") for p in parsed]
-        return pl.select(pl.coalesce(whole, *seconds)).to_series().alias(column.name)
-    if column.dtype.is_temporal() and column.dtype in (pl.Datetime, pl.Date):
-        return column.cast(pl.Datetime("us")).dt.epoch("s")
-    if column.dtype.is_numeric() or column.dtype == pl.Null:
-        return column.cast(pl.Int64, strict=False)
-    raise DataError(f"column '{column.name}' has type {column.dtype}; times are seconds, dates or ISO text")
+def _comma(name: str, example: object) -> str:
+    if name in ("value", "weight") and isinstance(example, str) and "," in example:
+        return "numbers are written with a decimal point and without marks between thousands"
+    return ""
 
 
 def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
@@ -209,18 +263,18 @@ def _weight_faults(weight: pl.Series) -> list[Fault]:
     return [Fault("invalid", text, rows)]
 
 
-def _time_faults(time: pl.Series) -> list[Fault]:
+def _time_faults(time: pl.Series, policy: Policy) -> list[Fault]:
     low, high = time.min(), time.max()
     if low is None or (cast("int", low) >= FIRST_SECOND and cast("int", high) <= LAST_SECOND):
         return []
     rows = np.flatnonzero((~time.is_between(FIRST_SECOND, LAST_SECOND)).fill_null(value=False).to_numpy())
-    example = int(time[int(rows[0])])
-    size, units = 1000, "milliseconds"
-    for larger, word in ((10**6, "microseconds"), (10**9, "nanoseconds")):
-        if abs(example) > size * LAST_SECOND:
-            size, units = larger, word
-    text = f"time is outside the years 1 to 9999, such as {example}: times look like {units}: divide them by {size}"
-    return [Fault("invalid", f"{text} to get seconds since 1970", rows)]
+    example = int(time[int(rows[0])]) * PER_SECOND[policy.time_unit]
+    text = f"time is outside the years 1 to 9999, such as {example}"
+    if policy.time_unit != "s":
+        return [Fault("invalid", text, rows)]
+    units = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+    unit = next((u for u in units if abs(example) <= PER_SECOND[u] * LAST_SECOND), "ns")
+    return [Fault("invalid", f"{text}, as {units[unit]} are", rows, f"time_unit='{unit}' reads {units[unit]}")]
 
 
 def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, where: Where) -> None:
@@ -236,6 +290,17 @@ def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, 
             f"{where.name}: after on_duplicate='{how}' {found}; take on_duplicate='last' or 'mean', or a rating_range "
             "that holds the sums, or scale the values down"
         )
+
+
+def check_values(values: NDArray[np.float32], policy: Policy, where: Where) -> None:
+    """Refuse values of checked rows that a stricter policy does not allow.
+
+    Raises:
+        DataError: which rows have such values.
+    """
+    faults = _value_faults(pl.Series(values), policy)
+    if faults:
+        raise _error_of(len(values), faults, where)
 
 
 def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:
@@ -265,10 +330,11 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
 
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
-    lines = [f"  {f.text}: {len(f.rows):,} of {n_rows:,} ({where.rows(f.rows)})" for f in faults]
+    lines = [f"  {f.text}: {len(f.rows):,} of {n_rows:,} ({where.rows(f.rows)}){where.column_of(f)}" for f in faults]
     whole = [f for f in faults if len(f.rows) == n_rows]
     if whole:
         remedies = [f"  all rows have this fault: {'; '.join(f.text for f in whole)}. {WHOLE}"]
     else:
         remedies = [f"  {text}" for kind, text in REMEDY.items() if any(f.kind == kind for f in faults)]
+    remedies += [f"  {text}" for text in dict.fromkeys(f.remedy for f in faults) if text]
     return DataError("\n".join([f"{where.name} has faults:", *lines, "what can be done:", *remedies]))

@@ -1,78 +1,93 @@
-"""Which column of a table holds what: the usual names of the field, or the names given."""
+"""Which column of a table holds what: the usual names of the field, or what the caller says.
+
+A column is found with certainty or asked for by name. What is guessed is said in one line, with what overrules it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import UnionType
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 from palate.data.ids import shown
 from palate.errors import DataError
 
-ROLES = ("user", "item", "value", "time", "weight")
+log = logging.getLogger(__name__)
 
-USUAL = {
-    "user": ("user", "user_id", "userid", "uid", "customer", "customer_id", "customerid", "visitor_id", "reviewer_id"),
+ROLES = ("user", "item", "value", "time", "weight")
+Columns = Mapping[str, str | int | None]
+
+USUAL = {  # in small letters, without spaces and signs
+    "user": (
+        *("user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewer", "reviewerid"),
+        *("member", "memberid", "listener", "listenerid", "reader", "readerid", "useridx", "usersha1", "username"),
+    ),
     "item": (
-        *("item", "item_id", "itemid", "iid", "movie", "movie_id", "movieid", "product", "product_id", "productid"),
+        *("item", "itemid", "iid", "movie", "movieid", "product", "productid", "artist", "artistid", "book", "bookid"),
         *(
-            "artist_id",
-            "artistid",
-            "book_id",
             "isbn",
-            "track_id",
-            "song_id",
-            "article_id",
+            "track",
+            "trackid",
+            "song",
+            "songid",
+            "article",
+            "articleid",
             "asin",
             "sku",
-            "business_id",
+            "business",
+            "businessid",
         ),
+        *("anime", "animeid", "game", "gameid", "app", "appid", "video", "videoid", "joke", "jokeid", "news", "newsid"),
+        *("recipe", "recipeid", "beer", "beerid", "film", "filmid", "venue", "venueid", "stockcode", "itemidx"),
     ),
     "value": ("value", "rating", "ratings", "score", "stars", "count", "counts", "plays", "weight", "overall"),
     "weight": (),  # a column of this name is a value in many data sets: sample weights are named by the caller
-    "time": ("time", "timestamp", "ts", "date", "datetime", "created_at", "rated_at", "unix_time", "event_time"),
+    "time": ("time", "timestamp", "ts", "date", "datetime", "createdat", "ratedat", "unixtime", "eventtime"),
 }
+VALUE_ENDINGS = ("rating", "ratings", "score", "stars", "plays", "playcount", "listencount")
+OF_ALL = ("avg", "average", "mean", "pred")  # begins the name of a figure that no one person gave
+ROW_NUMBER = re.compile(r"(|index|unnamed\d*|x|rownames?)")  # what tables are written with, and what nobody rates
+NO_VALUE = re.compile(rf"({ROW_NUMBER.pattern}|.*id|.*idx|.*code|.*no|.*year|zip|age)")
+KIND = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole writes a column's kind behind its name
+ALL_ROLES = "columns={'user': …, 'item': …, 'value': …, 'time': …}"
 
 
-def find_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+def find_columns(
+    names: Sequence[str], given: Columns | None = None, *, numeric: Collection[str] = (), source: str = "the table"
+) -> dict[str, str]:
     """Return {role: column name} for the roles user, item, value, time, weight that the table has.
 
     Args:
         names: the table's column names.
-        given: roles that the caller names himself; the others are found by their usual names.
+        given: roles that the caller names himself, by name, by position from 0, or None for a role that is left out;
+            the others are found by their usual names.
+        numeric: the columns that hold numbers, or true and false; one of these may be the value, and is asked for.
+        source: the table's name in messages.
 
     Raises:
-        DataError: user or item not found, a given column is not there, two columns fit one role, or ``given`` maps
-            no texts to texts.
+        DataError: user or item not found, a given column is not there, two columns fit one role, numbers that may be
+            the values and may be not, or ``given`` maps no roles to columns.
     """
-    check_columns(given)
-    given = dict(given or {})
-    unknown = set(given) - set(ROLES)
-    if unknown:
-        raise DataError(f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}")
-    absent = [name for name in given.values() if name not in names]
-    if absent:
-        raise DataError(f"no column {', '.join(map(repr, absent))}; the table has {', '.join(map(repr, names))}")
-    if len(set(given.values())) < len(given):
-        raise DataError(f"columns= gives one column two roles: {given}")
-    found = dict(given)
-    for role in ROLES:
-        fits = [n for n in names if _plain(n) in USUAL[role] and n not in given.values()]
-        if role in given or not fits:
-            continue
-        if len(fits) > 1:
-            raise DataError(f"columns {fits} could all be the {role}; say which with columns={{'{role}': '{fits[0]}'}}")
-        found[role] = fits[0]
-    if "user" not in found or "item" not in found:
-        missing = " and ".join(r for r in ("user", "item") if r not in found)
-        raise DataError(
-            f"cannot tell which column holds the {missing} id; the table has {', '.join(map(repr, names))}: "
-            "say it with columns={'user': …, 'item': …, 'value': …, 'time': …}"
-        )
-    return {role: found[role] for role in ROLES if role in found}
+    try:
+        found = _given(names, given)
+        for role in ROLES:
+            if role not in found:
+                found[role] = _usual(names, role, taken=found.values())
+        if found["user"] is None or found["item"] is None:
+            missing = " and ".join(r for r in ("user", "item") if found[r] is None)
+            raise DataError(
+                f"cannot tell which column holds the {missing} id; the table has {_list(names)}: "
+                f"say it with {ALL_ROLES}"
+            )
+        if found["value"] is None and "value" not in (given or {}):
+            found["value"] = _likely_value(names, found, numeric, source)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+    return {role: name for role in ROLES if (name := found[role]) is not None}
 
 
-def check_columns(given: object, kinds: type | UnionType = str) -> None:
-    """Refuse columns= that are no mapping from texts to columns of these kinds.
+def check_columns(given: object) -> None:
+    """Refuse columns= that are no mapping from roles to names or positions of columns.
 
     Raises:
         DataError: what was given, and how it should look.
@@ -80,20 +95,94 @@ def check_columns(given: object, kinds: type | UnionType = str) -> None:
     if given is None:
         return
     if not isinstance(given, Mapping) or not all(
-        isinstance(role, str) and isinstance(name, kinds) and not isinstance(name, bool) for role, name in given.items()
+        isinstance(role, str) and isinstance(name, str | int | None) and not isinstance(name, bool)
+        for role, name in given.items()
     ):
-        names = "names" if kinds is str else "names or numbers"
         raise DataError(
-            f"columns= maps roles to {names} of columns, such as {{'user': 'buyer', 'item': 'product'}}; got "
-            f"{shown(given)}"
+            "columns= maps roles to names or positions of columns, such as {'user': 'buyer', 'item': 2, 'time': None}; "
+            f"got {shown(given)}"
         )
+    unknown = set(given) - set(ROLES)
+    if unknown:
+        raise DataError(f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}")
+    off = [role for role in ("user", "item") if role in given and given[role] is None]
+    if off:
+        raise DataError(f"columns= cannot leave out the {off[0]}: every row needs a user and an item")
 
 
-def is_header(fields: Sequence[str]) -> bool:
-    """Return whether a first line names columns: at least one field is a usual name."""
-    usual = {name for names in USUAL.values() for name in names}
-    return any(_plain(field) in usual for field in fields)
+def place_of(column: str | int, n_columns: int) -> int | None:
+    """Return the position that a number, or a text of digits, means among so many columns, or None."""
+    if isinstance(column, str):
+        column = int(column) if re.fullmatch(r"\d{1,9}", column) else -1
+    return column if 0 <= column < n_columns else None
 
 
-def _plain(name: str) -> str:
-    return name.strip().strip("\"'").lower().replace(" ", "_").replace("-", "_").lstrip("#\ufeff")
+def usual_columns(names: Sequence[str], role: str) -> list[str]:
+    """Return the columns whose name is a usual one for this role."""
+    return [name for name in names if plain_name(name) in USUAL[role]]
+
+
+def is_usual(name: str) -> bool:
+    """Return whether a text is a usual name of any role."""
+    return any(plain_name(name) in usual for usual in USUAL.values())
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name in small letters without spaces, quotes and signs."""
+    name = KIND.sub("", name.strip().strip("\"'").lower())
+    return re.sub(r"[\s_.#\ufeff-]", "", name)
+
+
+def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]:
+    check_columns(given)
+    found: dict[str, str | None] = {}
+    for role, column in (given or {}).items():
+        if column is None or column in names:
+            found[role] = None if column is None else str(column)
+            continue
+        place = place_of(column, len(names))
+        if place is None:
+            raise DataError(f"no column {column!r}; the table has {_list(names)}")
+        found[role] = names[place]
+    columns = [name for name in found.values() if name is not None]
+    if len(set(columns)) < len(columns):
+        raise DataError(f"columns= gives one column two roles: {dict(given or {})}")
+    twice = [name for name in columns if list(names).count(name) > 1]
+    if twice:
+        raise DataError(f"two columns have the name {twice[0]!r}; give positions, such as columns={{'user': 0}}")
+    return found
+
+
+def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
+    fits = [name for name in usual_columns(names, role) if name not in taken]
+    if len(fits) > 1:
+        raise DataError(f"columns {fits} could all be the {role}; say which with columns={{'{role}': '{fits[0]}'}}")
+    return fits[0] if fits else None
+
+
+def _likely_value(
+    names: Sequence[str], found: Mapping[str, str | None], numeric: Collection[str], source: str
+) -> str | None:
+    """Return the one column that ends like a value, or None where every row is a click; say what was taken."""
+    rest = [name for name in names if name not in found.values()]
+    ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
+    if len(ending) > 1:
+        raise DataError(f"columns {ending} could all be the value; say which with columns={{'value': '{ending[0]}'}}")
+    if ending:
+        log.warning("%s: the values are those of '%s'; columns={'value': None} takes rows as clicks", source, ending[0])
+        return ending[0]
+    numbers = [n for n in rest if n in numeric and not NO_VALUE.fullmatch(plain_name(n))]
+    if numbers:
+        raise DataError(
+            f"no column of values found among {_list(rest)}; numbers stand in {_list(numbers)}: say which it is, such "
+            f"as columns={{'value': '{numbers[-1]}'}}, or columns={{'value': None}} to take rows as clicks of value 1"
+        )
+    words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])
+    if words:
+        log.warning("%s: every row is a click of value 1; columns={'value': NAME} takes values from %s", source, words)
+    return None
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+    return ", ".join(map(repr, names[:20])) + more

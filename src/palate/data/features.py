@@ -13,8 +13,9 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from palate.data.ids import Ids
-from palate.data.interactions import as_frame
 from palate.data.items import id_column
+from palate.data.lists import as_list, with_lists
+from palate.data.tables import as_frame
 from palate.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,15 @@ class Features:
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(
-        (cs.categorical() | cs.enum()).cast(pl.String),
-        (cs.decimal() | cs.boolean()).cast(pl.Float64),
-        cs.temporal().cast(pl.Datetime("us"), strict=False).dt.epoch("d").cast(pl.Float64),
-    ).with_columns(cs.float().fill_nan(None))
+    return (
+        with_lists(frame)
+        .with_columns(
+            (cs.categorical() | cs.enum()).cast(pl.String),
+            (cs.decimal() | cs.boolean()).cast(pl.Float64),
+            cs.temporal().cast(pl.Datetime("us"), strict=False).dt.epoch("d").cast(pl.Float64),
+        )
+        .with_columns(cs.float().fill_nan(None))
+    )
 
 
 def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, side: str) -> list[str]:
@@ -162,6 +167,8 @@ def _spec(column: pl.Series) -> dict[str, Any]:
 def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
     """Return names and numbers of one column; a text that the encoding does not know counts as none."""
     name, kind = spec["column"], spec["kind"]
+    if kind == "list" and column.dtype == pl.String:
+        column = as_list(column)
     wanted = {"number": column.dtype.is_numeric(), "category": column.dtype == pl.String}
     if column.dtype != pl.Null and not wanted.get(kind, column.dtype == pl.List(pl.String)):
         raise DataError(f"column '{name}' has type {column.dtype}, and was a {kind} when the features were made")

@@ -38,6 +38,7 @@ OCCUPATIONS_1M = dict(
         )
     )
 )
+IN_ORDER = {"user": 0, "item": 1, "value": 2, "time": 3}
 YEAR = r"\((\d{4})\)"
 
 
@@ -66,7 +67,7 @@ def recognised(folder: Path) -> Format:
 
 
 def _read_100k(folder: Path) -> Dataset:
-    ratings = read_ratings(folder / "u.data", rating_range=(1, 5))
+    ratings = read_ratings(folder / "u.data", rating_range=(1, 5), columns=IN_ORDER, header=False)
     genres = [pl.when(pl.col(str(5 + k)) == "1").then(pl.lit(name)) for k, name in enumerate(GENRES_100K)]
     items = _chosen(
         folder / "u.item",
@@ -90,7 +91,7 @@ def _read_100k(folder: Path) -> Dataset:
 
 
 def _read_1m(folder: Path) -> Dataset:
-    ratings = read_ratings(folder / "ratings.dat", rating_range=(1, 5))
+    ratings = read_ratings(folder / "ratings.dat", rating_range=(1, 5), columns=IN_ORDER, header=False)
     users = _chosen(
         folder / "users.dat",
         _fields(folder / "users.dat", "::", 5, "latin-1"),
@@ -104,7 +105,7 @@ def _read_1m(folder: Path) -> Dataset:
 
 
 def _read_10m(folder: Path) -> Dataset:
-    ratings = read_ratings(folder / "ratings.dat", rating_range=(0.5, 5))
+    ratings = read_ratings(folder / "ratings.dat", rating_range=(0.5, 5), columns=IN_ORDER, header=False)
     return Dataset("ml-10m", ratings, _movies_dat(folder, "utf-8"), _user_ids(ratings))
 
 
@@ -136,8 +137,8 @@ def _user_ids(ratings: Interactions) -> pl.DataFrame:
 
 def _fields(path: Path, separator: str, width: int, encoding: str) -> pl.DataFrame:
     """Return the fields of a file without header as text, in columns "0", "1", …; blank lines left out."""
-    layout = Layout("text", separator=separator, width=width)
-    with opened(Source(str(path), path, layout), encoding) as source:
+    layout = Layout("text", separator=separator, width=width, encoding=encoding)
+    with opened(Source(str(path), path, layout)) as source:
         frame = as_text(source, dict.fromkeys(range(width), pl.String()))
     return frame.filter(pl.col("0").is_not_null())
 

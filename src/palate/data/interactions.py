@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from palate.data.checking import (
     Fault,
+    IdsAs,
     OnDuplicate,
     OnFault,
     Policy,
@@ -22,9 +23,11 @@ from palate.data.checking import (
     kept_rows,
     typed,
 )
-from palate.data.columns import find_columns
-from palate.data.ids import Ids
-from palate.data.raw import brief
+from palate.data.columns import Columns, find_columns, usual_columns
+from palate.data.convert import TimeUnit
+from palate.data.ids import Id, Ids
+from palate.data.remarks import remark
+from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
 from palate.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -90,7 +93,9 @@ class Interactions:
         cls,
         table: Any,
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Columns | None = None,
+        ids: IdsAs = "auto",
+        time_unit: TimeUnit = "s",
         rating_range: tuple[float, float] | None = None,
         on_missing: OnFault = "error",
         on_invalid: OnFault = "error",
@@ -102,8 +107,12 @@ class Interactions:
         Args:
             table: a Polars frame, or anything that speaks the Arrow C interface (pandas, pyarrow, DuckDB), or a dict
                 of columns; it is not changed.
-            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit; a
-                column of sample weights is taken as "weight" only where it is named here.
+            columns: {"user": name, "item": name, "value": name, "time": name} where the usual names do not fit, each a
+                name, a position from 0, or None for no values or times; a column of sample weights is taken as
+                "weight" only where it is named here.
+            ids: "auto" takes ids as the table has them; "text" makes all of them text, and takes words such as NULL as
+                ids.
+            time_unit: what times that are numbers count: "s", "ms", "us" or "ns".
             rating_range: lowest and highest rating; values outside are faults.
             on_missing: "error" or "drop" rows whose id, value or time is missing.
             on_invalid: "error" or "drop" rows that are unparsable, not finite or out of range.
@@ -115,11 +124,43 @@ class Interactions:
             DataError: one error that lists every fault with its rows and the option that mends it.
             ParameterError: a policy or the range is not one of those above.
         """
-        policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
+        policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
         where = where or Where()
         frame = as_frame(table)
-        found = find_columns(frame.columns, columns)
+        try:
+            found = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
+        except DataError as error:
+            ids_known = all(usual_columns(frame.columns, role) or role in (columns or {}) for role in ("user", "item"))
+            raise DataError(f"{error}{'' if ids_known else way_in(table)}") from None
+        where = replace(where, columns=found)
         return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
+
+    @classmethod
+    def from_scipy(
+        cls,
+        matrix: Any,
+        *,
+        users: Ids | pl.Series | Iterable[Id] | None = None,
+        items: Ids | pl.Series | Iterable[Id] | None = None,
+        rating_range: tuple[float, float] | None = None,
+        on_missing: OnFault = "error",
+        on_invalid: OnFault = "error",
+    ) -> Interactions:
+        """Return one row for each stored cell of a sparse matrix, users in rows and items in columns.
+
+        Args:
+            matrix: of any sparse format; stored zeros are rows of value 0.
+            users, items: the ids of rows and columns, in their order; without them, numbers from 0. All are known,
+                also those without a stored cell.
+            rating_range, on_missing, on_invalid: as `from_table`.
+
+        Raises:
+            DataError: no sparse matrix, not as many ids as rows or columns, a cell stored twice, or faulty values.
+            ParameterError: a policy or the range is not one of those above.
+        """
+        from palate.data.matrices import from_scipy
+
+        return from_scipy(matrix, users, items, Policy(on_missing, on_invalid, rating_range=rating_range))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -170,6 +211,39 @@ class Interactions:
         further = {"time": self.times, "weight": self.weights}
         return table.with_columns(pl.Series(name, values) for name, values in further.items() if values is not None)
 
+    def to_pandas(self) -> Any:
+        """Return `to_table` as a frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return to_pandas(self.to_table())
+
+    def to_scipy(self) -> Any:
+        """Return the values as a SciPy csr_matrix, (n_users, n_items); times and weights have no place in it."""
+        from palate.data.matrices import to_scipy
+
+        return to_scipy(self)
+
+    def append(self, rows: Interactions, *, on_duplicate: OnDuplicate = "error") -> Interactions:
+        """Return this log with further rows behind its own.
+
+        The ids of the log keep their positions; new ids stand behind them, sorted. The rating range stays the log's.
+
+        Args:
+            rows: the new rows; with times and weights where the log has them.
+            on_duplicate: as `from_table`; where both have a pair, the new row is the later one unless times say
+                otherwise.
+
+        Raises:
+            DataError: ids of another type, times or weights in one part alone, a pair that stands again, or values
+                outside the log's range.
+        """
+        from palate.data.joining import append
+
+        check_interactions("rows", rows)
+        return append(self, rows, on_duplicate)
+
     def __repr__(self) -> str:
         return f"Interactions({len(self):,} rows, {self.n_users:,} users, {self.n_items:,} items)"
 
@@ -202,20 +276,6 @@ def _union(several: Sequence[Ids]) -> Ids:
     return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
 
 
-def as_frame(table: Any) -> pl.DataFrame:
-    """Return any table of the Arrow world as a Polars frame.
-
-    Raises:
-        DataError: the object is no table, or a lazy one that fails.
-    """
-    try:
-        if isinstance(table, pl.LazyFrame):
-            return table.collect()
-        return table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)
-    except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}") from None
-
-
 def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Interactions:
     """Check columns named user, item, value, time, weight once and return them in index space.
 
@@ -231,7 +291,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
         columns.update({name: column.filter(pl.Series(keep)) for name, column in columns.items()})
     users, user_index = Ids.from_column(columns.pop("user"), "user")
     items, item_index = Ids.from_column(columns.pop("item"), "item")
-    repeats = _repeats(user_index, item_index, len(items))
+    repeats = repeats_of(user_index, item_index, len(items))
     if len(repeats) and policy.on_duplicate == "error":
         rows = np.flatnonzero(keep)[repeats] if faults else repeats
         faults.append(Fault("duplicate", "a user-item pair stands again", rows))
@@ -244,14 +304,15 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     weights = columns.pop("weight").to_numpy(writable=True) if "weight" in columns else None
     built = Interactions(user_index, item_index, values, times, users, items, policy.rating_range, dropped, weights)
     if len(repeats):
-        built = _merged(built, policy.on_duplicate)
+        built = merged(built, policy.on_duplicate)
         check_merged(built.values, policy.on_duplicate, policy, where)
+    remark(built, where.name)
     for reason, count in built.dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
     return built
 
 
-def _repeats(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.intp]:
+def repeats_of(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.intp]:
     """Return the rows whose pair stood before, in row order."""
     key = _pair_keys(user, item, n_items)
     key.sort()
@@ -270,7 +331,7 @@ def _pair_keys(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -
     return key
 
 
-def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
+def merged(rows: Interactions, how: OnDuplicate) -> Interactions:
     """Return one row for each pair, in the order of first appearance; its weight is that of its last row."""
     key = _pair_keys(rows.user_index, rows.item_index, rows.n_items)
     times = rows.times if rows.times is not None else np.zeros(len(key), np.int64)
@@ -280,14 +341,14 @@ def _merged(rows: Interactions, how: OnDuplicate) -> Interactions:
     last = order[start + size - 1]
     values = rows.values
     if how == "last":
-        merged = values[last]
+        made = values[last]
     else:
         total = np.add.reduceat(values[order].astype(np.float64), start)
         with np.errstate(over="ignore"):  # infinite: refused by the caller
-            merged = (total / size if how == "mean" else total).astype(np.float32)
+            made = (total / size if how == "mean" else total).astype(np.float32)
     first = np.argsort(np.minimum.reduceat(order, start), kind="stable")
     dropped = {**rows.dropped, f"repeated pairs merged ({how})": len(key) - len(start)}
-    return replace(rows.take(last[first]), values=merged[first], dropped=dropped)
+    return replace(rows.take(last[first]), values=made[first], dropped=dropped)
 
 
 def check_interactions(name: str, value: Any) -> None:

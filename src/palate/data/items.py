@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -13,55 +14,96 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.columns import ROLES, find_columns
+from palate.data.columns import plain_name, usual_columns
 from palate.data.ids import Ids
-from palate.data.interactions import as_frame
+from palate.data.lists import with_lists
+from palate.data.tables import as_frame
 from palate.errors import DataError, ParameterError
 
+log = logging.getLogger(__name__)
+
+TITLES = (
+    *("title", "name", "itemname", "itemtitle", "movietitle", "moviename", "filmtitle", "booktitle", "bookname"),
+    *("producttitle", "productname", "songtitle", "songname", "tracktitle", "trackname", "artistname", "gametitle"),
+    *("gamename", "animetitle", "animename", "videotitle", "newstitle", "headline"),
+)
 SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
 WHOLE = re.compile(r"[+-]?\d{1,99}")
 Condition = str | pl.Expr
+Side = Literal["user", "item"]
 
 
-def item_table(ids: Ids, items: Any = None) -> pl.DataFrame:
+def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title: str | None = None) -> pl.DataFrame:
     """Return one row an id in index order: item_id, title, and the further columns of ``items``.
+
+    Genres and the like become lists where their texts hold several, as "Action|Comedy".
 
     Args:
         ids: the items of a model.
         items: any table with the item id; ids it lacks get nulls, ids beyond the model's are left out.
+        id_name: its column of ids, where that has no usual name.
+        title: its column of titles, where that has no usual name.
 
     Raises:
-        DataError: the table has no item id column, an id twice, ids of another type, no id of the model, or a column
-            of a type that a model cannot keep.
+        DataError: the table has no item id column, an id twice, ids of another type, no id of the model, no such title,
+            or a column of a type that a model cannot keep.
     """
-    table = pl.DataFrame({"item_id": ids.values}) if items is None else _plain(attribute_table(ids, items, "item"))
+    if items is None:
+        table = pl.DataFrame({"item_id": ids.values})
+    else:
+        table = with_lists(_plain(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     if isinstance(table.schema["title"], pl.List):
         raise DataError(f"the item table's column 'title' must hold text, not {table.schema['title']}: cast or drop it")
-    title = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
-    return table.with_columns(title=title).select("item_id", "title", pl.exclude("item_id", "title"))
+    shown = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
+    return table.with_columns(title=shown).select("item_id", "title", pl.exclude("item_id", "title"))
 
 
-def attribute_table(ids: Ids, table: Any, side: Literal["user", "item"]) -> pl.DataFrame:
+def _titled(table: pl.DataFrame, title: str | None) -> pl.DataFrame:
+    """Return the table with its column of titles called "title"; say what was taken where its name is another."""
+    names = [name for name in table.columns if name != "item_id"]
+    if title is not None:
+        if title not in names:
+            raise DataError(f"the item table has no column {title!r} of titles; it has {', '.join(map(repr, names))}")
+        return table if title == "title" else table.drop("title", strict=False).rename({title: "title"})
+    if "title" in names:
+        return table
+    fits = [name for name in names if plain_name(name) in TITLES]
+    if len(fits) == 1:
+        if plain_name(fits[0]) != "title":
+            log.warning("the item table: the titles are those of '%s'; title=NAME takes others", fits[0])
+        return table.rename({fits[0]: "title"})
+    if names:
+        log.warning(
+            "the item table has no column 'title', so ids stand for titles; title=NAME takes one of its columns"
+        )
+    return table
+
+
+def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = None) -> pl.DataFrame:
     """Return one row an id in index order: user_id or item_id, and the further columns of ``table``.
 
     Args:
         ids: the users or items of the ratings.
         table: any table with their id; ids it lacks get nulls, further ids are left out.
         side: whose attributes these are.
+        id_name: the column of ids, where it has no usual name.
 
     Raises:
         DataError: the table has no id column, an id twice, ids of another type, or no id of the ratings.
     """
     frame = as_frame(table)
     name = f"{side}_id"
-    frame = frame.rename({id_column(frame.columns, side): name})
+    found = id_column(frame.columns, side, id_name)
+    frame = (frame if found == name else frame.drop(name, strict=False)).rename({found: name})
     frame = frame.with_columns(
         (cs.by_name(name) & cs.integer()).cast(pl.Int64, strict=False),
         (cs.by_name(name) & (cs.categorical() | cs.enum())).cast(pl.String),
     )
+    if ids.kind == "text" and frame.schema[name] == pl.Int64:
+        frame = frame.with_columns(pl.col(name).cast(pl.String))
     _check(frame[name], ids, side)
     return pl.DataFrame({name: ids.values}).join(frame, on=name, how="left", maintain_order="left")
 
@@ -84,21 +126,34 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def id_column(names: Sequence[str], side: str) -> str:
-    """Return the column of ids; what else the table holds (ratings, dates) may be called as it likes."""
+def id_column(names: Sequence[str], side: str, given: str | None = None) -> str:
+    """Return the column of ids: the one given where the table has it, else the one of a usual name, else "id".
+
+    What else the table holds (ratings, dates) may be called as it likes.
+
+    Raises:
+        DataError: there is none, or several may be it.
+    """
+    if given in names:
+        return str(given)
     if f"{side}_id" in names:
         return f"{side}_id"
-    others = {role: f"no {role} column" for role in ROLES if role != side}
-    try:
-        return find_columns([*names, *others.values()], others)[side]
-    except DataError:
+    fits = usual_columns(names, side) or [name for name in names if plain_name(name) == "id"]
+    if len(fits) != 1:
         shown = ", ".join(map(repr, names))
-        raise DataError(f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}") from None
+        raise DataError(
+            f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}: rename one, or say "
+            f"columns={{'{side}': NAME}}"
+        )
+    return fits[0]
 
 
 def _check(column: pl.Series, ids: Ids, side: str) -> None:
     if column.dtype != ids.values.dtype:
-        raise DataError(f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}")
+        raise DataError(
+            f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}; ids='text' takes "
+            "both as text"
+        )
     if column.n_unique() != len(column):
         twice = column.filter(column.is_duplicated())[0]
         raise DataError(f"the {side} table has id {twice!r} more than once")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from palate.data.quotes import unescaped
 from palate.errors import DataError, PalateError, ParameterError
 
 PACKED = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -166,19 +167,21 @@ def records(path: Path, packed: str, skip: int, *, quoted: bool) -> Iterator[tup
 
 
 @contextmanager
-def readable(path: Path, packed: str, separator: str, encoding: str) -> Iterator[tuple[Path, str, str]]:
+def readable(
+    path: Path, packed: str, separator: str, encoding: str, *, escaped: bool = False
+) -> Iterator[tuple[Path, str, str]]:
     """Yield path, packing and separator of a text that Polars can read: the file, or a copy that lives meanwhile.
 
     Raises:
         DataError: the text is not in this encoding.
     """
-    if len(separator) == 1 and is_utf8(encoding):
+    if len(separator) == 1 and is_utf8(encoding) and not escaped:
         yield path, packed, separator
         return
     with tempfile.TemporaryDirectory(prefix="palate-") as folder:
         copy = Path(folder) / "ratings.txt"
         for spare in SPARE if len(separator) > 1 else (separator,):
-            if _rewritten(path, packed, (separator, spare), encoding, copy):
+            if _rewritten(path, packed, (separator, spare), encoding, copy, escaped=escaped):
                 break
         else:
             raise DataError(
@@ -187,20 +190,27 @@ def readable(path: Path, packed: str, separator: str, encoding: str) -> Iterator
         yield copy, "", spare
 
 
-def _rewritten(path: Path, packed: str, separators: tuple[str, str], encoding: str, copy: Path) -> bool:
+def _rewritten(
+    path: Path, packed: str, separators: tuple[str, str], encoding: str, copy: Path, *, escaped: bool
+) -> bool:
     """Write the text as UTF-8 with the second separator for the first; return False where the second stands in it."""
     old, new = (s.encode() for s in separators)
     chunks = raw_chunks(path, packed)
     if not is_utf8(encoding):
         chunks = (text.encode() for text in decoded(chunks, path, encoding))
+
+    def changed(text: bytes) -> bytes:
+        text = text if old == new else text.replace(old, new)
+        return unescaped(text) if escaped else text
+
     rest = b""
     with copy.open("wb") as file:
         for chunk in chunks:
             if old != new and new in chunk:
                 return False
             head, end, rest = (rest + chunk).rpartition(b"\n")  # a separator must not be cut
-            file.write(head.replace(old, new) + end)
-        file.write(rest.replace(old, new))
+            file.write(changed(head) + end)
+        file.write(changed(rest))
     return True
 
 

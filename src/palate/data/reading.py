@@ -7,22 +7,26 @@ that the check at the door finds every fault and can name its line.
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from palate.data.checking import OnDuplicate, OnFault, Policy, Where
-from palate.data.columns import find_columns
+from palate.data.checking import IdsAs, OnDuplicate, OnFault, Policy, Where
+from palate.data.columns import Columns, find_columns
+from palate.data.convert import TimeUnit
+from palate.data.incoming import Incoming, as_file
 from palate.data.interactions import Interactions, build
-from palate.data.layout import Columns, look_at
+from palate.data.items import Side, id_column
+from palate.data.layout import Form, Header, QuoteAs, look_at
 from palate.data.raw import brief, json_fault, reading
 from palate.data.text import (
     FAILED,
-    IdsAs,
     SeriesByRole,
     Source,
     as_text,
+    checked_quotes,
     narrowed,
     numbering,
     opened,
@@ -30,15 +34,18 @@ from palate.data.text import (
     with_integer_ids,
     without_blank_lines,
 )
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError
 
 
 def read_ratings(
-    path: str | Path,
+    path: Incoming,
     *,
     columns: Columns | None = None,
+    header: Header = "auto",
+    quote: QuoteAs = "auto",
     encoding: str = "utf-8",
     ids: IdsAs = "auto",
+    time_unit: TimeUnit = "s",
     rating_range: tuple[float, float] | None = None,
     on_missing: OnFault = "error",
     on_invalid: OnFault = "error",
@@ -47,68 +54,96 @@ def read_ratings(
     """Read a log of ratings or clicks from a file, and check it once.
 
     The format is told by the name (.csv, .tsv, .parquet, .jsonl, and .gz or .zst after it) and, where that says
-    nothing, by the first lines. Columns are found by their usual names; without a header they are user, item, value,
-    time. Two columns are clicks: every value is 1.
+    nothing, by the first lines. Columns are found by their usual names; two to four columns without a header are user,
+    item, value, time. Two columns are clicks: every value is 1. What is guessed is logged, with the option that
+    overrules it.
 
     Args:
-        path: the file.
-        columns: {"user": name, "item": name, "value": name, "time": name}, or numbers of columns from 0, where the
-            usual names or the usual order do not fit.
-        encoding: of text files, as Python names it, such as "latin-1".
-        ids: "auto" makes ids integers where all of them are, none of the first rows with a leading zero; "text" keeps
-            them as written.
+        path: the file's name, or an open file or buffer.
+        columns: {"user": name, "item": name, "value": name, "time": name} where the usual names or the usual order do
+            not fit; each is a column's name, its position from 0, or None for no values (clicks) or no times.
+        header: whether the first line names the columns; "auto" tells it by usual names, and by names above numbers.
+        quote: "auto" takes double quotes around fields off in csv; "none" takes them as letters; "backslash" takes a
+            quote after a backslash as a letter.
+        encoding: of text files, as Python names it, such as "latin-1"; UTF-16 is told by its first bytes.
+        ids: "auto" makes ids integers where all of them are, none of the first rows with a leading zero, and takes
+            words such as NULL as missing; "text" keeps them as written.
+        time_unit: what times that are numbers count: "s", "ms", "us" or "ns" since 1970.
         rating_range, on_missing, on_invalid, on_duplicate: as `Interactions.from_table`.
 
     Raises:
-        DataError: the file cannot be read, or one error that lists every fault with its lines and what mends it.
-        ParameterError: a policy, the range or the encoding is unknown.
+        DataError: the file cannot be read, a column cannot be told, or one error that lists every fault with its lines
+            and what mends it.
+        ParameterError: an option is none of those above, or the encoding is unknown.
     """
-    policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
-    if ids not in ("auto", "text"):
-        raise ParameterError(f"ids must be 'auto' or 'text', got {ids!r}")
-    with reading(Path(path)):
-        return _read_ratings(Path(path), columns, encoding, ids, policy)
+    policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
+    with as_file(path, encoding) as (file, encoding), reading(file):
+        return _read_ratings(file, columns, Form(encoding, header, quote), policy)
 
 
-def read_table(path: str | Path, *, encoding: str = "utf-8") -> pl.DataFrame:
+def read_table(
+    path: Incoming,
+    *,
+    encoding: str = "utf-8",
+    quote: QuoteAs = "auto",
+    ids: IdsAs = "auto",
+    side: Side | None = None,
+    id_name: str | None = None,
+) -> pl.DataFrame:
     """Read a table of attributes of users or items; a text file has the columns' names in its first line.
 
     Columns of text become integers or numbers where every value is one; leading zeros stay, as in zip codes.
 
+    Args:
+        path, encoding, quote: as `read_ratings`.
+        ids: "text" keeps the ids of ``side`` as they are written.
+        side: "user" or "item", where the table has their ids.
+        id_name: the column of ids, where it has no usual name.
+
     Raises:
         DataError: the file cannot be read, or two columns have one name.
     """
-    with reading(Path(path)):
-        return _read_table(Path(path), encoding)
+    with as_file(path, encoding) as (file, encoding), reading(file):
+        frame, widen = _read_table(file, Form(encoding, quote=quote))
+        as_ids = id_column(frame.columns, side, id_name) if side is not None and ids == "text" else None
+        return frame.with_columns(c if c.name == as_ids else widen(c) for c in frame.get_columns())
 
 
-def _read_ratings(path: Path, columns: Columns | None, encoding: str, ids: IdsAs, policy: Policy) -> Interactions:
-    layout = look_at(path, encoding, columns)
+def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Policy) -> Interactions:
+    layout = look_at(path, form, columns)
+    source = Source(str(path), path, layout, policy.ids)
     if layout.kind == "text":
-        with opened(Source(str(path), path, layout, ids), encoding) as source:
-            found = text_columns(source)
+        with opened(source) as copy:
+            found, source = text_columns(copy)
             kept = without_blank_lines(source, found)
             return build(found, policy, numbering(source, kept))
-    source = Source(str(path), path, layout, ids)
     if layout.kind == "parquet":
         return build(_from_parquet(source, columns or {}), policy, Where(str(path)))
     return build(_from_json(source, columns or {}), policy, numbering(source, None))
 
 
-def _read_table(path: Path, encoding: str) -> pl.DataFrame:
-    layout = look_at(path, encoding, attributes=True)
+def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
+    """Return a table as it is written, and what gives its columns their types."""
+    layout = look_at(path, form, attributes=True)
     source = Source(str(path), path, layout)
     if layout.kind == "parquet":
-        return _collect_parquet(source, _scan_parquet(source))
+        return _collect_parquet(source, _scan_parquet(source)), _unchanged
     if layout.kind == "jsonl":
-        return _collect_json(source, None)
+        return _collect_json(source, None), _unchanged
     names = layout.names or ()
     if len(set(names)) < len(names):
         raise DataError(f"{path}: two columns have one name: {', '.join(names)}")
-    with opened(source, encoding) as source:
+    with opened(source) as source:
+        if layout.quotable:
+            quotes = checked_quotes(source)
+            source = replace(source, layout=replace(source.layout, quoted=bool(quotes.count)))
         frame = as_text(source, dict.fromkeys(range(layout.width), pl.String()))
     frame = frame.filter(pl.any_horizontal(pl.all().is_not_null()))
-    return pl.DataFrame({name: narrowed(frame[str(k)]) for k, name in enumerate(names)})
+    return pl.DataFrame({name: frame[str(k)] for k, name in enumerate(names)}), narrowed
+
+
+def _unchanged(column: pl.Series) -> pl.Series:
+    return column
 
 
 def _from_parquet(source: Source, columns: Columns) -> SeriesByRole:
@@ -118,7 +153,7 @@ def _from_parquet(source: Source, columns: Columns) -> SeriesByRole:
     except FAILED as error:
         raise _damaged_parquet(source, error) from None
     chosen = []
-    for role, name in _roles_of(source, schema.names(), columns).items():
+    for role, name in _roles_of(source, schema, columns).items():
         column = pl.col(name).alias(role)
         if role == "value" and schema[name].is_numeric():
             column = column.cast(pl.Float32)
@@ -146,7 +181,7 @@ def _damaged_parquet(source: Source, error: Exception) -> DataError:
 
 def _from_json(source: Source, columns: Columns) -> SeriesByRole:
     inferred = _json_schema(source)
-    roles = _roles_of(source, inferred.names(), columns)
+    roles = _roles_of(source, inferred, columns)
     types = {name: _json_type(source, role, inferred[name]) for role, name in roles.items()}
     try:
         frame = _scan_json(source, types).collect()
@@ -190,9 +225,12 @@ def _unreadable_json(source: Source, error: Exception) -> DataError:
     return fault or DataError(f"{source.name} cannot be read: {brief(error)}")
 
 
-def _roles_of(source: Source, names: list[str], columns: Columns) -> dict[str, str]:
-    given = {role: names[n] if isinstance(n, int) and 0 <= n < len(names) else str(n) for role, n in columns.items()}
-    try:
-        return find_columns(names, given)
-    except DataError as error:
-        raise DataError(f"{source.name}: {error}") from None
+def _roles_of(source: Source, schema: pl.Schema, columns: Columns) -> dict[str, str]:
+    numeric = [name for name, kind in schema.items() if kind.is_numeric() or kind == pl.Boolean]
+    roles = find_columns(schema.names(), columns, numeric=numeric, source=source.name)
+    for role, name in roles.items():
+        if schema[name].is_nested():
+            raise DataError(
+                f"{source.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row"
+            )
+    return roles

@@ -1,0 +1,64 @@
+"""Where ratings come from: a file, or an open file or buffer, whose rows are kept in a temporary file meanwhile."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from palate.data.raw import CHUNK
+from palate.errors import DataError
+
+Incoming = str | Path | IO[bytes] | IO[str]
+ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\\]")  # more than one letter: C:/ is a disk
+
+
+def path_of(given: Any) -> Path:
+    """Return the path that a caller gave.
+
+    Raises:
+        DataError: an address in the network, or no path at all.
+    """
+    if not isinstance(given, str | Path):
+        raise DataError(f"a file is given by its name, or open; got {type(given).__name__}")
+    if ADDRESS.match(str(given)):
+        raise DataError(f"{given} is an address: fetch it first, and give the file")
+    return Path(given)
+
+
+@contextmanager
+def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str]]:
+    """Yield a file that holds what is given, and its encoding; errors name the source, not the temporary file.
+
+    Raises:
+        DataError: an address, or what is neither a name nor open for reading.
+    """
+    if not hasattr(given, "read"):
+        yield path_of(given), encoding
+        return
+    label = getattr(given, "name", None)
+    name = Path(label).name if isinstance(label, str) and label else "buffer"
+    name = {"<stdin>": "standard input"}.get(name, name)
+    with tempfile.TemporaryDirectory(prefix="palate-") as folder:
+        path = Path(folder) / name
+        is_text = _spooled(given, path, name)
+        try:
+            yield path, "utf-8" if is_text else encoding
+        except DataError as error:
+            raise type(error)(str(error).replace(str(path), name)) from None
+
+
+def _spooled(source: Any, path: Path, name: str) -> bool:
+    """Write what is left of an open file; return whether it gave text."""
+    is_text = False
+    with path.open("wb") as file:
+        try:
+            while chunk := source.read(CHUNK):
+                is_text = isinstance(chunk, str)
+                file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"cannot read {name}: {error}; open it for reading") from None
+    return is_text

@@ -1,0 +1,62 @@
+"""Interactions from sparse matrices of SciPy, and back: one row for each stored cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from palate.data.checking import Policy, Where, dropped_or_raise, kept_rows, typed
+from palate.data.ids import Id, Ids
+from palate.data.interactions import Interactions
+from palate.data.remarks import remark
+from palate.errors import DataError
+
+IdsGiven = Ids | pl.Series | Iterable[Id] | None
+
+
+def from_scipy(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> Interactions:
+    """Return one row for each stored cell; see `Interactions.from_scipy`."""
+    if not sparse.issparse(matrix) or matrix.ndim != 2:
+        raise DataError(f"from_scipy takes a sparse matrix of two dimensions, got {type(matrix).__name__}")
+    ids = [_ids(given, n, what) for given, n, what in zip((users, items), matrix.shape, ("user", "item"), strict=True)]
+    cells = matrix.tocoo()
+    where = Where("the matrix", "stored cell")
+    columns = {"value": pl.Series("value", cells.data)}
+    faults = typed(columns, policy)
+    dropped = dropped_or_raise(cells.nnz, faults, policy, where)
+    keep = np.flatnonzero(kept_rows(cells.nnz, faults))
+    row, column = (index[keep].astype(np.int32) for index in (cells.row, cells.col))
+    values = columns["value"].to_numpy(writable=True)[keep]
+    built = Interactions(row, column, values, None, ids[0], ids[1], policy.rating_range, dropped)
+    _refuse_repeats(built)
+    remark(built, where.name)
+    return built
+
+
+def to_scipy(rows: Interactions) -> Any:
+    """Return the values as a SciPy matrix; see `Interactions.to_scipy`."""
+    cells = rows.by_user()
+    return sparse.csr_matrix(
+        (cells.values.copy(), cells.indices.copy(), cells.indptr.copy()), (rows.n_users, rows.n_items)
+    )
+
+
+def _ids(given: IdsGiven, n: int, what: str) -> Ids:
+    made = Ids(pl.Series(np.arange(n)) if given is None else given.values if isinstance(given, Ids) else given, what)
+    if len(made) != n:
+        place = "rows" if what == "user" else "columns"
+        raise DataError(
+            f"the matrix has {n:,} {place}, and {len(made):,} {what} ids were given: one for each is needed"
+        )
+    return made
+
+
+def _refuse_repeats(rows: Interactions) -> None:
+    key = rows.user_index.astype(np.int64) * rows.n_items + rows.item_index
+    twice = len(key) - len(np.unique(key))
+    if twice:
+        raise DataError(f"{twice:,} cells of the matrix are stored again: matrix.sum_duplicates() adds them up")

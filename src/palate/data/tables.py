@@ -1,0 +1,110 @@
+"""Tables from outside as Polars frames: anything of the Arrow world, and pandas with or without pyarrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from palate.data.raw import brief
+from palate.errors import DataError, MissingExtraError
+
+PANDAS_FAILS = (ImportError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError)
+
+
+def as_frame(table: Any) -> pl.DataFrame:
+    """Return any table as a Polars frame; a column of mixed types keeps them, as type Object.
+
+    Raises:
+        DataError: the object is no table, or a lazy one that fails.
+    """
+    try:
+        if isinstance(table, pl.LazyFrame):
+            return table.collect()
+        if isinstance(table, pl.DataFrame):
+            return table
+        if is_pandas(table):
+            return _of_pandas(table)
+        if table is None or isinstance(table, str | bytes | Path):
+            raise DataError(f"{type(table).__name__} is no table; read_ratings reads a file")
+        if type(table).__module__.startswith("scipy.sparse"):
+            raise DataError(
+                "a SciPy matrix is no table: Interactions.from_scipy(matrix, users=…, items=…) takes it, one row for "
+                "each stored cell"
+            )
+        return _of_dict(table) if isinstance(table, dict) else pl.DataFrame(table)
+    except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}{way_in(table)}") from None
+
+
+def numeric_columns(frame: pl.DataFrame) -> list[str]:
+    """Return the names of the columns of numbers, or of true and false."""
+    return [name for name, kind in frame.schema.items() if kind.is_numeric() or kind == pl.Boolean]
+
+
+def is_pandas(table: Any) -> bool:
+    """Return whether an object is a frame or a column of pandas, without importing it."""
+    return type(table).__module__.split(".")[0] == "pandas" and hasattr(table, "index")
+
+
+def way_in(table: Any) -> str:
+    """Return how to come from a table of another shape to one row a rating."""
+    levels = [str(name) for name in getattr(table.index, "names", ()) if name is not None] if is_pandas(table) else []
+    if levels:
+        words = ", ".join(levels)
+        return f". Its index holds {words}: reset_index() makes columns of it, melt() one row a rating of a pivot table"
+    return (
+        ". One row a rating is needed: melt() (pandas) or unpivot() (Polars) makes it of a pivot table, "
+        "Interactions.from_scipy of a matrix"
+    )
+
+
+def to_pandas(table: pl.DataFrame) -> Any:
+    """Return a frame of pandas with the same columns.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtraError("to_pandas needs pandas: pip install pandas") from None
+    return pd.DataFrame(
+        {c.name: c.to_numpy() if c.dtype.is_numeric() else c.to_list() for c in table.get_columns()}, copy=True
+    )
+
+
+def _of_pandas(table: Any) -> pl.DataFrame:
+    if not hasattr(table, "columns"):
+        raise DataError(f"one column of pandas is no table{way_in(table)}")
+    names = [str(name) for name in table.columns]
+    if len(set(names)) < len(names):
+        raise DataError(f"two columns have one name: {', '.join(names[:20])}")
+    return pl.DataFrame([_of_pandas_column(name, table.iloc[:, k]) for k, name in enumerate(names)])
+
+
+def _of_pandas_column(name: str, column: Any) -> pl.Series:
+    """Return one column; where pyarrow is not installed, or the column is mixed, value by value."""
+    try:
+        if column.dtype.kind in "iufb":
+            return pl.Series(name, column.to_numpy())
+        return pl.Series(name, column)
+    except PANDAS_FAILS:
+        return _column(name, column.astype(object).where(column.notna(), None).tolist())
+
+
+def _of_dict(table: dict[Any, Any]) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(table)
+    except TypeError:  # a column of mixed types
+        return pl.DataFrame([_column(str(name), values) for name, values in table.items()])
+
+
+def _column(name: str, values: Any) -> pl.Series:
+    try:
+        return pl.Series(name, values)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        return pl.Series(name, values, dtype=pl.Object)
