@@ -58,7 +58,19 @@ def only_json(out):
 def test_every_command_has_help_and_json(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("data", "train", "recommend", "evaluate", "serve", "export", "import", "models", "demo", "doctor"):
+    for command in (
+        "data",
+        "train",
+        "recommend",
+        "evaluate",
+        "serve",
+        "warm",
+        "export",
+        "import",
+        "models",
+        "demo",
+        "doctor",
+    ):
         assert command in out
         words = ["data", "show"] if command == "data" else [command]
         code, text, _ = run(*words, "--help")

@@ -43,6 +43,7 @@ EXPECTED = [
     "save_splits",
     "split",
     "tune",
+    "warm",
     "write_report",
 ]
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from palate.progress import Progress
     from palate.report import write_report
     from palate.tuning import tune
+    from palate.warming import warm
 
 _HOME = {
     "ALS": "palate.models",
@@ -72,6 +73,7 @@ _HOME = {
     "save_splits": "palate.data.split_file",
     "split": "palate.data.splits",
     "tune": "palate.tuning",
+    "warm": "palate.warming",
     "write_report": "palate.report",
 }
 
@@ -110,6 +112,7 @@ __all__ = [
     "save_splits",
     "split",
     "tune",
+    "warm",
     "write_report",
 ]
 

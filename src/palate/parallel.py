@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +27,13 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def kernel_cache() -> Path:
+    """Return the folder where compiled kernels are kept."""
+    from palate.kernels import order
+
+    return Path(str(order.stable_order.stats.cache_path))
 
 
 def check_threads(n_threads: int | None) -> int:

@@ -21,6 +21,7 @@ from palate.cli import (
     serve,
     train,
     tune,
+    warm,
 )
 from palate.errors import PalateError
 
@@ -53,6 +54,7 @@ for name, command in (
     ("tune", tune.tune),
     ("report", report.report),
     ("serve", serve.serve),
+    ("warm", warm.warm),
     ("export", folders.export_model),
     ("import", folders.import_model),
     ("models", models.models),

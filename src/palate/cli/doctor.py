@@ -71,11 +71,10 @@ def _machine() -> list[Line]:
     import numpy  # noqa: F401, so that its BLAS is loaded and can be seen
     from threadpoolctl import threadpool_info
 
-    from palate.kernels import sgd
-    from palate.parallel import default_threads
+    from palate.parallel import default_threads, kernel_cache
 
     blas = [f"{p['internal_api']} {p['version']}, {p['num_threads']} threads" for p in threadpool_info()]
-    cache = Path(str(sgd.descend.stats.cache_path))
+    cache = kernel_cache()
     writable = os.access(cache if cache.exists() else cache.parent, os.W_OK)
     kernels = f"{cache} ({len(list(cache.glob('*.nbc')))} compiled)" if cache.exists() else f"{cache} (empty)"
     hint = "" if writable else "; cannot be written: set NUMBA_CACHE_DIR to a folder that can"

@@ -16,6 +16,12 @@ def serve(
     model: Annotated[list[Path], typer.Argument(help="Model files, as train writes them; several to choose from.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 7860,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name that clients may call this page by.")
+    ] = None,
+    trust_proxy: Annotated[
+        bool, typer.Option("--trust-proxy", help="Believe X-Forwarded-Host and -Proto: a reverse proxy is in front.")
+    ] = False,
     as_json: common.Json = False,
 ) -> None:
     """Open a page on which people find their recommendations.
@@ -32,7 +38,8 @@ def serve(
         )
     loaded = {name: files.load(path) for name, path in zip(names, model, strict=True)}
     fitted = loaded if len(loaded) > 1 else loaded[names[0]]
-    with contextlib.suppress(KeyboardInterrupt), launch(fitted, host=host, port=port, block=False) as server:
+    page = launch(fitted, host=host, port=port, allow_hosts=allow_host or (), trust_proxy=trust_proxy, block=False)
+    with contextlib.suppress(KeyboardInterrupt), page as server:
         if as_json:
             common.emit({"url": server.url, "model": str(model[0]), "models": list(map(str, model))})
             sys.stdout.flush()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from palate.errors import ParameterError, missing_extra
 from palate.models.base import Recommender
 from palate.ui import cards, more
+from palate.ui.door import is_plain
+from palate.ui.incidents import Answering
 from palate.ui.report import report
 from palate.ui.source import Source
 from palate.ui.users import Example, Found, example_users, find_user
@@ -97,9 +99,25 @@ def build_ui(
                     shown = gr.HTML(reports[next(iter(reports))], apply_default_css=False)
                     model.input(reports.__getitem__, model, shown, **SWITCH)
             page.load(None, js="() => window.palateReady?.()")
+        page.process_api = _guarded(page.process_api, gr.Error)
         return cast("Blocks", page)
 
     return inside_loop(build)
+
+
+def _guarded(answer: Callable[..., Any], sorry: type[Exception]) -> Callable[..., Any]:
+    """Return Gradio's way to an answer, for plain values alone and with `Answering` around it.
+
+    Here every route of Gradio comes by, also where somebody mounts the page in a server of their own.
+    """
+
+    async def guarded(block_fn: Any, inputs: list[Any], *args: Any, **settings: Any) -> Any:
+        with Answering(sorry):
+            if not is_plain(inputs):
+                raise ParameterError("an event of the page takes texts and numbers alone")
+            return await answer(block_fn, inputs, *args, **settings)
+
+    return guarded
 
 
 def _sources(model: Recommender | Mapping[str, Recommender]) -> dict[str, Source]:

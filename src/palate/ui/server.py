@@ -4,112 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from palate.errors import PalateError, ParameterError
 from palate.models.base import Recommender
+from palate.ui.asgi import App
+from palate.ui.door import LARGEST_HEAD, Door
+from palate.ui.hosts import Hosts
 from palate.ui.page import build_ui, import_gradio, inside_loop
+from palate.ui.private import Private
 from palate.ui.theme import head, theme
 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 30
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (these listen on all addresses)
-# The browser is told to speak to this server alone. Gradio's templates are compiled in the page: hence 'unsafe-eval'.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-src 'none'; object-src 'none'; "
-    "base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-CLOSED = re.compile(
-    r"/gradio_api/(upload|upload_progress|file|file=.*|proxy=.*|runs|deep_link)(/.*)?$|/monitoring(/.*)?$"
-)
-# tags that name another host, and the script for pages inside a frame of another host
-OUTSIDE = (
-    re.compile(
-        r"<(?:meta|link)\b[^>]*?\b(?:content|href)\s*=\s*[\"']?\s*(?:https?:)?//[^>]*>", re.IGNORECASE | re.DOTALL
-    ),
-    re.compile(r"<script\b[^>]*?\bsrc\s*=\s*[\"']?\s*(?:https?:)?//[^>]*>\s*</script>", re.IGNORECASE | re.DOTALL),
-    re.compile(
-        r"<script\b[^>]*>(?:(?!</script>).)*?iframeResizer\.contentWindow.*?</script>", re.IGNORECASE | re.DOTALL
-    ),
-    re.compile(r"<meta\b[^>]*?\b(?:property|name)\s*=\s*[\"'](?:og|twitter):[^>]*>", re.IGNORECASE | re.DOTALL),
-    re.compile(
-        r"<link\b[^>]*?\brel\s*=\s*[\"'](?:manifest|preconnect|dns-prefetch)[\"'][^>]*>", re.IGNORECASE | re.DOTALL
-    ),
-)
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-
-def without_outside(html: str) -> str:
-    """Return a page without the tags that name other hosts."""
-    for pattern in OUTSIDE:
-        html = pattern.sub("", html)
-    return html
-
-
-class Private:
-    """ASGI wrapper: rewrites HTML by `without_outside`, closes Gradio's side doors, and sets the headers above."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        if CLOSED.match(scope["path"]):
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
-            return await send({"type": "http.response.body", "body": b"not part of this page"})
-        if scope["path"] == "/":  # plain text, so that it can be rewritten
-            scope = {**scope, "headers": [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]}
-        return await self.app(scope, receive, _Rewriting(send))
-
-
-class _Rewriting:
-    """Sends an answer on; HTML is gathered and rewritten first."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Message | None = None
-        self._body = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
-            if dict(message["headers"]).get(b"content-type", b"").startswith(b"text/html"):
-                self._start = message
-                return
-        elif message["type"] == "http.response.body" and self._start is not None:
-            self._body += message.get("body", b"")
-            if message.get("more_body"):
-                return
-            await self._send_rewritten(self._start)
-            return
-        await self._send(message)
-
-    async def _send_rewritten(self, start: Message) -> None:
-        body = without_outside(self._body.decode()).encode()
-        headers = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
-        await self._send({**start, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
-        await self._send({"type": "http.response.body", "body": body})
 
 
 class PageServer:
@@ -166,6 +82,8 @@ def launch(
     *,
     name: str | None = None,
     data_card: Mapping[str, object] | None = None,
+    allow_hosts: Iterable[str] = (),
+    trust_proxy: bool = False,
     open_browser: bool = False,
     block: bool = True,
 ) -> PageServer:
@@ -176,6 +94,8 @@ def launch(
         host: the address to listen on; this machine alone by default.
         port: the port; 0 takes a free one.
         name, data_card: as in `build_ui`.
+        allow_hosts: names that clients may call this server by, besides those of this machine and ``host``.
+        trust_proxy: believe the X-Forwarded-Host and X-Forwarded-Proto of a reverse proxy before this server.
         open_browser: open the page in the system's browser.
         block: serve until Ctrl-C; otherwise return when the page answers (``wait`` then serves until Ctrl-C).
 
@@ -184,16 +104,14 @@ def launch(
 
     Raises:
         MissingExtraError: Gradio is not installed.
-        ParameterError: host or port cannot be listened on.
+        ParameterError: host or port cannot be listened on, or an allowed name is none.
         NotFittedError: the model was not fitted.
     """
     import_gradio()
+    hosts = Hosts(host, allow_hosts)
     sock = listen(host, port)  # first: a port in use is told before the page is built
-    app = page_app(model, name=name, data_card=data_card)
-    import uvicorn
-
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    running = PageServer(server, sock, host).start()
+    app = page_app(model, name=name, data_card=data_card, hosts=hosts, trust_proxy=trust_proxy)
+    running = PageServer(_server(app), sock, host).start()
     log.info("the page is at %s", running.url)
     if open_browser:
         webbrowser.open(running.url)
@@ -203,13 +121,28 @@ def launch(
     return running
 
 
+def _server(app: App) -> Any:
+    """Return uvicorn's server: HTTP alone, no proxy's headers, no log of what clients send."""
+    import uvicorn
+
+    from palate.ui.connections import Connection
+
+    settings: dict[str, Any] = {
+        "http": Connection, "ws": "none", "h11_max_incomplete_event_size": LARGEST_HEAD, "proxy_headers": False,
+        "server_header": False, "access_log": False, "log_config": None, "timeout_graceful_shutdown": 1,
+    }  # fmt: skip
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", **settings))
+
+
 def page_app(
     model: Recommender | Mapping[str, Recommender],
     *,
     name: str | None = None,
     data_card: Mapping[str, object] | None = None,
+    hosts: Hosts | None = None,
+    trust_proxy: bool = False,
 ) -> App:
-    """Return the page as an ASGI application; arguments as in `build_ui`."""
+    """Return the page as an ASGI application; arguments as in `build_ui` and `Door`."""
     page = build_ui(model, name=name, data_card=data_card)
     gr = import_gradio()
     from fastapi import FastAPI
@@ -219,7 +152,9 @@ def page_app(
         "footer_links": [], "run_history": False, "show_error": False, "ssr_mode": False, "pwa": False,
         "enable_monitoring": False, "mcp_server": False, "theme": theme(), "head": head(),
     }  # fmt: skip
-    return Private(inside_loop(lambda: gr.mount_gradio_app(bare, page, path="/", **settings)))
+    app = Private(inside_loop(lambda: gr.mount_gradio_app(bare, page, path="/", **settings)))
+    events = {number: len(event.inputs) for number, event in page.fns.items() if event.fn is not None}
+    return Door(app, events, hosts or Hosts(), trust_proxy=trust_proxy)
 
 
 def listen(host: str, port: int) -> socket.socket:

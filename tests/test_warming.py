@@ -1,0 +1,56 @@
+"""`palate.warm` compiles all that a server is asked for, says what it does, and has nothing left to do afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import palate
+from palate.errors import NotFittedError, ParameterError
+from palate.progress import DONE
+
+TABLE = {"user": [1, 1, 2, 2, 3], "item": ["a", "b", "a", "c", "b"], "rating": [4.0, 1.0, 5.0, 2.0, 3.0]}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return palate.ALS(2, random_state=0).fit(palate.Interactions.from_table(TABLE))
+
+
+def test_each_step_is_told_before_it_is_taken(fitted):
+    told = []
+    palate.warm({"films": fitted}, progress=told.append)
+    stages = [step.stage for step in told]
+    assert stages[0] == "compiling films: lists"
+    assert "compiling films: lists for newcomers" in stages
+    assert "compiling films: reasons" in stages
+    assert stages[-1] == DONE
+    assert [step.step for step in told[:-1]] == list(range(1, len(told)))
+
+
+@pytest.mark.parametrize("key", palate.MODELS)
+def test_every_model_can_be_warmed_by_its_key_and_as_it_is(key):
+    palate.warm(key)
+    positive = {"positive": 3} if "positive" in palate.MODELS[key].parameter_names() else {}
+    short = {"n_sweeps": 4, "n_burn_in": 1} if key == "bayes" else {}
+    for store_history in (True, False):
+        model = palate.MODELS[key](**positive, **short, store_history=store_history)
+        palate.warm([model.fit(palate.Interactions.from_table(TABLE))])
+
+
+def test_no_such_key_and_no_fitted_model():
+    with pytest.raises(ParameterError, match="there is no model 'svd'; known are popularity, baseline, mf"):
+        palate.warm("svd")
+    with pytest.raises(ParameterError, match="there is no model 'svd'"):
+        palate.warm({"first": "svd"})
+    with pytest.raises(NotFittedError):
+        palate.warm(palate.ALS())
+
+
+def test_the_command_refuses_what_is_neither_file_nor_key():
+    command = [sys.executable, "-m", "palate", "warm", "nothing.safetensors"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "'nothing.safetensors' is no file and no model's key" in " ".join(done.stderr.replace("│", " ").split())
