@@ -40,7 +40,8 @@ def test_the_message_names_a_pair_and_the_way_out():
         evaluate(Baseline(), train, test, name="mine")
     assert str(error.value) == (
         f"mine: 1 of 2 test rows are also in the training part, such as user {user} and item {item}: figures on them "
-        "would say nothing; take them out with test = without_overlap(train, test) of palate.data.leaks"
+        "would say nothing; take them out with on_overlap='drop', or with test = without_overlap(train, test) of "
+        "palate.data.leaks"
     )
     model = Baseline().fit(train)
     assert measure(model, train, without_overlap(train, test), ["mae"]).values["mae"] >= 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from sklearn.model_selection import KFold, train_test_split
 from synthetic import interactions
 
@@ -313,7 +314,7 @@ def test_strings_that_are_no_split_are_refused(text, message):
     assert str(error.value).startswith(message)
 
 
-@pytest.mark.parametrize("test", [0, 1, 1.5, -0.2, float("nan"), "0.2", None, True])
+@pytest.mark.parametrize("test", [0, 1, 1.5, -0.2, float("nan"), None, True])
 def test_split_refuses_a_part_that_is_none(test):
     with pytest.raises(ParameterError, match="must lie between 0 and 1"):
         split(made(40), test)
@@ -372,3 +373,21 @@ def test_tables_are_not_split_before_they_are_checked(call):
 def test_a_split_is_a_text(text):
     with pytest.raises(ParameterError, match=r"a split is a text such as random:0\.2:42, got "):
         make_splits(made(40), text)
+
+
+def test_split_takes_what_make_splits_takes():
+    data = made(200)
+    for text in ("time:0.2", "last:1", "random:0.3:7"):
+        (one,) = make_splits(data, text)
+        for got, wanted in zip(split(data, text), one.apply(data), strict=True):
+            assert_frame_equal(got.to_table(), wanted.to_table())
+    with pytest.raises(
+        ParameterError, match=r"'kfold:5:42' is 5 splits, .*: take make_splits\(interactions, 'kfold:5:42'\)"
+    ):
+        split(data, "kfold:5:42")
+    with pytest.raises(ParameterError, match=r"unknown split '0\.2'; known are random:0\.2:42, "):
+        split(data, "0.2")
+    with pytest.raises(
+        ParameterError, match=r"test must lie between 0 and 1, or be a split such as 'time:0\.2'; got 2"
+    ):
+        split(data, 2)

@@ -86,8 +86,8 @@ def test_the_table_has_a_row_for_each_model_and_metric(found):
     table = found.table()
     expected = [(m, k) for m in METRICS for k in ("popularity", "baseline", "mf") if (m, k) != ("rmse", "popularity")]
     assert list(zip(table["metric"], table["model"], strict=True)) == expected
-    told = "model metric mean low high worst_tenth n_users n_without_list n_left_out fit_seconds score_seconds"
-    assert table.columns == [*told.split(), "peak_mb", "command"]
+    told = "model metric mean low high worst_tenth n_users n_without_list n_left_out n_popular mean_of_others"
+    assert table.columns == [*told.split(), "fit_seconds", "score_seconds", "peak_mb", "command"]
     means = found.results.filter(model="mf", metric="rmse")["value"].to_numpy()
     row = table.row(by_predicate=(pl.col("model") == "mf") & (pl.col("metric") == "rmse"), named=True)
     assert row["mean"] == pytest.approx(means.mean(), rel=1e-12)

@@ -1,12 +1,14 @@
 """`measure` against plain loops over every score, and what it refuses."""
 
 import logging
+from itertools import groupby, permutations
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metrics import naive_metrics as naive
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_mean_squared_error
 from synthetic import interactions, low_rank
@@ -15,11 +17,21 @@ from palate.data.items import item_table
 from palate.data.splits import make_splits
 from palate.errors import DataError, ParameterError
 from palate.evaluation import measure
-from palate.evaluation.measuring import beside, better, check_offered, checked
+from palate.evaluation.measuring import beside, better, check_offered, checked, measure_part
 from palate.metrics import METRICS
 from palate.models import Baseline, MatrixFactorization, Popularity
 
 K = 4
+TWINS = {
+    "precision": naive.precision,
+    "recall": naive.recall,
+    "recall_truncated": naive.recall_truncated,
+    "hit_rate": naive.hit_rate,
+    "mrr": naive.reciprocal_rank,
+    "ndcg": naive.ndcg,
+    "ndcg_graded": naive.ndcg_graded,
+    "map": naive.average_precision,
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +61,34 @@ def model(request, parts, items):
     return made[request.param].fit(parts[0], items=items)
 
 
+def popularity_of(train):
+    """Return for each item how many have it, and its mean value."""
+    rows = [train.values[train.item_index == i].astype(float) for i in range(train.n_items)]
+    return [(len(values), sum(values) / max(len(values), 1)) for values in rows]
+
+
+def groups_of(model, train, user):
+    """Return the items that training did not have as groups of equal score, best first; equal in popularity order."""
+    scores = model.score_rows(np.array([user]))[0].astype(float)
+    popularity, ids = popularity_of(train), train.items.values.to_list()
+    seen = set(train.item_index[train.user_index == user].tolist())
+    free = [i for i in range(len(scores)) if i not in seen]
+    order = sorted(free, key=lambda i: (-scores[i], -popularity[i][0], -popularity[i][1], ids[i]))
+    return [list(group) for _, group in groupby(order, key=lambda i: scores[i])]
+
+
 def lists_of(model, train, users, k=K):
     """Return each user's best items that training did not have, by sorting all scores."""
-    out = []
-    for u in users:
-        scores = model.score_rows(np.array([u]))[0].astype(float)
-        seen = set(train.item_index[train.user_index == u].tolist())
-        order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
-        out.append([i for i in order if i not in seen][:k])
-    return out
+    return [[i for group in groups_of(model, train, u) for i in group][:k] for u in users]
+
+
+def orders_of(groups, k=K):
+    """Return all beginnings of k items that these groups allow, each as often as another."""
+    if not groups or k <= 0:
+        return [[]]
+    heads = permutations(groups[0], min(k, len(groups[0])))
+    rests = orders_of(groups[1:], k - len(groups[0]))
+    return [[*head, *rest] for head in heads for rest in rests]
 
 
 def relevant_of(test, users, positive=None):
@@ -69,35 +100,16 @@ def relevant_of(test, users, positive=None):
 
 
 def by_hand(model, train, test, positive=None):
-    """Return ranking metrics by loops, and the users they are of."""
+    """Return ranking metrics by loops over all orders of ties, the coverage of the lists, and the users of both."""
     users = [u for u in np.unique(test.user_index) if relevant_of(test, [u], positive)[0]]
     wanted = relevant_of(test, users, positive)
-    lists = lists_of(model, train, users)
-    hits = [[i in w for i in one] for one, w in zip(lists, wanted, strict=True)]
-    discount = 1 / np.log2(np.arange(2, K + 2))
+    orders = [orders_of(groups_of(model, train, u)) for u in users]
     figures = {
-        "precision": [sum(h) / K for h in hits],
-        "recall": [sum(h) / len(w) for h, w in zip(hits, wanted, strict=True)],
-        "recall_truncated": [sum(h) / min(K, len(w)) for h, w in zip(hits, wanted, strict=True)],
-        "hit_rate": [float(any(h)) for h in hits],
-        "mrr": [next((1 / (j + 1) for j, x in enumerate(h) if x), 0.0) for h in hits],
-        "ndcg": [
-            float(np.dot(h, discount[: len(h)])) / discount[: min(K, len(w))].sum()
-            for h, w in zip(hits, wanted, strict=True)
-        ],
-        "ndcg_graded": [
-            sum(w.get(i, 0) * discount[j] for j, i in enumerate(one))
-            / sum(v * discount[j] for j, v in enumerate(sorted(w.values(), reverse=True)[:K]))
-            for one, w in zip(lists, wanted, strict=True)
-        ],
-        "map": [
-            sum(sum(h[: j + 1]) / (j + 1) for j in range(len(h)) if h[j]) / len(w)
-            for h, w in zip(hits, wanted, strict=True)
-        ],
+        name: [np.mean([twin(one, w, K) for one in some]) for some, w in zip(orders, wanted, strict=True)]
+        for name, twin in TWINS.items()
     }
-    shown = np.array(lists)
-    figures_of_all = {"coverage": len(np.unique(shown)) / test.n_items}
-    return users, figures, figures_of_all
+    shown = np.array(lists_of(model, train, users))
+    return users, figures, {"coverage": len(np.unique(shown)) / test.n_items}
 
 
 @pytest.mark.parametrize("positive", [None, 3.5])
@@ -208,10 +220,10 @@ def test_lists_need_no_dense_scores(parts, monkeypatch):
     train, test = parts
     model = Baseline().fit(train)
 
-    def dense(*_):
+    def dense(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(Baseline, "score_rows", dense)
+    monkeypatch.setattr(Baseline, "ranking_keys", dense)
     names = [f"{name}@{K}" for name in ("ndcg", "recall", "map", "coverage", "novelty", "gini", "serendipity")]
     assert len(measure(model, train, test, names).values) == len(names)
     with pytest.raises(MemoryError):
@@ -224,11 +236,14 @@ def test_users_without_anything_left_count_as_zero():
     train = data.take(np.flatnonzero(data.user_index < 5))
     test = data.take(np.flatnonzero(data.user_index == 5))
     both = data.take(np.array([0, 20, 21]))  # user 0 has had everything in training: nothing is left to list
-    found = measure(Popularity().fit(train), train, both, ["hit_rate@2"])
+    found = measure_part(Popularity().fit(train), train, both, ["hit_rate@2"])
     assert found.ranked.tolist() == [0, 5]
     summary = found.summaries["hit_rate@2"]
-    assert (summary.n_users, summary.n_without_list, summary.mean) == (2, 1, 0.5)
-    assert measure(Popularity().fit(train), train, test, ["hit_rate@2"]).values["hit_rate@2"] == 1.0
+    by_chance = 1 - 1 / 6  # all four items are equally popular and liked: two of them are relevant, two are shown
+    assert (summary.n_users, summary.n_without_list) == (2, 1)
+    assert summary.mean == pytest.approx(by_chance / 2)
+    alone = measure(Popularity().fit(train), train, test, ["hit_rate@2"])
+    assert alone.values["hit_rate@2"] == pytest.approx(by_chance)
 
 
 @pytest.mark.parametrize(
@@ -241,8 +256,13 @@ def test_users_without_anything_left_count_as_zero():
         (["ndcg@31"], {}, ParameterError, "'ndcg@31' asks for lists of 31 of 30 items: choose k up to 30"),
         (["ndcg"], {}, ParameterError, "ndcg looks at the first k of a list: say how many"),
         (["ndcg@3"], {"positive": 6}, DataError, "no test row has a value of at least 6, the highest is .*: lower it"),
-        (["ndcg@3"], {"positive": float("nan")}, ParameterError, "positive must be a finite number, got nan"),
-        (["ndcg@3"], {"positive": "4"}, ParameterError, "positive must be a finite number, got '4'"),
+        (
+            ["ndcg@3"],
+            {"positive": float("nan")},
+            ParameterError,
+            "positive must be a finite number, or 'any' for every row, got nan",
+        ),
+        (["ndcg@3"], {"positive": "4"}, ParameterError, "positive must be a finite number, or 'any' .*, got '4'"),
         (
             ["diversity_genres@3"],
             {},

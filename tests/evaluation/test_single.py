@@ -69,8 +69,8 @@ def test_the_epoch_is_chosen_in_the_training_part_unless_told_otherwise(parts):
 def test_the_record_is_json_with_its_keys_and_the_seed_used(parts):
     result = evaluate(model(random_state=np.random.default_rng(1), n_factors=np.int64(3)), *parts)
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    keys = "model parameters split epoch_chosen_on n_train n_test metrics summaries seconds history versions"
-    assert list(record) == keys.split()
+    keys = "model parameters split epoch_chosen_on n_train n_test n_listed without_training metrics summaries seconds"
+    assert list(record) == [*keys.split(), "history", "versions"]
     assert record["parameters"]["random_state"] == result.fitted.seed_
     assert set(record["parameters"]) == set(MatrixFactorization.parameter_names())
     assert record["versions"] == versions()

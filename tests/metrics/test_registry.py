@@ -9,6 +9,7 @@ from metrics.made import padded, rows
 import palate.metrics
 from palate.errors import ParameterError
 from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
+from palate.metrics.area import Standing
 from palate.models.predictive import Predictive
 
 LISTS = padded([[0, 1], [2, 0], []], 2)
@@ -33,7 +34,9 @@ AVAILABLE = {
     "relevant": RELEVANT,
     "excluded": rows([[], [1], []]),
     "score_block": lambda users: np.arange(3.0) + np.zeros((len(users), 1)),
-    "sampled": SampledRanks(np.array([1, 2]), np.array([0, 1, 1, 2]), 10),
+    "sampled": SampledRanks(
+        Standing(np.array([0, 1]), np.array([0, 1]), np.array([0, 1, 1, 2]), np.array([20, 20, 20])), 10
+    ),
     "n_items": 3,
     "counts": np.array([1, 2, 3]),
     "history": rows([[2], [1], []]),
@@ -89,6 +92,9 @@ def test_a_name_with_k_gives_the_function_at_k():
     assert (request.name, request.k, request.metric) == ("ndcg@1", 1, METRICS["ndcg"])
     np.testing.assert_array_equal(request(**AVAILABLE), ranking.ndcg(AVAILABLE["judged"], 1))
     assert at("rmse")(**AVAILABLE) == rating.rmse(TRUTH, TRUTH + 0.5, (1, 5)) == 0.5
+    assert at("NDCG@10").name == at(" nDCG@10 ").name == "ndcg@10"
+    assert at("RMSE").name == "rmse"
+    assert at("Hit-Rate@5").name == "hit_rate@5"
     assert at("ndcg@007").name == "ndcg@7"
     assert at("ndcg@3", n_items=3).k == 3
 
@@ -96,9 +102,12 @@ def test_a_name_with_k_gives_the_function_at_k():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("ndgc@10", "unknown metric 'ndgc@10': did you mean 'ndcg'? there are rmse, rmse_unclipped,"),
+        ("ndgc@10", "unknown metric 'ndgc@10': did you mean 'ndcg@10'? there are rmse, rmse_unclipped,"),
         ("", "unknown metric '': there are rmse,"),
-        ("RMSE", "unknown metric 'RMSE'"),
+        ("NDGC@10", "unknown metric 'NDGC@10': did you mean 'ndcg@10'? there are rmse,"),
+        ("hit@10", "unknown metric 'hit@10': did you mean 'hit_rate@10'? there are rmse,"),
+        ("hr@10", "unknown metric 'hr@10': did you mean 'hit_rate@10'?"),
+        ("MAP", "map looks at the first k of a list: say how many, such as 'map@10'"),
         ("ndcg", "ndcg looks at the first k of a list: say how many, such as 'ndcg@10'"),
         ("rmse@10", "rmse looks at no list and takes no @k: write 'rmse', not 'rmse@10'"),
         ("auc@10", "auc looks at no list and takes no @k"),

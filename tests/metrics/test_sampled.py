@@ -5,9 +5,11 @@ import logging
 import numpy as np
 import pytest
 from metrics.made import close, rows
+from scipy.stats import hypergeom
 
 from palate.errors import ParameterError
 from palate.metrics import SampledRanks, judge, ranking, sampled, sampled_ranks
+from palate.metrics.area import Standing
 
 N_ITEMS = 40
 RNG = np.random.default_rng(0)
@@ -16,35 +18,35 @@ RELEVANT = [[i for i in RNG.permutation(N_ITEMS)[: RNG.integers(0, 4)].tolist() 
 SCORES = RNG.normal(size=(30, N_ITEMS))
 
 
-def by_scores(users, items):
-    return SCORES[users, items]
+def by_scores(users):
+    return SCORES[users]
 
 
-def test_negatives_are_distinct_and_neither_relevant_nor_seen():
-    asked = []
-
-    def score_pairs(users, items):
-        asked.append((users, items))
-        return by_scores(users, items)
-
-    sampled_ranks(score_pairs, rows(RELEVANT), rows(HAD), N_ITEMS, n_negatives=10)
-    (users, items), (low_users, low_items) = asked
-    np.testing.assert_array_equal(items, [i for one in RELEVANT for i in sorted(one)])
-    np.testing.assert_array_equal(low_users, np.repeat(users, 10))
-    for pair, user in enumerate(users):
-        negatives = set(low_items[pair * 10 : pair * 10 + 10].tolist())
-        assert len(negatives) == 10
-        assert not negatives & {*RELEVANT[user], *HAD[user]}
-        assert negatives <= set(range(N_ITEMS))
+def of_one(free, better, tied, n_negatives):
+    """Return the ranks of one relevant item of one user."""
+    return SampledRanks(Standing(np.array([better]), np.array([tied]), np.array([0, 1]), np.array([free])), n_negatives)
 
 
-def test_every_free_item_is_as_likely():
-    got = np.zeros(9, int)
-    rng = np.random.default_rng(5)
-    for _ in range(3000):
-        got[sampled._draw(rng, rows([[4]]), rows([[0, 5]]), 0, 9, 2)] += 1
-    np.testing.assert_array_equal(got[[0, 4, 5]], 0)
-    np.testing.assert_allclose(got[[1, 2, 3, 6, 7, 8]], 1000, atol=110)  # 4 standard deviations
+@pytest.mark.parametrize(("free", "better", "n"), [(30, 4, 10), (30, 0, 10), (30, 30, 10), (5, 2, 10), (2000, 90, 100)])
+def test_ranks_follow_the_hypergeometric_distribution(free, better, n):
+    drawn = hypergeom(free, better, min(n, free))
+    np.testing.assert_allclose(of_one(free, better, 0, n).chances(10)[0], drawn.pmf(np.arange(10)), atol=1e-11)
+
+
+def test_ties_spread_over_the_ranks():
+    apart = [of_one(30, better, 0, 10).chances(5)[0] for better in range(4, 11)]
+    np.testing.assert_allclose(of_one(30, 4, 6, 10).chances(5)[0], np.mean(apart, axis=0), **close)
+
+
+def test_it_is_the_mean_of_many_draws():
+    rng = np.random.default_rng(1)
+    scores, better = rng.normal(size=30), 5
+    high = np.sort(scores)[-better] - 1e-9
+    ranks = np.array([1 + (rng.choice(scores, 10, replace=False) > high).sum() for _ in range(20_000)])
+    one = of_one(30, better, 0, 10)
+    assert sampled.sampled_hit_rate(one, 2)[0] == pytest.approx(np.mean(ranks <= 2), abs=0.015)
+    worth = np.where(ranks <= 2, 1 / np.log2(ranks + 1), 0)
+    assert sampled.sampled_ndcg(one, 2)[0] == pytest.approx(worth.mean(), abs=0.015)
 
 
 def test_with_all_negatives_the_rank_is_the_one_in_the_catalogue():
@@ -63,32 +65,29 @@ def test_with_all_negatives_the_rank_is_the_one_in_the_catalogue():
 
 
 def test_by_hand():
-    got = SampledRanks(np.array([1, 3, 4]), np.array([0, 2, 2, 3]), 10)
-    np.testing.assert_array_equal(sampled.sampled_hit_rate(got, 3), [1, np.nan, 0])
-    np.testing.assert_array_equal(sampled.sampled_ndcg(got, 3), [(1 + 0.5) / 2, np.nan, 0])
+    """One negative of two is drawn: above the first item with chance 1/2, above the second surely."""
+    got = SampledRanks(Standing(np.array([1, 2]), np.array([0, 0]), np.array([0, 1, 1, 2]), np.array([2, 2, 2])), 1)
+    np.testing.assert_allclose(sampled.sampled_hit_rate(got, 1), [0.5, np.nan, 0])
+    two = SampledRanks(got.standing, 2)
+    np.testing.assert_allclose(sampled.sampled_ndcg(two, 2), [1 / np.log2(3), np.nan, 0])
 
 
-def test_a_constant_score_gains_nothing():
-    got = sampled_ranks(lambda u, i: np.zeros(len(i)), rows([[0], [1]]), rows([[], []]), 9, n_negatives=5)
-    np.testing.assert_array_equal(got.ranks, [6, 6])
+def test_a_constant_score_hits_as_chance_does():
+    """Of six items in random order, each stands first with chance 1/6."""
+    got = sampled_ranks(lambda u: np.zeros((len(u), 9)), rows([[0], [1]]), rows([[], []]), 9, n_negatives=5)
+    np.testing.assert_allclose(sampled.sampled_hit_rate(got, 1), 1 / 6)
 
 
 def test_nothing_left_to_draw_ranks_first():
-    got = sampled_ranks(lambda u, i: np.zeros(len(i)), rows([[0, 2], []]), rows([[1], []]), 3)
-    np.testing.assert_array_equal(got.ranks, [1, 1])
-    assert len(sampled_ranks(by_scores, rows([[]]), rows([[]]), 3).ranks) == 0
+    got = sampled_ranks(lambda u: np.zeros((len(u), 3)), rows([[0, 2], []]), rows([[1], []]), 3)
+    np.testing.assert_allclose(got.chances(2), [[1, 0], [1, 0]])
+    assert len(sampled_ranks(by_scores, rows([[]]), rows([[]]), N_ITEMS).chances(1)) == 0
 
 
-def test_the_seed_decides_and_blocks_do_not(monkeypatch):
-    def ranks(seed):
-        return sampled_ranks(
-            by_scores, rows(RELEVANT), rows(HAD), N_ITEMS, n_negatives=7, random_state=seed
-        ).ranks.tolist()
-
-    first = ranks(0)
-    assert first == ranks(0) != ranks(1)
+def test_blocks_do_not_matter(monkeypatch):
+    whole = of_one(500, 20, 300, 100).chances(5)
     monkeypatch.setattr(sampled, "CELLS", 20)
-    assert first == ranks(0)
+    np.testing.assert_allclose(of_one(500, 20, 300, 100).chances(5), whole, rtol=1e-12)
 
 
 def test_it_warns_and_names_why(caplog):
@@ -106,12 +105,12 @@ def test_it_warns_and_names_why(caplog):
         ({"n_negatives": 0}, "n_negatives must be at least 1, got 0"),
         ({"excluded": rows([[], []])}, "excluded has 2 rows for 1 users"),
         ({"relevant": rows([[3]])}, "relevant items must be positions from 0 to 2"),
-        ({"score_pairs": lambda u, i: np.zeros(0)}, r"score_pairs must give \(1,\) scores, none missing"),
-        ({"score_pairs": lambda u, i: np.full(len(i), np.nan)}, "none missing"),
+        ({"score_block": lambda u: np.zeros(0)}, r"score_block gave shape \(0,\), asked for \(1, 3\)"),
+        ({"score_block": lambda u: np.full((len(u), 3), np.nan)}, "score_block gave missing scores"),
     ],
 )
 def test_wrong_input_is_refused(change, text):
-    good = {"score_pairs": by_scores, "relevant": rows([[0]]), "excluded": rows([[]]), "n_items": 3}
+    good = {"score_block": by_scores, "relevant": rows([[0]]), "excluded": rows([[]]), "n_items": 3}
     with pytest.raises(ParameterError, match=text):
         sampled_ranks(**{**good, **change})
 
@@ -120,4 +119,4 @@ def test_wrong_input_is_refused(change, text):
 @pytest.mark.parametrize("k", [-1, 0, 11])
 def test_k_beyond_the_negatives_is_refused(metric, k):
     with pytest.raises(ParameterError, match=f"k must be from 1 to 10, the number of negatives, got {k}"):
-        metric(SampledRanks(np.array([1]), np.array([0, 1]), 10), k)
+        metric(of_one(20, 1, 0, 10), k)

@@ -66,11 +66,38 @@ Metrics = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all."),
 ]
+
+
+def _positive(text: str) -> float | str:
+    """Return a number, or "any"."""
+    if text.strip().lower() == "any":
+        return "any"
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"takes a number, or any for every row, got '{text}'") from None
+
+
 Positive = Annotated[
-    float | None,
+    Any,
     typer.Option(
-        help="Values of at least this are clicks for models that learn from clicks, and relevant in ranked lists; "
-        "without it every test row is relevant."
+        parser=_positive,
+        metavar="VALUE|any",
+        help="Values of at least this are clicks for models that learn from clicks, and relevant in ranked lists; any "
+        "takes every row. Without it every test row is relevant.",
+    ),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="ITEM", help="An item id that lists are drawn from, instead of all; repeat."),
+]
+Deny = Annotated[
+    list[str] | None, typer.Option("--deny", metavar="ITEM", help="An item id that no list holds; repeat.")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="CONDITION", help="Draw lists from these items alone: genres=Comedy, 'year>=1990'; repeat."
     ),
 ]
 
@@ -129,6 +156,11 @@ def for_command_line(message: str) -> str:
     message = re.sub(r"\brating_range=\(([^,()]+), ([^,()]+)\)", r"--read rating_range=\1:\2", message)
     message = re.sub(r"\btitle=NAME", "--read title=NAME", message)
     message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
+    message = re.sub(
+        r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.leaks",
+        "--on-overlap drop",
+        message,
+    )
     return re.sub(r"\bexclude_seen=False", "--include-seen", message)
 
 

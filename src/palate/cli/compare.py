@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from palate.evaluation import Comparison
     from palate.models.base import Recommender
 
-FIGURES = ("mean", "low", "high", "worst_tenth", "n_users", "n_without_list", "n_left_out")
-
 
 def compare(
     data: common.Data,
@@ -32,6 +30,9 @@ def compare(
     split: Annotated[str, typer.Option(help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")] = "random:0.2:42",
     metrics: common.Metrics = None,
     positive: common.Positive = None,
+    allow: common.Allow = None,
+    deny: common.Deny = None,
+    where: common.Where = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A parameter of one of the models; may be repeated."),
@@ -64,6 +65,7 @@ def compare(
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
+    options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
     try:
         with common.live_progress() as progress:
             found = compare_all(named, source, split, common.names(metrics), progress=progress, **options)
@@ -176,7 +178,9 @@ def _show_groups(found: Comparison, stdout: Console) -> None:
 def _sizes(found: Comparison) -> str:
     folds = found.plan["splits"]
     more = f"{len(folds)} folds; the first: " if len(folds) > 1 else ""
-    return f"{found.plan['data']['name']}, {found.plan['split']}: {more}{folds[0]['says']}"
+    part = found.plan.get("part")
+    listed = f"; lists are drawn from {part['n_items']:,} of {found.plan['data']['n_items']:,} items" if part else ""
+    return f"{found.plan['data']['name']}, {found.plan['split']}: {more}{folds[0]['says']}{listed}"
 
 
 def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
@@ -185,10 +189,13 @@ def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
 
     from palate.cli.draw import table
 
-    columns = ("mean", "95 % interval", "worst tenth", "users")
+    popular = bool(rows["n_popular"].fill_null(0).any())
+    columns = ("mean", "95 % interval", "worst tenth", *(["of the others"] if popular else []), "users")
     made = table(metric, [("", "left"), *((name, "right") for name in columns)])
     for row in rows.to_dicts():
-        made.add_row(escape(row["model"]), _four(row["mean"]), _interval(row), _four(row["worst_tenth"]), _users(row))
+        others = [_four(row["mean_of_others"] if row["n_popular"] else row["mean"])] if popular else []
+        figures = (_four(row["mean"]), _interval(row), _four(row["worst_tenth"]), *others)
+        made.add_row(escape(row["model"]), *figures, _users(row))
     return made
 
 
@@ -204,6 +211,7 @@ def _users(row: Mapping[str, Any]) -> str:
     if row["n_users"] is None:
         return "-"
     more = [(row["n_without_list"], "without a list"), (row["n_left_out"], "left out")]
+    more += [(row["n_popular"], "given the popular list")]
     return "; ".join([f"{row['n_users']:,}", *(f"{n:,} {what}" for n, what in more if n)])
 
 

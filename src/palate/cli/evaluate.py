@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.data.splits import Split
     from palate.evaluation import Evaluation
+    from palate.metrics import Summary
 
 DEFAULT_SPLIT = "random:0.2:42"
 
@@ -36,7 +37,17 @@ def evaluate(
     ] = "validation",
     metrics: common.Metrics = None,
     positive: common.Positive = None,
+    allow: common.Allow = None,
+    deny: common.Deny = None,
+    where: common.Where = None,
+    on_overlap: Annotated[
+        Literal["raise", "drop"],
+        typer.Option(help="Where test rows are also training rows: an error, or leave them out and say how many."),
+    ] = "raise",
     fold: Annotated[int | None, typer.Option(min=1, help="Only this fold or window of the split, from 1.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Keep the model that was measured, in this file (one fold only).")
+    ] = None,
     features: common.Features = None,
     items: common.Items = None,
     users: common.Users = None,
@@ -54,26 +65,41 @@ def evaluate(
         raise common.usage_error("--train and --test are a split already: leave out --split")
     if all(given) and fold is not None:
         raise common.usage_error("--train and --test have no folds: leave out --fold")
+    if out is not None:
+        common.check_writable(out)
     learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
     from palate.evaluation import evaluate as evaluate_one
     from palate.evaluation import evaluate_splits
 
     with common.live_progress() as progress:
         options: dict[str, Any] = {"stop_on": stop_on, "positive": positive, "progress": progress}
+        options["on_overlap"] = on_overlap
         options["metrics"] = common.names(metrics)
         if train is not None and test is not None:
             parts, table = inputs.train_and_test(train, test, read, items, users)
+            options |= inputs.part_of_catalogue(parts[0].items, allow, deny, where)
             results = [evaluate_one(learner, *parts, name=f"{train} / {test}", items=table, **options)]
         else:
             wanted = (split or DEFAULT_SPLIT).strip()
             source = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
             splits = _folds(source.interactions, wanted, fold)
+            if out is not None and len(splits) > 1:
+                raise common.usage_error(
+                    f"--out keeps one model, and {wanted} fits {len(splits)}: choose one with --fold"
+                )
+            options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
             options |= inputs.attributes(learner, source, features)
             results = evaluate_splits(learner, source.interactions, splits, items=source.items, **options)
+    if out is not None:
+        from palate import files
+
+        files.save(results[0].fitted, out)
     if as_json:
-        common.emit(_record(results, split or DEFAULT_SPLIT))
-    else:
-        _show(results)
+        common.emit({**_record(results, split or DEFAULT_SPLIT), **({} if out is None else {"out": str(out)})})
+        return
+    _show(results)
+    if out is not None:
+        common.console().print(f"the model is in {out}, fitted on the training part alone", markup=False)
 
 
 def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
@@ -116,7 +142,9 @@ def _show(results: list[Evaluation]) -> None:
     stdout.print(metrics(rows, f"{first.fitted!r}" + (f", seed {seed}" if seed is not None else "")))
     for line in _people(results):
         stdout.print(line, markup=False)
-    stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}")
+    stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}{_newcomers(first)}")
+    if first.n_listed < len(first.fitted.items_):
+        stdout.print(f"lists are drawn from {first.n_listed:,} of {len(first.fitted.items_):,} items")
     if has_epochs:
         stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
     if getattr(first.fitted, "time_effects", None):
@@ -127,6 +155,17 @@ def _show(results: list[Evaluation]) -> None:
 
 def _seconds(result: Evaluation) -> dict[str, str]:
     return {"fit s": f"{result.seconds['fit']:.2f}"}
+
+
+def _newcomers(result: Evaluation) -> str:
+    """Return how many people and items of the test part have no row in training, in words."""
+    of = result.without_training
+    told = [f"{of[name]:,} {name if of[name] > 1 else name[:-1]}" for name in ("users", "items") if of[name]]
+    if not told:
+        return ""
+    rows = f"{of['test_rows']:,} test row{'s' if of['test_rows'] > 1 else ''}"
+    have = "has" if of["users"] + of["items"] == 1 else "have"
+    return f"; {' and '.join(told)} of the test part {have} no training row ({rows})"
 
 
 def _people(results: list[Evaluation]) -> Iterator[str]:
@@ -141,3 +180,16 @@ def _people(results: list[Evaluation]) -> Iterator[str]:
         if summary.n_without_list or summary.n_left_out:
             none = f"{summary.n_without_list:,} of them without a list (counted as zero)"
             yield f"{name}: {summary.n_users:,} users, {none}; {summary.n_left_out:,} more have nothing to measure"
+    yield from _popular(told)
+
+
+def _popular(told: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield how many were given the popular list, and the figures of the others."""
+    some = {name: summary for name, summary in told.items() if summary.n_popular}
+    for n_popular, n_users in dict.fromkeys((s.n_popular, s.n_users) for s in some.values()):
+        same = {name: s for name, s in some.items() if (s.n_popular, s.n_users) == (n_popular, n_users)}
+        others = ", ".join(f"{n} {s.mean_of_others:.4f}" for n, s in same.items() if s.mean_of_others is not None)
+        yield (
+            f"{n_popular:,} of {n_users:,} users were given the popular list, as the model knows nothing of them; "
+            + (f"the others: {others}" if others else "there are no others")
+        )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
     from palate.data.dataset import Dataset
+    from palate.data.ids import Ids
     from palate.data.interactions import Interactions
     from palate.models.base import Recommender
 
@@ -107,7 +108,18 @@ def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict
     return attributes_for(model, source.users, source.items, wanted=wanted)
 
 
-def with_positive(model: Recommender, positive: float | None) -> Recommender:
+def part_of_catalogue(
+    items: Ids, allow: Sequence[str] | None, deny: Sequence[str] | None, where: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return --allow, --deny and --where as `measure` takes them, ids of the data's own type."""
+    ids = {
+        name: None if words is None else [items.parse(w) for w in words]
+        for name, words in (("allow", allow), ("deny", deny))
+    }
+    return {**ids, "where": list(where) if where else None}
+
+
+def with_positive(model: Recommender, positive: Any) -> Recommender:
     """Give --positive to a model that learns from clicks and was given no rule of its own; return the model."""
     if positive is not None and "positive" in model.parameter_names() and model.get_params()["positive"] is None:
         model.set_params(positive=positive)

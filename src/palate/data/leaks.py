@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions
+from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError
 
 
@@ -23,12 +23,32 @@ def check_parts(train: Interactions, test: Interactions, name: str) -> None:
     """
     shared = np.flatnonzero(overlap(train, test))
     if len(shared):
-        user = test.users.values[int(test.user_index[shared[0]])]
-        item = test.items.values[int(test.item_index[shared[0]])]
         raise DataError(
-            f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as user {user} "
-            f"and item {item}: figures on them would say nothing; take them out with "
-            "test = without_overlap(train, test) of palate.data.leaks"
+            f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as "
+            f"{_pair(test, shared[0])}: figures on them would say nothing; take them out with "
+            "on_overlap='drop', or with test = without_overlap(train, test) of palate.data.leaks"
+        )
+
+
+def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
+    """Refuse a test part that holds pairs which a model was fitted on.
+
+    Args:
+        seen: the model's training rows, of the same ids as the test part; None where they were not kept.
+        test: what it shall be measured on.
+
+    Raises:
+        DataError: tells how many, one of them, and the way out.
+    """
+    if seen is None:
+        return
+    users = np.repeat(np.arange(len(seen.indptr) - 1), np.diff(seen.indptr))
+    shared = np.flatnonzero(_in_sorted(users * test.n_items + seen.indices, _keys(test)))
+    if len(shared):
+        raise DataError(
+            f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "
+            f"{_pair(test, shared[0])}: figures on them would say nothing; fit it on the training part alone, or "
+            "let evaluate do both"
         )
 
 
@@ -39,11 +59,7 @@ def without_overlap(train: Interactions, test: Interactions) -> Interactions:
 
 def overlap(train: Interactions, test: Interactions) -> NDArray[np.bool_]:
     """Return which test rows have a user-item pair that the training part has, (n_test,); both of the same ids."""
-    known, asked = np.sort(_keys(train)), _keys(test)
-    if not len(known):
-        return np.zeros(len(asked), bool)
-    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, asked), len(known) - 1)] == asked
-    return found
+    return _in_sorted(np.sort(_keys(train)), _keys(test))
 
 
 def check_time(train: Interactions, test: Interactions, name: str, *, within_users: bool = False) -> None:
@@ -78,6 +94,19 @@ def check_time(train: Interactions, test: Interactions, name: str, *, within_use
 
 def _keys(part: Interactions) -> NDArray[np.int64]:
     return part.user_index.astype(np.int64) * part.n_items + part.item_index
+
+
+def _in_sorted(known: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of these keys are among sorted ones."""
+    if not len(known):
+        return np.zeros(len(asked), bool)
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, asked), len(known) - 1)] == asked
+    return found
+
+
+def _pair(part: Interactions, row: np.intp) -> str:
+    user, item = part.users.values[int(part.user_index[row])], part.items.values[int(part.item_index[row])]
+    return f"user {user} and item {item}"
 
 
 def _date(seconds: np.int64) -> str:

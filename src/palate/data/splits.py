@@ -137,19 +137,22 @@ class Split:
 
     def describe(self, interactions: Interactions) -> SplitFacts:
         """Return sizes of the parts, and what the split leaves without training rows."""
-        user, item = interactions.user_index, interactions.item_index
-        new_users = np.ones(interactions.n_users, bool)
-        new_items = np.ones(interactions.n_items, bool)
-        new_users[user[self.train]], new_items[item[self.train]] = False, False
-        rows = new_users[user[self.test]] | new_items[item[self.test]]
-        return SplitFacts(
-            name=self.name,
-            n_train=len(self.train),
-            n_test=len(self.test),
-            users_without_training=len(np.unique(user[self.test][new_users[user[self.test]]])),
-            items_without_training=len(np.unique(item[self.test][new_items[item[self.test]]])),
-            test_rows_of_those=int(rows.sum()),
-        )
+        return facts_of(self.name, interactions.take(self.train), interactions.take(self.test))
+
+
+def facts_of(name: str, train: Interactions, test: Interactions) -> SplitFacts:
+    """Return sizes of two parts of the same ids, and what of the test part has no training row."""
+    new_users, new_items = np.ones(train.n_users, bool), np.ones(train.n_items, bool)
+    new_users[train.user_index], new_items[train.item_index] = False, False
+    rows = new_users[test.user_index] | new_items[test.item_index]
+    return SplitFacts(
+        name=name,
+        n_train=len(train),
+        n_test=len(test),
+        users_without_training=len(np.unique(test.user_index[new_users[test.user_index]])),
+        items_without_training=len(np.unique(test.item_index[new_items[test.item_index]])),
+        test_rows_of_those=int(rows.sum()),
+    )
 
 
 @dataclass(frozen=True)
@@ -185,23 +188,33 @@ class Folds(Sequence[Split]):
         return _by_mask(f"{self.name} fold {k + 1}", test)
 
 
-def split(interactions: Interactions, test: float = 0.2, random_state: int = 42) -> tuple[Interactions, Interactions]:
-    """Return a random training and test part: exactly the rows that scikit-learn's ``train_test_split`` gives.
+def split(
+    interactions: Interactions, test: float | str = 0.2, random_state: int = 42
+) -> tuple[Interactions, Interactions]:
+    """Return a training and a test part: random rows, exactly those of scikit-learn's ``train_test_split``, or a split.
 
     Args:
         interactions: the rows to split.
-        test: part of the rows to test on, between 0 and 1.
-        random_state: seed.
+        test: part of the rows to test on, between 0 and 1; or a split as `make_splits` takes it, such as "time:0.2".
+        random_state: seed of the random part; a split in words has its own.
 
     Raises:
-        ParameterError: test is not between 0 and 1, or random_state is no seed.
-        DataError: a part would be empty, or interactions is none.
+        ParameterError: test is not between 0 and 1 and no split of two parts, or random_state is no seed.
+        DataError: a part would be empty, interactions is none, or it cannot be split like this.
     """
     check_interactions("interactions", interactions)
+    if isinstance(test, str):
+        several = make_splits(interactions, test)
+        if len(several) > 1:
+            raise ParameterError(
+                f"'{test}' is {len(several)} splits, and this gives one: take make_splits(interactions, '{test}')"
+            )
+        return several[0].apply(interactions)
+    if isinstance(test, bool) or not isinstance(test, Real) or not 0 < test < 1:
+        raise ParameterError(f"test must lie between 0 and 1, or be a split such as 'time:0.2'; got {test!r}")
     name = f"random:{test}:{random_state}"
-    _check_part(test, name)
     _check_seed(random_state, name)
-    return _random(interactions, name, test, random_state)[0].apply(interactions)
+    return _random(interactions, name, float(test), random_state)[0].apply(interactions)
 
 
 def make_splits(interactions: Interactions, text: str) -> Sequence[Split]:

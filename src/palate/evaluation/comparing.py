@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,25 +12,31 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from palate.data.card import card
 from palate.data.dataset import Dataset
 from palate.data.fingerprint import fingerprint
+from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
-from palate.data.items import item_table
+from palate.data.items import Condition, item_table
 from palate.data.splits import Split
 from palate.errors import DataError, ParameterError, unknown_name
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
-from palate.evaluation.measuring import beside, check_offered, check_positive, checked
+from palate.evaluation.measuring import beside, check_offered, checked
 from palate.evaluation.rows import UNITS, Job, Row
 from palate.evaluation.running import Failure, run_all
 from palate.evaluation.significance import bootstrap
 from palate.evaluation.single import all_splits, default_metrics, versions
+from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
+from palate.models.answers import allowed_items, id_list
 from palate.models.base import Recommender
 from palate.parallel import check_threads
 from palate.progress import ProgressCallback, silent
+
+log = logging.getLogger(__name__)
 
 DEFAULT_SPLIT = "random:0.2:42"
 GROUPS = ("age", "gender")  # where the data has them
@@ -43,7 +50,10 @@ def compare(
     splits: str | Split | Iterable[str | Split] = DEFAULT_SPLIT,
     metrics: Sequence[str] | None = None,
     *,
-    positive: float | None = None,
+    positive: Relevance = None,
+    allow: Sequence[Id] | None = None,
+    deny: Sequence[Id] | None = None,
+    where: Condition | Sequence[Condition] | None = None,
     groups: Sequence[str] | None = None,
     out: str | Path | None = None,
     n_processes: int | None = None,
@@ -54,8 +64,8 @@ def compare(
     """Fit and measure models on the same folds.
 
     A model without a seed of its own gets ``random_state`` plus the number of the fold. A run that fails does not end
-    the others; it is told in ``failures``. With ``out``, every finished run is kept there at once: after a crash, a
-    Ctrl-C, or with one more model, the same call runs only what is missing.
+    the others; it is warned of, and told in ``failed`` and ``failures``. With ``out``, every finished run is kept there
+    at once: after a crash, a Ctrl-C, or with one more model, the same call runs only what is missing.
 
     Args:
         models: models or their keys, or {label: model}; they are not fitted themselves.
@@ -63,7 +73,8 @@ def compare(
         splits: as `make_splits` takes and gives them.
         metrics: names such as "rmse" or "ndcg@10"; a model that does not have one is left out of it. None takes RMSE
             and MAE, or metrics of lists of ten where no model predicts ratings, and for clicks.
-        positive: test values of at least this are relevant in metrics of lists; None takes every test row.
+        positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
+        allow, deny, where: the part of the catalogue that lists are drawn from, as in `measure`; training has all.
         groups: columns of the user table to look at users by, besides "activity"; None takes age and gender.
         out: folder for the results; made where it is not there.
         n_processes: run so many side by side, each in a process of its own, which tells its memory; None runs them
@@ -84,9 +95,10 @@ def compare(
     asked = checked(_default(named, dataset.interactions) if metrics is None else metrics, n_items)
     check_offered(asked, list(named.values()), dataset.items)
     _check(named, folds, dataset.interactions, n_processes)
-    if positive is not None and any(one.metric.kind != "rating" for one in asked):
+    part = allowed_items(dataset.interactions.items, dataset.items, allow, deny, where)
+    if any(one.metric.kind != "rating" for one in asked):
         for fold in folds:
-            check_positive(positive, dataset.interactions.values[fold.test], f" of {fold.name}")
+            relevant_rows(dataset.interactions.take(fold.test), positive, part, f" of {fold.name}")
     of_users = _groupings(dataset, groups)
     plan = {
         "format_version": FORMAT_VERSION,
@@ -97,16 +109,19 @@ def compare(
         "splits": [_of_split(fold, dataset.interactions) for fold in folds],
         "metrics": [one.name for one in asked],
         "positive": positive,
+        "part": _of_part(part, allow, deny, where),
         "random_state": random_state,
         "versions": versions(),
         "machine": machine(),
     }
     rows_folder = None if out is None else _prepared(Path(out), plan)
-    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), n_processes)
+    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes)
     tables = (dataset.interactions, dataset.items, dataset.users)
     results = run_all(jobs, tables, rows_folder, n_processes, progress)
     comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
     comparison = _with_groups(comparison, of_users)
+    for one in comparison.failures:
+        log.warning("%s failed on fold %s and is left out of it: %s", one["model"], one["fold"] + 1, one["error"])
     if out is not None:
         comparison.save(out)
     return comparison
@@ -212,6 +227,7 @@ def _jobs(
     folds: Sequence[Split],
     plan: Mapping[str, Any],
     metrics: Sequence[str],
+    part: NDArray[np.bool_] | None,
     n_processes: int | None,
 ) -> list[Job]:
     identity = {"data": plan["data"]["fingerprint"], "palate": plan["versions"]["palate"]}
@@ -224,10 +240,8 @@ def _jobs(
                 parameters["random_state"] = plan["random_state"] + number
             if parameters.get("n_threads", 0) is None:
                 parameters.pop("n_threads")  # changes speed, never the answer
-            positive = plan["positive"]
-            jobs.append(
-                Job(label, type(model), parameters, number, fold, tuple(metrics), positive, identity, n_threads)
-            )
+            what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], identity)
+            jobs.append(Job(*what, part, part_words(plan["part"]), n_threads))
     return jobs
 
 
@@ -237,10 +251,10 @@ def _prepared(out: Path, plan: Mapping[str, Any]) -> Path:
     try:
         if (out / "run.json").exists():
             before = Comparison.open(out).plan
-            for name in ("split", "metrics", "positive", "random_state"):
-                if before[name] != plan[name]:
+            for name in ("split", "metrics", "positive", "part", "random_state"):
+                if before.get(name) != plan[name]:
                     raise DataError(
-                        f"{out} holds a comparison with another {name} ({before[name]}, now {plan[name]}): "
+                        f"{out} holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
                         "choose another folder, or remove that one"
                     )
             if before["data"]["fingerprint"] != plan["data"]["fingerprint"]:
@@ -270,6 +284,21 @@ def _of_data(dataset: Dataset, words: Sequence[str]) -> dict[str, Any]:
 def _of_split(fold: Split, data: Interactions) -> dict[str, Any]:
     facts = fold.describe(data)
     return {**vars(facts), "says": facts.says}
+
+
+def _of_part(part: NDArray[np.bool_] | None, allow: Any, deny: Any, where: Any) -> dict[str, Any] | None:
+    """Return the part of the catalogue that lists are drawn from as JSON values, or None for all of it."""
+    if part is None:
+        return None
+    conditions = [] if where is None else [where] if isinstance(where, str | pl.Expr) else list(where)
+    ids = {name: None if given is None else id_list(given) for name, given in (("allow", allow), ("deny", deny))}
+    return {"n_items": int(part.sum()), **ids, "where": [str(one) for one in conditions]}
+
+
+def part_words(part: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a part of the catalogue as options of the command line."""
+    asked = [(f"--{name}", value) for name in ("allow", "deny", "where") for value in (part or {}).get(name) or ()]
+    return tuple(str(word) for pair in asked for word in pair)
 
 
 def _family(fold: Split) -> str:
@@ -345,7 +374,8 @@ _RUNS = {
 _RESULTS = {
     "metric": pl.String,
     **dict.fromkeys(("value", "worst_tenth"), pl.Float64),
-    **dict.fromkeys(("n_users", "n_without_list", "n_left_out"), pl.Int64),
+    **dict.fromkeys(("n_users", "n_without_list", "n_left_out", "n_popular"), pl.Int64),
+    "mean_of_others": pl.Float64,
 }
 _GROUPS = {
     **dict.fromkeys(("model", "metric", "grouping", "group"), pl.String),

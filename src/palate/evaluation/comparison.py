@@ -35,7 +35,8 @@ class Comparison:
         plan: data, splits, metrics, models with their parameters, versions, machine (JSON values).
         runs: one row a model and fold: model, fold, split, seed, epochs, epoch_chosen_on, fit_seconds, score_seconds,
             peak_mb, n_threads, command.
-        results: one row a model, fold and metric: value, worst_tenth, n_users, n_without_list, n_left_out.
+        results: one row a model, fold and metric: value, worst_tenth, n_users, n_without_list, n_left_out, n_popular,
+            mean_of_others (see `palate.metrics.Summary`).
         units: one row a model, fold, metric and user: num, den, whose sums make the metric (`palate.evaluation.units`).
         groups: one row a model, metric, grouping and group of users: mean, n, low, high.
         details: by model: history, calibration, errors by popularity and activity, example users, warnings, skipped.
@@ -59,6 +60,11 @@ class Comparison:
         return list(self.plan["failures"])
 
     @property
+    def failed(self) -> list[str]:
+        """Models that lack the result of a fold, or of all; ``failures`` says why."""
+        return list(dict.fromkeys(one["model"] for one in self.failures))
+
+    @property
     def warnings(self) -> list[str]:
         """What was warned of on the way, with the model's name."""
         found = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
@@ -73,8 +79,10 @@ class Comparison:
 
         Returns:
             model, metric, mean (of the folds), low, high (null for metrics of the catalogue as a whole), worst_tenth,
-            n_users (measured in at least one fold), n_without_list, n_left_out (sums over folds), fit_seconds,
-            score_seconds (means), peak_mb (most), command (of the first fold).
+            n_users (measured in at least one fold), n_without_list, n_left_out, n_popular (sums over folds; the last
+            are users given the popular list, as nothing is known of them), mean_of_others (without these; null where
+            there are none, or no others), fit_seconds, score_seconds (means), peak_mb (most), command (of the first
+            fold).
 
         Raises:
             ParameterError: level or n_resamples is out of range.
@@ -84,7 +92,8 @@ class Comparison:
         means = self.results.group_by("model", "metric", maintain_order=True).agg(
             pl.col("value").mean().alias("mean"),
             pl.col("worst_tenth").mean(),
-            *(_total(name) for name in ("n_without_list", "n_left_out")),
+            *(_total(name) for name in ("n_without_list", "n_left_out", "n_popular")),
+            _of_others(),
         )
         n_users = self.units.group_by("model", "metric").agg(
             pl.col("user_index").n_unique().cast(pl.Int64).alias("n_users")
@@ -98,8 +107,9 @@ class Comparison:
             table = table.join(more, on=["model", "metric"], how="left")
         table = table.join(runs, on="model", how="left")
         first = ("model", "metric", "mean", "low", "high", "worst_tenth")
-        rest = ("n_users", "n_without_list", "n_left_out", "fit_seconds", "score_seconds", "peak_mb", "command")
-        return table.sort("place", "model_place").select(*first, *rest)
+        people = ("n_users", "n_without_list", "n_left_out", "n_popular", "mean_of_others")
+        rest = ("fit_seconds", "score_seconds", "peak_mb", "command")
+        return table.sort("place", "model_place").select(*first, *people, *rest)
 
     def tests(
         self, *, test: Test = "permutation", across: Across = "users", level: float = 0.95, n_resamples: int = 9999
@@ -183,14 +193,16 @@ class Comparison:
             if plan.get("kind") != "comparison" or found != FORMAT_VERSION:
                 raise DataError(f"{folder / 'run.json'} is no comparison of version {FORMAT_VERSION}, but of {found!r}")
             frames = [pl.read_parquet(io.BytesIO((folder / f"{n}.parquet").read_bytes())) for n in FRAMES]
-            return cls(plan, details=details, **dict(zip(FRAMES, frames, strict=True)))
+            named = dict(zip(FRAMES, frames, strict=True))
+            return cls(plan, details=details, **{**named, "results": _with_popular(named["results"])})
         except (ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"the comparison in {folder} is damaged ({error}); make it again") from None
 
     def __repr__(self) -> str:
-        return f"Comparison({', '.join(self.labels)} on {self.plan['split']} of {self.plan['data']['name']})"
+        failed = f"; failed: {', '.join(self.failed)}" if self.failed else ""
+        return f"Comparison({', '.join(self.labels)} on {self.plan['split']} of {self.plan['data']['name']}{failed})"
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
@@ -243,6 +255,18 @@ _TESTS = {
 def _total(name: str) -> pl.Expr:
     """Return the sum of a column, null where nothing is known."""
     return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+
+
+def _of_others() -> pl.Expr:
+    """Return the mean over folds of the users with lists of their own; null where all have such, or none."""
+    of_fold = pl.when(pl.col("n_popular") > 0).then(pl.col("mean_of_others")).otherwise(pl.col("value"))
+    return pl.when((pl.col("n_popular") > 0).any()).then(of_fold.mean()).alias("mean_of_others")
+
+
+def _with_popular(results: pl.DataFrame) -> pl.DataFrame:
+    """Return results with the columns that comparisons of earlier versions lack, as null."""
+    missing = {"n_popular": pl.Int64, "mean_of_others": pl.Float64}
+    return results.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items() if n not in results.columns)
 
 
 def _central(values: Any, level: float) -> tuple[float, float]:

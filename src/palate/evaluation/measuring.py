@@ -1,7 +1,7 @@
 """Any metrics, by name, of a fitted model on a test part: predictions and lists are made once and shared by all.
 
-Lists are drawn from the whole catalogue, less what each user had in training, for every user with a relevant row in
-the test part. A row is relevant where its value is at least ``positive``; without it, every test row is.
+Lists are drawn from the whole catalogue or a part of it, less what each user had in training, for every user with a
+relevant row in the test part. A row is relevant where its value is at least ``positive``; without it, every row is.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.ids import Id
+from palate.data.interactions import Interactions, check_interactions
+from palate.data.items import Condition
+from palate.data.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
+from palate.evaluation.sources import Relevance, Sources, has_genres
 from palate.evaluation.units import Units, units_of
-from palate.metrics import METRICS, At, Judged, SampledRanks, Summary, at, judge, sampled_ranks, summarise, take_rows
+from palate.metrics import METRICS, At, Summary, at, summarise
 from palate.metrics.catalogue import list_overlap
+from palate.models.answers import allowed_items
 from palate.models.base import Recommender
-from palate.models.predictive import Predictive
-from palate.topk import topk
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Measured:
         units: each user's share of a metric that is a mean over users or ratings, for intervals and tests.
         skipped: metrics that this model does not have, and why.
         lists: (n_ranked, k) the lists that were judged, or None without ranking metrics.
+        popular: (n_ranked,) whose list is the popular one, since the model knows nothing of them.
         ranked: (n_ranked,) positions of their users.
         predicted: (n_test,) raw predictions, or None where none were asked for.
     """
@@ -57,6 +60,7 @@ class Measured:
     units: dict[str, Units]
     skipped: dict[str, str]
     lists: NDArray[np.int32] | None
+    popular: NDArray[np.bool_]
     ranked: NDArray[np.intp]
     predicted: NDArray[np.float64] | None
 
@@ -95,26 +99,6 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
                 raise ParameterError(f"{one.name} needs {NEEDS[name]}: none here offers it")
 
 
-def check_positive(positive: float, values: NDArray[np.float32], where: str = "") -> None:
-    """Refuse a limit that no test value reaches.
-
-    Raises:
-        ParameterError: positive is no finite number.
-        DataError: tells the highest value.
-    """
-    if not isinstance(positive, int | float | np.number) or not np.isfinite(positive):
-        raise ParameterError(f"positive must be a finite number, got {positive!r}")
-    if values.max() < positive:
-        raise DataError(
-            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it"
-        )
-
-
-def has_genres(items: pl.DataFrame) -> bool:
-    """Return whether an item table has genres."""
-    return items.schema.get("genres") == pl.List(pl.String)
-
-
 def measure(
     model: Recommender,
     train: Interactions,
@@ -122,7 +106,10 @@ def measure(
     metrics: Sequence[str],
     *,
     items: pl.DataFrame | None = None,
-    positive: float | None = None,
+    positive: Relevance = None,
+    allow: Sequence[Id] | None = None,
+    deny: Sequence[Id] | None = None,
+    where: Condition | Sequence[Condition] | None = None,
     skip: bool = False,
 ) -> Measured:
     """Return the metrics of a fitted model on a test part.
@@ -136,16 +123,57 @@ def measure(
         test: rows of the same ids.
         metrics: names such as "rmse" or "ndcg@10".
         items: a table with item_id and further columns (genres); None takes the model's own.
-        positive: test values of at least this are relevant; None takes every test row.
+        positive: test values of at least this are relevant; None or "any" takes every test row.
+        allow, deny, where: the part of the catalogue that lists are drawn from, as in ``recommend``. Test rows of other
+            items are not relevant then; users without any in the part are left out, and counted. Errors of predicted
+            ratings are of all test rows.
         skip: leave out, with the reason, metrics that the model does not have, instead of raising.
 
     Raises:
-        ParameterError: no such metric, lists longer than the catalogue, or the model or data lack what one needs.
-        DataError: no test row is relevant.
+        ParameterError: no such metric, lists longer than the catalogue, a wrong condition, or the model or data lack
+            what one needs.
+        UnknownIdError: an item of allow is unknown.
+        DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
     """
+    check_ids(model, train, test)
+    check_fitted_on(model.seen_, test)
+    table = model.item_table_ if items is None else items
+    part = allowed_items(model.items_, table, allow, deny, where)
+    return measure_part(model, train, test, metrics, items=table, positive=positive, part=part, skip=skip)
+
+
+def check_ids(model: Recommender, train: Interactions, test: Interactions) -> None:
+    """Refuse parts whose ids are not those that the model was fitted with: positions would mean others.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+        DataError: names the part.
+    """
+    model._check_fitted()
+    for name, part in (("train", train), ("test", test)):
+        check_interactions(name, part)
+        if part.users != model.users_ or part.items != model.items_:
+            raise DataError(
+                f"{name} has other users or items than the model was fitted with: take both parts from one set of "
+                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part"
+            )
+
+
+def measure_part(
+    model: Recommender,
+    train: Interactions,
+    test: Interactions,
+    metrics: Sequence[str],
+    *,
+    items: pl.DataFrame | None = None,
+    positive: Relevance = None,
+    part: NDArray[np.bool_] | None = None,
+    skip: bool = False,
+) -> Measured:
+    """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
     asked = checked(metrics, test.n_items)
     width = max((one.k for one in asked if one.k), default=None)
-    sources = _Sources(model, train, test, items, positive, width)
+    sources = Sources(model, train, test, items, positive, width, part)
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
     units: dict[str, Units] = {}
@@ -164,18 +192,27 @@ def measure(
         if shares is not None:
             units[one.name] = shares
             summaries[one.name] = _summary(one, found, shares, values[one.name], sources)
-    lists = vars(sources).get("lists")
-    if lists is not None:
-        if not any(one.name.startswith("list_overlap") for one in asked):
-            list_overlap(lists, test.n_items, lists.shape[1])  # for its warning
-        _compare_with_popularity(model, sources, asked, values)
-    return Measured(
-        values, summaries, units, skipped, lists, vars(sources).get("ranked", np.empty(0, np.intp)), sources.made
-    )
+    lists, popular, ranked = _listed(sources, asked, values)
+    return Measured(values, summaries, units, skipped, lists, popular, ranked, sources.made)
 
 
-def _need(sources: _Sources, one: At, name: str) -> Any:
-    value = getattr(sources, name, None)
+def _listed(
+    sources: Sources, asked: Sequence[At], values: Mapping[str, float]
+) -> tuple[NDArray[np.int32] | None, NDArray[np.bool_], NDArray[np.intp]]:
+    """Return the lists if any metric took them, who got the popular one, and whose they are; with their warnings."""
+    ranked = sources.made_of("ranked")
+    if ranked is None:
+        return None, np.empty(0, bool), np.empty(0, np.intp)
+    if not any(name in one.metric.inputs for one in asked for name in ("lists", "judged")):
+        return None, sources.popular, ranked
+    if not any(one.name.startswith("list_overlap") for one in asked):
+        list_overlap(sources.lists, sources.test.n_items, sources.lists.shape[1])  # for its warning
+    _compare_with_popularity(sources, asked, values)
+    return np.ascontiguousarray(sources.lists), sources.popular, ranked
+
+
+def _need(sources: Sources, one: At, name: str) -> Any:
+    value = sources.given(name, of_part="n_items" in one.metric.inputs)
     if value is None:
         what = NEEDS.get(name, name)
         raise ParameterError(f"{one.name} needs {what}; {type(sources.model).__name__} here does not offer it")
@@ -189,151 +226,25 @@ def _value(one: At, found: Any) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _summary(one: At, found: Any, shares: Units, value: float, sources: _Sources) -> Summary:
+def _summary(one: At, found: Any, shares: Units, value: float, sources: Sources) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
     up = one.metric.higher_is_better is not False
     if one.metric.per != "user":
         return replace(summarise(shares.own, higher_is_better=up), mean=value)
     if one.metric.kind == "rating":
         return summarise(found, higher_is_better=up)
-    summary = summarise(found, sources.lists if one.k and "lists" in vars(sources) else None, higher_is_better=up)
+    lists = sources.lists if one.k and sources.made_of("ranked_lists") else None
+    summary = summarise(found, lists, popular=sources.popular, higher_is_better=up)
     n_tested = len(np.unique(sources.test.user_index))
     return replace(summary, n_left_out=summary.n_left_out + n_tested - len(found))
 
 
-class _Sources:
-    """What metrics are computed from, each made when the first metric asks for it."""
-
-    def __init__(
-        self,
-        model: Recommender,
-        train: Interactions,
-        test: Interactions,
-        items: pl.DataFrame | None,
-        positive: float | None,
-        width: int | None,
-    ) -> None:
-        self.model, self.train, self.test, self.positive = model, train, test, positive
-        self.items = model.item_table_ if items is None else items
-        self.width = width
-        self.n_items = test.n_items
-        self.made: NDArray[np.float64] | None = None
-
-    # -- of ratings
-
-    @property
-    def truth(self) -> NDArray[np.float32]:
-        return self.test.values
-
-    @cached_property
-    def predicted(self) -> NDArray[np.float64] | None:
-        if self.model.score_kind != "rating":
-            return None
-        self.made = self.model.predict_rows(self.test)
-        return self.made
-
-    @cached_property
-    def predictive(self) -> Predictive | None:
-        return self.model.predictive_of(self.test) if "predict_distribution" in self.model.supports else None
-
-    @property
-    def rating_range(self) -> tuple[float, float]:
-        return self.model.rating_range_
-
-    @property
-    def user_index(self) -> NDArray[np.int32]:
-        return self.test.user_index
-
-    # -- of lists: row m is the user ranked[m]
-
-    @cached_property
-    def _relevant_rows(self) -> NDArray[np.intp]:
-        if self.positive is None:
-            return np.arange(len(self.test))
-        check_positive(self.positive, self.test.values)
-        return np.flatnonzero(self.test.values >= self.positive)
-
-    @cached_property
-    def ranked(self) -> NDArray[np.intp]:
-        return np.unique(self.test.user_index[self._relevant_rows]).astype(np.intp)
-
-    @cached_property
-    def relevant(self) -> Rows:
-        return take_rows(self.test.take(self._relevant_rows).by_user(), self.ranked)
-
-    @cached_property
-    def seen(self) -> Rows:
-        return self.train.by_user()
-
-    @cached_property
-    def excluded(self) -> Rows:
-        return take_rows(self.seen, self.ranked)
-
-    @property
-    def history(self) -> Rows:
-        return self.excluded
-
-    @cached_property
-    def lists(self) -> NDArray[np.int32]:
-        excluded = [(self.seen.indptr, self.seen.indices)]
-        return self.model.rank_index(self.ranked, self.width or 10, excluded=excluded)[0]
-
-    @cached_property
-    def judged(self) -> Judged:
-        return judge(self.lists, self.relevant, self.n_items)
-
-    @cached_property
-    def expected(self) -> NDArray[np.int32]:
-        """The most popular items that each user did not have."""
-        empty = np.zeros((self.train.n_users, 0)), np.zeros((self.n_items, 0))
-        factors = (*empty, np.zeros(self.train.n_users), self.counts.astype(np.float64), 0.0)
-        excluded = [(self.seen.indptr, self.seen.indices)]
-        return topk(factors, self.ranked.astype(np.int32), self.width or 10, excluded=excluded)[0]
-
-    @cached_property
-    def counts(self) -> NDArray[np.intp]:
-        return np.bincount(self.train.item_index, minlength=self.n_items)
-
-    @property
-    def n_users(self) -> int:
-        return self.test.n_users
-
-    def score_block(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        return self.model.score_rows(self.ranked[rows])
-
-    @cached_property
-    def sampled(self) -> SampledRanks:
-        def score(rows: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
-            return self.model.score_index(self.ranked[rows], items)
-
-        return sampled_ranks(score, self.relevant, self.excluded, self.n_items)
-
-    @cached_property
-    def features(self) -> NDArray[Any] | None:
-        factors = getattr(self.model, "item_factors_", None)
-        return factors if factors is not None and factors.shape[1] else None
-
-    @cached_property
-    def genres(self) -> NDArray[np.uint8] | None:
-        """(n_items, n_genres) 1 where the item has the genre."""
-        if not has_genres(self.items):
-            return None
-        cells = self.items.select(pl.int_range(pl.len()).alias("row"), "genres").explode("genres").drop_nulls()
-        if cells.is_empty():
-            return None
-        names, column = np.unique(cells["genres"].to_numpy(), return_inverse=True)
-        table = np.zeros((self.n_items, len(names)), np.uint8)
-        table[cells["row"].to_numpy(), column] = 1
-        return table
-
-
-def _compare_with_popularity(
-    model: Recommender, sources: _Sources, asked: Sequence[At], values: Mapping[str, float]
-) -> None:
+def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapping[str, float]) -> None:
     """Warn, in one line, where a model made for ratings ranks below popularity."""
+    model = sources.model
     if model.score_kind != "rating":
         return
-    judged = judge(sources.expected, sources.relevant, sources.n_items)
+    judged = sources.popular_lists.judged(sources.relevant, sources.test.n_items)
     below = []
     for one in asked:
         if one.metric.inputs == ("judged",):

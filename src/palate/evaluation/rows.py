@@ -16,11 +16,13 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.interactions import Interactions
@@ -28,11 +30,14 @@ from palate.data.splits import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate
+from palate.evaluation.sources import Relevance
 from palate.evaluation.units import Units
+from palate.metrics import Summary
 from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.progress import ProgressCallback
 
+DEFINITIONS = "expected values under ties"  # of the metrics: rows measured by others are made again
 UNITS = {"metric": pl.String, "user_index": pl.Int32, "num": pl.Float64, "den": pl.Float64}
 
 
@@ -47,6 +52,8 @@ class Job:
         split: its rows.
         metrics: all that is measured.
         positive: as in `evaluate`.
+        part: the items that lists are drawn from, or None for all.
+        part_words: the same as options of the command line.
         identity: whatever else the result depends on: fingerprint of the data, versions.
         n_threads: for the model; None for all cores.
     """
@@ -57,8 +64,10 @@ class Job:
     fold: int
     split: Split
     metrics: tuple[str, ...]
-    positive: float | None
+    positive: Relevance
     identity: Mapping[str, Any]
+    part: NDArray[np.bool_] | None = None
+    part_words: tuple[str, ...] = ()
     n_threads: int | None = None
 
     @property
@@ -70,7 +79,9 @@ class Job:
     def digest(self) -> str:
         """Return what names its files: the same only where the same would be computed."""
         rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
+        part = None if self.part is None else hashlib.sha256(self.part.tobytes()).hexdigest()
         what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
+        what += [part, DEFINITIONS]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def command(self, words: Sequence[str], metrics: Sequence[str]) -> str:
@@ -84,7 +95,14 @@ class Job:
         asked += [word for one in changed for word in ("--set", one)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
-        return shlex.join([*asked, *(["--positive", f"{self.positive:g}"] if self.positive is not None else [])])
+        return shlex.join([*asked, *positive_words(self.positive), *self.part_words])
+
+
+def positive_words(positive: Relevance) -> list[str]:
+    """Return a rule of relevance as options of the command line."""
+    if positive is None:
+        return []
+    return ["--positive", positive if isinstance(positive, str) else f"{positive:g}"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +111,8 @@ class Row:
 
     Attributes:
         figures: split, seed, epochs, epoch_chosen_on, fit_seconds, score_seconds, peak_mb, n_threads.
-        results: one record a metric: metric, value, worst_tenth, n_users, n_without_list, n_left_out.
+        results: one record a metric: metric, value, worst_tenth, n_users, n_without_list, n_left_out, n_popular,
+            mean_of_others.
         details: as `details_of`, and the warnings given on the way.
         skipped: metrics that the model does not have, and why.
         units: each user's share of each metric.
@@ -149,6 +168,8 @@ def run(
     with warnings_of_palate() as warned:
         options: dict[str, Any] = {"metrics": job.metrics, "name": job.split.name, "positive": job.positive}
         options |= attributes_for(model, users, items)
+        if job.part is not None:
+            options["allow"] = data.items.values.filter(pl.Series(job.part))
         result = evaluate(model, train, test, items=items, skip=True, progress=progress, **options)
     if model.interrupted_:
         raise KeyboardInterrupt
@@ -216,7 +237,7 @@ def plain(value: Any) -> Any:
 
 
 def _result(name: str, value: float, summary: Any) -> dict[str, Any]:
-    none = dict.fromkeys(("worst_tenth", "n_users", "n_without_list", "n_left_out"))
+    none = dict.fromkeys(f.name for f in fields(Summary) if f.name != "mean")
     known = {key: figure for key, figure in asdict(summary).items() if key != "mean"} if summary else none
     return {"metric": name, "value": value, **known}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,16 +15,24 @@ from typing import Any, Literal
 import numpy as np
 
 from palate.data.features import Features
+from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
+from palate.data.items import Condition, item_table
 from palate.data.leaks import check_parts as check_leaks
-from palate.data.splits import Folds, Split, make_splits
+from palate.data.leaks import without_overlap
+from palate.data.splits import Folds, Split, SplitFacts, facts_of, make_splits
 from palate.errors import DataError, ParameterError
-from palate.evaluation.measuring import Measured, checked, measure
+from palate.evaluation.measuring import Measured, checked, measure_part
+from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary
+from palate.models.answers import allowed_items
 from palate.models.base import Recommender
 from palate.progress import Progress, ProgressCallback, silent
 
+log = logging.getLogger(__name__)
+
 StopOn = Literal["validation", "test"]
+OnOverlap = Literal["raise", "drop"]
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars")
 
 
@@ -35,8 +44,11 @@ class Evaluation:
         model, parameters: key and constructor parameters; random_state is the seed used.
         split: the split's name.
         epoch_chosen_on: "validation", "test" (then the test figures are optimistic) or "none".
+        n_listed: how many items lists are drawn from: all, or a part of the catalogue.
+        without_training: users, items and rows of the test part that training has nothing of: users, items, test_rows.
         metrics: each metric's value, by name.
-        summaries: of metrics with one value a user: mean, worst tenth, users without a list or left out.
+        summaries: of metrics with one value a user: mean, worst tenth, users without a list, left out, or
+            given the popular list, and the mean of the others.
         seconds: fit, score.
         history: the model's, one record an epoch.
         fitted: the model.
@@ -49,6 +61,8 @@ class Evaluation:
     epoch_chosen_on: str
     n_train: int
     n_test: int
+    n_listed: int
+    without_training: dict[str, int]
     metrics: dict[str, float]
     summaries: dict[str, Summary]
     seconds: dict[str, float]
@@ -89,7 +103,11 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     name: str = "given",
     stop_on: StopOn = "validation",
-    positive: float | None = None,
+    positive: Relevance = None,
+    allow: Sequence[Id] | None = None,
+    deny: Sequence[Id] | None = None,
+    where: Condition | Sequence[Condition] | None = None,
+    on_overlap: OnOverlap = "raise",
     items: Any = None,
     user_features: Features | None = None,
     item_features: Features | None = None,
@@ -106,22 +124,29 @@ def evaluate(
         name: the split's name, for the record.
         stop_on: "validation" leaves the choice of the epoch to the model and the training part; "test" chooses it on
             the test part, as the original system did, which makes the figures optimistic.
-        positive: test values of at least this are relevant in metrics of lists; None takes every test row.
+        positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
+        allow, deny, where: the part of the catalogue that lists are drawn from, as in `measure`; training has all.
+        on_overlap: "raise" where test rows are also in the training part, or "drop" them, and tell how many.
         items: an item table to keep in the model.
         user_features, item_features: attributes that enter the model.
         skip: leave out metrics that the model does not have, such as RMSE of one that only ranks.
         progress: as in ``fit``.
 
     Raises:
-        ParameterError: stop_on is neither of the two, or a metric is unknown, out of range, or not to be had.
+        ParameterError: stop_on or on_overlap is neither of the two, or a metric or condition is unknown, out of range,
+            or not to be had.
+        UnknownIdError: an item of allow is unknown.
         DataError: train or test is no `Interactions`, the test part has other ids than the training part, or holds
-            pairs of it.
+            pairs of it, or none of its rows is relevant.
     """
-    check_parts(train, test, name)
+    test = _without_leaks(train, test, name, on_overlap)
     if stop_on not in ("validation", "test"):
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
     wanted = default_metrics(model, train) if metrics is None else metrics
-    asked = [one.name for one in checked(wanted, test.n_items)]
+    asked = checked(wanted, test.n_items)
+    part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
+    if any(one.metric.kind != "rating" for one in asked):
+        relevant_rows(test, positive, part)  # refused before training, not after
     features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
     started = time.perf_counter()
     if stop_on == "test":
@@ -129,24 +154,53 @@ def evaluate(
     else:
         model.fit(train, items=items, progress=progress, **features)
     fitted = time.perf_counter()
-    measured = measure(model, train, test, asked, positive=positive, skip=skip)
+    names = [one.name for one in asked]
+    measured = measure_part(model, train, test, names, positive=positive, part=part, skip=skip)
+    seconds = {"fit": fitted - started, "score": time.perf_counter() - fitted}
+    return _evaluation(model, facts_of(name, train, test), stop_on, part, measured, seconds)
+
+
+def _evaluation(
+    model: Recommender, facts: SplitFacts, stop_on: str, part: Any, measured: Measured, seconds: dict[str, float]
+) -> Evaluation:
     state = model.state()
     seed = getattr(model, "seed_", None)
-    chosen_on = "test" if stop_on == "test" and model.best_epoch_ else model.epoch_chosen_on_
     return Evaluation(
         model=model.key,
         parameters={**state.parameters, **({"random_state": seed} if "random_state" in state.parameters else {})},
-        split=name,
-        epoch_chosen_on=chosen_on,
-        n_train=len(train),
-        n_test=len(test),
+        split=facts.name,
+        epoch_chosen_on="test" if stop_on == "test" and model.best_epoch_ else model.epoch_chosen_on_,
+        n_train=facts.n_train,
+        n_test=facts.n_test,
+        n_listed=len(model.items_) if part is None else int(part.sum()),
+        without_training={
+            "users": facts.users_without_training,
+            "items": facts.items_without_training,
+            "test_rows": facts.test_rows_of_those,
+        },
         metrics=measured.values,
         summaries=measured.summaries,
-        seconds={"fit": fitted - started, "score": time.perf_counter() - fitted},
+        seconds=seconds,
         history=model.history_,
         fitted=model,
         measured=measured,
     )
+
+
+def _without_leaks(train: Interactions, test: Interactions, name: str, on_overlap: str) -> Interactions:
+    """Return the test part, checked, and less the pairs of the training part where these shall be dropped."""
+    if on_overlap not in ("raise", "drop"):
+        raise ParameterError(f"on_overlap must be 'raise' or 'drop', got {on_overlap!r}")
+    if on_overlap == "raise":
+        check_parts(train, test, name)
+        return test
+    check_same_ids(train, test)
+    rest = without_overlap(train, test)
+    if not len(rest):
+        raise DataError(f"{name}: all of the {len(test):,} test rows are also in the training part: nothing is left")
+    if len(rest) < len(test):
+        log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
+    return rest
 
 
 def check_parts(train: Interactions, test: Interactions, name: str) -> None:
@@ -155,11 +209,20 @@ def check_parts(train: Interactions, test: Interactions, name: str) -> None:
     Raises:
         DataError: names the part, and how many pairs are shared.
     """
+    check_same_ids(train, test)
+    check_leaks(train, test, name)
+
+
+def check_same_ids(train: Interactions, test: Interactions) -> None:
+    """Refuse parts that are no interactions, or have different ids.
+
+    Raises:
+        DataError: names the part.
+    """
     check_interactions("train", train)
     check_interactions("test", test)
     if train.users != test.users or train.items != test.items:
         raise DataError("test has other ids than the training part; take both from one set of interactions")
-    check_leaks(train, test, name)
 
 
 def _watching_test(progress: ProgressCallback, step: Progress) -> None:

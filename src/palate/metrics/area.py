@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,28 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Rows
 from palate.errors import ParameterError
-from palate.metrics.arrays import Values, check_rows
+from palate.metrics.arrays import Values, check_rows, ratio
 from palate.parallel import chunks
 
 SCORES = 1 << 21  # scores held at once: 16 MiB in float64, and as much again sorted
 
 ScoreBlock = Callable[[NDArray[np.intp]], NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where relevant items stand among all that are neither relevant nor excluded for their user, the negatives.
+
+    Attributes:
+        better, tied: (n,) negatives that score higher, or the same, one number for each relevant item.
+        indptr: (m + 1,) user u has ``indptr[u]:indptr[u + 1]``; excluded items are not among them.
+        negatives: (m,) how many each user has; 0 where nothing is relevant.
+    """
+
+    better: NDArray[np.int64]
+    tied: NDArray[np.int64]
+    indptr: NDArray[np.int64]
+    negatives: NDArray[np.int64]
 
 
 def auc(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int) -> Values:
@@ -25,6 +42,22 @@ def auc(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int) -
     counts: from the sorted scores of the whole row, less what the left-out items count. Positives are the relevant
     items, negatives all others; excluded items (training) are neither, also where they are relevant. NaN for a user
     without positives or without negatives.
+
+    Args:
+        score_block, relevant, excluded, n_items: as in `standing`.
+
+    Raises:
+        ParameterError: as `standing`.
+    """
+    of = standing(score_block, relevant, excluded, n_items)
+    size = np.diff(of.indptr)
+    row = np.repeat(np.arange(len(size)), size)
+    below = np.bincount(row, 2 * (of.negatives[row] - of.better) - of.tied, len(size))
+    return ratio(below / 2, size * of.negatives)
+
+
+def standing(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int) -> Standing:
+    """Return how many negatives stand above each relevant item, and beside it.
 
     Args:
         score_block: given (b,) positions of rows here, gives their scores of all items, (b, n_items). It is not asked
@@ -38,7 +71,9 @@ def auc(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int) -
     m = len(relevant.indptr) - 1
     check_rows(relevant, m, n_items, "relevant")
     check_rows(excluded, m, n_items, "excluded")
-    out = np.full(m, np.nan)
+    size, negatives = np.zeros((2, m), np.int64)
+    better: list[NDArray[np.int64]] = []
+    tied: list[NDArray[np.int64]] = []
     users = np.flatnonzero(np.diff(relevant.indptr))
     for block in chunks(len(users), max(1, SCORES // n_items)):
         scores = _checked(score_block(users[block]), (block.stop - block.start, n_items))
@@ -46,22 +81,19 @@ def auc(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int) -
         for place, user in enumerate(users[block]):
             left_out = excluded.row(user)[0]
             positives = np.setdiff1d(relevant.row(user)[0], left_out, assume_unique=True)
-            out[user] = _auc_of_row(scores[place], ordered[place], positives, left_out)
-    return out
+            others = np.sort(scores[place][np.concatenate([positives, left_out])])
+            high = scores[place][positives]
+            reach = [_counts(ordered[place], high, side) - _counts(others, high, side) for side in ("left", "right")]
+            size[user], negatives[user] = len(positives), n_items - len(positives) - len(left_out)
+            better.append(negatives[user] - reach[1])
+            tied.append(reach[1] - reach[0])
+    none = [np.empty(0, np.int64)]
+    indptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    return Standing(np.concatenate(better or none), np.concatenate(tied or none), indptr, negatives)
 
 
-def _auc_of_row(scores: Values, ordered: Values, positives: NDArray[Any], left_out: NDArray[Any]) -> float:
-    """Return the AUC of one user; ``ordered`` has all scores, so positives and left-out items are counted off again."""
-    n_negative = len(scores) - len(positives) - len(left_out)
-    if not len(positives) or not n_negative:
-        return float("nan")
-    high = scores[positives]
-    others = np.sort(np.concatenate([high, scores[left_out]]))
-    below = sum(
-        np.searchsorted(ordered, high, side).sum() - np.searchsorted(others, high, side).sum()
-        for side in ("left", "right")
-    )
-    return float(below / 2 / (len(positives) * n_negative))
+def _counts(ordered: Values, high: Values, side: Any) -> NDArray[np.int64]:
+    return np.searchsorted(ordered, high, side).astype(np.int64)
 
 
 def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:

@@ -6,12 +6,13 @@ relevant items.
 
 For all of them: a user without relevant items gives NaN (nothing to find: no part of a mean). A user without a list
 gives 0. A list with fewer than k items is as it is: its missing places hold nothing, and nothing is divided by less.
-Ties are the lists' business: `topk` breaks them by item index.
+Where ties decide a list, each metric is its expected value over all orders of the tied items (`palate.metrics.ties`):
+then h_j is the chance of a hit, g_j the gain to expect. So nothing depends on how items are numbered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.metrics.ties import Tail, Ties, ties_of
 from palate.parallel import chunks
 
 
@@ -31,17 +33,30 @@ class Judged:
         hits: (m, width) bool, a relevant item stands there.
         gains: (m, width) float32, its gain, 0 elsewhere.
         relevant: row u has the relevant items of the user of list u, with their gains as values.
+        ties: what to expect of the lists that ties decide, or None where there are none.
     """
 
     lists: Lists
     hits: NDArray[np.bool_]
     gains: NDArray[np.float32]
     relevant: Rows
+    ties: Ties | None = None
 
     @property
     def n_relevant(self) -> NDArray[np.int64]:
         """How many relevant items each user has, (m,)."""
         return np.diff(self.relevant.indptr)
+
+    def with_ties(self, keys: Values, tail: Tail) -> Judged:
+        """Return the same with what to expect where ties decide; see `ties_of` for keys and tail."""
+        return replace(self, ties=ties_of(keys, self.hits, self.gains, tail))
+
+    def expected(self, name: str, marks: Array, k: int) -> Values:
+        """Return marks of the first k places, (m, k), and in lists that ties decide what to expect by that name."""
+        values = cut(marks, k).astype(np.float64)
+        if self.ties is not None:
+            values[self.ties.rows] = getattr(self.ties, name)[:, :k]
+        return values
 
 
 def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
@@ -74,7 +89,7 @@ def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
 
 def precision(judged: Judged, k: int) -> Values:
     """Return sum_{j<=k} h_j / k, (m,): the share of k places that hit. Also a short list is divided by k."""
-    return _known(judged, _hits(judged, k).sum(axis=1) / k)
+    return _known(judged, _chances(judged, k).sum(axis=1) / k)
 
 
 def recall(judged: Judged, k: int) -> Values:
@@ -83,23 +98,23 @@ def recall(judged: Judged, k: int) -> Values:
     With n > k even a perfect list stays below 1. Papers after Mult-VAE (Liang et al. 2018) print `recall_truncated`
     under this name.
     """
-    return _known(judged, _hits(judged, k).sum(axis=1) / np.maximum(judged.n_relevant, 1))
+    return _known(judged, _chances(judged, k).sum(axis=1) / np.maximum(judged.n_relevant, 1))
 
 
 def recall_truncated(judged: Judged, k: int) -> Values:
     """Return sum_{j<=k} h_j / min(k, n), (m,): a perfect list gives 1 (Liang et al. 2018). May fall as k grows."""
-    return _known(judged, _hits(judged, k).sum(axis=1) / np.clip(judged.n_relevant, 1, k))
+    return _known(judged, _chances(judged, k).sum(axis=1) / np.clip(judged.n_relevant, 1, k))
 
 
 def hit_rate(judged: Judged, k: int) -> Values:
     """Return 1 where any of the first k hits, else 0, (m,); its mean is the share of users who got a hit."""
-    return _known(judged, np.sign(_hits(judged, k).sum(axis=1)))
+    return _known(judged, 1 - _no_hit_yet(judged, k)[:, -1])
 
 
 def reciprocal_rank(judged: Judged, k: int) -> Values:
     """Return 1 / (place of the first hit among k), 0 without one, (m,); its mean is MRR (Voorhees 1999)."""
-    hits = _hits(judged, k)
-    return _known(judged, hits.any(axis=1) / (hits.argmax(axis=1) + 1.0))
+    first_here = -np.diff(_no_hit_yet(judged, k), axis=1)
+    return _known(judged, (first_here / np.arange(1, k + 1)).sum(axis=1))
 
 
 def average_precision(judged: Judged, k: int) -> Values:
@@ -107,9 +122,10 @@ def average_precision(judged: Judged, k: int) -> Values:
 
     Divided by n, as recall is; others (RecBole, Kaggle) divide by min(k, n), which is higher where n > k.
     """
-    hits = _hits(judged, k)
-    precisions = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
-    return _known(judged, (hits * precisions).sum(axis=1) / np.maximum(judged.n_relevant, 1))
+    hits = cut(judged.hits, k)
+    above = judged.expected("above", np.cumsum(hits, axis=1) - hits, k)
+    precisions = (above + 1) / np.arange(1, k + 1)
+    return _known(judged, (_chances(judged, k) * precisions).sum(axis=1) / np.maximum(judged.n_relevant, 1))
 
 
 def ndcg(judged: Judged, k: int) -> Values:
@@ -118,7 +134,7 @@ def ndcg(judged: Judged, k: int) -> Values:
     Jaervelin & Kekaelaeinen 2002, with the discount log2(j + 1) of Burges et al. 2005. The ideal list is cut at k too.
     Gains are not looked at; `ndcg_graded` does. A perfect list gives exactly 1.
     """
-    hits, discounts = _hits(judged, k), _discounts(k)
+    hits, discounts = _chances(judged, k), _discounts(k)
     ideal = np.cumsum(discounts)[np.clip(judged.n_relevant, 1, k) - 1]
     return _known(judged, _in_order(hits * discounts) / ideal)
 
@@ -129,14 +145,21 @@ def ndcg_graded(judged: Judged, k: int) -> Values:
     Gains are linear, as in trec_eval and scikit-learn (not 2^g - 1): pass 2^g - 1 as values for the other. NaN for a
     user whose gains are all 0. A perfect list gives exactly 1.
     """
-    gains, discounts = cut(judged.gains, k), _discounts(k)
+    gains, discounts = judged.expected("gain", judged.gains, k), _discounts(k)
     found = _in_order(gains * discounts)
     ideal = _ideal(judged.relevant, k, discounts)
     return ratio(found, ideal)
 
 
-def _hits(judged: Judged, k: int) -> NDArray[np.bool_]:
-    return cut(judged.hits, k)
+def _chances(judged: Judged, k: int) -> Values:
+    """Return the chance that each of the first k places hits, (m, k); 0 and 1 without ties."""
+    return judged.expected("chance", judged.hits, k)
+
+
+def _no_hit_yet(judged: Judged, k: int) -> Values:
+    """Return the chance that the first 0, 1, … k places hit nothing, (m, k + 1)."""
+    misses = judged.expected("miss", ~judged.hits, k)
+    return np.cumprod(np.concatenate([np.ones((len(misses), 1)), misses], axis=1), axis=1)
 
 
 def _known(judged: Judged, values: Array) -> Values:

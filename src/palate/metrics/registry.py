@@ -107,27 +107,41 @@ METRICS: dict[str, Metric] = {
     "calibration": Metric(catalogue.genre_calibration, "catalogue", False, "user"),
 }
 
+OTHER_NAMES = {  # what papers and other libraries call them
+    **dict.fromkeys(("hit", "hits", "hr", "success"), "hit_rate"),
+    **dict.fromkeys(("average_precision", "ap", "mean_average_precision"), "map"),
+    **dict.fromkeys(("reciprocal_rank", "rr", "mean_reciprocal_rank"), "mrr"),
+    **dict.fromkeys(("roc_auc", "auroc"), "auc"),
+    "prec": "precision",
+    "diversity_intra_list": "diversity",
+    "ild": "diversity",
+    "mean_absolute_error": "mae",
+    "root_mean_squared_error": "rmse",
+}
+
 
 def at(name: str, n_items: int | None = None) -> At:
     """Return the metric of a name such as "rmse" or "ndcg@10".
 
     Args:
-        name: a key of METRICS, with @k where the metric looks at the first k of a list.
+        name: a key of METRICS in small letters or capitals, with @k where the metric looks at the first k of a list.
         n_items: size of the catalogue, to refuse a k beyond it; None leaves that to the lists.
 
     Raises:
         ParameterError: no such metric; @k is missing, out of place, no whole number, below 1 or beyond the catalogue.
     """
-    key, sign, length = name.partition("@")
+    if not isinstance(name, str):
+        raise ParameterError(f"a metric is named by a text such as 'ndcg@10', got {name!r}")
+    key, sign, length = name.strip().lower().replace("-", "_").partition("@")
     if key not in METRICS:
-        near = get_close_matches(key, METRICS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        near = OTHER_NAMES.get(key) or next(iter(get_close_matches(key, METRICS, n=1)), None)
+        hint = f"did you mean '{near}{sign}{length}'? " if near else ""
         raise ParameterError(f"unknown metric '{name}': {hint}there are {', '.join(METRICS)}")
     metric = METRICS[key]
     if not metric.at_k:
         if sign:
             raise ParameterError(f"{key} looks at no list and takes no @k: write '{key}', not '{name}'")
-        return At(name, metric, None)
+        return At(key, metric, None)
     if not sign:
         raise ParameterError(f"{key} looks at the first k of a list: say how many, such as '{key}@10'")
     if not (length.isascii() and length.isdigit() and int(length) >= 1):

@@ -3,71 +3,82 @@
 Each relevant item is ranked among itself and n_negatives random items (He et al. 2017 used 100). The result is neither
 an estimate of the metric over the catalogue nor, in general, in the same order over models (Krichene & Rendle 2020:
 "On Sampled Metrics for Item Recommendation"). Use `ranking` for everything else.
+
+Nothing is drawn here: each metric is its expected value over all draws, and over all orders of tied items. Of F items
+that are neither relevant nor excluded, A stand above the relevant one; n are drawn without repetition, and x of those
+above are among them with the chance
+
+    C(A, x) C(F - A, n - x) / C(F, n),        x = 0, 1, …                                                         (1)
+
+the hypergeometric distribution; its rank is then x + 1. With B items above and T tied, A is B, B + 1, … or B + T, each
+as likely.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from palate.data.interactions import Rows
 from palate.errors import ParameterError
-from palate.metrics.arrays import CELLS, Values, check_rows, ratio, row_of_cells
+from palate.metrics.area import ScoreBlock, Standing, standing
+from palate.metrics.arrays import CELLS, Values, ratio
 from palate.parallel import chunks
 
 log = logging.getLogger(__name__)
 
-ScorePairs = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]]
-
 
 @dataclass(frozen=True, eq=False)
 class SampledRanks:
-    """The rank of each relevant item among sampled negatives.
+    """The rank of each relevant item among sampled negatives, as chances.
 
     Attributes:
-        ranks: (n,) from 1, one for each relevant item.
-        indptr: (m + 1,) user u has the ranks ``indptr[u]:indptr[u + 1]``.
-        n_negatives: how many were drawn for each; fewer where the catalogue had fewer.
+        standing: where each relevant item stands among all negatives of its user.
+        n_negatives: how many are drawn for each; fewer where there are fewer.
     """
 
-    ranks: NDArray[np.int64]
-    indptr: NDArray[np.int64]
+    standing: Standing
     n_negatives: int
+
+    def chances(self, k: int) -> Values:
+        """Return the chance of each rank from 1 to k, (n, k), one row for each relevant item.
+
+        Raises:
+            ParameterError: k is not from 1 to n_negatives, beyond which everything hits.
+        """
+        if not 1 <= k <= self.n_negatives:
+            raise ParameterError(f"k must be from 1 to {self.n_negatives}, the number of negatives, got {k}")
+        of = self.standing
+        triples = np.column_stack([np.repeat(of.negatives, np.diff(of.indptr)), of.better, of.tied])
+        different, place = np.unique(triples, axis=0, return_inverse=True)
+        out = np.empty((len(different), k))
+        for row, (free, better, tied) in enumerate(different):
+            n = min(self.n_negatives, int(free))
+            parts = chunks(int(tied) + 1, max(1, CELLS // k))
+            sums = [_drawn(int(free), better + np.arange(part.start, part.stop), n, k).sum(axis=0) for part in parts]
+            out[row] = np.sum(sums, axis=0) / (tied + 1)
+        return out[place.reshape(-1)]
 
 
 def sampled_ranks(
-    score_pairs: ScorePairs,
-    relevant: Rows,
-    excluded: Rows,
-    n_items: int,
-    *,
-    n_negatives: int = 100,
-    random_state: int = 0,
+    score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: int, *, n_negatives: int = 100
 ) -> SampledRanks:
-    """Return the rank of each relevant item among itself and sampled negatives; logs a warning.
+    """Return the rank of each relevant item among itself and sampled negatives, as chances; logs a warning.
 
     Negatives are drawn afresh for each relevant item, uniformly and without repetition, from the items that are neither
-    relevant nor excluded for its user (He et al.'s files repeat some). Ties go against the relevant item, so that a
-    constant score gains nothing.
+    relevant nor excluded for its user (He et al.'s files repeat some).
 
     Args:
-        score_pairs: given (n,) positions of rows here and (n,) items, gives the scores, (n,).
-        relevant, excluded: m rows each, sorted by item; excluded are those of training.
-        n_items: size of the catalogue.
+        score_block, relevant, excluded, n_items: as in `palate.metrics.area.standing`.
         n_negatives: at least 1.
-        random_state: the seed.
 
     Raises:
         ParameterError: rows do not fit, n_negatives is below 1, or a score is missing.
     """
-    m = len(relevant.indptr) - 1
-    check_rows(relevant, m, n_items, "relevant")
-    check_rows(excluded, m, n_items, "excluded")
     if n_negatives < 1:
         raise ParameterError(f"n_negatives must be at least 1, got {n_negatives}")
     log.warning(
@@ -75,17 +86,7 @@ def sampled_ranks(
         "(Krichene & Rendle 2020)",
         n_negatives,
     )
-    rng = np.random.default_rng(random_state)
-    rows_of = row_of_cells(relevant)
-    ranks = np.empty(len(rows_of), np.int64)
-    for block in chunks(len(rows_of), max(1, CELLS // n_negatives)):
-        drawn = [_draw(rng, relevant, excluded, row, n_items, n_negatives) for row in rows_of[block]]
-        size = np.array([len(negatives) for negatives in drawn])
-        high = _scores(score_pairs, rows_of[block], relevant.indices[block].astype(np.int64))
-        low = _scores(score_pairs, np.repeat(rows_of[block], size), np.concatenate(drawn))
-        pair = np.repeat(np.arange(len(size)), size)
-        ranks[block] = 1 + np.bincount(pair[low >= high[pair]], minlength=len(size))
-    return SampledRanks(ranks, relevant.indptr, n_negatives)
+    return SampledRanks(standing(score_block, relevant, excluded, n_items), n_negatives)
 
 
 def sampled_hit_rate(sampled: SampledRanks, k: int) -> Values:
@@ -96,7 +97,7 @@ def sampled_hit_rate(sampled: SampledRanks, k: int) -> Values:
     Raises:
         ParameterError: k is not from 1 to n_negatives, beyond which everything hits.
     """
-    return _mean_worth(sampled, k, np.ones(len(sampled.ranks)))
+    return _mean_worth(sampled, np.ones(max(k, 0)), k)
 
 
 def sampled_ndcg(sampled: SampledRanks, k: int) -> Values:
@@ -107,31 +108,25 @@ def sampled_ndcg(sampled: SampledRanks, k: int) -> Values:
     Raises:
         ParameterError: k is not from 1 to n_negatives.
     """
-    return _mean_worth(sampled, k, 1 / np.log2(sampled.ranks + 1))
+    return _mean_worth(sampled, 1 / np.log2(np.arange(2, max(k, 0) + 2)), k)
 
 
-def _mean_worth(sampled: SampledRanks, k: int, worth: Values) -> Values:
-    """Return each user's mean of what each rank is worth, 0 beyond k."""
-    if not 1 <= k <= sampled.n_negatives:
-        raise ParameterError(f"k must be from 1 to {sampled.n_negatives}, the number of negatives, got {k}")
-    size = np.diff(sampled.indptr)
+def _mean_worth(sampled: SampledRanks, worth: Values, k: int) -> Values:
+    """Return each user's mean of what each rank is worth, (m,)."""
+    size = np.diff(sampled.standing.indptr)
     row = np.repeat(np.arange(len(size)), size)
-    return ratio(np.bincount(row, np.where(sampled.ranks <= k, worth, 0.0), len(size)), size)
+    return ratio(np.bincount(row, sampled.chances(k) @ worth, len(size)), size)
 
 
-def _draw(
-    rng: np.random.Generator, relevant: Rows, excluded: Rows, row: int, n_items: int, n_negatives: int
-) -> NDArray[np.int64]:
-    """Return distinct items that are neither relevant nor excluded for this row, without listing all that are not."""
-    barred = np.union1d(relevant.row(row)[0], excluded.row(row)[0]).astype(np.int64)
-    n_free = n_items - len(barred)
-    free = rng.choice(n_free, min(n_negatives, n_free), replace=False, shuffle=False)
-    # the free items in order are 0 … n_free - 1; each stands as many places later as barred items lie before it
-    return free + np.searchsorted(barred - np.arange(len(barred)), free, "right")
+def _drawn(free: int, above: NDArray[np.int64], n: int, k: int) -> Values:
+    """Return eq. 1 for x from 0 to k - 1, (len(above), k)."""
+    A, x = above[:, None], np.arange(k)
+    possible = (x <= A) & (x <= n) & (n - x <= free - A)
+    x = np.where(possible, x, np.maximum(n - free + A, 0))  # a possible one, for the logarithm's sake
+    logs = _log_choose(A, x) + _log_choose(free - A, n - x) - _log_choose(free, n)
+    return np.where(possible, np.exp(logs), 0.0)
 
 
-def _scores(score_pairs: ScorePairs, rows: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-    scores = score_pairs(rows, items)
-    if scores.shape != items.shape or np.isnan(scores).any():
-        raise ParameterError(f"score_pairs must give {items.shape} scores, none missing (NaN), got {scores.shape}")
-    return scores
+def _log_choose(n: NDArray[np.int64] | int, k: NDArray[np.int64] | int) -> Values:
+    n, k = np.asarray(n, np.float64), np.asarray(k, np.float64)
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

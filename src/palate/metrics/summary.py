@@ -21,6 +21,8 @@ class Summary:
         n_users: users in the mean.
         n_without_list: of these, users who got no list at all; each counts as zero.
         n_left_out: users with nothing to measure (such as no relevant items), who are no part of the mean.
+        n_popular: of the users in the mean, those who were given the popular list, as nothing is known of them.
+        mean_of_others: over the users in the mean who were given a list of their own; None where all were, or nobody.
     """
 
     mean: float
@@ -28,16 +30,23 @@ class Summary:
     n_users: int
     n_without_list: int
     n_left_out: int
+    n_popular: int = 0
+    mean_of_others: float | None = None
 
 
 def summarise(
-    values: NDArray[np.float64], lists: NDArray[Any] | None = None, *, higher_is_better: bool = True
+    values: NDArray[np.float64],
+    lists: NDArray[Any] | None = None,
+    *,
+    popular: NDArray[np.bool_] | None = None,
+    higher_is_better: bool = True,
 ) -> Summary:
     """Return the summary of a metric's values per user.
 
     Args:
         values: (m,) one a user; NaN for a user with nothing to measure.
         lists: (m, k) the lists given, -1 where none; None for metrics without lists.
+        popular: (m,) who was given the popular list; None for metrics without lists.
         higher_is_better: which end is the worst.
 
     Raises:
@@ -50,5 +59,9 @@ def summarise(
     counts = (int(known.sum()), int((known & empty).sum()), int((~known).sum()))
     if not counts[0]:
         return Summary(float("nan"), float("nan"), *counts)
+    given = known & popular if popular is not None else np.zeros(len(values), bool)
+    others = known & ~given
+    mean_of_others = float(values[others].mean()) if given.any() and others.any() else None
     worst_first = np.sort(values[known])[:: 1 if higher_is_better else -1]
-    return Summary(float(values[known].mean()), float(worst_first[: -(-counts[0] // 10)].mean()), *counts)
+    worst_tenth = float(worst_first[: -(-counts[0] // 10)].mean())
+    return Summary(float(values[known].mean()), worst_tenth, *counts, int(given.sum()), mean_of_others)

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
-from palate.data.ids import Id
+from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition
 from palate.errors import ParameterError
@@ -27,6 +27,7 @@ from palate.models.answers import (
 )
 from palate.models.explanation import Explanation, Part, parts_table
 from palate.models.learner import Learner
+from palate.models.lists import ItemOrder, Lists, best_lists, places_of_ids, ranking_keys
 from palate.models.newcomers import Newcomers, one_row, rows_of
 from palate.models.parameters import check_choice, check_whole
 from palate.models.predictive import Predictive
@@ -202,10 +203,12 @@ class Recommender(Learner):
         on_unknown: str = "raise",
         clip: bool = False,
     ) -> pl.DataFrame:
-        """Return the best ``n`` items for each user: user_id, rank (from 1), item_id, title, score.
+        """Return the best ``n`` items for each user: user_id, rank (from 1), item_id, title, score, source.
 
-        Exactly min(n, allowed items) rows a user; ties are broken by item index. With ``on_unknown="popular"`` users
-        that training did not know get the most rated items, marked by ``source`` = "popular" and without a score.
+        Exactly min(n, allowed items) rows a user; equal scores stand in the order of popularity. ``source`` is
+        "popular" where the model's scores of all allowed items are equal, as for somebody of whom nothing is known,
+        and the list is therefore the popular one; else it is "model" (`palate.models.lists`). With
+        ``on_unknown="popular"`` users that training did not know get the popular list, too, without a score.
 
         Args:
             users: one id or many.
@@ -236,21 +239,20 @@ class Recommender(Learner):
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         items = np.full((len(index), n), -1, np.int32)
         scores = np.full((len(index), n), np.nan)
+        popular = np.ones(len(index), bool)
         excluded: list[Excluded] = [self._seen()] if exclude_seen else []
         if exclude is not None:
             excluded.append(rows_of_pairs(exclude, self.users_, self.items_))
-        items[known], scores[known] = self._scorer().best(
-            index[known], n, excluded=excluded, allowed=allowed, n_threads=self.n_threads
-        )
+        lists = self.lists_index(index[known], n, excluded=excluded, allowed=allowed)
+        items[known], scores[known], popular[known] = lists.items, lists.scores, lists.popular
         if clip and self.score_kind == "rating":
             scores = np.clip(scores, *self.rating_range_)
-        popular = np.empty(0, np.int32) if known.all() else popular_items(self.seen_, len(self.items_), allowed)
+        best = np.empty(0, np.int32) if known.all() else popular_items(self.item_order, allowed)
         for row in np.flatnonzero(~known):
-            best = popular[~np.isin(popular, items_of(exclude, wanted[row], self.items_))][:n]
-            items[row, : len(best)] = best
-        source = np.where(known, "model", "popular") if on_unknown == "popular" else None
+            left = best[~np.isin(best, items_of(exclude, wanted[row], self.items_))][:n]
+            items[row, : len(left)] = left
         ids = pl.Series(wanted, dtype=self.users_.values.dtype)
-        return list_table(ids, items, scores, self.item_table_, source)
+        return list_table(ids, Lists(items, scores, popular), self.item_table_)
 
     def fold_in(self, interactions: Interactions, features: Features | None = None) -> Newcomers:
         """Return factors of users by their own rows, with the items as they are; the users may be new to the model.
@@ -302,8 +304,9 @@ class Recommender(Learner):
         users = np.flatnonzero(asked).astype(np.int32)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         n = min(n, len(self.items_))
-        items, scores = scorer.best(users, n, excluded=excluded, allowed=allowed, n_threads=self.n_threads)
-        return list_table(interactions.users.values[users], items, scores, self.item_table_)
+        filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
+        lists = best_lists(scorer, self.item_order, users, n, **filters)
+        return list_table(interactions.users.values[users], lists, self.item_table_)
 
     def explain(self, user: Id, item: Id, *, interactions: Interactions | None = None) -> Explanation:
         """Return the parts of a score: of the user's own items, of biases and features; they add up to it.
@@ -356,9 +359,10 @@ class Recommender(Learner):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted).astype(np.int32)
-        found, scores = self._scorer().nearest(index, n, self.n_threads)
-        table = list_table(pl.Series(wanted, dtype=self.items_.values.dtype), found, scores, self.item_table_)
-        return table.rename({"user_id": "like"})
+        found, scores = self._scorer().nearest(index, n, self.item_order.places, self.n_threads)
+        lists = Lists(found, scores, np.zeros(len(found), bool))
+        table = list_table(pl.Series(wanted, dtype=self.items_.values.dtype), lists, self.item_table_)
+        return table.drop("source").rename({"user_id": "like"})
 
     def similar_users(self, users: UserIds, n: int = 10) -> pl.DataFrame:
         """Return the ``n`` users nearest to each user by the cosine of their factors: like, rank, user_id, score.
@@ -372,31 +376,70 @@ class Recommender(Learner):
         check_whole("n", n, low=1)
         wanted = id_list(users)
         index = self.users_.index(wanted).astype(np.int32)
-        found, scores = nearest(self._factors()[0], index, n, self.n_threads)
+        found, scores = nearest(self._factors()[0], index, n, places_of_ids(self.users_), self.n_threads)
         row, rank = np.nonzero(found >= 0)
         like = pl.Series(wanted, dtype=self.users_.values.dtype)[row]
         others = self.users_.values[found[row, rank]]
         return pl.DataFrame({"like": like, "rank": rank + 1, "user_id": others, "score": scores[row, rank]})
 
-    def rank_index(
-        self, user_index: NDArray[Any], n: int, *, excluded: Sequence[Excluded] = ()
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return the best n items and their scores by position, as `palate.topk.topk` does.
+    def lists_index(
+        self,
+        user_index: NDArray[Any],
+        n: int,
+        *,
+        excluded: Sequence[Excluded] = (),
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Lists:
+        """Return the best n items of each user by position, and whose list is the popular one (`palate.models.lists`).
 
         Args:
             user_index: (m,) positions of users.
             n: how many; at least 1.
             excluded: compressed rows over all users of items to leave out.
-
-        Returns:
-            (m, n) items, -1 where fewer are left, and scores.
+            allowed: (n_items,) items to choose from, or None for all.
 
         Raises:
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
         users = np.asarray(user_index, np.int32)
-        return self._scorer().best(users, n, excluded=excluded, n_threads=self.n_threads)
+        filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
+        return best_lists(self._scorer(), self.item_order, users, n, **filters)
+
+    def rank_index(
+        self,
+        user_index: NDArray[Any],
+        n: int,
+        *,
+        excluded: Sequence[Excluded] = (),
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return items and scores of `lists_index`: (m, n) each, -1 and NaN where fewer are left.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        lists = self.lists_index(user_index, n, excluded=excluded, allowed=allowed)
+        return lists.items, lists.scores
+
+    def ranking_keys(
+        self,
+        user_index: NDArray[Any],
+        *,
+        excluded: Sequence[Excluded] = (),
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return what `lists_index` orders all items by, (m, n_items): larger is better, equal is a tie.
+
+        The raw score or, where the user's list is the popular one, a key of popularity; -inf where an item is left out.
+        Give a few users at a time. The parameters are those of `lists_index`.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        users = np.asarray(user_index, np.int32)
+        return ranking_keys(self._scorer(), self.item_order, users, excluded=excluded, allowed=allowed)
 
     def score_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
         """Return the raw score of each pair of positions, (n,) each: what `rank_index` orders by.
@@ -414,9 +457,21 @@ class Recommender(Learner):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        m, n_items = len(user_index), len(self.items_)
-        every = np.tile(np.arange(n_items, dtype=np.int32), m)
-        return self.score_index(np.repeat(user_index, n_items), every).reshape(m, n_items)
+        return self._scorer().of_all(np.asarray(user_index, np.int32))
+
+    @property
+    def item_order(self) -> ItemOrder:
+        """The items in the order of popularity, by the rows of training.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        made: tuple[Rows | None, Ids, ItemOrder] | None = self.__dict__.get("_item_order")
+        if made is None or made[0] is not self.seen_ or made[1] is not self.items_:
+            made = self.seen_, self.items_, ItemOrder.of(self.seen_, self.items_)
+            self.__dict__["_item_order"] = made
+        return made[2]
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 

@@ -191,6 +191,7 @@ class MatrixFactorization(Recommender):
             warn_of_first_epoch(done.run)
         epochs: Any = done.final.one_epoch
         P, Q, b, c = epochs.factors
+        P[self._unlearned(training)] = 0
         features = training.user_features, training.item_features
         of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
         return {
@@ -203,6 +204,14 @@ class MatrixFactorization(Recommender):
             **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
             **done.learned(),
         }
+
+    def _unlearned(self, training: Training) -> NDArray[np.bool_]:
+        """Return which users' factors are still as they were drawn: noise that would make up a taste for them."""
+        data, known = training.data, np.zeros(training.data.n_users, bool)
+        if training.start is not None and training.start.users_.kind == data.users.kind:
+            known = training.start.users_.index(data.users.values, on_unknown="mark") >= 0
+        nothing: NDArray[np.bool_] = np.bincount(data.user_index, minlength=data.n_users) == 0
+        return nothing & ~known & (training.user_features is None)
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
