@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from palate.atomic import check_target
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback
 
@@ -177,14 +178,14 @@ def check_writable(path: Path) -> None:
     """Refuse a file that cannot be written, before the work that it should hold is done.
 
     Raises:
-        PalateError: the folder is not there or closed, or the path is a folder.
+        PalateError: the folder is not there or closed, or the path is a folder, a device, a pipe or a socket.
     """
-    if path.is_dir():
-        raise PalateError(f"cannot write {path}: it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise PalateError(f"cannot write {path}: the folder {path.parent} is not there; make it first")
+    folder = Path(os.path.realpath(path)).parent  # of what a symbolic link points to
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        check_target(path)
+        if not folder.is_dir():
+            raise PalateError(f"cannot write {path}: the folder {folder} is not there; make it first")
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise PalateError(f"cannot write {path}: {error.strerror or error}") from None

@@ -134,6 +134,7 @@ def _write(source: Dataset, result: Evaluation, model: Recommender, out: Path, *
     if not figures:
         return paths
     from palate import plots
+    from palate.plots.house import write_figure
 
     paths += plots.save_all(source, out)
     for name, figure in (
@@ -141,7 +142,7 @@ def _write(source: Dataset, result: Evaluation, model: Recommender, out: Path, *
         ("reproduction", plots.reproduction([result.history])),
     ):
         paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1])
+        write_figure(figure, paths[-1])
     return paths
 
 

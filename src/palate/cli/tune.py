@@ -86,6 +86,7 @@ def _seconds(text: str | None) -> float | None:
 def _draw(tuned: Tuned, out: Path) -> list[Path]:
     """Draw how the search went and what mattered, where there is something to draw."""
     from palate import plots
+    from palate.plots.house import write_figure
 
     values = tuned.trials["value"].to_list()
     shown = {"history": plots.tuning_history(values, _best_so_far(values, tuned.metric))}
@@ -94,7 +95,7 @@ def _draw(tuned: Tuned, out: Path) -> list[Path]:
     paths = []
     for name, figure in shown.items():
         paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1])
+        write_figure(figure, paths[-1])
     return paths
 
 

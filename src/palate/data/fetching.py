@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 from urllib.request import urlopen
-from uuid import uuid4
 
 import polars as pl
 
+from palate.atomic import replacing
 from palate.errors import SourceError
 
 FILES = {
@@ -155,17 +155,9 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in files.items():
-            _write(folder, name, body)
+            with replacing(folder / name) as file:
+                file.write(body)
     except OSError as error:
         raise SourceError(
             f"cannot write the cache {folder}: {error}; set PALATE_CACHE to a folder that can be written"
         ) from None
-
-
-def _write(folder: Path, name: str, body: bytes) -> None:
-    temporary = folder / f".{name}-{uuid4().hex}"
-    try:
-        temporary.write_bytes(body)
-        temporary.replace(folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)

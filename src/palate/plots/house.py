@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palate.errors import missing_extra
+from palate.atomic import replacing
+from palate.errors import DataError, missing_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +46,19 @@ def style(place: int) -> Style:
     """Return the style of the model at a place in the order; 8 differ in all three, 64 in two together."""
     turn = place + place // len(COLOURS)
     return Style(COLOURS[place % len(COLOURS)], MARKERS[turn % len(MARKERS)], LINES[turn % len(LINES)])
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the path's ending names, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as file:
+            figure.savefig(file, format=path.suffix.removeprefix("."))
+    except OSError as error:
+        raise DataError(f"cannot write the figure {path}: {error.strerror or error}") from None
 
 
 def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (6.4, 3.8)) -> tuple[Figure, Axes]:

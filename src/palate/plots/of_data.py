@@ -13,7 +13,7 @@ import polars as pl
 
 from palate.data.card import NAMES, Card
 from palate.errors import DataError
-from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, new_figure
+from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, new_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,5 +198,5 @@ def save_all(dataset: Dataset, folder: Path) -> list[Path]:
     paths = []
     for name, draw_one in figures.items():
         paths.append(folder / f"{name}.png")
-        draw_one().savefig(paths[-1])
+        write_figure(draw_one(), paths[-1])
     return paths

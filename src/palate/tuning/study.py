@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from palate.atomic import check_target
 from palate.data.dataset import Dataset
 from palate.data.fingerprint import fingerprint
 from palate.data.interactions import Interactions, check_interactions
@@ -272,7 +273,8 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
     path = out / "study.db"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_bytes()[: len(SQLITE)] not in (b"", SQLITE):
+        check_target(path)
+        if path.exists() and _beginning(path) not in (b"", SQLITE):
             raise DataError(f"{path} is no study: remove it, or choose another folder")
     except OSError as error:
         raise DataError(f"cannot keep the study in {out}: {error.strerror or error}") from None
@@ -291,6 +293,11 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
             f"{out} holds a search with another {' and '.join(names)}: choose another folder, or remove that one"
         )
     return study
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE))
 
 
 def _created(**options: Any) -> optuna.Study:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from palate import files
+from palate.atomic import replacing
 from palate.errors import DataError
 from palate.files.config import write_config
 from palate.models.base import Recommender
@@ -53,7 +54,8 @@ class Tuned:
             paths = [folder / name for name in ("model.safetensors", "config.json", "trials.parquet")]
             files.save(self.model, paths[0])
             write_config(self.model, paths[1], {**self.record, **self.summary()})
-            self.trials.write_parquet(paths[2])
+            with replacing(paths[2]) as file:
+                self.trials.write_parquet(file)
         except OSError as error:
             raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from None
         return paths
