@@ -21,8 +21,11 @@ from palate.errors import DataError, ParameterError
 from palate.evaluation.units import Units, units_of
 from palate.metrics import METRICS, At, Judged, SampledRanks, Summary, at, judge, sampled_ranks, summarise, take_rows
 from palate.metrics.catalogue import list_overlap
+from palate.metrics.names import shown
 from palate.models.base import Recommender
 from palate.models.predictive import Predictive
+from palate.notebook import card
+from palate.notebook import values as told_values
 from palate.topk import topk
 
 log = logging.getLogger(__name__)
@@ -37,7 +40,7 @@ NEEDS = {  # what to do where a model or the data lacks what a metric needs
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measured:
     """What was measured of a model on a test part.
 
@@ -59,6 +62,13 @@ class Measured:
     lists: NDArray[np.int32] | None
     ranked: NDArray[np.intp]
     predicted: NDArray[np.float64] | None
+
+    def __repr__(self) -> str:
+        return f"Measured({told_values(self.values)})"
+
+    def _repr_html_(self) -> str:
+        facts = [(shown(name), f"{value:.4f}") for name, value in self.values.items()]
+        return card("Measured", facts, sentences=[f"{shown(n)} is left out: {why}" for n, why in self.skipped.items()])
 
 
 def checked(metrics: Sequence[str], n_items: int) -> list[At]:

@@ -1,7 +1,6 @@
 """Figures, each a function that returns a Matplotlib figure, in one house style that colour-blind people can read.
 
 house          palette, an empty figure, curves of several models
-names          what metrics are called, and which end is good
 of_data        a log of ratings, its tables, its card
 of_training    training curves; the original system's beside ours
 of_comparison  a metric with intervals, by group of users, against another metric

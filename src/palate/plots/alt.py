@@ -6,16 +6,17 @@ Each function takes what the figure's function of the same name takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.card import NAMES, Card
+from palate.evaluation.findings import listed, ranked, value_with_interval
+from palate.metrics.names import higher_is_better, most, shown
 from palate.models.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
-from palate.plots.names import higher_is_better, most, shown
-from palate.plots.of_comparison import paired, ranked
+from palate.plots.of_comparison import paired
 from palate.plots.of_errors import COUNTED, By, Details, known, shares_of_pit
 from palate.plots.of_sampling import judged, summary_of
 from palate.plots.of_training import RECORDED, scores
@@ -33,13 +34,6 @@ class Words(NamedTuple):
     def __str__(self) -> str:
         """Return both."""
         return f"{self.finding} {self.numbers}".strip()
-
-
-def value_with_interval(row: Mapping[str, Any], key: str = "mean", digits: int = 4) -> str:
-    """Return "0.9120 (0.9050 to 0.9190)", or the value alone where there is no interval."""
-    text = f"{row[key]:.{digits}f}"
-    low, high = row.get("low"), row.get("high")
-    return text if low is None or high is None else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def card_values(card: Card) -> Words:
@@ -181,7 +175,7 @@ def trade_off(table: pl.DataFrame, accuracy: str = "ndcg@10", beyond: str = "nov
     elif len(front) == 1:
         finding = f"{front[0]} is best in both {shown(accuracy)} and {shown(beyond)}."
     else:
-        finding = f"More {shown(beyond)} costs {shown(accuracy)}: {_listed(front)} are unbeaten in both together."
+        finding = f"More {shown(beyond)} costs {shown(accuracy)}: {listed(front)} are unbeaten in both together."
     said = "; ".join(f"{row['model']} {row['x']:.4f} and {row['y']:.4f}" for row in rows)
     return Words(finding, f"Points of {shown(accuracy)} and {shown(beyond)}: {said}.")
 
@@ -199,7 +193,3 @@ def tuning_history(values: Sequence[float | None], best: Sequence[float | None])
     failed = sum(value is None for value in values)
     finding = f"The best value of {len(values)} trials is {until[-1]:.4f}."
     return Words(finding, f"Line chart: the first best is {until[0]:.4f}; {failed} gave no result.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
