@@ -449,7 +449,8 @@ def test_a_report_needs_matplotlib(tmp_path, monkeypatch):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
-    monkeypatch.delitem(sys.modules, "matplotlib.figure")
+    for module in ("matplotlib.figure", "palate.plots.figure"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"drawing figures needs the extra 'plots': pip install 'palate\[plots"):
         palate.write_report(made_run(), tmp_path / "a.html")
