@@ -225,7 +225,8 @@ def test_without_matplotlib_the_pip_command_is_named(data, monkeypatch):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
-    monkeypatch.delitem(sys.modules, "matplotlib.figure")
+    for module in ("matplotlib.figure", "palate.plots.figure"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"drawing figures needs the extra 'plots': pip install 'palate\[plots"):
         plots.rating_distribution(data)

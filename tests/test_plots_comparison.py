@@ -11,7 +11,8 @@ from made_run import made_run
 
 from palate import plots
 from palate.errors import DataError
-from palate.plots import alt, house, names
+from palate.metrics import names
+from palate.plots import alt, house
 
 
 @pytest.fixture(scope="module")

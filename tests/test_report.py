@@ -18,11 +18,12 @@ from made_run import made_run
 from parsed_page import Read, section
 
 import palate
+from palate import markup
 from palate.errors import DataError, MissingExtraError, ParameterError
-from palate.report import markup
+from palate.evaluation.findings import an, listed
 from palate.report import page as make_page
 from palate.report.drawing import svg
-from palate.report.results import Results, an, finding, listed
+from palate.report.results import Results
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -376,14 +377,14 @@ def test_findings_name_whom_the_best_cannot_be_told_from():
         return dataclasses.replace(results, tests=pl.DataFrame(rows))
 
     rows_of = results.tests.to_dicts()
-    start = finding(results, "rmse").split(";")[0]
-    assert finding(with_verdicts(), "rmse") == f"{start}; the difference from every other model is significant."
-    assert finding(with_verdicts("a"), "rmse") == f"{start}; no significant difference from a, but from b."
-    assert finding(with_verdicts("a", "b"), "rmse") == f"{start}; no significant difference from a and b."
+    start = results.finding("rmse").split(";")[0]
+    assert with_verdicts().finding("rmse") == f"{start}; the difference from every other model is significant."
+    assert with_verdicts("a").finding("rmse") == f"{start}; no significant difference from a, but from b."
+    assert with_verdicts("a", "b").finding("rmse") == f"{start}; no significant difference from a and b."
     untested = dataclasses.replace(results, tests=results.tests.clear())
-    assert finding(untested, "rmse") == f"{start}."
+    assert untested.finding("rmse") == f"{start}."
     alone = Results.of(made_run(("a",), metrics=("rmse",)))
-    assert finding(alone, "rmse").startswith("a has an RMSE of 0.8948 (0.87")
+    assert alone.finding("rmse").startswith("a has an RMSE of 0.8948 (0.87")
 
 
 def test_lists_and_articles():
@@ -448,7 +449,8 @@ def test_a_report_needs_matplotlib(tmp_path, monkeypatch):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
-    monkeypatch.delitem(sys.modules, "matplotlib.figure")
+    for module in ("matplotlib.figure", "palate.plots.figure"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"drawing figures needs the extra 'plots': pip install 'palate\[plots"):
         palate.write_report(made_run(), tmp_path / "a.html")

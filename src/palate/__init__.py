@@ -1,6 +1,7 @@
 """Palate: recommendations people can trust, from a log of ratings or clicks.
 
 The public names are those of ``__all__``; each is imported when it is first used, so that ``import palate`` is fast.
+So are its packages, such as ``palate.plots``, and ``palate.__version__``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from palate import data as data
+    from palate import errors as errors
+    from palate import evaluation as evaluation
+    from palate import files as files
+    from palate import metrics as metrics
+    from palate import models as models
+    from palate import plots as plots
+    from palate import progress as progress
+    from palate import report as report
+    from palate import tuning as tuning
     from palate.data.dataset import Dataset
     from palate.data.features import Features
     from palate.data.interactions import Interactions
@@ -37,6 +48,10 @@ if TYPE_CHECKING:
     from palate.report import write_report
     from palate.tuning import tune
     from palate.warming import warm
+
+    __version__: str
+
+_PACKAGES = ("data", "errors", "evaluation", "files", "metrics", "models", "plots", "progress", "report", "tuning")
 
 _HOME = {
     "ALS": "palate.models",
@@ -118,12 +133,19 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _PACKAGES:
+        return import_module(f"palate.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("palate")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'palate' has no attribute '{name}'")
-    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_PACKAGES, "__version__"])

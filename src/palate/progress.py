@@ -1,7 +1,8 @@
 """One progress callback for everything that takes long.
 
-Any ``progress=`` argument takes a function of one `Progress`. What it raises stops the work; a
-``KeyboardInterrupt`` ends training cleanly with the best model so far.
+Any ``progress=`` argument takes a function of one `Progress`, or None for nothing. What it raises stops the work; a
+``KeyboardInterrupt`` ends training cleanly with the best model so far. Without the argument a notebook shows a bar,
+and nothing is shown elsewhere.
 """
 
 from __future__ import annotations
@@ -36,3 +37,19 @@ ProgressCallback = Callable[[Progress], None]
 
 def silent(_: Progress) -> None:
     """Report nothing."""
+
+
+def automatic(_: Progress) -> None:
+    """Show a bar in a notebook and nothing elsewhere: the default, which `palate.notebook.watched` replaces."""
+
+
+def told(step: Progress) -> str:
+    """Return what a step belongs to."""
+    return f"{step.task}: {step.stage}" if step.task else step.stage
+
+
+def figures(record: Mapping[str, float]) -> str:
+    """Return the few figures of a training record that people watch: RMSE, clipped, or NDCG of lists."""
+    names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test", "best": "best"}
+    names["validation_ndcg"] = "validation NDCG@10"
+    return "  ".join(f"{word} {record[name]:.4f}" for name, word in names.items() if name in record)

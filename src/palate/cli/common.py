@@ -20,7 +20,7 @@ import typer
 
 from palate.atomic import check_target
 from palate.errors import PalateError
-from palate.progress import DONE, Progress, ProgressCallback
+from palate.progress import DONE, Progress, ProgressCallback, figures, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -253,7 +253,7 @@ def live_progress() -> Iterator[ProgressCallback]:
             if step.task not in shown:
                 shown[step.task] = bars.add_task("", total=None, figures="")
             said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
-            bars.update(shown[step.task], description=escape(_told(step)), **said)
+            bars.update(shown[step.task], description=escape(told(step)), **said)
 
         yield show
 
@@ -263,20 +263,9 @@ def _print_now_and_then() -> ProgressCallback:
     last: dict[str, float] = {}
 
     def show(step: Progress) -> None:
-        now, told = time.monotonic(), _told(step)
-        if step.stage != DONE and now - last.get(told, -math.inf) >= SECONDS_BETWEEN:
-            last[told] = now
-            sys.stderr.write(f"{told} {step.step}/{step.total}  {figures(step.record)}\n")
+        now, words = time.monotonic(), told(step)
+        if step.stage != DONE and now - last.get(words, -math.inf) >= SECONDS_BETWEEN:
+            last[words] = now
+            sys.stderr.write(f"{words} {step.step}/{step.total}  {figures(step.record)}\n")
 
     return show
-
-
-def _told(step: Progress) -> str:
-    return f"{step.task}: {step.stage}" if step.task else step.stage
-
-
-def figures(record: Mapping[str, float]) -> str:
-    """Return the few figures of a training record that people watch: RMSE, clipped, or NDCG of lists."""
-    names = {"train_rmse": "train", "validation_rmse": "validation", "test_rmse": "test", "best": "best"}
-    names["validation_ndcg"] = "validation NDCG@10"
-    return "  ".join(f"{word} {record[name]:.4f}" for name, word in names.items() if name in record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palate.cli import common, inputs
+from palate.progress import figures
 
 if TYPE_CHECKING:
     from palate.models.base import Recommender
@@ -95,5 +96,5 @@ def _course(learner: Recommender) -> str:
         return "computed in one go: there are no epochs, and nothing was drawn by chance"
     record = learner.history_[learner.best_epoch_ - 1]
     chosen = "all of them, none held out to choose" if learner.epoch_chosen_on_ == "none" else "chosen on validation"
-    told = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + common.figures(record)
+    told = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
     return f"epochs: {learner.best_epoch_}, {chosen}; {told}{'; ' if told else ''}seed {learner.seed_}"

@@ -15,13 +15,15 @@ from palate.data.dataset import Dataset
 from palate.data.interactions import Interactions
 from palate.data.items import item_table
 from palate.errors import DataError
+from palate.notebook import card as card_of
+from palate.notebook import plainly, preview
 
 BINS = 10  # bars of the histogram where there are many values
 TOP = 10
 NAMES = ("fewest", "quarter", "median", "three quarters", "most")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Card:
     """Counts and distributions of a data set.
 
@@ -61,6 +63,13 @@ class Card:
             ("mean value", f"{self.mean:.3f}"),
         ]
         return [*facts, ("time span", f"{self.first} to {self.last}")] if self.first else facts
+
+    def __repr__(self) -> str:
+        return f"Card({plainly(self.name)}: {self.ratings:,} ratings of {self.users:,} users and {self.items:,} items)"
+
+    def _repr_html_(self) -> str:
+        top = pl.DataFrame(self.top, schema=["most rated", "ratings", "mean value"], orient="row")
+        return card_of(f"Data card of {self.name}", self.facts(), preview(top, len(self.top)), sentences=self.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as JSON values."""

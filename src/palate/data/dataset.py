@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from palate.data.interactions import Interactions
+from palate.markup import paragraph
+from palate.notebook import card, plainly, preview
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,4 +31,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name}: {self.interactions!r})"
+        return f"Dataset({plainly(self.name)}: {self.interactions!r})"
+
+    def _repr_html_(self) -> str:
+        tables = [part for name in ("items", "users") for part in (paragraph(name), preview(getattr(self, name)))]
+        return card(f"Dataset {self.name}", self.interactions._facts(), *tables, sentences=self.notes)

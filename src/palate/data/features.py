@@ -17,6 +17,7 @@ from palate.data.items import id_column
 from palate.data.lists import as_list, with_lists
 from palate.data.tables import as_frame
 from palate.errors import DataError
+from palate.notebook import MOST_COLUMNS, MOST_ROWS, card, preview
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,13 @@ class Features:
 
     def __repr__(self) -> str:
         return f"Features({len(self.ids):,} {self.ids.what}s, {len(self.names)} columns)"
+
+    def _repr_html_(self) -> str:
+        facts = [(f"{self.ids.what}s", f"{len(self.ids):,}"), ("columns", f"{len(self.names):,}")]
+        some = self.matrix[:MOST_ROWS, :MOST_COLUMNS]
+        first = pl.DataFrame({name: some[:, place] for place, name in enumerate(self.names[: some.shape[1]])})
+        ids = pl.Series("id", self.ids.values.head(MOST_ROWS))
+        return card("Features", facts, preview(pl.DataFrame([ids]).hstack(first.get_columns()), of=len(self.ids)))
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:

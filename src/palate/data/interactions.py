@@ -29,11 +29,12 @@ from palate.data.ids import Id, Ids
 from palate.data.remarks import remark
 from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
 from palate.errors import DataError
+from palate.notebook import MOST_ROWS, card, preview
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rows:
     """Compressed rows: the cells of row u are ``indptr[u]:indptr[u + 1]``, sorted by column.
 
@@ -53,6 +54,9 @@ class Rows:
         """Return columns and values of one row."""
         cells = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
         return self.indices[cells], self.values[cells]
+
+    def __repr__(self) -> str:
+        return f"Rows({len(self.indptr) - 1:,} rows, {len(self.indices):,} cells)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -246,6 +250,19 @@ class Interactions:
 
     def __repr__(self) -> str:
         return f"Interactions({len(self):,} rows, {self.n_users:,} users, {self.n_items:,} items)"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what a notebook shows beside the first rows."""
+        facts = [("rows", f"{len(self):,}"), ("users", f"{self.n_users:,}"), ("items", f"{self.n_items:,}")]
+        if len(self):
+            facts.append(("values", f"{self.values.min():g} to {self.values.max():g}"))
+        if self.rating_range is not None:
+            facts.append(("rating range", "{:g} to {:g}".format(*self.rating_range)))
+        return facts + [(f"left out: {reason}", f"{n:,} rows") for reason, n in self.dropped.items()]
+
+    def _repr_html_(self) -> str:
+        first = self.take(np.arange(min(len(self), MOST_ROWS))).to_table()
+        return card("Interactions", self._facts(), preview(first, of=len(self)))
 
 
 def on_shared_ids(parts: Sequence[Interactions]) -> list[Interactions]:

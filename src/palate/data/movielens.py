@@ -17,7 +17,8 @@ from palate.data.formats import FORMATS, recognised
 from palate.data.interactions import Interactions
 from palate.data.raw import reading
 from palate.errors import DataError, ParameterError, SourceError
-from palate.progress import Progress, ProgressCallback, silent
+from palate.notebook import watched
+from palate.progress import Progress, ProgressCallback, automatic
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def load_movielens(
     folder: str | Path | None = None,
     *,
     on_missing: str = "drop",
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = automatic,
 ) -> Dataset:
     """Return a MovieLens data set.
 
@@ -48,7 +49,7 @@ def load_movielens(
         folder: an unpacked official folder, or the one that holds it as ml-NAME.
         on_missing: "drop" or "keep" the ratings of movies without title or release date. Where a format gives no
             release dates at all, only the title counts.
-        progress: called while a data set is fetched.
+        progress: called while a data set is fetched; None shows nothing.
 
     Returns:
         The rows in the order of the official file; of 100K, 99,991 with "drop" and 100,000 with "keep".
@@ -67,7 +68,8 @@ def load_movielens(
             inside = Path(folder) / f"ml-{name or '100k'}"
             loaded = _from_folder(inside if inside.is_dir() else Path(folder), name)
     else:
-        place, found = _found_or_fetched(name or "100k", progress)
+        with watched(progress) as told:
+            place, found = _found_or_fetched(name or "100k", told)
         with reading(place):
             loaded = _from_folder(place, found)
     return loaded if on_missing == "keep" else _complete(loaded)

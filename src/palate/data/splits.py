@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.leaks import check_time
 from palate.errors import DataError, ParameterError
+from palate.notebook import card, plainly
 
 InTime = Literal["", "all", "user"]
 FILE_ENDING = ".parquet"
@@ -68,7 +69,7 @@ class SplitFacts:
         return f"{text}; {without} of the test part {have} no training row ({rows}): they are measured like all others"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Rows of the training and of the test part, frozen.
 
@@ -114,6 +115,13 @@ class Split:
             if repeats:
                 raise DataError(f"{self.name}: {repeats:,} rows stand again in the {part} part; each may stand once")
 
+    def __repr__(self) -> str:
+        return f"Split({plainly(self.name)}: {len(self.train):,} training rows, {len(self.test):,} test rows)"
+
+    def _repr_html_(self) -> str:
+        facts = [("training rows", f"{len(self.train):,}"), ("test rows", f"{len(self.test):,}")]
+        return card(f"Split {self.name}", facts)
+
     @property
     def n_rows(self) -> int:
         """Rows that the data must have at least."""
@@ -155,7 +163,7 @@ def facts_of(name: str, train: Interactions, test: Interactions) -> SplitFacts:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Folds(Sequence[Split]):
     """The folds of one random order, each made when it is asked for: their rows together are n_folds times the data.
 
@@ -171,6 +179,12 @@ class Folds(Sequence[Split]):
 
     def __len__(self) -> int:
         return self.n_folds
+
+    def __repr__(self) -> str:
+        return f"Folds({plainly(self.name)}: {self.n_folds:,} folds of {len(self.order):,} rows)"
+
+    def _repr_html_(self) -> str:
+        return card(f"Folds {self.name}", [("folds", f"{self.n_folds:,}"), ("rows", f"{len(self.order):,}")])
 
     @overload
     def __getitem__(self, which: int) -> Split: ...

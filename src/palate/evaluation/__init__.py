@@ -3,6 +3,7 @@
 measuring     any metrics of a fitted model, predictions and lists made once
 units         each user's share of a metric
 single        fit on the training part, measure on the test part
+findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
 details       calibration, errors by group, example users
 rows          one model on one fold: what is kept of it, in memory and as files

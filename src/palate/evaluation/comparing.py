@@ -33,8 +33,9 @@ from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
 from palate.models.answers import allowed_items, id_list
 from palate.models.base import Recommender
+from palate.notebook import watched
 from palate.parallel import check_threads
-from palate.progress import ProgressCallback, silent
+from palate.progress import ProgressCallback, automatic
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def compare(
     n_processes: int | None = None,
     random_state: int = 42,
     words: Sequence[str] = (),
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = automatic,
 ) -> Comparison:
     """Fit and measure models on the same folds.
 
@@ -81,7 +82,8 @@ def compare(
             here. A script that asks for processes needs ``if __name__ == "__main__":``.
         random_state: seed of models without one, of intervals and of permutations.
         words: how the command line names the data, for the commands that repeat a row.
-        progress: called with the task that a step belongs to, and with task "" as runs are finished.
+        progress: called with the task that a step belongs to, and with task "" as runs are finished; None
+            shows nothing. Without it a notebook shows bars.
 
     Raises:
         ParameterError: a model, metric, split, group or number is not to be had.
@@ -117,7 +119,8 @@ def compare(
     rows_folder = None if out is None else _prepared(Path(out), plan)
     jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes)
     tables = (dataset.interactions, dataset.items, dataset.users)
-    results = run_all(jobs, tables, rows_folder, n_processes, progress)
+    with watched(progress) as told:
+        results = run_all(jobs, tables, rows_folder, n_processes, told)
     comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
     comparison = _with_groups(comparison, of_users)
     for one in comparison.failures:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +16,16 @@ import polars as pl
 
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
+from palate.evaluation.findings import findings
 from palate.evaluation.measuring import better
 from palate.evaluation.rows import plain
 from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
 from palate.evaluation.units import form_of
 from palate.metrics import METRICS
+from palate.notebook import card, plainly, preview
 
 FORMAT_VERSION = 1
+MOST_SHOWN = 50  # rows of a table in a notebook
 FRAMES = ("runs", "results", "units", "groups")
 Test = Literal["permutation", "wilcoxon"]
 Across = Literal["users", "folds"]
@@ -200,9 +204,28 @@ class Comparison:
                 raise
             raise DataError(f"the comparison in {folder} is damaged ({error}); make it again") from None
 
+    def findings(self) -> list[str]:
+        """Return for each metric, in a sentence, who is ahead, and from whom the difference is not significant."""
+        return findings(*self._tables, self.plan["metrics"])
+
+    @cached_property
+    def _tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The table and its tests, worked out once."""
+        return self.table(), self.tests()
+
+    @property
+    def _title(self) -> str:
+        return plainly(f"{', '.join(self.labels)} on {self.plan['split']} of {self.plan['data']['name']}")
+
     def __repr__(self) -> str:
-        failed = f"; failed: {', '.join(self.failed)}" if self.failed else ""
-        return f"Comparison({', '.join(self.labels)} on {self.plan['split']} of {self.plan['data']['name']}{failed})"
+        failed = [f"failed: {', '.join(self.failed)}"] if self.failed else []
+        return "\n".join([f"Comparison({self._title})", *map(plainly, [*self.findings(), *failed])])
+
+    def _repr_html_(self) -> str:
+        sentences = [*self.findings(), *self.warnings]
+        sentences += [f"{o['model']}, fold {o['fold'] + 1}, gave no result: {o['error']}" for o in self.failures]
+        table = self._tables[0].select("model", "metric", "mean", "low", "high", "fit_seconds")
+        return card(f"Comparison of {self._title}", (), preview(table, MOST_SHOWN), sentences=sentences)
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +250,7 @@ class Comparison:
     def _fold_columns(self) -> dict[tuple[str, str], Column]:
         n_folds = len(self.plan["splits"])
         if n_folds < 2:
-            raise ParameterError(f"a test across folds needs two of them, such as kfold:5:42; {self!r} has {n_folds}")
+            raise ParameterError(f"a test across folds needs two of them, such as kfold:5:42; this has {n_folds}")
         out = {}
         for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
             values = part.sort("fold")["value"].drop_nulls().to_numpy()

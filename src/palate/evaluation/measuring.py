@@ -24,8 +24,11 @@ from palate.evaluation.sources import Relevance, Sources, has_genres
 from palate.evaluation.units import Units, units_of
 from palate.metrics import METRICS, At, Summary, at, summarise
 from palate.metrics.catalogue import list_overlap
+from palate.metrics.names import shown
 from palate.models.answers import allowed_items
 from palate.models.base import Recommender
+from palate.notebook import card
+from palate.notebook import values as told_values
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ NEEDS = {  # what to do where a model or the data lacks what a metric needs
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measured:
     """What was measured of a model on a test part.
 
@@ -63,6 +66,13 @@ class Measured:
     popular: NDArray[np.bool_]
     ranked: NDArray[np.intp]
     predicted: NDArray[np.float64] | None
+
+    def __repr__(self) -> str:
+        return f"Measured({told_values(self.values)})"
+
+    def _repr_html_(self) -> str:
+        facts = [(shown(name), f"{value:.4f}") for name, value in self.values.items()]
+        return card("Measured", facts, sentences=[f"{shown(n)} is left out: {why}" for n, why in self.skipped.items()])
 
 
 def checked(metrics: Sequence[str], n_items: int) -> list[At]:

@@ -25,9 +25,12 @@ from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary
+from palate.metrics.names import shown
 from palate.models.answers import allowed_items
 from palate.models.base import Recommender
-from palate.progress import Progress, ProgressCallback, silent
+from palate.notebook import card, plainly, watched
+from palate.notebook import values as told_values
+from palate.progress import Progress, ProgressCallback, automatic
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ OnOverlap = Literal["raise", "drop"]
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """One model on one split.
 
@@ -69,6 +72,16 @@ class Evaluation:
     history: list[dict[str, float]]
     fitted: Recommender
     measured: Measured
+
+    def __repr__(self) -> str:
+        return f"Evaluation({plainly(f'{self.model} on {self.split}')}: {told_values(self.metrics)})"
+
+    def _repr_html_(self) -> str:
+        rows = {"training rows": self.n_train, "test rows": self.n_test}
+        facts = [(shown(name), f"{value:.4f}") for name, value in self.metrics.items()]
+        facts += [(name, f"{n:,}") for name, n in rows.items()]
+        facts += [("epoch chosen on", self.epoch_chosen_on), ("training", f"{self.seconds['fit']:.2f} s")]
+        return card(f"{self.model} on {self.split}", facts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as JSON values, with the versions of what computed them."""
@@ -112,7 +125,7 @@ def evaluate(
     user_features: Features | None = None,
     item_features: Features | None = None,
     skip: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = automatic,
 ) -> Evaluation:
     """Fit a model on ``train`` and measure it on ``test``.
 
@@ -130,7 +143,7 @@ def evaluate(
         items: an item table to keep in the model.
         user_features, item_features: attributes that enter the model.
         skip: leave out metrics that the model does not have, such as RMSE of one that only ranks.
-        progress: as in ``fit``.
+        progress: as in ``fit``; None shows nothing.
 
     Raises:
         ParameterError: stop_on or on_overlap is neither of the two, or a metric or condition is unknown, out of range,
@@ -149,10 +162,11 @@ def evaluate(
         relevant_rows(test, positive, part)  # refused before training, not after
     features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
     started = time.perf_counter()
-    if stop_on == "test":
-        model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress), **features)
-    else:
-        model.fit(train, items=items, progress=progress, **features)
+    with watched(progress) as told:
+        if stop_on == "test":
+            model.fit(train, validation=test, items=items, progress=partial(_watching_test, told), **features)
+        else:
+            model.fit(train, items=items, progress=told, **features)
     fitted = time.perf_counter()
     names = [one.name for one in asked]
     measured = measure_part(model, train, test, names, positive=positive, part=part, skip=skip)

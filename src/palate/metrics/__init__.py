@@ -8,6 +8,7 @@ sampled       ranking among sampled negatives, for comparison with old papers on
 summary       mean, worst tenth, and who is no part of it
 groups        a metric by group of users, with intervals
 registry      all of them by name
+names         what they are called in sentences, and which end is good
 """
 
 from palate.metrics.area import auc

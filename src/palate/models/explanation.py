@@ -11,6 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
+from palate.notebook import card, preview
+
+MOST_SHOWN = 10  # parts in a notebook
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Part:
     contribution: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """A score split into parts.
 
@@ -40,6 +43,14 @@ class Explanation:
     score: float
     of: str
     parts: pl.DataFrame
+
+    def __repr__(self) -> str:
+        pair = f"user {self.user_id!r}, item {self.item_id!r}"
+        return f"Explanation({pair}: {self.score:.4f} of {self.of}, {self.parts.height:,} parts)"
+
+    def _repr_html_(self) -> str:
+        facts = [("user", str(self.user_id)), ("item", str(self.item_id)), ("score", f"{self.score:.4f}")]
+        return card(f"Why: a score of {self.of}", facts, preview(self.parts, MOST_SHOWN))
 
 
 def parts_table(

@@ -23,8 +23,9 @@ from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
 from palate.models.state import ModelState, check_names, restore
 from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
-from palate.progress import ProgressCallback, silent
+from palate.progress import ProgressCallback, automatic
 
 ScoreKind = Literal["rating", "probability", "order"]
 
@@ -123,7 +124,7 @@ class Learner(ABC):
         user_features: Features | None = None,
         item_features: Features | None = None,
         start: Self | None = None,
-        progress: ProgressCallback = silent,
+        progress: ProgressCallback | None = automatic,
     ) -> Self:
         """Learn from interactions; what was learned before is forgotten once all has gone well.
 
@@ -135,7 +136,7 @@ class Learner(ABC):
             user_features, item_features: attributes that enter the model; see ``supports``.
             start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
                 afresh. See ``supports``.
-            progress: called after every epoch.
+            progress: called after every epoch; None shows nothing. Without it a notebook shows a bar.
 
         Raises:
             ParameterError: a parameter has a wrong type or range, the model does not support what is given, the start
@@ -156,10 +157,10 @@ class Learner(ABC):
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
         table = item_table(interactions.items, items)
-        training = Training(interactions, validation, user_features, item_features, start, progress)
         learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
-        with nullcontext() if self.own_blas_threads else single_blas_thread():  # sums in one order on any machine
-            learned |= self._learn(training)
+        blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
+        with watched(progress) as told, blas:
+            learned |= self._learn(Training(interactions, validation, user_features, item_features, start, told))
         for name, value in learned.items():
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
@@ -217,6 +218,16 @@ class Learner(ABC):
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
         changed = [f"{n}={v!r}" for n, v in self.get_params().items() if v != defaults[n]]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _repr_html_(self) -> str:
+        facts = [(name, repr(value)) for name, value in self.get_params().items()]
+        if not hasattr(self, "users_"):
+            return card(f"{type(self).__name__}, not fitted", facts)
+        counts = {"users": len(self.users_), "items": len(self.items_), "epochs": len(self.history_)}
+        learned = [(name, f"{n:,}") for name, n in counts.items() if n]
+        if self.best_epoch_:
+            learned.append(("best epoch", f"{self.best_epoch_:,}, chosen on {self.epoch_chosen_on_}"))
+        return card(f"{type(self).__name__}, fitted", learned + facts)
 
     # -- state ------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.notebook import card
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Newcomers:
     """Users folded into a model: `Recommender.fold_in`.
 
@@ -27,6 +28,14 @@ class Newcomers:
     factors: NDArray[Any]
     biases: NDArray[Any]
     rows: Rows
+
+    def __repr__(self) -> str:
+        n_rows, n_factors = len(self.rows.indices), self.factors.shape[1]
+        return f"Newcomers({len(self.users):,} users with {n_rows:,} rows, {n_factors} factors)"
+
+    def _repr_html_(self) -> str:
+        counts = {"users": len(self.users), "rows": len(self.rows.indices), "factors": self.factors.shape[1]}
+        return card("Newcomers, folded in", [(name, f"{n:,}") for name, n in counts.items()])
 
 
 def rows_of(interactions: Interactions, items: Ids) -> Rows:

@@ -6,40 +6,62 @@ Each function takes what the figure's function of the same name takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.card import NAMES, Card
+from palate.evaluation.findings import listed, ranked, value_with_interval
+from palate.metrics.names import higher_is_better, most, shown
 from palate.models.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
-from palate.plots.names import higher_is_better, most, shown
-from palate.plots.of_comparison import paired, ranked
+from palate.plots.alt_of_data import (
+    ages,
+    genres,
+    occupations,
+    popularity,
+    rating_distribution,
+    ratings_over_time,
+    ratings_per_item,
+    ratings_per_user,
+)
+from palate.plots.of_comparison import paired
 from palate.plots.of_errors import COUNTED, By, Details, known, shares_of_pit
 from palate.plots.of_sampling import judged, summary_of
 from palate.plots.of_training import RECORDED, scores
+from palate.plots.words import Words
+from palate.reproduction import LOSS, TEST_RMSE
 
 if TYPE_CHECKING:
+    from palate.models.base import Recommender
     from palate.models.bayes import BayesianMF
 
-
-class Words(NamedTuple):
-    """What a figure shows: the finding in a sentence, and the numbers in others; together they are its alt text."""
-
-    finding: str
-    numbers: str
-
-    def __str__(self) -> str:
-        """Return both."""
-        return f"{self.finding} {self.numbers}".strip()
-
-
-def value_with_interval(row: Mapping[str, Any], key: str = "mean", digits: int = 4) -> str:
-    """Return "0.9120 (0.9050 to 0.9190)", or the value alone where there is no interval."""
-    text = f"{row[key]:.{digits}f}"
-    low, high = row.get("low"), row.get("high")
-    return text if low is None or high is None else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+__all__ = [
+    "Words",
+    "ages",
+    "calibration",
+    "card_spread",
+    "card_values",
+    "comparison",
+    "error_by",
+    "genres",
+    "groups",
+    "importances",
+    "occupations",
+    "pit",
+    "popularity",
+    "rating_distribution",
+    "ratings_over_time",
+    "ratings_per_item",
+    "ratings_per_user",
+    "reproduction",
+    "sampling",
+    "trade_off",
+    "training",
+    "training_curves",
+    "tuning_history",
+]
 
 
 def card_values(card: Card) -> Words:
@@ -61,7 +83,12 @@ def card_spread(card: Card) -> Words:
     return Words(finding, f"Ranges on a logarithmic scale, {rest}.")
 
 
-def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int | None, title: str = "Training") -> Words:
+def training(model: Recommender) -> Words:
+    """Return what `palate.plots.training` shows."""
+    return training_curves(model.history_, getattr(model, "best_epoch_", None))
+
+
+def training_curves(history: Sequence[dict[str, float]], best_epoch: int | None, title: str = "Training") -> Words:
     """Return what `palate.plots.training_curves` shows."""
     said = [
         f"{RECORDED.get(key, key.replace('_', ' '))} goes from {history[0][key]:.4f} to {history[-1][key]:.4f}"
@@ -77,6 +104,14 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int | No
     elif best_epoch and best_epoch < len(history):
         finding = f"{title}: epoch {best_epoch} of {n} was chosen."
     return Words(finding, f"Line chart: {'; '.join(said)}." if said else "Line chart.")
+
+
+def reproduction(histories: Sequence[Sequence[dict[str, float]]]) -> Words:
+    """Return what `palate.plots.reproduction` shows."""
+    best = [min(record["validation_rmse_unclipped"] for record in history) for history in histories]
+    finding = f"The best published test RMSE is {min(TEST_RMSE):.4f}; ours is {min(best):.4f} to {max(best):.4f}."
+    said = f"training loss goes from {LOSS[0]:.4f} to {LOSS[-1]:.4f} as published, over {len(LOSS)} epochs"
+    return Words(finding, f"Line chart of {len(histories)} runs of ours beside the published points: {said}.")
 
 
 def sampling(model: BayesianMF) -> Words:
@@ -130,7 +165,7 @@ def calibration(details: Details) -> Words:
     return Words(finding, f"Line chart of mean rating against mean prediction: {'; '.join(said)}.")
 
 
-def pit(values: NDArray[np.float64]) -> Words:
+def pit(values: NDArray[np.float64], title: str = "") -> Words:
     """Return what `palate.plots.pit` shows."""
     shares, (low, high) = shares_of_pit(values)
     outside = int(((shares < low) | (shares > high)).sum())
@@ -181,7 +216,7 @@ def trade_off(table: pl.DataFrame, accuracy: str = "ndcg@10", beyond: str = "nov
     elif len(front) == 1:
         finding = f"{front[0]} is best in both {shown(accuracy)} and {shown(beyond)}."
     else:
-        finding = f"More {shown(beyond)} costs {shown(accuracy)}: {_listed(front)} are unbeaten in both together."
+        finding = f"More {shown(beyond)} costs {shown(accuracy)}: {listed(front)} are unbeaten in both together."
     said = "; ".join(f"{row['model']} {row['x']:.4f} and {row['y']:.4f}" for row in rows)
     return Words(finding, f"Points of {shown(accuracy)} and {shown(beyond)}: {said}.")
 
@@ -199,7 +234,3 @@ def tuning_history(values: Sequence[float | None], best: Sequence[float | None])
     failed = sum(value is None for value in values)
     finding = f"The best value of {len(values)} trials is {until[-1]:.4f}."
     return Words(finding, f"Line chart: the first best is {until[0]:.4f}; {failed} gave no result.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -181,10 +181,10 @@ def _scales(axes: Axes, categories: Sequence[str], drawn: Sequence[Curve], *, di
 
 def _blank(size: tuple[float, float]) -> Figure:
     try:
-        from matplotlib.figure import Figure
+        from palate.plots.figure import ToldFigure
     except ImportError:
         raise missing_extra("plots", "drawing figures") from None
-    return Figure(figsize=size, dpi=120, layout="constrained")
+    return ToldFigure(figsize=size, dpi=120, layout="constrained")
 
 
 def _dress(axes: Axes) -> None:

@@ -10,28 +10,15 @@ import numpy as np
 import polars as pl
 
 from palate.errors import DataError
+from palate.evaluation.findings import ranked
+from palate.metrics.names import higher_is_better, sense, shown
 from palate.plots.house import BLUE, GREY, GRID, INK, MOST_TOGETHER, PAPER, Curve, curves, name, new_figure, style
-from palate.plots.names import higher_is_better, sense, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NEAR = 0.07  # of the height: labels closer than this are moved apart
-
-
-def ranked(table: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Return a metric's rows with a known mean, the best first; in the given order where neither end is best.
-
-    Raises:
-        DataError: the table has no such rows.
-    """
-    rows = table.filter(pl.col("metric") == metric).drop_nulls("mean").filter(pl.col("mean").is_finite())
-    if rows.is_empty():
-        known = ", ".join(table["metric"].unique(maintain_order=True)) or "none"
-        raise DataError(f"the table has no values of {metric} to draw; it has {known}")
-    up = higher_is_better(metric)
-    return rows if up is None else rows.sort("mean", descending=up, maintain_order=True)
 
 
 def comparison(table: pl.DataFrame, metric: str) -> Figure:

@@ -1,7 +1,6 @@
 """The report: one HTML file of a comparison, which opens without a network, prints well, and repeats byte by byte.
 
-results    the run with its tables and tests, and the findings in sentences
-markup     HTML from small functions, everything escaped
+results    the run with its tables and tests
 drawing    figures as part of the page
 scores     sections: the data, the comparison, trade-offs
 errors     sections: training, calibration, errors, groups

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from palate.markup import Html, element, join
 from palate.plots.alt import Words
 from palate.plots.house import GREY, GRID, INK, PAPER
-from palate.report.markup import Html, element, join
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,13 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from palate import plots
+from palate.evaluation.findings import listed
+from palate.markup import Column, Html, bdi, element, join, paragraph, table
+from palate.metrics.names import shown
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
-from palate.plots.names import shown
 from palate.plots.of_training import scores
 from palate.report.drawing import Picture, pictures
-from palate.report.markup import Column, Html, bdi, element, join, paragraph, table
-from palate.report.results import Results, interval, listed
+from palate.report.results import Results, interval
 
 MOST_METRICS = 4  # drawn by group; the others stand in the table
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from importlib.resources import files
 
 from palate.evaluation import Comparison
-from palate.plots.alt import value_with_interval
-from palate.plots.names import sense, shown
+from palate.evaluation.findings import listed, value_with_interval
+from palate.markup import Html, bdi, element, paragraph
+from palate.metrics.names import sense, shown
 from palate.report.errors import by_popularity_and_activity, calibration, groups, training
-from palate.report.markup import Html, bdi, element, paragraph
 from palate.report.people import examples
 from palate.report.repeating import repeating
-from palate.report.results import Results, finding, listed
+from palate.report.results import Results
 from palate.report.scores import the_comparison, the_data, trade_offs
 
 Section = Callable[[Results], Html]
@@ -75,7 +75,7 @@ def _header(results: Results, title: str) -> Html:
     parts = plan["splits"]
     rows = f"{parts[0]['n_train']:,} training and {parts[0]['n_test']:,} test ratings"
     said = [f"Split {plan['split']}", f"{len(parts)} folds of {rows}" if len(parts) > 1 else rows, results.day]
-    told = [finding(results, metric) for metric in results.metrics]
+    told = [results.finding(metric) for metric in results.metrics]
     lead = f"On {plan['split']}, {told[0]}" if told else "No metric has a value here; the warnings below say why."
     return element(
         "header",

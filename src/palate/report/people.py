@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from palate.plots.names import shown
-from palate.plots.of_comparison import ranked
-from palate.report.markup import Html, bdi, element, join, paragraph
-from palate.report.results import Results, listed, number
+from palate.evaluation.findings import listed, ranked
+from palate.markup import Html, bdi, element, join, paragraph
+from palate.metrics.names import shown
+from palate.report.results import Results, number
 
 MOST_MODELS = 4  # side by side
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate.report.markup import Column, Html, bdi, element, join, pairs, paragraph, table
+from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
 from palate.report.results import NOTHING, Results
 
 

@@ -1,4 +1,4 @@
-"""What all sections look at: the run, with its tables and tests worked out once; and its findings in sentences."""
+"""What all sections look at: the run, with its tables and tests worked out once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import polars as pl
 
 from palate.data.card import Card
 from palate.evaluation import Comparison
+from palate.evaluation.findings import finding, measured, ranked
 from palate.metrics import METRICS
-from palate.plots.alt import value_with_interval
-from palate.plots.names import higher_is_better, most, shown
-from palate.plots.of_comparison import ranked
 
 NOTHING = "\N{EN DASH}"  # in a cell
 
@@ -54,8 +52,7 @@ class Results:
     @property
     def metrics(self) -> list[str]:
         """The metrics asked for that any model has."""
-        known = set(self.table.drop_nulls("mean").filter(pl.col("mean").is_finite())["metric"])
-        return [metric for metric in self.run.plan["metrics"] if metric in known]
+        return measured(self.table, self.run.plan["metrics"])
 
     def model_keys(self, *more: str) -> list[str]:
         """Return the keys of the models asked for, and further ones, each once."""
@@ -89,51 +86,9 @@ class Results:
         """Return the best row of a metric, or the first where neither end is best."""
         return ranked(self.table, metric).row(0, named=True)
 
-    def unsure(self, metric: str, label: str) -> tuple[list[str], list[str]]:
-        """Return the other models whose difference from one is not significant, and those whose is."""
-        parts: tuple[list[str], list[str]] = ([], [])
-        for row in self.tests.filter(pl.col("metric") == metric).iter_rows(named=True):
-            if label in (row["model"], row["other"]):
-                other = row["other"] if row["model"] == label else row["model"]
-                parts[not is_unsure(row["verdict"])].append(other)
-        return parts
-
-
-def is_unsure(verdict: str) -> bool:
-    """Return whether a verdict says that no difference was found."""
-    return verdict.startswith("no ")
-
-
-def finding(results: Results, metric: str) -> str:
-    """Return in a sentence which model is best in a metric, and from which others the difference is not significant."""
-    rows = ranked(results.table, metric)
-    best = rows.row(0, named=True)
-    value = value_with_interval(best)
-    if len(rows) == 1:
-        return f"{best['model']} has {an(shown(metric))} of {value}."
-    if higher_is_better(metric) is None:
-        low, high = (end(rows["mean"].to_list()) for end in (min, max))
-        return f"{shown(metric)} runs from {low:.4f} to {high:.4f}."
-    unsure, sure = results.unsure(metric, best["model"])
-    start = f"{best['model']} has the {most(metric)} {shown(metric)}, {value}"
-    if not unsure and not sure:
-        return f"{start}."
-    if not unsure:
-        others = sure[0] if len(sure) == 1 else "every other model"
-        return f"{start}; the difference from {others} is significant."
-    rest = f", but from {listed(sure)}" if sure and len(sure) < 4 else ", but from every other model" if sure else ""
-    return f"{start}; no significant difference from {listed(unsure)}{rest}."
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return "a", "a and b", or "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-
-
-def an(word: str) -> str:
-    """Return a metric with its article, as it is spoken: an RMSE, an NDCG, a recall."""
-    spoken_with_vowel = word[:2].isupper() and word[0] in "AEFHILMNORSX"
-    return f"{'an' if spoken_with_vowel or word[0] in 'aeiou' else 'a'} {word}"
+    def finding(self, metric: str) -> str:
+        """Return in a sentence which model is best in a metric; see `palate.evaluation.findings`."""
+        return finding(self.table, self.tests, metric)
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 import polars as pl
 
 from palate import plots
+from palate.evaluation.findings import is_unsure, ranked
 from palate.evaluation.measuring import better
+from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
+from palate.metrics.names import meaning, sense, shown
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
-from palate.plots.names import meaning, sense, shown
-from palate.plots.of_comparison import paired, ranked
+from palate.plots.of_comparison import paired
 from palate.report.drawing import Picture, pictures
-from palate.report.markup import Column, Html, bdi, element, join, pairs, paragraph, table
-from palate.report.results import Results, finding, interval, is_unsure, number
+from palate.report.results import Results, interval, number
 
 MOST_TESTS, MOST_FOLDED = 10, 100  # pairs shown, and pairs folded away
 BESIDE = ("novelty", "coverage", "list_overlap", "popularity_lift")
@@ -61,7 +62,7 @@ def the_comparison(results: Results) -> Html:
         parts += [element("h3", shown(metric)), paragraph(_meaning(metric), class_="meaning")]
         figure = plots.comparison(results.table, metric)
         figure.axes[0].set_title("", loc="left")  # the heading says it
-        words = alt.comparison(results.table, metric)._replace(finding=finding(results, metric))
+        words = alt.comparison(results.table, metric)._replace(finding=results.finding(metric))
         parts.append(pictures(Picture(figure, words, "Dots with their intervals."), prefix=f"metric-{place}"))
         parts.append(_values(results, metric))
         parts.append(_tests(results, metric))

@@ -28,8 +28,9 @@ from palate.models import MODELS
 from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.models.search import Choice, Range
+from palate.notebook import watched
 from palate.parallel import check_threads
-from palate.progress import DONE, Progress, ProgressCallback, silent
+from palate.progress import DONE, Progress, ProgressCallback, automatic
 from palate.tuning.parts import Parts, make_parts
 from palate.tuning.tuned import Tuned
 
@@ -57,7 +58,7 @@ def tune(
     n_workers: int = 1,
     patience: int | None = None,
     random_state: int = 42,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = automatic,
 ) -> Tuned:
     """Search for the parameters of a model that are best on validation data, and fit it with them.
 
@@ -79,7 +80,8 @@ def tune(
         n_workers: trials side by side, on threads; with more than one their order, and so the search, may differ.
         patience: stop after so many trials without a better one.
         random_state: seed of the search, of the inner split, and of models without a seed of their own.
-        progress: called with task "trial 7" by each trial, and with task "" as trials are finished.
+        progress: called with task "trial 7" by each trial, and with task "" as trials are finished; None
+            shows nothing. Without it a notebook shows bars.
 
     Raises:
         ParameterError: a model, metric, split, space or number is not to be had.
@@ -123,10 +125,11 @@ def tune(
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = {} if dataset is None else attributes_for(base, dataset.users, dataset.items)
-    search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, progress)
     study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
-    search.run(study, n_trials, seconds, patience)
-    tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
+    with watched(progress) as told:
+        search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, told)
+        search.run(study, n_trials, seconds, patience)
+        tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
     if out is not None:
         tuned.save(out)
     return tuned

@@ -13,10 +13,13 @@ from palate import files
 from palate.atomic import replacing
 from palate.errors import DataError
 from palate.files.config import write_config
+from palate.metrics.names import shown
 from palate.models.base import Recommender
+from palate.notebook import card
+from palate.notebook import shown as as_cell
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuned:
     """The result of `tune`.
 
@@ -59,6 +62,16 @@ class Tuned:
         except OSError as error:
             raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from None
         return paths
+
+    def __repr__(self) -> str:
+        on_test = "" if self.test_value is None else f", {self.test_value:.4f} on the test part"
+        return f"Tuned({self.model!r}: {self.metric} {self.value:.4f} on validation data{on_test})"
+
+    def _repr_html_(self) -> str:
+        figures = {"on validation data": self.value, "before": self.default_value, "on the test part": self.test_value}
+        facts = [(f"{shown(self.metric)} {where}", f"{v:.4f}") for where, v in figures.items() if v is not None]
+        facts += [(name, as_cell(value)) for name, value in self.parameters.items()]
+        return card(f"{type(self.model).__name__}, the best of {self.trials.height:,} trials", facts)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON values."""

@@ -1,8 +1,8 @@
-"""How metrics are called and read in figures and reports."""
+"""How metrics are called and read in figures, reports and sentences."""
 
 from __future__ import annotations
 
-from palate.metrics import METRICS
+from palate.metrics.registry import METRICS
 
 _SHOWN = {
     "rmse": "RMSE",

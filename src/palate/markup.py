@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 LONG = 14  # characters that no small tile holds
-VOID = frozenset({"br", "link", "meta"})
+VOID = frozenset({"br", "img", "link", "meta"})
 
 
 class Html(str):
