@@ -111,7 +111,7 @@ def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict
     return attributes_for(model, source.users, source.items, wanted=wanted)
 
 
-def with_positive(model: Recommender, positive: float | None) -> Recommender:
+def with_positive(model: Recommender, positive: Any) -> Recommender:
     """Give --positive to a model that learns from clicks and was given no rule of its own; return the model."""
     if positive is not None and "positive" in model.parameter_names() and model.get_params()["positive"] is None:
         model.set_params(positive=positive)
