@@ -12,7 +12,8 @@ import palate
 
 ORDER = (
     *("errors", "progress", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models", "files"),
-    *("evaluation", "tuning", "reproduction", "plots", "report", "store", "spark", "serve", "ui", "cli", "__main__"),
+    *("evaluation", "tuning", "reproduction", "plots", "report", "integrations"),
+    *("store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
