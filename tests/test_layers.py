@@ -12,8 +12,8 @@ import palate
 
 ORDER = (
     *("errors", "progress", "markup", "notebook", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models"),
-    *("files", "warming", "evaluation", "tuning", "reproduction", "plots", "report", "store", "spark", "serve", "ui"),
-    *("cli", "__main__"),
+    *("files", "warming", "evaluation", "tuning", "reproduction", "plots", "report", "integrations"),
+    *("store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))

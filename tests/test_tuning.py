@@ -1,6 +1,7 @@
 """`tune`: nested, seeded, resumable, and never worse than where it began."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -37,6 +38,29 @@ def slow(step):
         __import__("time").sleep(60)
 
 tune(Baseline(), low_rank(), n_trials=6, out=sys.argv[1], progress=slow)
+"""
+
+KILLED_AT_FIRST = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+import optuna
+from synthetic import low_rank
+from palate.models import MatrixFactorization
+from palate.models.search import Range
+from palate.tuning import tune
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def in_the_first(step):
+    if step.task and step.step == 2:
+        die()
+
+if sys.argv[3] == "before":
+    optuna.study.Study.optimize = die
+space = {"learning_rate": Range(0.001, 0.05, log=True), "reg": Range(0.001, 0.3, log=True)}
+small = MatrixFactorization(2, n_epochs=8)
+tune(small, low_rank(), space=space, n_trials=3, out=sys.argv[1], progress=in_the_first)
 """
 
 
@@ -211,6 +235,23 @@ def test_a_killed_search_goes_on(data, tmp_path):
     resumed = tune(Baseline(), data, n_trials=6, out=tmp_path / "t")
     assert resumed.trials.height == 6
     assert 3 not in resumed.trials["trial"].to_list()
+
+
+@pytest.mark.parametrize("kills", [["in"], ["before", "in"]], ids="-".join)
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_the_default_is_tried_first_also_after_a_kill(data, tmp_path, kills, n_workers):
+    for where in kills:
+        command = [sys.executable, "-c", KILLED_AT_FIRST, str(tmp_path / "t"), str(Path(__file__).parent), where]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    resumed = tune(MatrixFactorization(**SMALL), data, space=SPACE, n_trials=3, out=tmp_path / "t", n_workers=n_workers)
+    default = MatrixFactorization().get_params()
+    started = {name: default[name] for name in SPACE}
+    first = [json.loads(found) for found in resumed.trials["parameters"]]
+    assert first[0] == started
+    assert first.count(started) == 1
+    assert resumed.trials.height == 3
+    whole = tune(MatrixFactorization(**SMALL), data, space=SPACE, n_trials=1)
+    assert resumed.default_value == whole.value == resumed.trials["value"][0]
 
 
 def test_ctrl_c_ends_a_search_and_keeps_finished_trials(data, tmp_path):

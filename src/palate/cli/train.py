@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,7 +13,9 @@ from palate.cli import common, inputs
 from palate.progress import figures
 
 if TYPE_CHECKING:
+    from palate.data.interactions import Interactions
     from palate.models.base import Recommender
+    from palate.progress import ProgressCallback
 
 
 def train(
@@ -26,8 +30,21 @@ def train(
     ] = None,
     set_: common.Set = None,
     positive: Annotated[
-        float | None, typer.Option(help="For a model that learns from clicks: values of at least this are clicks.")
+        str | None,
+        typer.Option(
+            metavar="VALUE|any|values",
+            help="For a model that learns from clicks: values of at least this are clicks; or any (every row is one), "
+            "values (a row's value is how much it counts).",
+        ),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Learn from the training part of this split alone, such as random:0.2:42; else from all."),
+    ] = None,
+    stop_on: Annotated[
+        Literal["validation", "test"],
+        typer.Option(help="What chooses the epoch: validation (part of the training data) or --split's test part."),
+    ] = "validation",
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Keep the state of a long chain in this file; the same command goes on from it."),
@@ -38,9 +55,11 @@ def train(
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:
-    """Learn a model from all ratings of DATA and save it.
+    """Learn a model from all ratings of DATA, or from the training part of a split, and save it.
 
     [dim]palate train ml-100k --set n_factors=50 --out model.safetensors[/]
+
+    [dim]palate train ml-100k --preset original --split random:0.2:42 --stop-on test[/]
     """
     from palate import files
     from palate.models import BayesianMF
@@ -50,7 +69,10 @@ def train(
     learner = inputs.new_model(config or model, preset, set_)
     if positive is not None and "positive" not in learner.parameter_names():
         raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
-    inputs.with_positive(learner, positive)
+    if positive is not None:
+        inputs.with_positive(learner, _rule(learner, positive))
+    if stop_on == "test" and split is None:
+        raise common.usage_error("--stop-on test needs a test part: name it with --split, such as random:0.2:42")
     if checkpoint is not None:
         if not isinstance(learner, BayesianMF):
             raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
@@ -58,11 +80,15 @@ def train(
     common.check_writable(out)
     if checkpoint is not None:
         common.check_writable(checkpoint)
-    source = inputs.dataset(data, read, items, users)
+    source = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
     replaced = " in place of the old file" if out.exists() else ""
+    rows, test = (source.interactions, None) if split is None else _parts(source.interactions, split)
+    watched = test if stop_on == "test" else None
     with common.live_progress() as progress:
         known = inputs.attributes(learner, source, features)
-        learner.fit(source.interactions, items=source.items, progress=progress, **known)
+        told = progress if watched is None else _as_test(progress)
+        learner.fit(rows, validation=watched, items=source.items, progress=told, **known)
+    chosen_on = "test" if watched is not None and learner.epoch_chosen_on_ == "validation" else learner.epoch_chosen_on_
     files.save(learner, out)
     if as_json:
         common.emit(
@@ -71,9 +97,10 @@ def train(
                 "parameters": learner.state().parameters,
                 "seed": getattr(learner, "seed_", None),
                 "data": source.name,
-                "n_train": len(source.interactions),
+                "split": split,
+                "n_train": len(rows),
                 "epochs": learner.best_epoch_,
-                "epoch_chosen_on": learner.epoch_chosen_on_,
+                "epoch_chosen_on": chosen_on,
                 "interrupted": learner.interrupted_,
                 "out": str(out),
                 "bytes": out.stat().st_size,
@@ -82,19 +109,60 @@ def train(
         )
         return
     stdout = common.console()
-    stdout.print(f"{learner!r} learned from {len(source.interactions):,} ratings of {source.name}", markup=False)
+    stdout.print(f"{learner!r} learned from {len(rows):,} ratings of {source.name}", markup=False)
+    if test is not None:
+        stdout.print(f"the {len(test):,} ratings of the test part of {split} are left out", markup=False)
     if learner.interrupted_:
         stdout.print("training was interrupted: this is the best so far, see the warning above")
-    stdout.print(_course(learner))
+    stdout.print(_course(learner, chosen_on, on_test=watched is not None))
+    if chosen_on == "test":
+        stdout.print("the epoch was chosen on the test part, so that figures of this model on it are optimistic")
     stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)", markup=False)
     stdout.print(f"next: palate recommend {out} --user {source.interactions.users.values[0]}", markup=False)
 
 
-def _course(learner: Recommender) -> str:
+def _rule(learner: Recommender, text: str) -> float | str | None:
+    """Return the rule of --positive, as the model takes it."""
+    from palate.errors import ParameterError
+    from palate.models.parameters import parameters_of
+
+    known = {one.name: one for one in parameters_of(type(learner))}
+    try:
+        rule: float | str | None = known["positive"].parse(text)
+    except ParameterError as error:
+        raise common.usage_error(str(error)) from None
+    return rule
+
+
+def _parts(data: Interactions, split: str) -> tuple[Interactions, Interactions]:
+    """Return the training and the test part of a split of one test part."""
+    from palate.data.splits import make_splits
+
+    found = make_splits(data, split)
+    if len(found) > 1:
+        raise common.usage_error(
+            f"train saves one model, and {split} has {len(found)} test parts: take a split of one, such as "
+            "random:0.2:42, time:0.2 or official:u1"
+        )
+    return found[0].apply(data)
+
+
+def _as_test(progress: ProgressCallback) -> ProgressCallback:
+    """Return a callback that tells the watched figures under their true name."""
+    return lambda step: progress(replace(step, record=_of_test(step.record)))
+
+
+def _of_test(record: Mapping[str, float]) -> dict[str, float]:
+    return {name.replace("validation", "test"): value for name, value in record.items()}
+
+
+def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
     """Return how training went, in one line."""
     if not learner.history_:
         return "computed in one go: there are no epochs, and nothing was drawn by chance"
     record = learner.history_[learner.best_epoch_ - 1]
-    chosen = "all of them, none held out to choose" if learner.epoch_chosen_on_ == "none" else "chosen on validation"
+    if on_test:
+        record = _of_test(record)
+    chosen = "all of them, none held out to choose" if chosen_on == "none" else f"chosen on {chosen_on}"
     told = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
     return f"epochs: {learner.best_epoch_}, {chosen}; {told}{'; ' if told else ''}seed {learner.seed_}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 import polars as pl
@@ -213,6 +213,30 @@ class Learner(ABC):
         for name, value in parameters.items():
             setattr(self, name, value)
         return self
+
+    def score(self, *_: Any) -> NoReturn:
+        """Tell scikit-learn's searches, which look for this, where their way in is; `measure` gives figures.
+
+        Raises:
+            ParameterError: always.
+        """
+        raise self._no_estimator()
+
+    def __sklearn_tags__(self) -> NoReturn:
+        """Tell scikit-learn's searches and pipelines, which ask for this, where their way in is.
+
+        Raises:
+            ParameterError: always.
+        """
+        raise self._no_estimator()
+
+    def _no_estimator(self) -> ParameterError:
+        name = type(self).__name__
+        ways = "palate.tune searches without scikit-learn, and palate.measure gives figures"
+        if self.score_kind == "rating":
+            wrapped = f"palate.integrations.sklearn.RatingRegressor({name}())"
+            ways = f"for GridSearchCV and the like take {wrapped}, with parameters named model__…; {ways}"
+        return ParameterError(f"{name} learns from interactions, not from X and y: {ways}")
 
     def __repr__(self) -> str:
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}

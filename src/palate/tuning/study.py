@@ -165,8 +165,13 @@ class _Search:
         for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):
             study.tell(trial.number, state=state.FAIL)  # its process was killed
         done = _finished(study)
-        if not done and all(self._start[name] in space for name, space in self.space.items()):
-            study.enqueue_trial(self._start, skip_if_exists=True)
+        waiting = study.get_trials(
+            deepcopy=False, states=(state.WAITING,)
+        )  # enqueued by a process killed before it ran
+        tried = waiting or any(trial.params == self._start for trial in done)
+        if not tried and all(self._start[name] in space for name, space in self.space.items()):
+            study.enqueue_trial(self._start)  # also after one that was killed: its parameters exist, and no value
+            waiting = study.get_trials(deepcopy=False, states=(state.WAITING,))
         study.sampler = library.samplers.TPESampler(seed=_seed(self.base, len(done)), multivariate=True)
 
         def after(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -183,7 +188,7 @@ class _Search:
             if missing > 0 and patient and (left is None or left > 0):
                 study.optimize(self._trial, missing, left, n_jobs=n_jobs, catch=(PalateError,), callbacks=[after])
 
-        if not done:
+        if waiting:
             go_on(1, 1)  # alone: two threads may take the same waiting trial
         go_on(self.n_workers, n_trials)
 
