@@ -46,7 +46,7 @@ USUAL = {  # in small letters, without spaces and signs
 }
 VALUE_ENDINGS = ("rating", "ratings", "score", "stars", "plays", "playcount", "listencount")
 OF_ALL = ("avg", "average", "mean", "pred")  # begins the name of a figure that no one person gave
-ROW_NUMBER = re.compile(r"(|index|unnamed\d*|x|rownames?)")  # what tables are written with, and what nobody rates
+ROW_NUMBER = re.compile(r"(|index|unnamed:?\d*|x|rownames?)")  # what tables are written with, and what nobody rates
 NO_VALUE = re.compile(rf"({ROW_NUMBER.pattern}|.*id|.*idx|.*code|.*no|.*year|zip|age)")
 KIND = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole writes a column's kind behind its name
 ALL_ROLES = "columns={'user': …, 'item': …, 'value': …, 'time': …}"

@@ -100,7 +100,7 @@ def checked_quotes(source: Source) -> Quotes:
     if quotes.stray:
         raise DataError(
             f"{source.name}: line {quotes.stray} has a quote inside a field: say quote='none' where quotes are letters, "
-            "as inch marks, or quote='backslash' where \\\" is one; else quote the whole field, and double quotes in it"
+            "or quote='backslash' where \\\" is one; else quote the whole field and double the others"
         )
     if quotes.unclosed:
         raise DataError(
