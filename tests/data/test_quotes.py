@@ -73,7 +73,7 @@ def test_quotes_inside_fields_are_refused_with_the_line_and_can_be_letters(write
     lines = INCHES if not late else "user,item,rating,title\n" + LATE + 'u1,12" mix,4,x\nu3,7" single,5,x\n'
     line = 3 if not late else 9002
     path = write(lines, name)
-    with pytest.raises(DataError, match=f"line {line} has a quote inside a field: say quote='none'"):
+    with pytest.raises(DataError, match=f"line {line} has a quote inside a field; say quote='none'"):
         read_ratings(path)
     items = read_ratings(path, quote="none").items.values.to_list()
     assert {'12" mix', '7" single'} <= set(items)

@@ -99,7 +99,7 @@ def checked_quotes(source: Source) -> Quotes:
     quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
     if quotes.stray:
         raise DataError(
-            f"{source.name}: line {quotes.stray} has a quote inside a field: say quote='none' where quotes are letters, "
+            f"{source.name}: line {quotes.stray} has a quote inside a field; say quote='none' where those are letters, "
             "or quote='backslash' where \\\" is one; else quote the whole field and double the others"
         )
     if quotes.unclosed:
