@@ -164,7 +164,7 @@ def _likely_value(
     names: Sequence[str], found: Mapping[str, str | None], numeric: Collection[str], source: str
 ) -> str | None:
     """Return the one column that ends like a value, or None where every row is a click; say what was taken."""
-    rest = [name for name in names if name not in found.values()]
+    rest = [name for name in names if name not in found.values() and not is_usual(name)]
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
         raise DataError(f"columns {ending} could all be the value; say which with columns={{'value': '{ending[0]}'}}")
