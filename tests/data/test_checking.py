@@ -235,3 +235,59 @@ def test_one_time_beyond_64_bits_leaves_the_others(beyond):
 def test_examples_are_shortened():
     fault = typed({"value": pl.Series("value", ["x" * 500])}, Policy())[0]
     assert fault.text == f"value cannot be read, such as '{'x' * 58}…"
+
+
+@pytest.mark.parametrize("word", ["NULL", "null", "nan", "NaN", "None", "NA", "N/A", "<NA>", "\\N"])
+def test_words_that_say_missing_are_missing(word):
+    for role in ("user", "item", "value", "time"):
+        faults = typed({role: pl.Series(role, ["1", word])}, Policy())
+        assert [(f.kind, f.rows.tolist()) for f in faults] == [("missing", [1])]
+        assert faults[0].text == f"{role} is missing, such as {word!r}"
+        assert bool(faults[0].remedy) == (role in ("user", "item"))
+    columns = {"user": pl.Series("user", ["1", word])}
+    assert not typed(columns, Policy(ids="text"))
+    assert columns["user"].to_list() == ["1", word]
+
+
+def test_float_ids_beyond_their_precision_are_refused_whatever_they_are():
+    ids = pl.Series("user", [2.0**53 + 2, -(2.0**60), 2.0**53, float("inf"), None, float("nan"), 7])
+    columns = {"user": ids}
+    faults = {f.kind: f for f in typed(columns, Policy())}
+    assert faults["invalid"].rows.tolist() == [0, 1, 3]
+    assert faults["invalid"].text.startswith(
+        "user is a float beyond 2**53, which may stand for several ids, such as 9007"
+    )
+    assert faults["missing"].rows.tolist() == [4, 5]
+
+
+def test_numbers_as_text_ids():
+    columns = {"user": pl.Series("user", [1.0, 20.0]), "item": pl.Series("item", [3, 4])}
+    assert not typed(columns, Policy(ids="text"))
+    assert (columns["user"].to_list(), columns["item"].to_list()) == (["1", "20"], ["3", "4"])
+
+
+def test_truth_written_out_is_a_value():
+    columns = {"value": pl.Series("value", ["True", " false", "TRUE"])}
+    assert not typed(columns, Policy())
+    assert columns["value"].to_list() == [1, 0, 1]
+    assert len(typed({"value": pl.Series("value", ["True", "3"])}, Policy())) == 1
+
+
+def test_commas_in_numbers_are_explained_and_a_remedy_for_all_rows_stands_alone():
+    fault = typed({"value": pl.Series("value", ["1,5"])}, Policy())
+    with pytest.raises(DataError) as caught:
+        dropped_or_raise(1, fault, Policy(), Where("a.csv", "line", 2, columns={"value": "Note"}))
+    assert str(caught.value).splitlines() == [
+        "a.csv has faults:",
+        "  value cannot be read, such as '1,5': 1 of 1 (line 2) in 'Note'",
+        "what can be done:",
+        "  numbers are written with a decimal point and without marks between thousands",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [({"ids": "int"}, "ids must be"), ({"time_unit": "h"}, "time_unit must")]
+)
+def test_how_ids_and_times_are_taken_is_checked(option, message):
+    with pytest.raises(ParameterError, match=message):
+        Policy(**option)

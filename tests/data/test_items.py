@@ -206,3 +206,34 @@ def test_attributes_of_users_are_joined_by_their_ids(name):
         attribute_table(IDS, {"age": [1]}, "user")
     with pytest.raises(DataError, match="the user table has id 10 more than once"):
         attribute_table(IDS, {"user_id": [10, 10]}, "user")
+
+
+@pytest.mark.parametrize("name", ["name", "Book-Title", "movie_title", "track_name"])
+def test_titles_are_found_by_their_usual_names_and_that_is_said(name, caplog):
+    table = item_table(IDS, {"item_id": [10, 20], name: ["Ten", "Twenty"], "year": [1, 2]})
+    assert table.columns == ["item_id", "title", "year"]
+    assert table["title"].to_list() == ["Ten", "Twenty", "30"]
+    assert f"the titles are those of '{name}'; for others, call the column of titles 'title'" in caplog.text
+
+
+def test_a_table_without_titles_is_said_and_one_can_be_named(caplog):
+    given = {"item_id": [10], "what": ["Ten"]}
+    assert item_table(IDS, given)["title"].to_list() == ["10", "20", "30"]
+    assert "has no column of titles, so ids stand for them: call the column of titles 'title'" in caplog.text
+    assert item_table(IDS, given, title="what")["title"].to_list() == ["Ten", "20", "30"]
+    assert item_table(IDS, {**given, "title": ["x"]}, title="what")["title"][0] == "Ten"
+    with pytest.raises(DataError, match="the item table has no column 'who' of titles; it has 'what'"):
+        item_table(IDS, given, title="who")
+
+
+def test_ids_of_a_table_are_found_named_or_alone():
+    for given, name in (({"anime_id": [10]}, None), ({"code": [10]}, "code"), ({"id": [10]}, None)):
+        assert item_table(IDS, {**given, "title": ["Ten"]}, id_name=name)["title"][0] == "Ten"
+    both = {"item_id": [1], "code": [10], "title": ["Ten"]}
+    assert item_table(IDS, both, id_name="code")["title"][0] == "Ten"
+    assert item_table(IDS, {"id": [10], "title": ["Ten"]}, id_name="absent")["title"][0] == "Ten"
+
+
+def test_whole_numbers_name_ids_that_are_text():
+    table = item_table(Ids(["7", "A7"], "item"), {"item_id": [7], "title": ["Seven"]})
+    assert table["title"].to_list() == ["Seven", "A7"]

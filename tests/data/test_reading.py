@@ -492,3 +492,92 @@ def test_long_ids_are_shortened_in_the_log(write, caplog):
 def test_columns_that_are_no_mapping(write, columns):
     with pytest.raises(DataError, match=r"columns= maps roles to names or positions of columns, such as .*; got "):
         read_ratings(write("a.csv", "user,item\n1,2\n"), columns=columns)
+
+
+# -- files of other people ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        (["17850.0", "13047.0"], [13047, 17850]),
+        (["17850.0", "13047.5"], ["13047.5", "17850.0"]),
+        (["100", "NULL", "007"], ["007", "100"]),
+        (["100", "\\N", "7"], [7, 100]),
+        (["NULL", "100", "7"], [7, 100]),
+        (["1e5", "2"], ["1e5", "2"]),
+        ([" 7", "8 "], [7, 8]),
+        (["😀", "🍵"], ["🍵", "😀"]),
+    ],
+)
+def test_ids_of_a_file_are_those_of_the_frame(write, ids, found):
+    path = write("a.csv", "user,item\n" + "".join(f"{one},{k}\n" for k, one in enumerate(ids)))
+    assert read_ratings(path, on_missing="drop").users.values.to_list() == sorted(found)
+
+
+def test_words_are_ids_where_that_is_said(write):
+    path = write("a.csv", "user,item\nNULL,1\nann,None\n")
+    with pytest.raises(DataError, match="ids='text' takes such words as ids"):
+        read_ratings(path)
+    assert read_ratings(path, ids="text").users.values.to_list() == ["NULL", "ann"]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_times_in_finer_units(write, unit, form):
+    size = {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    times = [DAY * size + 999, -DAY * size]
+    line = '{{"user": 1, "item": {}, "time": {}}}' if form == "jsonl" else "1,{},{}"
+    text = "\n".join(line.format(k, t) for k, t in enumerate(times))
+    path = write(f"a.{form}", text if form == "jsonl" else "user,item,time\n" + text)
+    with pytest.raises(DataError, match=f"time_unit='{unit}' reads"):
+        read_ratings(path)
+    assert read_ratings(path, time_unit=unit).times.tolist() == [DAY, -DAY]
+    assert read_ratings(path, columns={"time": None}).times is None
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("user;item;rating\n1;2;2,5\n1;3;3\n", [2.5, 3]),
+        ("user\titem\trating\n1\t2\t,5\n1\t3\t-1,25\n", [0.5, -1.25]),
+        ("sep=;\nuser;item;rating\n1;2;1,234\n1;3;2,5\n", [1.234, 2.5]),
+    ],
+)
+def test_decimal_commas_are_read_and_said(write, caplog, text, values):
+    data = read_ratings(write("a.txt", text))
+    assert data.values.tolist() == pytest.approx(values)
+    assert "'value' has decimal commas, such as" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("user;item;rating\n1;2;2,5\n1;3;3.5\n", "lines? 2"),
+        ("user;item;rating\n1;2;1.234,5\n1;3;2,5\n", "lines 2, 3"),
+        ("user;item;rating\n1;2;1,234\n1;3;3\n", "line 2"),
+        ("user;item;rating\n1;2;3\n1;3;1,234,567\n", "line 3"),
+        ('user,item,rating\n1,2,3\n1,3,"2,5"\n', "line 3"),
+    ],
+)
+def test_commas_that_may_be_anything_are_refused_with_the_line(write, text, line):
+    with pytest.raises(DataError, match=rf"value cannot be read, such as .*\({line}\)[\s\S]*with a decimal point"):
+        read_ratings(write("a.csv", text))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_first_bytes(write, encoding):
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    path = write("a.csv", mark + text_of(","), encoding)
+    assert read_ratings(path).to_table().rows() == ROWS
+    assert read_ratings(write("a.csv.gz", gzip.compress(path.read_bytes()))).to_table().rows() == ROWS
+
+
+def test_two_bytes_a_letter_without_a_mark_are_hinted_at(write):
+    with pytest.raises(DataError, match=r"unknown format.*needs encoding='utf-16-le' or 'utf-16-be'"):
+        read_ratings(write("a.csv", text_of(","), "utf-16-le"))
+
+
+def test_nested_values_of_json_are_no_ids(write):
+    with pytest.raises(DataError, match=r"column 'user' has type Struct.*; the user must be one value a row"):
+        read_ratings(write("a.jsonl", '{"user": {"a": 1}, "item": 2}\n'))

@@ -78,3 +78,40 @@ def test_user_tables_may_hold_other_columns_and_narrower_ids(log, tmp_path):
     users = open_dataset(str(log), users=tmp_path / "users.parquet").users
     assert users.columns == ["user_id", "count", "score", "date", "item"]
     assert users["count"].to_list() == [6, 5]
+
+
+def test_options_of_the_ratings_reach_the_tables(tmp_path):
+    (tmp_path / "log.csv").write_text("who,what,stars\n1,7,5\nB2,07,3\n")
+    (tmp_path / "items.csv").write_bytes('what;name;genre\n7;Café "Z";A|B\n07;Tea;B\n'.encode("latin-1"))
+    (tmp_path / "users.csv").write_bytes("who;town\n1;Köln\n".encode("latin-1"))
+    columns = {"user": "who", "item": "what"}
+    data = open_dataset(
+        str(tmp_path / "log.csv"),
+        items=tmp_path / "items.csv",
+        users=tmp_path / "users.csv",
+        columns=columns,
+        encoding="latin-1",
+        quote="none",
+    )
+    assert data.items.rows() == [("07", "Tea", ["B"]), ("7", 'Café "Z"', ["A", "B"])]
+    assert data.users.rows() == [("1", "Köln"), ("B2", None)]
+
+
+def test_ids_kept_as_text_find_their_items(log, tmp_path):
+    (tmp_path / "items.csv").write_text("item,what,price\n7,Seven,1\n08,Eight,2\n")
+    data = open_dataset(str(log), items=tmp_path / "items.csv", ids="text", title="what")
+    assert data.items.to_dict(as_series=False) == {"item_id": ["7", "8"], "title": ["Seven", "8"], "price": [1, None]}
+
+
+def test_decimal_commas_of_tables_are_numbers(log, tmp_path, caplog):
+    (tmp_path / "items.csv").write_text("item;title;price;size\n7;A;2,5;1,5\n8;B;3;big\n")
+    data = open_dataset(str(log), items=tmp_path / "items.csv")
+    assert data.items["price"].to_list() == [2.5, 3]
+    assert data.items["size"].to_list() == ["1,5", "big"]
+    assert "'price' has decimal commas, such as '2,5'" in caplog.text
+
+
+def test_reading_options_of_a_named_set_are_for_its_tables(tmp_path, movielens):
+    (tmp_path / "films.csv").write_bytes("item_id,title\n1,Spielzeugge\xadschichte\n".encode("latin-1"))
+    data = open_dataset("ml-100k", items=tmp_path / "films.csv", encoding="latin-1")
+    assert data.items["title"][0] == "Spielzeugge\xadschichte"

@@ -155,7 +155,8 @@ def for_command_line(message: str) -> str:
     )
     message = re.sub(r"\bheader=(True|False)", lambda m: f"--read header={'yes' if m[1] == 'True' else 'no'}", message)
     message = re.sub(r"\brating_range=\(([^,()]+), ([^,()]+)\)", r"--read rating_range=\1:\2", message)
-    message = re.sub(r"\btitle=NAME", "--read title=NAME", message)
+    message = message.replace("call the column of titles 'title'", "say --read title=NAME")
+    message = re.sub(r"call that column '(user|item)_id'", r"say --read \1=NAME", message)
     message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
     message = re.sub(
         r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.leaks",

@@ -331,8 +331,10 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
     lines = [f"  {f.text}: {len(f.rows):,} of {n_rows:,} ({where.rows(f.rows)}){where.column_of(f)}" for f in faults]
-    whole = [f for f in faults if len(f.rows) == n_rows]
-    if whole:
+    whole = [f for f in faults if len(f.rows) == n_rows and not f.remedy]
+    if all(f.remedy and len(f.rows) == n_rows for f in faults):
+        remedies = []
+    elif whole:
         remedies = [f"  all rows have this fault: {'; '.join(f.text for f in whole)}. {WHOLE}"]
     else:
         remedies = [f"  {text}" for kind, text in REMEDY.items() if any(f.kind == kind for f in faults)]

@@ -46,7 +46,7 @@ USUAL = {  # in small letters, without spaces and signs
 }
 VALUE_ENDINGS = ("rating", "ratings", "score", "stars", "plays", "playcount", "listencount")
 OF_ALL = ("avg", "average", "mean", "pred")  # begins the name of a figure that no one person gave
-ROW_NUMBER = re.compile(r"(|index|unnamed\d*|x|rownames?)")  # what tables are written with, and what nobody rates
+ROW_NUMBER = re.compile(r"(|index|unnamed:?\d*|x|rownames?)")  # what tables are written with, and what nobody rates
 NO_VALUE = re.compile(rf"({ROW_NUMBER.pattern}|.*id|.*idx|.*code|.*no|.*year|zip|age)")
 KIND = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole writes a column's kind behind its name
 ALL_ROLES = "columns={'user': …, 'item': …, 'value': …, 'time': …}"
@@ -164,7 +164,7 @@ def _likely_value(
     names: Sequence[str], found: Mapping[str, str | None], numeric: Collection[str], source: str
 ) -> str | None:
     """Return the one column that ends like a value, or None where every row is a click; say what was taken."""
-    rest = [name for name in names if name not in found.values()]
+    rest = [name for name in names if name not in found.values() and not is_usual(name)]
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
         raise DataError(f"columns {ending} could all be the value; say which with columns={{'value': '{ending[0]}'}}")

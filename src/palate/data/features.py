@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.ids import Ids
+from palate.data.ids import Id, Ids, shown
 from palate.data.items import id_column
 from palate.data.lists import as_list, with_lists
 from palate.data.tables import as_frame
@@ -84,6 +84,53 @@ class Features:
         return cls(ids, np.concatenate(blocks, axis=1), tuple(names), tuple(dict(spec) for spec in encoding))
 
     @classmethod
+    def from_scipy(
+        cls,
+        matrix: Any,
+        ids: Ids | pl.Series | Iterable[Id],
+        side: Literal["user", "item"],
+        *,
+        names: Sequence[str] | None = None,
+    ) -> Features:
+        """Take a sparse matrix of features as it is, one row an id; nothing is scaled.
+
+        Args:
+            matrix: of any sparse format.
+            ids: of its rows, in their order.
+            side: whose features these are.
+            names: of its columns; without them, "feature 0" and so on. Tables of newcomers have these columns.
+
+        Raises:
+            DataError: no sparse matrix, not as many ids as rows or names as columns, a name twice, or a number that is
+                not finite, or too many cells: features are kept dense.
+        """
+        from palate.data.matrices import features_of
+
+        return features_of(matrix, ids, side, names)
+
+    @classmethod
+    def from_dict(
+        cls, attributes: Mapping[Id, Mapping[str, Any] | Iterable[str]], side: Literal["user", "item"]
+    ) -> Features:
+        """Encode {id: {name: value}}, or {id: list of tags}, as `from_table` encodes the same table.
+
+        Args:
+            attributes: what is known of each id; a name that one id lacks is missing for it.
+            side: whose attributes these are.
+
+        Raises:
+            DataError: as `from_table`, or neither mappings nor lists of text.
+        """
+        if not isinstance(attributes, Mapping) or not attributes:
+            raise DataError("from_dict takes {id: {name: value}} or {id: [tag, …]} with one id at least")
+        rows = [one if isinstance(one, Mapping) else {"tags": _tags(one)} for one in attributes.values()]
+        columns: dict[str, Any] = {f"{side}_id": list(attributes)}
+        columns |= {
+            name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
+        }
+        return cls.from_table(columns, side)
+
+    @classmethod
     def of_known(cls, table: Any, side: Literal["user", "item"]) -> Features | None:
         """Encode all that `from_table` takes by itself, or return None where the table has nothing but ids and texts.
 
@@ -120,6 +167,13 @@ class Features:
         first = pl.DataFrame({name: some[:, place] for place, name in enumerate(self.names[: some.shape[1]])})
         ids = pl.Series("id", self.ids.values.head(MOST_ROWS))
         return card("Features", facts, preview(pl.DataFrame([ids]).hstack(first.get_columns()), of=len(self.ids)))
+
+
+def _tags(given: Any) -> list[str]:
+    tags = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if isinstance(given, str) or not all(isinstance(tag, str) for tag in tags):
+        raise DataError(f"from_dict takes {{id: {{name: value}}}} or {{id: [tag, …]}}; got {shown(given)} for an id")
+    return tags
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ def has_header(source: object, rows: list[Row], columns: Columns) -> bool:
     first, *others = rows
     if usual_columns(first, "user") and usual_columns(first, "item"):
         return True
-    if any(isinstance(name, str) and name in first for name in columns.values()):
+    if any(isinstance(name, str) and not name.isdigit() and name in first for name in columns.values()):
         return True
     numeric = [k for k in range(len(first)) if others and all(k < len(r) and is_number(r[k]) for r in others)]
     if numeric:  # unknown names above numbers are a header too, so that the message can ask for its columns

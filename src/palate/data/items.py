@@ -27,6 +27,7 @@ TITLES = (
     *("producttitle", "productname", "songtitle", "songname", "tracktitle", "trackname", "artistname", "gametitle"),
     *("gamename", "animetitle", "animename", "videotitle", "newstitle", "headline"),
 )
+CALL_TITLE = "call the column of titles 'title'"
 SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
 WHOLE = re.compile(r"[+-]?\d{1,99}")
@@ -73,12 +74,10 @@ def _titled(table: pl.DataFrame, title: str | None) -> pl.DataFrame:
     fits = [name for name in names if plain_name(name) in TITLES]
     if len(fits) == 1:
         if plain_name(fits[0]) != "title":
-            log.warning("the item table: the titles are those of '%s'; title=NAME takes others", fits[0])
+            log.warning("the item table: the titles are those of '%s'; for others, %s", fits[0], CALL_TITLE)
         return table.rename({fits[0]: "title"})
     if names:
-        log.warning(
-            "the item table has no column 'title', so ids stand for titles; title=NAME takes one of its columns"
-        )
+        log.warning("the item table has no column of titles, so ids stand for them: %s", CALL_TITLE)
     return table
 
 
@@ -142,8 +141,8 @@ def id_column(names: Sequence[str], side: str, given: str | None = None) -> str:
     if len(fits) != 1:
         shown = ", ".join(map(repr, names))
         raise DataError(
-            f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}: rename one, or say "
-            f"columns={{'{side}': NAME}}"
+            f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}: call that column "
+            f"'{side}_id'"
         )
     return fits[0]
 
@@ -151,8 +150,8 @@ def id_column(names: Sequence[str], side: str, given: str | None = None) -> str:
 def _check(column: pl.Series, ids: Ids, side: str) -> None:
     if column.dtype != ids.values.dtype:
         raise DataError(
-            f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}; ids='text' takes "
-            "both as text"
+            f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}; read the "
+            "ratings with ids='text'"
         )
     if column.n_unique() != len(column):
         twice = column.filter(column.is_duplicated())[0]

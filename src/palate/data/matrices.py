@@ -1,27 +1,28 @@
-"""Interactions from sparse matrices of SciPy, and back: one row for each stored cell."""
+"""Interactions and features from sparse matrices of SciPy, and interactions back: one row for each stored cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from scipy import sparse
 
 from palate.data.checking import Policy, Where, dropped_or_raise, kept_rows, typed
+from palate.data.features import Features
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions
 from palate.data.remarks import remark
 from palate.errors import DataError
 
+MOST_CELLS = 1 << 30  # of features: 4 GB
 IdsGiven = Ids | pl.Series | Iterable[Id] | None
 
 
 def from_scipy(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> Interactions:
     """Return one row for each stored cell; see `Interactions.from_scipy`."""
-    if not sparse.issparse(matrix) or matrix.ndim != 2:
-        raise DataError(f"from_scipy takes a sparse matrix of two dimensions, got {type(matrix).__name__}")
+    _check_sparse(matrix)
     ids = [_ids(given, n, what) for given, n, what in zip((users, items), matrix.shape, ("user", "item"), strict=True)]
     cells = matrix.tocoo()
     where = Where("the matrix", "stored cell")
@@ -43,6 +44,37 @@ def to_scipy(rows: Interactions) -> Any:
     return sparse.csr_matrix(
         (cells.values.copy(), cells.indices.copy(), cells.indptr.copy()), (rows.n_users, rows.n_items)
     )
+
+
+def features_of(matrix: Any, given: IdsGiven, side: Literal["user", "item"], names: Sequence[str] | None) -> Features:
+    """Return a matrix of features with a column of ones before it; see `Features.from_scipy`."""
+    _check_sparse(matrix)
+    n_ids, n_features = matrix.shape
+    if n_ids * n_features > MOST_CELLS:
+        raise DataError(
+            f"features are kept dense, and {n_ids:,} x {n_features:,} are too many: choose the columns that tell most"
+        )
+    ids = _ids(given, n_ids, side)
+    columns = [f"feature {k}" for k in range(n_features)] if names is None else list(map(str, names))
+    if len(columns) != n_features or len(set(columns)) < n_features:
+        raise DataError(f"the matrix has {n_features:,} columns: each needs one name of its own, got {len(columns):,}")
+    dense = matrix.toarray().astype(np.float32)
+    if not np.isfinite(dense).all():
+        raise DataError("the matrix of features holds a number that is not finite")
+    spec = {"missing": False, "kind": "number", "mean": 0.0, "scale": 1.0}
+    ones = np.ones((n_ids, 1), np.float32)
+    return Features(
+        ids,
+        np.concatenate([ones, dense], axis=1),
+        ("all", *columns),
+        tuple({"column": name, **spec} for name in columns),
+    )
+
+
+def _check_sparse(matrix: Any) -> None:
+    if not sparse.issparse(matrix) or matrix.ndim != 2:
+        kind = type(matrix).__name__
+        raise DataError(f"a sparse matrix of two dimensions is needed, got {kind}: scipy.sparse.csr_matrix makes one")
 
 
 def _ids(given: IdsGiven, n: int, what: str) -> Ids:

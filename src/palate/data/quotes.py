@@ -65,7 +65,10 @@ def quotes_in(chunks: Iterator[bytes], separator: str, skip: int) -> Quotes:
             inside = (inside + len(at)) % 2
         line += body.count(b"\n")
         before = body[-1:]
-    found.unclosed = opened if inside else 0
+    if inside:
+        found.unclosed = opened
+        found.spanning -= 1  # the line end behind the text
+        found.first_spanning *= bool(found.spanning)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,7 @@ from palate.data.layout import Form, Header, QuoteAs, look_at
 from palate.data.raw import brief, json_fault, reading
 from palate.data.text import (
     FAILED,
+    NUMBER,
     SeriesByRole,
     Source,
     as_text,
@@ -32,6 +34,7 @@ from palate.data.text import (
     opened,
     text_columns,
     with_integer_ids,
+    with_points,
     without_blank_lines,
 )
 from palate.errors import DataError
@@ -139,7 +142,15 @@ def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Seri
             source = replace(source, layout=replace(source.layout, quoted=bool(quotes.count)))
         frame = as_text(source, dict.fromkeys(range(layout.width), pl.String()))
     frame = frame.filter(pl.any_horizontal(pl.all().is_not_null()))
-    return pl.DataFrame({name: frame[str(k)] for k, name in enumerate(names)}), narrowed
+    named = pl.DataFrame({name: frame[str(k)] for k, name in enumerate(names)})
+    return named, narrowed if layout.separator == "," else partial(_narrowed_with_points, source)
+
+
+def _narrowed_with_points(source: Source, column: pl.Series) -> pl.Series:
+    done = narrowed(column)
+    if done.dtype != pl.String or not column.drop_nulls().str.contains(NUMBER).all():
+        return done
+    return narrowed(with_points(source, column))
 
 
 def _unchanged(column: pl.Series) -> pl.Series:

@@ -91,9 +91,13 @@ def _of_pandas_column(name: str, column: Any) -> pl.Series:
     try:
         if column.dtype.kind in "iufb":
             return pl.Series(name, column.to_numpy())
-        return pl.Series(name, column)
+        return _by_arrow(name, column)
     except PANDAS_FAILS:
         return _column(name, column.astype(object).where(column.notna(), None).tolist())
+
+
+def _by_arrow(name: str, column: Any) -> pl.Series:
+    return pl.Series(name, column)  # needs pyarrow for all but numbers and times
 
 
 def _of_dict(table: dict[Any, Any]) -> pl.DataFrame:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SeriesByRole = dict[str, pl.Series]
 WHOLE_FRACTION = r"^[+-]?\d{1,15}\.0*$"
+NUMBER = r"^\s*([+-]?\d*[.,]?\d+)?\s*$"
 DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 BEYOND = "beyond the last column"
@@ -98,8 +99,8 @@ def checked_quotes(source: Source) -> Quotes:
     quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
     if quotes.stray:
         raise DataError(
-            f"{source.name}: line {quotes.stray} has a quote inside a field: say quote='none' where quotes are letters "
-            "(inch marks), or quote='backslash' where \\\" is one; else put the field into quotes, and double those in it"
+            f"{source.name}: line {quotes.stray} has a quote inside a field; say quote='none' where those are letters, "
+            "or quote='backslash' where \\\" is one; else quote the whole field and double the others"
         )
     if quotes.unclosed:
         raise DataError(
@@ -147,12 +148,12 @@ def _as_written(source: Source) -> SeriesByRole:
     frame = as_text(source, dict.fromkeys(roles.values(), pl.String()))
     found = {role: frame[str(place)].alias(role) for role, place in roles.items()}
     for role in {"value", "weight"} & set(found) if source.layout.separator != "," else ():
-        found[role] = _with_points(source, found[role])
+        found[role] = with_points(source, found[role])
     promised = [role for role in roles if _type_of(source, role) == pl.Int64]
     return with_integer_ids(source, found, promised)
 
 
-def _with_points(source: Source, column: pl.Series) -> pl.Series:
+def with_points(source: Source, column: pl.Series) -> pl.Series:
     """Return a column of text with points for decimal commas, where that is what they are, and say so."""
     commas = column.str.contains(",", literal=True).fill_null(value=False)
     if not commas.any() or column.str.contains(".", literal=True).any():
@@ -161,7 +162,7 @@ def _with_points(source: Source, column: pl.Series) -> pl.Series:
     if not with_commas.str.contains(DECIMAL_COMMA).all() or with_commas.str.contains(THOUSANDS).all():
         return column
     log.warning(
-        "%s: the %ss have decimal commas, such as %s; where these are none, write the file without them",
+        "%s: '%s' has decimal commas, such as %s; write the file without them where they are none",
         *(source.name, column.name, shown(with_commas[0])),
     )
     return column.str.replace(",", ".", literal=True)
