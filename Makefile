@@ -1,7 +1,8 @@
 # `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-# ease first: it is trained within seconds, nothing being compiled for it
+# ease first: it is trained within seconds, nothing being compiled for it. (A recipe that names MAKE would run under -n.)
+AGAIN = $(MAKE)
 MODEL ?= $(patsubst %,out/%.safetensors,ease bayes bpr warp knn)
 
 .PHONY: demo test check-long serve trained bench bench-peers format clean
@@ -27,7 +28,7 @@ check-long: .venv/test
 # The page opens with the first model; the others are trained meanwhile, and join it. They end with the page.
 serve: .venv/ui $(firstword $(MODEL))
 	@mkdir -p out
-	@nice $(MAKE) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
+	@nice $(AGAIN) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' EXIT; trap 'exit 0' HUP INT TERM; \
 	$(BIN)/palate serve --wait $(SERVE) $(MODEL)
 
