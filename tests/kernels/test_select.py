@@ -138,7 +138,7 @@ def test_decide_scans_only_where_it_must(select):
     seed=st.integers(0, 2**32),
     n_items=st.integers(1, 200),
     n=st.integers(1, 12),
-    share_out=st.sampled_from([0, 0.4, 1]),
+    share=st.sampled_from([0, 0.4, 1]),
 )
 def test_best_of_rows_is_the_full_sort(select, seed, n_items, n, share):
     rng = np.random.default_rng(seed)
