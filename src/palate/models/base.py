@@ -467,7 +467,9 @@ class Recommender(Learner):
         self._check_fitted()
         made: tuple[Any, ItemOrder] | None = self.__dict__.get("_item_order")
         if made is None or made[0] is not self.item_table_:  # each fit makes a new one
-            rated = self.rated_ if self.seen_ is None else Rated.of(self.seen_, len(self.items_))
+            rated = (
+                self.rated_ if self.seen_ is None else Rated.of(self.seen_.indices, self.seen_.values, len(self.items_))
+            )
             made = self.item_table_, ItemOrder.of(rated, self.items_)
             self.__dict__["_item_order"] = made
         return made[1]

@@ -155,8 +155,9 @@ class Learner(ABC):
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
         self.rating_range_ = rating_limits(interactions)
-        rows = interactions.by_user()
-        self.seen_, self.rated_ = (rows, None) if self.store_history else (None, Rated.of(rows, interactions.n_items))
+        rows, n_items = interactions.by_user(), interactions.n_items
+        self.seen_ = rows if self.store_history else None
+        self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
         return self
 
     @property

@@ -28,10 +28,10 @@ class Rated:
     means: NDArray[np.float64]
 
     @classmethod
-    def of(cls, seen: Rows, n_items: int) -> Rated:
+    def of(cls, item_index: NDArray[Any], values: NDArray[Any], n_items: int) -> Rated:
         """Return it of training rows."""
-        counts = np.bincount(seen.indices, minlength=n_items)
-        means = np.bincount(seen.indices, seen.values, minlength=n_items) / np.maximum(counts, 1)
+        counts = np.bincount(item_index, minlength=n_items)
+        means = np.bincount(item_index, values, minlength=n_items) / np.maximum(counts, 1)
         return cls(counts, means)
 
 
