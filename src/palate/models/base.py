@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,15 @@ from palate.models.answers import (
     popular_items,
     rows_of_pairs,
 )
+from palate.models.clicks import turned
 from palate.models.explanation import Explanation, Part, parts_table
 from palate.models.lists import ItemOrder, Lists, best_lists, places_of_ids, ranking_keys
-from palate.models.newcomers import Given, Newcomers, basket_of, features_on, one_row, rows_of
+from palate.models.newcomers import Given, Newcomers, NewItems, basket_of, features_on, one_row, rows_of, turned_round
 from palate.models.parameters import check_choice, check_whole
 from palate.models.predictor import Predictor
 from palate.models.scoring import FactorScorer, Scorer, nearest
 from palate.models.state import Rated
+from palate.models.titles import groups_of, one_of_each, wide_enough, with_same_title
 from palate.topk import Excluded
 
 
@@ -40,6 +43,10 @@ class Recommender(Predictor):
     def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return factors and biases of users by these rows and their features."""
         raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
+
+    def _fold_items(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return factors and biases of items by these rows, one an item, and their features."""
+        raise NotImplementedError(f"{type(self).__name__} declares fold_in_items and has none")
 
     def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
         """Return what scores users by these rows and their features."""
@@ -65,6 +72,7 @@ class Recommender(Predictor):
         where: Condition | Sequence[Condition] | None = None,
         on_unknown: str = "raise",
         clip: bool = False,
+        one_per_title: bool = False,
     ) -> pl.DataFrame:
         """Return the best ``n`` items for each user: user_id, rank (from 1), item_id, title, score, source.
 
@@ -82,40 +90,63 @@ class Recommender(Predictor):
             where: conditions on the item table, such as "genres=Comedy", "year>=1990", or Polars expressions.
             on_unknown: "raise" or "popular".
             clip: show predicted ratings clipped to ``rating_range_``; the order never is, nor are other scores.
+            one_per_title: of items with the same title and year show the best alone, and name the others' ids in a
+                column ``same_title``.
 
         Raises:
             NotFittedError: before ``fit``.
             UnknownIdError: a user with ``on_unknown="raise"``, or an item of allow, is unknown.
-            ParameterError: n, on_unknown or a condition is wrong, or training rows were not kept (``store_history``).
+            ParameterError: n, on_unknown or a condition is wrong, training rows were not kept (``store_history``), or
+                the item table has no titles and years for ``one_per_title``.
             DataError: exclude is no `Interactions`.
         """
         self._check_fitted()
         check_whole("n", n, low=1)
-        n = min(n, len(self.items_))
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
         if exclude is not None:
             check_interactions("exclude", exclude)
         wanted = id_list(users)
         index = self.users_.index(wanted, on_unknown="mark" if on_unknown == "popular" else "raise")
-        known = index >= 0
         check_64_bits(wanted)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        items = np.full((len(index), n), -1, np.int32)
-        scores = np.full((len(index), n), np.nan)
+        groups = groups_of(self.item_table_) if one_per_title else None
+        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
+        lists = self._lists_of(wanted, index, wide, exclude, allowed, exclude_seen=exclude_seen)
+        if clip and self.score_kind == "rating":
+            lists = replace(lists, scores=np.clip(lists.scores, *self.rating_range_))
+        return self._shown(pl.Series(wanted, dtype=self.users_.values.dtype), lists, groups, n)
+
+    def _lists_of(
+        self,
+        wanted: list[Id],
+        index: NDArray[np.int32],
+        n: int,
+        exclude: Interactions | None,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exclude_seen: bool,
+    ) -> Lists:
+        """Return the lists of users by their ids and positions; the popular one where the position is -1."""
+        known = index >= 0
+        items, scores = np.full((len(index), n), -1, np.int32), np.full((len(index), n), np.nan)
         popular = np.ones(len(index), bool)
         excluded: list[Excluded] = [self._seen()] if exclude_seen else []
         if exclude is not None:
             excluded.append(rows_of_pairs(exclude, self.users_, self.items_))
         lists = self.lists_index(index[known], n, excluded=excluded, allowed=allowed)
         items[known], scores[known], popular[known] = lists.items, lists.scores, lists.popular
-        if clip and self.score_kind == "rating":
-            scores = np.clip(scores, *self.rating_range_)
         best = np.empty(0, np.int32) if known.all() else popular_items(self.item_order, allowed)
         for row in np.flatnonzero(~known):
             left = best[~np.isin(best, items_of(exclude, wanted[row], self.items_))][:n]
             items[row, : len(left)] = left
-        ids = pl.Series(wanted, dtype=self.users_.values.dtype)
-        return list_table(ids, Lists(items, scores, popular), self.item_table_)
+        return Lists(items, scores, popular)
+
+    def _shown(self, ids: pl.Series, lists: Lists, groups: NDArray[np.int64] | None, n: int) -> pl.DataFrame:
+        """Return lists as a table, each title once where items are grouped by it."""
+        if groups is None:
+            return list_table(ids, lists, self.item_table_)
+        shown = list_table(ids, one_of_each(lists, groups, n), self.item_table_)
+        return with_same_title(shown, self.item_table_, groups)
 
     def fold_in(
         self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
@@ -150,6 +181,7 @@ class Recommender(Predictor):
         deny: Sequence[Id] | None = None,
         where: Condition | Sequence[Condition] | None = None,
         on_unknown: str = "drop",
+        one_per_title: bool = False,
     ) -> pl.DataFrame:
         """Return the best ``n`` items for users that are known by these rows alone: `fold_in`, then `recommend`.
 
@@ -157,7 +189,7 @@ class Recommender(Predictor):
             interactions: what they gave, or had; or one nameless person's {item: value}, or items had; or None, for
                 the people of ``features``, of whom nothing else is known. Users without a row get no list, unless
                 they have features.
-            n, allow, deny, where: as in `recommend`.
+            n, allow, deny, where, one_per_title: as in `recommend`.
             features: as in `fold_in`.
             exclude_seen: leave out the items of these rows.
             on_unknown: as in `fold_in`; somebody of whom no item is known is scored by none.
@@ -173,8 +205,59 @@ class Recommender(Predictor):
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         excluded = [(asked.rows.indptr, asked.rows.indices)] if exclude_seen else []
         filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
-        lists = best_lists(scorer, self.item_order, asked.asked, min(n, len(self.items_)), **filters)
-        return list_table(asked.ids[asked.asked], lists, self.item_table_)
+        groups = groups_of(self.item_table_) if one_per_title else None
+        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
+        lists = best_lists(scorer, self.item_order, asked.asked, wide, **filters)
+        return self._shown(asked.ids[asked.asked], lists, groups, n)
+
+    def recommend_users(self, items: UserIds, n: int = 10, *, exclude_seen: bool = True) -> pl.DataFrame:
+        """Return the ``n`` users for whom each item scores highest: item_id, title, rank (from 1), user_id, score.
+
+        Equal scores stand in the order of the users' ids. The scores are those of `recommend`: of a model of ratings
+        they have the user's bias in them, so that generous people come first.
+
+        Args:
+            items: one id or many.
+            n: how many users an item.
+            exclude_seen: leave out users who had the item in training.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an item that training did not know.
+            ParameterError: n is below 1, or training rows were not kept (``store_history``).
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        wanted = id_list(items)
+        index = self.items_.index(wanted)
+        excluded = [self._seen_by()] if exclude_seen else []
+        scorer, places = self._scorer(), places_of_ids(self.users_)
+        n = min(n, len(self.users_))
+        filters: dict[str, Any] = {"excluded": excluded, "places": places, "n_threads": self.n_threads}
+        found, scores = scorer.best_users(index, n, **filters)
+        row, rank = np.nonzero(found >= 0)
+        shown = self.item_table_.select("item_id", "title")[index[row]].with_columns(rank=pl.Series(rank + 1))
+        users = self.users_.values[found[row, rank]]
+        return shown.with_columns(users.alias("user_id"), pl.Series("score", scores[row, rank], dtype=pl.Float64))
+
+    def fold_in_items(
+        self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
+    ) -> NewItems:
+        """Return factors of items by their own rows, with the users as they are; the items may be new to the model.
+
+        Args:
+            interactions: rows of any items.
+            features: of these items, encoded as those of training (``item_encoding_``); or None.
+            on_unknown: "drop" rows of users that training did not know, and say how many in one line, or "raise".
+
+        Raises:
+            NotFittedError, ParameterError, DataError: as `fold_in`.
+            UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
+        """
+        self._check_can("fold_in_items")
+        rows = rows_of(turned_round(interactions), self.users_, on_unknown, "rows of users")
+        factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
+        return NewItems(interactions.items, factors, biases, rows)
 
     def explain(
         self, user: Id, item: Id, *, interactions: Interactions | None = None, on_unknown: str = "drop"
@@ -334,6 +417,12 @@ class Recommender(Predictor):
         """Return the features of a training user, (1, n_features), where the model has some."""
         stored = getattr(self, "user_features_", None)
         return None if stored is None or not stored.shape[1] else stored[user : user + 1]
+
+    def _seen_by(self) -> Excluded:
+        """Return which users had each item, as compressed rows of items."""
+        indptr, indices = self._seen()
+        by_item = turned(Rows(indptr, indices, np.zeros(len(indices), np.float32)), len(self.items_))
+        return by_item.indptr, by_item.indices
 
     def _seen(self) -> Excluded:
         if self.seen_ is None:

@@ -129,7 +129,7 @@ class BayesianMF(Recommender):
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
     checkpoint: CheckpointStore | None = None  # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
 
     def __init__(

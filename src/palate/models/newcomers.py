@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,23 @@ class Newcomers:
     """
 
     users: Ids
+    factors: NDArray[Any]
+    biases: NDArray[Any]
+    rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class NewItems:
+    """Items folded into a model: `Recommender.fold_in_items`.
+
+    Attributes:
+        items: their ids.
+        factors: (n_items, n_factors).
+        biases: (n_items,).
+        rows: who gave them what, by position of the model's users.
+    """
+
+    items: Ids
     factors: NDArray[Any]
     biases: NDArray[Any]
     rows: Rows
@@ -92,25 +109,37 @@ def basket_of(given: Given, features: Features | None, model: Any, on_unknown: s
     return Basket(given.users.values, rows, asked.astype(np.int32), features_on(features, given.users, model))
 
 
-def features_on(features: Features | None, users: Ids, model: Any) -> NDArray[Any] | None:
-    """Return the rows of features of these users; refuse such as the model's training did not have.
+def features_on(features: Features | None, ids: Ids, model: Any, side: str = "user") -> NDArray[Any] | None:
+    """Return the rows of features of these users, or items; refuse such as the model's training did not have.
 
     Raises:
         ParameterError: they are no features, or other ones than those of training.
-        DataError: a user has none.
+        DataError: an id has none.
     """
     if features is None:
         return None
     check_features("features", features)
-    encoding = getattr(model, "user_encoding_", None)
+    encoding = getattr(model, f"{side}_encoding_", None)
     if not encoding:
-        raise ParameterError("the model was fitted without user_features, and cannot use those of newcomers")
+        raise ParameterError(f"the model was fitted without {side}_features, and cannot use those of newcomers")
     if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
         raise ParameterError(
             "these features were encoded in another way than those of training: make them with "
-            "Features.from_table(table, 'user', encoding=model.user_encoding_)"
+            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)"
         )
-    return features.on(users)
+    return features.on(ids)
+
+
+def turned_round(interactions: Interactions) -> Interactions:
+    """Return the same rows with users and items in each other's place.
+
+    Raises:
+        DataError: interactions is none.
+    """
+    check_interactions("interactions", interactions)
+    users, items = interactions.items, interactions.users
+    index = interactions.item_index, interactions.user_index
+    return replace(interactions, user_index=index[0], item_index=index[1], users=users, items=items)
 
 
 def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str) -> Rows:
@@ -143,7 +172,7 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
     return Rows(np.array([0, len(order)], np.int64), index[known][order], array[known][order])
 
 
-def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") -> Rows:
+def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop", what: str = "rows of items") -> Rows:
     """Return rows of any users by position in ``items``, sorted by it.
 
     Raises:
@@ -160,7 +189,7 @@ def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") ->
     wanted = interactions.items.values if whole else interactions.items.at(used)
     index = items.index(wanted, on_unknown="raise" if on_unknown == "raise" else "mark")[place]
     known = np.flatnonzero(index >= 0)
-    say_unknown("the basket", len(index) - len(known), "rows of items")
+    say_unknown("the basket", len(index) - len(known), what)
     if len(known) < len(index):
         interactions, index = interactions.take(known), index[known]
     order = np.lexsort((index, interactions.user_index))
