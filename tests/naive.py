@@ -59,11 +59,11 @@ def squared_errors(P, Q, b, c, mean, ratings, low, high):
     return raw, clipped
 
 
-def best(scores, n, excluded=(), allowed=None):
-    """Return the n best items of one row by a full sort: higher score first, then lower item."""
+def best(scores, n, excluded=(), allowed=None, places=None):
+    """Return the n best items of one row by a full sort: higher score first, then lower place, or lower item."""
     out = {int(i) for i in excluded}
     items = [i for i in range(len(scores)) if i not in out and (allowed is None or allowed[i])]
-    return sorted(items, key=lambda i: (-float(scores[i]), i))[:n]
+    return sorted(items, key=lambda i: (-float(scores[i]), i if places is None else places[i]))[:n]
 
 
 def last_of_each_user(users, times, n):

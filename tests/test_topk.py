@@ -31,14 +31,14 @@ def everybody(factors):
     return np.arange(len(factors[0]), dtype=np.int32)
 
 
-def check(factors, n, excluded=None, allowed=None, n_threads=1):
+def check(factors, n, excluded=None, allowed=None, places=None):
     """Compare with the full sort, items and scores exactly."""
     excluded = excluded or [()] * len(factors[0])
     given = () if not any(len(x) for x in excluded) else [compressed(excluded)]
-    items, scores = topk(factors, everybody(factors), n, excluded=given, allowed=allowed, n_threads=n_threads)
+    items, scores = topk(factors, everybody(factors), n, excluded=given, allowed=allowed, places=places, n_threads=1)
     truth = naive.all_scores(*factors)
     for u in range(len(truth)):
-        expected = naive.best(truth[u], n, excluded[u], allowed)
+        expected = naive.best(truth[u], n, excluded[u], allowed, places)
         assert items[u, : len(expected)].tolist() == expected
         assert (items[u, len(expected) :] == -1).all()
         np.testing.assert_array_equal(scores[u, : len(expected)], truth[u, expected])
@@ -56,12 +56,14 @@ def check(factors, n, excluded=None, allowed=None, n_threads=1):
     whole=st.booleans(),
     share_out=st.sampled_from([0, 0.3, 1]),
     share_in=st.sampled_from([None, 0, 0.5]),
+    by_place=st.booleans(),
 )
-def test_topk_is_the_full_sort(seed, n_users, n_items, k, n, dtype, whole, share_out, share_in):
+def test_topk_is_the_full_sort(seed, n_users, n_items, k, n, dtype, whole, share_out, share_in, by_place):
     rng = np.random.default_rng(seed)
     excluded = [np.flatnonzero(rng.random(n_items) < share_out) for _ in range(n_users)]
     allowed = None if share_in is None else rng.random(n_items) < share_in
-    check(factors_of(seed, n_users, n_items, k, dtype, whole), n, excluded, allowed)
+    places = rng.permutation(n_items).astype(np.int32) if by_place else None
+    check(factors_of(seed, n_users, n_items, k, dtype, whole), n, excluded, allowed, places)
 
 
 def test_several_tiles_and_blocks_of_users():

@@ -40,9 +40,10 @@ def topk(
     *,
     excluded: Sequence[Excluded] = (),
     allowed: NDArray[np.bool_] | None = None,
+    places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return items and scores of the best n for each user, best first, ties by item index.
+    """Return items and scores of the best n for each user, best first, ties by the items' places.
 
     Args:
         factors: (P, Q, b, c, mean), score = mean + b_u + c_i + p_u . q_i.
@@ -50,6 +51,8 @@ def topk(
         n: how many; at least 1.
         excluded: compressed rows over all users of items to leave out.
         allowed: (n_items,) items to choose from, or None for all.
+        places: (n_items,) int32, no two alike: of items of equal score the one of lower place comes first; None takes
+            their index.
         n_threads: threads; the answer is the same for any number.
 
     Returns:
@@ -59,10 +62,11 @@ def topk(
     kept = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     if kept is not None:
         Q, c = Q[kept], c[kept]
+    order = _places(places if kept is None or places is None else places[kept], len(Q))
     items = np.full((len(users), n), -1, np.int32)
     scores = np.full((len(users), n), np.nan)
     if len(c) and len(users):
-        job = _Job((P, Q, b, c), mean, n, [_renumbered(e, allowed) for e in excluded])
+        job = _Job((P, Q, b, c), mean, order, n, [_renumbered(e, allowed) for e in excluded])
         with single_blas_thread(), Workers(n_threads) as workers:
             workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
     if kept is not None:
@@ -79,6 +83,7 @@ def topk_of_rows(
     *,
     excluded: Sequence[Excluded] = (),
     allowed: NDArray[np.bool_] | None = None,
+    places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return what `topk` returns, for scores that are computed a whole row at a time and are exact as they come.
@@ -86,8 +91,9 @@ def topk_of_rows(
     Args:
         fill: writes the scores of these users, (m, n_items) float32.
         n_items: how many items there are.
-        users, n, excluded, allowed, n_threads: as `topk`.
+        users, n, excluded, allowed, places, n_threads: as `topk`.
     """
+    order = _places(places, n_items)
     items = np.full((len(users), n), -1, np.int32)
     scores = np.full((len(users), n), np.nan)
     closed = np.empty(0, np.int32) if allowed is None else np.flatnonzero(~allowed).astype(np.int32)
@@ -98,7 +104,7 @@ def topk_of_rows(
         S[:, closed] = -np.inf
         ptr, left_out = excluded_rows(users[rows], excluded)
         select.exclude(S, 0, ptr[:-1].copy(), ptr, left_out)
-        select.best_of_rows(S, scores[rows], items[rows])
+        select.best_of_rows(S, order, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
         workers.run([partial(block, s) for s in chunks(len(users), max(1, ROW_BYTES // max(1, 4 * n_items)))])
@@ -124,8 +130,15 @@ def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Exc
 class _Job:
     """What all blocks of rows share: item factors with a bias column for GEMM, exact factors, exclusions."""
 
-    def __init__(self, factors: tuple[NDArray[Any], ...], mean: float, n: int, excluded: list[Excluded]) -> None:
-        self.factors, self.mean, self.excluded = factors, mean, excluded
+    def __init__(
+        self,
+        factors: tuple[NDArray[Any], ...],
+        mean: float,
+        places: NDArray[np.int32],
+        n: int,
+        excluded: list[Excluded],
+    ) -> None:
+        self.factors, self.mean, self.places, self.excluded = factors, mean, places, excluded
         _, Q, _, c = factors
         self.n_candidates = min(n + SPARE, len(c))
         self.biases = bool(np.any(c))  # without them there is no column for them, and no copy
@@ -153,7 +166,12 @@ class _Job:
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1))
         margins = (P32.shape[1] + 4) * np.finfo(np.float32).eps * lengths * self.norms
         margins += 8 * np.finfo(np.float64).eps * (abs(self.mean) + np.abs(self.factors[2][users]))
-        select.decide_rows(self.factors, self.mean, users, (H, J), margins, ptr, excluded, (scores, items))
+        found = scores, items
+        select.decide_rows(self.factors, self.mean, self.places, users, (H, J), margins, ptr, excluded, found)
+
+
+def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:
+    return np.arange(n_items, dtype=np.int32) if places is None else places
 
 
 def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:

@@ -12,6 +12,9 @@ def select(kernel):
     return kernel("select")
 
 
+PLACES, NOTHING = np.arange(2, dtype=np.int32), np.empty(0, np.int32)
+
+
 def factors_of(seed, n_users, n_items, k, dtype=np.float64, whole=False):
     """Return (P, Q, b, c); whole numbers from -1 to 1 make many exact ties."""
     rng = np.random.default_rng(seed)
@@ -75,7 +78,7 @@ def test_insert_keeps_the_best_in_order_whatever_comes_first(select, scores, n, 
     top_scores, top_items = np.full(n, np.nan), np.full(n, -1, np.int32)
     used = 0
     for item in np.random.default_rng(seed).permutation(len(scores)):
-        used = select.insert(top_scores, top_items, used, scores[item], item)
+        used = select.insert(top_scores, top_items, used, scores[item], item, np.arange(len(scores), dtype=np.int32))
     assert used == min(n, len(scores))
     assert top_items[:used].tolist() == naive.best(scores, n)
 
@@ -90,15 +93,16 @@ def test_decide_is_right_whatever_the_candidates_were(select, seed, n_items, n, 
     excluded = np.array(sorted(data.draw(st.sets(st.integers(0, n_items - 1), max_size=n_items))), np.int32)
     P, Q, _, c = factors
     margin, rng = 2.0, np.random.default_rng(seed)
+    places = rng.permutation(n_items).astype(np.int32)
     rough = (Q @ P[0] + c + rng.uniform(-margin, margin, n_items) * 0.99).astype(np.float32)
     rough[excluded] = -np.inf
     H, J = np.full((1, m), -np.inf, np.float32), np.full((1, m), -1, np.int32)
     select.push_tile(rough[None], 0, H, J)
     top = np.full((1, n), np.nan), np.full((1, n), -1, np.int32)
     ptr = np.array([0, len(excluded)])
-    select.decide_rows(factors, 3.0, np.zeros(1, np.int32), (H, J), np.array([margin]), ptr, excluded, top)
+    select.decide_rows(factors, 3.0, places, np.zeros(1, np.int32), (H, J), np.array([margin]), ptr, excluded, top)
     scores = naive.all_scores(*factors, 3.0)[0]
-    expected = naive.best(scores, n, excluded.tolist())
+    expected = naive.best(scores, n, excluded.tolist(), places=places)
     assert top[1][0, : len(expected)].tolist() == expected
     assert (top[1][0, len(expected) :] == -1).all()
     np.testing.assert_array_equal(top[0][0, : len(expected)], scores[expected])
@@ -111,7 +115,9 @@ def test_decide_trusts_no_candidate_that_the_margin_allows_another_to_reach(sele
         factors = np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2)
         heap, candidates = np.array([rough], np.float32), np.array([1], np.int32)
         scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
-        select.decide(factors, 0.0, 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)
+        select.decide(
+            factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items
+        )
         assert items[0] == 0
         assert scores[0] == first
 
@@ -121,5 +127,27 @@ def test_decide_scans_only_where_it_must(select):
     factors = np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2)
     scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
     heap, candidates = np.array([-0.5], np.float32), np.array([1], np.int32)
-    select.decide(factors, 0.0, 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)
+    select.decide(
+        factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items
+    )
     assert items[0] == 1
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    n_items=st.integers(1, 200),
+    n=st.integers(1, 12),
+    share=st.sampled_from([0, 0.4, 1]),
+)
+def test_best_of_rows_is_the_full_sort(select, seed, n_items, n, share):
+    rng = np.random.default_rng(seed)
+    S = rng.integers(-1, 2, (3, n_items)).astype(np.float32)
+    S[rng.random(S.shape) < share] = -np.inf
+    places = rng.permutation(n_items).astype(np.int32)
+    scores, items = np.full((3, n), np.nan), np.full((3, n), -1, np.int32)
+    select.best_of_rows(S, places, scores, items)
+    for row in range(3):
+        expected = naive.best(S[row], n, np.flatnonzero(np.isneginf(S[row])), places=places)
+        assert items[row].tolist() == expected + [-1] * (n - len(expected))
+        np.testing.assert_array_equal(scores[row, : len(expected)], S[row, expected])

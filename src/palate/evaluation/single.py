@@ -20,6 +20,7 @@ from palate.data.splits import Folds, Split, make_splits
 from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure
 from palate.metrics import Summary
+from palate.models.attributes import within
 from palate.models.base import Recommender
 from palate.progress import Progress, ProgressCallback, silent
 
@@ -122,7 +123,7 @@ def evaluate(
         raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
     wanted = default_metrics(model, train) if metrics is None else metrics
     asked = [one.name for one in checked(wanted, test.n_items)]
-    features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
+    features = within({"user_features": user_features, "item_features": item_features}, train)
     started = time.perf_counter()
     if stop_on == "test":
         model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress), **features)

@@ -17,6 +17,7 @@ from numba import njit
 from palate.kernels.tile import above, lowest_bit
 
 RUN = 64  # scores compared with the threshold at once
+LOWEST = np.finfo(np.float32).min
 
 
 @njit(nogil=True, cache=True)
@@ -76,20 +77,20 @@ def push_tile(S, first, H, J):
 
 
 @njit(nogil=True, cache=True)
-def better(score, item, other_score, other_item):
-    """Return whether (score, item) stands before the other: higher score, then lower item."""
-    return score > other_score or (score == other_score and item < other_item)
+def better(score, item, other_score, other_item, places):
+    """Return whether (score, item) stands before the other: higher score, then lower place."""
+    return score > other_score or (score == other_score and places[item] < places[other_item])
 
 
 @njit(nogil=True, cache=True)
-def insert(scores, items, n, score, item):
+def insert(scores, items, n, score, item, places):
     """Insert into a sorted list of at most len(scores) entries, n of them used; return how many are used."""
     at = n
     if n == len(scores):
         at = n - 1
-        if not better(score, item, scores[at], items[at]):
+        if not better(score, item, scores[at], items[at], places):
             return n
-    while at > 0 and better(score, item, scores[at - 1], items[at - 1]):
+    while at > 0 and better(score, item, scores[at - 1], items[at - 1], places):
         scores[at], items[at] = scores[at - 1], items[at - 1]
         at -= 1
     scores[at], items[at] = score, item
@@ -97,8 +98,8 @@ def insert(scores, items, n, score, item):
 
 
 @njit(nogil=True, cache=True)
-def decide(factors, mean, u, heap, candidates, margin, excluded, top_scores, top_items):
-    """Fill the best of row u, by eq. 1, ties by item; unused places keep item -1.
+def decide(factors, mean, places, u, heap, candidates, margin, excluded, top_scores, top_items):
+    """Fill the best of row u, by eq. 1, ties by the items' places; what is not filled keeps item -1.
 
     factors: (P, Q, b, c) with the items of this call; excluded: sorted items that may not appear.
     """
@@ -122,7 +123,7 @@ def decide(factors, mean, u, heap, candidates, margin, excluded, top_scores, top
             i = candidates[m + n]
             if i >= 0:
                 score = (mean + b[u] + c[i]) + sums[n]
-                used = insert(top_scores, top_items, used, score, i)
+                used = insert(top_scores, top_items, used, score, i, places)
     if heap[0] == -np.inf:  # every allowed item was a candidate
         return
     last = top_scores[len(top_scores) - 1] - mean - b[u]
@@ -137,16 +138,17 @@ def decide(factors, mean, u, heap, candidates, margin, excluded, top_scores, top
         if e < len(excluded) and excluded[e] == i:
             continue
         score = (mean + b[u] + c[i]) + dot(P[u], Q[i])
-        used = insert(top_scores, top_items, used, score, i)
+        used = insert(top_scores, top_items, used, score, i, places)
 
 
 @njit(nogil=True, cache=True)
-def decide_rows(factors, mean, rows, heaps, margins, ptr, excluded, top):
+def decide_rows(factors, mean, places, rows, heaps, margins, ptr, excluded, top):
     """Decide every row of a block; ptr, excluded: rows of items that may not appear; top: (scores, items)."""
     H, J = heaps
     scores, items = top
     for r in range(len(rows)):
-        decide(factors, mean, rows[r], H[r], J[r], margins[r], excluded[ptr[r] : ptr[r + 1]], scores[r], items[r])
+        out = excluded[ptr[r] : ptr[r + 1]]
+        decide(factors, mean, places, rows[r], H[r], J[r], margins[r], out, scores[r], items[r])
 
 
 @njit(nogil=True, cache=True)
@@ -178,20 +180,20 @@ def take_rows(ptr, items, rows):
 
 
 @njit(nogil=True, cache=True)
-def best_of_rows(S, top_scores, top_items):
-    """Fill the best of each row of exact scores, ties by item; -inf marks an excluded item."""
+def best_of_rows(S, places, top_scores, top_items):
+    """Fill the best of each row of exact scores, ties by the items' places; -inf marks an excluded item."""
     n = top_scores.shape[1]
     for r in range(S.shape[0]):
         row, scores, items = S[r], top_scores[r], top_items[r]
         used = 0
-        lowest = -np.inf
+        lowest = LOWEST
         for start in range(0, len(row), RUN):
             stop = min(start + RUN, len(row))
-            above = 0
+            reaching = 0
             for i in range(start, stop):
-                above += row[i] > lowest
-            if above:
+                reaching += row[i] >= lowest
+            if reaching:
                 for i in range(start, stop):
-                    if row[i] > lowest:
-                        used = insert(scores, items, used, np.float64(row[i]), i)
-                        lowest = scores[n - 1] if used == n else -np.inf
+                    if row[i] >= lowest:
+                        used = insert(scores, items, used, np.float64(row[i]), i, places)
+                        lowest = np.float32(scores[n - 1]) if used == n else LOWEST

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,10 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
+from palate.models.lists import ItemOrder, Lists
 from palate.topk import Excluded
+
+log = logging.getLogger(__name__)
 
 UserIds = Id | Iterable[Id] | pl.Series
 
@@ -63,7 +67,7 @@ def allowed_items(
     """Return which items may be recommended, or None for all of them.
 
     Raises:
-        UnknownIdError: an item of allow or deny is unknown.
+        UnknownIdError: an item of allow is unknown, or an id of deny is of another type than the model's.
         ParameterError: a condition is wrong.
     """
     if allow is None and deny is None and where is None:
@@ -73,10 +77,18 @@ def allowed_items(
         allowed[:] = False
         allowed[items.index(id_list(allow))] = True
     if deny is not None:
-        allowed[items.index(id_list(deny))] = False
+        denied = items.index(id_list(deny), on_unknown="mark")
+        say_unknown("deny", int((denied < 0).sum()), "ids of items")
+        allowed[denied[denied >= 0]] = False
     if where is not None:
         allowed &= matching_items(table, where)
     return allowed
+
+
+def say_unknown(where: str, count: int, what: str) -> None:
+    """Say in one line how many ids, or rows of them, the model does not know and leaves out."""
+    if count:
+        log.warning("%s: left out %s %s that training did not know", where, f"{count:,}", what)
 
 
 def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:
@@ -87,31 +99,26 @@ def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.i
     return items.index(exclude.items.at(exclude.item_index[rows]), on_unknown="mark")
 
 
-def popular_items(seen: Rows | None, n_items: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
-    """Return the items, most rated first, ties by their mean value, then by item index.
+def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    """Return the allowed items in the order of popularity.
 
     Raises:
-        ParameterError: training rows were not kept.
+        ParameterError: the model does not know.
     """
-    if seen is None:
+    if not popular.known:
         raise ParameterError(
-            "the model was fitted with store_history=False and does not know which items are popular; "
-            "leave out unknown users, or fit with store_history=True"
+            "this model, of an older file without training rows, does not know which items are popular; leave out "
+            "unknown users, or fit it again"
         )
-    counts = np.bincount(seen.indices, minlength=n_items)
-    sums = np.bincount(seen.indices, seen.values, minlength=n_items)
-    means = sums / np.maximum(counts, 1)
-    order = np.lexsort((-means, -counts)).astype(np.int32)
-    return order[allowed[order]] if allowed is not None else order
+    return popular.order if allowed is None else popular.order[allowed[popular.order]]
 
 
-def list_table(
-    ids: pl.Series, items: NDArray[np.int32], scores: NDArray[np.float64], table: pl.DataFrame, source: Any = None
-) -> pl.DataFrame:
-    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source where it is given."""
-    row, rank = np.nonzero(items >= 0)
-    found = items[row, rank]
-    shown = table.select("item_id", "title")[found]
-    lists = pl.DataFrame({"user_id": ids[row], "rank": rank + 1})
-    lists = lists.hstack(shown).with_columns(score=pl.Series(scores[row, rank]).fill_nan(None))
-    return lists if source is None else lists.with_columns(source=pl.Series(source)[row])
+def list_table(ids: pl.Series, lists: Lists, table: pl.DataFrame) -> pl.DataFrame:
+    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source: "model" or "popular"."""
+    row, rank = np.nonzero(lists.items >= 0)
+    shown = table.select("item_id", "title")[lists.items[row, rank]]
+    found = pl.DataFrame({"user_id": ids[row], "rank": rank + 1}).hstack(shown)
+    return found.with_columns(
+        score=pl.Series(lists.scores[row, rank], dtype=pl.Float64).fill_nan(None),
+        source=pl.Series(np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String),
+    )

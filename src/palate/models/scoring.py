@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,15 +30,36 @@ class Scorer(ABC):
         *,
         excluded: Sequence[Excluded] = (),
         allowed: NDArray[np.bool_] | None = None,
+        places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user; as `palate.topk.topk`."""
 
     @abstractmethod
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item; excluded has compressed rows of items."""
+
+    @abstractmethod
     def nearest(
-        self, index: NDArray[np.int32], n: int, n_threads: int | None
+        self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items most like each item asked for, itself left out, and how like they are."""
+
+    @abstractmethod
+    def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the scores of all items for these users, (m, n_items), in the bits of `pairs` and `best`."""
+
+    @abstractmethod
+    def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return of which users it is plain, without scoring, that the scores of all allowed items are equal, (m,)."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +79,47 @@ class FactorScorer(Scorer):
         *,
         excluded: Sequence[Excluded] = (),
         allowed: NDArray[np.bool_] | None = None,
+        places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user."""
-        return topk(self.factors, users, n, excluded=excluded, allowed=allowed, n_threads=n_threads)
+        return topk(self.factors, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads)
+
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item."""
+        P, Q, b, c, mean = self.factors
+        found, _ = topk((Q, P, c, b, mean), items, n, excluded=excluded, places=places, n_threads=n_threads)
+        scores = np.full(found.shape, np.nan)
+        row, rank = np.nonzero(found >= 0)
+        scores[row, rank] = self.pairs(found[row, rank], items[row])  # summed as in a user's list, bit for bit
+        order = np.lexsort((places[found], -scores), axis=1)  # NaN last
+        return np.take_along_axis(found, order, 1), np.take_along_axis(scores, order, 1)
 
     def nearest(
-        self, index: NDArray[np.int32], n: int, n_threads: int | None
+        self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items of highest cosine."""
-        return nearest(self.factors[1], index, n, n_threads)
+        return nearest(self.factors[1], index, n, places, n_threads)
+
+    def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the scores of all items for these users, (m, n_items)."""
+        m, n_items = len(users), len(self.factors[1])
+        every = np.tile(np.arange(n_items, dtype=np.int32), m)
+        return self.pairs(np.repeat(users, n_items), every).reshape(m, n_items)
+
+    def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return which users have no factors, where the allowed items' biases are all equal."""
+        biases = self.factors[3] if allowed is None else self.factors[3][allowed]
+        nothing: NDArray[np.bool_] = ~self.factors[0][users].any(axis=1)
+        return nothing & bool(len(biases) and (biases == biases[0]).all())
 
 
 @dataclass(frozen=True)
@@ -103,21 +154,61 @@ class WeightScorer(Scorer):
         *,
         excluded: Sequence[Excluded] = (),
         allowed: NDArray[np.bool_] | None = None,
+        places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user."""
-        fill = partial(self._fill)
-        return topk_of_rows(fill, self.n_items, users, n, excluded=excluded, allowed=allowed, n_threads=n_threads)
+        return topk_of_rows(
+            self._fill, self.n_items, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads
+        )
+
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item."""
+        n_users = len(self.rows.indptr) - 1
+        user = np.repeat(np.arange(n_users), np.diff(self.rows.indptr))
+
+        def fill(wanted: NDArray[np.int32], S: NDArray[np.float32]) -> None:
+            for row, item in enumerate(wanted):
+                S[row] = np.bincount(user, self.rows.values * self._column(int(item))[self.rows.indices], n_users)
+
+        return topk_of_rows(fill, n_users, items, n, excluded=excluded, places=places, n_threads=n_threads)
+
+    def _column(self, item: int) -> NDArray[np.float32]:
+        """Return the weights from every item had to one item scored."""
+        if not isinstance(self.B, Rows):
+            return np.asarray(self.B[:, item], np.float32)
+        column, at = np.zeros(self.n_items, np.float32), np.flatnonzero(self.B.indices == item)
+        column[np.searchsorted(self.B.indptr, at, "right") - 1] = self.B.values[at]
+        return column
 
     def nearest(
-        self, index: NDArray[np.int32], n: int, n_threads: int | None
+        self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items whose score rises most where a user has had this one."""
         single = Rows(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32), np.ones(self.n_items, "f4"))
         itself = single.indptr, single.indices
         return WeightScorer(single, self.B, self.n_items).best(
-            index, min(n, self.n_items), excluded=[itself], n_threads=n_threads
+            index, min(n, self.n_items), excluded=[itself], places=places, n_threads=n_threads
         )
+
+    def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the scores of all items for these users, (m, n_items)."""
+        S = np.empty((len(users), self.n_items), np.float32)
+        self._fill(np.asarray(users, np.int32), S)
+        return S.astype(np.float64)
+
+    def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Return which users have had nothing."""
+        nothing: NDArray[np.bool_] = self.rows.indptr[users] == self.rows.indptr[np.asarray(users) + 1]
+        return nothing
 
     def _fill(self, users: NDArray[np.int32], S: NDArray[np.float32]) -> None:
         rows = self.rows.indptr, self.rows.indices, self.rows.values
@@ -131,7 +222,7 @@ ROWS = 64
 
 
 def nearest(
-    factors: NDArray[Any], index: NDArray[np.int32], n: int, n_threads: int | None
+    factors: NDArray[Any], index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the n rows of highest cosine for each row asked for, itself left out.
 
@@ -139,6 +230,7 @@ def nearest(
         factors: (rows, k).
         index: (m,) rows asked for.
         n: how many.
+        places: (rows,) int32; of rows equally near the one of lower place comes first.
         n_threads: threads, None for all cores.
     """
     lengths = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1))
@@ -146,4 +238,4 @@ def nearest(
     nothing = np.zeros(len(unit))
     itself = np.arange(len(unit) + 1, dtype=np.int64), np.arange(len(unit), dtype=np.int32)
     parts = (unit, unit, nothing, nothing, 0.0)
-    return topk(parts, index, min(n, len(unit)), excluded=[itself], n_threads=n_threads)
+    return topk(parts, index, min(n, len(unit)), excluded=[itself], places=places, n_threads=n_threads)
