@@ -1,9 +1,11 @@
 # `make demo` and `make test` need Python 3.11 or newer and git; everything else they bring themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-MODEL ?= $(patsubst %,out/%.safetensors,bayes ease bpr warp knn)
+# ease first: it is trained within seconds, nothing being compiled for it. (A recipe that names MAKE would run under -n.)
+AGAIN = $(MAKE)
+MODEL ?= $(patsubst %,out/%.safetensors,ease bayes bpr warp knn)
 
-.PHONY: demo test check-long serve bench bench-peers format clean
+.PHONY: demo test check-long serve trained bench bench-peers format clean
 .DELETE_ON_ERROR:
 
 demo: .venv/plots
@@ -23,15 +25,23 @@ check-long: .venv/test
 	@$(BIN)/palate data fetch >/dev/null
 	$(BIN)/python tools/check_long.py
 
-serve: .venv/ui $(MODEL)
-	@$(BIN)/palate serve $(MODEL)
+# The page opens with the first model; the others are trained meanwhile, and join it. They end with the page.
+serve: .venv/ui $(firstword $(MODEL))
+	@mkdir -p out
+	@nice $(AGAIN) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
+	trap 'kill $$others 2>/dev/null' EXIT; trap 'exit 0' HUP INT TERM; \
+	$(BIN)/palate serve --wait $(SERVE) $(MODEL)
+
+trained: $(MODEL)
 
 out/bayes.safetensors: | .venv/ui
+	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
 out/bpr.safetensors out/warp.safetensors: SEED := --set random_state=42
 
 out/%.safetensors: | .venv/ui
+	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model $* --positive 4 $(SEED) --out $@
 
 bench: .venv/test

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from palate.cli import common
+
+if TYPE_CHECKING:
+    from palate.models import Recommender
+
+SECONDS = 0.5  # between two looks for the first model
 
 
 def serve(
@@ -22,13 +29,15 @@ def serve(
     trust_proxy: Annotated[
         bool, typer.Option("--trust-proxy", help="Believe X-Forwarded-Host and -Proto: a reverse proxy is in front.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the models that are there; others join the page when their files do.")
+    ] = False,
     as_json: common.Json = False,
 ) -> None:
     """Open a page on which people find their recommendations.
 
     [dim]palate serve model.safetensors[/]
     """
-    from palate import files
     from palate.ui import launch
 
     names = [path.stem for path in model]
@@ -36,13 +45,35 @@ def serve(
         raise common.usage_error(
             f"the page names models by their files, and two are called {max(names, key=names.count)}"
         )
-    loaded = {name: files.load(path) for name, path in zip(names, model, strict=True)}
-    fitted = loaded if len(loaded) > 1 else loaded[names[0]]
-    page = launch(fitted, host=host, port=port, allow_hosts=allow_host or (), trust_proxy=trust_proxy, block=False)
-    with contextlib.suppress(KeyboardInterrupt), page as server:
-        if as_json:
-            common.emit({"url": server.url, "model": str(model[0]), "models": list(map(str, model))})
-            sys.stdout.flush()
-        else:
-            common.console().print(f"Palate is at {server.url}  (Ctrl-C ends it)", markup=False)
-        server.wait()
+    paths = dict(zip(names, model, strict=True))
+    with contextlib.suppress(KeyboardInterrupt):
+        loaded, coming = _loaded(paths, wait=wait)
+        fitted = loaded if len(model) > 1 else loaded[names[0]]
+        options: dict[str, Any] = {"allow_hosts": allow_host or (), "trust_proxy": trust_proxy, "coming": coming}
+        with common.live_progress() as progress:
+            page = launch(fitted, host=host, port=port, block=False, progress=progress, **options)
+        with page as server:
+            _say(server.url, model, list(coming), as_json=as_json)
+            server.wait()
+
+
+def _loaded(paths: Mapping[str, Path], *, wait: bool) -> tuple[dict[str, Recommender], dict[str, Path]]:
+    """Return the models whose files are there, and the files of the others, for which the page may wait."""
+    from palate import files
+
+    if wait and not any(path.exists() for path in paths.values()):
+        common.console(stderr=True).print("waiting for the first model", markup=False)
+        while not any(path.exists() for path in paths.values()):
+            time.sleep(SECONDS)
+    coming = {name: path for name, path in paths.items() if wait and not path.exists()}
+    return {name: files.load(path) for name, path in paths.items() if name not in coming}, coming
+
+
+def _say(url: str, model: list[Path], coming: list[str], *, as_json: bool) -> None:
+    if as_json:
+        common.emit({"url": url, "model": str(model[0]), "models": list(map(str, model)), "coming": coming})
+        sys.stdout.flush()
+        return
+    common.console().print(f"Palate is at {url}  (Ctrl-C ends it)", markup=False)
+    if coming:
+        common.console().print(f"It will also show, as soon as they are trained: {', '.join(coming)}", markup=False)

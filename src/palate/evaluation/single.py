@@ -27,6 +27,7 @@ from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary
 from palate.metrics.names import shown
 from palate.models.answers import allowed_items
+from palate.models.attributes import within
 from palate.models.base import Recommender
 from palate.notebook import card, plainly, watched
 from palate.notebook import values as told_values
@@ -160,7 +161,7 @@ def evaluate(
     part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
     if any(one.metric.kind != "rating" for one in asked):
         relevant_rows(test, positive, part)  # refused before training, not after
-    features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
+    features = within({"user_features": user_features, "item_features": item_features}, train)
     started = time.perf_counter()
     with watched(progress) as told:
         if stop_on == "test":

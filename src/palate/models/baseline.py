@@ -31,6 +31,7 @@ from palate.errors import DivergenceError, ParameterError
 from palate.models.base import Recommender
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
+from palate.models.numbering import popular_first
 from palate.models.parameters import check_choice, check_number
 from palate.models.priors import rating_parts
 from palate.models.search import Range, SearchSpace
@@ -69,7 +70,9 @@ class Baseline(Recommender):
         "item_biases_": ("n_items",),
     }
     learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
-    supports: ClassVar[frozenset[str]] = frozenset({"predict", "recommend_for", "fold_in", "explain", "weights"})
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
+    )
 
     def __init__(
         self,
@@ -89,13 +92,19 @@ class Baseline(Recommender):
         warn_of_equal_values(data)
         mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
         rows = data.by_user()
-        c = _solve(rows, data.n_items, mean, self.reg_users, self.reg_items)
+        popular, order = popular_first(rows, data)
+        c = _solve(popular, data.n_items, mean, self.reg_users, self.reg_items)[order.places]
         return {"mean_": mean, "user_biases_": _users(rows, mean, c, self.reg_users), "item_biases_": c}
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return eq. 2 for each row, by the items' biases as they are."""
         b = _users(rows, self.mean_, self.item_biases_, self.reg_users)
         return np.zeros((len(b), 0)), b
+
+    def _fold_items(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return eq. 3 for each row of an item, by the users' biases as they are."""
+        c = _users(rows, self.mean_, self.user_biases_, self.reg_items)
+        return np.zeros((len(c), 0)), c
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         weights, pulls = _pulls(row, self.mean_, self.item_biases_)

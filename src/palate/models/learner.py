@@ -21,8 +21,8 @@ from palate.errors import NotFittedError, ParameterError, UnknownParameterError,
 from palate.models.abilities import check_supports
 from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
-from palate.models.state import ModelState, check_names, restore
-from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.models.state import ModelState, Rated, check_names, restore
+from palate.models.training_part import check_features, check_parts, rating_limits, with_known
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
 from palate.progress import ProgressCallback, automatic
@@ -52,7 +52,8 @@ class Training:
 class Learner(ABC):
     """Base of all models; holds no state of its own beyond what ``fit`` stores.
 
-    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows),
+    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None),
+    ``rated_`` (what is popular, where they were not kept),
     ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
     ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
     computed in one go has an empty history and best epoch 0.
@@ -79,6 +80,7 @@ class Learner(ABC):
     users_: Ids
     items_: Ids
     seen_: Rows | None
+    rated_: Rated | None = None
     item_table_: pl.DataFrame
     rating_range_: tuple[float, float]
     history_: list[dict[str, float]]
@@ -133,9 +135,10 @@ class Learner(ABC):
             validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
                 them, other models choose nothing.
             items: a table with item_id, title and further columns, to show and to filter by.
-            user_features, item_features: attributes that enter the model; see ``supports``.
+            user_features, item_features: attributes that enter the model; see ``supports``. Users and items that stand
+                there alone are known to the model, too, as people and items without a row.
             start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
-                afresh. See ``supports``.
+                afresh, and those that the rows and features given now lack are forgotten. See ``supports``.
             progress: called after every epoch; None shows nothing. Without it a notebook shows a bar.
 
         Raises:
@@ -153,6 +156,7 @@ class Learner(ABC):
             if features is not None:
                 check_supports(self, "features")
                 check_features(name, features)
+        interactions, validation = with_known(interactions, validation, user_features, item_features)
         self._check_start(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
@@ -165,7 +169,9 @@ class Learner(ABC):
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
         self.rating_range_ = rating_limits(interactions)
-        self.seen_ = interactions.by_user() if self.store_history else None
+        rows, n_items = interactions.by_user(), interactions.n_items
+        self.seen_ = rows if self.store_history else None
+        self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
         return self
 
     @property
@@ -274,6 +280,7 @@ class Learner(ABC):
             items=self.items_,
             seen=self.seen_,
             item_table=self.item_table_,
+            rated=self.rated_,
         )
 
     @classmethod

@@ -25,7 +25,7 @@ from palate.errors import DataError, PalateError, ParameterError, missing_extra,
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.models import MODELS
-from palate.models.attributes import attributes_for
+from palate.models.attributes import attributes_for, within
 from palate.models.base import Recommender
 from palate.models.search import Choice, Range
 from palate.notebook import watched
@@ -124,7 +124,7 @@ def tune(
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
-    known = {} if dataset is None else attributes_for(base, dataset.users, dataset.items)
+    known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
     study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
     with watched(progress) as told:
         search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, told)

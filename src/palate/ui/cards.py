@@ -212,6 +212,15 @@ def lead(title: str, note: str) -> str:
     return f'<div class="pl-lead"><h2>{text(title)}</h2><p class="pl-note">{text(note)}</p></div>'
 
 
+def news(coming: Sequence[str]) -> str:
+    """Return the line on the models that are still to come."""
+    words = "All models are here."
+    if coming:
+        more = "One more model is" if len(coming) == 1 else f"{len(coming)} more models are"
+        words = f"{more} being trained and will join the choice above: {', '.join(coming)}."
+    return f'<p class="pl-note" role="status">{text(words)}</p>'
+
+
 def empty(sentence: str) -> str:
     """Return what stands where a list would."""
     return f'<p class="pl-empty">{text(sentence)}</p>'

@@ -12,7 +12,7 @@ from palate.models.base import Recommender
 from palate.ui import cards, more
 from palate.ui.door import is_plain
 from palate.ui.incidents import Answering
-from palate.ui.report import report
+from palate.ui.shelf import Shelf
 from palate.ui.source import Source
 from palate.ui.users import Example, Found, example_users, find_user
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOW_MANY = (5, 10, 20, 50)
 ANY_GENRE = "Any genre"
 LONGEST_ID = 200  # characters that the field takes
+SECONDS_TO_NEWS = 3
 
 T = TypeVar("T")
 Update = tuple[str, str, Any]
@@ -75,18 +76,26 @@ def build_ui(
         NotFittedError: the model was not fitted.
         ParameterError: there is no model, or two of them know other users or items.
     """
+    import_gradio()
+    return build_page(Shelf(model, name=name, data_card=data_card))
+
+
+def build_page(shelf: Shelf) -> Blocks:
+    """Return the page for the models on a shelf, and for those that are still to come."""
     gr = import_gradio()
-    sources = _sources(model)
-    source = next(iter(sources.values()))
+    sources, source = shelf.sources, shelf.first
+    shown_first = next(iter(sources))
     examples = example_users(source)
-    title = f"{name} · Palate" if name else "Palate" if len(sources) > 1 else f"{cards.model_words(source)} · Palate"
+    several = len(sources) + len(shelf.coming) > 1
+    title = f"{shelf.name} · Palate" if shelf.name else "Palate" if several else f"{cards.model_words(source)} · Palate"
 
     def build() -> Blocks:
         with gr.Blocks(analytics_enabled=False, title=title) as page:
-            heads = {one: cards.header(of, name) for one, of in sources.items()}
-            head = gr.HTML(cards.header(source, name), apply_default_css=False)
-            model = _chooser(gr, sources)
-            model.input(heads.__getitem__, model, head, **SWITCH)
+            head = gr.HTML(shelf.heads[shown_first], apply_default_css=False)
+            model = _chooser(gr, sources, visible=several)
+            model.input(shelf.heads.__getitem__, model, head, **SWITCH)
+            if shelf.coming:
+                _news(gr, page, shelf, model)
             with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):  # all in sight on a phone
                 with gr.Tab("For a user", id="lists"):
                     _lists_tab(gr, sources, model, examples)
@@ -95,9 +104,8 @@ def build_ui(
                 with gr.Tab("More like this", id="like"):
                     _like_tab(gr, sources, model)
                 with gr.Tab("Data", id="report"):
-                    reports = {one: report(of, data_card) for one, of in sources.items()}
-                    shown = gr.HTML(reports[next(iter(reports))], apply_default_css=False)
-                    model.input(reports.__getitem__, model, shown, **SWITCH)
+                    shown = gr.HTML(shelf.reports[shown_first], apply_default_css=False)
+                    model.input(shelf.reports.__getitem__, model, shown, **SWITCH)
             page.load(None, js="() => window.palateReady?.()")
         page.process_api = _guarded(page.process_api, gr.Error)
         return cast("Blocks", page)
@@ -120,31 +128,31 @@ def _guarded(answer: Callable[..., Any], sorry: type[Exception]) -> Callable[...
     return guarded
 
 
-def _sources(model: Recommender | Mapping[str, Recommender]) -> dict[str, Source]:
-    """Return what the page shows of each model, by name."""
-    models = dict(model) if isinstance(model, Mapping) else {"": model}
-    if not models:
-        raise ParameterError("the page needs a model, and there is none")
-    for one in models.values():
-        one._check_fitted()
-    first = next(iter(models.values()))
-    for name, one in models.items():
-        if one.users_ != first.users_ or one.items_ != first.items_:
-            raise ParameterError(
-                f"the models of one page must know the same users and items, and '{name}' knows others; train them on "
-                "the same data"
-            )
-    sources = {name: Source(one) for name, one in models.items()}
-    return {name or cards.model_words(one): one for name, one in sources.items()}
-
-
-def _chooser(gr: Any, sources: Mapping[str, Source]) -> Any:
+def _chooser(gr: Any, sources: Mapping[str, Source], *, visible: bool) -> Any:
     """Return the field for the model, hidden where there is one; all tabs answer by what it holds."""
-    words = {name: cards.model_words(source) for name, source in sources.items()}
-    names = [(kind if name.casefold() == kind.casefold() else f"{kind} ({name})", name) for name, kind in words.items()]
     return gr.Dropdown(
-        names, value=names[0][1], label="Model", elem_id="model", min_width=0, filterable=False, visible=len(names) > 1
-    )
+        _choices(sources), value=next(iter(sources)), label="Model", elem_id="model", min_width=0, filterable=False,
+        visible=visible,
+    )  # fmt: skip
+
+
+def _choices(sources: Mapping[str, Source]) -> list[tuple[str, str]]:
+    words = {name: cards.model_words(source) for name, source in sources.items()}
+    return [(kind if name.casefold() == kind.casefold() else f"{kind} ({name})", name) for name, kind in words.items()]
+
+
+def _news(gr: Any, page: Any, shelf: Shelf, model: Any) -> None:
+    """Add a line on the models that are still to come; a page that is open asks for them until all are there."""
+    told = gr.HTML(cards.news(shelf.coming), elem_id="news", apply_default_css=False)
+    timer = gr.Timer(SECONDS_TO_NEWS)
+
+    def on_tick(known: str) -> tuple[Any, ...]:
+        now = cards.news(shelf.coming)
+        if known == now:
+            return gr.skip(), now, gr.skip()  # a choice that is open stays open
+        return gr.update(choices=_choices(dict(shelf.sources))), now, gr.update(active=bool(shelf.coming))
+
+    gr.on([timer.tick, page.load], on_tick, told, [model, told, timer], **SWITCH)
 
 
 # An answer takes milliseconds, so it skips Gradio's queue, which runs one at a time per event and polls: it is

@@ -10,17 +10,22 @@ import time
 import webbrowser
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from palate.errors import PalateError, ParameterError
 from palate.models.base import Recommender
+from palate.progress import ProgressCallback, silent
 from palate.ui.asgi import App
 from palate.ui.door import LARGEST_HEAD, Door
 from palate.ui.hosts import Hosts
-from palate.ui.page import build_ui, import_gradio, inside_loop
+from palate.ui.page import build_page, import_gradio, inside_loop
 from palate.ui.private import Private
+from palate.ui.shelf import Arrivals, Shelf
 from palate.ui.theme import head, theme
+from palate.warming import warm
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +38,7 @@ class PageServer:
 
     def __init__(self, server: Any, sock: socket.socket, host: str) -> None:
         self._server, self._socket = server, sock
+        self.closing = threading.Event()
         shown = EVERYWHERE.get(host, host)
         shown = f"[{shown}]" if ":" in shown else shown
         self.url = f"http://{shown}:{sock.getsockname()[1]}/"
@@ -61,6 +67,7 @@ class PageServer:
 
     def close(self) -> None:
         """Stop serving."""
+        self.closing.set()
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(timeout=10)
@@ -86,6 +93,8 @@ def launch(
     trust_proxy: bool = False,
     open_browser: bool = False,
     block: bool = True,
+    coming: Mapping[str, Path] | None = None,
+    progress: ProgressCallback = silent,
 ) -> PageServer:
     """Serve the page of a fitted model.
 
@@ -97,6 +106,8 @@ def launch(
         allow_hosts: names that clients may call this server by, besides those of this machine and ``host``.
         trust_proxy: believe the X-Forwarded-Host and X-Forwarded-Proto of a reverse proxy before this server.
         open_browser: open the page in the system's browser.
+        coming: files of further models by name, which may not exist yet; each joins the page when it is there.
+        progress: called while what the models need is compiled, before the page is served.
         block: serve until Ctrl-C; otherwise return when the page answers (``wait`` then serves until Ctrl-C).
 
     Returns:
@@ -110,8 +121,12 @@ def launch(
     import_gradio()
     hosts = Hosts(host, allow_hosts)
     sock = listen(host, port)  # first: a port in use is told before the page is built
-    app = page_app(model, name=name, data_card=data_card, hosts=hosts, trust_proxy=trust_proxy)
+    prepare = partial(warm, progress=progress)
+    prepare(model)
+    shelf = Shelf(model, coming or (), name=name, data_card=data_card)
+    app = page_app(shelf, hosts, trust_proxy=trust_proxy)
     running = PageServer(_server(app), sock, host).start()
+    Arrivals(shelf, coming or {}, warm, running.closing).start()
     log.info("the page is at %s", running.url)
     if open_browser:
         webbrowser.open(running.url)
@@ -134,16 +149,9 @@ def _server(app: App) -> Any:
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", **settings))
 
 
-def page_app(
-    model: Recommender | Mapping[str, Recommender],
-    *,
-    name: str | None = None,
-    data_card: Mapping[str, object] | None = None,
-    hosts: Hosts | None = None,
-    trust_proxy: bool = False,
-) -> App:
-    """Return the page as an ASGI application; arguments as in `build_ui` and `Door`."""
-    page = build_ui(model, name=name, data_card=data_card)
+def page_app(shelf: Shelf, hosts: Hosts, *, trust_proxy: bool = False) -> App:
+    """Return the page as an ASGI application; arguments as in `Door`."""
+    page = build_page(shelf)
     gr = import_gradio()
     from fastapi import FastAPI
 
@@ -154,7 +162,7 @@ def page_app(
     }  # fmt: skip
     app = Private(inside_loop(lambda: gr.mount_gradio_app(bare, page, path="/", **settings)))
     events = {number: len(event.inputs) for number, event in page.fns.items() if event.fn is not None}
-    return Door(app, events, hosts or Hosts(), trust_proxy=trust_proxy)
+    return Door(app, events, hosts, trust_proxy=trust_proxy)
 
 
 def listen(host: str, port: int) -> socket.socket:
