@@ -189,7 +189,7 @@ def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
 
     from palate.cli.draw import table
 
-    popular = bool(rows["n_popular"].fill_null(0).any())
+    popular = any(rows["n_popular"].fill_null(0))
     columns = ("mean", "95 % interval", "worst tenth", *(["of the others"] if popular else []), "users")
     made = table(metric, [("", "left"), *((name, "right") for name in columns)])
     for row in rows.to_dicts():

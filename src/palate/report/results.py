@@ -12,6 +12,7 @@ import polars as pl
 
 from palate.data.card import Card
 from palate.evaluation import Comparison
+from palate.evaluation.rows import part_words, positive_words
 from palate.metrics import METRICS
 from palate.plots.alt import value_with_interval
 from palate.plots.names import higher_is_better, most, shown
@@ -82,7 +83,7 @@ class Results:
         asked = models or self.model_keys()
         words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
         words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
-        words += [] if plan["positive"] is None else ["--positive", f"{plan['positive']:g}"]
+        words += [*positive_words(plan["positive"]), *part_words(plan.get("part"))]
         return shlex.join([*words, "--out", "RUN"])
 
     def best(self, metric: str) -> dict[str, Any]:
