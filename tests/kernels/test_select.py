@@ -12,6 +12,9 @@ def select(kernel):
     return kernel("select")
 
 
+PLACES, NOTHING = np.arange(2, dtype=np.int32), np.empty(0, np.int32)
+
+
 def factors_of(seed, n_users, n_items, k, dtype=np.float64, whole=False):
     """Return (P, Q, b, c); whole numbers from -1 to 1 make many exact ties."""
     rng = np.random.default_rng(seed)
@@ -112,7 +115,9 @@ def test_decide_trusts_no_candidate_that_the_margin_allows_another_to_reach(sele
         factors = np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2)
         heap, candidates = np.array([rough], np.float32), np.array([1], np.int32)
         scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
-        select.decide(factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)
+        select.decide(
+            factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items
+        )
         assert items[0] == 0
         assert scores[0] == first
 
@@ -122,18 +127,23 @@ def test_decide_scans_only_where_it_must(select):
     factors = np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2)
     scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
     heap, candidates = np.array([-0.5], np.float32), np.array([1], np.int32)
-    select.decide(factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)
+    select.decide(
+        factors, 0.0, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items
+    )
     assert items[0] == 1
 
 
 @settings(max_examples=60)
 @given(
-    seed=st.integers(0, 2**32), n_items=st.integers(1, 200), n=st.integers(1, 12), share_out=st.sampled_from([0, 0.4, 1])
+    seed=st.integers(0, 2**32),
+    n_items=st.integers(1, 200),
+    n=st.integers(1, 12),
+    share=st.sampled_from([0, 0.4, 1]),
 )
-def test_best_of_rows_is_the_full_sort(select, seed, n_items, n, share_out):
+def test_best_of_rows_is_the_full_sort(select, seed, n_items, n, share):
     rng = np.random.default_rng(seed)
     S = rng.integers(-1, 2, (3, n_items)).astype(np.float32)
-    S[rng.random(S.shape) < share_out] = -np.inf
+    S[rng.random(S.shape) < share] = -np.inf
     places = rng.permutation(n_items).astype(np.int32)
     scores, items = np.full((3, n), np.nan), np.full((3, n), -1, np.int32)
     select.best_of_rows(S, places, scores, items)

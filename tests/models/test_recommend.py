@@ -37,7 +37,8 @@ def seen_by(data, user):
 def test_the_best_unseen_items_with_rank_title_and_exact_score(data, fitted):
     users = data.users.values.to_list()
     table = fitted.recommend(users, n=5)
-    assert table.columns == ["user_id", "rank", "item_id", "title", "score"]
+    assert table.columns == ["user_id", "rank", "item_id", "title", "score", "source"]
+    assert set(table["source"]) == {"model"}
     items = np.array(data.items.values.to_list())
     for user in users:
         rows = table.filter(pl.col("user_id") == user)
@@ -109,13 +110,15 @@ def test_a_batch_in_any_order_equals_one_by_one(data, fitted):
     assert fitted.recommend([], 4).schema == batch.schema
 
 
-def test_ties_are_broken_by_item_index_and_titles_may_repeat(data):
+def test_ties_are_broken_by_popularity_and_titles_may_repeat(data):
     equal = interactions(data.user_index, data.item_index, np.full(len(data), 3.0))
     names = pl.DataFrame({"item_id": equal.items.values, "title": "Same"})
     m = model(init_scale=0, validation_fraction=0).fit(equal, items=names)
     table = m.recommend(0, 99, exclude_seen=False)
-    assert table["item_id"].to_list() == list(range(30))
+    counts = np.bincount(equal.item_index)
+    assert table["item_id"].to_list() == np.lexsort((np.arange(30), -counts)).tolist()
     assert table["score"].n_unique() == 1
+    assert set(table["source"]) == {"popular"}
     assert table["title"].unique().to_list() == ["Same"]
 
 
@@ -126,7 +129,7 @@ def test_unknown_users_raise_or_get_the_most_rated_items_marked_and_without_a_sc
     assert table.columns == ["user_id", "rank", "item_id", "title", "score", "source"]
     assert table["source"].to_list() == ["popular"] * 4 + ["model"] * 4
     known = fitted.recommend(100, 4)
-    assert table.filter(pl.col("user_id") == 100).drop("source").equals(known)
+    assert table.filter(pl.col("user_id") == 100).equals(known)
     unknown = table.filter(pl.col("user_id") == 7)
     assert unknown["score"].null_count() == 4
     counts = np.bincount(data.item_index, minlength=30)
@@ -144,13 +147,13 @@ def test_unknown_users_raise_or_get_the_most_rated_items_marked_and_without_a_sc
     )
 
 
-def test_without_history_seen_items_and_popularity_are_unknown(data):
+def test_without_history_seen_items_are_unknown_and_popularity_is_not(data):
     m = model(store_history=False).fit(data)
     with pytest.raises(ParameterError, match="store_history=False and does not know what users have seen; pass exclu"):
         m.recommend(100)
     assert len(m.recommend(100, 5, exclude_seen=False)) == 5
-    with pytest.raises(ParameterError, match="store_history=False and does not know which items are popular"):
-        m.recommend(7, exclude_seen=False, on_unknown="popular")
+    popular = model().fit(data).recommend(7, on_unknown="popular")
+    assert m.recommend(7, exclude_seen=False, on_unknown="popular").equals(popular)
 
 
 @pytest.mark.parametrize("wrong", ["100", 100.0, True, None, [100, "x"], [[100]], b"1"])

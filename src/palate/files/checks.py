@@ -16,6 +16,7 @@ from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
+from palate.models.state import Rated
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
 INDEX_KINDS = {
@@ -83,6 +84,8 @@ def _check_state(state: ModelState) -> None:
             raise ModelFileError(f"{name} must be {form}")
     if state.seen is not None:
         check_seen(state.seen, len(state.users), len(state.items))
+    if state.rated is not None:
+        check_rated(state.rated, len(state.items))
     table, items = state.item_table, state.items
     if "item_id" not in table.columns or not table["item_id"].equals(items.values):
         raise ModelFileError(f"the item table is out of step with the {len(items)} items: its item_id must be theirs")
@@ -131,6 +134,21 @@ def check_seen(seen: Rows, n_users: int, n_items: int) -> None:
         check_finite("seen.weights", seen.weights)
         if len(values) and not seen.weights.min() > 0:
             raise ModelFileError("seen.weights holds a number that is not above 0")
+
+
+def check_rated(rated: Rated, n_items: int) -> None:
+    """Refuse what does not tell how each of n_items was rated.
+
+    Raises:
+        ModelFileError: says which of dtype, length or range is wrong.
+    """
+    for part, dtype in (("counts", np.int64), ("means", np.float64)):
+        array = getattr(rated, part)
+        if array.dtype != dtype or array.shape != (n_items,):
+            raise ModelFileError(f"rated.{part} must be one row of {n_items} {np.dtype(dtype)}")
+        check_finite(f"rated.{part}", array)
+    if n_items and rated.counts.min() < 0:
+        raise ModelFileError("rated.counts holds a number below 0")
 
 
 def _is_number(value: Any) -> bool:

@@ -9,6 +9,8 @@ array. The arrays:
     users.text, users.offsets, …      all ids end to end as UTF-8 bytes, and (n + 1) int64 positions where each starts
     seen.indptr, .indices, .values    what each user had in training, int64, int32, float32
     seen.weights                      its sample weights, float32, where there were some
+    rated.counts, rated.means         without training rows: how often each item was rated, int64, and the mean value,
+                                      float64; files of the first versions lack them
     item_table                        JSON bytes {"columns": [{"name", "dtype", "values"}, …]}, without item_id
 
 Every checksum is verified in ``load``: one pass finds a damaged page before the first answer does,
@@ -37,6 +39,7 @@ from palate.files.checks import SEEN, class_of, model_of, plain_state
 from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.models import ModelState, Recommender
+from palate.models.state import Rated
 
 FORMAT_VERSION = 1
 
@@ -119,6 +122,7 @@ def _load(path: Path) -> Recommender:
         items=items,
         seen=_seen_of(arrays) if header["seen"] else None,
         item_table=item_table_from_json(arrays["item_table"].tobytes(), items),
+        rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
     )
     return model_of(state)
 
@@ -136,6 +140,8 @@ def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:
         arrays |= {f"seen.{part}": getattr(state.seen, part) for part in SEEN}
         if state.seen.weights is not None:
             arrays["seen.weights"] = state.seen.weights
+    elif state.rated is not None:
+        arrays |= {"rated.counts": state.rated.counts, "rated.means": state.rated.means}
     arrays["item_table"] = np.frombuffer(item_table_to_json(state.item_table), np.uint8)
     return arrays
 
@@ -177,6 +183,8 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any],
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:
         wanted |= {f"seen.{part}" for part in SEEN} | ({"seen.weights"} & set(arrays))
+    elif "rated.counts" in arrays:
+        wanted |= {"rated.counts", "rated.means"}
     _check_names("the file", "array", set(arrays), wanted)
     _check_names("the header's sha256", "array", set(header["sha256"]), wanted)
     for name, array in arrays.items():

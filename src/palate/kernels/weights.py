@@ -1,21 +1,24 @@
 """Scores of a user's whole row by weights from item to item: EASE's product of a sparse row and a matrix.
 
-    s_ui = sum_j x_uj B_ji        over the user's own items j in rising order, in float32                            (1)
+    s_ui = sum_j x_uj B_ji        over the user's own items j                                                        (1)
 
-The order of the sum is that of the items, so a row has the same bits alone and in any batch.
+Products are rounded to float32, summed in float64 and rounded once more: the sum's order, which is that of the items'
+numbers, leaves no trace, and scores that are equal stay equal however items are numbered. A row has the same bits alone
+and in any batch.
 
 Letters: indptr, indices, values compressed rows x; B (n_items, n_items), or its compressed rows; S (m, n_items).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+import numpy as np
 from numba import njit
 
 
 @njit(nogil=True, cache=True)
 def scores(indptr, indices, values, B, users, S):
     """Write eq. 1 for these users; four items are added at a time, one after the other."""
+    s = np.empty(S.shape[1])
     for r in range(len(users)):
-        s = S[r]
         s[:] = 0
         first, last = indptr[users[r]], indptr[users[r] + 1]
         full = first + (last - first) // 4 * 4
@@ -28,18 +31,20 @@ def scores(indptr, indices, values, B, users, S):
             b, x = B[indices[c]], values[c]
             for i in range(len(s)):
                 s[i] += x * b[i]
+        S[r] = s
 
 
 @njit(nogil=True, cache=True)
 def scores_sparse(indptr, indices, values, starts, columns, weights, users, S):
     """Write eq. 1 for these users, B given by compressed rows."""
+    s = np.empty(S.shape[1])
     for r in range(len(users)):
-        s = S[r]
         s[:] = 0
         for c in range(indptr[users[r]], indptr[users[r] + 1]):
             j, x = indices[c], values[c]
             for p in range(starts[j], starts[j + 1]):
                 s[columns[p]] += x * weights[p]
+        S[r] = s
 
 
 @njit(nogil=True, cache=True)

@@ -92,12 +92,12 @@ def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDAr
     """Return the allowed items in the order of popularity.
 
     Raises:
-        ParameterError: training rows were not kept.
+        ParameterError: the model does not know.
     """
     if not popular.known:
         raise ParameterError(
-            "the model was fitted with store_history=False and does not know which items are popular; "
-            "leave out unknown users, or fit with store_history=True"
+            "this model, of an older file without training rows, does not know which items are popular; leave out "
+            "unknown users, or fit it again"
         )
     return popular.order if allowed is None else popular.order[allowed[popular.order]]
 

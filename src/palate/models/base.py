@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
-from palate.data.ids import Id, Ids
+from palate.data.ids import Id
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition
 from palate.errors import ParameterError
@@ -32,7 +32,7 @@ from palate.models.newcomers import Newcomers, one_row, rows_of
 from palate.models.parameters import check_choice, check_whole
 from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer, nearest
-from palate.models.state import positions
+from palate.models.state import Rated, positions
 from palate.models.training_part import check_features
 from palate.topk import Excluded, Factors
 
@@ -465,11 +465,14 @@ class Recommender(Learner):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        made: tuple[Rows | None, Ids, ItemOrder] | None = self.__dict__.get("_item_order")
-        if made is None or made[0] is not self.seen_ or made[1] is not self.items_:
-            made = self.seen_, self.items_, ItemOrder.of(self.seen_, self.items_)
+        made: tuple[Any, ItemOrder] | None = self.__dict__.get("_item_order")
+        if made is None or made[0] is not self.item_table_:  # each fit makes a new one
+            rated = (
+                self.rated_ if self.seen_ is None else Rated.of(self.seen_.indices, self.seen_.values, len(self.items_))
+            )
+            made = self.item_table_, ItemOrder.of(rated, self.items_)
             self.__dict__["_item_order"] = made
-        return made[2]
+        return made[1]
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from palate.errors import DivergenceError, ParameterError
 from palate.models.base import Recommender
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
+from palate.models.numbering import popular_first
 from palate.models.parameters import check_choice, check_number
 from palate.models.priors import rating_parts
 from palate.models.search import Range, SearchSpace
@@ -89,7 +90,8 @@ class Baseline(Recommender):
         warn_of_equal_values(data)
         mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
         rows = data.by_user()
-        c = _solve(rows, data.n_items, mean, self.reg_users, self.reg_items)
+        popular, order = popular_first(rows, data)
+        c = _solve(popular, data.n_items, mean, self.reg_users, self.reg_items)[order.places]
         return {"mean_": mean, "user_biases_": _users(rows, mean, c, self.reg_users), "item_biases_": c}
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -69,4 +69,5 @@ def turned(rows: Rows, n_columns: int) -> Rows:
     """Return the same cells as compressed columns."""
     user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
     order, indptr = stable_order(rows.indices, n_columns)
-    return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order])
+    weights = None if rows.weights is None else rows.weights[order]
+    return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order], weights=weights)

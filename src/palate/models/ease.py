@@ -27,6 +27,7 @@ from palate.kernels import weights as kernel
 from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
 from palate.models.item_weights import ItemWeights, named
 from palate.models.learner import Training
+from palate.models.numbering import popular_first, square_renumbered
 from palate.models.parameters import check_choice, check_number, check_whole
 from palate.models.ridge_rows import Array, row_ranges
 from palate.models.search import Range, SearchSpace
@@ -78,7 +79,7 @@ class EASE(ItemWeights):
         self.n_threads = n_threads
 
     def _learn(self, training: Training) -> dict[str, Any]:
-        clicks = training_clicks(training.data, self.positive)
+        clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         n_items = training.data.n_items
         B = np.empty((n_items, n_items), self.dtype)
         with Workers(self.n_threads) as workers:
@@ -97,8 +98,10 @@ class EASE(ItemWeights):
             workers.run(calls)
         if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
             nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
+            _renumber(B, order.places)
             return named(B, *nothing)
-        return named(np.zeros((0, n_items), B.dtype), *_largest(B, self.n_neighbors))
+        largest = square_renumbered(Rows(*_largest(B, self.n_neighbors)), order.order)
+        return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
@@ -173,6 +176,19 @@ def _invert_by_blocks(G: Array, size: int) -> bool:
         G[k, : k.start], G[k.stop :, k], G[k, k] = W[: k.start].T, W[k.stop :], -D
     np.negative(G, out=G)
     return True
+
+
+def _renumber(B: Array, source: Array) -> None:
+    """Give a square matrix the rows and columns ``source`` of itself, in place."""
+    for part in chunks(len(B), COLUMNS):
+        B[part] = B[part][:, source]
+    todo = np.ones(len(B), bool)
+    for start in np.flatnonzero(source != np.arange(len(B))):
+        at, first = start, B[start].copy() if todo[start] else None
+        while todo[at]:  # once around a cycle
+            todo[at], following = False, source[at]
+            B[at] = B[following] if todo[following] else first
+            at = following
 
 
 def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:

@@ -33,6 +33,8 @@ from palate.kernels import similarities as kernel
 from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
 from palate.models.item_weights import ItemWeights, named
 from palate.models.learner import Training
+from palate.models.lists import ItemOrder
+from palate.models.numbering import popular_first, square_renumbered
 from palate.models.parameters import check_choice, check_number, check_whole
 from palate.models.ridge_rows import Array, row_ranges
 from palate.models.search import Choice, Range, SearchSpace
@@ -81,7 +83,8 @@ class ItemKNN(ItemWeights):
         self.n_threads = n_threads
 
     def _learn(self, training: Training) -> dict[str, Any]:
-        clicks, n_items = training_clicks(training.data, self.positive), training.data.n_items
+        n_items = training.data.n_items
+        clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         w = np.ones(len(clicks.indptr) - 1)
         if self.idf:
             w = np.square(np.log(n_items / np.maximum(np.diff(clicks.indptr), 1)))
@@ -89,7 +92,7 @@ class ItemKNN(ItemWeights):
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(turned(rows, n_items), n_items)
+        return _learned(turned(rows, n_items), order)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -147,7 +150,8 @@ class RP3beta(ItemWeights):
         self.n_threads = n_threads
 
     def _learn(self, training: Training) -> dict[str, Any]:
-        clicks, n_items = training_clicks(training.data, self.positive), training.data.n_items
+        n_items = training.data.n_items
+        clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         user = np.repeat(np.arange(len(clicks.indptr) - 1), np.diff(clicks.indptr))
         of_users = np.bincount(user, clicks.values, len(clicks.indptr) - 1)
         of_items = np.bincount(clicks.indices, clicks.values, n_items)
@@ -156,7 +160,7 @@ class RP3beta(ItemWeights):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
         weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
         powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
-        return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), n_items)
+        return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -188,9 +192,10 @@ def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
     return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
 
 
-def _learned(rows: Rows, n_items: int) -> dict[str, Any]:
-    """Return the learned arrays, of weights by the item had."""
-    return named(np.zeros((0, n_items), np.float32), rows.indptr, rows.indices, rows.values)
+def _learned(rows: Rows, order: ItemOrder) -> dict[str, Any]:
+    """Return the learned arrays, of weights by the item had, the items in their own order again."""
+    own = square_renumbered(rows, order.order)
+    return named(np.zeros((0, len(order.order)), np.float32), own.indptr, own.indices, own.values)
 
 
 def _largest(

@@ -19,7 +19,7 @@ from palate.errors import NotFittedError, ParameterError
 from palate.models.abilities import check_supports
 from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
-from palate.models.state import ModelState, check_names, restore
+from palate.models.state import ModelState, Rated, check_names, restore
 from palate.models.training_part import check_features, check_parts, rating_limits
 from palate.progress import ProgressCallback, silent
 
@@ -48,7 +48,8 @@ class Training:
 class Learner(ABC):
     """Base of all models; holds no state of its own beyond what ``fit`` stores.
 
-    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows),
+    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None),
+    ``rated_`` (what is popular, where they were not kept),
     ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
     ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
     computed in one go has an empty history and best epoch 0.
@@ -74,6 +75,7 @@ class Learner(ABC):
     users_: Ids
     items_: Ids
     seen_: Rows | None
+    rated_: Rated | None = None
     item_table_: pl.DataFrame
     rating_range_: tuple[float, float]
     history_: list[dict[str, float]]
@@ -153,7 +155,9 @@ class Learner(ABC):
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
         self.rating_range_ = rating_limits(interactions)
-        self.seen_ = interactions.by_user() if self.store_history else None
+        rows, n_items = interactions.by_user(), interactions.n_items
+        self.seen_ = rows if self.store_history else None
+        self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
         return self
 
     @property
@@ -230,6 +234,7 @@ class Learner(ABC):
             items=self.items_,
             seen=self.seen_,
             item_table=self.item_table_,
+            rated=self.rated_,
         )
 
     @classmethod

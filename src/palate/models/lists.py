@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.ids import Ids
-from palate.data.interactions import Rows
 from palate.models.scoring import Scorer
+from palate.models.state import Rated
 from palate.parallel import chunks
 from palate.topk import Excluded, excluded_rows
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 CELLS = 1 << 22  # scores held at once
 UNKNOWN_POPULARITY = (
-    "the scores of %s users are all equal, and the model was fitted with store_history=False and does not know which "
+    "the scores of %s users are all equal, and this model, of an older file without training rows, does not know which "
     "items are popular: their lists are in the order of the ids"
 )
 
@@ -58,7 +58,7 @@ class ItemOrder:
         order: (n_items,) int32 positions: most rated first, then highest mean value, then the caller's id.
         places: (n_items,) int32, where each item stands in it.
         keys: (n_items,) float64, larger for more popular; equal where only the ids tell two items apart.
-        known: whether training rows were kept to count; else all keys are equal.
+        known: whether it is known how items were rated; else they stand by their ids, and all keys are equal.
     """
 
     order: NDArray[np.int32]
@@ -67,18 +67,15 @@ class ItemOrder:
     known: bool
 
     @classmethod
-    def of(cls, seen: Rows | None, items: Ids) -> ItemOrder:
-        """Return the order of these items by the rows of training, or by their ids alone."""
+    def of(cls, rated: Rated | None, items: Ids) -> ItemOrder:
+        """Return the order of these items by how they were rated, or by their ids alone."""
         n_items = len(items)
-        counts, means = np.zeros(n_items, np.int64), np.zeros(n_items)
-        if seen is not None:
-            counts = np.bincount(seen.indices, minlength=n_items)
-            means = np.bincount(seen.indices, seen.values, minlength=n_items) / np.maximum(counts, 1)
+        counts, means = (np.zeros(n_items),) * 2 if rated is None else (rated.counts, rated.means)
         order = np.lexsort((places_of_ids(items), -means, -counts)).astype(np.int32)
         steps = (np.diff(counts[order]) != 0) | (np.diff(means[order]) != 0)
         keys = np.empty(n_items)
         keys[order] = -np.concatenate([np.zeros(min(1, n_items)), np.cumsum(steps)])
-        return cls(order, inverse(order), keys, seen is not None)
+        return cls(order, inverse(order), keys, rated is not None)
 
 
 def places_of_ids(ids: Ids) -> NDArray[np.int32]:

@@ -15,6 +15,26 @@ from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 
 
+@dataclass(frozen=True, eq=False)
+class Rated:
+    """What makes an item popular.
+
+    Attributes:
+        counts: (n_items,) int64, its rows in training.
+        means: (n_items,) float64, the mean of their values; 0 without a row.
+    """
+
+    counts: NDArray[np.int64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, item_index: NDArray[Any], values: NDArray[Any], n_items: int) -> Rated:
+        """Return it of training rows."""
+        counts = np.bincount(item_index, minlength=n_items)
+        means = np.bincount(item_index, values, minlength=n_items) / np.maximum(counts, 1)
+        return cls(counts, means)
+
+
 @dataclass(frozen=True)
 class ModelState:
     """All that a fitted model is, as plain data: what a model file holds.
@@ -27,6 +47,8 @@ class ModelState:
         users, items: the ids of the rows and columns.
         seen: training interactions as compressed rows, or None where they were not kept.
         item_table: one row an item in index order: item_id, title, and further columns to show and filter by.
+        rated: how often and how well each item was rated, where the training rows that tell it were not kept; None
+            beside them, and in files that are older than it.
     """
 
     key: str
@@ -37,6 +59,7 @@ class ModelState:
     items: Ids
     seen: Rows | None
     item_table: pl.DataFrame
+    rated: Rated | None = None
 
 
 def positions(what: str, index: Any) -> NDArray[Any]:
@@ -71,7 +94,7 @@ def restore(model: Any, state: ModelState) -> None:
         setattr(model, name, value)
     model.rating_range_ = (float(model.rating_range_[0]), float(model.rating_range_[1]))
     model.users_, model.items_ = state.users, state.items
-    model.seen_, model.item_table_ = state.seen, state.item_table
+    model.seen_, model.item_table_, model.rated_ = state.seen, state.item_table, state.rated
 
 
 def check_names(cls: Any, state: ModelState) -> None:
