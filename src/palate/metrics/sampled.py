@@ -64,7 +64,8 @@ class SampledRanks:
             above = better[row] + number - (ends - tied - 1)[row]
             first = np.flatnonzero(np.diff(row, prepend=-1))
             sums[row[first]] += np.add.reduceat(_drawn(free[row], above, self.n_negatives, k), first)
-        return (sums / (tied[:, None] + 1))[place.reshape(-1)]
+        chances: Values = (sums / (tied[:, None] + 1))[place.reshape(-1)]
+        return chances
 
 
 def sampled_ranks(
