@@ -98,20 +98,34 @@ def rmse(scores: np.ndarray, test: Any) -> float:
 
 
 def ndcg(scores: np.ndarray, train: Any, test: Any) -> float:
-    """Return NDCG@10 over the users with a test rating of 4 or 5, of their lists of what they had not had."""
+    """Return NDCG@10 over the users with a test rating of 4 or 5, of their lists of what they had not had.
+
+    As Palate measures: expected values where scores tie, and the popular list where all scores are equal.
+    """
     scores = scores.astype(np.float64)
-    scores[train.user_index, train.item_index] = -np.inf
+    left_out = np.zeros(scores.shape, bool)
+    left_out[train.user_index, train.item_index] = True
     cold = np.setdiff1d(np.unique(test.item_index), np.unique(train.item_index))
     if len(cold) == len(np.unique(test.item_index)):  # whole items were held out: rank them
-        scores[:, np.setdiff1d(np.arange(train.n_items), cold)] = -np.inf
-    gains = 1 / np.log2(np.arange(2, 12))
+        left_out[:, np.setdiff1d(np.arange(train.n_items), cold)] = True
+    popularity = palate.Popularity().fit(train).item_order.keys
     total = []
     for user in np.unique(test.user_index):
         relevant = test.item_index[(test.user_index == user) & (test.values >= 4)]
         if len(relevant):
-            best = np.argsort(-scores[user], kind="stable")[:10]
-            total.append((gains * np.isin(best, relevant)).sum() / gains[: len(relevant)].sum())
+            left = np.flatnonzero(~left_out[user])
+            own = scores[user, left]
+            total.append(_ndcg_of(own if np.ptp(own) else popularity[left], np.isin(left, relevant)))
     return float(np.mean(total))
+
+
+def _ndcg_of(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Return one user's NDCG@10: each item is worth the mean discount of the places of its tie."""
+    _, group, size = np.unique(-scores, return_inverse=True, return_counts=True)
+    gains = np.zeros(len(scores))
+    gains[:10] = (1 / np.log2(np.arange(2, 12)))[: len(scores)]
+    worth = np.bincount(np.repeat(np.arange(len(size)), size), gains) / size
+    return float(worth[group[relevant]].sum() / gains[: relevant.sum()].sum())
 
 
 if __name__ == "__main__":

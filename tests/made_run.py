@@ -111,14 +111,14 @@ def _results(asked, beside, skill, units, n_folds):
             for metric in metrics:
                 own = units.filter((pl.col("model") == label) & (pl.col("fold") == fold) & (pl.col("metric") == metric))
                 mean = own["num"].sum() / own["den"].sum()
-                of_users = (0.01, 30, 1, 2) if "@" in metric else (None,) * 4
+                of_users = (0.01, 30, 1, 2, 0, None) if "@" in metric else (None,) * 6
                 rows.append((label, fold, metric, mean**0.5 if metric == "rmse" else mean, *of_users))
             for metric in beside:
                 value = 3.0 + place if metric.startswith("novelty") else 0.3 + 0.1 * skill[label]
-                rows.append((label, fold, metric, value, *(None,) * 4))
-    schema = ("model", "fold", "metric", "value", "worst_tenth", "n_users", "n_without_list", "n_left_out")
-    types = (pl.String, pl.Int64, pl.String, pl.Float64, pl.Float64, pl.Int64, pl.Int64, pl.Int64)
-    return pl.DataFrame(rows, schema=dict(zip(schema, types, strict=True)), orient="row")
+                rows.append((label, fold, metric, value, *(None,) * 6))
+    schema = {"model": pl.String, "fold": pl.Int64, "metric": pl.String, "value": pl.Float64, "worst_tenth": pl.Float64}
+    schema |= dict.fromkeys(("n_users", "n_without_list", "n_left_out", "n_popular"), pl.Int64)
+    return pl.DataFrame(rows, schema={**schema, "mean_of_others": pl.Float64}, orient="row")
 
 
 def _runs(labels, n_folds, split):

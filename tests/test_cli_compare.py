@@ -223,3 +223,132 @@ def test_models_that_lack_the_same_figure_are_told_in_one_line(here, run):
     )  # fmt: skip
     assert code == 0, err
     assert "not measured of popularity, knn: rmse needs a model" in " ".join(out.split())
+
+
+PAIRED = ("--train", "a.csv", "--test", "b.csv", "--model", "baseline")
+
+
+@pytest.fixture
+def files(here):
+    """Write training rows, and test rows of which two are training rows too, and some of newcomers."""
+    rows = [line for line in (here / "log.csv").read_text().splitlines()[1:] if line]
+    head = "user,item,rating,timestamp\n"
+    (here / "a.csv").write_text(head + "\n".join(rows[:300]))
+    newcomers = ["901,1,5,3000000", "902,2,1,3000000", "1,777,4,3000000"]
+    (here / "b.csv").write_text(head + "\n".join([*rows[300:], *newcomers]))
+    (here / "twice.csv").write_text(head + "\n".join([*rows[298:], *newcomers]))
+    return here
+
+
+def test_newcomers_of_a_test_file_are_counted(files, run):
+    out = " ".join(run("evaluate", *PAIRED)[1].split())
+    assert "2 users and 1 item of the test part have no training row (" not in out  # some of the log's own are new, too
+    record = only_json(run("evaluate", *PAIRED, "--json")[1])
+    of = record["without_training"]
+    assert of["users"] >= 2
+    assert of["items"] == 1
+    assert f"{of['users']} users and 1 item of the test part have no training row ({of['test_rows']} test rows)" in out
+    assert "no training row" not in run("evaluate", "log.csv", "--model", "baseline")[1]
+
+
+def test_rows_of_both_files_are_refused_or_left_out(files, run):
+    twice = [word.replace("b.csv", "twice.csv") for word in PAIRED]
+    code, _, err = run("evaluate", *twice)
+    assert code == 1
+    said = " ".join(err.split())
+    assert "2 of 105 test rows are also in the training part" in said
+    assert "take them out with --on-overlap drop" in said
+    assert "without_overlap" not in said
+    code, out, err = run("evaluate", *twice, "--on-overlap", "drop", "--json")
+    assert code == 0
+    assert "2 test rows are also in the training part and left out" in err
+    assert only_json(out)["metrics"] == only_json(run("evaluate", *PAIRED, "--json")[1])["metrics"]
+
+
+def test_evaluate_keeps_the_model_that_it_measured(files, run):
+    words = (
+        "evaluate",
+        "log.csv",
+        "--model",
+        "mf",
+        "--set",
+        "n_factors=2",
+        "--set",
+        "random_state=3",
+        "--stop-on",
+        "test",
+    )
+    code, out, err = run(*words, "--out", "kept.safetensors")
+    assert code == 0, err
+    assert "the model is in kept.safetensors, fitted on the training part alone" in out
+    from palate import files as model_files
+
+    kept = model_files.load("kept.safetensors")
+    record = only_json(run(*words, "--out", "kept.safetensors", "--json")[1])
+    assert record["out"] == "kept.safetensors"
+    assert kept.seen_.indptr[-1] == record["n_train"] == 320
+    assert kept.best_epoch_ > 0
+    code, _, err = run(
+        "evaluate", "log.csv", "--model", "baseline", "--split", "kfold:2:1", "--out", "kept.safetensors"
+    )
+    assert code == 2
+    assert "keeps one model, and kfold:2:1 fits 2: choose one with --fold" in " ".join(err.replace("│", " ").split())
+    assert run("evaluate", "log.csv", "--out", "no/where")[0] == 1
+
+
+def test_lists_of_a_part_of_the_catalogue(here, run):
+    words = ("--items", "items.csv", "--where", "genre=Comedy", "--deny", "2", "--metrics", "ndcg@3")
+    one = only_json(run("evaluate", "log.csv", "--model", "popularity", *words, "--json")[1])
+    assert one["n_listed"] == 9
+    out = run("evaluate", "log.csv", "--model", "popularity", *words)[1]
+    assert "lists are drawn from 9 of 20 items" in out
+    code, out, err = run("compare", "log.csv", "--models", "popularity,baseline", *words, "--processes", "1")
+    assert code == 0, err
+    flat = " ".join(out.split())
+    assert "lists are drawn from 9 of 20 items" in flat
+    command = next(line.strip() for line in out.splitlines() if "--model popularity" in line)
+    assert "--deny 2 --where genre=Comedy" in command
+    again = only_json(run(*shlex.split(command)[1:], "--json")[1])
+    assert again["metrics"] == one["metrics"]
+    allowed = only_json(
+        run("evaluate", "log.csv", "--model", "popularity", "--allow", "4", "--metrics", "NDCG@3", "--json")[1]
+    )
+    assert allowed["n_listed"] == 1
+    assert list(allowed["metrics"]) == ["ndcg@3"]
+
+
+def test_any_row_counts_where_positive_is_any(here, run):
+    words = ("evaluate", "log.csv", "--model", "ease", "--metrics", "recall@3")
+    code, _, err = run(*words)
+    assert code == 1
+    assert "--positive" in err or "positive=" in err
+    record = only_json(run(*words, "--positive", "any", "--json")[1])
+    assert record["parameters"]["positive"] == "any"
+    asked = ("--models", "ease,popularity", "--positive", "any", "--metrics", "recall@3", "--processes", "1")
+    code, out, err = run("compare", "log.csv", *asked, "--out", "run")
+    assert code == 0, err
+    assert "--positive any" in out
+    code, _, err = run(*words, "--positive", "some")
+    assert code == 2
+    assert "takes a number, or any for every row, got 'some'" in " ".join(err.replace("│", " ").split())
+
+
+def test_people_who_got_the_popular_list_are_counted_beside_the_others(here, run):
+    """Every third person liked nothing before their last two rows."""
+    cells = [(u, 1 + (u + 2 * n) % 11, n) for u in range(1, 31) for n in range(6)]
+    rows = [f"{u},{i},{1 if u % 3 == 0 and n < 4 else 5},{n}" for u, i, n in cells]
+    (here / "some.csv").write_text("user,item,rating,timestamp\n" + "\n".join(rows))
+    words = ("--split", "last:2", "--positive", "4", "--metrics", "ndcg@3")
+    record = only_json(run("evaluate", "some.csv", "--model", "ease", *words, "--json")[1])
+    summary = record["summaries"]["ndcg@3"]
+    assert (summary["n_popular"], summary["n_users"]) == (10, 30)
+    out = " ".join(run("evaluate", "some.csv", "--model", "ease", *words)[1].split())
+    assert "10 of 30 users were given the popular list, as the model knows nothing of them; the others: ndcg@3" in out
+    assert f"the others: ndcg@3 {summary['mean_of_others']:.4f}" in out
+    out = run("compare", "some.csv", "--models", "ease,popularity", *words, "--processes", "1", "--out", "run")[1]
+    row = next(line.split() for line in out.splitlines() if line.split()[:1] == ["ease"])
+    assert row[-2:] == [f"{summary['mean_of_others']:.4f}", "30"]
+    said = "ease knows nothing of 10 of 30 users and gave them the popular list; the column 'of the others' is without"
+    assert said in " ".join(out.split())
+    assert run("report", "run")[0] == 0
+    assert "Given the popular list" in (here / "run" / "report.html").read_text(encoding="utf-8")

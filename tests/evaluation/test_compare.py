@@ -1,6 +1,7 @@
 """`compare` and `cross_validate`: the same figures as `evaluate`, kept, resumed, and refused in time."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -308,8 +309,12 @@ class Broken(Baseline):
         raise DataError("this data is not for me")
 
 
-def test_a_failed_run_is_told_and_the_others_stand(data, tmp_path):
-    found = compare([Broken(), Baseline()], data, "random:0.2:1", ["mae"], out=tmp_path / "run")
+def test_a_failed_run_is_told_and_the_others_stand(data, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "palate"):
+        found = compare([Broken(), Baseline()], data, "random:0.2:1", ["mae"], out=tmp_path / "run")
+    assert caplog.messages == ["broken failed on fold 1 and is left out of it: this data is not for me"]
+    assert found.failed == ["broken"]
+    assert repr(found) == "Comparison(broken, baseline on random:0.2:1 of the given interactions; failed: broken)"
     assert found.failures == [{"model": "broken", "fold": 0, "error": "this data is not for me"}]
     assert found.table()["model"].to_list() == ["baseline"]
     assert Comparison.open(tmp_path / "run").failures == found.failures
@@ -433,3 +438,30 @@ def test_ctrl_c_inside_a_fit_is_no_result(data):
     with pytest.raises(KeyboardInterrupt):
         compare([MatrixFactorization(n_epochs=10**6)], data, metrics=["rmse"], progress=stop)
     assert time.monotonic() - started < 30
+
+
+def test_a_part_of_the_catalogue_is_kept_in_the_plan_and_repeated(dataset, tmp_path):
+    out = tmp_path / "run"
+    some = dataset.interactions.items.values.sort()[:12].to_list()
+    found = compare(["popularity", "baseline"], dataset, "random:0.3:1", ["ndcg@3"], allow=some, out=out)
+    assert found.plan["part"] == {"n_items": 12, "allow": some, "deny": None, "where": []}
+    train, test = make_splits(dataset.interactions, "random:0.3:1")[0].apply(dataset.interactions)
+    alone = evaluate(Popularity(), train, test, metrics=["ndcg@3"], allow=some)
+    assert alone.n_listed == 12
+    assert found.results.filter(model="popularity", metric="ndcg@3")["value"].to_list() == [alone.metrics["ndcg@3"]]
+    assert f"--allow {some[0]} --allow {some[1]}" in found.runs["command"][0]
+    with pytest.raises(DataError, match="holds a comparison with another part"):
+        compare(["popularity"], dataset, "random:0.3:1", ["ndcg@3"], out=out)
+    for options in ({"where": "title=Film 1000"}, {"where": [pl.col("title") == "Film 1000"]}):
+        few = compare(["popularity"], dataset, "random:0.3:1", ["ndcg@3"], **options)
+        assert few.plan["part"]["n_items"] == 1
+
+
+def test_a_comparison_of_an_earlier_version_is_opened(found, tmp_path):
+    (tmp_path / "run").mkdir()
+    found.save(tmp_path / "run")
+    older = found.results.drop("n_popular", "mean_of_others")
+    older.write_parquet(tmp_path / "run" / "results.parquet")
+    again = Comparison.open(tmp_path / "run").table()
+    assert_frame_equal(again.drop("n_popular", "mean_of_others"), found.table().drop("n_popular", "mean_of_others"))
+    assert again["n_popular"].null_count() == len(again)

@@ -14,9 +14,10 @@ from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_m
 from synthetic import interactions, low_rank
 
 from palate.data.items import item_table
+from palate.data.leaks import overlap, without_overlap
 from palate.data.splits import make_splits
-from palate.errors import DataError, ParameterError
-from palate.evaluation import measure
+from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
+from palate.evaluation import evaluate, measure
 from palate.evaluation.measuring import beside, better, check_offered, checked, measure_part
 from palate.metrics import METRICS
 from palate.models import Baseline, MatrixFactorization, Popularity
@@ -353,3 +354,101 @@ def test_beside_and_better():
     assert better("rmse", 1, 2)
     assert better("ndcg@5", 2, 1)
     assert not better("ndcg@5", 1, 1)
+
+
+def test_rows_that_the_model_was_fitted_on_are_refused(data, parts):
+    train, test = parts
+    message = (
+        r"the model was fitted on 126 of the 126 test rows, such as user \d+ and item \d+: figures on them would say"
+    )
+    with pytest.raises(DataError, match=message):
+        measure(Baseline().fit(data), train, test, ["rmse"])
+    half = data.take(np.arange(0, len(data), 2))
+    with pytest.raises(DataError, match=r"the model was fitted on \d+ of the 126 test rows"):
+        measure(Popularity().fit(half), train, test, ["ndcg@3"])
+    assert measure(Baseline(store_history=False).fit(data), train, test, ["rmse"]).values["rmse"] > 0  # it cannot tell
+
+
+def test_other_ids_than_the_models_are_refused(parts):
+    train, test = parts
+    other = low_rank(n=420, n_items=31)
+    for two in ((other, test), (train, other)):
+        with pytest.raises(DataError, match=r"(train|test) has other users or items than the model was fitted with"):
+            measure(Baseline().fit(train), *two, ["rmse"])
+    with pytest.raises(NotFittedError):
+        measure(Baseline(), train, test, ["rmse"])
+
+
+def restricted(model, train, test, part, positive):
+    """Return NDCG and AUC of lists of some items by loops, and the share of them that is shown."""
+    users, shown, ndcg, auc = [], set(), [], []
+    for u in np.unique(test.user_index):
+        wanted = {i: v for i, v in relevant_of(test, [u], positive)[0].items() if i in part}
+        groups = [[i for i in group if i in part] for group in groups_of(model, train, u)]
+        groups = [group for group in groups if group]
+        if not wanted:
+            continue
+        users.append(int(u))
+        shown |= set([i for group in groups for i in group][:K])
+        ndcg.append(np.mean([naive.ndcg(one, wanted, K) for one in orders_of(groups)]))
+        place = {i: -n for n, group in enumerate(groups) for i in group}
+        items = sorted(place)
+        auc.append(naive.auc([place[i] for i in items], [items.index(i) for i in wanted], []))
+    return users, np.mean(ndcg), np.nanmean(auc), len(shown) / len(part)
+
+
+@pytest.mark.parametrize("positive", [None, 3.5])
+def test_lists_of_a_part_of_the_catalogue_are_judged_within_it(model, parts, positive):
+    train, test = parts
+    part = set(range(0, 30, 3))
+    ids = [int(i) for i in train.items.at(np.array(sorted(part)))]
+    others = [i for i in train.items.values.to_list() if i not in ids]
+    users, ndcg, auc, shown = restricted(model, train, test, part, positive)
+    names = [f"ndcg@{K}", "auc", f"coverage@{K}"]
+    for options in ({"allow": ids}, {"deny": others}, {"where": [pl.col("item_id").is_in(ids)]}):
+        found = measure(model, train, test, names, positive=positive, **options)
+        assert found.ranked.tolist() == users
+        assert set(np.unique(found.lists[found.lists >= 0]).tolist()) <= part
+        assert list(found.values.values()) == pytest.approx([ndcg, auc, shown])
+        n_tested = len(np.unique(test.user_index))
+        assert found.summaries[f"ndcg@{K}"].n_left_out == n_tested - len(users)
+
+
+def test_a_part_without_anything_relevant_is_refused(parts):
+    train, test = parts
+    nowhere = [i for i in range(train.n_items) if i not in set(test.item_index.tolist())]
+    if not nowhere:
+        gone = int(test.item_index[0])
+        test = test.take(np.flatnonzero(test.item_index != gone))
+        nowhere = [gone]
+    ids = train.items.at(np.array(nowhere)).to_list()
+    for call in (
+        lambda: measure(Baseline().fit(train), train, test, ["ndcg@3"], allow=ids),
+        lambda: evaluate(Baseline(), train, test, metrics=["ndcg@3"], allow=ids),
+    ):
+        with pytest.raises(DataError, match=r"none of the relevant test rows is of the \d+ items that may be listed"):
+            call()
+    with pytest.raises(UnknownIdError):
+        measure(Baseline().fit(train), train, test, ["ndcg@3"], allow=[-7])
+
+
+def test_any_is_every_row(parts):
+    train, test = parts
+    model = Baseline().fit(train)
+    one, other = (measure(model, train, test, ["ndcg@3"], positive=p).values for p in (None, "any"))
+    assert one == other
+
+
+def test_rows_in_both_parts_are_left_out_on_demand(data, parts, caplog):
+    train, test = parts
+    both = data.take(np.arange(40))
+    n_shared = int(overlap(train, both).sum())
+    assert 0 < n_shared < 40
+    with caplog.at_level(logging.WARNING, "palate"):
+        got = evaluate(Baseline(), train, both, on_overlap="drop")
+    assert f"given: {n_shared} test rows are also in the training part and left out" in caplog.messages
+    assert got.metrics == evaluate(Baseline(), train, without_overlap(train, both)).metrics
+    with pytest.raises(DataError, match=r"all of the 294 test rows are also in the training part: nothing is left"):
+        evaluate(Baseline(), train, train, on_overlap="drop")
+    with pytest.raises(ParameterError, match="on_overlap must be 'raise' or 'drop', got 'keep'"):
+        evaluate(Baseline(), train, test, on_overlap="keep")

@@ -189,7 +189,7 @@ def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
 
     from palate.cli.draw import table
 
-    popular = bool(rows["n_popular"].fill_null(0).any())
+    popular = any(rows["n_popular"].fill_null(0))
     columns = ("mean", "95 % interval", "worst tenth", *(["of the others"] if popular else []), "users")
     made = table(metric, [("", "left"), *((name, "right") for name in columns)])
     for row in rows.to_dicts():
@@ -211,7 +211,6 @@ def _users(row: Mapping[str, Any]) -> str:
     if row["n_users"] is None:
         return "-"
     more = [(row["n_without_list"], "without a list"), (row["n_left_out"], "left out")]
-    more += [(row["n_popular"], "given the popular list")]
     return "; ".join([f"{row['n_users']:,}", *(f"{n:,} {what}" for n, what in more if n)])
 
 
@@ -234,6 +233,18 @@ def _notes(found: Comparison, stdout: Console) -> None:
         stdout.print(line, markup=False)
 
 
+def _popular(rows: pl.DataFrame) -> Iterator[str]:
+    """Yield how many were given the popular list by each model."""
+    seen = set()
+    for row in rows.to_dicts():
+        if row["n_popular"] and row["model"] not in seen:
+            seen.add(row["model"])
+            yield (
+                f"{row['model']} knows nothing of {row['n_popular']:,} of {row['n_users']:,} users and gave them the "
+                "popular list; the column 'of the others' is without them"
+            )
+
+
 def _lines(found: Comparison) -> Iterator[str]:
     labels: dict[str, list[str]] = {}
     for label, why in _skipped(found).items():
@@ -241,6 +252,7 @@ def _lines(found: Comparison) -> Iterator[str]:
             labels.setdefault(reason, []).append(label)
     for reason, those in labels.items():
         yield f"not measured of {', '.join(those)}: {reason}"
+    yield from _popular(found.table())
     for text in found.warnings:
         yield f"warning: {text}"
     for one in found.failures:

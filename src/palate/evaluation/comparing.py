@@ -24,7 +24,7 @@ from palate.data.splits import Split
 from palate.errors import DataError, ParameterError, unknown_name
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked
-from palate.evaluation.rows import UNITS, Job, Row
+from palate.evaluation.rows import UNITS, Job, Row, part_words
 from palate.evaluation.running import Failure, run_all
 from palate.evaluation.significance import bootstrap
 from palate.evaluation.single import all_splits, default_metrics, versions
@@ -296,12 +296,6 @@ def _of_part(part: NDArray[np.bool_] | None, allow: Any, deny: Any, where: Any) 
     conditions = [] if where is None else [where] if isinstance(where, str | pl.Expr) else list(where)
     ids = {name: None if given is None else id_list(given) for name, given in (("allow", allow), ("deny", deny))}
     return {"n_items": int(part.sum()), **ids, "where": [str(one) for one in conditions]}
-
-
-def part_words(part: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return a part of the catalogue as options of the command line."""
-    asked = [(f"--{name}", value) for name in ("allow", "deny", "where") for value in (part or {}).get(name) or ()]
-    return tuple(str(word) for pair in asked for word in pair)
 
 
 def _family(fold: Split) -> str:

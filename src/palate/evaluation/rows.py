@@ -105,6 +105,12 @@ def positive_words(positive: Relevance) -> list[str]:
     return ["--positive", positive if isinstance(positive, str) else f"{positive:g}"]
 
 
+def part_words(part: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a part of the catalogue as options of the command line."""
+    asked = [(f"--{name}", value) for name in ("allow", "deny", "where") for value in (part or {}).get(name) or ()]
+    return tuple(str(word) for pair in asked for word in pair)
+
+
 @dataclass(frozen=True, eq=False)
 class Row:
     """What is kept of a finished job.

@@ -55,13 +55,17 @@ class SampledRanks:
         of = self.standing
         triples = np.column_stack([np.repeat(of.negatives, np.diff(of.indptr)), of.better, of.tied])
         different, place = np.unique(triples, axis=0, return_inverse=True)
-        out = np.empty((len(different), k))
-        for row, (free, better, tied) in enumerate(different):
-            n = min(self.n_negatives, int(free))
-            parts = chunks(int(tied) + 1, max(1, CELLS // k))
-            sums = [_drawn(int(free), better + np.arange(part.start, part.stop), n, k).sum(axis=0) for part in parts]
-            out[row] = np.sum(sums, axis=0) / (tied + 1)
-        return out[place.reshape(-1)]
+        free, better, tied = different.T
+        sums = np.zeros((len(different), k))
+        ends = np.cumsum(tied + 1)  # one number of items above for each place among the tied
+        for part in chunks(int(ends[-1]) if len(ends) else 0, max(1, CELLS // k)):
+            number = np.arange(part.start, part.stop)
+            row = np.searchsorted(ends, number, "right")
+            above = better[row] + number - (ends - tied - 1)[row]
+            first = np.flatnonzero(np.diff(row, prepend=-1))
+            sums[row[first]] += np.add.reduceat(_drawn(free[row], above, self.n_negatives, k), first)
+        chances: Values = (sums / (tied[:, None] + 1))[place.reshape(-1)]
+        return chances
 
 
 def sampled_ranks(
@@ -118,15 +122,15 @@ def _mean_worth(sampled: SampledRanks, worth: Values, k: int) -> Values:
     return ratio(np.bincount(row, sampled.chances(k) @ worth, len(size)), size)
 
 
-def _drawn(free: int, above: NDArray[np.int64], n: int, k: int) -> Values:
+def _drawn(free: NDArray[np.int64], above: NDArray[np.int64], n_negatives: int, k: int) -> Values:
     """Return eq. 1 for x from 0 to k - 1, (len(above), k)."""
-    A, x = above[:, None], np.arange(k)
-    possible = (x <= A) & (x <= n) & (n - x <= free - A)
-    x = np.where(possible, x, np.maximum(n - free + A, 0))  # a possible one, for the logarithm's sake
-    logs = _log_choose(A, x) + _log_choose(free - A, n - x) - _log_choose(free, n)
+    F, A, x = free[:, None], above[:, None], np.arange(k)
+    n = np.minimum(n_negatives, F)
+    possible = (x <= A) & (x <= n) & (n - x <= F - A)
+    x = np.where(possible, x, np.maximum(n - F + A, 0))  # a possible one, for the logarithm's sake
+    logs = _log_choose(A, x) + _log_choose(F - A, n - x) - _log_choose(F, n)
     return np.where(possible, np.exp(logs), 0.0)
 
 
-def _log_choose(n: NDArray[np.int64] | int, k: NDArray[np.int64] | int) -> Values:
-    n, k = np.asarray(n, np.float64), np.asarray(k, np.float64)
+def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Values:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

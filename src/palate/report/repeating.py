@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from palate.evaluation.rows import part_words
 from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
 from palate.report.results import NOTHING, Results
 
@@ -45,7 +46,8 @@ def repeating(results: Results) -> Html:
     machine = plan["machine"]
     facts = [
         ("Data", f"{plan['data']['name']}, fingerprint {plan['data']['fingerprint']}"),
-        ("Relevant in lists", "every test row" if plan["positive"] is None else f"values from {plan['positive']:g}"),
+        ("Relevant in lists", _relevant(plan["positive"])),
+        *([] if plan.get("part") is None else [("Lists are drawn from", _part(plan))]),
         ("Seed of intervals and tests", str(plan["random_state"])),
         ("Made", plan["created"]),
         ("Machine", _machine(machine)),
@@ -64,6 +66,15 @@ def repeating(results: Results) -> Html:
             element("pre", element("code", f"{results.command()}\npalate report RUN --out report.html")),
         ]
     )
+
+
+def _relevant(positive: float | str | None) -> str:
+    return "every test row" if positive is None or isinstance(positive, str) else f"values from {positive:g}"
+
+
+def _part(plan: dict[str, Any]) -> str:
+    """Return the part of the catalogue that lists are drawn from, in words."""
+    return f"{plan['part']['n_items']:,} of {plan['data']['n_items']:,} items: {' '.join(part_words(plan['part']))}"
 
 
 def _parameters(parameters: dict[str, Any]) -> Html | str:

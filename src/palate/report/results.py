@@ -13,6 +13,7 @@ import polars as pl
 from palate.data.card import Card
 from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
+from palate.evaluation.rows import part_words, positive_words
 from palate.metrics import METRICS
 
 NOTHING = "\N{EN DASH}"  # in a cell
@@ -79,7 +80,7 @@ class Results:
         asked = models or self.model_keys()
         words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
         words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
-        words += [] if plan["positive"] is None else ["--positive", f"{plan['positive']:g}"]
+        words += [*positive_words(plan["positive"]), *part_words(plan.get("part"))]
         return shlex.join([*words, "--out", "RUN"])
 
     def best(self, metric: str) -> dict[str, Any]:

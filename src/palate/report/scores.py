@@ -92,6 +92,11 @@ def _values(results: Results, metric: str) -> Html:
             columns.append(Column(heading, True))
             for row, cell in zip(rows, cells, strict=True):
                 cell.append(show(row))
+    if any(row["n_popular"] for row in rows):
+        columns += [Column("Given the popular list", True), Column("Of the others", True)]
+        for row, cell in zip(rows, cells, strict=True):
+            others = row["mean_of_others"] if row["n_popular"] else row["mean"]
+            cell += [number(row["n_popular"]), number(others, 4)]
     note = "; left out are users with nothing to measure" if len(columns) > 3 else ""
     return table(f"{shown(metric)} of each model{note}", columns, cells)
 

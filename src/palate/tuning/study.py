@@ -24,6 +24,7 @@ from palate.data.interactions import Interactions, check_interactions
 from palate.errors import DataError, PalateError, ParameterError, missing_extra, unknown_name
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
+from palate.evaluation.sources import Relevance
 from palate.models import MODELS
 from palate.models.attributes import attributes_for, within
 from palate.models.base import Recommender
@@ -53,7 +54,7 @@ def tune(
     split: str = "random:0.2:42",
     validation: str | None = None,
     space: Mapping[str, Range | Choice] | None = None,
-    positive: float | None = None,
+    positive: Relevance = None,
     out: str | Path | None = None,
     n_workers: int = 1,
     patience: int | None = None,
@@ -145,7 +146,7 @@ class _Search:
         items: pl.DataFrame | None,
         known: Mapping[str, Any],
         metric: str,
-        positive: float | None,
+        positive: Relevance,
         space: Mapping[str, Range | Choice],
         n_workers: int,
         progress: ProgressCallback,
