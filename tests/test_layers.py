@@ -11,7 +11,7 @@ import pytest
 import palate
 
 ORDER = (
-    *("errors", "progress", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models", "files"),
+    *("errors", "progress", "terminal", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models", "files"),
     *("evaluation", "tuning", "reproduction", "plots", "report", "store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent

@@ -115,14 +115,14 @@ def _show(results: list[Evaluation]) -> None:
     seed = getattr(first.fitted, "seed_", None)
     stdout.print(metrics(rows, f"{first.fitted!r}" + (f", seed {seed}" if seed is not None else "")))
     for line in _people(results):
-        stdout.print(line, markup=False)
+        stdout.print(line)
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}")
     if has_epochs:
         stdout.print(f"epoch chosen on {first.epoch_chosen_on}")
     if getattr(first.fitted, "time_effects", None):
         stdout.print("with time: predictions know when each test rating was given; compare them with none that do not")
     if first.epoch_chosen_on == "test":
-        stdout.print("[yellow]The epoch was chosen on the test part, so these figures are optimistic.[/]")
+        stdout.print("The epoch was chosen on the test part, so these figures are optimistic.", style="yellow")
 
 
 def _seconds(result: Evaluation) -> dict[str, str]:

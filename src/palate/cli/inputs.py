@@ -28,6 +28,7 @@ READ_KEYS = (
     "on_missing",
     "on_invalid",
     "on_duplicate",
+    "max_bytes",
 )
 
 
@@ -58,6 +59,11 @@ def read_options(words: Sequence[str] | None) -> dict[str, Any]:
             options["rating_range"] = (float(low), float(high))
         except ValueError:
             raise usage_error(f"rating_range takes LOW:HIGH, got '{options['rating_range']}'") from None
+    if "max_bytes" in options:
+        try:
+            options["max_bytes"] = float(options["max_bytes"])
+        except ValueError:
+            raise usage_error(f"max_bytes takes a number such as 4e9, got '{options['max_bytes']}'") from None
     return options
 
 

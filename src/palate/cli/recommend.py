@@ -69,7 +69,7 @@ def recommend(
         rows = {} if out else {"recommendations": table.to_dicts()}
         common.emit({**rows, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
     elif out:
-        common.console().print(f"{len(table):,} rows for {len(users):,} users in {seconds:.2f} s: {out}", markup=False)
+        common.console().print(f"{len(table):,} rows for {len(users):,} users in {seconds:.2f} s: {out}")
     else:
         _show(table)
 

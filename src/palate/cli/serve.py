@@ -37,5 +37,5 @@ def serve(
             common.emit({"url": server.url, "model": str(model[0]), "models": list(map(str, model))})
             sys.stdout.flush()
         else:
-            common.console().print(f"Palate is at {server.url}  (Ctrl-C ends it)", markup=False)
+            common.console().print(f"Palate is at {server.url}  (Ctrl-C ends it)")
         server.wait()

@@ -41,6 +41,8 @@ def train(
 
     [dim]palate train ml-100k --set n_factors=50 --out model.safetensors[/]
     """
+    import polars as pl
+
     from palate import files
     from palate.models import BayesianMF
 
@@ -81,12 +83,14 @@ def train(
         )
         return
     stdout = common.console()
-    stdout.print(f"{learner!r} learned from {len(source.interactions):,} ratings of {source.name}", markup=False)
+    stdout.print(f"{learner!r} learned from {len(source.interactions):,} ratings of {source.name}")
     if learner.interrupted_:
         stdout.print("training was interrupted: this is the best so far, see the warning above")
     stdout.print(_course(learner))
-    stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)", markup=False)
-    stdout.print(f"next: palate recommend {out} --user {source.interactions.users.values[0]}", markup=False)
+    stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)")
+    known = source.interactions.users.values.cast(pl.String)
+    whom = next((("--user", user) for user in known if "\0" not in user), ("--all",))  # no command holds a NUL
+    common.show_next(stdout, "recommend", out, *whom)
 
 
 def _course(learner: Recommender) -> str:

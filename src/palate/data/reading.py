@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from palate.data.bounds import MAX_BYTES, check_bounds
 from palate.data.checking import OnDuplicate, OnFault, Policy, Where
 from palate.data.columns import find_columns
 from palate.data.interactions import Interactions, build
@@ -43,6 +44,7 @@ def read_ratings(
     on_missing: OnFault = "error",
     on_invalid: OnFault = "error",
     on_duplicate: OnDuplicate = "error",
+    max_bytes: float = MAX_BYTES,
 ) -> Interactions:
     """Read a log of ratings or clicks from a file, and check it once.
 
@@ -58,27 +60,32 @@ def read_ratings(
         ids: "auto" makes ids integers where all of them are, none of the first rows with a leading zero; "text" keeps
             them as written.
         rating_range, on_missing, on_invalid, on_duplicate: as `Interactions.from_table`.
+        max_bytes: what a packed file may unpack to; a small file can hold more than memory does.
 
     Raises:
-        DataError: the file cannot be read, or one error that lists every fault with its lines and what mends it.
+        DataError: the file cannot be read, goes beyond max_bytes or 10,000 columns, or one error that lists every fault
+            with its lines and what mends it.
         ParameterError: a policy, the range or the encoding is unknown.
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range)
     if ids not in ("auto", "text"):
         raise ParameterError(f"ids must be 'auto' or 'text', got {ids!r}")
     with reading(Path(path)):
+        check_bounds(Path(path), max_bytes)
         return _read_ratings(Path(path), columns, encoding, ids, policy)
 
 
-def read_table(path: str | Path, *, encoding: str = "utf-8") -> pl.DataFrame:
+def read_table(path: str | Path, *, encoding: str = "utf-8", max_bytes: float = MAX_BYTES) -> pl.DataFrame:
     """Read a table of attributes of users or items; a text file has the columns' names in its first line.
 
     Columns of text become integers or numbers where every value is one; leading zeros stay, as in zip codes.
+    ``encoding`` and ``max_bytes`` are as in `read_ratings`.
 
     Raises:
         DataError: the file cannot be read, or two columns have one name.
     """
     with reading(Path(path)):
+        check_bounds(Path(path), max_bytes)
         return _read_table(Path(path), encoding)
 
 

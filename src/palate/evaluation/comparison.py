@@ -20,6 +20,7 @@ from palate.evaluation.rows import plain
 from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
 from palate.evaluation.units import form_of
 from palate.metrics import METRICS
+from palate.terminal import command
 
 FORMAT_VERSION = 1
 FRAMES = ("runs", "results", "units", "groups")
@@ -175,7 +176,8 @@ class Comparison:
         if not (folder / "run.json").is_file():
             begun = " yet: it was begun, and the same command finishes it" if (folder / "rows").is_dir() else ""
             raise DataError(
-                f"{folder} holds no comparison{begun} (no run.json); palate compare DATA --out {folder} makes one"
+                f"{folder} holds no comparison{begun} (no run.json); "
+                f"{command('palate', 'compare', 'DATA', '--out', folder)} makes one"
             )
         try:
             plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))

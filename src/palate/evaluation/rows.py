@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from palate.evaluation.units import Units
 from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.progress import ProgressCallback
+from palate.terminal import command
 
 UNITS = {"metric": pl.String, "user_index": pl.Int32, "num": pl.Float64, "den": pl.Float64}
 
@@ -84,7 +84,7 @@ class Job:
         asked += [word for one in changed for word in ("--set", one)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
-        return shlex.join([*asked, *(["--positive", f"{self.positive:g}"] if self.positive is not None else [])])
+        return command(*asked, *(["--positive", f"{self.positive:g}"] if self.positive is not None else []))
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ from palate.files.checks import SEEN, class_of, model_of, plain_state
 from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.models import ModelState, Recommender
+from palate.terminal import command
 
 FORMAT_VERSION = 1
 
@@ -98,7 +99,8 @@ def load(path: str | Path) -> Recommender:
     except ModelFileError as error:
         raise ModelFileError(f"{path} is refused: {error}") from None
     except FileNotFoundError:
-        raise ModelFileError(f"there is no model file {path}; `palate train DATA --out {path}` makes one") from None
+        made = command("palate", "train", "DATA", "--out", path)
+        raise ModelFileError(f"there is no model file {path}; `{made}` makes one") from None
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from palate.metrics import METRICS
 from palate.plots.alt import value_with_interval
 from palate.plots.names import higher_is_better, most, shown
 from palate.plots.of_comparison import ranked
+from palate.terminal import command
 
 NOTHING = "\N{EN DASH}"  # in a cell
 
@@ -83,7 +83,7 @@ class Results:
         words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
         words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
         words += [] if plan["positive"] is None else ["--positive", f"{plan['positive']:g}"]
-        return shlex.join([*words, "--out", "RUN"])
+        return command(*words, "--out", "RUN")
 
     def best(self, metric: str) -> dict[str, Any]:
         """Return the best row of a metric, or the first where neither end is best."""
