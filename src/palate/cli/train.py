@@ -88,8 +88,8 @@ def train(
         stdout.print("training was interrupted: this is the best so far, see the warning above")
     stdout.print(_course(learner))
     stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)")
-    known = source.interactions.users.values.cast(pl.String)
-    whom = next((("--user", user) for user in known if "\0" not in user), ("--all",))  # no command holds a NUL
+    ids = source.interactions.users.values.cast(pl.String)
+    whom = next((("--user", user) for user in ids if "\0" not in user), ("--all",))  # no command holds a NUL
     common.show_next(stdout, "recommend", out, *whom)
 
 

@@ -19,7 +19,7 @@ from palate.files.checks import check_finite
 MAX_PICKLE = 256 << 20  # bytes; ten million ids need half of it
 
 _NPY_HEADER = re.compile(  # as NumPy writes it; with this much checked, np.load can do no harm
-    rb"\{'descr': '(?P<dtype><f4|<f8)', 'fortran_order': (?:True|False), "
+    rb"\{'descr': '(?P<dtype><[fi][48])', 'fortran_order': (?:True|False), "
     rb"'shape': \((?P<shape>(?:N(?:,|(?:, N)+))?)\), \} {0,300}\n".replace(b"N", rb"(?:0|[1-9]\d{0,18})")
 )
 _ATOMS = {
@@ -32,8 +32,8 @@ _ADMITTED = {
 }
 
 
-def read_npy(path: Path, n_dimensions: int) -> NDArray[Any]:
-    """Return the finite float array of a .npy file.
+def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32", "float64")) -> NDArray[Any]:
+    """Return the finite array of a .npy file; ``kinds`` are the dtypes that it may have.
 
     Raises:
         ModelFileError: not such a file, other numbers or dimensions, truncated, or NaN in it.
@@ -46,9 +46,9 @@ def read_npy(path: Path, n_dimensions: int) -> NDArray[Any]:
         header = file.read(int.from_bytes(start[8:10], "little")) if start[6:8] == b"\x01\x00" else b""
         size = path.stat().st_size - len(start) - len(header)
     match = _NPY_HEADER.fullmatch(header)
-    if match is None:
+    if match is None or np.dtype(match["dtype"].decode()).name not in kinds:
         raise ModelFileError(
-            f"{path.name} does not hold plain float32 or float64 numbers: its header is {header[:80]!r}"
+            f"{path.name} does not hold plain {' or '.join(kinds)} numbers: its header is {header[:80]!r}"
         )
     shape = [int(n) for n in re.findall(rb"\d+", match["shape"])]
     if len(shape) != n_dimensions:

@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -45,6 +45,13 @@ class Training:
     progress: ProgressCallback
 
 
+class SourceFile(Protocol):
+    """A file that a model's arrays are read from."""
+
+    def check(self) -> None:
+        """Raise ModelFileError where the file is no longer what it was."""
+
+
 class Learner(ABC):
     """Base of all models; holds no state of its own beyond what ``fit`` stores.
 
@@ -81,6 +88,7 @@ class Learner(ABC):
     epoch_chosen_on_: str = "none"
     interrupted_: bool = False
     seed_: int
+    file_: SourceFile | None = None  # what the arrays are read from, where that is no memory of our own
 
     @abstractmethod
     def check_parameters(self) -> None:
@@ -154,6 +162,7 @@ class Learner(ABC):
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
         self.rating_range_ = rating_limits(interactions)
         self.seen_ = interactions.by_user() if self.store_history else None
+        self.file_ = None
         return self
 
     @property
@@ -248,3 +257,5 @@ class Learner(ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+        if self.file_ is not None:
+            self.file_.check()
