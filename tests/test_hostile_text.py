@@ -199,3 +199,22 @@ def test_a_path_never_reads_as_an_option():
 def test_a_report_shows_what_would_turn_its_lines_around():
     made = element("p", "a\u202e<b>\u2066", title="\u202e\x1b")
     assert made == '<p title="\\u202e\\x1b">a\\u202e&lt;b&gt;\\u2066</p>'
+
+
+def test_formulas_are_disarmed_for_spreadsheets_where_asked_for(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    titles = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\uff1d1", "plain", "a=b", "'quoted"]
+    Path("log.jsonl").write_text("".join(json.dumps({"user": f"-u{k % 3}", "item": k}) + "\n" for k in range(10)))
+    pl.DataFrame({"item_id": range(10), "title": titles}).write_parquet("items.parquet")
+    run("train", "log.jsonl", "--items", "items.parquet", "--model", "popularity")
+    words = ("recommend", "model.safetensors", "--all", "--include-seen", "--out", "x.csv")
+    assert run(*words)[0] == 0
+    assert set(pl.read_csv("x.csv")["title"]) == set(titles)
+    assert run(*words, "--safe-csv")[0] == 0
+    safe = pl.read_csv("x.csv")
+    assert set(safe["title"]) == {title if title in titles[7:] else f"'{title}" for title in titles}
+    assert set(safe["user_id"]) == {"'-u0", "'-u1", "'-u2"}
+    assert safe.schema["score"].is_numeric()
+    code, _, err = run(*words[:-1], "x.parquet", "--safe-csv")
+    assert code == 2
+    assert "--safe-csv is for a file that ends in .csv" in " ".join(err.split())

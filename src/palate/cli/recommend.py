@@ -13,6 +13,8 @@ from palate.cli import common, inputs
 if TYPE_CHECKING:
     import polars as pl
 
+FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # with the wide letters that some spreadsheets take for these
+
 
 def recommend(
     model: common.Model,
@@ -22,6 +24,12 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this .parquet, .csv or .jsonl file.")
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="For a .csv that a spreadsheet opens: texts that begin like a formula get an apostrophe."
+        ),
+    ] = False,
     where: Annotated[
         list[str] | None, typer.Option("--where", help="A condition on items, such as genres=Comedy or 'year>=1990'.")
     ] = None,
@@ -48,6 +56,8 @@ def recommend(
     if bool(user) == everyone:
         raise common.usage_error("name users with --user, or take --all")
     writer = _writer(out)
+    if safe_csv and writer != "write_csv":
+        raise common.usage_error("--safe-csv is for a file that ends in .csv: name one with --out")
     if out is not None:
         common.check_writable(out)
     fitted = files.load(model)
@@ -64,7 +74,7 @@ def recommend(
     seconds = time.perf_counter() - started
     if out is not None and writer is not None:
         with replacing(out) as file:
-            getattr(table, writer)(file)
+            getattr(_without_formulas(table) if safe_csv else table, writer)(file)
     if as_json:
         rows = {} if out else {"recommendations": table.to_dicts()}
         common.emit({**rows, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
@@ -81,6 +91,14 @@ def _writer(out: Path | None) -> str | None:
     if out.suffix not in writers:
         raise common.usage_error(f"--out takes a name ending in {', '.join(writers)}; got '{out}'")
     return writers[out.suffix]
+
+
+def _without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with an apostrophe before each text that a spreadsheet would take for a formula (OWASP)."""
+    import polars as pl
+
+    text = pl.col(pl.String)
+    return table.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
 
 
 def _show(table: pl.DataFrame) -> None:
