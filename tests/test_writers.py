@@ -19,8 +19,8 @@ from palate.cli import main
 from palate.data.fetching import write_files
 from palate.data.split_file import save_splits
 from palate.errors import PalateError
-from palate.files import Checkpoint, export, save
-from palate.files.config import write_config
+from palate.files import Checkpoint, export, import_folder, save
+from palate.files.config import read_config, write_config
 from palate.models.checkpoints import Snapshot
 from palate.plots.house import new_figure, write_figure
 from palate.report import write_report
@@ -182,6 +182,22 @@ def test_commands_refuse_what_is_no_regular_file(fitted, special, tmp_path, monk
         main(list(words))
     assert stop.value.code == 1
     assert "only a regular file is replaced" in " ".join(capsys.readouterr().err.split())
+
+
+@needs_posix
+@pytest.mark.parametrize("name", ["meta.json", "users.json", "items.parquet", "seen.parquet", "user_factors.npy"])
+def test_what_never_ends_is_not_read_from_a_folder(fitted, special, tmp_path, name):
+    export(fitted, tmp_path / "exported")
+    (tmp_path / "exported" / name).unlink()
+    special(tmp_path / "exported" / name)
+    with pytest.raises(PalateError, match="no regular file"):
+        import_folder(tmp_path / "exported")
+
+
+@needs_posix
+def test_what_never_ends_is_no_config(special, tmp_path):
+    with pytest.raises(PalateError, match="no regular file"):
+        read_config(special(tmp_path / "c.json"))
 
 
 def test_a_target_that_turns_into_a_folder_meanwhile_is_refused(tmp_path):

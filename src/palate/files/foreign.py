@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickletools
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,19 @@ _ADMITTED = {
 }
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file from outside, before anything of it is read; a device or a pipe might never end.
+
+    Raises:
+        ModelFileError: no regular file.
+        OSError: it is not there.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelFileError(f"{path.name} is no regular file")
+    return found.st_size
+
+
 def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32", "float64")) -> NDArray[Any]:
     """Return the finite array of a .npy file; ``kinds`` are the dtypes that it may have.
 
@@ -39,12 +53,13 @@ def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32",
         ModelFileError: not such a file, other numbers or dimensions, truncated, or NaN in it.
         OSError: the file cannot be read.
     """
+    whole = size_of(path)
     with path.open("rb") as file:
         start = file.read(10)
         if not start.startswith(b"\x93NUMPY"):
             raise ModelFileError(f"{path.name} is not a NumPy file")
         header = file.read(int.from_bytes(start[8:10], "little")) if start[6:8] == b"\x01\x00" else b""
-        size = path.stat().st_size - len(start) - len(header)
+        size = whole - len(start) - len(header)
     match = _NPY_HEADER.fullmatch(header)
     if match is None or np.dtype(match["dtype"].decode()).name not in kinds:
         raise ModelFileError(
@@ -79,7 +94,7 @@ def read_pickled_ids(path: Path, what: str) -> Ids:
         ModelFileError: anything else in the pickle, too large, or indexes that are not 0 … n-1.
         OSError: the file cannot be read.
     """
-    size = path.stat().st_size
+    size = size_of(path)
     if size > MAX_PICKLE:
         raise ModelFileError(f"{path.name} has {size:,} bytes; at most {MAX_PICKLE:,} are admitted")
     pairs = _pairs_of(path.read_bytes(), path.name)
