@@ -86,9 +86,9 @@ def console(*, stderr: bool = False) -> Console:
     return Screen(stderr=stderr)
 
 
-def show_next(stdout: Console, *words: object) -> None:
-    """Print the command that comes next on one line, as a shell takes it."""
-    stdout.print(f"next: {command('palate', *words)}", soft_wrap=True)
+def show_next(stdout: Console, *words: object, done: str = "") -> None:
+    """Print what was done and the command that comes next, on one line, as a shell takes it."""
+    stdout.print(f"{done}{'; ' if done else ''}next: {command('palate', *words)}", soft_wrap=True)
 
 
 def tell(text: str) -> None:

@@ -79,8 +79,7 @@ def compare(
         if groups is not None:
             _show_groups(found, stdout)
         if out is not None:
-            stdout.print(f"results are in {out}{'/'}")
-            common.show_next(stdout, "report", out)
+            common.show_next(stdout, "report", out, done=f"results are in {out}/")
     if found.failures:
         raise typer.Exit(1)
 

@@ -91,8 +91,7 @@ def split(
     stdout = common.console()
     for one in facts:
         stdout.print(f"{one.name}: {one.says}")
-    stdout.print(f"saved to {out}")
-    common.show_next(stdout, "compare", Path(data), "--split", out)
+    common.show_next(stdout, "compare", Path(data), "--split", out, done=f"saved to {out}")
 
 
 def show_card(made: Card, stdout: Console) -> None:
