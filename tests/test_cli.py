@@ -434,7 +434,8 @@ def test_a_wrong_user_is_said(model, run, typed, text):
     assert text in err
 
 
-def test_debug_shows_the_traceback(here):
+def test_debug_shows_the_traceback(here, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     with pytest.raises(Exception, match="no data at"):
         main(["train", "nothing.csv", "--debug"])
 

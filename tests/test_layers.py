@@ -11,8 +11,19 @@ import pytest
 import palate
 
 ORDER = (
-    *("errors", "progress", "markup", "notebook", "atomic", "kernels", "parallel", "data", "topk", "metrics", "models"),
-    *("files", "warming", "evaluation", "tuning", "reproduction", "plots", "report", "integrations"),
+    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "data", "topk"),
+    *(
+        "metrics",
+        "models",
+        "files",
+        "warming",
+        "evaluation",
+        "tuning",
+        "reproduction",
+        "plots",
+        "report",
+        "integrations",
+    ),
     *("store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent

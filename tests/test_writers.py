@@ -19,8 +19,8 @@ from palate.cli import main
 from palate.data.fetching import write_files
 from palate.data.split_file import save_splits
 from palate.errors import PalateError
-from palate.files import Checkpoint, export, save
-from palate.files.config import write_config
+from palate.files import Checkpoint, export, import_folder, save
+from palate.files.config import read_config, write_config
 from palate.models.checkpoints import Snapshot
 from palate.plots.house import new_figure, write_figure
 from palate.report import write_report
@@ -29,6 +29,7 @@ from palate.tuning import Tuned
 SOURCES = sorted(Path(palate.__file__).parent.rglob("*.py"))
 ANY_WRITER = {"write_text", "write_bytes", "savefig", "write_parquet", "write_csv", "write_ndjson", "save", "savez"}
 DOORS = ("replacing(", "io.BytesIO(", "io.StringIO(")  # what a handle comes from
+HANDLES = {"file", "drawn"}  # of functions that are given one, and of pictures in memory
 EXEMPT = {"atomic.py": {"open"}, "data/raw.py": {"open"}}  # the door; a copy in a temporary folder of its own
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="there are no device files here")
@@ -43,7 +44,7 @@ def opens_for_writing(call):
 def writers_of(path):
     """Yield the writing calls of a source that do not write to a handle from the one door."""
     text = path.read_text()
-    handles = {
+    handles = HANDLES | {
         item.optional_vars.id
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.With)
@@ -54,9 +55,9 @@ def writers_of(path):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in ("open", "fdopen") and opens_for_writing(node):
-            yield name, node.lineno
-        elif name in ANY_WRITER and node.args and ast.unparse(node.args[0]) not in handles | {"drawn", "file"}:
+        if (name in ("open", "fdopen") and opens_for_writing(node)) or (
+            name in ANY_WRITER and node.args and ast.unparse(node.args[0]) not in handles
+        ):
             yield name, node.lineno
 
 
@@ -183,11 +184,32 @@ def test_commands_refuse_what_is_no_regular_file(fitted, special, tmp_path, monk
     assert "only a regular file is replaced" in " ".join(capsys.readouterr().err.split())
 
 
+@needs_posix
+@pytest.mark.parametrize("name", ["meta.json", "users.json", "items.parquet", "seen.parquet", "user_factors.npy"])
+def test_what_never_ends_is_not_read_from_a_folder(fitted, special, tmp_path, name):
+    export(fitted, tmp_path / "exported")
+    (tmp_path / "exported" / name).unlink()
+    special(tmp_path / "exported" / name)
+    with pytest.raises(PalateError, match="no regular file"):
+        import_folder(tmp_path / "exported")
+
+
+@needs_posix
+def test_what_never_ends_is_no_config(special, tmp_path):
+    with pytest.raises(PalateError, match="no regular file"):
+        read_config(special(tmp_path / "c.json"))
+
+
 def test_a_target_that_turns_into_a_folder_meanwhile_is_refused(tmp_path):
     path = tmp_path / "x"
-    with pytest.raises(IsADirectoryError), replacing(path) as file:
-        file.write(b"new")
-        path.mkdir()
+
+    def write():
+        with replacing(path) as file:
+            file.write(b"new")
+            path.mkdir()
+
+    with pytest.raises(IsADirectoryError):
+        write()
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 

@@ -75,7 +75,7 @@ def _remove_leftovers(folder: Path) -> None:
         for entry in entries:
             if TEMPORARY.fullmatch(entry.name) and _is_leftover(entry):
                 with suppress(OSError):  # another save was quicker
-                    os.unlink(entry.path)
+                    Path(entry.path).unlink()
 
 
 def _is_leftover(entry: os.DirEntry[str]) -> bool:

@@ -300,7 +300,7 @@ def test_a_header_beyond_the_limit_is_refused_at_saving(numbers, tmp_path):
 def test_places_that_cannot_be_written_are_named(numbers, tmp_path):
     with pytest.raises(ModelFileError, match=r"cannot save .*/no/m: No such file or directory"):
         files.save(numbers, tmp_path / "no" / "m")
-    with pytest.raises(ModelFileError, match=r"cannot save .*: Is a directory"):
+    with pytest.raises(ModelFileError, match=r"cannot save .*: it is a folder; name a file in it"):
         files.save(numbers, tmp_path)
     assert leftovers(tmp_path.parent) == []
 

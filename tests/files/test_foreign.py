@@ -135,6 +135,21 @@ PICKLES = {
     "x.pkl is not a valid pi": b".",
     "x.pkl is not a valid p": b"}}K\x01s.",
     "x.pkl is not a valid ": b"s.",
+    "x.pkl is not a valid pickle of a dict": b"}h\x05.",
+    "x.pkl is not a valid pickle of a dict ": b"(}u.",
+    "x.pkl is not a valid pickle of a dict f": b"}(K\x01u.",
+    "x.pkl is not a valid pickle of a dict fr": b"}(K\x01K\x00.",
+    "x.pkl is not a valid pickle of a dict fro": b"((d.",
+    "x.pkl holds a int, not a dict": b"K\x01.",
+    "x.pkl is not a valid pickle of a dict from ": b"}(K\x01K\x00s.",
+    "x.pkl: an id is past 64 bits": b"}\x8a\x09" + (2**63).to_bytes(9, "little") + b"K\x00s.",
+    "x.pkl: an id is past 64 bit": b"}K\x00\x8a\x09" + (2**64).to_bytes(9, "little") + b"s.",
+    "x.pkl: an id is past 64 bi": b"}L" + b"9" * 4000 + b"L\nK\x00s.",
+    "x.pkl is not a valid pickle: .*4300": b"}L" + b"9" * 5000 + b"L\nK\x00s.",
+    "x.pkl: user ids repeat|twice|more than once": b"}(K\x01K\x00K\x01K\x01u.",
+    "x.pkl: the indexes are not 0 to 1": b"}(K\x01K\x00K\x02K\x00u.",
+    "x.pkl: the indexes are not 0 to ": b"}(K\x01X\x01\x00\x00\x00au.",
+    "x.pkl: the ids must be all ints or all strings": b"}(I01\nK\x00u.",
     "x.pkl goes on after the end of its pickle": pickle.dumps({"a": 0}) + b"x",
     "x.pkl has 268,435,457 bytes; at most 268,435,456 are admitted": None,
 }
@@ -150,16 +165,36 @@ def test_hostile_pickles_are_refused(tmp_path, words):
         foreign.read_pickled_ids(path, "user")
 
 
-def test_the_second_lock_holds_where_the_first_is_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign, "_scan", lambda *_: None)
-    for data, words in (
-        (pickle.dumps(Command(tmp_path / "called")), "refers to posix.system; only ints and strings are admitted"),
-        (b"K\x01Q.", "refers to something outside itself"),
-    ):
-        (tmp_path / "x.pkl").write_bytes(data)
-        with pytest.raises(ModelFileError, match=words):
-            foreign.read_pickled_ids(tmp_path / "x.pkl", "user")
-    assert not (tmp_path / "called").exists()
+def test_nothing_is_ever_unpickled(tmp_path, monkeypatch):
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, None)
+    path = tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps({"a": 1, "b": 0}))
+    assert foreign.read_pickled_ids(path, "user").values.to_list() == ["b", "a"]
+
+
+def test_numbers_that_collide_in_a_dictionary_cost_nothing(tmp_path, monkeypatch):
+    modulus = 2**61 - 1  # of Python's hash of whole numbers
+    path = tmp_path / "x.pkl"
+    pairs = b"".join(b"\x8a\x0a" + (k * modulus).to_bytes(10, "little") + b"K\x00" for k in range(100_000))
+    path.write_bytes(b"\x80\x04}(" + pairs + b"u.")
+    with pytest.raises(ModelFileError, match="an id is past 64 bits"):
+        foreign.read_pickled_ids(path, "user")
+
+
+def test_no_operation_builds_a_dictionary_of_what_is_read(tmp_path):
+    """Within 64 bits numbers may collide too: the ids of one slot of a large table are read in one pass."""
+    ids = {(k << 40) * 3: k for k in range(2000)}
+    path = tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps(ids))
+    assert foreign.read_pickled_ids(path, "user").values.to_list() == list(ids)
+
+
+@pytest.mark.parametrize("n", [2**64 - 1, 2**63, 2**40, 0])
+def test_a_frame_of_any_length_is_no_reason_to_fail(tmp_path, n):
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04\x95" + n.to_bytes(8, "little") + b"}(K\x07K\x00u.")
+    assert foreign.read_pickled_ids(path, "user").values.to_list() == [7]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

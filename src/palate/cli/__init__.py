@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from palate.cli import (
     common,
@@ -24,11 +30,37 @@ from palate.cli import (
     warm,
 )
 from palate.errors import PalateError
+from palate.terminal import plain
 
 WRONG_USAGE = 2
 
+
+class CleanGroup(TyperGroup):
+    """The command, whose complaints about its words are as plain as all else it prints."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Return the context of a call."""
+        with _plain_complaints():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with _plain_complaints():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _plain_complaints() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        error.message = plain(error.message, lines=True)
+        raise
+
+
 app = typer.Typer(
     name="palate",
+    cls=CleanGroup,
     help="Recommendations people can trust, from a log of ratings or clicks.",
     no_args_is_help=True,
     add_completion=False,
@@ -74,6 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     common.log_to_stderr()
     try:
+        _run(words, debug=debug)
+    except Exception:  # only --debug lets one through; the interpreter shows its traceback
+        sys.excepthook = _show_traceback
+        raise
+
+
+def _run(words: list[str], *, debug: bool) -> None:
+    try:
         app(words, prog_name="palate")
     except PalateError as error:
         if debug:
@@ -81,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         common.fail(str(error), type(error).__name__, as_json="--json" in words)
     except SystemExit as stop:
         if stop.code == common.INTERRUPTED:
-            sys.stderr.write(getattr(stop, "said", "stopped; nothing was saved") + "\n")
+            common.tell(getattr(stop, "said", "stopped; nothing was saved"))
         elif stop.code == WRONG_USAGE and "--json" in words:
             common.emit({"error": {"type": "UsageError", "message": "wrong usage; stderr says what"}})
         raise
@@ -100,3 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"unexpected {type(error).__name__}: {error}\nThis is Palate's fault; run again with --debug to see where."
         )
         common.fail(text, type(error).__name__, as_json="--json" in words)
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    common.tell("".join(traceback.format_exception(kind, error, trace)).rstrip())

@@ -21,6 +21,7 @@ import typer
 from palate.atomic import check_target
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback, figures, told
+from palate.terminal import command, plain, plain_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,8 @@ Read = Annotated[
         metavar="KEY=VALUE",
         help="How to read files; may be repeated: user=, item=, value=, time= (a column's name or position from 0; "
         "none leaves values or times out), title= (of --items), header=yes|no, quote=none|backslash, encoding=, "
-        "ids=text, time_unit=ms|us|ns, rating_range=1:5, on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum.",
+        "ids=text, time_unit=ms|us|ns, rating_range=1:5, on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum, "
+        "max_bytes=4e9 (that a packed file may unpack to).",
     ),
 ]
 Set = Annotated[
@@ -109,17 +111,26 @@ def names(text: str | None) -> list[str] | None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a Rich console; 100 columns at most, so that wide terminals stay readable."""
-    from rich.console import Console
+    """Return a Rich console through which text from data can do no harm."""
+    from palate.cli.screen import Screen
 
-    made = Console(stderr=stderr, highlight=False)
-    made.width = min(made.width, 100)
-    return made
+    return Screen(stderr=stderr)
+
+
+def show_next(stdout: Console, *words: object, done: str = "") -> None:
+    """Print what was done and the command that comes next, on one line, as a shell takes it."""
+    stdout.print(f"{done}{'; ' if done else ''}next: {command('palate', *words)}", soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Write a line, or several, to stderr."""
+    sys.stderr.write(plain(text, lines=True) + "\n")
 
 
 def emit(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
-    sys.stdout.write(json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=_as_json) + "\n")
+    text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=_as_json)
+    sys.stdout.write(plain_json(text) + "\n")
     sys.stdout.flush()  # an output that is full or gone is told here, not at the interpreter's end
 
 
@@ -142,8 +153,8 @@ def fail(message: str, kind: str, *, as_json: bool) -> NoReturn:
     if as_json:
         emit({"error": {"type": kind, "message": message}})
     err = console(stderr=True)
-    err.print("[bold red]error:[/] ", end="")
-    err.print(for_command_line(message), markup=False)
+    err.print("error: ", style="bold red", end="")
+    err.print(for_command_line(message))
     sys.exit(1)
 
 
@@ -157,6 +168,7 @@ def for_command_line(message: str) -> str:
     message = re.sub(r"\brating_range=\(([^,()]+), ([^,()]+)\)", r"--read rating_range=\1:\2", message)
     message = message.replace("call the column of titles 'title'", "say --read title=NAME")
     message = re.sub(r"call that column '(user|item)_id'", r"say --read \1=NAME", message)
+    message = re.sub(r"\bmax_bytes=(\S+)", r"--read max_bytes=\1", message)
     message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
     message = re.sub(
         r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.leaks",
@@ -221,7 +233,7 @@ def close_stdout() -> None:
 
 class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"{record.levelname.lower()}: {for_command_line(record.getMessage())}\n")
+        tell(f"{record.levelname.lower()}: {for_command_line(record.getMessage())}")
 
 
 def log_to_stderr() -> None:
@@ -238,12 +250,13 @@ def live_progress() -> Iterator[ProgressCallback]:
     if not err.is_terminal:
         yield _print_now_and_then()
         return
-    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(10), MofNCompleteColumn())
-    with Bars(*columns, TextColumn("[dim]{task.fields[figures]}"), console=err, transient=True) as bars:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(10), MofNCompleteColumn())
+    with Bars(
+        *columns, TextColumn("{task.fields[figures]}", style="dim", markup=False), console=err, transient=True
+    ) as bars:
         shown = {"": bars.add_task("starting", total=None, figures="")}
 
         def show(step: Progress) -> None:
@@ -254,7 +267,7 @@ def live_progress() -> Iterator[ProgressCallback]:
             if step.task not in shown:
                 shown[step.task] = bars.add_task("", total=None, figures="")
             said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
-            bars.update(shown[step.task], description=escape(told(step)), **said)
+            bars.update(shown[step.task], description=plain(told(step)), **said)
 
         yield show
 
@@ -267,6 +280,6 @@ def _print_now_and_then() -> ProgressCallback:
         now, words = time.monotonic(), told(step)
         if step.stage != DONE and now - last.get(words, -math.inf) >= SECONDS_BETWEEN:
             last[words] = now
-            sys.stderr.write(f"{words} {step.step}/{step.total}  {figures(step.record)}\n")
+            tell(f"{words} {step.step}/{step.total}  {figures(step.record)}")
 
     return show

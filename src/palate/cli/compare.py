@@ -81,7 +81,7 @@ def compare(
         if groups is not None:
             _show_groups(found, stdout)
         if out is not None:
-            stdout.print(f"results are in {out}{'/'}; next: palate report {out}", markup=False)
+            common.show_next(stdout, "report", out, done=f"results are in {out}/")
     if found.failures:
         raise typer.Exit(1)
 
@@ -138,7 +138,7 @@ def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> 
     from palate.cli.draw import table
 
     rows = found.table()
-    stdout.print(_sizes(found), markup=False)
+    stdout.print(_sizes(found))
     for metric in found.plan["metrics"]:
         stdout.print(_of_metric(metric, rows.filter(metric=metric)))
     costs = table("Cost", [("", "left"), *((name, "right") for name in ("fit s", "score s", "peak MB"))])
@@ -150,28 +150,26 @@ def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> 
     if len(tests):
         stdout.print(_differences(tests, test))
     _notes(found, stdout)
-    stdout.print("[bold]To repeat a row[/]")
+    stdout.print("To repeat a row", style="bold")
     for label in found.labels:
         if label in of:
-            stdout.print(f"  {of[label]['command']}", markup=False, soft_wrap=True)
+            stdout.print(f"  {of[label]['command']}", soft_wrap=True)
 
 
 def _show_groups(found: Comparison, stdout: Console) -> None:
     """Print a table a grouping and metric: each group's models with intervals."""
-    from rich.markup import escape
-
     from palate.cli.draw import table
 
     groups = found.groups
     columns = [("", "left"), ("", "left"), *((name, "right") for name in ("mean", "95 % interval", "users"))]
     for grouping in groups["grouping"].unique(maintain_order=True):
         for metric in (m for m in found.plan["metrics"] if m in groups["metric"]):
-            made = table(escape(f"{metric} by {grouping}"), columns)
+            made = table(f"{metric} by {grouping}", columns)
             last = None
             for row in groups.filter(grouping=grouping, metric=metric).sort("place", maintain_order=True).to_dicts():
-                name = "" if row["group"] == last else escape(row["group"])
+                name = "" if row["group"] == last else row["group"]
                 last = row["group"]
-                made.add_row(name, escape(row["model"]), _four(row["mean"]), _interval(row), f"{row['n']:,}")
+                made.add_row(name, row["model"], _four(row["mean"]), _interval(row), f"{row['n']:,}")
             stdout.print(made)
 
 
@@ -185,8 +183,6 @@ def _sizes(found: Comparison) -> str:
 
 def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
     """Return the table of one metric."""
-    from rich.markup import escape
-
     from palate.cli.draw import table
 
     popular = any(rows["n_popular"].fill_null(0))
@@ -195,7 +191,7 @@ def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
     for row in rows.to_dicts():
         others = [_four(row["mean_of_others"] if row["n_popular"] else row["mean"])] if popular else []
         figures = (_four(row["mean"]), _interval(row), _four(row["worst_tenth"]), *others)
-        made.add_row(escape(row["model"]), *figures, _users(row))
+        made.add_row(row["model"], *figures, _users(row))
     return made
 
 
@@ -216,21 +212,19 @@ def _users(row: Mapping[str, Any]) -> str:
 
 def _differences(tests: pl.DataFrame, test: str) -> Any:
     """Return the table of verdicts: how sure, and how large against the spread of users."""
-    from rich.markup import escape
-
     from palate.cli.draw import table
 
     title = f"Differences: {test}, 95 % intervals, p corrected by Holm"
     made = table(title, [("", "left"), ("p", "right"), ("effect", "right")])
     for row in tests.to_dicts():
         effect = "-" if row["effect"] is None else f"{abs(row['effect']):.2f}"
-        made.add_row(escape(row["verdict"]), f"{row['p_holm']:.4f}", effect)
+        made.add_row(row["verdict"], f"{row['p_holm']:.4f}", effect)
     return made
 
 
 def _notes(found: Comparison, stdout: Console) -> None:
     for line in _lines(found):
-        stdout.print(line, markup=False)
+        stdout.print(line)
 
 
 def _popular(rows: pl.DataFrame) -> Iterator[str]:

@@ -32,7 +32,7 @@ def fetch(
     if as_json:
         common.emit(record)
     else:
-        common.console().print(f"{name} is here: {len(source.interactions):,} ratings, {source.notes[0]}", markup=False)
+        common.console().print(f"{name} is here: {len(source.interactions):,} ratings, {source.notes[0]}")
 
 
 @app.command("show")
@@ -60,7 +60,7 @@ def show(
     stdout = common.console()
     show_card(made, stdout)
     for path in paths:
-        stdout.print(f"drawn: {path}", markup=False)
+        stdout.print(f"drawn: {path}")
 
 
 @app.command("split")
@@ -90,17 +90,15 @@ def split(
         return
     stdout = common.console()
     for one in facts:
-        stdout.print(f"{one.name}: {one.says}", markup=False)
-    stdout.print(f"saved to {out}; next: palate compare {data} --split {out}", markup=False)
+        stdout.print(f"{one.name}: {one.says}")
+    common.show_next(stdout, "compare", Path(data), "--split", out, done=f"saved to {out}")
 
 
 def show_card(made: Card, stdout: Console) -> None:
     """Print a data card."""
-    from rich.markup import escape
-
     from palate.cli.draw import bar, table
 
-    stdout.print(f"[bold]{escape(made.name)}[/]")
+    stdout.print(made.name, style="bold")
     facts = table(None, (("", "left"), ("", "right")))
     facts.show_header = False
     for name, value in made.facts():
@@ -117,7 +115,7 @@ def show_card(made: Card, stdout: Console) -> None:
     stdout.print(values)
     top = table(None, (("most rated", "left"), ("ratings", "right"), ("mean", "right")))
     for title, count, mean in made.top:
-        top.add_row(escape(title), f"{count:,}", f"{mean:.2f}")
+        top.add_row(title, f"{count:,}", f"{mean:.2f}")
     stdout.print(top)
     for note in made.notes:
-        stdout.print(f"note: {note}", markup=False)
+        stdout.print(f"note: {note}")

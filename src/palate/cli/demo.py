@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palate.cli import common, inputs
+from palate.terminal import command
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,7 @@ def demo(
         source = _part(source)
     _card(source, stdout)
     parts = make_splits(source.interactions, original.SPLIT)[0].apply(source.interactions)
-    stdout.rule("[bold]2  The original system, and what changes it", align="left")
+    _rule("2  The original system, and what changes it", stdout)
     with common.live_progress() as progress:
         steps = original.run_steps(*parts, seed, items=source.items, progress=progress)
     if not fast:
@@ -53,11 +54,17 @@ def demo(
     _next(paths, stdout)
     report = out / "report.html"
     if not fast:
-        stdout.print(f"\nThe report: {report}, one file for any browser", markup=False)
+        stdout.print(f"\nThe report: {report}, one file for any browser")
     if as_json:
         results = {label: result.metrics for label, result in steps}
         files = [str(p) for p in [*paths, *([] if fast else [report])]]
         common.emit({"results": results, "comparison": comparison, "seed": seed, "files": files})
+
+
+def _rule(heading: str, stdout: Console) -> None:
+    from rich.text import Text
+
+    stdout.rule(Text(heading, style="bold"), align="left")
 
 
 def _part(source: Dataset) -> Dataset:
@@ -70,7 +77,7 @@ def _card(source: Dataset, stdout: Console) -> None:
     from palate.cli.data import show_card
     from palate.data.card import card
 
-    stdout.rule("[bold]1  The data", align="left")
+    _rule("1  The data", stdout)
     show_card(card(source), stdout)
 
 
@@ -108,7 +115,7 @@ def _results(steps: list[tuple[str, Evaluation]], stdout: Console) -> None:
 def _final(source: Dataset, seed: int, stdout: Console) -> Recommender:
     from palate import MatrixFactorization
 
-    stdout.rule("[bold]3  Recommendations", align="left")
+    _rule("3  Recommendations", stdout)
     with common.live_progress() as progress:
         model = MatrixFactorization(random_state=seed)
         return model.fit(source.interactions, items=source.items, progress=progress)
@@ -153,7 +160,7 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
     from palate.models import MODELS
     from palate.parallel import check_threads
 
-    stdout.rule("[bold]4  Which model, for what?", align="left")
+    _rule("4  Which model, for what?", stdout)
     ratings, clicks = ("bayes", "mf", "baseline", "popularity"), ("ials", "bpr", "warp", "ease", "knn", "rp3beta")
     models = {key: MODELS[key]() for key in ratings}
     models |= {key: MODELS[key]().set_params(positive="any") for key in clicks}
@@ -185,14 +192,14 @@ def _neighbours(found: Comparison) -> pl.DataFrame:
 
 
 def _next(paths: list[Path], stdout: Console) -> None:
-    stdout.rule("[bold]5  Next", align="left")
+    _rule("5  Next", stdout)
     model = paths[0]
     if len(paths) > 1:
-        stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}", markup=False)
-    for command in (
-        f"palate serve {model}   (or make serve: it installs the page first)",
-        f"palate recommend {model} --user 2 --where genres=Comedy",
+        stdout.print(f"{len(paths) - 1} figures are in {model.parent}{'/'}")
+    for line in (
+        f"{command('palate', 'serve', model)}   (or make serve: it installs the page first)",
+        command("palate", "recommend", model, "--user", 2, "--where", "genres=Comedy"),
         "palate evaluate ml-100k --split official:u1",
         "palate compare ml-100k --split kfold:5:42 --metrics rmse,ndcg@10 --out run",
     ):
-        stdout.print(f"  {command}", markup=False)
+        stdout.print(f"  {line}", soft_wrap=True)

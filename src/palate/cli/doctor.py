@@ -40,13 +40,15 @@ def doctor(as_json: common.Json = False) -> None:
 
 
 def _show(lines: list[Line], healthy: bool) -> None:
+    from rich.text import Text
+
     from palate.cli.draw import table
 
     colours = {GOOD: "green", BAD: "red", HINT: "yellow"}
     made = table("palate doctor", (("", "left"), ("", "left"), ("", "left")))
     made.show_header = False
     for state, what, finding in lines:
-        made.add_row(f"[{colours[state]}]{state}[/]", what, finding.replace("[", r"\["))
+        made.add_row(Text(state, style=colours[state]), what, finding)
     stdout = common.console()
     stdout.print(made)
     stdout.print("Palate works here." if healthy else "Palate does not work here yet: mend the faults above.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
+from palate.cli.screen import Grid
+from palate.terminal import plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
 BAR = 24
 
 
-def table(title: str | None, columns: Sequence[tuple[str, str]]) -> Table:
+def table(title: str | None, columns: Sequence[tuple[str, str]]) -> Grid:
     """Return an empty table in the house style; columns are (header, "left" or "right")."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Grid(title)
     for header, side in columns:
         wrap = {"overflow": "fold"} if side == "left" else {"no_wrap": True}
-        made.add_column(header, justify="right" if side == "right" else "left", **wrap)
+        made.add_column(plain(header), justify="right" if side == "right" else "left", **wrap)
     return made
 
 
@@ -29,7 +28,7 @@ def bar(share: float, width: int = BAR) -> str:
     return "█" * round(share * width)
 
 
-def recommendations(rows: pl.DataFrame, title: str) -> Table:
+def recommendations(rows: pl.DataFrame, title: str) -> Grid:
     """Return the recommendations of one user."""
     if (rows["source"] == "popular").all():
         title += ": popular items, for the model tells none of them apart"
@@ -39,24 +38,22 @@ def recommendations(rows: pl.DataFrame, title: str) -> Table:
     for row in rows.iter_rows(named=True):
         score = "popular" if row["score"] is None else f"{row['score']:.{digits}f}"
         cells = (row["title"], row["item_id"]) if titled else (row["title"],)
-        made.add_row(str(row["rank"]), *(escape(str(cell)) for cell in cells), score)
+        made.add_row(str(row["rank"]), *map(str, cells), score)
     return made
 
 
-def users_for(rows: pl.DataFrame, title: str) -> Table:
+def users_for(rows: pl.DataFrame, title: str) -> Grid:
     """Return the users to whom one item is best shown."""
     made = table(title, (("#", "right"), ("user", "left"), ("score", "right")))
     for row in rows.iter_rows(named=True):
-        made.add_row(str(row["rank"]), escape(str(row["user_id"])), f"{row['score']:.4f}")
+        made.add_row(str(row["rank"]), str(row["user_id"]), f"{row['score']:.4f}")
     return made
 
 
-def metrics(rows: Sequence[tuple[str, Mapping[str, Any]]], title: str | None = None) -> Table:
+def metrics(rows: Sequence[tuple[str, Mapping[str, Any]]], title: str | None = None) -> Grid:
     """Return a table of metrics, one row a model."""
     names = list(rows[0][1])
     made = table(title, (("", "left"), *((name, "right") for name in names)))
     for label, values in rows:
-        made.add_row(
-            escape(label), *(f"{values[n]:.4f}" if isinstance(values[n], float) else str(values[n]) for n in names)
-        )
+        made.add_row(label, *(f"{values[n]:.4f}" if isinstance(values[n], float) else str(values[n]) for n in names))
     return made

@@ -99,7 +99,7 @@ def evaluate(
         return
     _show(results)
     if out is not None:
-        common.console().print(f"the model is in {out}, fitted on the training part alone", markup=False)
+        common.console().print(f"the model is in {out}, fitted on the training part alone")
 
 
 def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
@@ -141,7 +141,7 @@ def _show(results: list[Evaluation]) -> None:
     seed = getattr(first.fitted, "seed_", None)
     stdout.print(metrics(rows, f"{first.fitted!r}" + (f", seed {seed}" if seed is not None else "")))
     for line in _people(results):
-        stdout.print(line, markup=False)
+        stdout.print(line)
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}{_newcomers(first)}")
     if first.n_listed < len(first.fitted.items_):
         stdout.print(f"lists are drawn from {first.n_listed:,} of {len(first.fitted.items_):,} items")
@@ -150,7 +150,7 @@ def _show(results: list[Evaluation]) -> None:
     if getattr(first.fitted, "time_effects", None):
         stdout.print("with time: predictions know when each test rating was given; compare them with none that do not")
     if first.epoch_chosen_on == "test":
-        stdout.print("[yellow]The epoch was chosen on the test part, so these figures are optimistic.[/]")
+        stdout.print("The epoch was chosen on the test part, so these figures are optimistic.", style="yellow")
 
 
 def _seconds(result: Evaluation) -> dict[str, str]:

@@ -29,7 +29,7 @@ def export_model(
         return
     stdout = common.console()
     for path in written:
-        stdout.print(f"{path}  ({path.stat().st_size:,} bytes)", markup=False)
+        stdout.print(f"{path}  ({path.stat().st_size:,} bytes)")
 
 
 def import_model(
@@ -52,6 +52,4 @@ def import_model(
     if as_json:
         common.emit({"out": str(out), "users": len(fitted.users_), "items": len(fitted.items_)})
     else:
-        common.console().print(
-            f"{len(fitted.users_):,} users and {len(fitted.items_):,} items: saved to {out}", markup=False
-        )
+        common.console().print(f"{len(fitted.users_):,} users and {len(fitted.items_):,} items: saved to {out}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from palate.models.base import Recommender
 
 ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
-OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range")
+OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes")
 POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
 READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
 YES_NO = {"yes": True, "no": False, "auto": "auto"}
@@ -54,6 +54,11 @@ def read_options(words: Sequence[str] | None) -> dict[str, Any]:
             options["rating_range"] = (float(low), float(high))
         except ValueError:
             raise usage_error(f"rating_range takes LOW:HIGH, got '{options['rating_range']}'") from None
+    if "max_bytes" in options:
+        try:
+            options["max_bytes"] = float(options["max_bytes"])
+        except ValueError:
+            raise usage_error(f"max_bytes takes a number such as 4e9, got '{options['max_bytes']}'") from None
     return options
 
 

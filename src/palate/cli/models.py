@@ -21,7 +21,7 @@ def models(
             raise common.usage_error("--metrics lists all metrics: leave out the model")
         _metrics(as_json=as_json)
         return
-    from rich.markup import escape
+    from rich.text import Text
 
     from palate.cli.draw import table
     from palate.errors import unknown_name
@@ -44,18 +44,16 @@ def models(
         return
     stdout = common.console()
     for name, record in records.items():
-        stdout.print(f"[bold]{name}[/]  {record['class']}: {escape(record['summary'])}")
+        stdout.print(Text.assemble((name, "bold"), f"  {record['class']}: {record['summary']}"))
         if record["presets"]:
             stdout.print(f"presets: {', '.join(record['presets'])}")
         made = table(None, (("parameter", "left"), ("default", "left"), ("meaning", "left")))
         for p in record["parameters"]:
-            made.add_row(p["name"], escape(str(p["default"])), escape(f"{p['meaning']} ({p['type']})"))
+            made.add_row(p["name"], str(p["default"]), f"{p['meaning']} ({p['type']})")
         stdout.print(made)
 
 
 def _metrics(*, as_json: bool) -> None:
-    from rich.markup import escape
-
     from palate.cli.draw import table
     from palate.metrics import METRICS
 
@@ -74,5 +72,5 @@ def _metrics(*, as_json: bool) -> None:
     stdout = common.console()
     made = table(None, (("metric", "left"), ("better", "left"), ("what it is", "left")))
     for name, record in records.items():
-        made.add_row(name, record["better"], escape(record["meaning"]))
+        made.add_row(name, record["better"], record["meaning"])
     stdout.print(made)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from palate.data.features import Features
     from palate.data.interactions import Interactions
     from palate.models import Recommender
+FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # with the wide letters that some spreadsheets take for these
 
 
 def recommend(
@@ -38,6 +39,12 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this .parquet, .csv or .jsonl file.")
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="For a .csv that a spreadsheet opens: texts that begin like a formula get an apostrophe."
+        ),
+    ] = False,
     where: Annotated[
         list[str] | None, typer.Option("--where", help="A condition on items, such as genres=Comedy or 'year>=1990'.")
     ] = None,
@@ -75,6 +82,8 @@ def recommend(
     if item and (where or allow or deny or one_per_title):
         raise common.usage_error("--item asks for users: --where, --allow, --deny and --one-per-title choose items")
     writer = _writer(out)
+    if safe_csv and writer != "write_csv":
+        raise common.usage_error("--safe-csv is for a file that ends in .csv: name one with --out")
     if out is not None:
         common.check_writable(out)
     fitted = files.load(model)
@@ -94,14 +103,15 @@ def recommend(
     seconds = time.perf_counter() - started
     if out is not None and writer is not None:
         with replacing(out) as file:
-            getattr(_flat(table) if out.suffix == ".csv" else table, writer)(file)
+            flat = _flat(table) if out.suffix == ".csv" else table
+            getattr(_without_formulas(flat) if safe_csv else flat, writer)(file)
     if as_json:
         found = {} if out else {"recommendations": table.to_dicts()}
         common.emit({**found, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
     elif out:
         side = "item_id" if item else "user_id"
         lists = f"{table[side].n_unique():,} {'items' if item else 'users'}"
-        common.console().print(f"{len(table):,} rows for {lists} in {seconds:.2f} s: {out}", markup=False)
+        common.console().print(f"{len(table):,} rows for {lists} in {seconds:.2f} s: {out}")
     else:
         _show(table)
 
@@ -166,6 +176,14 @@ def _writer(out: Path | None) -> str | None:
     if out.suffix not in writers:
         raise common.usage_error(f"--out takes a name ending in {', '.join(writers)}; got '{out}'")
     return writers[out.suffix]
+
+
+def _without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with an apostrophe before each text that a spreadsheet would take for a formula (OWASP)."""
+    import polars as pl
+
+    text = pl.col(pl.String)
+    return table.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
 
 
 def _show(table: pl.DataFrame) -> None:

@@ -32,4 +32,4 @@ def report(
         common.emit({"path": str(path), "bytes": size, "replaced": is_replaced})
         return
     words = f"{'replaced' if is_replaced else 'wrote'} {path}, {size / 1e6:.2f} MB: open it in any browser"
-    common.console().print(words, markup=False)
+    common.console().print(words)

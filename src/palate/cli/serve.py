@@ -62,7 +62,7 @@ def _loaded(paths: Mapping[str, Path], *, wait: bool) -> tuple[dict[str, Recomme
     from palate import files
 
     if wait and not any(path.exists() for path in paths.values()):
-        common.console(stderr=True).print("waiting for the first model", markup=False)
+        common.console(stderr=True).print("waiting for the first model")
         while not any(path.exists() for path in paths.values()):
             time.sleep(SECONDS)
     coming = {name: path for name, path in paths.items() if wait and not path.exists()}
@@ -74,6 +74,6 @@ def _say(url: str, model: list[Path], coming: list[str], *, as_json: bool) -> No
         common.emit({"url": url, "model": str(model[0]), "models": list(map(str, model)), "coming": coming})
         sys.stdout.flush()
         return
-    common.console().print(f"Palate is at {url}  (Ctrl-C ends it)", markup=False)
+    common.console().print(f"Palate is at {url}  (Ctrl-C ends it)")
     if coming:
-        common.console().print(f"It will also show, as soon as they are trained: {', '.join(coming)}", markup=False)
+        common.console().print(f"It will also show, as soon as they are trained: {', '.join(coming)}")

@@ -61,6 +61,8 @@ def train(
 
     [dim]palate train ml-100k --preset original --split random:0.2:42 --stop-on test[/]
     """
+    import polars as pl
+
     from palate import files
     from palate.models import BayesianMF
 
@@ -109,16 +111,18 @@ def train(
         )
         return
     stdout = common.console()
-    stdout.print(f"{learner!r} learned from {len(rows):,} ratings of {source.name}", markup=False)
+    stdout.print(f"{learner!r} learned from {len(rows):,} ratings of {source.name}")
     if test is not None:
-        stdout.print(f"the {len(test):,} ratings of the test part of {split} are left out", markup=False)
+        stdout.print(f"the {len(test):,} ratings of the test part of {split} are left out")
     if learner.interrupted_:
         stdout.print("training was interrupted: this is the best so far, see the warning above")
     stdout.print(_course(learner, chosen_on, on_test=watched is not None))
     if chosen_on == "test":
         stdout.print("the epoch was chosen on the test part, so that figures of this model on it are optimistic")
-    stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)", markup=False)
-    stdout.print(f"next: palate recommend {out} --user {source.interactions.users.values[0]}", markup=False)
+    stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)")
+    ids = source.interactions.users.values.cast(pl.String)
+    whom = next((("--user", user) for user in ids if "\0" not in user), ("--all",))  # no command holds a NUL
+    common.show_next(stdout, "recommend", out, *whom)
 
 
 def _rule(learner: Recommender, text: str) -> float | str | None:

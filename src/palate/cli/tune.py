@@ -110,8 +110,6 @@ def _best_so_far(values: list[float | None], metric: str) -> list[float | None]:
 
 
 def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Console) -> None:
-    from rich.markup import escape
-
     from palate.cli.draw import table
 
     counts = tuned.summary()["trials"]
@@ -123,7 +121,7 @@ def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Con
     for name, value in sorted(tuned.parameters.items(), key=lambda pair: -tuned.importances.get(pair[0], 0)):
         share = tuned.importances.get(name)
         cells = (_short(start[name]), _short(value), "-" if share is None else f"{share:.0%}")
-        made.add_row(name, *(escape(cell) for cell in cells))
+        made.add_row(name, *cells)
     stdout.print(made)
     before = "" if tuned.default_value is None else f", {tuned.default_value:.4f} before"
     stdout.print(
@@ -131,9 +129,9 @@ def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Con
         markup=False,
     )
     if tuned.test_value is not None:
-        stdout.print(f"{tuned.metric} on the test part, which no trial saw: {tuned.test_value:.4f}", markup=False)
-    stdout.print(f"model, config, study and figures are in {out}{'/'}", markup=False)
-    stdout.print(f"next: palate train {data} --config {out / 'config.json'}", markup=False)
+        stdout.print(f"{tuned.metric} on the test part, which no trial saw: {tuned.test_value:.4f}")
+    stdout.print(f"model, config, study and figures are in {out}{'/'}")
+    common.show_next(stdout, "train", Path(data), "--config", out / "config.json")
 
 
 def _short(value: Any) -> str:

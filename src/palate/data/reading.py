@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from palate.data.bounds import MAX_BYTES, check_bounds
 from palate.data.checking import IdsAs, OnDuplicate, OnFault, Policy, Where
 from palate.data.columns import Columns, find_columns
 from palate.data.convert import TimeUnit
@@ -53,6 +54,7 @@ def read_ratings(
     on_missing: OnFault = "error",
     on_invalid: OnFault = "error",
     on_duplicate: OnDuplicate = "error",
+    max_bytes: float = MAX_BYTES,
 ) -> Interactions:
     """Read a log of ratings or clicks from a file, and check it once.
 
@@ -73,14 +75,16 @@ def read_ratings(
             words such as NULL as missing; "text" keeps them as written.
         time_unit: what times that are numbers count: "s", "ms", "us" or "ns" since 1970.
         rating_range, on_missing, on_invalid, on_duplicate: as `Interactions.from_table`.
+        max_bytes: what a packed file may unpack to; a small file can hold more than memory does.
 
     Raises:
-        DataError: the file cannot be read, a column cannot be told, or one error that lists every fault with its lines
-            and what mends it.
+        DataError: the file cannot be read, goes beyond max_bytes or 10,000 columns, a column cannot be told, or one
+            error that lists every fault with its lines and what mends it.
         ParameterError: an option is none of those above, or the encoding is unknown.
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
     with as_file(path, encoding) as (file, encoding), reading(file):
+        check_bounds(file, max_bytes)
         return _read_ratings(file, columns, Form(encoding, header, quote), policy)
 
 
@@ -92,13 +96,14 @@ def read_table(
     ids: IdsAs = "auto",
     side: Side | None = None,
     id_name: str | None = None,
+    max_bytes: float = MAX_BYTES,
 ) -> pl.DataFrame:
     """Read a table of attributes of users or items; a text file has the columns' names in its first line.
 
     Columns of text become integers or numbers where every value is one; leading zeros stay, as in zip codes.
 
     Args:
-        path, encoding, quote: as `read_ratings`.
+        path, encoding, quote, max_bytes: as `read_ratings`.
         ids: "text" keeps the ids of ``side`` as they are written.
         side: "user" or "item", where the table has their ids.
         id_name: the column of ids, where it has no usual name.
@@ -107,6 +112,7 @@ def read_table(
         DataError: the file cannot be read, or two columns have one name.
     """
     with as_file(path, encoding) as (file, encoding), reading(file):
+        check_bounds(file, max_bytes)
         frame, widen = _read_table(file, Form(encoding, quote=quote))
         as_ids = id_column(frame.columns, side, id_name) if side is not None and ids == "text" else None
         return frame.with_columns(c if c.name == as_ids else widen(c) for c in frame.get_columns())

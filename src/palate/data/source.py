@@ -37,7 +37,8 @@ def open_dataset(
 
     Args:
         data: "ml-100k", a folder in a MovieLens format, a file of ratings, or "-" for rows on standard input.
-        items, users: tables of attributes, joined by id; columns=, ids=, encoding= and quote= hold for them too.
+        items, users: tables of attributes, joined by id; columns=, ids=, encoding=, quote= and max_bytes= hold for
+            them too.
         all_rows: for MovieLens, keep the ratings of movies without title or release date.
         title: the item table's column of titles, where it has no usual name.
         read: options of `read_ratings`; for files only.
@@ -104,5 +105,5 @@ def _attributes(path: Path, side: Side, ids: Ids, read: Mapping[str, Any]) -> tu
     said = (read.get("columns") or {}).get(side)
     id_name = said if isinstance(said, str) else None
     as_text: IdsAs = "text" if ids.kind == "text" else "auto"
-    options = {name: read[name] for name in ("encoding", "quote") if name in read}
+    options = {name: read[name] for name in ("encoding", "quote", "max_bytes") if name in read}
     return read_table(path, ids=as_text, side=side, id_name=id_name, **options), id_name

@@ -23,6 +23,7 @@ from palate.evaluation.significance import Column, bootstrap, effect_size, holm,
 from palate.evaluation.units import form_of
 from palate.metrics import METRICS
 from palate.notebook import card, plainly, preview
+from palate.terminal import command
 
 FORMAT_VERSION = 1
 MOST_SHOWN = 50  # rows of a table in a notebook
@@ -189,7 +190,8 @@ class Comparison:
         if not (folder / "run.json").is_file():
             begun = " yet: it was begun, and the same command finishes it" if (folder / "rows").is_dir() else ""
             raise DataError(
-                f"{folder} holds no comparison{begun} (no run.json); palate compare DATA --out {folder} makes one"
+                f"{folder} holds no comparison{begun} (no run.json); "
+                f"{command('palate', 'compare', 'DATA', '--out', folder)} makes one"
             )
         try:
             plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))

@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from palate.metrics import Summary
 from palate.models.attributes import attributes_for
 from palate.models.base import Recommender
 from palate.progress import ProgressCallback
+from palate.terminal import command
 
 DEFINITIONS = "expected values under ties"  # of the metrics: rows measured by others are made again
 UNITS = {"metric": pl.String, "user_index": pl.Int32, "num": pl.Float64, "den": pl.Float64}
@@ -95,7 +95,7 @@ class Job:
         asked += [word for one in changed for word in ("--set", one)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
-        return shlex.join([*asked, *positive_words(self.positive), *self.part_words])
+        return command(*asked, *positive_words(self.positive), *self.part_words)
 
 
 def positive_words(positive: Relevance) -> list[str]:

@@ -74,7 +74,7 @@ def model_of(state: ModelState) -> Recommender:
 
 def _check_state(state: ModelState) -> None:
     for name, array in state.arrays.items():
-        kinds = INDEX_KINDS.get(name.rpartition("_")[0].rpartition("_")[2], ("float32", "float64"))
+        kinds = kinds_of(name)
         if array.dtype.name not in kinds:
             raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(kinds)}")
         check_finite(name, array)
@@ -94,6 +94,11 @@ def _check_state(state: ModelState) -> None:
         raise ModelFileError(f"the item table is out of step with the {len(items)} items: its item_id must be theirs")
     if table.schema.get("title") != pl.String:
         raise ModelFileError("the item table has no column 'title' of text")
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """Return the dtypes that a learned array may have."""
+    return INDEX_KINDS.get(name.rpartition("_")[0].rpartition("_")[2], ("float32", "float64"))
 
 
 def check_finite(name: str, array: NDArray[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from palate.atomic import replacing
 from palate.errors import DataError, ModelFileError, ParameterError, unknown_name
+from palate.files.foreign import size_of
 from palate.files.strict_json import dumps, loads
 from palate.models import MODELS
 from palate.models.base import Recommender
@@ -44,7 +45,7 @@ def read_config(path: str | Path) -> Recommender:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST:
+        if size_of(path) > LARGEST:
             raise DataError(f"{path} is too large for a config")
         record = loads(path.read_bytes(), str(path))
     except OSError as error:

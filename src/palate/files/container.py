@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,48 @@ def seal_of(header: bytes, seal: str) -> str:
 
 
 @dataclass(frozen=True)
+class MappedFile:
+    """A file whose pages a model reads, as it was when it was mapped.
+
+    A file replaced by a rename, as `save` does, leaves the old pages to their readers. One written over in place
+    changes a model under the hands of its users, and one cut short ends the process: `check` finds either before an
+    answer is computed, unless it happens just then.
+    """
+
+    path: Path
+    device: int
+    inode: int
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, path: Path, found: os.stat_result) -> MappedFile:
+        """Return what is known of an opened file."""
+        return cls(path.absolute(), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def check(self) -> None:
+        """Refuse to go on where the file was changed in place.
+
+        Raises:
+            ModelFileError: another size or time of change.
+        """
+        try:
+            now = MappedFile.of(self.path, self.path.stat())
+        except OSError:
+            return  # removed: the pages stay as they are
+        if (now.device, now.inode) == (self.device, self.inode) and now != self:
+            raise ModelFileError(
+                f"{self.path} was changed in place since this model was loaded from it: load it again. palate.save "
+                "and mv replace a file without harm, cp and open(…, 'w') do not; palate.load(path, copy=True) reads a "
+                "model into memory, where no file can change it"
+            )
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Be None in a pickle and in a deep copy: their arrays are in memory."""
+        return type(None), ()
+
+
+@dataclass(frozen=True)
 class Container:
     """An opened file: the header parsed, nothing of the arrays read yet.
 
@@ -88,17 +131,19 @@ class Container:
         header: the n bytes of the header.
         metadata: the header's ``__metadata__``.
         table: the header's other entries, not checked yet.
-        bytes: the whole file, mapped read-only; processes share its pages, and arrays keep it open.
+        bytes: the whole file, mapped read-only; processes share its pages, and arrays keep it open. Or a copy of it.
+        mapped: the mapped file as it was when opened; None for a copy.
     """
 
     header: bytes
     metadata: dict[str, str]
     table: dict[str, Any]
-    bytes: mmap.mmap
+    bytes: mmap.mmap | bytes
+    mapped: MappedFile | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Container:
-        """Map a file and parse its header.
+    def open(cls, path: Path, *, copy: bool = False) -> Container:
+        """Map a file, or read it into memory, and parse its header.
 
         Raises:
             ModelFileError: not a safetensors file, truncated, or a header that is too long or no valid JSON.
@@ -110,7 +155,8 @@ class Container:
             start = file.read(9)
             if len(start) < 9:
                 raise ModelFileError(f"truncated: {len(start)} bytes are no model")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            found = MappedFile.of(path, os.fstat(file.fileno()))
+            mapped = start + file.read() if copy else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         n = int.from_bytes(start[:8], "little")
         if n > MAX_HEADER or start[8:] != b"{":
             raise ModelFileError(_not_safetensors(mapped[:16], n))
@@ -121,7 +167,7 @@ class Container:
         metadata = table.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
             raise ModelFileError("the header's __metadata__ does not map text to text")
-        return cls(header, metadata, table, mapped)
+        return cls(header, metadata, table, mapped, None if copy else found)
 
     def check_seal(self) -> None:
         """Verify the header's own checksum.

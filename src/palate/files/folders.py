@@ -26,13 +26,14 @@ import numpy as np
 import polars as pl
 
 from palate.atomic import replacing
+from palate.data.bounds import check_bounds
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
 from palate.data.items import item_table
-from palate.errors import ModelFileError, ParameterError
+from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files import strict_json
-from palate.files.checks import class_of, model_of, plain_state
-from palate.files.foreign import ids_from, read_npy, read_pickled_ids
+from palate.files.checks import class_of, kinds_of, model_of, plain_state
+from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
 from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
 
@@ -134,7 +135,7 @@ def _palate_files(state: ModelState) -> dict[str, Writer]:
 
 
 def _palate_state(folder: Path) -> ModelState:
-    meta = strict_json.loads((folder / "meta.json").read_bytes(), "meta.json")
+    meta = _read_json(folder / "meta.json")
     if not isinstance(meta, dict) or type(meta.get("format_version")) is not int:
         raise ModelFileError("meta.json gives no format_version")
     if meta["format_version"] != FORMAT_VERSION:
@@ -147,7 +148,9 @@ def _palate_state(folder: Path) -> ModelState:
         raise ModelFileError(f"meta.json: '{min(odd)[:40]}' is missing, unknown, or of a wrong type")
     cls = class_of(meta["model"])
     users, items = (_read_ids(folder / f"{what}s.json", what) for what in ("user", "item"))
-    arrays = {name: read_npy(folder / _npy(name), len(words)) for name, words in cls.learned_arrays.items()}
+    arrays = {
+        name: read_npy(folder / _npy(name), len(words), kinds_of(name)) for name, words in cls.learned_arrays.items()
+    }
     return ModelState(
         key=meta["model"],
         parameters=meta["parameters"],
@@ -190,15 +193,24 @@ def _read_seen(path: Path, n_users: int) -> Rows:
 
 
 def _read_ids(path: Path, what: str) -> Ids:
-    values = strict_json.loads(path.read_bytes(), path.name)
+    values = _read_json(path)
     if not isinstance(values, list):
         raise ModelFileError(f"{path.name} must be a list of ids in index order")
     return ids_from(values, path.name, what)
 
 
+def _read_json(path: Path) -> Any:
+    size_of(path)
+    return strict_json.loads(path.read_bytes(), path.name)
+
+
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
+        size_of(path)
+        check_bounds(path)
         return pl.read_parquet(path.read_bytes())
+    except DataError as error:
+        raise ModelFileError(f"{path.name} is not a valid Parquet file: {error}") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a damaged page makes Polars panic
         raise ModelFileError(f"{path.name} is not a valid Parquet file: {error}") from None
 

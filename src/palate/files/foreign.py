@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
-import pickle
 import pickletools
 import re
-from collections.abc import Mapping
+import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,34 +20,50 @@ from palate.files.checks import check_finite
 MAX_PICKLE = 256 << 20  # bytes; ten million ids need half of it
 
 _NPY_HEADER = re.compile(  # as NumPy writes it; with this much checked, np.load can do no harm
-    rb"\{'descr': '(?P<dtype><f4|<f8)', 'fortran_order': (?:True|False), "
+    rb"\{'descr': '(?P<dtype><[fi][48])', 'fortran_order': (?:True|False), "
     rb"'shape': \((?P<shape>(?:N(?:,|(?:, N)+))?)\), \} {0,300}\n".replace(b"N", rb"(?:0|[1-9]\d{0,18})")
 )
-_ADMITTED = {
-    *("PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS"),
+_ATOMS = {
     *("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+}
+_ADMITTED = {
+    *("PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", *_ATOMS),
     *("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"),
 }
 
 
-def read_npy(path: Path, n_dimensions: int) -> NDArray[Any]:
-    """Return the finite float array of a .npy file.
+def size_of(path: Path) -> int:
+    """Return the bytes of a file from outside, before anything of it is read; a device or a pipe might never end.
+
+    Raises:
+        ModelFileError: no regular file.
+        OSError: it is not there.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelFileError(f"{path.name} is no regular file")
+    return found.st_size
+
+
+def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32", "float64")) -> NDArray[Any]:
+    """Return the finite array of a .npy file; ``kinds`` are the dtypes that it may have.
 
     Raises:
         ModelFileError: not such a file, other numbers or dimensions, truncated, or NaN in it.
         OSError: the file cannot be read.
     """
+    whole = size_of(path)
     with path.open("rb") as file:
         start = file.read(10)
         if not start.startswith(b"\x93NUMPY"):
             raise ModelFileError(f"{path.name} is not a NumPy file")
         header = file.read(int.from_bytes(start[8:10], "little")) if start[6:8] == b"\x01\x00" else b""
-        size = path.stat().st_size - len(start) - len(header)
+        size = whole - len(start) - len(header)
     match = _NPY_HEADER.fullmatch(header)
-    if match is None:
+    if match is None or np.dtype(match["dtype"].decode()).name not in kinds:
         raise ModelFileError(
-            f"{path.name} does not hold plain float32 or float64 numbers: its header is {header[:80]!r}"
+            f"{path.name} does not hold plain {' or '.join(kinds)} numbers: its header is {header[:80]!r}"
         )
     shape = [int(n) for n in re.findall(rb"\d+", match["shape"])]
     if len(shape) != n_dimensions:
@@ -69,41 +83,28 @@ def read_npy(path: Path, n_dimensions: int) -> NDArray[Any]:
 def read_pickled_ids(path: Path, what: str) -> Ids:
     """Return the ids of a pickled dict {id: index} whose indexes are 0 … n-1.
 
+    Nothing is unpickled: the few operations that write such a dict are followed here, and no dict is built, in which
+    numbers chosen to collide would cost minutes.
+
     Args:
-        path: the pickle; it may hold a dict of ints and strings, and no class.
+        path: the pickle; it may hold a dict of ints (64 bits) and strings, and no class.
         what: the word for one id in messages.
 
     Raises:
         ModelFileError: anything else in the pickle, too large, or indexes that are not 0 … n-1.
         OSError: the file cannot be read.
     """
-    size = path.stat().st_size
+    size = size_of(path)
     if size > MAX_PICKLE:
         raise ModelFileError(f"{path.name} has {size:,} bytes; at most {MAX_PICKLE:,} are admitted")
-    data = path.read_bytes()
-    _scan(data, path.name)
-    try:
-        mapping = _DictUnpickler(io.BytesIO(data)).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path.name} is not a valid pickle: {error}") from None
-    return _ids_of(mapping, path.name, what)
+    pairs = _pairs_of(path.read_bytes(), path.name)
+    return _ids_of(pairs[::2], pairs[1::2], path.name, what)
 
 
-class _DictUnpickler(pickle.Unpickler):
-    """The second lock: even where `_scan` let one pass, no class is ever looked up."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
-        raise ModelFileError(f"the pickle refers to {module_name}.{global_name}; only ints and strings are admitted")
-
-    def persistent_load(self, pid: Any, /) -> NoReturn:
-        raise ModelFileError("the pickle refers to something outside itself; only ints and strings are admitted")
-
-
-def _scan(data: bytes, name: str) -> None:
-    """Refuse every operation but those that build a dict of ints and strings, and memo slots that ask for memory."""
+def _pairs_of(data: bytes, name: str) -> list[Id]:
+    """Return the keys and values of a pickled dict, by turns; refuse every operation that writes anything else."""
     texts: list[str] = []
+    dicts = _Dict(name)
     stop = -1
     try:
         for operation, argument, position in pickletools.genops(data):
@@ -113,13 +114,90 @@ def _scan(data: bytes, name: str) -> None:
                 raise ModelFileError(f"{name} is not a plain dict of ints and strings: memo slot {argument}")
             if isinstance(argument, str):
                 texts = [*texts[-1:], argument]
+            if operation.name in _ATOMS:
+                dicts.take(argument)
+            elif operation.name in _STEPS:
+                _STEPS[operation.name](dicts)
             stop = position or 0
     except ModelFileError:
         raise
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise ModelFileError(f"{name} is not a valid pickle: {error}") from None
     if stop != len(data) - 1:
         raise ModelFileError(f"{name} goes on after the end of its pickle")
+    return dicts.pairs
+
+
+class _Dict:
+    """The one dict that a pickle builds: its pairs so far, and what lies on the stack above it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pairs: list[Id] = []
+        self.above: list[Id] = []
+        self.is_made = self.is_marked = False
+
+    def take(self, atom: Any) -> None:
+        """Put an int or a string on the stack."""
+        if type(atom) is int and not -(2**63) <= atom < 2**63:
+            raise ModelFileError(f"{self.name}: an id is past 64 bits, or an index")
+        self.above.append(atom)
+
+    def make(self) -> None:
+        """Begin with an empty dict."""
+        self._expect(not self.is_made and not self.is_marked and not self.above)
+        self.is_made = True
+
+    def mark(self) -> None:
+        """Begin several pairs."""
+        self._expect(not self.is_marked and not self.above)
+        self.is_marked = True
+
+    def close(self) -> None:
+        """Make the dict of what was put down since the mark."""
+        self._expect(not self.is_made and self.is_marked)
+        self.is_made = True
+        self.put_all()
+
+    def put_one(self) -> None:
+        """Put one pair into the dict."""
+        self._expect(self.is_made and not self.is_marked and len(self.above) == 2)
+        self._put()
+
+    def put_all(self) -> None:
+        """Put the pairs since the mark into the dict."""
+        self._expect(self.is_made and self.is_marked and len(self.above) % 2 == 0)
+        self.is_marked = False
+        self._put()
+
+    def stop(self) -> None:
+        """End with the dict alone."""
+        if self.above and not self.is_made and not self.is_marked:
+            raise ModelFileError(f"{self.name} holds a {type(self.above[-1]).__name__}, not a dict from id to index")
+        self._expect(self.is_made and not self.is_marked and not self.above)
+
+    def refer(self) -> None:
+        """Refuse to repeat what was written before: in a dict from id to index nothing is."""
+        self._expect(False)
+
+    def _put(self) -> None:
+        self.pairs += self.above
+        self.above = []
+
+    def _expect(self, holds: bool) -> None:
+        if not holds:
+            raise ModelFileError(f"{self.name} is not a valid pickle of a dict from id to index")
+
+
+_STEPS = {
+    "EMPTY_DICT": _Dict.make,
+    "MARK": _Dict.mark,
+    "DICT": _Dict.close,
+    "SETITEM": _Dict.put_one,
+    "SETITEMS": _Dict.put_all,
+    "STOP": _Dict.stop,
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Dict.refer),
+}
 
 
 def _refusal(name: str, operation: str, argument: Any, texts: list[str], position: int | None) -> str:
@@ -135,16 +213,15 @@ def _refusal(name: str, operation: str, argument: Any, texts: list[str], positio
     )
 
 
-def _ids_of(mapping: Any, name: str, what: str) -> Ids:
-    if not isinstance(mapping, Mapping):
-        raise ModelFileError(f"{name} holds a {type(mapping).__name__}, not a dict from id to index")
-    kinds = set(map(type, mapping))
+def _ids_of(ids: list[Id], indexes: list[Id], name: str, what: str) -> Ids:
+    kinds = set(map(type, ids))
     if len(kinds) > 1 or not kinds <= {int, str}:
         raise ModelFileError(f"{name}: the ids must be all ints or all strings")
-    indexes = list(mapping.values())
-    if set(map(type, indexes)) - {int} or sorted(indexes) != list(range(len(indexes))):
+    given = np.array(indexes if set(map(type, indexes)) <= {int} else [-1], np.int64)
+    place = np.argsort(given, kind="stable")
+    if not np.array_equal(given[place], np.arange(len(indexes))):
         raise ModelFileError(f"{name}: the indexes are not 0 to {len(indexes) - 1}, each once")
-    return ids_from(sorted(mapping, key=mapping.__getitem__), name, what)
+    return ids_from([ids[k] for k in place], name, what)
 
 
 def ids_from(values: list[Id], name: str, what: str) -> Ids:

@@ -40,6 +40,7 @@ from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.models import ModelState, Recommender
 from palate.models.state import Rated
+from palate.terminal import command
 
 FORMAT_VERSION = 1
 
@@ -89,25 +90,35 @@ def save(model: Recommender, path: str | Path) -> None:
         raise ModelFileError(f"cannot save {path}: {error.strerror or error}") from error
 
 
-def load(path: str | Path) -> Recommender:
+def load(path: str | Path, *, copy: bool = False) -> Recommender:
     """Return the model of a file; its arrays are read-only views of the mapped file, shared between processes.
+
+    Do not write over a mapped file in place: a program that does (cp, an editor) changes the model, or ends the process
+    with a bus error where the file becomes shorter. A later call of the model that finds its file changed raises
+    ModelFileError. `save` and mv put a new file in the place of the old one, which is safe.
+
+    Args:
+        path: what `save` wrote.
+        copy: read the whole file into memory instead, where nothing that happens to the file can touch the model; costs
+            its size in each process.
 
     Raises:
         ModelFileError: the file is missing, damaged, hostile or too new; says which check failed.
     """
     path = Path(path)
     try:
-        return _load(path)
+        return _load(path, copy=copy)
     except ModelFileError as error:
         raise ModelFileError(f"{path} is refused: {error}") from None
     except FileNotFoundError:
-        raise ModelFileError(f"there is no model file {path}; `palate train DATA --out {path}` makes one") from None
+        made = command("palate", "train", "DATA", "--out", path)
+        raise ModelFileError(f"there is no model file {path}; `{made}` makes one") from None
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _load(path: Path) -> Recommender:
-    container = Container.open(path)
+def _load(path: Path, *, copy: bool) -> Recommender:
+    container = Container.open(path, copy=copy)
     header = _header_of(container)
     cls = class_of(header["model"])
     arrays = container.arrays()
@@ -124,7 +135,9 @@ def _load(path: Path) -> Recommender:
         item_table=item_table_from_json(arrays["item_table"].tobytes(), items),
         rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
     )
-    return model_of(state)
+    model = model_of(state)
+    model.file_ = container.mapped
+    return model
 
 
 def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:

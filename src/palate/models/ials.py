@@ -108,7 +108,7 @@ class ImplicitALS(Recommender):
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),
-        "gram_": ("n_factors", "n_factors_too"),
+        "gram_": ("n_factors", "n_factors"),
         **LEARNED_ARRAYS,
     }
     learned_scalars: ClassVar[tuple[str, ...]] = (

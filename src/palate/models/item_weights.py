@@ -80,6 +80,9 @@ class ItemWeights(Recommender):
             raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
         if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
             raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
+        falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
+        if not np.isin(falls, indptr).all():
+            raise ModelFileError("weights_indices_ does not rise within a row")
 
 
 def named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:

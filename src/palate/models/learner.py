@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -47,6 +47,13 @@ class Training:
     item_features: Features | None
     start: Any
     progress: ProgressCallback
+
+
+class SourceFile(Protocol):
+    """A file that a model's arrays are read from."""
+
+    def check(self) -> None:
+        """Raise ModelFileError where the file is no longer what it was."""
 
 
 class Learner(ABC):
@@ -88,6 +95,7 @@ class Learner(ABC):
     epoch_chosen_on_: str = "none"
     interrupted_: bool = False
     seed_: int
+    file_: SourceFile | None = None  # what the arrays are read from, where that is no memory of our own
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let the constructor of each model name the nearest parameter where a keyword is none."""
@@ -172,6 +180,7 @@ class Learner(ABC):
         rows, n_items = interactions.by_user(), interactions.n_items
         self.seen_ = rows if self.store_history else None
         self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
+        self.file_ = None
         return self
 
     @property
@@ -299,6 +308,8 @@ class Learner(ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+        if self.file_ is not None:
+            self.file_.check()
 
 
 def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Sequence[str]) -> None:

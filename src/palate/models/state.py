@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
+from palate.models.ridge_rows import feature_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,9 @@ def restore(model: Any, state: ModelState) -> None:
         if array.shape != shape or array.ndim != len(words):
             raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(words)} is {shape}")
         setattr(model, name, array)
+    _check_features(sizes, state.learned)
+    if len(state.learned.get("history_", ())) < state.learned.get("best_epoch_", 0):
+        raise ModelFileError(f"best_epoch_ is beyond the {len(state.learned['history_'])} epochs of history_")
     if len(state.item_table) != len(state.items):
         raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
     for name, value in state.learned.items():
@@ -95,6 +99,25 @@ def restore(model: Any, state: ModelState) -> None:
     model.rating_range_ = (float(model.rating_range_[0]), float(model.rating_range_[1]))
     model.users_, model.items_ = state.users, state.items
     model.seen_, model.item_table_, model.rated_ = state.seen, state.item_table, state.rated
+
+
+def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> None:
+    """Refuse features of a model that are not as many as its rows and its encodings say.
+
+    Raises:
+        ModelFileError: says what does not fit.
+    """
+    for side in ("user", "item"):
+        n_features = sizes.get(f"n_{side}_features")
+        if n_features is None:
+            continue
+        encoding = learned[f"{side}_encoding_"]
+        named = len(feature_names(encoding)) if encoding else 0
+        if n_features != named:
+            raise ModelFileError(f"{side}_encoding_ names {named} features, the arrays hold {n_features}")
+    n_rows = sizes.get("n_users_with_features", 0)
+    if n_rows != (sizes["n_users"] if sizes.get("n_user_features") else 0):
+        raise ModelFileError(f"user_features_ has {n_rows} rows for {sizes['n_users']} users: out of step")
 
 
 def check_names(cls: Any, state: ModelState) -> None:

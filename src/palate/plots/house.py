@@ -12,6 +12,7 @@ import numpy as np
 
 from palate.atomic import replacing
 from palate.errors import DataError, missing_extra
+from palate.terminal import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ def new_panels(title: str, x: str, number: int, across: int = 2) -> tuple[Figure
 
 def name(label: str) -> str:
     """Return a name for Matplotlib: dollars are no formula, a first underscore hides nothing, long names are folded."""
-    lines = textwrap.wrap(label, NAME_WIDTH, break_on_hyphens=False) or [" "]
+    lines = textwrap.wrap(plain(label), NAME_WIDTH, break_on_hyphens=False) or [" "]
     if len(lines) > NAME_LINES:
         lines = [*lines[: NAME_LINES - 1], f"{lines[NAME_LINES - 1][: NAME_WIDTH - 1]}…"]
     shown = "\n".join(lines).replace("$", r"\$")

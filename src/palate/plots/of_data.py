@@ -13,7 +13,7 @@ import polars as pl
 
 from palate.data.card import NAMES, Card
 from palate.errors import DataError
-from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, new_figure, write_figure
+from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, name, new_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +143,8 @@ def ages(users: pl.DataFrame) -> Figure:
     known = users["age"].drop_nulls()
     if known.dtype == pl.String:
         groups = known.value_counts().sort("age")
-        axes.bar(groups["age"].to_list(), groups["count"].to_list(), color=BLUE)
+        axes.bar(range(len(groups)), groups["count"].to_list(), color=BLUE)
+        axes.set_xticks(range(len(groups)), list(map(name, groups["age"].to_list())))
         return figure
     top = 5 * (int(known.max() or 0) // 5 + 1)  # type: ignore[arg-type]
     axes.hist(known.to_numpy(), bins=range(0, top + 1, 5), color=BLUE, edgecolor="white", linewidth=0.5)
@@ -159,7 +160,8 @@ def occupations(users: pl.DataFrame) -> Figure:
 
 
 def _horizontal(axes: Axes, labels: list[str], values: list[int]) -> None:
-    axes.barh(labels, values, color=BLUE)
+    axes.barh(range(len(labels)), values, color=BLUE)
+    axes.set_yticks(range(len(labels)), list(map(name, labels)))
     axes.grid(visible=False)
     for place, value in enumerate(values):
         axes.annotate(f" {value:,}", (value, place), va="center", fontsize=8, color=GREY)
@@ -196,7 +198,7 @@ def save_all(dataset: Dataset, folder: Path) -> list[Path]:
     except OSError as error:
         raise DataError(f"cannot draw into {folder}: {error.strerror or error}") from None
     paths = []
-    for name, draw_one in figures.items():
-        paths.append(folder / f"{name}.png")
+    for drawn, draw_one in figures.items():
+        paths.append(folder / f"{drawn}.png")
         write_figure(draw_one(), paths[-1])
     return paths

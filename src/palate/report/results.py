@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
 from palate.evaluation.rows import part_words, positive_words
 from palate.metrics import METRICS
+from palate.terminal import command
 
 NOTHING = "\N{EN DASH}"  # in a cell
 
@@ -81,7 +81,7 @@ class Results:
         words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
         words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
         words += [*positive_words(plan["positive"]), *part_words(plan.get("part"))]
-        return shlex.join([*words, "--out", "RUN"])
+        return command(*words, "--out", "RUN")
 
     def best(self, metric: str) -> dict[str, Any]:
         """Return the best row of a metric, or the first where neither end is best."""
