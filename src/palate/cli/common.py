@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from palate.cli import completion
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback, figures, told
 
@@ -44,7 +45,12 @@ Set = Annotated[
 ]
 Preset = Annotated[str | None, typer.Option(help="A ready-made parameter set, such as original.")]
 ModelKey = Annotated[
-    str, typer.Option("--model", help="Which model, see 'palate models'; or a config (.json) of palate tune.")
+    str,
+    typer.Option(
+        "--model",
+        autocompletion=completion.model,
+        help="Which model, see 'palate models'; or a config (.json) of palate tune.",
+    ),
 ]
 Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
 Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
@@ -60,7 +66,11 @@ Features = Annotated[
 
 Metrics = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all."),
+    typer.Option(
+        metavar="NAMES",
+        autocompletion=completion.metrics,
+        help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all.",
+    ),
 ]
 Positive = Annotated[
     float | None,
