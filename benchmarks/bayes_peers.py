@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -14,11 +11,13 @@ import numpy as np
 import peers
 import polars as pl
 from common import ROOT
+from peer_environment import Environment
+from pythons import interpreter
 
 PINNED = ("myfm==0.5.0", "smurff==1.1")  # newest on 2026-11-25; the first needs Python 3.12 or newer
-HERE = ROOT / "out" / "peers-myfm"
+ENVIRONMENT = Environment(ROOT / "out" / "peers-myfm", PINNED)
 FEWEST = (3, 12)
-NAMES = ("python3.12", "python3.13")  # for which both have wheels
+MINORS = ("3.12", "3.13")  # for which both have wheels
 AGES = (18, 25, 35, 45, 50, 56)
 YEARS = (1930, 1940, 1950, 1960, 1970, 1980, 1985, 1990, 1993, 1994, 1995, 1996, 1997)
 
@@ -26,35 +25,17 @@ YEARS = (1930, 1940, 1950, 1960, 1970, 1980, 1985, 1990, 1993, 1994, 1995, 1996,
 @cache
 def python() -> Path:
     """Return the interpreter that has the peers, made where it is missing."""
-    stamp, found = HERE / "installed", HERE / "bin" / "python"
-    if not stamp.exists() or stamp.read_text() != " ".join(PINNED):
-        subprocess.run([_newer(), "-m", "venv", HERE], check=True)
-        subprocess.run([found, "-m", "pip", "install", "--quiet", *PINNED], check=True)
-        stamp.write_text(" ".join(PINNED))
-    return found
+    return ENVIRONMENT.made(_newer)
 
 
 def _newer() -> str:
-    """Return a Python that the peers have wheels for; pyenv's shims run only for a version that is switched on."""
-    code = "import sys; print(sys.executable)"
-    versions: list[str] = []
-    if shutil.which("pyenv"):
-        told = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False)
-        versions = told.stdout.split()
-    for name in (sys.executable, *NAMES):
-        if name == sys.executable and sys.version_info < FEWEST:
-            continue
-        for switched_on in ({}, *({"PYENV_VERSION": one} for one in versions)):
-            try:
-                words = [name, "-c", code]
-                done = subprocess.run(
-                    words, env={**os.environ, **switched_on}, capture_output=True, text=True, check=False
-                )
-            except FileNotFoundError:
-                break
-            if done.returncode == 0:
-                return done.stdout.strip()
-    raise SystemExit(f"myFM needs one of {', '.join(NAMES)} on the PATH")
+    """Return a Python that the peers have wheels for."""
+    if sys.version_info >= FEWEST:
+        return sys.executable
+    found = next(filter(None, map(interpreter, MINORS)), None)
+    if found is None:
+        raise SystemExit(f"myFM needs Python {' or '.join(MINORS)}, on the PATH or of pyenv")
+    return found
 
 
 def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any) -> dict[str, Any]:
@@ -64,7 +45,7 @@ def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any
 
 def version_of(name: str) -> str:
     """Return a peer's pinned version."""
-    return next(pin.partition("==")[2] for pin in PINNED if pin.startswith(name))
+    return ENVIRONMENT.version_of(name)
 
 
 def one_hot(train: Any, users: pl.DataFrame, items: pl.DataFrame) -> dict[str, np.ndarray]:

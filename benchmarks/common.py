@@ -17,10 +17,11 @@ def machine(*packages: str) -> str:
     """Return one line: date, processor, cores, and versions."""
     found = ", ".join(f"{name} {version(name)}" for name in ("palate", "numpy", "numba", "polars", *packages))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {cores} cores, Python {platform.python_version()}, {found}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, {cores} cores, Python {platform.python_version()}, {found}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else []
     return str(names[0]).strip() if names else platform.processor() or platform.machine()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import ROOT
+from peer_environment import Environment
 
 import palate
 
@@ -19,21 +19,13 @@ PINNED = (  # newest on 2026-11-26
     *("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1"),
     *("irspack==0.5.2", "lightfm-next==1.19.0", "libmf==0.9.2"),
 )
-BUILT_HERE = "lightfm-next,libmf"  # LightFM's wheel lacks a symbol here, LIBMF's is built for SSE alone
-AVX = "-O3 -mavx -DUSEAVX"
-HERE = ROOT / "out" / "peers"
+# LightFM's wheel lacks a symbol here, LIBMF's is built for SSE alone
+ENVIRONMENT = Environment(ROOT / "out" / "peers", PINNED, ("lightfm-next", "libmf"), "-O3 -mavx -DUSEAVX")
 
 
 def python() -> Path:
     """Return the interpreter that has the peers, made where it is missing."""
-    stamp = HERE / "installed"
-    found = HERE / "bin" / "python"
-    if not stamp.exists() or stamp.read_text() != " ".join(PINNED):
-        subprocess.run([sys.executable, "-m", "venv", HERE], check=True)
-        words = [found, "-m", "pip", "install", "--quiet", "--no-binary", BUILT_HERE, *PINNED]
-        subprocess.run(words, check=True, env={**os.environ, "CFLAGS": AVX})
-        stamp.write_text(" ".join(PINNED))
-    return found
+    return ENVIRONMENT.made()
 
 
 def run(task: str, arrays: dict[str, np.ndarray], n_threads: int, **options: Any) -> dict[str, Any]:
@@ -74,5 +66,5 @@ def run_by(
 
 
 def version_of(name: str) -> str:
-    """Return a peer's pinned version."""
-    return next(pin.partition("==")[2] for pin in PINNED if pin.startswith(name))
+    """Return a peer's pinned version, and what it was built with where it was compiled here."""
+    return ENVIRONMENT.version_of(name)

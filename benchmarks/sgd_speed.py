@@ -62,8 +62,7 @@ def main() -> None:
         f"{len(train):,} ratings, {USERS:,} users, {ITEMS:,} items, generated, {FACTORS} factors; the fastest epoch of "
         f"{TURNS} turns (ours with the error of at most {JUDGED:,} ratings of the training part; LIBMF: a fit of "
         f"{EPOCHS[1]} less one of {EPOCHS[0]}). Fits of {', '.join(map(str, LONGEST))} epochs; the error is LIBMF's "
-        f"lowest, and ours of the fastest fit that is not above it. LIBMF {peers.version_of('libmf')} built with "
-        f"`{peers.AVX}`; {machine()}"
+        f"lowest, and ours of the fastest fit that is not above it. LIBMF {peers.version_of('libmf')}; {machine()}"
     )
     publish("sgd-speed", f"{markdown(header, rows)}\n\n{told}", write=options.write)
 

@@ -52,6 +52,29 @@ def test_every_command_stands_in_the_docs():
         assert re.search(rf"palate {command}\b", text), command
 
 
+def test_the_page_of_commands_is_that_of_the_commands(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import write_commands
+
+    assert write_commands.PAGE.read_text() == write_commands.page(), "run tools/write_commands.py"
+    sys.modules.pop("write_commands")
+
+
+def test_every_public_name_stands_in_the_docs():
+    import palate
+
+    text = "\n".join(p.read_text() for p in PAGES)
+    assert [name for name in palate.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_contributing_names_the_layers_in_their_order():
+    from test_layers import ORDER
+
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("holds it:")[1].split(".\n")[0]
+    named = re.findall(r"\w+", text)
+    assert named == [layer for layer in ORDER if (ROOT / "src" / "palate" / layer).is_dir() or layer in named]
+
+
 def test_the_file_map_is_true():
     readme = (ROOT / "README.md").read_text().split("## What is where")[1]
     for place in re.findall(r"^\| `(src/palate/[^`]*|[a-z]+/)`", readme, re.MULTILINE):

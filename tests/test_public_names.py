@@ -1,5 +1,7 @@
 """The public door: sorted, true, and quick to open."""
 
+import importlib.metadata
+import re
 import subprocess
 import sys
 import time
@@ -48,12 +50,34 @@ EXPECTED = [
 ]
 
 
+PACKAGES = ["data", "errors", "evaluation", "files", "metrics", "models", "plots", "progress", "report", "tuning"]
+
+
 def test_public_names_are_these_and_each_is_there_with_a_docstring():
     assert palate.__all__ == EXPECTED
     assert palate.__all__ == sorted(palate.__all__, key=lambda n: (not n.isupper(), n[0].islower(), n))
-    assert dir(palate) == sorted(EXPECTED)
+    assert dir(palate) == sorted([*EXPECTED, *PACKAGES, "__version__"])
     for name in palate.__all__:
         assert getattr(palate, name).__doc__, name
+
+
+def test_packages_and_the_version_are_there_after_import_palate():
+    """In an interpreter of its own: here others have imported them already."""
+    for name in PACKAGES:
+        assert run(f"import palate; print(palate.{name}.__name__)").strip() == f"palate.{name}"
+    assert run("import palate; print(palate.__version__)").strip() == importlib.metadata.version("palate")
+
+
+def test_type_checkers_see_packages_and_the_version(tmp_path):
+    """`mypy --strict` of somebody else's file."""
+    file = tmp_path / "theirs.py"
+    asked = ("palate.__version__", "palate.plots.popularity", "palate.metrics.rmse", "palate.errors.PalateError")
+    file.write_text("import palate\n" + "".join(f"reveal_type({one})\n" for one in asked))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    seen = re.findall('Revealed type is "(.*)"', done.stdout)
+    assert len(seen) == len(asked), done.stdout
+    assert [one for one in seen if one == "Any"] == []  # as all was while the lazy door alone was there
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -68,7 +92,7 @@ def run(code: str) -> str:
 def test_importing_palate_or_its_command_pulls_in_nothing_heavy():
     heavy = "('numba', 'polars', 'numpy', 'scipy', 'matplotlib', 'gradio', 'rich.table')"
     seen = f"import sys; print([m for m in {heavy} if m in sys.modules])"
-    assert run(f"import palate; {seen}").strip() == "[]"
+    assert run(f"import palate; palate.__version__; {seen}").strip() == "[]"
     assert "numba" not in (found := run(f"import palate.cli; {seen}"))
     assert "polars" not in found
     assert "numpy" not in found

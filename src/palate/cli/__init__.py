@@ -63,7 +63,6 @@ app = typer.Typer(
     cls=CleanGroup,
     help="Recommendations people can trust, from a log of ratings or clicks.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from palate.atomic import check_target
+from palate.cli import completion
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback, figures, told
 from palate.terminal import command, plain, plain_json
@@ -51,7 +52,12 @@ Set = Annotated[
 ]
 Preset = Annotated[str | None, typer.Option(help="A ready-made parameter set, such as original.")]
 ModelKey = Annotated[
-    str, typer.Option("--model", help="Which model, see 'palate models'; or a config (.json) of palate tune.")
+    str,
+    typer.Option(
+        "--model",
+        autocompletion=completion.model,
+        help="Which model, see 'palate models'; or a config (.json) of palate tune.",
+    ),
 ]
 Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
 Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
@@ -67,7 +73,11 @@ Features = Annotated[
 
 Metrics = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all."),
+    typer.Option(
+        metavar="NAMES",
+        autocompletion=completion.metrics,
+        help="Such as rmse,ndcg@10,recall@20; 'palate models --metrics' lists them all.",
+    ),
 ]
 
 

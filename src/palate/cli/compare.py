@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palate.cli import common, inputs
+from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,10 +24,13 @@ def compare(
         str,
         typer.Option(
             metavar="NAMES",
+            autocompletion=completion.models,
             help="Such as popularity,baseline,mf; mf:original takes a preset, a .json file a tuned model.",
         ),
     ] = "popularity,baseline,mf",
-    split: Annotated[str, typer.Option(help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")] = "random:0.2:42",
+    split: Annotated[
+        str, typer.Option(autocompletion=completion.split, help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")
+    ] = "random:0.2:42",
     metrics: common.Metrics = None,
     positive: common.Positive = None,
     allow: common.Allow = None,

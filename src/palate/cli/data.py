@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palate.cli import common, inputs
+from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,10 @@ def show(
 def split(
     data: common.Data,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it ends in .parquet.")],
-    by: Annotated[str, typer.Option("--split", help="Such as time:0.2, rolling:4:0.1, kfold:5:42.")] = "time:0.2",
+    by: Annotated[
+        str,
+        typer.Option("--split", autocompletion=completion.split, help="Such as time:0.2, rolling:4:0.1, kfold:5:42."),
+    ] = "time:0.2",
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palate.cli import common, inputs
+from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
@@ -25,7 +25,11 @@ def evaluate(
     preset: common.Preset = None,
     set_: common.Set = None,
     split: Annotated[
-        str | None, typer.Option(help=f"Such as time:0.2, last:1, kfold:5:42, official:u1; {DEFAULT_SPLIT} without it.")
+        str | None,
+        typer.Option(
+            autocompletion=completion.split,
+            help=f"Such as time:0.2, last:1, kfold:5:42, official:u1; {DEFAULT_SPLIT} without it.",
+        ),
     ] = None,
     train: Annotated[
         Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")

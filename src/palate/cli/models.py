@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from palate.cli import common
+from palate.cli import common, completion
 
 
 def models(
-    key: Annotated[str | None, typer.Argument(help="One model's key; all models without it.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(autocompletion=completion.model, help="One model's key; all models without it.")
+    ] = None,
     metrics: Annotated[bool, typer.Option("--metrics", help="List the metrics instead.")] = False,
     as_json: common.Json = False,
 ) -> None:

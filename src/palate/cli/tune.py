@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palate.cli import common, inputs
+from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,15 +21,24 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 def tune(
     data: common.Data,
     model: common.ModelKey = "mf",
-    metric: Annotated[str, typer.Option(help="What to make best, such as rmse or ndcg@10.")] = "rmse",
+    metric: Annotated[
+        str, typer.Option(autocompletion=completion.metric, help="What to make best, such as rmse or ndcg@10.")
+    ] = "rmse",
     trials: Annotated[int, typer.Option(min=1, help="Trials in all; earlier ones in --out count.")] = 50,
     time: Annotated[str | None, typer.Option("--time", help="Start no trial after 90s, 10m or 2h.")] = None,
     split: Annotated[
         str,
-        typer.Option(help="What to put aside before the search: time:0.2, random:0.2:42; or none, to use all rows."),
+        typer.Option(
+            autocompletion=completion.split,
+            help="What to put aside before the search: time:0.2, random:0.2:42; or none, to use all rows.",
+        ),
     ] = "random:0.2:42",
     validation: Annotated[
-        str | None, typer.Option(help="How the training part is split again; as --split splits the data without it.")
+        str | None,
+        typer.Option(
+            autocompletion=completion.split,
+            help="How the training part is split again; as --split splits the data without it.",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -1,0 +1,64 @@
+"""Write docs/commands.md: every command with its arguments and options, from what the command line says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+
+from palate.cli import app
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+HEAD = """# Commands
+
+Every command has `--help`, and `--json` for scripts. `palate --debug COMMAND …` adds the traceback of an error.
+This page is written by `tools/write_commands.py`; a test compares it with the commands.
+"""
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join([HEAD, *(section(name, command) for name, command in commands(typer.main.get_command(app)))])
+
+
+def commands(group: Any, before: str = "palate") -> Iterator[tuple[str, Any]]:
+    """Yield the full name of each command, and the command."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before} {name}")
+        else:
+            yield f"{before} {name}", command
+
+
+def section(name: str, command: Any) -> str:
+    """Return the part of the page about one command."""
+    said = re.sub(r"\n\s*\[dim\](.*?)\[/\]", r"\n`\1`", command.help.replace("\b", ""))
+    shown = [p for p in command.params if p.name != "help" and not p.hidden]
+    rows = [f"| {_called(p)} | {_default(p)} | {(p.help or '').replace('|', chr(92) + '|')} |" for p in shown]
+    table = ["| argument or option | default | meaning |", "| --- | --- | --- |", *rows] if rows else []
+    return "\n".join([f"## `{name}`", "", re.sub(r"\n{2,}", "\n\n", said.strip()), "", *table, ""])
+
+
+def _called(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{(parameter.metavar or parameter.name).upper()}`"
+    names = ", ".join(f"`{one}`" for one in [*parameter.opts, *parameter.secondary_opts])
+    annotation = parameter.type_descriptor.annotation
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return f"{names} {parameter.metavar or ' or '.join(map(str, choices))}".strip()
+
+
+def _default(parameter: Any) -> str:
+    default = parameter.default
+    return "" if default is None or default is False or parameter.required else f"`{default}`"
+
+
+if __name__ == "__main__":
+    main()
