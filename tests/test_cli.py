@@ -13,7 +13,7 @@ import pytest
 from palate.cli import main
 
 ROWS = "user,item,rating,timestamp\n" + "\n".join(
-    f"{u},{i},{1 + (u * i + u) % 5},{1_000_000 + 10 * u + i}" for u in range(1, 31) for i in range(1, 21) if (u + i) % 3
+    f"{u},{i},{1 + (u * i + u) % 5},{10**9 + 10 * u + i}" for u in range(1, 31) for i in range(1, 21) if (u + i) % 3
 )
 
 
