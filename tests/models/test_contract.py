@@ -301,7 +301,7 @@ def test_newcomers_get_the_lists_of_their_twins(key, data, fitted):
     denied = lists["item_id"].to_list()[:2]
     assert not set(denied) & set(fitted.recommend_for(twins, 30, deny=denied)["item_id"])
     with pytest.raises(UnknownIdError, match="unknown item id 7"):
-        fitted.recommend_for(interactions([1], [7], [4]))
+        fitted.recommend_for(interactions([1], [7], [4]), on_unknown="raise")
     with pytest.raises(ParameterError, match="n must be a whole number of at least 1"):
         fitted.recommend_for(twins, 0)
     with pytest.raises(ParameterError, match=r"without user_features, and cannot use those of newcomers|features must"):

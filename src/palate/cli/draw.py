@@ -31,6 +31,8 @@ def bar(share: float, width: int = BAR) -> str:
 
 def recommendations(rows: pl.DataFrame, title: str) -> Table:
     """Return the recommendations of one user."""
+    if (rows["source"] == "popular").all():
+        title += ": popular items, for the model tells none of them apart"
     titled = rows["title"].ne(rows["item_id"].cast(rows["title"].dtype)).any()
     made = table(title, (("#", "right"), ("title", "left"), *([("id", "right")] if titled else []), ("score", "right")))
     digits = 0 if (rows["score"].drop_nulls() % 1 == 0).all() else 4  # counts are whole
@@ -38,6 +40,14 @@ def recommendations(rows: pl.DataFrame, title: str) -> Table:
         score = "popular" if row["score"] is None else f"{row['score']:.{digits}f}"
         cells = (row["title"], row["item_id"]) if titled else (row["title"],)
         made.add_row(str(row["rank"]), *(escape(str(cell)) for cell in cells), score)
+    return made
+
+
+def users_for(rows: pl.DataFrame, title: str) -> Table:
+    """Return the users to whom one item is best shown."""
+    made = table(title, (("#", "right"), ("user", "left"), ("score", "right")))
+    for row in rows.iter_rows(named=True):
+        made.add_row(str(row["rank"]), escape(str(row["user_id"])), f"{row['score']:.4f}")
     return made
 
 

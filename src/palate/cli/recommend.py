@@ -13,12 +13,28 @@ from palate.cli import common, inputs
 if TYPE_CHECKING:
     import polars as pl
 
+    from palate.data.features import Features
+    from palate.data.interactions import Interactions
+    from palate.models import Recommender
+
 
 def recommend(
     model: common.Model,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="A user id; may be repeated.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="All users of the model.")] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many items a user.")] = 10,
+    had: Annotated[
+        list[str] | None,
+        typer.Option("--had", help="What somebody unknown to the model had, ITEM or ITEM=RATING; repeat."),
+    ] = None,
+    rows: Annotated[Path | None, typer.Option("--rows", help="A file of rows of people unknown to the model.")] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option("--users", help="A table of what is known of people: alone, or beside --rows or --had."),
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", help="An item id: the users to whom it is best shown; repeat.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many items a user, or users an item.")] = 10,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this .parquet, .csv or .jsonl file.")
     ] = None,
@@ -29,49 +45,114 @@ def recommend(
     deny: Annotated[list[str] | None, typer.Option("--deny", help="An item id to leave out; repeat.")] = None,
     exclude: Annotated[Path | None, typer.Option("--exclude", help="A file of further pairs to leave out.")] = None,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Also items that the user had in training.")
+        bool, typer.Option("--include-seen", help="Also items that the user had in training, or has in the rows given.")
     ] = False,
     on_unknown: Annotated[
         Literal["raise", "popular"], typer.Option(help="For unknown users: an error, or popular items.")
     ] = "raise",
+    one_per_title: Annotated[
+        bool, typer.Option("--one-per-title", help="Of items of one title and year show the best, and name the others.")
+    ] = False,
     clip: Annotated[bool, typer.Option("--clip", help="Show predicted ratings clipped to their range.")] = False,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:
     """List the best items that a user has not had yet.
 
+    The user may be known to the model, or by rows, by items or by attributes alone; --item turns the question round.
+
     [dim]palate recommend model.safetensors --user 1 -n 10[/]
     """
     from palate import files
     from palate.atomic import replacing
 
-    if bool(user) == everyone:
-        raise common.usage_error("name users with --user, or take --all")
+    asked = [name for name, given in (("--user", user), ("--all", everyone), ("--had", had), ("--rows", rows)) if given]
+    asked += ["--item"] if item else []
+    if len(asked) > 1 or not (asked or users) or (users and asked not in ([], ["--had"], ["--rows"])):
+        raise common.usage_error("name users with --user, or take --all, --had, --rows, --users or --item")
+    if not (user or everyone) and (clip or exclude is not None or on_unknown != "raise"):
+        raise common.usage_error("--clip, --exclude and --on-unknown go with --user and --all")
+    if item and (where or allow or deny or one_per_title):
+        raise common.usage_error("--item asks for users: --where, --allow, --deny and --one-per-title choose items")
     writer = _writer(out)
     if out is not None:
         common.check_writable(out)
     fitted = files.load(model)
-    users = fitted.users_.values if everyone else [fitted.users_.parse(u) for u in user or ()]
-    options: dict[str, Any] = {"exclude_seen": not include_seen, "on_unknown": on_unknown, "clip": clip}
-    if exclude is not None:
-        from palate.data.reading import read_ratings
-
-        options["exclude"] = read_ratings(exclude, **inputs.read_options(read))
-    for name, ids in (("allow", allow), ("deny", deny)):
-        options[name] = None if ids is None else [fitted.items_.parse(i) for i in ids]
     started = time.perf_counter()
-    table = fitted.recommend(users, n, where=where or None, **options)
+    if item:
+        table = fitted.recommend_users([fitted.items_.parse(i) for i in item], n, exclude_seen=not include_seen)
+    else:
+        options = _options(fitted, where, allow, deny, include_seen=include_seen, one_per_title=one_per_title)
+        if user or everyone:
+            options |= {"on_unknown": on_unknown, "clip": clip, "exclude": _pairs(exclude, read)}
+            wanted = fitted.users_.values if everyone else [fitted.users_.parse(u) for u in user or ()]
+            table = fitted.recommend(wanted, n, **options)
+        else:
+            known = None if users is None else _attributes(fitted, users)
+            basket = _basket(fitted, had) if had else _pairs(rows, read)
+            table = fitted.recommend_for(basket, n, features=known, **options)
     seconds = time.perf_counter() - started
     if out is not None and writer is not None:
         with replacing(out) as file:
-            getattr(table, writer)(file)
+            getattr(_flat(table) if out.suffix == ".csv" else table, writer)(file)
     if as_json:
-        rows = {} if out else {"recommendations": table.to_dicts()}
-        common.emit({**rows, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
+        found = {} if out else {"recommendations": table.to_dicts()}
+        common.emit({**found, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
     elif out:
-        common.console().print(f"{len(table):,} rows for {len(users):,} users in {seconds:.2f} s: {out}", markup=False)
+        side = "item_id" if item else "user_id"
+        lists = f"{table[side].n_unique():,} {'items' if item else 'users'}"
+        common.console().print(f"{len(table):,} rows for {lists} in {seconds:.2f} s: {out}", markup=False)
     else:
         _show(table)
+
+
+def _options(
+    fitted: Recommender,
+    where: list[str] | None,
+    allow: list[str] | None,
+    deny: list[str] | None,
+    *,
+    include_seen: bool,
+    one_per_title: bool,
+) -> dict[str, Any]:
+    lists = {
+        name: None if ids is None else [fitted.items_.parse(i) for i in ids]
+        for name, ids in (("allow", allow), ("deny", deny))
+    }
+    return {"where": where or None, "exclude_seen": not include_seen, "one_per_title": one_per_title, **lists}
+
+
+def _pairs(path: Path | None, read: list[str] | None) -> Interactions | None:
+    from palate.data.reading import read_ratings
+
+    return None if path is None else read_ratings(path, **inputs.read_options(read))
+
+
+def _basket(fitted: Recommender, words: list[str]) -> dict[Any, float] | list[Any]:
+    """Return {item: rating}, or a list of items where no word has a rating."""
+    pairs = [word.rpartition("=")[::2] if "=" in word else (word, "") for word in words]
+    ids = [fitted.items_.parse(one) for one, _ in pairs]
+    if not any(value for _, value in pairs):
+        return ids
+    try:
+        return {one: float(value) for one, (_, value) in zip(ids, pairs, strict=True)}
+    except ValueError:
+        raise common.usage_error("--had takes ITEM=RATING with a number each, or ITEM alone each") from None
+
+
+def _attributes(fitted: Recommender, path: Path) -> Features:
+    from palate.data.features import Features
+    from palate.data.reading import read_table
+
+    return Features.from_table(read_table(path), "user", encoding=getattr(fitted, "user_encoding_", None) or None)
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table that a csv file can hold: lists of ids become text."""
+    import polars as pl
+
+    lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
+    return table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(", ") for name in lists)
 
 
 def _writer(out: Path | None) -> str | None:
@@ -84,10 +165,14 @@ def _writer(out: Path | None) -> str | None:
 
 
 def _show(table: pl.DataFrame) -> None:
-    from palate.cli.draw import recommendations
+    from palate.cli.draw import recommendations, users_for
 
     stdout = common.console()
+    if "rank" in table.columns and table.columns[0] == "item_id":
+        for (_, title), rows in table.group_by("item_id", "title", maintain_order=True):
+            stdout.print(users_for(rows, f"Users for {title}"))
+        return
     for (user_id,), rows in table.group_by("user_id", maintain_order=True):
-        stdout.print(recommendations(rows, f"For user {user_id}"))
+        stdout.print(recommendations(rows, "For these items" if user_id is None else f"For user {user_id}"))
     if table.is_empty():
         stdout.print("nothing to recommend: the filters leave no item")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -108,6 +108,20 @@ class Features:
                 f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty"
             )
         return self.matrix[index]
+
+    def only(self, ids: Ids) -> Features:
+        """Return the features of these ids, as far as they are here.
+
+        Raises:
+            DataError: the ids are of another type.
+        """
+        if ids.kind != self.ids.kind:
+            raise DataError(f"the {self.ids.what} features' ids are {self.ids.kind}, those of the ratings {ids.kind}")
+        index = self.ids.index(ids.values, on_unknown="mark")
+        if len(index) == len(self.ids) and (index >= 0).all():
+            return self
+        keep = np.sort(index[index >= 0])
+        return replace(self, ids=Ids(self.ids.at(keep), self.ids.what), matrix=self.matrix[keep])
 
     def __repr__(self) -> str:
         return f"Features({len(self.ids):,} {self.ids.what}s, {len(self.names)} columns)"

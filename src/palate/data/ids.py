@@ -69,6 +69,19 @@ class Ids:
         """Return the ids at these positions."""
         return self._values.gather(np.asarray(index))
 
+    def joined(self, others: Ids | None) -> Ids:
+        """Return these ids with those of ``others`` that are missing here behind them; these where there is none.
+
+        Raises:
+            DataError: the others are of another type.
+        """
+        if others is None:
+            return self
+        if others.kind != self.kind:
+            raise DataError(f"the {self.what} features' ids are {others.kind}, those of the ratings {self.kind}")
+        new = others.values.filter(pl.Series(self.index(others.values, on_unknown="mark") < 0))
+        return Ids(pl.concat([self.values, new]), self.what) if len(new) else self
+
     def index(self, ids: Iterable[Id] | pl.Series | Id, *, on_unknown: str = "raise") -> NDArray[np.int32]:
         """Return the position of each id; with ``on_unknown="mark"``, -1 where an id is unknown.
 

@@ -145,6 +145,15 @@ class Interactions:
             weights=None if self.weights is None else self.weights[rows],
         )
 
+    def with_ids(self, users: Ids | None = None, items: Ids | None = None) -> Interactions:
+        """Return the same rows with further users and items known, without rows; positions stay as they are.
+
+        Raises:
+            DataError: further ids are text where these are integers, or the reverse.
+        """
+        more = self.users.joined(users), self.items.joined(items)
+        return self if more == (self.users, self.items) else replace(self, users=more[0], items=more[1])
+
     def by_user(self) -> Rows:
         """Return compressed rows, one a user, sorted by item."""
         return self._compressed(self.user_index, self.item_index, self.n_users, self.n_items)

@@ -26,6 +26,7 @@ from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary
 from palate.models.answers import allowed_items
+from palate.models.attributes import within
 from palate.models.base import Recommender
 from palate.progress import Progress, ProgressCallback, silent
 
@@ -147,7 +148,7 @@ def evaluate(
     part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
     if any(one.metric.kind != "rating" for one in asked):
         relevant_rows(test, positive, part)  # refused before training, not after
-    features: dict[str, Any] = {"user_features": user_features, "item_features": item_features}
+    features = within({"user_features": user_features, "item_features": item_features}, train)
     started = time.perf_counter()
     if stop_on == "test":
         model.fit(train, validation=test, items=items, progress=partial(_watching_test, progress), **features)

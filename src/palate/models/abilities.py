@@ -10,6 +10,7 @@ ABILITIES = {
     "predict": "predicts no ratings, it orders items",
     "predict_distribution": "has no predictive distribution",
     "fold_in": "cannot fold users in",
+    "fold_in_items": "cannot fold items in",
     "recommend_for": "knows nothing of users by their rows alone",
     "similar_items": "has no likeness of items",
     "similar_users": "has no likeness of users",

@@ -30,7 +30,15 @@ from palate.models.base import Recommender
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, rating_parts, user_prior
+from palate.models.priors import (
+    LEARNED_ARRAYS,
+    LEARNED_SCALARS,
+    item_prior,
+    learned_priors,
+    prior_parts,
+    rating_parts,
+    user_prior,
+)
 from palate.models.rating_blocks import rmse_both
 from palate.models.ridge_rows import (
     Array,
@@ -209,6 +217,11 @@ class ALS(Recommender):
         with Workers(self.n_threads) as workers:
             other = self.item_factors_, self.item_biases_
             return self._half(rows, other, self.mean_, self._row_weights(rows), user_prior(self, features), workers)
+
+    def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            other = self.user_factors_, self.user_biases_
+            return self._half(rows, other, self.mean_, self._row_weights(rows), item_prior(self, features), workers)
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
 from palate.models.lists import ItemOrder, Lists
 from palate.topk import Excluded
+
+log = logging.getLogger(__name__)
 
 UserIds = Id | Iterable[Id] | pl.Series
 
@@ -64,7 +67,7 @@ def allowed_items(
     """Return which items may be recommended, or None for all of them.
 
     Raises:
-        UnknownIdError: an item of allow or deny is unknown.
+        UnknownIdError: an item of allow is unknown, or an id of deny is of another type than the model's.
         ParameterError: a condition is wrong.
     """
     if allow is None and deny is None and where is None:
@@ -74,10 +77,18 @@ def allowed_items(
         allowed[:] = False
         allowed[items.index(id_list(allow))] = True
     if deny is not None:
-        allowed[items.index(id_list(deny))] = False
+        denied = items.index(id_list(deny), on_unknown="mark")
+        say_unknown("deny", int((denied < 0).sum()), "ids of items")
+        allowed[denied[denied >= 0]] = False
     if where is not None:
         allowed &= matching_items(table, where)
     return allowed
+
+
+def say_unknown(where: str, count: int, what: str) -> None:
+    """Say in one line how many ids, or rows of them, the model does not know and leaves out."""
+    if count:
+        log.warning("%s: left out %s %s that training did not know", where, f"{count:,}", what)
 
 
 def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from palate.data.features import Features
+from palate.data.interactions import Interactions
 from palate.models.learner import Learner
+
+
+def within(features: Mapping[str, Any], data: Interactions) -> dict[str, Any]:
+    """Return features for ``fit`` of the ids of the data alone, so that lists are of items that can be judged."""
+    ids = {"user_features": data.users, "item_features": data.items}
+    return {name: one.only(ids[name]) if isinstance(one, Features) else one for name, one in features.items()}
 
 
 def attributes_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions, Rows, check_interactions
 from palate.data.items import Condition
 from palate.errors import ParameterError
-from palate.models.abilities import check_supports
 from palate.models.answers import (
     UserIds,
     allowed_items,
@@ -25,40 +25,28 @@ from palate.models.answers import (
     popular_items,
     rows_of_pairs,
 )
+from palate.models.clicks import turned
 from palate.models.explanation import Explanation, Part, parts_table
-from palate.models.learner import Learner
 from palate.models.lists import ItemOrder, Lists, best_lists, places_of_ids, ranking_keys
-from palate.models.newcomers import Newcomers, one_row, rows_of
+from palate.models.newcomers import Given, Newcomers, NewItems, basket_of, features_on, one_row, rows_of, turned_round
 from palate.models.parameters import check_choice, check_whole
-from palate.models.predictive import Predictive
+from palate.models.predictor import Predictor
 from palate.models.scoring import FactorScorer, Scorer, nearest
-from palate.models.state import Rated, positions
-from palate.models.training_part import check_features
-from palate.topk import Excluded, Factors
+from palate.models.state import Rated
+from palate.models.titles import groups_of, one_of_each, wide_enough, with_same_title
+from palate.topk import Excluded
 
 
-class Recommender(Learner):
+class Recommender(Predictor):
     """What every fitted model answers; the final classes say how they learn and how they score."""
-
-    def _factors(self) -> Factors:
-        """Return P (n_users, k), Q (n_items, k), b, c and mean: score = mean + b_u + c_i + P_u . Q_i."""
-        raise NotImplementedError(f"{type(self).__name__} has no factors")
-
-    def _predictive(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
-        """Return the distributions of ratings of pairs of positions, at these times."""
-        raise NotImplementedError(f"{type(self).__name__} declares predict_distribution and has none")
-
-    def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
-        """Return the times that the model needs of rows to predict; None for a model without time effects."""
-        return None
-
-    def _scorer(self) -> Scorer:
-        """Return what scores the users of training."""
-        return FactorScorer(self._factors())
 
     def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return factors and biases of users by these rows and their features."""
         raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
+
+    def _fold_items(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return factors and biases of items by these rows, one an item, and their features."""
+        raise NotImplementedError(f"{type(self).__name__} declares fold_in_items and has none")
 
     def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
         """Return what scores users by these rows and their features."""
@@ -72,123 +60,6 @@ class Recommender(Learner):
         """Return the parts of a score of a user with this one row: of no item; and items, values, contributions."""
         raise NotImplementedError(f"{type(self).__name__} declares explain and has none")
 
-    def predict(self, users: UserIds, items: UserIds, *, clip: bool = True) -> NDArray[np.float64]:
-        """Return the predicted value of each user-item pair.
-
-        Args:
-            users, items: n ids each (or one id against n).
-            clip: clip to ``rating_range_``; scores that rank are never clipped.
-
-        Returns:
-            (n,) float64, in the unit of the ratings.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            UnknownIdError: an id that training did not know.
-            ParameterError: as many users as items, or one of either, are needed; or the model's ``score_kind`` is
-                "order", and there is no value to predict.
-        """
-        self._check_can("predict")
-        u, i, _ = self._pairs(users, items, None)
-        return self.predict_index(u, i, clip=clip)
-
-    def predict_index(
-        self, user_index: NDArray[Any], item_index: NDArray[Any], *, clip: bool = True
-    ) -> NDArray[np.float64]:
-        """Return the predicted value of each pair of positions, (n,) each; as `predict`.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ParameterError: the arrays are not flat lists of whole numbers of one length, a position lies outside
-                the model, or the model predicts no values.
-        """
-        self._check_can("predict")
-        user_index, item_index = positions("user", user_index), positions("item", item_index)
-        if len(user_index) != len(item_index):
-            raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
-        for ids, index in ((self.users_, user_index), (self.items_, item_index)):
-            if len(index) and not (np.min(index) >= 0 and np.max(index) < len(ids)):
-                raise ParameterError(f"{ids.what} positions must lie from 0 to {len(ids) - 1}")
-        scores = self._scorer().pairs(user_index, item_index)
-        return np.clip(scores, *self.rating_range_) if clip and self.score_kind == "rating" else scores
-
-    def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
-        """Return the raw prediction of each row, by position; a model with time effects reads the rows' times.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ParameterError: the model predicts no values.
-            DataError: the model has time effects and the rows have no times.
-        """
-        return self.predict_index(rows.user_index, rows.item_index, clip=False)
-
-    def predictive_of(self, rows: Interactions) -> Predictive:
-        """Return the distribution of each row's rating, by position.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ParameterError: the model has no predictive distribution; names those that have one.
-            DataError: the model has time effects and the rows have no times.
-        """
-        self._check_can("predict_distribution")
-        return self._predictive(rows.user_index, rows.item_index, self._times_of(rows))
-
-    def spread_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the standard deviation of the rating of each pair of positions, (n,): what is not known, and noise.
-
-        Raises:
-            NotFittedError: before ``fit``.
-            ParameterError: the model has no predictive distribution; names those that have one.
-        """
-        self._check_can("predict_distribution")
-        return self._predictive(user_index, item_index, None).std()
-
-    def predict_interval(
-        self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the central interval that holds the rating with this probability: lower and upper ends, (n,) each.
-
-        Ends are not clipped; those of a model of stars are stars.
-
-        Args:
-            users, items: n ids each (or one id against n).
-            level: between 0 and 1.
-            times: (n,) seconds since 1970 (or one for all), for a model with time effects.
-
-        Raises:
-            NotFittedError, UnknownIdError: as `predict`.
-            ParameterError: level or the number of ids or times is wrong, or the model has no predictive distribution.
-        """
-        self._check_can("predict_distribution")
-        return self._predictive(*self._pairs(users, items, times)).interval(level)
-
-    def predict_distribution(self, users: UserIds, items: UserIds, *, times: Any = None) -> pl.DataFrame:
-        """Return the probability of each star: user_id, item_id, stars, probability; the stars of a pair add up to 1.
-
-        Stars are the whole numbers of ``rating_range_``, or the values that a model of stars has learned.
-
-        Args:
-            users, items, times: as in `predict_interval`.
-
-        Raises:
-            NotFittedError, UnknownIdError, ParameterError: as `predict_interval`; or the range has more than 100 whole
-                numbers, or less than two.
-        """
-        self._check_can("predict_distribution")
-        u, i, when = self._pairs(users, items, times)
-        found = self._predictive(u, i, when)
-        n = len(found.levels)
-        if n < 2:
-            raise ParameterError(f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars")
-        return pl.DataFrame(
-            {
-                "user_id": self.users_.at(np.repeat(u, n)),
-                "item_id": self.items_.at(np.repeat(i, n)),
-                "stars": np.tile(found.levels, len(u)),
-                "probability": found.probabilities.reshape(-1),
-            }
-        )
-
     def recommend(
         self,
         users: UserIds,
@@ -201,6 +72,7 @@ class Recommender(Learner):
         where: Condition | Sequence[Condition] | None = None,
         on_unknown: str = "raise",
         clip: bool = False,
+        one_per_title: bool = False,
     ) -> pl.DataFrame:
         """Return the best ``n`` items for each user: user_id, rank (from 1), item_id, title, score, source.
 
@@ -214,67 +86,93 @@ class Recommender(Learner):
             n: how many items a user.
             exclude_seen: leave out what the user had in training.
             exclude: further pairs to leave out, such as the test part when a person will read the list.
-            allow, deny: item ids to choose from; to leave out.
+            allow, deny: item ids to choose from; to leave out, where unknown ones do no harm.
             where: conditions on the item table, such as "genres=Comedy", "year>=1990", or Polars expressions.
             on_unknown: "raise" or "popular".
             clip: show predicted ratings clipped to ``rating_range_``; the order never is, nor are other scores.
+            one_per_title: of items with the same title and year show the best alone, and name the others' ids in a
+                column ``same_title``.
 
         Raises:
             NotFittedError: before ``fit``.
-            UnknownIdError: a user with ``on_unknown="raise"``, or an item of allow or deny, is unknown.
-            ParameterError: n, on_unknown or a condition is wrong, or training rows were not kept (``store_history``).
+            UnknownIdError: a user with ``on_unknown="raise"``, or an item of allow, is unknown.
+            ParameterError: n, on_unknown or a condition is wrong, training rows were not kept (``store_history``), or
+                the item table has no titles and years for ``one_per_title``.
             DataError: exclude is no `Interactions`.
         """
         self._check_fitted()
         check_whole("n", n, low=1)
-        n = min(n, len(self.items_))
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
         if exclude is not None:
             check_interactions("exclude", exclude)
         wanted = id_list(users)
         index = self.users_.index(wanted, on_unknown="mark" if on_unknown == "popular" else "raise")
-        known = index >= 0
         check_64_bits(wanted)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        items = np.full((len(index), n), -1, np.int32)
-        scores = np.full((len(index), n), np.nan)
+        groups = groups_of(self.item_table_) if one_per_title else None
+        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
+        lists = self._lists_of(wanted, index, wide, exclude, allowed, exclude_seen=exclude_seen)
+        if clip and self.score_kind == "rating":
+            lists = replace(lists, scores=np.clip(lists.scores, *self.rating_range_))
+        return self._shown(pl.Series(wanted, dtype=self.users_.values.dtype), lists, groups, n)
+
+    def _lists_of(
+        self,
+        wanted: list[Id],
+        index: NDArray[np.int32],
+        n: int,
+        exclude: Interactions | None,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exclude_seen: bool,
+    ) -> Lists:
+        """Return the lists of users by their ids and positions; the popular one where the position is -1."""
+        known = index >= 0
+        items, scores = np.full((len(index), n), -1, np.int32), np.full((len(index), n), np.nan)
         popular = np.ones(len(index), bool)
         excluded: list[Excluded] = [self._seen()] if exclude_seen else []
         if exclude is not None:
             excluded.append(rows_of_pairs(exclude, self.users_, self.items_))
         lists = self.lists_index(index[known], n, excluded=excluded, allowed=allowed)
         items[known], scores[known], popular[known] = lists.items, lists.scores, lists.popular
-        if clip and self.score_kind == "rating":
-            scores = np.clip(scores, *self.rating_range_)
         best = np.empty(0, np.int32) if known.all() else popular_items(self.item_order, allowed)
         for row in np.flatnonzero(~known):
             left = best[~np.isin(best, items_of(exclude, wanted[row], self.items_))][:n]
             items[row, : len(left)] = left
-        ids = pl.Series(wanted, dtype=self.users_.values.dtype)
-        return list_table(ids, Lists(items, scores, popular), self.item_table_)
+        return Lists(items, scores, popular)
 
-    def fold_in(self, interactions: Interactions, features: Features | None = None) -> Newcomers:
+    def _shown(self, ids: pl.Series, lists: Lists, groups: NDArray[np.int64] | None, n: int) -> pl.DataFrame:
+        """Return lists as a table, each title once where items are grouped by it."""
+        if groups is None:
+            return list_table(ids, lists, self.item_table_)
+        shown = list_table(ids, one_of_each(lists, groups, n), self.item_table_)
+        return with_same_title(shown, self.item_table_, groups)
+
+    def fold_in(
+        self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
+    ) -> Newcomers:
         """Return factors of users by their own rows, with the items as they are; the users may be new to the model.
 
         Args:
-            interactions: rows of any users, of items that the model knows.
+            interactions: rows of any users.
             features: of these users, encoded as those of training (``user_encoding_``); None where training had none,
                 or where nothing is known of them.
+            on_unknown: "drop" rows of items that training did not know, and say how many in one line, or "raise".
 
         Raises:
             NotFittedError: before ``fit``.
             ParameterError: this model has no fold-in, or features where training had none; names those that can.
             DataError: interactions is none, or a user has no features where some are given.
-            UnknownIdError: an item that training did not know.
+            UnknownIdError: an item that training did not know, with ``on_unknown="raise"``.
         """
         self._check_can("fold_in")
-        rows = rows_of(interactions, self.items_)
-        factors, biases = self._fold(rows, self._features_of(interactions, features))
+        rows = rows_of(interactions, self.items_, on_unknown)
+        factors, biases = self._fold(rows, features_on(features, interactions.users, self))
         return Newcomers(interactions.users, factors, biases, rows)
 
     def recommend_for(
         self,
-        interactions: Interactions,
+        interactions: Given = None,
         n: int = 10,
         *,
         features: Features | None = None,
@@ -282,38 +180,95 @@ class Recommender(Learner):
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
         where: Condition | Sequence[Condition] | None = None,
+        on_unknown: str = "drop",
+        one_per_title: bool = False,
     ) -> pl.DataFrame:
         """Return the best ``n`` items for users that are known by these rows alone: `fold_in`, then `recommend`.
 
         Args:
-            interactions: what they gave, or had; users without a row get no list, unless they have features.
-            n, allow, deny, where: as in `recommend`.
+            interactions: what they gave, or had; or one nameless person's {item: value}, or items had; or None, for
+                the people of ``features``, of whom nothing else is known. Users without a row get no list, unless
+                they have features.
+            n, allow, deny, where, one_per_title: as in `recommend`.
             features: as in `fold_in`.
             exclude_seen: leave out the items of these rows.
+            on_unknown: as in `fold_in`; somebody of whom no item is known is scored by none.
 
         Raises:
             NotFittedError, ParameterError, DataError, UnknownIdError: as `fold_in` and `recommend`.
         """
         self._check_can("recommend_for")
         check_whole("n", n, low=1)
-        rows = rows_of(interactions, self.items_)
-        scorer = self._scorer_for(rows, self._features_of(interactions, features))
-        excluded = [(rows.indptr, rows.indices)] if exclude_seen else []
-        asked = np.diff(rows.indptr) > 0 if features is None else np.ones(interactions.n_users, bool)
-        users = np.flatnonzero(asked).astype(np.int32)
+        check_choice("on_unknown", on_unknown, ("drop", "raise"))
+        asked = basket_of(interactions, features, self, on_unknown)
+        scorer = self._scorer_for(asked.rows, asked.features)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        n = min(n, len(self.items_))
+        excluded = [(asked.rows.indptr, asked.rows.indices)] if exclude_seen else []
         filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
-        lists = best_lists(scorer, self.item_order, users, n, **filters)
-        return list_table(interactions.users.values[users], lists, self.item_table_)
+        groups = groups_of(self.item_table_) if one_per_title else None
+        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
+        lists = best_lists(scorer, self.item_order, asked.asked, wide, **filters)
+        return self._shown(asked.ids[asked.asked], lists, groups, n)
 
-    def explain(self, user: Id, item: Id, *, interactions: Interactions | None = None) -> Explanation:
+    def recommend_users(self, items: UserIds, n: int = 10, *, exclude_seen: bool = True) -> pl.DataFrame:
+        """Return the ``n`` users for whom each item scores highest: item_id, title, rank (from 1), user_id, score.
+
+        Equal scores stand in the order of the users' ids. The scores are those of `recommend`: of a model of ratings
+        they have the user's bias in them, so that generous people come first.
+
+        Args:
+            items: one id or many.
+            n: how many users an item.
+            exclude_seen: leave out users who had the item in training.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an item that training did not know.
+            ParameterError: n is below 1, or training rows were not kept (``store_history``).
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        wanted = id_list(items)
+        index = self.items_.index(wanted)
+        excluded = [self._seen_by()] if exclude_seen else []
+        scorer, places = self._scorer(), places_of_ids(self.users_)
+        n = min(n, len(self.users_))
+        filters: dict[str, Any] = {"excluded": excluded, "places": places, "n_threads": self.n_threads}
+        found, scores = scorer.best_users(index, n, **filters)
+        row, rank = np.nonzero(found >= 0)
+        shown = self.item_table_.select("item_id", "title")[index[row]].with_columns(rank=pl.Series(rank + 1))
+        users = self.users_.values[found[row, rank]]
+        return shown.with_columns(users.alias("user_id"), pl.Series("score", scores[row, rank], dtype=pl.Float64))
+
+    def fold_in_items(
+        self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
+    ) -> NewItems:
+        """Return factors of items by their own rows, with the users as they are; the items may be new to the model.
+
+        Args:
+            interactions: rows of any items.
+            features: of these items, encoded as those of training (``item_encoding_``); or None.
+            on_unknown: "drop" rows of users that training did not know, and say how many in one line, or "raise".
+
+        Raises:
+            NotFittedError, ParameterError, DataError: as `fold_in`.
+            UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
+        """
+        self._check_can("fold_in_items")
+        rows = rows_of(turned_round(interactions), self.users_, on_unknown, "rows of users")
+        factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
+        return NewItems(interactions.items, factors, biases, rows)
+
+    def explain(
+        self, user: Id, item: Id, *, interactions: Interactions | None = None, on_unknown: str = "drop"
+    ) -> Explanation:
         """Return the parts of a score: of the user's own items, of biases and features; they add up to it.
 
         Args:
             user: an id of the training part or, with ``interactions``, of those.
             item: whose score is explained; the user may have had it.
             interactions: rows of users that training did not see, folded in.
+            on_unknown: as in `fold_in`, of the items of these rows.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -332,7 +287,7 @@ class Recommender(Learner):
                 )
             row, features = one_row(self.seen_, u), self._stored_features(u)
         else:
-            everybody = rows_of(interactions, self.items_)
+            everybody = rows_of(interactions, self.items_, on_unknown)
             row, features = one_row(everybody, int(interactions.users.index([user])[0])), None
         parts, own = self._parts(row, features, at)
         of_model = interactions is None and self.explains == "the model"
@@ -439,24 +394,6 @@ class Recommender(Learner):
         users = np.asarray(user_index, np.int32)
         return ranking_keys(self._scorer(), self.item_order, users, excluded=excluded, allowed=allowed)
 
-    def score_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw score of each pair of positions, (n,) each: what `rank_index` orders by.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self._scorer().pairs(user_index, item_index)
-
-    def score_rows(self, user_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw scores of all items for these users, (m, n_items): give a few users at a time.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self._scorer().of_all(np.asarray(user_index, np.int32))
-
     @property
     def item_order(self) -> ItemOrder:
         """The items in the order of popularity, by the rows of training.
@@ -476,53 +413,16 @@ class Recommender(Learner):
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
-    def _pairs(
-        self, users: UserIds, items: UserIds, times: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Return positions and times of pairs given by their ids."""
-        u, i = self.users_.index(id_list(users)), self.items_.index(id_list(items))
-        if len(u) != len(i) and 1 not in (len(u), len(i)):
-            raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
-        u, i = np.broadcast_arrays(u, i)
-        if times is None:
-            return u, i, None
-        when = np.asarray(times)
-        self._check_times(when, len(u))
-        return u, i, np.broadcast_to(when, u.shape)
-
-    def _check_times(self, times: NDArray[Any], n: int) -> None:
-        """Refuse times of ratings where the model looks at none, or that are none."""
-        if getattr(self, "time_effects", None) is None:
-            raise ParameterError(
-                f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
-                "time_effects='day,page'"
-            )
-        if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
-            raise ParameterError(f"times must be {n} whole numbers, in seconds since 1970")
-
-    def _check_can(self, ability: str) -> None:
-        self._check_fitted()
-        check_supports(self, ability, "use recommend" if ability == "predict" else "")
-
-    def _features_of(self, interactions: Interactions, features: Features | None) -> NDArray[Any] | None:
-        """Return the rows of features of these users; refuse such as training did not have."""
-        if features is None:
-            return None
-        check_features("features", features)
-        encoding = getattr(self, "user_encoding_", None)
-        if not encoding:
-            raise ParameterError("the model was fitted without user_features, and cannot use those of newcomers")
-        if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
-            raise ParameterError(
-                "these features were encoded in another way than those of training: make them with "
-                "Features.from_table(table, 'user', encoding=model.user_encoding_)"
-            )
-        return features.on(interactions.users)
-
     def _stored_features(self, user: int) -> NDArray[Any] | None:
         """Return the features of a training user, (1, n_features), where the model has some."""
         stored = getattr(self, "user_features_", None)
         return None if stored is None or not stored.shape[1] else stored[user : user + 1]
+
+    def _seen_by(self) -> Excluded:
+        """Return which users had each item, as compressed rows of items."""
+        indptr, indices = self._seen()
+        by_item = turned(Rows(indptr, indices, np.zeros(len(indices), np.float32)), len(self.items_))
+        return by_item.indptr, by_item.indices
 
     def _seen(self) -> Excluded:
         if self.seen_ is None:

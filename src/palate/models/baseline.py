@@ -70,7 +70,9 @@ class Baseline(Recommender):
         "item_biases_": ("n_items",),
     }
     learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
-    supports: ClassVar[frozenset[str]] = frozenset({"predict", "recommend_for", "fold_in", "explain", "weights"})
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
+    )
 
     def __init__(
         self,
@@ -98,6 +100,11 @@ class Baseline(Recommender):
         """Return eq. 2 for each row, by the items' biases as they are."""
         b = _users(rows, self.mean_, self.item_biases_, self.reg_users)
         return np.zeros((len(b), 0)), b
+
+    def _fold_items(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return eq. 3 for each row of an item, by the users' biases as they are."""
+        c = _users(rows, self.mean_, self.user_biases_, self.reg_items)
+        return np.zeros((len(c), 0)), c
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         weights, pulls = _pulls(row, self.mean_, self.item_biases_)

@@ -129,7 +129,7 @@ class BayesianMF(Recommender):
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
     checkpoint: CheckpointStore | None = None  # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
 
     def __init__(
@@ -247,6 +247,7 @@ class BayesianMF(Recommender):
         items: UserIds,
         *,
         clip: bool = True,
+        on_unknown: str = "raise",
         times: Any = None,
         return_std: bool = False,
     ) -> Any:
@@ -255,6 +256,7 @@ class BayesianMF(Recommender):
         Args:
             users, items: n ids each (or one id against n).
             clip: clip to ``rating_range_``.
+            on_unknown: as `Recommender.predict`; the standard deviation of an unknown pair is NaN.
             times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; 0 where not given.
             return_std: return a pair: predictions, and standard deviations of the rating itself, (n,) each: what is not
                 known of taste, and the noise of ratings.
@@ -264,9 +266,13 @@ class BayesianMF(Recommender):
                 effects, or of another number.
         """
         self._check_fitted()
-        u, i, when = self._pairs(users, items, times)
-        found = self.predict_index(u, i, clip=clip, times=when)
-        return (found, predictive(self, u, i, when).std()) if return_std else found
+        u, i, when = self._pairs(users, items, times, on_unknown)
+        found = self._predicted(u, i, on_unknown, clip=clip, times=when)
+        if not return_std:
+            return found
+        known, spread = (u >= 0) & (i >= 0), np.full(len(u), np.nan)
+        spread[known] = predictive(self, u[known], i[known], None if when is None else when[known]).std()
+        return found, spread
 
     def predict_index(
         self, user_index: Array, item_index: Array, *, clip: bool = True, times: Array | None = None

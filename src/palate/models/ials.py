@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from palate.data.interactions import Rows
-from palate.errors import DivergenceError
+from palate.errors import DivergenceError, ParameterError
 from palate.kernels import gradients
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
@@ -39,7 +39,7 @@ from palate.models.clicks import Positive, check_positive_rule, clicks_of, train
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
+from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, item_prior, learned_priors, prior_parts, user_prior
 from palate.models.ridge_rows import (
     Array,
     Prior,
@@ -279,6 +279,28 @@ class ImplicitALS(Recommender):
         with Workers(self.n_threads) as workers:
             P, _ = self._rows(clicks, self.item_factors_, self.gram_, penalties, prior, None, workers)
         return P, np.zeros(len(P), P.dtype)
+
+    def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        clicks = clicks_of(rows, self.positive, "these interactions")
+        warm, prior = self._warm_users(), item_prior(self, features)
+        penalties, P = self._penalties(clicks, int(warm.sum())), self.user_factors_
+        with Workers(self.n_threads) as workers:
+            G = gram(P if warm.all() else P[warm], self.unobserved_weight, workers)
+            Q, _ = self._rows(clicks, P, G, penalties, prior, None, workers)
+        return Q, np.zeros(len(Q), Q.dtype)
+
+    def _warm_users(self) -> Array:
+        """Return which users have clicks: only they are part of eq. 1."""
+        if self.seen_ is not None:
+            counts: Array = np.diff(clicks_of(self.seen_, self.positive, "the training part").indptr)
+            return counts > 0
+        if self.user_encoding_:
+            raise ParameterError(
+                "the model was fitted with store_history=False and user_features, and does not know which users had "
+                "clicks: items cannot be folded in"
+            )
+        some: Array = self.user_factors_.any(axis=1)
+        return some
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")

@@ -20,7 +20,7 @@ from palate.models.abilities import check_supports
 from palate.models.memory import check_memory
 from palate.models.search import SearchSpace
 from palate.models.state import ModelState, Rated, check_names, restore
-from palate.models.training_part import check_features, check_parts, rating_limits
+from palate.models.training_part import check_features, check_parts, rating_limits, with_known
 from palate.progress import ProgressCallback, silent
 
 ScoreKind = Literal["rating", "probability", "order"]
@@ -124,9 +124,10 @@ class Learner(ABC):
             validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
                 them, other models choose nothing.
             items: a table with item_id, title and further columns, to show and to filter by.
-            user_features, item_features: attributes that enter the model; see ``supports``.
+            user_features, item_features: attributes that enter the model; see ``supports``. Users and items that stand
+                there alone are known to the model, too, as people and items without a row.
             start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
-                afresh. See ``supports``.
+                afresh, and those that the rows and features given now lack are forgotten. See ``supports``.
             progress: called after every epoch.
 
         Raises:
@@ -144,6 +145,7 @@ class Learner(ABC):
             if features is not None:
                 check_supports(self, "features")
                 check_features(name, features)
+        interactions, validation = with_known(interactions, validation, user_features, item_features)
         self._check_start(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)

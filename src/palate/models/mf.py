@@ -29,9 +29,17 @@ from palate.models.embeddings import Embeddings
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, rating_parts, user_prior
+from palate.models.priors import (
+    LEARNED_ARRAYS,
+    LEARNED_SCALARS,
+    item_prior,
+    learned_priors,
+    prior_parts,
+    rating_parts,
+    user_prior,
+)
 from palate.models.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
-from palate.models.ridge_rows import Side, explained, feature_names, on_ids, solve, taken_over
+from palate.models.ridge_rows import Prior, Side, explained, feature_names, on_ids, solve, taken_over
 from palate.models.search import Choice, Range, SearchSpace
 from palate.models.sgd_training import Run, rows_held_out, trained
 from palate.models.training_part import rating_limits, warn_of_equal_values
@@ -210,13 +218,19 @@ class MatrixFactorization(Recommender):
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
-        prior = user_prior(self, features)
+        return self._solved(rows, self._side(), user_prior(self, features))
+
+    def _fold_items(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        side = Side(self.user_factors_, self.user_biases_, mean=self.mean_, biases=self.biases)
+        return self._solved(rows, side, item_prior(self, features))
+
+    def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
         if prior is not None and not self.own_factors:
             return prior.means()
         counts = np.diff(rows.indptr).astype(np.float64)
         with Workers(self.n_threads) as workers:
             penalties = self.reg * counts, self.reg_biases * counts
-            P, b, _, failed = solve(rows, None, self._side(), penalties, prior, workers)
+            P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
         if failed >= 0:
             raise ParameterError(
                 f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "

@@ -71,7 +71,7 @@ class Pairwise(Recommender):
         *("epoch_chosen_on_", "interrupted_", "seed_"),
         *LEARNED_SCALARS,
     )
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     # the constructor parameters of both, set by the final classes

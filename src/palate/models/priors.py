@@ -49,6 +49,14 @@ def user_prior(model: Any, features: Array | None) -> Prior | None:
     return Prior(np.ascontiguousarray(features, dtype), model.user_weights_, model.user_weights_biases_)
 
 
+def item_prior(model: Any, features: Array | None) -> Prior | None:
+    """Return the prior of items with these features by a fitted model's weights."""
+    if features is None:
+        return None
+    dtype = model.item_weights_.dtype
+    return Prior(np.ascontiguousarray(features, dtype), model.item_weights_, model.item_weights_biases_)
+
+
 def rating_parts(model: Any, item: int) -> list[Part]:
     """Return the parts of a predicted rating that are the same for everybody."""
     parts = [Part("mean", "mean rating", model.mean_)] if model.mean_ else []

@@ -36,6 +36,18 @@ class Scorer(ABC):
         """Return items and scores of the best n for each user; as `palate.topk.topk`."""
 
     @abstractmethod
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item; excluded has compressed rows of items."""
+
+    @abstractmethod
     def nearest(
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -72,6 +84,24 @@ class FactorScorer(Scorer):
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user."""
         return topk(self.factors, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads)
+
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item."""
+        P, Q, b, c, mean = self.factors
+        found, _ = topk((Q, P, c, b, mean), items, n, excluded=excluded, places=places, n_threads=n_threads)
+        scores = np.full(found.shape, np.nan)
+        row, rank = np.nonzero(found >= 0)
+        scores[row, rank] = self.pairs(found[row, rank], items[row])  # summed as in a user's list, bit for bit
+        order = np.lexsort((places[found], -scores), axis=1)  # NaN last
+        return np.take_along_axis(found, order, 1), np.take_along_axis(scores, order, 1)
 
     def nearest(
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
@@ -131,6 +161,33 @@ class WeightScorer(Scorer):
         return topk_of_rows(
             self._fill, self.n_items, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads
         )
+
+    def best_users(
+        self,
+        items: NDArray[np.int32],
+        n: int,
+        *,
+        excluded: Sequence[Excluded],
+        places: NDArray[np.int32],
+        n_threads: int | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return users and scores of the best n users of each item."""
+        n_users = len(self.rows.indptr) - 1
+        user = np.repeat(np.arange(n_users), np.diff(self.rows.indptr))
+
+        def fill(wanted: NDArray[np.int32], S: NDArray[np.float32]) -> None:
+            for row, item in enumerate(wanted):
+                S[row] = np.bincount(user, self.rows.values * self._column(int(item))[self.rows.indices], n_users)
+
+        return topk_of_rows(fill, n_users, items, n, excluded=excluded, places=places, n_threads=n_threads)
+
+    def _column(self, item: int) -> NDArray[np.float32]:
+        """Return the weights from every item had to one item scored."""
+        if not isinstance(self.B, Rows):
+            return np.asarray(self.B[:, item], np.float32)
+        column, at = np.zeros(self.n_items, np.float32), np.flatnonzero(self.B.indices == item)
+        column[np.searchsorted(self.B.indptr, at, "right") - 1] = self.B.values[at]
+        return column
 
     def nearest(
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None

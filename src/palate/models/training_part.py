@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from palate.data.features import Features
@@ -31,6 +32,21 @@ def check_parts(interactions: Interactions, validation: Interactions | None) -> 
     if max(-low, high) > LARGEST_VALUE:
         worst = high if high > -low else low
         raise DataError(f"the training part has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
+
+
+def with_known(
+    data: Interactions, validation: Interactions | None, users: Features | None, items: Features | None
+) -> tuple[Interactions, Interactions | None]:
+    """Return both parts with the ids of the features known, too: people and items of whom there is no row.
+
+    Raises:
+        DataError: ids of features are of another type than those of the rows.
+    """
+    ids = [None if one is None else one.ids for one in (users, items)]
+    whole = data.with_ids(*ids)
+    if validation is None or whole is data:
+        return whole, validation
+    return whole, replace(validation, users=whole.users, items=whole.items)
 
 
 def _same_ids(one: Interactions, other: Interactions) -> bool:

@@ -25,7 +25,7 @@ from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.sources import Relevance
 from palate.models import MODELS
-from palate.models.attributes import attributes_for
+from palate.models.attributes import attributes_for, within
 from palate.models.base import Recommender
 from palate.models.search import Choice, Range
 from palate.parallel import check_threads
@@ -120,7 +120,7 @@ def tune(
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
-    known = {} if dataset is None else attributes_for(base, dataset.users, dataset.items)
+    known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
     search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, progress)
     study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
     search.run(study, n_trials, seconds, patience)
