@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_mean_squared_error
 from synthetic import interactions, low_rank
 
+from palate.data.features import Features
 from palate.data.items import item_table
 from palate.data.leaks import overlap, without_overlap
 from palate.data.splits import make_splits
@@ -452,3 +453,15 @@ def test_rows_in_both_parts_are_left_out_on_demand(data, parts, caplog):
         evaluate(Baseline(), train, train, on_overlap="drop")
     with pytest.raises(ParameterError, match="on_overlap must be 'raise' or 'drop', got 'keep'"):
         evaluate(Baseline(), train, test, on_overlap="keep")
+
+
+def test_a_model_that_knows_more_items_by_their_attributes_is_measured_with_them(parts):
+    train, test = parts
+    ids = [*train.items.values.to_list(), 9001, 9002]
+    table = pl.DataFrame({"item_id": ids, "genres": [[("Comedy", "Drama", "War")[i % 3]] for i in range(len(ids))]})
+    features = Features.from_table(table, "item", columns=["genres"])
+    model = MatrixFactorization(n_factors=2, n_epochs=2, random_state=0).fit(train, item_features=features)
+    assert len(model.items_) == 32
+    found = measure(model, train, test, ["rmse", "ndcg@32", "coverage@32"])
+    assert found.values["coverage@32"] == 1
+    assert found.lists.max() == 31

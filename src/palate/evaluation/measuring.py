@@ -145,28 +145,32 @@ def measure(
         UnknownIdError: an item of allow is unknown.
         DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
     """
-    check_ids(model, train, test)
+    train, test = with_ids_of(model, train, test)
     check_fitted_on(model.seen_, test)
     table = model.item_table_ if items is None else items
     part = allowed_items(model.items_, table, allow, deny, where)
     return measure_part(model, train, test, metrics, items=table, positive=positive, part=part, skip=skip)
 
 
-def check_ids(model: Recommender, train: Interactions, test: Interactions) -> None:
-    """Refuse parts whose ids are not those that the model was fitted with: positions would mean others.
+def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> tuple[Interactions, Interactions]:
+    """Return the parts with all users and items that the model knows, also those known by their attributes alone.
 
     Raises:
         NotFittedError: the model is not fitted.
-        DataError: names the part.
+        DataError: the ids are not those that the model was fitted with, and positions would mean others.
     """
     model._check_fitted()
+    parts = []
     for name, part in (("train", train), ("test", test)):
         check_interactions(name, part)
-        if part.users != model.users_ or part.items != model.items_:
+        known = part.with_ids(model.users_, model.items_)
+        if known.users != model.users_ or known.items != model.items_:
             raise DataError(
                 f"{name} has other users or items than the model was fitted with: take both parts from one set of "
                 "interactions (make_splits, or on_shared_ids of two files), and fit on the training part"
             )
+        parts.append(known)
+    return parts[0], parts[1]
 
 
 def measure_part(
