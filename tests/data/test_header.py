@@ -99,3 +99,22 @@ def test_excels_first_line_names_the_separator(write):
 def test_rows_that_begin_with_their_names_are_explained(write):
     with pytest.raises(DataError, match=r"line 2 has 4 fields.*as R writes them, give that column a name too"):
         read_ratings(write('"user" "item" "rating"\n"1" 5 7 3\n"2" 5 8 4\n', "r.txt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1:\n1488844,3,2005-09-06\n", "first line '1:' before the rows of one item, as the Netflix prize"),
+        ("\n<!DOCTYPE html>\n<html></html>\n", "is a web page, no data: fetch the file"),
+        ("user,j1,j2,j3,j4,j5\n1,2,3,4,5,6\n", "a table with a column for each item must become one row a rating"),
+    ],
+)
+def test_other_forms_are_named(write, content, message):
+    with pytest.raises(DataError, match=message):
+        read_ratings(write(content))
+
+
+def test_text_that_reads_like_utf_8_is_questioned(write, caplog):
+    path = write("user,item\nZoë,Café\n")
+    assert read_ratings(path, encoding="latin-1").users.values[0] == "ZoÃ«"
+    assert "reads like UTF-8, and is taken for latin-1: leave out encoding=" in caplog.text

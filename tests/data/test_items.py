@@ -237,3 +237,9 @@ def test_ids_of_a_table_are_found_named_or_alone():
 def test_whole_numbers_name_ids_that_are_text():
     table = item_table(Ids(["7", "A7"], "item"), {"item_id": [7], "title": ["Seven"]})
     assert table["title"].to_list() == ["Seven", "A7"]
+
+
+def test_rows_without_id_are_counted(caplog):
+    table = item_table(IDS, {"item_id": [None, 10, None], "title": ["x", "Ten", "y"]})
+    assert table["title"].to_list() == ["Ten", "20", "30"]
+    assert "the item table: dropped 2 rows without id" in caplog.text

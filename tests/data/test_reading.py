@@ -429,6 +429,11 @@ def test_table_of_attributes_keeps_leading_zeros_and_text(write):
     assert read_table(path).equals(table)
 
 
+def test_words_in_numbers_of_attributes_are_missing(write):
+    table = read_table(write("a.tsv", "tconst\tyear\tscore\tname\n1\t1985\t\\N\tNone\n2\tNULL\t2.5\tA\n"))
+    assert table.rows() == [(1, 1985, None, "None"), (2, None, 2.5, "A")]
+
+
 def test_table_of_attributes_that_cannot_be_read(write):
     with pytest.raises(DataError, match="two columns have one name: id, id"):
         read_table(write("a.csv", "id,id\n1,2\n"))

@@ -23,8 +23,8 @@ from palate.data.convert import (
     as_id,
     as_time,
     as_value,
-    distinct_of,
     is_missing,
+    may_be_missing,
     numbers_and_texts,
 )
 from palate.data.ids import shown
@@ -158,7 +158,7 @@ def _convert_id(column: pl.Series, policy: Policy, faults: list[Fault]) -> pl.Se
         column = column.cast(pl.String)
     elif column.dtype == pl.Object:
         column = _of_one_kind(column, policy, faults)
-    if column.dtype == pl.String and not is_missing(distinct_of(column), words=words).any():
+    if column.dtype == pl.String and not may_be_missing(column, words=words):
         return column
     if column.dtype.is_float():
         column = _exact(column, faults)

@@ -75,9 +75,12 @@ def find_columns(
                 found[role] = _usual(names, role, taken=found.values())
         if found["user"] is None or found["item"] is None:
             missing = " and ".join(r for r in ("user", "item") if found[r] is None)
+            wide = (
+                "; a table with a column for each item must become one row a rating first" if len(numeric) > 4 else ""
+            )
             raise DataError(
                 f"cannot tell which column holds the {missing} id; the table has {_list(names)}: "
-                f"say it with {ALL_ROLES}"
+                f"say it with {ALL_ROLES}{wide}"
             )
         if found["value"] is None and "value" not in (given or {}):
             found["value"] = _likely_value(names, found, numeric, source)

@@ -15,13 +15,16 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 WORDS = ("NULL", "null", "Null", "nan", "NaN", "NAN", "None", "NA", "N/A", "#N/A", "<NA>", "NaT", "\\N")
 EXACT = 2**53  # floats beyond it stand for several integers
-BLOCK = 1 << 20  # rows handled at once
 
 
-def distinct_of(column: pl.Series) -> pl.Series:
-    """Return the different values of a column; by blocks, so that a long one needs little memory."""
-    blocks = [column[start : start + BLOCK].unique() for start in range(0, len(column), BLOCK)]
-    return pl.concat([column[:0], *blocks]).unique()
+def may_be_missing(column: pl.Series, *, words: bool) -> bool:
+    """Return whether a text may be missing: quick to tell for a long column, and never no where `is_missing` says yes.
+
+    A text is looked at closer where it begins with a sign before "!", as spaces do, or beyond ASCII.
+    """
+    if column.null_count() or (words and column.is_in(WORDS).any()):
+        return True
+    return bool((column < "!").any()) or bool((column > "\x7f").any())
 
 
 def without_words(column: pl.Series) -> pl.Series:
@@ -36,7 +39,7 @@ def is_missing(column: pl.Series, *, words: bool = True) -> pl.Series:
         stripped = column.str.strip_chars()
         missing |= (stripped == "").fill_null(value=True)
         if words:
-            missing |= stripped.is_in(WORDS).fill_null(value=True)
+            missing |= column.is_in(WORDS).fill_null(value=True)
     elif column.dtype.is_float():
         missing |= column.is_nan().fill_null(value=True)
     return missing

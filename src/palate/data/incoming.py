@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -22,9 +23,9 @@ def path_of(given: Any) -> Path:
     Raises:
         DataError: an address in the network, or no path at all.
     """
-    if not isinstance(given, str | Path):
+    if not isinstance(given, str | os.PathLike):
         raise DataError(f"a file is given by its name, or open; got {type(given).__name__}")
-    if ADDRESS.match(str(given)):
+    if ADDRESS.match(os.fspath(given)):
         raise DataError(f"{given} is an address: fetch it first, and give the file")
     return Path(given)
 

@@ -103,6 +103,10 @@ def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = N
     )
     if ids.kind == "text" and frame.schema[name] == pl.Int64:
         frame = frame.with_columns(pl.col(name).cast(pl.String))
+    nameless = frame[name].null_count()
+    if nameless:
+        log.warning("the %s table: dropped %s rows without id", side, f"{nameless:,}")
+        frame = frame.filter(pl.col(name).is_not_null())
     _check(frame[name], ids, side)
     return pl.DataFrame({name: ids.values}).join(frame, on=name, how="left", maintain_order="left")
 

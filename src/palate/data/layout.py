@@ -119,10 +119,22 @@ def look_at(path: Path, form: Form, columns: Columns | None = None, *, attribute
     kind = _kind(path, packed, head)
     if kind != "text":
         return Layout(kind, packed)
+    if _reads_as_utf8(head) and not form.encoding.lower().startswith(("utf", "ascii")):
+        log.warning(
+            "%s reads like UTF-8, and is taken for %s: leave out encoding= if letters are wrong", path, form.encoding
+        )
     text = _decoded(head, path, form.encoding)
     if "\r" in text and "\n" not in text:
         raise DataError(f"{path} ends its lines in carriage returns alone; write it again with usual line ends")
     return _text_layout(path, packed, text, form, None if attributes else columns or {})
+
+
+def _reads_as_utf8(head: bytes) -> bool:
+    """Return whether bytes hold letters beyond ASCII, and all as UTF-8 writes them."""
+    try:
+        return not head.isascii() and bool(head.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def no_file(path: Path) -> DataError:
@@ -153,6 +165,8 @@ def _kind(path: Path, packed: str, head: bytes) -> Kind:
         raise DataError(f"{path}: Parquet is packed inside already; unpack the file first")
     if kind == "jsonl" and head.lstrip().startswith(b"["):
         raise DataError(f"{path} is one JSON array; write one JSON object a line instead")
+    if kind == "text" and head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        raise DataError(f"{path} is a web page, no data: fetch the file that the page leads to")
     if kind == "text" and head.startswith(b"PK\x03\x04"):
         raise DataError(f"{path} is a zip archive (or a workbook): unpack it, or save it as csv")
     return kind
@@ -257,6 +271,11 @@ def _separator(path: Path, texts: list[str], quotes: bool) -> str:
     for tier in tiers:
         if found := [s for s in tier if s in choice]:
             return max(found, key=lambda s: choice[s][0])
+    if re.fullmatch(r"\d+:", texts[0]):
+        raise DataError(
+            f"{path} has its first line '{texts[0]}' before the rows of one item, as the Netflix prize: write one row "
+            "a rating, with the item in it"
+        )
     words = {"\t": "tab", " ": "space", "\x1f": "\\x1f"}
     raise DataError(
         f"{path} has one column only, its first line is '{texts[0][:60]}': user and item ids are needed, separated by "

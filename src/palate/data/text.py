@@ -300,10 +300,10 @@ def _integers(column: pl.Series) -> pl.Series | None:
 
 def narrowed(column: pl.Series) -> pl.Series:
     """Return a column of text as integers or numbers where every value is one."""
-    integers = _integers(column)
+    integers = _integers(without_words(column))
     if integers is not None and integers.null_count() < len(column):
         return integers
-    plain = column.str.strip_chars().replace("", None)
+    plain = without_words(column.str.strip_chars().replace("", None))
     numbers = plain.cast(pl.Float64, strict=False)
     if plain.str.contains(LEADING_ZERO + r"\d*$").any() or numbers.null_count() > plain.null_count():
         return column
