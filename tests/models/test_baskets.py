@@ -206,6 +206,10 @@ def test_warm_start_forgets_people_and_items_that_the_new_rows_lack(key, data):
         data.take(np.flatnonzero((data.user_index > 4) & (data.item_index < 25))), start=start
     )
     assert 100 in on_whole.users_  # known by its id, without a row
+    if key in ("mf", "bpr", "warp"):
+        np.testing.assert_array_equal(on_whole.user_factors_[0], start.user_factors_[0])
+    elif key in ("als", "ials"):
+        assert not on_whole.user_factors_[0].any()
     assert np.isfinite(on_whole.recommend(100, 30, exclude_seen=False)["score"].to_numpy()).all()
 
 
