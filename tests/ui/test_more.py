@@ -198,7 +198,7 @@ def test_a_model_of_likes_needs_a_like(liked: Any) -> None:
 
 
 def test_a_model_without_fold_in_says_so(films: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lacks(*_: object) -> None:
+    def lacks(*_: object, **__: object) -> None:
         raise ParameterError("this one has no fold-in; others can")
 
     source = Source(films)

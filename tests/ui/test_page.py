@@ -19,7 +19,7 @@ from ui_models import HOSTILE, Reader, small_model
 
 from palate.data.ids import Ids
 from palate.errors import MissingExtraError, NotFittedError, ParameterError
-from palate.models import BPR, Baseline, MatrixFactorization, Popularity
+from palate.models import BPR, EASE, Baseline, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards, private, server
 from palate.ui.page import ANY_GENRE, HOW_MANY, respond
 from palate.ui.report import INK, levels, report
@@ -240,6 +240,49 @@ def test_answers_at_the_same_time_are_those_one_by_one(films: Any) -> None:
         assert list(pool.map(lambda question: respond(source, [], *question), asked)) == one_by_one
 
 
+def test_a_title_with_two_ids_is_shown_once_and_names_the_other(films: Any) -> None:
+    source = Source(films)
+    table = films.item_table_
+    twice = table.filter(pl.struct("title", "year").is_duplicated())
+    assert len(twice) == 36
+    shown = {entry.item_id: entry for entry in source.recommended(1, len(table), None)}
+    pairs = [group["item_id"].to_list() for _, group in twice.group_by("title", "year")]
+    both = [pair for pair in pairs if not set(pair) & set(films.items_.at(films.seen_.row(0)[0]))]
+    assert len(both) > 9
+    scores = dict(films.recommend(1, len(table), clip=True).select("item_id", "score").iter_rows())
+    for one, other in both:
+        assert (one in shown) != (other in shown)
+        entry, left = (shown[one], other) if one in shown else (shown[other], one)
+        assert entry.same_title == (left,)
+        assert entry.value >= scores[left]
+        listed = cards.item_list(source, [entry], None, "x", predicted=True)
+        assert f"Also in the catalogue as item {left}" in Reader(listed).seen
+
+
+def test_the_popular_list_is_said_to_be_so() -> None:
+    table = pl.DataFrame({"user_id": [1, 1, 2, 2, 3], "item_id": [1, 2, 1, 3, 4], "rating": [5, 4, 5, 4, 1]})
+    from palate.data.interactions import Interactions
+
+    source = Source(EASE(positive=4).fit(Interactions.from_table(table, rating_range=(1, 5))))
+    assert source.model.recommend(3, 2)["source"].to_list() == ["popular"] * 2
+    shown = Reader(respond(source, [], "3", 5, ANY_GENRE)[1]).seen
+    assert cards.POPULAR in shown
+    assert cards.POPULAR not in Reader(respond(source, [], "1", 5, ANY_GENRE)[1]).seen
+
+
+@pytest.mark.parametrize("acting", ["\u202e", "\u2066", "\u200f", "\u061c", "\ufeff", "\x1b", "\x00", "\u2028", "\x85"])
+def test_no_sign_of_a_title_or_id_acts(acting: str) -> None:
+    items = pl.DataFrame({"item_id": [0, 1], "title": [f"One{acting}two", "b"], "genres": [[f"No{acting}ir"], ["War"]]})
+    source = Source(small_model([f"u{acting}1", "v"], [0, 1], items))
+    assert source.entry(0, 1.0).title == "One two"
+    assert source.genres == ["No ir", "War"]
+    assert acting not in cards.text(f"a{acting}b")
+    page: Any = build_ui(source.model)
+    assert acting not in str(
+        next(one.choices[0][0] for one in page.blocks.values() if one.__dict__.get("elem_id") == "examples")
+    )
+
+
 # -- HTML --------------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +290,7 @@ def test_answers_at_the_same_time_are_those_one_by_one(films: Any) -> None:
 def test_text_is_shown_as_it_is(title: str) -> None:
     shown = cards.text(title)
     assert not set("<>\"'{}$`\\") & set(shown)
-    assert "".join(Reader(shown).words) == re.sub(r"[\x00-\x1f]+", " ", title)
+    assert "".join(Reader(shown).words) == re.sub("[\x00-\x1f\u202e]+", " ", title)
 
 
 def test_nothing_from_data_becomes_markup(hostile: Any) -> None:
@@ -455,7 +498,7 @@ from contextlib import suppress
 import urllib.request
 import polars as pl
 from palate.data.interactions import Interactions
-from palate.models import BPR, Baseline, MatrixFactorization, Popularity
+from palate.models import BPR, EASE, Baseline, MatrixFactorization, Popularity
 from palate.ui import launch
 table = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
 model = MatrixFactorization(n_factors=2, n_epochs=1, random_state=0).fit(Interactions.from_table(table))

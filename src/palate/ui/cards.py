@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 
 from palate.data.ids import Id
 from palate.ui.icons import MARK, MOON, SUN
-from palate.ui.source import Entry, Source
+from palate.ui.source import Entry, Source, plain
 
+POPULAR = "The model has nothing to go by for this person: these are the most popular ones."
 SPREAD = "Two ratings in three lie within the ± of what is predicted."
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # the page's components are JavaScript templates, so their signs are made harmless as well
 TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
 
 
 def text(value: object) -> str:
     """Return a value as text that HTML and the page's templates show as it is."""
-    return html.escape(CONTROLS.sub(" ", str(value)), quote=True).translate(TEMPLATE_SIGNS)
+    return html.escape(plain(value), quote=True).translate(TEMPLATE_SIGNS)
 
 
 def number(value: float, digits: int = 0) -> str:
@@ -169,8 +169,14 @@ def item_list(source: Source, entries: Sequence[Entry], column: str | None, capt
     for entry in entries:
         genres = f'<span class="pl-genres">{text(", ".join(entry.genres)) or "&nbsp;"}</span>' if source.genres else ""
         value = _predicted(source, entry, best) if predicted else rated(source, entry.value)
-        rows.append((titled(entry) + genres, *([value] if column else [])))
+        rows.append((titled(entry) + genres + _same_title(entry), *([value] if column else [])))
     return ranked([column] if column else [], rows, caption)
+
+
+def _same_title(entry: Entry) -> str:
+    """Return a line on the other ids of a title, where the catalogue has it twice."""
+    ids = ", ".join(map(str, entry.same_title))
+    return f'<span class="pl-genres">{text(f"Also in the catalogue as item {ids}")}</span>' if ids else ""
 
 
 def _predicted(source: Source, entry: Entry, best: float) -> str:
@@ -251,9 +257,12 @@ def _future(source: Source, user_id: Id, user_index: int, n: int, genre: str | N
     if not entries:
         of = "" if genre is None else f" of the genre {genre}"
         return panel(title, "Nothing left", empty(f"Nothing{of} is left that this user has not had."), "pl-next")
-    column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
+    popular = entries[0].is_popular
+    column = None if popular or not source.shows_scores else "Predicted" if source.is_rated else "Score"
     note = _left_words(source, user_index, genre, len(entries))
-    if source.shows_spread:
+    if popular:
+        note += f". {POPULAR}"
+    elif source.shows_spread:
         note += f". {SPREAD}"
     return panel(title, note, item_list(source, entries, column, title, predicted=True), "pl-next")
 

@@ -18,7 +18,7 @@ from palate.ui.hosts import Hosts
 from palate.ui.incidents import log
 
 EVENTS = "/gradio_api/run/predict"
-ROUTES = {"/": ("GET", "HEAD"), "/theme.css": ("GET",), EVENTS: ("POST",)}
+ROUTES = {"/": ("GET", "HEAD"), "/theme.css": ("GET",), "/favicon.ico": ("GET",), EVENTS: ("POST",)}
 ASSET = re.compile(r"/assets/[A-Za-z0-9_-][A-Za-z0-9_.-]*", re.ASCII)
 GRADIOS = re.compile(r"/(gradio_api|monitoring|login|logout|config|static|svelte|custom_component)(/.*)?", re.DOTALL)
 PASSED = {b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"if-modified-since", b"user-agent"}

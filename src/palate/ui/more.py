@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -158,10 +159,10 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
             title, "Nothing said yet", cards.empty("Rate one, and a list stands here at once."), "pl-next"
         )
     try:
-        found = source.model.recommend_for(_rows(source, ratings), n)
+        found = source.model.recommend_for(_rows(source, ratings), n, one_per_title=source.has_years)
     except PalateError as error:
         return cards.empty(str(error))
-    if not source.shows_scores and (found["score"] == 0).all():
+    if (found["source"] == "popular").all() and len(found):
         sentence = "This model goes by what people like: rate one higher, or name one that you love."
         return cards.panel(title, "Nothing to go by", cards.empty(sentence), "pl-next")
     column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
@@ -178,8 +179,7 @@ def _rows(source: Source, ratings: dict[int, float]) -> Interactions:
 
 
 def _entries(source: Source, found: pl.DataFrame) -> list[Entry]:
-    rows = source.items.index(found["item_id"])
-    return [source.entry(int(row), _shown(source, float(s))) for row, s in zip(rows, found["score"], strict=True)]
+    return [replace(entry, value=_shown(source, entry.value)) for entry in source.entries(found)]
 
 
 def _shown(source: Source, score: float) -> float:

@@ -12,8 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id
+from palate.errors import ParameterError
 from palate.models.base import Recommender
+from palate.models.titles import groups_of
 
+# what would turn a line around or break it, in a title or an id
+ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 TITLE_WITH_YEAR = re.compile(r"(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)\s*", re.DOTALL)
 MOST_STARS = 5  # scales that end higher are shown as numbers
 LONGEST_TITLE = 200  # characters; what is longer is cut, with an ellipsis
@@ -21,7 +25,10 @@ LONGEST_TITLE = 200  # characters; what is longer is cut, with an ellipsis
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a list: an item, the rating given or predicted, and the standard deviation where a model tells it."""
+    """One row of a list: an item, the rating given or predicted, and the standard deviation where a model tells it.
+
+    ``same_title`` has the other ids of the title; ``is_popular`` says that the row is of the popular list.
+    """
 
     item_id: Id
     title: str
@@ -29,6 +36,8 @@ class Entry:
     genres: tuple[str, ...]
     value: float
     spread: float | None = None
+    same_title: tuple[Id, ...] = ()
+    is_popular: bool = False
 
 
 class Source:
@@ -75,7 +84,8 @@ class Source:
         item_id = self.items.values[int(item_index)]
         title, year = self._titles[item_index], _year(self._years[item_index])
         if title is None:
-            return Entry(item_id, f"Item {item_id}", year, self._genres[item_index], value)
+            return Entry(item_id, f"Item {plain(item_id)}", year, self._genres[item_index], value)
+        title = plain(title)
         match = TITLE_WITH_YEAR.fullmatch(title)
         if match:  # the year in a title is that of the work; the column's may be that of its release
             title, year = match["title"], int(match["year"])
@@ -91,18 +101,41 @@ class Source:
         return [self.entry(items[row], float(values[row])) for row in best]
 
     def recommended(self, user_id: Id, n: int, genre: str | None) -> list[Entry]:
-        """Return the n best items for a user, of one genre or of all; predictions are clipped to the scale."""
+        """Return the n best titles for a user, of one genre or of all; predictions are clipped to the scale."""
         where = None if genre is None else pl.col("genres").cast(pl.List(pl.String)).list.contains(genre)
-        found = self.model.recommend(user_id, n, exclude_seen=self.seen is not None, where=where, clip=self.is_rated)
-        rows = self.items.index(found["item_id"])
+        found = self.model.recommend(
+            user_id, n, exclude_seen=self.seen is not None, where=where, clip=self.is_rated,
+            one_per_title=self.has_years,
+        )  # fmt: skip
+        entries = self.entries(found)
         if not self.shows_spread:
-            return [self.entry(row, score) for row, score in zip(rows, found["score"], strict=True)]
+            return entries
+        rows = self.items.index(found["item_id"])
         user = np.full(len(rows), self.users.index([user_id])[0])
         values, spreads = self.model.predict_index(user, rows), self.model.spread_index(user, rows)
         return [
-            replace(self.entry(row, float(value)), spread=float(spread))
-            for row, value, spread in zip(rows, values, spreads, strict=True)
+            replace(entry, value=float(value), spread=float(spread))
+            for entry, value, spread in zip(entries, values, spreads, strict=True)
         ]
+
+    def entries(self, found: pl.DataFrame) -> list[Entry]:
+        """Return the rows of a table of one list, as `Recommender.recommend` gives it."""
+        rows, scores = self.items.index(found["item_id"]), found["score"].fill_null(0.0).to_list()
+        others = found["same_title"].to_list() if "same_title" in found.columns else [None] * len(found)
+        popular = (found["source"] == "popular").to_list() if "source" in found.columns else [False] * len(found)
+        return [
+            replace(self.entry(int(row), score), same_title=tuple(other or ()), is_popular=is_popular)
+            for row, score, other, is_popular in zip(rows, scores, others, popular, strict=True)
+        ]
+
+    @cached_property
+    def has_years(self) -> bool:
+        """Whether items have titles and years, so that two ids of one title can be told."""
+        try:
+            groups_of(self.model.item_table_)
+        except ParameterError:
+            return False
+        return True
 
     @property
     def shows_spread(self) -> bool:
@@ -167,6 +200,11 @@ class Source:
         return [self.genres[column] for column in np.argsort(-counts, kind="stable")[:n] if counts[column]]
 
 
+def plain(value: object) -> str:
+    """Return a value as text without characters that act instead of standing there, such as bidirectional marks."""
+    return ACTING.sub(" ", str(value))
+
+
 def _mean_by(group: NDArray[Any], values: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean of each group's values, NaN where it has none."""
     means = np.full(len(counts), np.nan)
@@ -185,7 +223,7 @@ def _titles(table: pl.DataFrame, ids_are_text: bool) -> list[str | None]:
 def _genres(table: pl.DataFrame) -> list[tuple[str, ...]]:
     if "genres" not in table.columns or not isinstance(table.schema["genres"], pl.List):
         return [()] * len(table)
-    return [tuple(str(genre) for genre in genres or () if genre is not None) for genres in table["genres"].to_list()]
+    return [tuple(plain(genre) for genre in genres or () if genre is not None) for genres in table["genres"].to_list()]
 
 
 def _year(year: object) -> int | None:
