@@ -10,7 +10,7 @@ from synthetic import interactions, low_rank
 
 from palate import files
 from palate.data.splits import split
-from palate.errors import ParameterError
+from palate.errors import DivergenceError, ParameterError
 from palate.models import BayesianMF
 from palate.models.bayes_units import LOWEST_SPREAD, POWERS, unit_of
 from palate.models.gibbs_chain import draw_log_scale
@@ -174,3 +174,17 @@ def test_a_scale_is_drawn_in_bounded_time_whatever_the_precisions(sharp):
     cdf = np.cumsum(density) / density.sum()
     found = np.sort(np.interp(drawn, y, cdf))
     assert np.abs(found - (np.arange(500) + 0.5) / 500).max() < 0.073  # Kolmogorov's distance: one in a hundred
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"wishart_scale": 1e12}, r"with wishart_scale=1000000000000\.0; try wishart_scale=1\.0$"),
+        ({"init_scale": 1e6, "mean_sd": 1.0}, r"; try mean_sd=None, init_scale=0\.4$"),
+    ],
+)
+def test_a_chain_that_leaves_the_finite_numbers_names_the_priors_to_try(changes, said):
+    two = interactions([1, 1], [1, 2], [3, 4])
+    with pytest.raises(DivergenceError, match=r"the chain left the finite numbers .*" + said):
+        BayesianMF(**{**TINY, "n_factors": 3, **changes}).fit(two)
+    assert np.isfinite(BayesianMF(**{**TINY, "n_factors": 3}).fit(two).predict_rows(two)).all()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import naive
 import numpy as np
+import polars as pl
 import pytest
 from synthetic import interactions
 
 from palate import Features
+from palate.errors import ParameterError
 from palate.models import BPR, WARP, MatrixFactorization
 
 MODELS = pytest.mark.parametrize("cls", [MatrixFactorization, BPR, WARP])
@@ -120,3 +122,15 @@ def test_threads_change_nothing_with_features(cls, world):
 def test_a_weak_penalty_of_features_lets_them_say_more(cls, world):
     strong, weak = fitted(cls, world, reg_features=1e7), fitted(cls, world, reg_features=0.1)
     assert np.abs(strong.user_weights_).max() < 0.1 * np.abs(weak.user_weights_).max()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [MatrixFactorization(2, reg=0), *(cls(2, reg_features=0) for cls in (MatrixFactorization, BPR, WARP))],
+    ids=str,
+)
+def test_features_that_repeat_each_other_need_a_penalty(model):
+    data = interactions([1, 1, 2, 2, 3, 3], [1, 2, 1, 2, 1, 2], [1] * 6)
+    table = pl.DataFrame({"user_id": [1, 2, 3], "a": ["x", "y", "x"], "b": ["v", "w", "v"]})
+    with pytest.raises(ParameterError, match=r"the features repeat each other, .* take a larger reg_features"):
+        model.fit(data, user_features=Features.from_table(table, "user"))

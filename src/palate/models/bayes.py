@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models.abilities import ABILITIES
 from palate.models.answers import UserIds, id_list
 from palate.models.base import Recommender
@@ -53,7 +53,7 @@ from palate.models.checkpoints import CheckpointStore
 from palate.models.explanation import Part
 from palate.models.gibbs_time import EFFECTS, effect_names
 from palate.models.learner import ScoreKind, Training
-from palate.models.parameters import check_choice, check_number, check_random_state, check_whole
+from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, parameters_of
 from palate.models.predictive import Predictive
 from palate.models.scoring import FactorScorer, Scorer
 from palate.models.search import Choice, Range, SearchSpace
@@ -66,6 +66,10 @@ Array = NDArray[Any]
 DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
 FEWEST_KEPT = 8
+PRIORS = (
+    *("scale_df", "wishart_scale", "wishart_df", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape"),
+    *("noise_rate", "time_shape", "time_rate", "mean_center", "mean_sd", "init_scale"),
+)
 MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
 
 
@@ -198,8 +202,11 @@ class BayesianMF(Recommender):
         warn_of_equal_values(data)
         unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
         scaled = in_unit(training, unit)
-        run = Run(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
-        interrupted = run.finish()
+        try:
+            run = Run(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
+            interrupted = run.finish()
+        except np.linalg.LinAlgError as error:
+            raise self._diverged(error) from None
         warn_of_unsettled(run.history, int(self.n_burn_in))
         encodings = [
             [dict(spec) for spec in one.encoding] if one is not None else []
@@ -207,6 +214,14 @@ class BayesianMF(Recommender):
         ]
         words = {"user_encoding_": encodings[0], "item_encoding_": encodings[1], "interrupted_": interrupted}
         return {**out_of_unit(run.learned(), unit), **words}
+
+    def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
+        default = {p.name: p.default for p in parameters_of(type(self)) if p.name in PRIORS}
+        changed = [name for name in PRIORS if getattr(self, name) != default[name]]
+        given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
+        advice = ", ".join(f"{name}={default[name]}" for name in changed)
+        tried = f"with {given}; try {advice}" if changed else "; try another random_state"
+        return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.

@@ -176,7 +176,7 @@ class SideChain:
 
     def draw_weights(self, rng: np.random.Generator, workers: Workers) -> None:
         """Draw the weights of each group and its ridge: eq. 3."""
-        upper = linalg.cholesky(self.L)
+        upper = upper_root(self.L)
         T = self.X - self.mean.astype(np.float32) - self._parts
         for group in self.groups:
             step = group.draw(T, upper, self.hyper, rng, workers)
@@ -220,11 +220,23 @@ def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> tuple[Array, 
     D = len(S)
     A = np.tril(rng.standard_normal((D, D)), -1)
     A[np.diag_indices(D)] = np.sqrt(rng.chisquare(df - np.arange(D)))
-    U = linalg.cholesky(S, check_finite=False)
+    U = upper_root(S)
     half = linalg.solve_triangular(U, A, check_finite=False)  # inv(S) = inv(U) inv(U)'
     L: Array = half @ half.T
     z = linalg.solve_triangular(A, rng.standard_normal(D), trans="T", lower=True, check_finite=False)
     return L, U.T @ z
+
+
+def upper_root(S: Array) -> Array:
+    """Return U of S = U'U.
+
+    Raises:
+        LinAlgError: S is not positive definite, or not finite: the chain has left the numbers.
+    """
+    if not np.isfinite(S).all():
+        raise linalg.LinAlgError("a precision is not finite")
+    U: Array = linalg.cholesky(S, check_finite=False)
+    return U
 
 
 def product(Z: Array, T: Array, workers: Workers) -> Array:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
+from palate.errors import ParameterError
 from palate.kernels import prior as prior_kernel
 from palate.kernels import ridge
 from palate.kernels.tile import ROWS
@@ -139,6 +140,9 @@ def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array
 
     W = inv(F' D F + reg I) F' D X, D = diag(row_weights) for factors, 1 for the biases of rows that have a weight; the
     minimum of the objective over W with X fixed.
+
+    Raises:
+        ParameterError: features repeat each other, and no penalty tells their weights apart.
     """
     if features is None:
         return None
@@ -146,8 +150,14 @@ def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array
 
     def regression(weights: Array, Y: Array) -> Array:
         FD = F.T * weights
-        found: Array = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64)).astype(X.dtype)
-        return found
+        try:
+            found = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64))
+        except np.linalg.LinAlgError:
+            raise ParameterError(
+                "the features repeat each other, and their weights are not determined without a penalty: take a "
+                "larger reg_features, and a reg above 0"
+            ) from None
+        return np.asarray(found.astype(X.dtype))
 
     return Prior(features.astype(X.dtype), regression(row_weights, X), regression(row_weights > 0, biases))
 
