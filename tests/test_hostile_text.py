@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import palate
 from palate.cli import common, draw
-from palate.report.markup import element
 from palate.terminal import command, plain, plain_json
 
 run, only_json = test_cli.run, test_cli.only_json
@@ -194,11 +193,6 @@ def test_a_path_never_reads_as_an_option():
         "palate recommend ./-m.safetensors --user -5"
     )
     assert command(Path("-")) == "-"  # what stands for the standard input
-
-
-def test_a_report_shows_what_would_turn_its_lines_around():
-    made = element("p", "a\u202e<b>\u2066", title="\u202e\x1b")
-    assert made == '<p title="\\u202e\\x1b">a\\u202e&lt;b&gt;\\u2066</p>'
 
 
 def test_formulas_are_disarmed_for_spreadsheets_where_asked_for(tmp_path, monkeypatch, run):
