@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import test_cli
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import palate
@@ -180,6 +180,7 @@ def test_joiners_pass_between_letters_that_need_them_alone():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="quoting is for POSIX shells")
+@settings(max_examples=20)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=3))
 def test_a_printed_command_gives_its_words_back(words):
     line = command(*words)
