@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from palate.terminal import plain
-
 LONG = 14  # characters that no small tile holds
 VOID = frozenset({"br", "img", "link", "meta"})
 
@@ -28,7 +26,7 @@ def element(tag: str, *children: str | None, **attributes: str | bool | None) ->
 
 def join(parts: Iterable[str | None]) -> Html:
     """Return parts one after the other, escaped where they are plain text."""
-    return Html("".join(part if isinstance(part, Html) else _text(part) for part in parts if part is not None))
+    return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts if part is not None))
 
 
 def paragraph(*children: str | None, class_: str | None = None) -> Html:
@@ -71,11 +69,6 @@ def pairs(facts: Iterable[tuple[str, str]], class_: str | None = None) -> Html:
     return element("dl", *rows, class_=class_)
 
 
-def _text(value: str) -> str:
-    """Return a text as HTML; a control or bidirectional character is shown by its code, and cannot act."""
-    return escape(plain(value, lines=True))
-
-
 def _broad(value: str) -> str | None:
     return "broad" if len(value) > LONG else None
 
@@ -88,4 +81,4 @@ def _attribute(name: str, value: str | bool | None) -> str:
     if value is None or value is False:
         return ""
     shown = name.rstrip("_").replace("_", "-")
-    return f" {shown}" if value is True else f' {shown}="{_text(value)}"'
+    return f" {shown}" if value is True else f' {shown}="{escape(value)}"'

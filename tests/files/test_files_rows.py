@@ -106,7 +106,6 @@ def test_values_that_do_not_fit_the_arrays_are_refused(tmp_path):
     for change, text in (
         (lambda learned: learned.update(user_encoding_=[]), "user_encoding_ names 0 features, the arrays hold 4"),
         (lambda learned: learned["item_encoding_"].pop(), "item_encoding_ names 2 features, the arrays hold 4"),
-        (lambda learned: learned.update(best_epoch_=3), "best_epoch_ is beyond the 2 epochs of history_"),
     ):
         parts = Parts.of(path)
         change(parts.palate["learned"])

@@ -41,7 +41,7 @@ def size_of(path: Path) -> int:
         OSError: it is not there.
     """
     found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # of a folder the system says it
         raise ModelFileError(f"{path.name} is no regular file")
     return found.st_size
 

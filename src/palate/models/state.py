@@ -90,8 +90,6 @@ def restore(model: Any, state: ModelState) -> None:
             raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(words)} is {shape}")
         setattr(model, name, array)
     _check_features(sizes, state.learned)
-    if len(state.learned.get("history_", ())) < state.learned.get("best_epoch_", 0):
-        raise ModelFileError(f"best_epoch_ is beyond the {len(state.learned['history_'])} epochs of history_")
     if len(state.item_table) != len(state.items):
         raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
     for name, value in state.learned.items():
