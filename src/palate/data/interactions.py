@@ -26,6 +26,7 @@ from palate.data.columns import find_columns
 from palate.data.ids import Ids
 from palate.data.raw import brief
 from palate.errors import DataError
+from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +209,7 @@ def as_frame(table: Any) -> pl.DataFrame:
     Raises:
         DataError: the object is no table, or a lazy one that fails.
     """
+    check_table_threads("reading a table")
     try:
         if isinstance(table, pl.LazyFrame):
             return table.collect()
@@ -224,6 +226,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     Raises:
         DataError: as `Interactions.from_table`.
     """
+    check_table_threads("reading a table")
     n_rows = len(columns["user"])
     faults = typed(columns, policy)
     keep = kept_rows(n_rows, faults)

@@ -17,6 +17,7 @@ from palate.data.columns import ROLES, find_columns
 from palate.data.ids import Ids
 from palate.data.interactions import as_frame
 from palate.errors import DataError, ParameterError
+from palate.parallel import check_table_threads
 
 SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
@@ -35,6 +36,7 @@ def item_table(ids: Ids, items: Any = None) -> pl.DataFrame:
         DataError: the table has no item id column, an id twice, ids of another type, no id of the model, or a column
             of a type that a model cannot keep.
     """
+    check_table_threads("training")
     table = pl.DataFrame({"item_id": ids.values}) if items is None else _plain(attribute_table(ids, items, "item"))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
@@ -128,6 +130,7 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
 def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
         raise ParameterError(f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}")
+    check_table_threads("where=")
     condition = _condition(table, where) if isinstance(where, str) else where
     try:
         mask = table.select(condition.fill_null(value=False).alias("keep"))["keep"]

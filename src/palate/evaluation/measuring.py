@@ -23,6 +23,7 @@ from palate.metrics import METRICS, At, Judged, SampledRanks, Summary, at, judge
 from palate.metrics.catalogue import list_overlap
 from palate.models.base import Recommender
 from palate.models.predictive import Predictive
+from palate.parallel import check_table_threads
 from palate.topk import topk
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ def measure(
         ParameterError: no such metric, lists longer than the catalogue, or the model or data lack what one needs.
         DataError: no test row is relevant.
     """
+    check_table_threads("measuring a model")
     asked = checked(metrics, test.n_items)
     width = max((one.k for one in asked if one.k), default=None)
     sources = _Sources(model, train, test, items, positive, width)

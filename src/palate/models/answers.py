@@ -110,8 +110,13 @@ def list_table(
 ) -> pl.DataFrame:
     """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source where it is given."""
     row, rank = np.nonzero(items >= 0)
-    found = items[row, rank]
-    shown = table.select("item_id", "title")[found]
-    lists = pl.DataFrame({"user_id": ids[row], "rank": rank + 1})
-    lists = lists.hstack(shown).with_columns(score=pl.Series(scores[row, rank]).fill_nan(None))
-    return lists if source is None else lists.with_columns(source=pl.Series(source)[row])
+    columns = {"user_id": ids[row], "rank": rank + 1, **item_columns(table, items[row, rank])}
+    columns["score"] = pl.Series(scores[row, rank], nan_to_null=True, dtype=pl.Float64)
+    if source is not None:
+        columns["source"] = pl.Series(source[row].tolist(), dtype=pl.String)
+    return pl.DataFrame(columns)
+
+
+def item_columns(table: pl.DataFrame, index: Any) -> dict[str, Any]:
+    """Return item_id and title at these positions; without Polars' threads, which a forked process may lack."""
+    return {name: table[name][np.asarray(index)] for name in ("item_id", "title")}

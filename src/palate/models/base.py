@@ -356,7 +356,8 @@ class Recommender(Learner):
         index = self.items_.index(wanted).astype(np.int32)
         found, scores = self._scorer().nearest(index, n, self.n_threads)
         table = list_table(pl.Series(wanted, dtype=self.items_.values.dtype), found, scores, self.item_table_)
-        return table.rename({"user_id": "like"})
+        table.columns = ["like", *table.columns[1:]]  # not rename, which would start Polars' threads
+        return table
 
     def similar_users(self, users: UserIds, n: int = 10) -> pl.DataFrame:
         """Return the ``n`` users nearest to each user by the cosine of their factors: like, rank, user_id, score.
