@@ -155,10 +155,11 @@ class Interactions:
         return self._compressed(self.item_index, self.user_index, self.n_items, self.n_users)
 
     def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
+        from palate.kernels import given
         from palate.kernels.order import stable_order  # Numba is slow to import, and reading does without it
 
-        by_column, _ = stable_order(column, n_columns)
-        by_row, indptr = stable_order(row[by_column], n_rows)
+        by_column, _ = stable_order(*given(column, n_columns))
+        by_row, indptr = stable_order(*given(row[by_column], n_rows))
         order = by_column[by_row]
         weights = None if self.weights is None else self.weights[order]
         return Rows(indptr, column[order], self.values[order], weights)
