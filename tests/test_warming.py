@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
@@ -47,6 +49,47 @@ def test_no_such_key_and_no_fitted_model():
         palate.warm({"first": "svd"})
     with pytest.raises(NotFittedError):
         palate.warm(palate.ALS())
+
+
+COMPILED = """
+import sys
+import numba.core.event as event
+import palate
+
+class Told(event.Listener):
+    def on_start(self, what):
+        print("compiled", what.data["dispatcher"].py_func.__qualname__)
+
+    def on_end(self, what):
+        pass
+
+event.register("numba:compile", Told())
+model = palate.load(sys.argv[1])
+model.recommend(1, 2)
+new = palate.Interactions.from_table({"user": [9, 9], "item": ["a", "b"], "rating": [5.0, 1.0]})
+model.recommend_for(new, 1)
+model.explain(1, "a")
+model.explain(9, "a", interactions=new)
+model.similar_items("a", 1)
+model.predict([1, 2], "a")
+"""
+
+
+@pytest.mark.parametrize("asked", ["key", "file"])
+def test_after_the_command_nothing_is_left_to_compile(fitted, tmp_path, asked):
+    path = tmp_path / "model.safetensors"
+    palate.save(fitted, path)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    word = "als" if asked == "key" else str(path)
+    command = [sys.executable, "-m", "palate", "warm", word, "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["models"] == [word]
+    assert str(tmp_path / "cache") in json.loads(done.stdout)["cache"]
+    assert "compiling" in done.stderr
+    later = subprocess.run(
+        [sys.executable, "-c", COMPILED, str(path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert later.stdout == ""
 
 
 def test_the_command_refuses_what_is_neither_file_nor_key():

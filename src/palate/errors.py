@@ -8,6 +8,7 @@ PalateError
 ├── NotFittedError      a model asked for answers before ``fit``
 ├── DivergenceError     training left the finite numbers
 ├── ModelFileError      a model file that is damaged, hostile or too new
+├── ForkedError         work that a forked process cannot do
 ├── SourceError         no source of a data set could be reached
 └── MissingExtraError   an optional package is not installed
 """
@@ -47,6 +48,10 @@ class DivergenceError(PalateError, ArithmeticError):
 
 class ModelFileError(PalateError, ValueError):
     """A model file is refused; the message says which check failed."""
+
+
+class ForkedError(PalateError, RuntimeError):
+    """A process forked from one whose table threads ran cannot do this; the message says what can be done."""
 
 
 class SourceError(PalateError, OSError):

@@ -7,6 +7,7 @@ afterwards in a fixed order.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -19,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.errors import ParameterError
+from palate.errors import ForkedError, ParameterError
 
 
 def default_threads() -> int:
@@ -131,11 +132,12 @@ _guard = _BlasGuard()
 @contextmanager
 def single_blas_thread() -> Iterator[None]:
     """Keep BLAS to one thread inside the block; nests, and may be entered by several threads at once."""
-    _guard.enter()
+    guard = _guard
+    guard.enter()
     try:
         yield
     finally:
-        _guard.leave()
+        guard.leave()
 
 
 @contextmanager
@@ -145,3 +147,62 @@ def blas_threads(n_threads: int) -> Iterator[None]:
 
     with threadpool_limits(limits=n_threads, user_api="blas"):
         yield
+
+
+class _Fork:
+    """What a fork leaves behind: a child has none of its parent's threads, and waits for them without end.
+
+    Polars starts its threads at the first work that needs them. A child of a parent where they ran has lost them for
+    good; a child of a parent that has only loaded models starts its own.
+    """
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._ran = False
+
+    def before(self) -> None:
+        self._ran = table_threads_run()
+
+    def in_child(self) -> None:
+        global _guard
+        _guard = _BlasGuard()  # another thread may have held its lock
+        self.lost = self.lost or self._ran
+
+
+_fork = _Fork()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_fork.before, after_in_child=_fork.in_child)
+
+
+def table_threads_run() -> bool:
+    """Return whether Polars has started its threads in this process; where that cannot be seen, whether it is there."""
+    if "polars" not in sys.modules:
+        return False
+    tasks = Path("/proc/self/task")
+    if not tasks.exists():
+        return True
+    return any(_name_of(task).startswith("polars-0") for task in tasks.iterdir())
+
+
+def _name_of(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:  # the thread has ended since
+        return ""
+
+
+def check_table_threads(work: str) -> None:
+    """Refuse work that would wait for ever for threads that a fork has lost.
+
+    Args:
+        work: what is to be done, as the subject of a sentence.
+
+    Raises:
+        ForkedError: says what can be done.
+    """
+    if _fork.lost:
+        raise ForkedError(
+            f"{work} needs the threads of Polars, which a forked process does not have where its parent had started "
+            "them. Do it in the parent before the fork; or fork from a parent that has done no more than load models; "
+            "or start processes with multiprocessing's 'spawn', and servers such as gunicorn without --preload"
+        )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.kernels import select
+from palate.kernels import given, select
 from palate.parallel import Workers, chunks, single_blas_thread
 
 ROWS = 512
@@ -29,7 +29,8 @@ def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[
     """Return the score of each pair, by the fixed-order dot that also ranks; (n,) float64."""
     out = np.empty(len(user_index))
     users, items = np.ascontiguousarray(user_index, np.int32), np.ascontiguousarray(item_index, np.int32)
-    select.score_pairs(*factors, users, items, out)
+    P, Q, b, c, mean, users, items = given(*factors, users, items)
+    select.score_pairs(P, Q, b, c, mean, users, items, out)
     return out
 
 
@@ -58,10 +59,10 @@ def topk(
     Returns:
         (m, n) int32 items and float64 scores; where fewer than n are allowed the rest is item -1, score NaN.
     """
-    P, Q, b, c, mean = factors
+    P, Q, b, c, mean = given(*factors)
     kept = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     if kept is not None:
-        Q, c = Q[kept], c[kept]
+        Q, c = given(Q[kept], c[kept])
     order = _places(places if kept is None or places is None else places[kept], len(Q))
     items = np.full((len(users), n), -1, np.int32)
     scores = np.full((len(users), n), np.nan)
@@ -115,7 +116,7 @@ def topk_of_rows(
 def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Excluded:
     """Return the excluded items of these users as compressed rows of their own, sorted."""
     if len(excluded) == 1:  # sorted already, and each item once
-        taken: Excluded = select.take_rows(*excluded[0], users)
+        taken: Excluded = select.take_rows(*given(*excluded[0], users))
         return taken
     rows = [
         np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in excluded]))
@@ -171,7 +172,9 @@ class _Job:
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:
-    return np.arange(n_items, dtype=np.int32) if places is None else places
+    order: NDArray[np.int32]
+    (order,) = given(np.arange(n_items, dtype=np.int32) if places is None else places)
+    return order
 
 
 def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from palate import files
-from palate.data.ids import Id
+from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models import MODELS, Recommender
@@ -92,8 +92,8 @@ def _questions(model: Recommender) -> list[Step]:
     user, item, knows = model.users_.values[_somebody(model)], model.items_.values[0], model.seen_ is not None
     asked: Mapping[str, Callable[[], object]] = {
         "recommend": lambda: model.recommend(user, 1, exclude_seen=knows),
-        "recommend_for": lambda: model.recommend_for(_newcomer(model, item), 1),
-        "explain": lambda: model.explain(user, item, interactions=None if knows else _newcomer(model, item, user)),
+        "recommend_for": lambda: model.recommend_for(_newcomer(model), 1),
+        "explain": lambda: model.explain(user, item, interactions=None if knows else _newcomer(model, user)),
         "similar_items": lambda: model.similar_items(item, 1),
         "similar_users": lambda: model.similar_users(user, 1),
         "predict": lambda: model.predict(user, item),
@@ -109,7 +109,7 @@ def _somebody(model: Recommender) -> int:
     return 0 if model.seen_ is None else int(np.argmax(np.diff(model.seen_.indptr)))
 
 
-def _newcomer(model: Recommender, item: Id, user: Id = 0) -> Interactions:
-    """Return one row: somebody liked an item."""
-    liked = {"user": [user], "item": [item], "rating": [float(model.rating_range_[1])], "time": [0]}
-    return Interactions.from_table(liked)
+def _newcomer(model: Recommender, user: Id = 0) -> Interactions:
+    """Return one row: somebody likes an item. No table is read, for that would start threads that a fork loses."""
+    first, liked = np.zeros(1, np.int32), np.array([model.rating_range_[1]], np.float32)
+    return Interactions(first, first, liked, np.zeros(1, np.int64), Ids([user], "user"), model.items_)

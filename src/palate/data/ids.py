@@ -44,7 +44,7 @@ class Ids:
             series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
         if series.dtype not in (pl.Int64, pl.String) or series.null_count():
             raise DataError(f"{what} ids must be all integers or all text, none missing; got {series.dtype}")
-        if series.n_unique() != len(series):
+        if not _all_differ(series):
             raise DataError(f"{what} ids repeat: each may stand once")
         self._values = series
         self.what = what
@@ -66,8 +66,8 @@ class Ids:
         return self._values
 
     def at(self, index: NDArray[Any]) -> pl.Series:
-        """Return the ids at these positions."""
-        return self._values.gather(np.asarray(index))
+        """Return the ids at these positions; without Polars' threads, which ``gather`` would start."""
+        return self._values[np.asarray(index)]
 
     def joined(self, others: Ids | None) -> Ids:
         """Return these ids with those of ``others`` that are missing here behind them; these where there is none.
@@ -154,6 +154,14 @@ class Ids:
 
     def __repr__(self) -> str:
         return f"Ids({len(self)} {self.what}s, {self.kind}, {self._range()})"
+
+
+def _all_differ(series: pl.Series) -> bool:
+    """Return whether no id repeats; without Polars' threads, which a forked process may lack."""
+    if series.dtype == pl.String:
+        return series.n_unique() == len(series)
+    values = series.to_numpy()
+    return bool((values[1:] > values[:-1]).all()) or len(np.unique(values)) == len(values)
 
 
 def _series_of(values: list[Id], what: str) -> pl.Series:

@@ -30,6 +30,7 @@ from palate.data.remarks import remark
 from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
 from palate.errors import DataError
 from palate.notebook import MOST_ROWS, card, preview
+from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
@@ -208,10 +209,11 @@ class Interactions:
         return self._compressed(self.item_index, self.user_index, self.n_items, self.n_users)
 
     def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
+        from palate.kernels import given
         from palate.kernels.order import stable_order  # Numba is slow to import, and reading does without it
 
-        by_column, _ = stable_order(column, n_columns)
-        by_row, indptr = stable_order(row[by_column], n_rows)
+        by_column, _ = stable_order(*given(column, n_columns))
+        by_row, indptr = stable_order(*given(row[by_column], n_rows))
         order = by_column[by_row]
         weights = None if self.weights is None else self.weights[order]
         return Rows(indptr, column[order], self.values[order], weights)
@@ -310,6 +312,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     Raises:
         DataError: as `Interactions.from_table`.
     """
+    check_table_threads("reading a table")
     n_rows = len(columns["user"])
     faults = typed(columns, policy)
     keep = kept_rows(n_rows, faults)

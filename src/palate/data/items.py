@@ -19,6 +19,7 @@ from palate.data.ids import Ids
 from palate.data.lists import with_lists
 from palate.data.tables import as_frame
 from palate.errors import DataError, ParameterError
+from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title
         DataError: the table has no item id column, an id twice, ids of another type, no id of the model, no such title,
             or a column of a type that a model cannot keep.
     """
+    check_table_threads("training")
     if items is None:
         table = pl.DataFrame({"item_id": ids.values})
     else:
@@ -186,6 +188,7 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
 def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
         raise ParameterError(f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}")
+    check_table_threads("where=")
     condition = _condition(table, where) if isinstance(where, str) else where
     try:
         mask = table.select(condition.fill_null(value=False).alias("keep"))["keep"]

@@ -19,6 +19,7 @@ import polars as pl
 
 from palate.data.quotes import unescaped
 from palate.errors import DataError, PalateError, ParameterError
+from palate.parallel import check_table_threads
 
 PACKED = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -32,7 +33,9 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises:
         DataError: not allowed, a name too long, a broken disk.
+        ForkedError: this process cannot read tables.
     """
+    check_table_threads("reading a table")
     try:
         yield
     except PalateError:  # SourceError is an OSError too

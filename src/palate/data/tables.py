@@ -9,6 +9,7 @@ import polars as pl
 
 from palate.data.raw import brief
 from palate.errors import DataError, MissingExtraError
+from palate.parallel import check_table_threads
 
 PANDAS_FAILS = (ImportError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError)
 
@@ -19,6 +20,7 @@ def as_frame(table: Any) -> pl.DataFrame:
     Raises:
         DataError: the object is no table, or a lazy one that fails.
     """
+    check_table_threads("reading a table")
     try:
         if isinstance(table, pl.LazyFrame):
             return table.collect()

@@ -29,6 +29,7 @@ from palate.models.answers import allowed_items
 from palate.models.base import Recommender
 from palate.notebook import card
 from palate.notebook import values as told_values
+from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +186,7 @@ def measure_part(
     skip: bool = False,
 ) -> Measured:
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
+    check_table_threads("measuring a model")
     asked = checked(metrics, test.n_items)
     width = max((one.k for one in asked if one.k), default=None)
     sources = Sources(model, train, test, items, positive, width, part)

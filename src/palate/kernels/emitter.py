@@ -127,3 +127,23 @@ class Emitter:
             return []
 
         self.over(width, self.lanes, [], body)
+
+
+def call_once_emitted(builder, name, args, body):
+    """Call a function without result that stands once in a program, however often it is called: it is never inlined.
+
+    Args:
+        name: of the function; the same name means the same code.
+        args: what it is called with, pointers and numbers.
+        body: emits the code, given a builder and the function's own arguments.
+    """
+    module = builder.module
+    function = module.globals.get(name)
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [one.type for one in args]), name)
+        function.linkage = "linkonce_odr"  # of several copies that come together, one is kept
+        function.attributes.add("noinline")
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        body(inside, function.args)
+        inside.ret_void()
+    builder.call(function, args)

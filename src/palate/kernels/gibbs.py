@@ -22,7 +22,7 @@ L (D, D).
 import numpy as np
 from numba import njit
 
-from palate.kernels.ridge import CELLS, add_products, padded
+from palate.kernels.ridge import CELLS, FIRST, add_products, padded
 from palate.kernels.steps import product
 from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
 
@@ -34,8 +34,12 @@ def padded_rows(X):
     """Return rows [q_i, c_i] as `draw_rows` takes them: q_i padded with zeros to whole vectors, and c_i apart."""
     n, k = len(X), X.shape[1] - 1
     Q = room(n, padded(k, X.itemsize), X)
-    Q[:, :k] = X[:, :k]
-    return Q, X[:, k].copy()
+    c = np.empty(n, X.dtype)
+    for i in range(n):
+        c[i] = X[i, k]
+        for f in range(k):
+            Q[i, f] = X[i, f]
+    return Q, c
 
 
 @njit(nogil=True, cache=True)
@@ -98,7 +102,7 @@ def draw_rows(cells, other, noise, prior, E, first, last, X, means):
     A = room(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
     W, V = room(CELLS, width + step, Q), room(CELLS, width + step, Q)
     s, a = A[len(A) - ROWS], A[len(A) - ROWS + 1]
-    F = room(1, (D * (D + 2) + 2 * D) * LANES, Q)[0]
+    F = room(np.int64(1), (D * (D + 2) + 2 * D) * LANES, Q)[0]
     B = F[: D * (D + 2) * LANES].reshape((D, D + 2, LANES))
     x, y = F[D * (D + 2) * LANES :][: D * LANES].reshape((D, LANES)), F[D * (D + 3) * LANES :].reshape((D, LANES))
     for block in range(first, last, LANES):
@@ -112,7 +116,7 @@ def draw_rows(cells, other, noise, prior, E, first, last, X, means):
                 sums = gather((indices, targets), start, stop, other, scale * g[u], W, V, len(A) - ROWS)
                 total += sums[0]
                 pulls += sums[1]
-                add_products(V, W, A, stop - start, 0, k)
+                add_products(V, W, A, stop - start, FIRST, k)
                 for f in range(0, k, step):
                     add_tile(V, W, A, stop - start, len(A) - ROWS, f)
             for f in range(k):
@@ -155,7 +159,9 @@ def shrinkages(cells, other, L, first, last, K):
     D = Q.shape[1]
     A, z = np.empty((D, D), Q.dtype), np.ones(D, Q.dtype)
     for u in range(first, last):
-        A[:] = L
+        for f in range(D):
+            for j in range(D):
+                A[f, j] = K[u, f, j] = L[f, j]
         for n in range(indptr[u], indptr[u + 1]):
             i = indices[n]
             w, q = scale * g[u] * weights[i], Q[i]
@@ -165,7 +171,6 @@ def shrinkages(cells, other, L, first, last, K):
                 row, pull = A[f], w * z[f]
                 for j in range(D):
                     row[j] += pull * z[j]
-        K[u] = L
         eliminate(A, K[u])
 
 

@@ -110,7 +110,7 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
     indptr = cells[0]
     Q, G = side
     k, width = G.shape
-    longest = 0
+    longest = np.int64(0)
     for u in range(first, last, ROWS):
         longest = max(longest, indptr[min(u + ROWS, last)] - indptr[u] + 4 * ROWS)
     W, weights = room(longest, width, Q), np.zeros(longest, Q.dtype)
@@ -144,7 +144,8 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
             left[r] = dot(residual, residual)
             limit[r] = tolerance * tolerance * max(square, left[r])
             losses[u] = total - along - dot(x, residual)  # x' A x - 2 s' x, with A x = s - r
-            D[r] = residual
+            for f in range(width):
+                D[r, f] = residual[f]
         D[n:] = 0
         for _ in range(steps):
             if not (left[:n] > limit[:n]).any():

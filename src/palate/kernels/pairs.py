@@ -33,6 +33,7 @@ from palate.kernels.sgd import AHEAD, below, mix
 from palate.kernels.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
 
 UNIFORM, POPULAR, ADAPTIVE = 0, 1, 2
+NO, YES = np.bool_(False), np.bool_(True)  # of Numba's type: functions are compiled anew for each Python truth they get
 STREAMS = 4  # draws side by side that share no user
 TRIES = 20  # items looked at until one is no click of the user's; then the draw is left out
 SPARSE = 16  # bits of the filter for each click of a block: one in 16 of the others passes, and is looked up
@@ -146,7 +147,9 @@ def arrange(Q, items, ends, first, last, orders, deviations):
         deviations[f] = values.std()
         for b in range(len(ends) - 1):
             start, stop = ends[b], ends[b + 1]
-            orders[f, start:stop] = items[start:stop][np.argsort(values[start:stop])]
+            order = np.argsort(values[start:stop])
+            for n in range(stop - start):
+                orders[f, start + n] = items[start + order[n]]
 
 
 @njit(nogil=True, cache=True)
@@ -286,7 +289,7 @@ def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, k
         own = slice(item_ptr[b], item_ptr[b + 1])
         pool = items[own], popularity[own], orders[:, own], deviations.copy()
         losses[g, 0] = descend_draws(
-            factors, means, (us, them), cells, seen, pool, rule, ranks, turn, steps, False, nothing
+            factors, means, (us, them), cells, seen, pool, rule, ranks, turn, steps, NO, nothing
         )
         losses[g, 1] = len(us)
 
@@ -309,7 +312,8 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
     pool = items, popularity, orders[:, 0 : len(items)], deviations  # of the type that blocks have
     for u in range(first, last):
         if len(M):
-            P[u] = M[u]
+            for f in range(P.shape[1]):
+                P[u, f] = M[u, f]
         start, stop = indptr[u], indptr[u + 1]
         own = np.arange(start, stop).astype(np.int32)
         row = np.full(stop - start, u, np.int32)
@@ -320,16 +324,16 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
             turn = mix(key + np.uint64(epoch))
             for n in range(len(row)):
                 times[n] = np.int32(scale[u] * values[start + n] + share(turn + np.uint64(n)))
-            us, chosen = drawn(row, own, times, mix(turn), True)
+            us, chosen = drawn(row, own, times, mix(turn), YES)
             them = indices[chosen]
             some = at + len(us) if len(clicks) else at
             part = negatives[at:some], moves[at:some]
             now = steps[epoch, 0], steps[epoch, 1], one, one, one, one
             descend_draws(
-                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, rule, ranks, turn, now, True,
+                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, rule, ranks, turn, now, YES,
                 part,
             )  # fmt: skip
             if len(clicks):
-                less[at:some] = steps[epoch, 1]
-                clicks[at:some] = chosen - start
+                for n in range(len(us)):
+                    less[at + n], clicks[at + n] = steps[epoch, 1], chosen[n] - start
                 at = some

@@ -32,7 +32,8 @@ from numba import njit
 
 from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room
 
-CELLS = 32  # cells added to A at once: their factors stay in the innermost cache
+FIRST = np.int64(0)  # and so CELLS: functions would be compiled anew for each Python number they get
+CELLS = np.int64(32)  # cells added to A at once: their factors stay in the innermost cache
 PANEL = 8  # rows of A factorized before the rest is brought up to date; a multiple of ROWS
 REORDER = {"contract", "reassoc", "nsz"}
 
@@ -123,12 +124,12 @@ def gather(columns, weights, Q, W, V):
 @njit(nogil=True, cache=True)
 def eliminate(A, x, a, z, y, V, W):
     """Take the bias out of the equations: eq. 4, on the left."""
-    size = len(x)
+    size, one = len(x), np.int64(1)
     for f in range(size):
         V[0, f] = -a[f] / z
         W[0, f] = a[f]
         x[f] -= a[f] * (y / z)
-    add_products(V, W, A, 1, 0, size)
+    add_products(V, W, A, one, FIRST, size)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -161,12 +162,15 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
         n = indptr[u + 1] - indptr[u]
         A[:] = 0
         if n == 0:
-            P[u] = M[u] if len(M) else x
+            for f in range(size):
+                P[u, f] = M[u, f] if len(M) else 0
             b[u] = N[u] if len(M) else 0
             losses[u] = 0
             continue
         if clicks:
-            A[:width] = G
+            for f in range(len(G)):
+                for g in range(width):
+                    A[f, g] = G[f, g]
         z, y = h[u], h[u] * N[u] if len(M) and biases else Q.dtype.type(0)
         for start in range(indptr[u], indptr[u + 1], CELLS):
             stop = min(start + CELLS, indptr[u + 1])
@@ -178,7 +182,7 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
                 U[j, width], U[j, width + 1] = pull, weight
                 z += weight
                 y += pull
-            add_products(U, W, A, stop - start, 0, size)
+            add_products(U, W, A, stop - start, FIRST, size)
             for g in range(0, size, STEP_BYTES // A.itemsize):
                 add_tile(U, W, A, stop - start, width, g)
         for f in range(size):
@@ -192,7 +196,8 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
         if not factorize(A, V, size):
             return u
         square = substitute(A, x, size)
-        P[u] = x
+        for f in range(size):
+            P[u, f] = x[f]
         if clicks:
             losses[u] = y - square
             if len(M):
@@ -217,4 +222,4 @@ def gram_part(Q, first, last, G):
         for j in range(n):
             for f in range(size):
                 W[j, f] = Q[start + j, f]
-        add_products(W, W, G, n, 0, size)
+        add_products(W, W, G, n, FIRST, size)

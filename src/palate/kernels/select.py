@@ -11,11 +11,14 @@ items.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 from palate.kernels.tile import above, lowest_bit
 
+NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
 RUN = 64  # scores compared with the threshold at once
 LOWEST = np.finfo(np.float32).min
 
@@ -104,7 +107,7 @@ def decide(factors, mean, places, u, heap, candidates, margin, excluded, top_sco
     factors: (P, Q, b, c) with the items of this call; excluded: sorted items that may not appear.
     """
     P, Q, b, c = factors
-    used = 0
+    used = NONE
     p = P[u]
     for m in range(0, len(candidates), 4):  # four sums side by side; the order of each is that of `dot`
         s0 = s1 = s2 = s3 = 0.0
@@ -120,17 +123,17 @@ def decide(factors, mean, places, u, heap, candidates, margin, excluded, top_sco
             s3 += x * np.float64(q3[f])
         sums = (s0, s1, s2, s3)
         for n in range(min(4, len(candidates) - m)):
-            i = candidates[m + n]
-            if i >= 0:
-                score = (mean + b[u] + c[i]) + sums[n]
-                used = insert(top_scores, top_items, used, score, i, places)
+            item = np.int64(candidates[m + n])
+            if item >= 0:
+                score = (mean + b[u] + c[item]) + sums[n]
+                used = insert(top_scores, top_items, used, score, item, places)
     if heap[0] == -np.inf:  # every allowed item was a candidate
         return
     last = top_scores[len(top_scores) - 1] - mean - b[u]
     if last > heap[0] + margin:
         return
     top_items[:] = -1
-    used = 0
+    used = NONE
     e = 0
     for i in range(len(c)):
         while e < len(excluded) and excluded[e] < i:
@@ -175,7 +178,9 @@ def take_rows(ptr, items, rows):
         new[r + 1] = new[r] + ptr[rows[r] + 1] - ptr[rows[r]]
     out = np.empty(new[-1], np.int32)
     for r in range(len(rows)):
-        out[new[r] : new[r + 1]] = items[ptr[rows[r]] : ptr[rows[r] + 1]]
+        first = ptr[rows[r]]
+        for n in range(new[r + 1] - new[r]):
+            out[new[r] + n] = items[first + n]
     return new, out
 
 
@@ -185,7 +190,7 @@ def best_of_rows(S, places, top_scores, top_items):
     n = top_scores.shape[1]
     for r in range(S.shape[0]):
         row, scores, items = S[r], top_scores[r], top_items[r]
-        used = 0
+        used = NONE
         lowest = LOWEST
         for start in range(0, len(row), RUN):
             stop = min(start + RUN, len(row))

@@ -22,10 +22,11 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from palate.kernels.emitter import VECTOR_BYTES, Emitter
+from palate.kernels.emitter import VECTOR_BYTES, Emitter, call_once_emitted
 
 # 16 sums fit where there are 32 registers of 64 bytes; else 4, each in two of 16 registers of 32 bytes
-ROWS, VECTORS = (8, 2) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (4, 1)
+_SIZES = (8, 2) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (4, 1)
+ROWS, VECTORS = map(np.int64, _SIZES)  # of Numba's type: functions are compiled anew for each Python number they get
 STEP_BYTES = VECTORS * VECTOR_BYTES  # of columns that one call covers
 
 
@@ -268,8 +269,12 @@ def _add_tile(typing, V, W, A, n, f, g):
     def build(context, builder, signature, args):
         arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args[:3], args[:3], strict=True)]
         widths = [cgutils.unpack_tuple(builder, array.shape)[1] for array in arrays]
-        tools = Emitter(builder, context.get_data_type(A.dtype), A.dtype.bitwidth)
-        _emit(tools, ROWS, VECTORS, [a.data for a in arrays], widths, args[3:])
+        scalar, bits = context.get_data_type(A.dtype), A.dtype.bitwidth
+
+        def body(builder, given):
+            _emit(Emitter(builder, scalar, bits), ROWS, VECTORS, given[:3], given[3:6], given[6:])
+
+        call_once_emitted(builder, f"palate.add_tile.{bits}", [*(a.data for a in arrays), *widths, *args[3:]], body)
         return context.get_dummy_value()
 
     return types.void(V, W, A, types.intp, types.intp, types.intp), build

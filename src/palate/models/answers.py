@@ -116,9 +116,12 @@ def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDAr
 def list_table(ids: pl.Series, lists: Lists, table: pl.DataFrame) -> pl.DataFrame:
     """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source: "model" or "popular"."""
     row, rank = np.nonzero(lists.items >= 0)
-    shown = table.select("item_id", "title")[lists.items[row, rank]]
-    found = pl.DataFrame({"user_id": ids[row], "rank": rank + 1}).hstack(shown)
-    return found.with_columns(
-        score=pl.Series(lists.scores[row, rank], dtype=pl.Float64).fill_nan(None),
-        source=pl.Series(np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String),
-    )
+    columns = {"user_id": ids[row], "rank": rank + 1, **item_columns(table, lists.items[row, rank])}
+    columns["score"] = pl.Series(lists.scores[row, rank], nan_to_null=True, dtype=pl.Float64)
+    columns["source"] = pl.Series(np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
+    return pl.DataFrame(columns)
+
+
+def item_columns(table: pl.DataFrame, index: Any) -> dict[str, Any]:
+    """Return item_id and title at these positions; without Polars' threads, which a forked process may lack."""
+    return {name: table[name][np.asarray(index)] for name in ("item_id", "title")}

@@ -317,7 +317,8 @@ class Recommender(Predictor):
         found, scores = self._scorer().nearest(index, n, self.item_order.places, self.n_threads)
         lists = Lists(found, scores, np.zeros(len(found), bool))
         table = list_table(pl.Series(wanted, dtype=self.items_.values.dtype), lists, self.item_table_)
-        return table.drop("source").rename({"user_id": "like"})
+        like, *columns, _ = table.get_columns()  # not rename, which would start Polars' threads
+        return pl.DataFrame([like.alias("like"), *columns])
 
     def similar_users(self, users: UserIds, n: int = 10) -> pl.DataFrame:
         """Return the ``n`` users nearest to each user by the cosine of their factors: like, rank, user_id, score.

@@ -115,7 +115,7 @@ class Baseline(Recommender):
         return 48 * n_rows + 64 * (n_users + n_items)  # the pattern and the residuals in float64, and their transposes
 
     def _factors(self) -> Factors:
-        P, Q = np.zeros((len(self.users_), 0)), np.zeros((len(self.items_), 0))
+        P, Q = (np.zeros((len(ids), 0), self.item_biases_.dtype) for ids in (self.users_, self.items_))
         return P, Q, self.user_biases_, self.item_biases_, self.mean_
 
     def check_parameters(self) -> None:

@@ -40,7 +40,7 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models.abilities import ABILITIES
-from palate.models.answers import UserIds, id_list
+from palate.models.answers import UserIds, id_list, item_columns
 from palate.models.base import Recommender
 from palate.models.bayes_kept import KEPT_ARRAYS, check_kept, side_by_side
 from palate.models.bayes_mean import MOST_CELLS
@@ -366,8 +366,8 @@ class BayesianMF(Recommender):
             gains[self.seen_.row(u)[0]] = -1
         best = np.lexsort((every, -gains))[:n]
         best = best[gains[best] >= 0]
-        shown = self.item_table_.select("item_id", "title")[best]
-        return pl.DataFrame({"rank": np.arange(len(best)) + 1}).hstack(shown).with_columns(gain=pl.Series(gains[best]))
+        shown = item_columns(self.item_table_, best)
+        return pl.DataFrame({"rank": np.arange(len(best)) + 1, **shown, "gain": gains[best]})
 
     def questions(self, n: int = 10) -> pl.DataFrame:
         """Return the items to ask a newcomer about: rank, item_id, title, gain, known.
@@ -389,9 +389,8 @@ class BayesianMF(Recommender):
         among = np.argsort(-shares, kind="stable")[:MOST_QUESTIONS]
         with single_blas_thread():
             chosen, gains = questions(self, among, shares[among], min(n, len(among)))
-        shown = self.item_table_.select("item_id", "title")[chosen]
-        found = pl.DataFrame({"rank": np.arange(len(chosen)) + 1}).hstack(shown)
-        return found.with_columns(gain=pl.Series(gains), known=pl.Series(shares[chosen]))
+        shown = item_columns(self.item_table_, chosen)
+        return pl.DataFrame({"rank": np.arange(len(chosen)) + 1, **shown, "gain": gains, "known": shares[chosen]})
 
     def _times_of(self, rows: Interactions) -> Array | None:
         if self.time_effects is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError, ParameterError
+from palate.kernels import given
 from palate.kernels.order import stable_order
 from palate.models.parameters import check_number
 
@@ -68,6 +69,6 @@ def training_clicks(data: Interactions, positive: Positive) -> Rows:
 def turned(rows: Rows, n_columns: int) -> Rows:
     """Return the same cells as compressed columns."""
     user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-    order, indptr = stable_order(rows.indices, n_columns)
+    order, indptr = stable_order(*given(rows.indices, n_columns))
     weights = None if rows.weights is None else rows.weights[order]
     return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order], weights=weights)

@@ -66,25 +66,16 @@ def parts_table(
         items: positions of the user's own items, the values given to them, and their contributions.
         ids, table: the model's items.
     """
-    index, values, contributions = items
+    index, values, contributions = (np.asarray(one) for one in items)
     order = np.lexsort((index, -np.abs(contributions)))
-    index = np.asarray(index)[order]
-    shown = table.select("item_id", "title")[index]
-    own = shown.with_columns(
-        kind=pl.lit("item"),
-        name=pl.col("title"),
-        value=pl.Series(np.asarray(values)[order], dtype=pl.Float64),
-        contribution=pl.Series(np.asarray(contributions)[order], dtype=pl.Float64),
-    )
-    other = pl.DataFrame(
-        {
-            "kind": [p.kind for p in parts],
-            "name": [p.name for p in parts],
-            "contribution": [float(p.contribution) for p in parts],
-        },
-        schema={"kind": pl.String, "name": pl.String, "contribution": pl.Float64},
-    ).with_columns(
-        item_id=pl.lit(None, ids.values.dtype), title=pl.lit(None, pl.String), value=pl.lit(None, pl.Float64)
-    )
-    columns = ("kind", "name", "item_id", "title", "value", "contribution")
-    return pl.concat([other.select(columns), own.select(columns)])
+    titles = table["title"][index[order]].to_list()
+    nothing = [None] * len(parts)
+    columns: dict[str, tuple[list[Any], Any]] = {  # lists: a forked process may lack Polars' threads
+        "kind": ([*(p.kind for p in parts), *["item"] * len(order)], pl.String),
+        "name": ([*(p.name for p in parts), *titles], pl.String),
+        "item_id": ([*nothing, *ids.at(index[order]).to_list()], ids.values.dtype),
+        "title": ([*nothing, *titles], pl.String),
+        "value": ([*nothing, *values[order].tolist()], pl.Float64),
+        "contribution": ([*(float(p.contribution) for p in parts), *contributions[order].tolist()], pl.Float64),
+    }
+    return pl.DataFrame({name: pl.Series(name, found, dtype) for name, (found, dtype) in columns.items()})

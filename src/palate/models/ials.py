@@ -32,7 +32,7 @@ import numpy as np
 
 from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
-from palate.kernels import gradients
+from palate.kernels import given, gradients
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
 from palate.models.clicks import Positive, check_positive_rule, clicks_of, training_clicks, turned
@@ -242,10 +242,10 @@ class ImplicitALS(Recommender):
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
         means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
-        call = partial(
-            gradients.improve_rows, (rows.indptr, rows.indices, weights.astype(dtype)), (Q, whole),
-            dtype(self.unobserved_weight), penalties.astype(dtype), means, steps, dtype(tolerance),
-        )  # fmt: skip
+        cells = given(rows.indptr, rows.indices, weights.astype(dtype))
+        l, means = given(penalties.astype(dtype), means)  # noqa: E741
+        o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
+        call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
         return P, float(losses.sum())
 
@@ -319,8 +319,8 @@ class ImplicitALS(Recommender):
         return factors + 32 * n_rows  # the clicks by user and by item, and their weights
 
     def _factors(self) -> Factors:
-        nothing = np.zeros(len(self.user_factors_)), np.zeros(len(self.item_factors_))
-        return self.user_factors_, self.item_factors_, *nothing, 0.0
+        P, Q = self.user_factors_, self.item_factors_
+        return P, Q, np.zeros(len(P), P.dtype), np.zeros(len(Q), Q.dtype), 0.0
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.

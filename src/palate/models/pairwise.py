@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, Rows
 from palate.errors import DivergenceError
+from palate.kernels import given
 from palate.kernels import pairs as kernel
 from palate.kernels.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
@@ -233,7 +234,7 @@ class Pairwise(Recommender):
         sums = np.bincount(np.repeat(np.arange(n_rows), counts), clicks.values, n_rows)
         mean = np.where(sums > 0, sums, 1.0)
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
-        cells = clicks.indptr, clicks.indices, clicks.values
+        cells = given(clicks.indptr, clicks.indices, clicks.values)
         key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
         sides = Q, np.array(self.item_biases_, dtype), M  # copied: what is mapped from a file is read-only
         call = partial(
@@ -272,7 +273,8 @@ class Pairwise(Recommender):
         return parts, (clicks.indices, clicks.values, np.bincount(own[taken], each, n))
 
     def _factors(self) -> Factors:
-        return self.user_factors_, self.item_factors_, np.zeros(len(self.user_factors_)), self.item_biases_, 0.0
+        P = self.user_factors_
+        return P, self.item_factors_, np.zeros(len(P), P.dtype), self.item_biases_, 0.0
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         size = np.dtype(self.dtype).itemsize
@@ -414,10 +416,9 @@ class ClickEpochs:
             none_of(X) if one is None else one.means for one, X in zip(self.sides, (P, Q), strict=True)
         )
         means, losses = (of_users[0], *of_items), np.zeros((self._n_blocks**2, 2))
-        call = partial(
-            kernel.rank_blocks, self.factors, means, (self.clicks.indptr, self.clicks.indices), laid.draws, laid.ptr,
-            laid.pools, self.model._rule(), self._ranks,
-        )  # fmt: skip
+        clicks = given(self.clicks.indptr, self.clicks.indices)
+        rule, ranks = self.model._rule(), self._ranks
+        call = partial(kernel.rank_blocks, self.factors, means, clicks, laid.draws, laid.ptr, laid.pools, rule, ranks)
         steps = self.model.steps(epoch)
         items, _, ends, orders, deviations = laid.pools
         arrange = partial(kernel.arrange, Q, items, ends)

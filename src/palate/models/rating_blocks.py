@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
-from palate.kernels import sgd
+from palate.kernels import given, sgd
 from palate.kernels.order import dealt, stable_order
 from palate.models.embeddings import Embeddings, none_of
 from palate.parallel import Workers, chunks, shares
@@ -73,9 +73,9 @@ class BlockedRatings:
         row_block = (rng.permutation(data.n_users) % n_blocks).astype(np.int32)
         col_block = (rng.permutation(data.n_items) % n_blocks).astype(np.int32)
         longer = (data.user_index, data.n_users) if data.n_users >= data.n_items else (data.item_index, data.n_items)
-        together, _ = stable_order(*longer)
+        together, _ = stable_order(*given(*longer))
         block = row_block[data.user_index[together]] * np.int32(n_blocks) + col_block[data.item_index[together]]
-        order, ptr = stable_order(block, n_blocks**2)
+        order, ptr = stable_order(*given(block, n_blocks**2))
         order = together[order]
         if n_blocks > 1:
             order = dealt(order, ptr, STREAMS)
@@ -97,8 +97,8 @@ def rmse_both(
     factors: Factors, mean: Any, ratings: tuple[NDArray[Any], ...], limits: tuple[float, float], workers: Workers
 ) -> tuple[float, float]:
     """Return RMSE of the raw scores and of the clipped ones, over rows, cols, values."""
-    rows, cols, vals = ratings
-    call = partial(sgd.squared_errors, factors, mean)
+    rows, cols, vals = given(*ratings)
+    call = partial(sgd.squared_errors, given(*factors), mean)
     low, high = mean.dtype.type(limits[0]), mean.dtype.type(limits[1])
     sums = workers.run([partial(call, rows[c], cols[c], vals[c], low, high) for c in chunks(len(vals), CHUNK)])
     raw, clipped = np.sqrt(np.sum(sums, axis=0) / len(vals))

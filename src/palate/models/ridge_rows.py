@@ -15,8 +15,8 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
 from palate.errors import ParameterError
+from palate.kernels import given, ridge
 from palate.kernels import prior as prior_kernel
-from palate.kernels import ridge
 from palate.kernels.tile import ROWS
 from palate.models.explanation import Part
 from palate.parallel import Workers, chunks
@@ -87,12 +87,12 @@ def solve(
     dtype = side.Q.dtype.type
     n_rows, k = len(rows.indptr) - 1, side.Q.shape[1]
     P, b, losses = np.zeros((n_rows, k), dtype), np.zeros(n_rows, dtype), np.zeros(n_rows)
-    cells = rows.indptr, rows.indices, rows.values, _as(weights, dtype)
+    cells = given(rows.indptr, rows.indices, rows.values, _as(weights, dtype))
     gram = np.zeros((0, 0), dtype) if side.gram is None else side.gram
     kind = dtype(side.mean), dtype(side.unobserved), int(side.biases)
-    means = (np.zeros((0, k), dtype), np.zeros(0, dtype)) if prior is None else prior.means()
-    l, h = (np.ascontiguousarray(p, dtype) for p in penalties)  # noqa: E741
-    call = partial(ridge.solve_rows, cells, (side.Q, side.c, gram), kind, (l, h), means)
+    means = given(*((np.zeros((0, k), dtype), np.zeros(0, dtype)) if prior is None else prior.means()))
+    l, h = given(*(np.ascontiguousarray(p, dtype) for p in penalties))  # noqa: E741
+    call = partial(ridge.solve_rows, cells, given(side.Q, side.c, gram), kind, (l, h), means)
     tasks = [partial(call, start, stop, P, b, losses) for start, stop in row_ranges(rows, workers)]
     return P, b, losses, max(workers.run(tasks), default=-1)
 
@@ -118,7 +118,8 @@ def gram(Q: Array, weight: float, workers: Workers) -> Array:
     k = Q.shape[1]
     parts = chunks(len(Q), GRAM_ROWS)
     sums = [padded(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
-    workers.run([partial(ridge.gram_part, Q, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
+    (read,) = given(Q)
+    workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
     total = np.zeros_like(sums[0])
     for one in sums:
         total += one
@@ -130,7 +131,7 @@ def padded(G: Array) -> Array:
     """Return a square matrix with zeros around it that fill whole tiles."""
     k = len(G)
     width = int(ridge.padded(k, G.itemsize))
-    out = np.zeros((max(width, -(-k // ROWS) * ROWS), width), G.dtype)
+    out = np.zeros((max(width, -(-k // int(ROWS)) * int(ROWS)), width), G.dtype)
     out[:k, :k] = G
     return out
 
