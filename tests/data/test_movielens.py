@@ -322,12 +322,10 @@ def test_damaged_cache_is_said_and_fetched_again(alone, archive, monkeypatch, ca
 def test_interrupted_write_leaves_nothing_behind(alone, archive, monkeypatch):
     monkeypatch.setattr(fetching, "ZIP_URL", archive.as_uri())
 
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:100])
+    def full(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("palate.atomic.os.fsync", full)
     with pytest.raises(SourceError, match=r"cannot write the cache .*No space left.*set PALATE_CACHE"):
         load_movielens()
     assert list(alone.iterdir()) == []
