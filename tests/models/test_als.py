@@ -136,7 +136,7 @@ def test_newcomers_are_matched_by_item_ids_and_get_the_lists_of_their_twins(data
 def test_unknown_items_and_models_without_fold_in_are_refused(data):
     m = ALS(2, n_epochs=1).fit(data)
     with pytest.raises(UnknownIdError, match="unknown item id 7"):
-        m.fold_in(interactions([1], [7], [3]))
+        m.fold_in(interactions([1], [7], [3]), on_unknown="raise")
     with pytest.raises(
         ParameterError, match="Popularity cannot fold users in; baseline, mf, als, bayes, ials, bpr, warp can"
     ):
