@@ -269,6 +269,8 @@ def test_evaluate_keeps_its_keys(here, run):
         "epoch_chosen_on",
         "n_train",
         "n_test",
+        "n_listed",
+        "without_training",
         "metrics",
         "summaries",
         "seconds",
