@@ -83,8 +83,8 @@ def _is_plain(source: Source, found: SeriesByRole) -> bool:
         return True
     if any(column.null_count() for column in found.values()):
         return False
-    if layout.packed and len(found) == layout.width:  # cheaper than to unpack it again
-        texts = [column for column in found.values() if column.dtype == pl.String]
+    texts = [column for column in found.values() if column.dtype == pl.String]
+    if len(found) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
         return not any(column.str.contains('"', literal=True).any() for column in texts)
     return not any(b'"' in chunk for chunk in raw_chunks(source.path, layout.packed))
 
