@@ -38,6 +38,8 @@ out/bayes.safetensors: | .venv/ui
 	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
+# train writes a whole file or none, so one that is there is good, also when Ctrl-C ends make
+.PRECIOUS: out/bayes.safetensors out/%.safetensors
 out/bpr.safetensors out/warp.safetensors: SEED := --set random_state=42
 
 out/%.safetensors: | .venv/ui

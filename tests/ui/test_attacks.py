@@ -333,6 +333,11 @@ def test_a_value_that_no_field_offers_is_one_line_without_it(data: list[Any], un
     assert MARK.encode() not in body
 
 
+def told(page: Served) -> list[str]:
+    """Return the lines of the log, but for what was compiled at the start."""
+    return [line for line in page.log.splitlines() if not line.startswith("compiling ")]
+
+
 def test_one_line_an_incident(model_file: Path, tmp_path: Path) -> None:
     with served(tmp_path, str(model_file)) as page:
         page.event(page.honest(data=["1", 10, MARK, "small"]))
@@ -342,7 +347,7 @@ def test_one_line_an_incident(model_file: Path, tmp_path: Path) -> None:
         page.ask("GET", f"/{MARK}")  # such as an icon that a browser looks for: no incident
         page.ask(MARK, "/")
         page.send(MARK.encode() + b"\r\n\r\n")
-        assert page.log.splitlines() == [
+        assert told(page) == [
             "warning: an event of the page was not answered (Error)",
             f"warning: refused with 400, {EVENTS}: an event unlike those of the page",
             "warning: refused with 421, /: this page does not answer to that name; open it at the address that it said "
@@ -353,7 +358,7 @@ def test_one_line_an_incident(model_file: Path, tmp_path: Path) -> None:
         ]
         for _ in range(40):
             page.event(page.honest(data=[file_of(MARK)]))
-        lines = page.log.splitlines()
+        lines = told(page)
         assert len(lines) == incidents.MOST_LINES
         assert lines[-1].endswith("; more of this minute are counted alone")
 
@@ -362,17 +367,17 @@ def test_what_was_not_shown_is_counted() -> None:
     now = [0.0]
     sparing = incidents.Sparing(lambda: now[0])
 
-    def told(error: bool = False) -> str | None:
+    def line(error: bool = False) -> str | None:
         cause = (KeyError, KeyError(MARK), None) if error else None
         record = logging.LogRecord("x", logging.WARNING, __file__, 1, "bad\n%s", ("thing",), cause)
         return record.getMessage() if sparing.filter(record) and not record.exc_info else None
 
-    assert told(error=True) == "bad thing (KeyError)"
-    lines = [told() for _ in range(incidents.MOST_LINES + 4)]
+    assert line(error=True) == "bad thing (KeyError)"
+    lines = [line() for _ in range(incidents.MOST_LINES + 4)]
     assert lines.count(None) == 5
     now[0] = 61.0
-    assert told() == "bad thing (5 more before it were not shown)"
-    assert told() == "bad thing"
+    assert line() == "bad thing (5 more before it were not shown)"
+    assert line() == "bad thing"
 
 
 # -- crowds and slow clients -------------------------------------------------------------------------------------------
