@@ -146,6 +146,7 @@ def measure(
         UnknownIdError: an item of allow is unknown.
         DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
     """
+    check_table_threads("measuring a model")
     train, test = with_ids_of(model, train, test)
     check_fitted_on(model.seen_, test)
     table = model.item_table_ if items is None else items
@@ -186,7 +187,6 @@ def measure_part(
     skip: bool = False,
 ) -> Measured:
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
-    check_table_threads("measuring a model")
     asked = checked(metrics, test.n_items)
     width = max((one.k for one in asked if one.k), default=None)
     sources = Sources(model, train, test, items, positive, width, part)
