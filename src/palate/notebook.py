@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.markup import Html, bdi, element, join, paragraph
 from palate.progress import DONE, Progress, ProgressCallback, automatic, figures, silent, told
+from palate.terminal import replaced
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,13 +46,13 @@ def preview(frame: pl.DataFrame, n: int = MOST_ROWS, *, of: int | None = None) -
 
 
 def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
-    """Return a value as text for a cell: short, without control characters or halves of characters."""
+    """Return a value as text for a cell: short, without control or bidirectional characters."""
     if value is None:
         return NOTHING
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+    text = replaced(re.sub(r"[\t\n]+", " ", text), "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
