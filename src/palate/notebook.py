@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from palate.markup import Html, bdi, element, join, paragraph
-from palate.progress import DONE, Progress, ProgressCallback, automatic, figures, silent, told
+from palate.progress import DONE, Progress, ProgressCallback, automatic, figures, label, silent
 from palate.terminal import replaced
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def plainly(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def values(figures: Mapping[str, float], most: int = 4) -> str:
+def values_in_words(figures: Mapping[str, float], most: int = 4) -> str:
     """Return "rmse 0.9051, mae 0.7128 and 3 more"."""
     said = [f"{name} {value:.4f}" for name, value in list(figures.items())[:most]]
     return ", ".join(said) + (f" and {len(figures) - most} more" if len(figures) > most else "")
@@ -121,9 +121,9 @@ class _Bars:
 
 
 def _line(step: Progress) -> str:
-    return f"{shown(told(step))} {step.step:,} of {step.total:,}  {figures(step.record)}".rstrip()
+    return f"{shown(label(step))} {step.step:,} of {step.total:,}  {figures(step.record)}".rstrip()
 
 
 def _bar(step: Progress) -> Html:
-    bar = element("progress", value=str(step.step), max=str(max(step.total, 1)), aria_label=shown(told(step)))
+    bar = element("progress", value=str(step.step), max=str(max(step.total, 1)), aria_label=shown(label(step)))
     return element("div", bar, f" {_line(step)}")
