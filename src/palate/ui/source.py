@@ -92,11 +92,11 @@ class Source:
         return Entry(item_id, title, year, self._genres[item_index], value)
 
     def history(self, user_index: int, n: int) -> list[Entry]:
-        """Return the n items that a user rated highest; ties go to the item more people rated, then to position."""
+        """Return the n items that a user rated highest; ties stand in the order of popularity."""
         if self.seen is None:
             return []
         items, values = self.seen.row(user_index)
-        best = np.lexsort((items, -self.item_counts[items], -values))[:n]
+        best = np.lexsort((self.model.item_order.places[items], -values))[:n]
         return [self.entry(items[row], float(values[row])) for row in best]
 
     def recommended(self, user_id: Id, n: int, genre: str | None) -> list[Entry]:
