@@ -246,6 +246,13 @@ def test_one_per_title_names_the_other_ids_in_a_csv_too(here, run):
     assert table["same_title"].null_count() < len(table)
 
 
+def test_one_per_title_names_the_other_ids_on_the_terminal(here, run):
+    (here / "twice.csv").write_text("item_id,title,year\n" + "".join(f"{i},Film {i // 2},1990\n" for i in range(1, 21)))
+    run("train", "log.csv", "--items", "twice.csv", "--model", "popularity")
+    _, out, _ = run("recommend", "model.safetensors", "-u", 1, "-n", 20, "--include-seen", "--one-per-title")
+    assert re.search(r"Film 4 +(8, 9|9, 8) ", out), out
+
+
 def test_options_of_recommend_that_do_not_go_together(model, run):
     for words, text in (
         (("--had", "3=5", "--clip"), "--clip, --exclude and --on-unknown go with --user and --all"),

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from palate.markup import Html, bdi, element, join, paragraph
-from palate.progress import DONE, Progress, ProgressCallback, automatic, figures, silent, told
+from palate.progress import DONE, Progress, ProgressCallback, automatic, figures, label, silent
+from palate.terminal import replaced
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,13 +46,13 @@ def preview(frame: pl.DataFrame, n: int = MOST_ROWS, *, of: int | None = None) -
 
 
 def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
-    """Return a value as text for a cell: short, without control characters or halves of characters."""
+    """Return a value as text for a cell: short, without control or bidirectional characters."""
     if value is None:
         return NOTHING
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
+    text = replaced(re.sub(r"[\t\n]+", " ", text), "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -60,7 +61,7 @@ def plainly(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def values(figures: Mapping[str, float], most: int = 4) -> str:
+def values_in_words(figures: Mapping[str, float], most: int = 4) -> str:
     """Return "rmse 0.9051, mae 0.7128 and 3 more"."""
     said = [f"{name} {value:.4f}" for name, value in list(figures.items())[:most]]
     return ", ".join(said) + (f" and {len(figures) - most} more" if len(figures) > most else "")
@@ -120,9 +121,9 @@ class _Bars:
 
 
 def _line(step: Progress) -> str:
-    return f"{shown(told(step))} {step.step:,} of {step.total:,}  {figures(step.record)}".rstrip()
+    return f"{shown(label(step))} {step.step:,} of {step.total:,}  {figures(step.record)}".rstrip()
 
 
 def _bar(step: Progress) -> Html:
-    bar = element("progress", value=str(step.step), max=str(max(step.total, 1)), aria_label=shown(told(step)))
+    bar = element("progress", value=str(step.step), max=str(max(step.total, 1)), aria_label=shown(label(step)))
     return element("div", bar, f" {_line(step)}")

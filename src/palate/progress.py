@@ -8,7 +8,7 @@ and nothing is shown elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DONE = "done"  # the stage that ends a task
 
@@ -43,9 +43,19 @@ def automatic(_: Progress) -> None:
     """Show a bar in a notebook and nothing elsewhere: the default, which `palate.notebook.watched` replaces."""
 
 
-def told(step: Progress) -> str:
+def label(step: Progress) -> str:
     """Return what a step belongs to."""
     return f"{step.task}: {step.stage}" if step.task else step.stage
+
+
+def as_test(record: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures of an epoch with those of a watched test part under their true name."""
+    return {name.replace("validation", "test"): value for name, value in record.items()}
+
+
+def watching_test(progress: ProgressCallback) -> ProgressCallback:
+    """Return a callback that passes steps on by `as_test`: the part that training watches is the test part."""
+    return lambda step: progress(replace(step, record=as_test(step.record)))
 
 
 def figures(record: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Text from data on its way to a terminal: what would act there instead of standing there is shown by its code.
+"""Text from data on its way to a terminal or a page: control characters are shown by their codes, or replaced.
 
 Titles and ids come from other people's files. An escape sequence in one could clear the screen or name the window, a
 bidirectional mark could turn a line around, and a line separator could break a row of a table. Letters of every
@@ -20,6 +20,7 @@ _ACTS = (  # Unicode's categories Cc, Cf, Cs, Zl and Zp
     "\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 _FOUND = re.compile(f"({_JOINER}|{_FLAG})|{_ACTS}")
+_RUNS = re.compile(f"({_JOINER}|{_FLAG})|{_ACTS}+")
 
 
 def plain(text: object, *, lines: bool = False) -> str:
@@ -30,6 +31,11 @@ def plain(text: object, *, lines: bool = False) -> str:
         lines: whether line ends stay, as in a message of several lines; else they are written, too.
     """
     return _FOUND.sub(lambda m: m[0] if m[1] or (lines and m[0] == "\n") else ascii(m[0])[1:-1], str(text))
+
+
+def replaced(text: object, by: str) -> str:
+    """Return a text with each run of the same characters replaced, for pages, on which their codes would be noise."""
+    return _RUNS.sub(lambda m: m[1] or by, str(text))
 
 
 def plain_json(text: str) -> str:

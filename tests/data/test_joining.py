@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from palate import Interactions
-from palate.data.leaks import newcomers
 from palate.errors import DataError
 
 LOG = Interactions.from_table({"user": ["b", "c"], "item": [2, 3], "rating": [4, 2]}, rating_range=(1, 5))
@@ -69,11 +68,3 @@ def test_times_and_weights_are_joined():
     assert both.times.tolist() == [10**9, 10**9]
     with pytest.raises(DataError, match="the new rows without weights"):
         weighed(1, 2).append(rows_of(user=[2], item=[1], rating=[3], time=[10**9]))
-
-
-def test_newcomers_of_a_test_part_are_counted():
-    both = rows_of(user=[1, 1, 2, 3], item=[1, 2, 1, 3], rating=[1, 2, 3, 4])
-    found = newcomers(both.take(np.array([0, 1])), both.take(np.array([2, 3])))
-    assert (found.users, found.items, found.rows, found.n_test) == (2, 1, 2, 2)
-    assert found.says == "2 users and 1 items of the test part have no training row; they stand in 2 of its 2 rows"
-    assert newcomers(both, both).says == ""

@@ -193,7 +193,7 @@ def test_each_title_is_shown_once_and_the_other_ids_are_named(data, fitted):
 
 def test_titles_and_years_are_needed_to_tell_that_two_items_are_one(data):
     m = make("popularity").fit(data)
-    with pytest.raises(ParameterError, match="the item table has no titles; it has item_id, title: give them to fit"):
+    with pytest.raises(ParameterError, match="has no titles beside the ids; it has item_id, title: give"):
         m.recommend(100, one_per_title=True)
     m = make("popularity").fit(data, items={"item_id": data.items.values, "title": ["Same"] * 30})
     with pytest.raises(ParameterError, match="the item table has no years"):

@@ -9,7 +9,10 @@ from permuted import data_with_items_in_order, with_items_in_order
 from synthetic import interactions
 
 from palate import MODELS
+from palate.data.card import card
+from palate.data.ids import Ids
 from palate.data.interactions import Interactions
+from palate.models.explanation import parts_table
 
 SMALL = {
     "random_state": 0,
@@ -149,3 +152,24 @@ def test_biases_of_items_are_known_of_everybody(rows):
     kept = rows.take(np.flatnonzero(rows.user_index != 4))
     for key in ("baseline", "mf", "als", "bpr", "warp", "popularity", "bayes"):
         assert set(make(key).fit(kept).recommend(4)["source"]) == {"model"}, key
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_a_newcomer_is_asked_does_not_depend_on_the_numbering(rows, order):
+    model = make("bayes").fit(rows)
+    other = with_items_in_order(model, order)
+    assert other.questions(24)["item_id"].to_list() == model.questions(24)["item_id"].to_list()
+    assert other.information_gain(3, 24)["item_id"].to_list() == model.information_gain(3, 24)["item_id"].to_list()
+
+
+def test_equal_parts_of_an_explanation_stand_by_their_ids():
+    ids = Ids(["c", "a", "b"], "item")
+    items = np.arange(3), np.ones(3), np.array([0.5, -0.5, 0.7])
+    table = parts_table([], items, ids, pl.DataFrame({"item_id": ids.values, "title": ids.values}))
+    assert table["item_id"].to_list() == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_most_rated_of_a_data_card_do_not_depend_on_the_numbering(rows, order):
+    tops = [card(one).top for one in (rows, data_with_items_in_order(rows, order))]
+    assert tops[0] == tops[1]

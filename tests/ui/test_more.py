@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from permuted import with_items_in_order
 from synthetic import low_rank
 from ui_models import HOSTILE, Reader, small_model
 
@@ -16,6 +17,7 @@ from palate.errors import NotFittedError, ParameterError
 from palate.models import EASE, BayesianMF, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards, more
 from palate.ui.page import ANY_GENRE, reasons_of
+from palate.ui.report import report
 from palate.ui.source import Source
 
 FARGO, STAR_WARS = 100, 50
@@ -299,3 +301,16 @@ def test_no_title_becomes_markup(hostile: Any) -> None:
         assert "${" not in page
         assert "{{" not in page
     assert "Why <script>alert(1)</script>?" in Reader(more.why(source, "ça va", 0)).seen
+
+
+# -- numbering ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_on_the_page_depends_on_how_items_are_numbered() -> None:
+    rows = [(user, item) for user in range(6) for item in range(8) if (user + item) % 2]
+    table = pl.DataFrame({"user": [u for u, _ in rows], "item": [i for _, i in rows], "rating": [4] * len(rows)})
+    model = EASE(positive=4).fit(Interactions.from_table(table, rating_range=(1, 5)))
+    one, other = Source(model), Source(with_items_in_order(model, np.arange(8)[::-1]))
+    assert [e.item_id for e in other.history(0, 3)] == [e.item_id for e in one.history(0, 3)]
+    assert report(other, None) == report(one, None)
+    assert [other.items.values[at] for at in more.to_rate(other)] == [one.items.values[at] for at in more.to_rate(one)]

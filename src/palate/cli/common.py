@@ -21,7 +21,7 @@ import typer
 from palate.atomic import check_target
 from palate.cli import completion
 from palate.errors import PalateError
-from palate.progress import DONE, Progress, ProgressCallback, figures, told
+from palate.progress import DONE, Progress, ProgressCallback, figures, label
 from palate.terminal import command, plain, plain_json
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def live_progress() -> Iterator[ProgressCallback]:
             if step.task not in shown:
                 shown[step.task] = bars.add_task("", total=None, figures="")
             said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
-            bars.update(shown[step.task], description=plain(told(step)), **said)
+            bars.update(shown[step.task], description=plain(label(step)), **said)
 
         yield show
 
@@ -287,7 +287,7 @@ def _print_now_and_then() -> ProgressCallback:
     last: dict[str, float] = {}
 
     def show(step: Progress) -> None:
-        now, words = time.monotonic(), told(step)
+        now, words = time.monotonic(), label(step)
         if step.stage != DONE and now - last.get(words, -math.inf) >= SECONDS_BETWEEN:
             last[words] = now
             tell(f"{words} {step.step}/{step.total}  {figures(step.record)}")

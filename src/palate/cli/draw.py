@@ -31,13 +31,14 @@ def bar(share: float, width: int = BAR) -> str:
 def recommendations(rows: pl.DataFrame, title: str) -> Grid:
     """Return the recommendations of one user."""
     if (rows["source"] == "popular").all():
-        title += ": popular items, for the model tells none of them apart"
+        title += ": popular items, as the model scores them all alike"
     titled = rows["title"].ne(rows["item_id"].cast(rows["title"].dtype)).any()
     made = table(title, (("#", "right"), ("title", "left"), *([("id", "right")] if titled else []), ("score", "right")))
     digits = 0 if (rows["score"].drop_nulls() % 1 == 0).all() else 4  # counts are whole
     for row in rows.iter_rows(named=True):
         score = "popular" if row["score"] is None else f"{row['score']:.{digits}f}"
-        cells = (row["title"], row["item_id"]) if titled else (row["title"],)
+        others = row.get("same_title") or ()  # of recommend(one_per_title=True)
+        cells = (row["title"], ", ".join(map(str, (row["item_id"], *others)))) if titled else (row["title"],)
         made.add_row(str(row["rank"]), *map(str, cells), score)
     return made
 

@@ -164,32 +164,32 @@ def _seconds(result: Evaluation) -> dict[str, str]:
 def _newcomers(result: Evaluation) -> str:
     """Return how many people and items of the test part have no row in training, in words."""
     of = result.without_training
-    told = [f"{of[name]:,} {name if of[name] > 1 else name[:-1]}" for name in ("users", "items") if of[name]]
-    if not told:
+    new = [f"{of[name]:,} {name if of[name] > 1 else name[:-1]}" for name in ("users", "items") if of[name]]
+    if not new:
         return ""
     rows = f"{of['test_rows']:,} test row{'s' if of['test_rows'] > 1 else ''}"
     have = "has" if of["users"] + of["items"] == 1 else "have"
-    return f"; {' and '.join(told)} of the test part {have} no training row ({rows})"
+    return f"; {' and '.join(new)} of the test part {have} no training row ({rows})"
 
 
 def _people(results: list[Evaluation]) -> Iterator[str]:
     """Yield, for a single split, how the worst-served users fare, and who is no part of a mean."""
     if len(results) > 1:
         return
-    told = results[0].summaries
-    worst = ", ".join(f"{name} {s.worst_tenth:.4f}" for name, s in told.items() if s.worst_tenth == s.worst_tenth)
+    summaries = results[0].summaries
+    worst = ", ".join(f"{name} {s.worst_tenth:.4f}" for name, s in summaries.items() if s.worst_tenth == s.worst_tenth)
     if worst:
         yield f"worst tenth of users: {worst}"
-    for name, summary in told.items():
+    for name, summary in summaries.items():
         if summary.n_without_list or summary.n_left_out:
             none = f"{summary.n_without_list:,} of them without a list (counted as zero)"
             yield f"{name}: {summary.n_users:,} users, {none}; {summary.n_left_out:,} more have nothing to measure"
-    yield from _popular(told)
+    yield from _popular(summaries)
 
 
-def _popular(told: Mapping[str, Summary]) -> Iterator[str]:
+def _popular(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield how many were given the popular list, and the figures of the others."""
-    some = {name: summary for name, summary in told.items() if summary.n_popular}
+    some = {name: summary for name, summary in summaries.items() if summary.n_popular}
     for n_popular, n_users in dict.fromkeys((s.n_popular, s.n_users) for s in some.values()):
         same = {name: s for name, s in some.items() if (s.n_popular, s.n_users) == (n_popular, n_users)}
         others = ", ".join(f"{n} {s.mean_of_others:.4f}" for n, s in same.items() if s.mean_of_others is not None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from palate.data.features import Features
     from palate.data.interactions import Interactions
     from palate.models import Recommender
+
 FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # with the wide letters that some spreadsheets take for these
 
 
@@ -45,11 +46,9 @@ def recommend(
             "--safe-csv", help="For a .csv that a spreadsheet opens: texts that begin like a formula get an apostrophe."
         ),
     ] = False,
-    where: Annotated[
-        list[str] | None, typer.Option("--where", help="A condition on items, such as genres=Comedy or 'year>=1990'.")
-    ] = None,
-    allow: Annotated[list[str] | None, typer.Option("--allow", help="An item id to choose from; repeat.")] = None,
-    deny: Annotated[list[str] | None, typer.Option("--deny", help="An item id to leave out; repeat.")] = None,
+    where: common.Where = None,
+    allow: common.Allow = None,
+    deny: common.Deny = None,
     exclude: Annotated[Path | None, typer.Option("--exclude", help="A file of further pairs to leave out.")] = None,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Also items that the user had in training, or has in the rows given.")
@@ -66,7 +65,7 @@ def recommend(
 ) -> None:
     """List the best items that a user has not had yet.
 
-    The user may be known to the model, or by rows, by items or by attributes alone; --item turns the question round.
+    The user may be known to the model, or by rows, items or attributes alone. With --item: the best users for an item.
 
     [dim]palate recommend model.safetensors --user 1 -n 10[/]
     """
@@ -91,7 +90,8 @@ def recommend(
     if item:
         table = fitted.recommend_users([fitted.items_.parse(i) for i in item], n, exclude_seen=not include_seen)
     else:
-        options = _options(fitted, where, allow, deny, include_seen=include_seen, one_per_title=one_per_title)
+        options = inputs.part_of_catalogue(fitted.items_, allow, deny, where)
+        options |= {"exclude_seen": not include_seen, "one_per_title": one_per_title}
         if user or everyone:
             options |= {"on_unknown": on_unknown, "clip": clip, "exclude": _pairs(exclude, read)}
             wanted = fitted.users_.values if everyone else [fitted.users_.parse(u) for u in user or ()]
@@ -114,22 +114,6 @@ def recommend(
         common.console().print(f"{len(table):,} rows for {lists} in {seconds:.2f} s: {out}")
     else:
         _show(table)
-
-
-def _options(
-    fitted: Recommender,
-    where: list[str] | None,
-    allow: list[str] | None,
-    deny: list[str] | None,
-    *,
-    include_seen: bool,
-    one_per_title: bool,
-) -> dict[str, Any]:
-    lists = {
-        name: None if ids is None else [fitted.items_.parse(i) for i in ids]
-        for name, ids in (("allow", allow), ("deny", deny))
-    }
-    return {"where": where or None, "exclude_seen": not include_seen, "one_per_title": one_per_title, **lists}
 
 
 def _pairs(path: Path | None, read: list[str] | None) -> Interactions | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from palate.cli import common, inputs
-from palate.progress import figures
+from palate.progress import as_test, figures, watching_test
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.models.base import Recommender
-    from palate.progress import ProgressCallback
 
 
 def train(
@@ -64,51 +62,26 @@ def train(
     import polars as pl
 
     from palate import files
-    from palate.models import BayesianMF
 
     if config is not None and (model != "mf" or preset is not None):
         raise common.usage_error("--config names the model and its parameters: leave out --model and --preset")
-    learner = inputs.new_model(config or model, preset, set_)
-    if positive is not None and "positive" not in learner.parameter_names():
-        raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
-    if positive is not None:
-        inputs.with_positive(learner, _rule(learner, positive))
     if stop_on == "test" and split is None:
         raise common.usage_error("--stop-on test needs a test part: name it with --split, such as random:0.2:42")
-    if checkpoint is not None:
-        if not isinstance(learner, BayesianMF):
-            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
-        learner.checkpoint = files.Checkpoint(checkpoint)
+    learner = _learner(config or model, preset, set_, positive, checkpoint)
     common.check_writable(out)
-    if checkpoint is not None:
-        common.check_writable(checkpoint)
     source = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
     replaced = " in place of the old file" if out.exists() else ""
     rows, test = (source.interactions, None) if split is None else _parts(source.interactions, split)
     watched = test if stop_on == "test" else None
     with common.live_progress() as progress:
         known = inputs.attributes(learner, source, features)
-        told = progress if watched is None else _as_test(progress)
-        learner.fit(rows, validation=watched, items=source.items, progress=told, **known)
+        callback = progress if watched is None else watching_test(progress)
+        learner.fit(rows, validation=watched, items=source.items, progress=callback, **known)
     chosen_on = "test" if watched is not None and learner.epoch_chosen_on_ == "validation" else learner.epoch_chosen_on_
     files.save(learner, out)
     if as_json:
-        common.emit(
-            {
-                "model": learner.key,
-                "parameters": learner.state().parameters,
-                "seed": getattr(learner, "seed_", None),
-                "data": source.name,
-                "split": split,
-                "n_train": len(rows),
-                "epochs": learner.best_epoch_,
-                "epoch_chosen_on": chosen_on,
-                "interrupted": learner.interrupted_,
-                "out": str(out),
-                "bytes": out.stat().st_size,
-                "history": learner.history_,
-            }
-        )
+        facts = {"data": source.name, "split": split, "n_train": len(rows), "epoch_chosen_on": chosen_on}
+        common.emit({**_record(learner), **facts, "out": str(out), "bytes": out.stat().st_size})
         return
     stdout = common.console()
     stdout.print(f"{learner!r} learned from {len(rows):,} ratings of {source.name}")
@@ -123,6 +96,37 @@ def train(
     ids = source.interactions.users.values.cast(pl.String)
     whom = next((("--user", user) for user in ids if "\0" not in user), ("--all",))  # no command holds a NUL
     common.show_next(stdout, "recommend", out, *whom)
+
+
+def _learner(
+    key: str, preset: str | None, set_: list[str] | None, positive: str | None, checkpoint: Path | None
+) -> Recommender:
+    """Return the unfitted model that the options name."""
+    from palate import files
+    from palate.models import BayesianMF
+
+    learner = inputs.new_model(key, preset, set_)
+    if positive is not None:
+        if "positive" not in learner.parameter_names():
+            raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
+        inputs.with_positive(learner, _rule(learner, positive))
+    if checkpoint is not None:
+        if not isinstance(learner, BayesianMF):
+            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
+        common.check_writable(checkpoint)
+        learner.checkpoint = files.Checkpoint(checkpoint)
+    return learner
+
+
+def _record(learner: Recommender) -> dict[str, Any]:
+    return {
+        "model": learner.key,
+        "parameters": learner.state().parameters,
+        "seed": getattr(learner, "seed_", None),
+        "epochs": learner.best_epoch_,
+        "interrupted": learner.interrupted_,
+        "history": learner.history_,
+    }
 
 
 def _rule(learner: Recommender, text: str) -> float | str | None:
@@ -151,22 +155,13 @@ def _parts(data: Interactions, split: str) -> tuple[Interactions, Interactions]:
     return found[0].apply(data)
 
 
-def _as_test(progress: ProgressCallback) -> ProgressCallback:
-    """Return a callback that tells the watched figures under their true name."""
-    return lambda step: progress(replace(step, record=_of_test(step.record)))
-
-
-def _of_test(record: Mapping[str, float]) -> dict[str, float]:
-    return {name.replace("validation", "test"): value for name, value in record.items()}
-
-
 def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
     """Return how training went, in one line."""
     if not learner.history_:
         return "computed in one go: there are no epochs, and nothing was drawn by chance"
-    record = learner.history_[learner.best_epoch_ - 1]
+    record: Mapping[str, float] = learner.history_[learner.best_epoch_ - 1]
     if on_test:
-        record = _of_test(record)
+        record = as_test(record)
     chosen = "all of them, none held out to choose" if chosen_on == "none" else f"chosen on {chosen_on}"
-    told = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
-    return f"epochs: {learner.best_epoch_}, {chosen}; {told}{'; ' if told else ''}seed {learner.seed_}"
+    errors = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
+    return f"epochs: {learner.best_epoch_}, {chosen}; {errors}{'; ' if errors else ''}seed {learner.seed_}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -112,37 +111,3 @@ def _pair(part: Interactions, row: np.intp) -> str:
 
 def _date(seconds: np.int64) -> str:
     return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S}"  # years are 1 to 9999, checked when built
-
-
-@dataclass(frozen=True)
-class Newcomers:
-    """Who and what stands in test rows and in no training row.
-
-    Attributes:
-        users, items: how many.
-        rows: the test rows that have such a user or item.
-        n_test: all test rows.
-    """
-
-    users: int
-    items: int
-    rows: int
-    n_test: int
-
-    @property
-    def says(self) -> str:
-        """One sentence, or nothing where there are none."""
-        if not self.rows:
-            return ""
-        return (
-            f"{self.users:,} users and {self.items:,} items of the test part have no training row; they stand in "
-            f"{self.rows:,} of its {self.n_test:,} rows"
-        )
-
-
-def newcomers(train: Interactions, test: Interactions) -> Newcomers:
-    """Count the users and items of a test part that have no training row; both of the same ids."""
-    new_user = np.bincount(train.user_index, minlength=train.n_users)[test.user_index] == 0
-    new_item = np.bincount(train.item_index, minlength=train.n_items)[test.item_index] == 0
-    users, items = np.unique(test.user_index[new_user]), np.unique(test.item_index[new_item])
-    return Newcomers(len(users), len(items), int((new_user | new_item).sum()), len(test))

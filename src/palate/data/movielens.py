@@ -68,8 +68,8 @@ def load_movielens(
             inside = Path(folder) / f"ml-{name or '100k'}"
             loaded = _from_folder(inside if inside.is_dir() else Path(folder), name)
     else:
-        with watched(progress) as told:
-            place, found = _found_or_fetched(name or "100k", told)
+        with watched(progress) as callback:
+            place, found = _found_or_fetched(name or "100k", callback)
         with reading(place):
             loaded = _from_folder(place, found)
     return loaded if on_missing == "keep" else _complete(loaded)

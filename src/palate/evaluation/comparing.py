@@ -65,8 +65,8 @@ def compare(
     """Fit and measure models on the same folds.
 
     A model without a seed of its own gets ``random_state`` plus the number of the fold. A run that fails does not end
-    the others; it is warned of, and told in ``failed`` and ``failures``. With ``out``, every finished run is kept there
-    at once: after a crash, a Ctrl-C, or with one more model, the same call runs only what is missing.
+    the others; a warning names it, and it stands in ``failed`` and ``failures``. With ``out``, every finished run is
+    kept there at once: after a crash, a Ctrl-C, or with one more model, the same call runs only what is missing.
 
     Args:
         models: models or their keys, or {label: model}; they are not fitted themselves.
@@ -119,8 +119,8 @@ def compare(
     rows_folder = None if out is None else _prepared(Path(out), plan)
     jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes)
     tables = (dataset.interactions, dataset.items, dataset.users)
-    with watched(progress) as told:
-        results = run_all(jobs, tables, rows_folder, n_processes, told)
+    with watched(progress) as callback:
+        results = run_all(jobs, tables, rows_folder, n_processes, callback)
     comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
     comparison = _with_groups(comparison, of_users)
     for one in comparison.failures:

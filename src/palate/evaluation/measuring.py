@@ -27,8 +27,7 @@ from palate.metrics.catalogue import list_overlap
 from palate.metrics.names import shown
 from palate.models.answers import allowed_items
 from palate.models.base import Recommender
-from palate.notebook import card
-from palate.notebook import values as told_values
+from palate.notebook import card, values_in_words
 from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Measured:
     predicted: NDArray[np.float64] | None
 
     def __repr__(self) -> str:
-        return f"Measured({told_values(self.values)})"
+        return f"Measured({values_in_words(self.values)})"
 
     def _repr_html_(self) -> str:
         facts = [(shown(name), f"{value:.4f}") for name, value in self.values.items()]

@@ -6,8 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from typing import Any, Literal
@@ -29,9 +28,8 @@ from palate.metrics.names import shown
 from palate.models.answers import allowed_items
 from palate.models.attributes import within
 from palate.models.base import Recommender
-from palate.notebook import card, plainly, watched
-from palate.notebook import values as told_values
-from palate.progress import Progress, ProgressCallback, automatic
+from palate.notebook import card, plainly, values_in_words, watched
+from palate.progress import ProgressCallback, automatic, watching_test
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ class Evaluation:
     measured: Measured
 
     def __repr__(self) -> str:
-        return f"Evaluation({plainly(f'{self.model} on {self.split}')}: {told_values(self.metrics)})"
+        return f"Evaluation({plainly(f'{self.model} on {self.split}')}: {values_in_words(self.metrics)})"
 
     def _repr_html_(self) -> str:
         rows = {"training rows": self.n_train, "test rows": self.n_test}
@@ -163,11 +161,11 @@ def evaluate(
         relevant_rows(test, positive, part)  # refused before training, not after
     features = within({"user_features": user_features, "item_features": item_features}, train)
     started = time.perf_counter()
-    with watched(progress) as told:
+    with watched(progress) as callback:
         if stop_on == "test":
-            model.fit(train, validation=test, items=items, progress=partial(_watching_test, told), **features)
+            model.fit(train, validation=test, items=items, progress=watching_test(callback), **features)
         else:
-            model.fit(train, items=items, progress=told, **features)
+            model.fit(train, items=items, progress=callback, **features)
     fitted = time.perf_counter()
     names = [one.name for one in asked]
     measured = measure_part(model, train, test, names, positive=positive, part=part, skip=skip)
@@ -238,11 +236,6 @@ def check_same_ids(train: Interactions, test: Interactions) -> None:
     check_interactions("test", test)
     if train.users != test.users or train.items != test.items:
         raise DataError("test has other ids than the training part; take both from one set of interactions")
-
-
-def _watching_test(progress: ProgressCallback, step: Progress) -> None:
-    """Pass a step on with the watched figures under their true name."""
-    progress(replace(step, record={name.replace("validation", "test"): v for name, v in step.record.items()}))
 
 
 def evaluate_splits(

@@ -25,10 +25,10 @@ from palate.models.answers import (
     popular_items,
     rows_of_pairs,
 )
-from palate.models.clicks import turned
+from palate.models.clicks import transpose_rows
 from palate.models.explanation import Explanation, Part, parts_table
 from palate.models.lists import ItemOrder, Lists, best_lists, places_of_ids, ranking_keys
-from palate.models.newcomers import Given, Newcomers, NewItems, basket_of, features_on, one_row, rows_of, turned_round
+from palate.models.newcomers import Given, Newcomers, NewItems, basket_of, features_on, one_row, rows_of, transpose
 from palate.models.parameters import check_choice, check_whole
 from palate.models.predictor import Predictor
 from palate.models.scoring import FactorScorer, Scorer, nearest
@@ -256,7 +256,7 @@ class Recommender(Predictor):
             UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
         """
         self._check_can("fold_in_items")
-        rows = rows_of(turned_round(interactions), self.users_, on_unknown, "rows of users")
+        rows = rows_of(transpose(interactions), self.users_, on_unknown, "rows of users")
         factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
         return NewItems(interactions.items, factors, biases, rows)
 
@@ -424,7 +424,7 @@ class Recommender(Predictor):
     def _seen_by(self) -> Excluded:
         """Return which users had each item, as compressed rows of items."""
         indptr, indices = self._seen()
-        by_item = turned(Rows(indptr, indices, np.zeros(len(indices), np.float32)), len(self.items_))
+        by_item = transpose_rows(Rows(indptr, indices, np.zeros(len(indices), np.float32)), len(self.items_))
         return by_item.indptr, by_item.indices
 
     def _seen(self) -> Excluded:

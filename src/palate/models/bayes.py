@@ -364,7 +364,7 @@ class BayesianMF(Recommender):
         gains = np.log1p(found.means.var(axis=1) / (found.sds**2).mean(axis=1)) / 2
         if self.seen_ is not None:
             gains[self.seen_.row(u)[0]] = -1
-        best = np.lexsort((every, -gains))[:n]
+        best = np.lexsort((self.item_order.places, -gains))[:n]
         best = best[gains[best] >= 0]
         shown = item_columns(self.item_table_, best)
         return pl.DataFrame({"rank": np.arange(len(best)) + 1, **shown, "gain": gains[best]})
@@ -386,7 +386,7 @@ class BayesianMF(Recommender):
         shares = np.ones(n_items)
         if self.seen_ is not None:
             shares = np.bincount(self.seen_.indices, minlength=n_items) / len(self.users_)
-        among = np.argsort(-shares, kind="stable")[:MOST_QUESTIONS]
+        among = np.lexsort((self.item_order.places, -shares))[:MOST_QUESTIONS]
         with single_blas_thread():
             chosen, gains = questions(self, among, shares[among], min(n, len(among)))
         shown = item_columns(self.item_table_, chosen)

@@ -66,8 +66,8 @@ def training_clicks(data: Interactions, positive: Positive) -> Rows:
     return clicks
 
 
-def turned(rows: Rows, n_columns: int) -> Rows:
-    """Return the same cells as compressed columns."""
+def transpose_rows(rows: Rows, n_columns: int) -> Rows:
+    """Return the transpose: the same cells as compressed rows of the columns."""
     user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
     order, indptr = stable_order(*given(rows.indices, n_columns))
     weights = None if rows.weights is None else rows.weights[order]

@@ -24,7 +24,7 @@ import numpy as np
 from palate.data.interactions import Rows
 from palate.errors import DivergenceError
 from palate.kernels import weights as kernel
-from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
+from palate.models.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
 from palate.models.item_weights import ItemWeights, named
 from palate.models.learner import Training
 from palate.models.numbering import popular_first, square_renumbered
@@ -130,7 +130,7 @@ class EASE(ItemWeights):
 
 def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     """Write X'X into G."""
-    by_item = turned(clicks, len(G))
+    by_item = transpose_rows(clicks, len(G))
     of_items = by_item.indptr, by_item.indices, by_item.values
     of_users = clicks.indptr, clicks.indices, clicks.values
     call = partial(kernel.co_occurrences, of_items, of_users)

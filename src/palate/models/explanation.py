@@ -59,7 +59,7 @@ def parts_table(
     ids: Ids,
     table: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return the parts as a table, those of no item first.
+    """Return the parts as a table, those of no item first, then the largest; equal ones by the items' ids.
 
     Args:
         parts: of no item.
@@ -67,13 +67,14 @@ def parts_table(
         ids, table: the model's items.
     """
     index, values, contributions = (np.asarray(one) for one in items)
-    order = np.lexsort((index, -np.abs(contributions)))
+    own = ids.at(index).to_list()
+    order = np.array(sorted(range(len(own)), key=lambda k: (-abs(contributions[k]), own[k])), np.intp)
     titles = table["title"][index[order]].to_list()
     nothing = [None] * len(parts)
     columns: dict[str, tuple[list[Any], Any]] = {  # lists: a forked process may lack Polars' threads
         "kind": ([*(p.kind for p in parts), *["item"] * len(order)], pl.String),
         "name": ([*(p.name for p in parts), *titles], pl.String),
-        "item_id": ([*nothing, *ids.at(index[order]).to_list()], ids.values.dtype),
+        "item_id": ([*nothing, *(own[k] for k in order)], ids.values.dtype),
         "title": ([*nothing, *titles], pl.String),
         "value": ([*nothing, *values[order].tolist()], pl.Float64),
         "contribution": ([*(float(p.contribution) for p in parts), *contributions[order].tolist()], pl.Float64),

@@ -35,7 +35,7 @@ from palate.errors import DivergenceError, ParameterError
 from palate.kernels import given, gradients
 from palate.models.abilities import ABILITIES
 from palate.models.base import Recommender
-from palate.models.clicks import Positive, check_positive_rule, clicks_of, training_clicks, turned
+from palate.models.clicks import Positive, check_positive_rule, clicks_of, training_clicks, transpose_rows
 from palate.models.explanation import Part
 from palate.models.learner import ScoreKind, Training
 from palate.models.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
@@ -154,7 +154,7 @@ class ImplicitALS(Recommender):
         data, dtype = training.data, np.dtype(self.dtype).type
         seed = draw_seed(self.random_state)
         clicks = training_clicks(data, self.positive)
-        by_item = turned(clicks, data.n_items)
+        by_item = transpose_rows(clicks, data.n_items)
         rng = np.random.default_rng([seed, 0])
         scale = self.init_scale / self.n_factors**0.5
         P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))

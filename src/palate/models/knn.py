@@ -30,7 +30,7 @@ import numpy as np
 
 from palate.data.interactions import Rows
 from palate.kernels import similarities as kernel
-from palate.models.clicks import Positive, check_positive_rule, training_clicks, turned
+from palate.models.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
 from palate.models.item_weights import ItemWeights, named
 from palate.models.learner import Training
 from palate.models.lists import ItemOrder
@@ -92,7 +92,7 @@ class ItemKNN(ItemWeights):
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(turned(rows, n_items), order)
+        return _learned(transpose_rows(rows, n_items), order)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -203,7 +203,7 @@ def _largest(
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
-    by_item = turned(clicks, n_items)
+    by_item = transpose_rows(clicks, n_items)
     of_items, of_users = (
         (rows.indptr, rows.indices, np.asarray(rows.values, np.float64)) for rows in (by_item, clicks)
     )

@@ -171,8 +171,8 @@ class Learner(ABC):
         table = item_table(interactions.items, items)
         learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
         blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
-        with watched(progress) as told, blas:
-            learned |= self._learn(Training(interactions, validation, user_features, item_features, start, told))
+        with watched(progress) as callback, blas:
+            learned |= self._learn(Training(interactions, validation, user_features, item_features, start, callback))
         for name, value in learned.items():
             setattr(self, name, value)
         self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table

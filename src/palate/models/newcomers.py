@@ -139,7 +139,7 @@ def features_on(features: Features | None, ids: Ids, model: Any, side: str = "us
     return features.on(ids)
 
 
-def turned_round(interactions: Interactions) -> Interactions:
+def transpose(interactions: Interactions) -> Interactions:
     """Return the same rows with users and items in each other's place.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, Rows
-from palate.models.clicks import turned
+from palate.models.clicks import transpose_rows
 from palate.models.lists import ItemOrder
 from palate.models.state import Rated
 
@@ -27,10 +27,10 @@ def popular_first(rows: Rows, data: Interactions) -> tuple[Rows, ItemOrder]:
 def renumbered(rows: Rows, places: Array) -> Rows:
     """Return compressed rows whose column j stands at ``places[j]``, the cells of each row ascending."""
     moved = replace(rows, indices=places[rows.indices])
-    return turned(turned(moved, len(places)), len(rows.indptr) - 1)
+    return transpose_rows(transpose_rows(moved, len(places)), len(rows.indptr) - 1)
 
 
 def square_renumbered(rows: Rows, places: Array) -> Rows:
     """Return a square matrix in compressed rows whose row and column j stand at ``places[j]``."""
-    columns = turned(replace(rows, indices=places[rows.indices]), len(places))
-    return turned(replace(columns, indices=places[columns.indices]), len(places))
+    columns = transpose_rows(replace(rows, indices=places[rows.indices]), len(places))
+    return transpose_rows(replace(columns, indices=places[columns.indices]), len(places))

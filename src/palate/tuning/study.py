@@ -127,8 +127,8 @@ def tune(
     }
     known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
     study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
-    with watched(progress) as told:
-        search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, told)
+    with watched(progress) as callback:
+        search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
         tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
     if out is not None:

@@ -33,11 +33,11 @@ SESSION = re.compile(r"[a-z0-9]{1,40}", re.ASCII)
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not a fault of ours)
-    """A request that is not let in: the status, the reason told to the client, and whether the log tells it as well."""
+    """A request that is not let in: the status, the reason for the client, and whether it is logged."""
 
-    def __init__(self, status: int, reason: str, *, told: bool = True) -> None:
+    def __init__(self, status: int, reason: str, *, logged: bool = True) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.told = status, reason, told
+        self.status, self.reason, self.logged = status, reason, logged
 
 
 class Door:
@@ -63,7 +63,7 @@ class Door:
         try:
             scope, receive = await self._let_in(scope, receive)
         except Refused as refused:
-            if refused.told:
+            if refused.logged:
                 log.warning("refused with %d, %s: %s", refused.status, _where(scope["path"]), refused.reason)
             return await _refuse(send, refused)
         return await self._app(scope, receive, send)
@@ -76,7 +76,7 @@ class Door:
         path, method, headers = scope["path"], scope["method"], scope["headers"]
         methods = ROUTES.get(path) or (("GET",) if ASSET.fullmatch(path) else None)
         if methods is None:
-            raise Refused(404, "not a part of this page", told=bool(GRADIOS.fullmatch(path)))
+            raise Refused(404, "not a part of this page", logged=bool(GRADIOS.fullmatch(path)))
         if method not in methods:
             raise Refused(405, f"this takes {' or '.join(methods)} alone")
         passed = [(b"host", host), *((k, v) for k, v in headers if k in PASSED)]
@@ -175,7 +175,7 @@ async def _gathered(receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "the client went away", told=False)
+            raise Refused(400, "the client went away", logged=False)
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
         if size <= LARGEST_BODY:

@@ -24,7 +24,7 @@ class Sparing(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._since, self._told, self._hidden = clock(), 0, 0
+        self._since, self._shown, self._hidden = clock(), 0, 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to write a record, and cut it to one line."""
@@ -34,12 +34,12 @@ class Sparing(logging.Filter):
         now = self._clock()
         if now - self._since >= SECONDS:
             line += f" ({self._hidden} more before it were not shown)" if self._hidden else ""
-            self._since, self._told, self._hidden = now, 0, 0
-        self._told += 1
-        self._hidden += self._told > MOST_LINES
-        line += "; more of this minute are counted alone" if self._told == MOST_LINES else ""
+            self._since, self._shown, self._hidden = now, 0, 0
+        self._shown += 1
+        self._hidden += self._shown > MOST_LINES
+        line += "; more of this minute are counted alone" if self._shown == MOST_LINES else ""
         record.msg, record.args = line, ()
-        return self._told <= MOST_LINES
+        return self._shown <= MOST_LINES
 
 
 log.setLevel(logging.WARNING)

@@ -34,7 +34,7 @@ def name(entry: Entry) -> str:
 
 def offered(source: Source) -> list[tuple[str, int]]:
     """Return the titles to choose from, with their positions: the most rated ones, by name."""
-    known = np.argsort(-source.item_counts, kind="stable")[:MOST_OFFERED]
+    known = source.model.item_order.order[:MOST_OFFERED]
     return sorted((name(source.entry(int(at), 0.0)), int(at)) for at in known)
 
 
@@ -46,7 +46,7 @@ def to_rate(source: Source) -> list[int]:
     if isinstance(source.model, BayesianMF):
         return [int(at) for at in source.items.index(source.model.questions(TO_RATE)["item_id"])]
     chosen: list[int] = []
-    by_count = np.argsort(-source.item_counts, kind="stable")[: 20 * TO_RATE].tolist()
+    by_count = source.model.item_order.order[: 20 * TO_RATE].tolist()
     met: dict[str, int] = {}
     for limit in (1, 2, 4, len(by_count)):
         for at in by_count:

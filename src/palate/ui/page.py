@@ -143,7 +143,7 @@ def _choices(sources: Mapping[str, Source]) -> list[tuple[str, str]]:
 
 def _news(gr: Any, page: Any, shelf: Shelf, model: Any) -> None:
     """Add a line on the models that are still to come; a page that is open asks for them until all are there."""
-    told = gr.HTML(cards.news(shelf.coming), elem_id="news", apply_default_css=False)
+    news = gr.HTML(cards.news(shelf.coming), elem_id="news", apply_default_css=False)
     timer = gr.Timer(SECONDS_TO_NEWS)
 
     def on_tick(known: str) -> tuple[Any, ...]:
@@ -152,7 +152,7 @@ def _news(gr: Any, page: Any, shelf: Shelf, model: Any) -> None:
             return gr.skip(), now, gr.skip()  # a choice that is open stays open
         return gr.update(choices=_choices(dict(shelf.sources))), now, gr.update(active=bool(shelf.coming))
 
-    gr.on([timer.tick, page.load], on_tick, told, [model, told, timer], **SWITCH)
+    gr.on([timer.tick, page.load], on_tick, news, [model, news, timer], **SWITCH)
 
 
 # An answer takes milliseconds, so it skips Gradio's queue, which runs one at a time per event and polls: it is

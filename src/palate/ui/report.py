@@ -84,7 +84,7 @@ def _histogram(source: Source) -> str:
 
 def _top(source: Source) -> str:
     rows = []
-    for index in np.argsort(-source.item_counts, kind="stable")[:N_TOP]:
+    for index in source.model.item_order.order[:N_TOP]:
         mean = float(source.item_means[index])
         of_mean = (score(source, mean),) if source.is_rated else ()
         rows.append((titled(source.entry(int(index), mean)), f"{int(source.item_counts[index]):,}", *of_mean))

@@ -15,9 +15,8 @@ from palate.data.ids import Id
 from palate.errors import ParameterError
 from palate.models.base import Recommender
 from palate.models.titles import groups_of
+from palate.terminal import replaced
 
-# what would turn a line around or break it, in a title or an id
-ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 TITLE_WITH_YEAR = re.compile(r"(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)\s*", re.DOTALL)
 MOST_STARS = 5  # scales that end higher are shown as numbers
 LONGEST_TITLE = 200  # characters; what is longer is cut, with an ellipsis
@@ -93,11 +92,11 @@ class Source:
         return Entry(item_id, title, year, self._genres[item_index], value)
 
     def history(self, user_index: int, n: int) -> list[Entry]:
-        """Return the n items that a user rated highest; ties go to the item more people rated, then to position."""
+        """Return the n items that a user rated highest; ties stand in the order of popularity."""
         if self.seen is None:
             return []
         items, values = self.seen.row(user_index)
-        best = np.lexsort((items, -self.item_counts[items], -values))[:n]
+        best = np.lexsort((self.model.item_order.places[items], -values))[:n]
         return [self.entry(items[row], float(values[row])) for row in best]
 
     def recommended(self, user_id: Id, n: int, genre: str | None) -> list[Entry]:
@@ -201,8 +200,8 @@ class Source:
 
 
 def plain(value: object) -> str:
-    """Return a value as text without characters that act instead of standing there, such as bidirectional marks."""
-    return ACTING.sub(" ", str(value))
+    """Return a value as text, with spaces for control, format and bidirectional characters."""
+    return replaced(value, " ")
 
 
 def _mean_by(group: NDArray[Any], values: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
