@@ -118,10 +118,13 @@ PIVOT = pd.DataFrame(
         (PIVOT.stack().rename("rating").to_frame(), r"Its index holds user, item: reset_index\(\)"),
         (pl.DataFrame({"user": [1], "i1": [2]}), r"One row a rating is needed: melt\(\)"),
         (sparse.csr_matrix([[1]]), r"a SciPy matrix is no table: Interactions.from_scipy\(matrix"),
-        (np.array([[1, 2, 3]]), r"Interactions.from_scipy of a matrix"),
+        (np.array([[1, 2, 3]]), r"by position, such as .* a matrix goes in by Interactions.from_scipy"),
         (None, "NoneType is no table; read_ratings reads a file"),
         ("ratings.csv", "str is no table; read_ratings reads a file"),
-        (pd.DataFrame([[1, 2, 3]], columns=["user", "item", "item"]), "two columns have one name: user, item, item"),
+        (
+            pd.DataFrame([[1, 2, 3]], columns=["user", "item", "item"]),
+            "two columns have the name 'item': leave one out",
+        ),
     ],
 )
 def test_other_shapes_are_refused_with_the_way_in(table, message):
@@ -209,3 +212,42 @@ def test_complex_numbers_are_no_values():
     frame = pd.DataFrame({"user": [1, 2], "item": [3, 4], "rating": [1 + 2j, 3j]})
     with pytest.raises(DataError, match="value cannot be read"):
         Interactions.from_table(frame)
+
+
+def test_rows_without_names_are_asked_for_by_position():
+    with pytest.raises(DataError, match=r"by position, such as columns=\{'user': 0"):
+        Interactions.from_table([(1, 20, 3.0), (2, 20, 3.0)])
+
+
+@pytest.mark.parametrize("big", [[2**64, 2**65], np.array([2**64 - 1, 2**64 - 2], np.uint64)])
+def test_integers_beyond_64_bits_are_read_as_text(big):
+    table = {"user": big, "item": [1, 1]}
+    with pytest.raises(DataError, match="ids='text' takes integers beyond 64 bits as text"):
+        Interactions.from_table(table)
+    assert Interactions.from_table(table, ids="text").users.values.to_list() == sorted(str(one) for one in big)
+
+
+def test_a_frame_with_one_name_twice_is_refused_with_the_way_out():
+    frame = pd.DataFrame([[1, 2, 3, 4]], columns=["user", "item", "rating", "rating"])
+    with pytest.raises(DataError, match=r"two columns have the name 'rating': .*duplicated\(\)"):
+        Interactions.from_table(frame)
+    assert Interactions.from_table(frame.loc[:, ~frame.columns.duplicated()]).values.tolist() == [3]
+
+
+@pytest.mark.parametrize("users", [2, "ab", None])
+def test_ids_of_a_matrix_are_a_list(users):
+    matrix = sparse.csr_matrix(np.eye(2))
+    if users is None:
+        users = pd.array([1, None], dtype="Int64")
+        match = "must be all integers"
+    else:
+        match = "user ids are given as a list or a column"
+    with pytest.raises(DataError, match=match):
+        Interactions.from_scipy(matrix, users=users)
+
+
+def test_a_matrix_with_places_beyond_its_shape_is_refused():
+    matrix = sparse.csr_matrix(np.eye(3))
+    matrix.indices[0] = 99
+    with pytest.raises(DataError, match="the sparse matrix is damaged"):
+        Interactions.from_scipy(matrix)

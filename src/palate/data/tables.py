@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from palate.data.ids import shown
 from palate.data.raw import brief
 from palate.errors import DataError, MissingExtraError
 from palate.parallel import check_table_threads
@@ -63,6 +64,11 @@ def way_in(table: Any) -> str:
     if levels:
         words = ", ".join(levels)
         return f". Its index holds {words}: reset_index() makes columns of it, melt() one row a rating of a pivot table"
+    if isinstance(table, list | tuple | np.ndarray):
+        return (
+            ". One row a rating is needed: columns without names are given by position, such as columns={'user': 0, "
+            "'item': 1, 'value': 2}; a matrix goes in by Interactions.from_scipy"
+        )
     return (
         ". One row a rating is needed: melt() (pandas) or unpivot() (Polars) makes it of a pivot table, "
         "Interactions.from_scipy of a matrix"
@@ -89,7 +95,11 @@ def _of_pandas(table: Any) -> pl.DataFrame:
         raise DataError(f"one column of pandas is no table{way_in(table)}")
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names):
-        raise DataError(f"two columns have one name: {', '.join(names[:20])}")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"two columns have the name {shown(twice)}: leave one out, or rename it, such as by "
+            "table.loc[:, ~table.columns.duplicated()], which keeps the first"
+        )
     return pl.DataFrame([_of_pandas_column(name, table.iloc[:, k]) for k, name in enumerate(names)])
 
 
@@ -131,8 +141,8 @@ def _of_rows(rows: Sequence[Any]) -> pl.DataFrame:
     odd = next((k for k, row in enumerate(rows) if not isinstance(row, tuple | list) or len(row) != width), None)
     if odd is not None:
         raise DataError(f"row {odd} has not {width} values, as the first row has: each row needs one for each column")
-    names = getattr(first, "_fields", [f"column_{k}" for k in range(width)])
-    return pl.DataFrame([_column(name, [row[k] for row in rows]) for k, name in enumerate(names)])
+    fields: Sequence[str] = getattr(first, "_fields", [f"column_{k}" for k in range(width)])
+    return pl.DataFrame([_column(name, [row[k] for row in rows]) for k, name in enumerate(fields)])
 
 
 def _of_dict(table: dict[Any, Any]) -> pl.DataFrame:
