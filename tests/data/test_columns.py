@@ -62,7 +62,7 @@ def test_columns_are_given_by_name_position_or_not_at_all():
         find_columns(names, {"user": 0, "item": 5})
     with pytest.raises(DataError, match="columns= cannot leave out the user: every row needs a user and an item"):
         find_columns(names, {"user": None})
-    with pytest.raises(DataError, match="two columns have the name 'x'; give positions"):
+    with pytest.raises(DataError, match="two columns have the name 'x'; say which by its position"):
         find_columns(["x", "x", "item"], {"user": "x"})
 
 

@@ -118,10 +118,13 @@ PIVOT = pd.DataFrame(
         (PIVOT.stack().rename("rating").to_frame(), r"Its index holds user, item: reset_index\(\)"),
         (pl.DataFrame({"user": [1], "i1": [2]}), r"One row a rating is needed: melt\(\)"),
         (sparse.csr_matrix([[1]]), r"a SciPy matrix is no table: Interactions.from_scipy\(matrix"),
-        (np.array([[1, 2, 3]]), r"Interactions.from_scipy of a matrix"),
+        (np.array([[1, 2, 3]]), r"by position, such as .* a matrix goes in by Interactions.from_scipy"),
         (None, "NoneType is no table; read_ratings reads a file"),
         ("ratings.csv", "str is no table; read_ratings reads a file"),
-        (pd.DataFrame([[1, 2, 3]], columns=["user", "item", "item"]), "two columns have one name: user, item, item"),
+        (
+            pd.DataFrame([[1, 2, 3]], columns=["user", "item", "item"]),
+            "two columns have the name 'item': leave one out",
+        ),
     ],
 )
 def test_other_shapes_are_refused_with_the_way_in(table, message):
@@ -156,3 +159,95 @@ def test_pandas_that_is_not_installed(monkeypatch):
 def test_frames_of_polars_are_not_copied():
     frame = pl.DataFrame({"a": [1]})
     assert as_frame(frame) is frame
+
+
+PLACES = {"user": 0, "item": 1, "value": 2}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 150])
+@pytest.mark.parametrize("make", [tuple, list])
+@pytest.mark.parametrize("gather", [list, iter])
+def test_rows_without_names_are_one_row_a_rating(n, make, gather):
+    rows = [make((k + 1, 100 + k, 3.5)) for k in range(n)]
+    log = Interactions.from_table(gather(rows), columns=PLACES)
+    assert log.to_table().rows() == [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_arrays_are_one_row_a_rating_however_many_there_are(n):
+    array = np.array([(k + 1, 100 + k, 3) for k in range(n)])
+    assert Interactions.from_table(array, columns=PLACES).to_table().rows() == [tuple(row) for row in array.tolist()]
+
+
+def test_rows_of_texts_and_numbers_are_read():
+    log = Interactions.from_table([("ann", 20, 3.0), ("bob", 30, 4)], columns=PLACES)
+    assert log.to_table().rows() == [("ann", 20, 3.0), ("bob", 30, 4.0)]
+
+
+def test_a_row_of_another_length_is_named():
+    with pytest.raises(DataError, match="row 1 has not 3 values"):
+        Interactions.from_table([(1, 20, 3.0), (1, 30)], columns=PLACES)
+
+
+def test_fields_of_later_records_are_found():
+    rows = [{"user": k, "item": k} for k in range(150)] + [{"user": 150, "item": 1, "rating": 4.5}]
+    with pytest.raises(DataError, match="value is missing: 150 of 151"):
+        Interactions.from_table(rows)
+    rows = [{"user": k, "item": k, "rating": 4} for k in range(150)] + [{"user": 150, "item": 1, "rating": 4.5}]
+    assert Interactions.from_table(rows).values[-1] == 4.5
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "m", "s", "ms", "us", "ns"])
+@pytest.mark.parametrize("structured", [False, True])
+def test_times_of_numpy_are_read_in_every_unit(unit, structured):
+    time = np.array(["2020-01-01", "2020-01-02"], f"M8[{unit}]")
+    table = {"user": np.array([1, 2]), "item": np.array([3, 4]), "time": time}
+    if structured:
+        kinds = [(name, column.dtype) for name, column in table.items()]
+        table = np.array(list(zip(*table.values(), strict=True)), dtype=kinds)
+    assert Interactions.from_table(table).times.tolist() == [DAY, DAY + 86_400]
+
+
+def test_complex_numbers_are_no_values():
+    frame = pd.DataFrame({"user": [1, 2], "item": [3, 4], "rating": [1 + 2j, 3j]})
+    with pytest.raises(DataError, match="value cannot be read"):
+        Interactions.from_table(frame)
+
+
+def test_rows_without_names_are_asked_for_by_position():
+    with pytest.raises(DataError, match=r"by position, such as columns=\{'user': 0"):
+        Interactions.from_table([(1, 20, 3.0), (2, 20, 3.0)])
+
+
+@pytest.mark.parametrize("big", [[2**64, 2**65], np.array([2**64 - 1, 2**64 - 2], np.uint64)])
+def test_integers_beyond_64_bits_are_read_as_text(big):
+    table = {"user": big, "item": [1, 1]}
+    with pytest.raises(DataError, match="ids='text' takes integers beyond 64 bits as text"):
+        Interactions.from_table(table)
+    assert Interactions.from_table(table, ids="text").users.values.to_list() == sorted(str(one) for one in big)
+
+
+def test_a_frame_with_one_name_twice_is_refused_with_the_way_out():
+    frame = pd.DataFrame([[1, 2, 3, 4]], columns=["user", "item", "rating", "rating"])
+    with pytest.raises(DataError, match=r"two columns have the name 'rating': .*duplicated\(\)"):
+        Interactions.from_table(frame)
+    assert Interactions.from_table(frame.loc[:, ~frame.columns.duplicated()]).values.tolist() == [3]
+
+
+@pytest.mark.parametrize("users", [2, "ab", None])
+def test_ids_of_a_matrix_are_a_list(users):
+    matrix = sparse.csr_matrix(np.eye(2))
+    if users is None:
+        users = pd.array([1, None], dtype="Int64")
+        match = "must be all integers"
+    else:
+        match = "user ids are given as a list or a column"
+    with pytest.raises(DataError, match=match):
+        Interactions.from_scipy(matrix, users=users)
+
+
+def test_a_matrix_with_places_beyond_its_shape_is_refused():
+    matrix = sparse.csr_matrix(np.eye(3))
+    matrix.indices[0] = 99
+    with pytest.raises(DataError, match="the sparse matrix is damaged"):
+        Interactions.from_scipy(matrix)

@@ -162,6 +162,8 @@ def _convert_id(column: pl.Series, policy: Policy, faults: list[Fault]) -> pl.Se
         return column
     if column.dtype.is_float():
         column = _exact(column, faults)
+    if column.dtype.is_integer() and policy.ids == "text":
+        column = column.cast(pl.String)  # also those beyond 64 bits
     done = _convert(column, as_id, faults, words=words)
     return done.cast(pl.String) if policy.ids == "text" else done
 
@@ -217,7 +219,7 @@ def _convert(
         rows = np.flatnonzero(bad.to_numpy())
         example = column[int(rows[0])]
         text = f"{column.name} cannot be read, such as {shown(example)}"
-        faults.append(Fault("invalid", text, rows, _comma(column.name, example)))
+        faults.append(Fault("invalid", text, rows, _remedy(column.name, example)))
     return done
 
 
@@ -233,7 +235,9 @@ def _keep(column: pl.Series, rows: NDArray[np.intp]) -> str:
     return "ids='text' takes such words as ids" if ids else ""
 
 
-def _comma(name: str, example: object) -> str:
+def _remedy(name: str, example: object) -> str:
+    if name in ("user", "item") and isinstance(example, int):
+        return "ids='text' takes integers beyond 64 bits as text"
     if name in ("value", "weight") and isinstance(example, str) and "," in example:
         return "numbers are written with a decimal point and without marks between thousands"
     return ""

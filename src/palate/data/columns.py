@@ -139,27 +139,34 @@ def plain_name(name: str) -> str:
 def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]:
     check_columns(given)
     found: dict[str, str | None] = {}
+    places: list[int] = []
     for role, column in (given or {}).items():
-        if column is None or column in names:
-            found[role] = None if column is None else str(column)
+        if column is None:
+            found[role] = None
             continue
-        place = place_of(column, len(names))
+        if isinstance(column, str) and list(names).count(column) > 1:
+            raise DataError(f"two columns have the name {column!r}; {_say(names, role, column)}")
+        place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
             raise DataError(f"no column {column!r}; the table has {_list(names)}")
+        places.append(place)
         found[role] = names[place]
-    columns = [name for name in found.values() if name is not None]
-    if len(set(columns)) < len(columns):
+    if len(set(places)) < len(places):
         raise DataError(f"columns= gives one column two roles: {dict(given or {})}")
-    twice = [name for name in columns if list(names).count(name) > 1]
-    if twice:
-        raise DataError(f"two columns have the name {twice[0]!r}; give positions, such as columns={{'user': 0}}")
     return found
+
+
+def _say(names: Sequence[str], role: str, name: str) -> str:
+    """Return how to give a column: by its name, or by position where others have that name too."""
+    if list(names).count(name) == 1:
+        return f"say which with columns={{'{role}': '{name}'}}"
+    return f"say which by its position from 0, such as columns={{'{role}': {list(names).index(name)}}}"
 
 
 def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
     fits = [name for name in usual_columns(names, role) if name not in taken]
     if len(fits) > 1:
-        raise DataError(f"columns {fits} could all be the {role}; say which with columns={{'{role}': '{fits[0]}'}}")
+        raise DataError(f"columns {fits} could all be the {role}; {_say(names, role, fits[0])}")
     return fits[0] if fits else None
 
 
@@ -170,7 +177,7 @@ def _likely_value(
     rest = [name for name in names if name not in found.values() and not is_usual(name)]
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
-        raise DataError(f"columns {ending} could all be the value; say which with columns={{'value': '{ending[0]}'}}")
+        raise DataError(f"columns {ending} could all be the value; {_say(names, 'value', ending[0])}")
     if ending:
         log.warning("%s: the values are those of '%s'; columns={'value': None} takes rows as clicks", source, ending[0])
         return ending[0]

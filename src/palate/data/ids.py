@@ -39,7 +39,7 @@ class Ids:
     """
 
     def __init__(self, values: pl.Series | Iterable[Id], what: str = "id") -> None:
-        series = values if isinstance(values, pl.Series) else _series_of(list(values), what)
+        series = values if isinstance(values, pl.Series) else _series_of(_listed(values, what), what)
         if series.dtype.is_integer():
             series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
         if series.dtype not in (pl.Int64, pl.String) or series.null_count():
@@ -164,13 +164,19 @@ def _all_differ(series: pl.Series) -> bool:
     return bool((values[1:] > values[:-1]).all()) or len(np.unique(values)) == len(values)
 
 
+def _listed(values: Iterable[Id], what: str) -> list[Id]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise DataError(f"{what} ids are given as a list or a column, one for each; got {shown(values)}")
+    return list(values)
+
+
 def _series_of(values: list[Id], what: str) -> pl.Series:
     try:
         if any(isinstance(one, bool) for one in values):
             raise TypeError("true and false are no ids")
         dtype = pl.String if values and isinstance(values[0], str) else pl.Int64
         return pl.Series(values, dtype=dtype, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         why = str(error).split("\n", 1)[0][:120]
         raise DataError(f"{what} ids must be all integers (64 bit) or all text: {why}") from None
 

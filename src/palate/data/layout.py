@@ -167,6 +167,11 @@ def _kind(path: Path, packed: str, head: bytes) -> Kind:
         raise DataError(f"{path} is one JSON array; write one JSON object a line instead")
     if kind == "text" and head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         raise DataError(f"{path} is a web page, no data: fetch the file that the page leads to")
+    if kind == "text" and head.startswith(b"%%MatrixMarket"):
+        raise DataError(
+            f"{path} is a matrix in the Matrix Market format: Interactions.from_scipy(scipy.io.mmread(…)) takes it, or "
+            "write one row a rating without its lines of sizes"
+        )
     if kind == "text" and head.startswith(b"PK\x03\x04"):
         raise DataError(f"{path} is a zip archive (or a workbook): unpack it, or save it as csv")
     return kind

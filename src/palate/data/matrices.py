@@ -13,6 +13,7 @@ from palate.data.checking import Policy, Where, dropped_or_raise, kept_rows, typ
 from palate.data.features import Features
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions
+from palate.data.raw import brief
 from palate.data.remarks import remark
 from palate.errors import DataError
 
@@ -24,7 +25,7 @@ def from_scipy(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) ->
     """Return one row for each stored cell; see `Interactions.from_scipy`."""
     _check_sparse(matrix)
     ids = [_ids(given, n, what) for given, n, what in zip((users, items), matrix.shape, ("user", "item"), strict=True)]
-    cells = matrix.tocoo()
+    cells = _cells(matrix)
     where = Where("the matrix", "stored cell")
     columns = {"value": pl.Series("value", cells.data)}
     faults = typed(columns, policy)
@@ -75,6 +76,18 @@ def _check_sparse(matrix: Any) -> None:
     if not sparse.issparse(matrix) or matrix.ndim != 2:
         kind = type(matrix).__name__
         raise DataError(f"a sparse matrix of two dimensions is needed, got {kind}: scipy.sparse.csr_matrix makes one")
+
+
+def _cells(matrix: Any) -> Any:
+    """Return a matrix with a place for each stored cell.
+
+    Raises:
+        DataError: the places that it holds are not those of a matrix of its shape.
+    """
+    try:
+        return matrix.tocoo()
+    except (ValueError, IndexError) as error:
+        raise DataError(f"the sparse matrix is damaged: {brief(error)}; build it again") from None
 
 
 def _ids(given: IdsGiven, n: int, what: str) -> Ids:

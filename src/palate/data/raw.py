@@ -124,15 +124,17 @@ def decoded(chunks: Iterator[bytes], path: Path, encoding: str) -> Iterator[str]
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         line += bytes(error.object).count(b"\n", 0, error.start)
-        raise not_encoded(path, encoding, line) from None
+        windows = b"\x80" <= error.object[error.start : error.start + 1] < b"\xa0"
+        raise not_encoded(path, encoding, line, windows=windows) from None
     except UnicodeError as error:  # UTF-16 without its first mark
         raise DataError(f"{path} is not {encoding}: {brief(error)}; give its true encoding=") from None
 
 
-def not_encoded(path: Path, encoding: str, line: int) -> DataError:
-    """Return the error for bytes that the encoding does not have."""
+def not_encoded(path: Path, encoding: str, line: int, *, windows: bool = False) -> DataError:
+    """Return the error for bytes that the encoding does not have; ``windows`` where Latin-1 has no letter for them."""
     if is_utf8(encoding):
-        return DataError(f"{path} is not UTF-8 in line {line}; if it is Latin-1, say encoding='latin-1'")
+        likely = "Windows-1252, say encoding='cp1252'" if windows else "Latin-1, say encoding='latin-1'"
+        return DataError(f"{path} is not UTF-8 in line {line}; if it is {likely}")
     return DataError(f"{path} is not {encoding} in line {line}; give its true encoding=")
 
 
@@ -226,7 +228,7 @@ def json_fault(path: Path, packed: str) -> DataError | None:
             if not isinstance(json.loads(line, parse_constant=_no_constant), dict):
                 return DataError(f'{path}: line {number} is no JSON object, such as {{"user": 1, "item": 2}}')
         except ValueError as error:
-            return DataError(f"{path}: line {number} is no JSON: {brief(error)}")
+            return DataError(f"{path}: line {number} is no JSON: {brief(error)}; one JSON object a line is needed")
         except RecursionError:
             return DataError(f"{path}: line {number} is nested too deep; write one flat JSON object a line")
     return None

@@ -20,6 +20,8 @@ LOOKED_AT = 100_000  # values, evenly taken
 FEW = 20  # values of which nothing is said
 MUCH, SOME = 1 / 3, 0.01  # shares of the values
 PADDED = r"^\s|\s$"
+POINTED = r"^[+-]?\d+\.0+$"  # an integer, as tables write it in a column with missing values
+WHOLE = r"^[+-]?\d+$"
 ROUNDED = r"^\d(\.\d+)?E\+\d+$"  # how spreadsheets show long numbers
 
 
@@ -77,6 +79,14 @@ def _remark_ids(ids: Ids, source: str) -> None:
         log.warning(
             "%s: %s ids such as %s look like numbers that a spreadsheet rounded: several may have become one",
             *(source, ids.what, shown(rounded[0])),
+        )
+
+    pointed = ids.values.filter(ids.values.str.contains(POINTED))
+    whole = ids.values.filter(ids.values.str.contains(WHOLE)) if len(pointed) else pointed
+    if len(whole):
+        log.warning(
+            "%s: %s ids are written as %s and as %s, and stay text: 1.0 and 1 are two",
+            *(source, ids.what, shown(pointed[0]), shown(whole[0])),
         )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from palate.data.ids import shown
 from palate.data.raw import brief
 from palate.errors import DataError, MissingExtraError
 from palate.parallel import check_table_threads
 
-PANDAS_FAILS = (ImportError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError)
+FAILS = (TypeError, ValueError, OverflowError, OSError, NotImplementedError, pl.exceptions.PolarsError)
+PANDAS_FAILS = (ImportError, *FAILS)
+NUMPY_TIMES = ("D", "ms", "us", "ns")  # units that Polars takes
 
 
 def as_frame(table: Any) -> pl.DataFrame:
@@ -35,8 +41,8 @@ def as_frame(table: Any) -> pl.DataFrame:
                 "a SciPy matrix is no table: Interactions.from_scipy(matrix, users=…, items=…) takes it, one row for "
                 "each stored cell"
             )
-        return _of_dict(table) if isinstance(table, dict) else pl.DataFrame(table)
-    except (TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+        return _of_python(table)
+    except FAILS as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}{way_in(table)}") from None
@@ -58,6 +64,11 @@ def way_in(table: Any) -> str:
     if levels:
         words = ", ".join(levels)
         return f". Its index holds {words}: reset_index() makes columns of it, melt() one row a rating of a pivot table"
+    if isinstance(table, list | tuple | np.ndarray):
+        return (
+            ". One row a rating is needed: columns without names are given by position, such as columns={'user': 0, "
+            "'item': 1, 'value': 2}; a matrix goes in by Interactions.from_scipy"
+        )
     return (
         ". One row a rating is needed: melt() (pandas) or unpivot() (Polars) makes it of a pivot table, "
         "Interactions.from_scipy of a matrix"
@@ -84,7 +95,11 @@ def _of_pandas(table: Any) -> pl.DataFrame:
         raise DataError(f"one column of pandas is no table{way_in(table)}")
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names):
-        raise DataError(f"two columns have one name: {', '.join(names[:20])}")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"two columns have the name {shown(twice)}: leave one out, or rename it, such as by "
+            "table.loc[:, ~table.columns.duplicated()], which keeps the first"
+        )
     return pl.DataFrame([_of_pandas_column(name, table.iloc[:, k]) for k, name in enumerate(names)])
 
 
@@ -102,15 +117,55 @@ def _by_arrow(name: str, column: Any) -> pl.Series:
     return pl.Series(name, column)  # needs pyarrow for all but numbers and times
 
 
+def _of_python(table: Any) -> pl.DataFrame:
+    """Return columns, rows or a NumPy array as a frame; what has no names of columns is one row a rating."""
+    if isinstance(table, dict):
+        return _of_dict(table)
+    if isinstance(table, np.ndarray):
+        if table.dtype.names:
+            return _of_dict({name: table[name] for name in table.dtype.names})
+        return pl.DataFrame(table, orient="row")
+    if hasattr(table, "__arrow_c_stream__") or not isinstance(table, Iterable):
+        return pl.DataFrame(table)
+    return _of_rows(table if isinstance(table, Sequence) else list(table))
+
+
+def _of_rows(rows: Sequence[Any]) -> pl.DataFrame:
+    first = rows[0] if len(rows) else None
+    if isinstance(first, dict):  # every row is looked at: a later one may have a further field
+        names = dict.fromkeys(chain.from_iterable(rows))
+        return pl.DataFrame([_column(str(name), [row.get(name) for row in rows]) for name in names])
+    if not isinstance(first, tuple | list):
+        return pl.DataFrame(rows)
+    width = len(first)
+    odd = next((k for k, row in enumerate(rows) if not isinstance(row, tuple | list) or len(row) != width), None)
+    if odd is not None:
+        raise DataError(f"row {odd} has not {width} values, as the first row has: each row needs one for each column")
+    fields: Sequence[str] = getattr(first, "_fields", [f"column_{k}" for k in range(width)])
+    return pl.DataFrame([_column(name, [row[k] for row in rows]) for k, name in enumerate(fields)])
+
+
 def _of_dict(table: dict[Any, Any]) -> pl.DataFrame:
+    table = {name: _known_unit(values) for name, values in table.items()}
     try:
         return pl.DataFrame(table)
     except TypeError:  # a column of mixed types
         return pl.DataFrame([_column(str(name), values) for name, values in table.items()])
 
 
+def _known_unit(values: Any) -> Any:
+    """Return NumPy's times in a unit that Polars takes, and all else as it is."""
+    if (
+        isinstance(values, np.ndarray)
+        and values.dtype.kind == "M"
+        and np.datetime_data(values.dtype)[0] not in NUMPY_TIMES
+    ):
+        return values.astype("M8[us]")
+    return values
+
+
 def _column(name: str, values: Any) -> pl.Series:
     try:
         return pl.Series(name, values)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+    except FAILS:
         return pl.Series(name, values, dtype=pl.Object)
