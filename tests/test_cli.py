@@ -202,7 +202,7 @@ def test_recommend_for_people_whom_the_model_does_not_know(model, here, run):
     assert [r["item_id"] for r in rows[:3]] == [r["item_id"] for r in had]
     code, out, err = run("recommend", model, "--had", "3=5", "--had", "999=1", "-n", 1)
     assert code == 0
-    assert "the basket: left out 1 items that training did not know" in err
+    assert "the basket: left out 1 item that training did not know" in err
     code, _, err = run("recommend", model, "--had", "3", "--had", "4")
     assert code == 1
     assert "learns from ratings: give them as {item: rating}" in err
@@ -221,6 +221,10 @@ def test_recommend_by_attributes_alone(here, run):
     rows = only_json(found[1])["recommendations"]
     assert [r["user_id"] for r in rows] == [901, 901, 902, 902]
     assert {r["source"] for r in rows} == {"model"}
+    (here / "latin.csv").write_bytes("who,taste,town\n901,jazz,Zürich\n902,rock,Köln\n".encode("latin-1"))
+    read = ("--read", "encoding=latin-1", "--read", "user=who")
+    again = run("recommend", "model.safetensors", "--users", "latin.csv", "-n", 2, "--json", *read)
+    assert only_json(again[1])["recommendations"] == rows
     beside = ("recommend", "model.safetensors", "--had", "3=5", "--users", "new.csv")
     assert "features of 2 users are given beside the items of one" in run(*beside)[2]
 

@@ -113,6 +113,14 @@ def test_too_many_columns_of_a_parquet_file_are_refused(tmp_path, monkeypatch):
         read_ratings(path)
 
 
+def test_a_first_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "MAX_LINE", 100)
+    path = tmp_path / "x.csv"
+    path.write_text("user,item " + "x" * 200)
+    with pytest.raises(DataError, match="the first line goes on after 100 bytes; this is no log, one row a line"):
+        read_ratings(path)
+
+
 def test_many_rows_in_few_bytes_are_refused(tmp_path):
     path = tmp_path / "x.parquet"
     pl.DataFrame({"user": pl.repeat(1, 10**6, eager=True), "item": pl.repeat(1, 10**6, eager=True)}).write_parquet(path)

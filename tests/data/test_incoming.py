@@ -46,6 +46,13 @@ def test_errors_name_the_source_and_nothing_is_left_behind(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+def test_remarks_name_the_source(caplog):
+    read_ratings(io.StringIO("# a log\nuser;item;my_rating\n1;2;3,5\n2;3;4,0\n"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 3
+    assert all(line.startswith("buffer: ") for line in lines), lines
+
+
 @pytest.mark.parametrize("given", ["https://example.org/ratings.csv", "s3://bucket/r.csv", "gs:/bucket/r.csv"])
 def test_addresses_are_named_as_such(given):
     for read in (read_ratings, open_dataset):

@@ -81,7 +81,7 @@ def test_items_folded_in_are_the_minimum_with_the_users_as_they_are(key, biases,
     with caplog.at_level(logging.WARNING, "palate.models"):
         new = m.fold_in_items(new_items(data))
     assert [r.getMessage() for r in caplog.records] == [
-        "the basket: left out 1 rows of users that training did not know"
+        "the basket: left out 1 row of users that training did not know"
     ]
     assert new.items.values.to_list() == ["new", "other"]
     for row, (users, values) in enumerate((([0, 3, 10], [5, 4, 1]), ([1], [3]))):

@@ -97,7 +97,7 @@ def recommend(
             wanted = fitted.users_.values if everyone else [fitted.users_.parse(u) for u in user or ()]
             table = fitted.recommend(wanted, n, **options)
         else:
-            known = None if users is None else _attributes(fitted, users)
+            known = None if users is None else _attributes(fitted, users, read)
             basket = _basket(fitted, had) if had else _pairs(rows, read)
             table = fitted.recommend_for(basket, n, features=known, **options)
     seconds = time.perf_counter() - started
@@ -138,11 +138,14 @@ def _basket(fitted: Recommender, words: list[str]) -> dict[Any, float] | list[An
         raise common.usage_error("--had takes ITEM=RATING with a number each, or ITEM alone each") from None
 
 
-def _attributes(fitted: Recommender, path: Path) -> Features:
+def _attributes(fitted: Recommender, path: Path, read: list[str] | None) -> Features:
     from palate.data.features import Features
-    from palate.data.reading import read_table
+    from palate.data.source import read_attributes
 
-    return Features.from_table(read_table(path), "user", encoding=getattr(fitted, "user_encoding_", None) or None)
+    table, id_name = read_attributes(path, "user", fitted.users_, inputs.read_options(read))
+    if id_name is not None:
+        table = table.rename({id_name: "user_id"})
+    return Features.from_table(table, "user", encoding=getattr(fitted, "user_encoding_", None) or None)
 
 
 def _flat(table: pl.DataFrame) -> pl.DataFrame:

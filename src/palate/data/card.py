@@ -141,7 +141,7 @@ def _spread(counts: NDArray[np.intp]) -> dict[str, float]:
 def _top(data: Dataset, by_item: NDArray[np.intp]) -> list[tuple[str, int, float]]:
     rows = data.interactions
     ids = rows.items.values.to_list()
-    best = sorted(range(len(ids)), key=lambda i: (-by_item[i], ids[i]))[:TOP]
+    best = sorted(np.flatnonzero(by_item).tolist(), key=lambda i: (-by_item[i], ids[i]))[:TOP]
     sums = np.bincount(rows.item_index, rows.values)
     titles = item_table(rows.items, data.items)["title"]
-    return [(titles[int(i)], int(by_item[i]), float(sums[i] / by_item[i])) for i in best if by_item[i]]
+    return [(titles[i], int(by_item[i]), float(sums[i] / by_item[i])) for i in best]

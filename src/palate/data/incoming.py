@@ -31,14 +31,15 @@ def path_of(given: Any) -> Path:
 
 
 @contextmanager
-def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str]]:
-    """Yield a file that holds what is given, and its encoding; errors name the source, not the temporary file.
+def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str, str]]:
+    """Yield a file that holds what is given, its encoding, and its name for messages; no error names a temporary file.
 
     Raises:
         DataError: an address, or what is neither a name nor open for reading.
     """
     if not hasattr(given, "read"):
-        yield path_of(given), encoding
+        path = path_of(given)
+        yield path, encoding, str(path)
         return
     label = getattr(given, "name", None)
     name = Path(label).name if isinstance(label, str) and label else "buffer"
@@ -47,7 +48,7 @@ def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str]]:
         path = Path(folder) / name
         is_text = _spooled(given, path, name)
         try:
-            yield path, "utf-8" if is_text else encoding
+            yield path, "utf-8" if is_text else encoding, name
         except DataError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
 

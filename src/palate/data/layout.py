@@ -48,11 +48,12 @@ BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 
 @dataclass(frozen=True)
 class Form:
-    """What the caller says on how a text file is written; see `read_ratings`."""
+    """What the caller says on how a text file is written, see `read_ratings`; and what messages call the file."""
 
     encoding: str = "utf-8"
     header: Header = "auto"
     quote: QuoteAs = "auto"
+    name: str = "the file"
 
     def check(self) -> None:
         """Raise ParameterError for a word that is none of those above."""
@@ -121,7 +122,9 @@ def look_at(path: Path, form: Form, columns: Columns | None = None, *, attribute
         return Layout(kind, packed)
     if _reads_as_utf8(head) and not form.encoding.lower().startswith(("utf", "ascii")):
         log.warning(
-            "%s reads like UTF-8, and is taken for %s: leave out encoding= if letters are wrong", path, form.encoding
+            "%s reads like UTF-8, and is taken for %s: leave out encoding= if letters are wrong",
+            form.name,
+            form.encoding,
         )
     text = _decoded(head, path, form.encoding)
     if "\r" in text and "\n" not in text:
@@ -192,7 +195,7 @@ def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Column
         lines = [unescaped(line.encode()).decode() for line in lines]
     filled = [k for k, line in enumerate(lines) if line.strip()]
     named = re.fullmatch(r'"?sep=(.)"?\r?', lines[filled[0]])  # Excel's first line
-    filled = _without_comments(path, lines, filled[1:] if named else filled, form)
+    filled = _without_comments(lines, filled[1:] if named else filled, form)
     texts = [lines[k].rstrip("\r") for k in filled]
     if not texts:
         raise DataError(f"{path} is empty: there is no rating in it")
@@ -201,7 +204,7 @@ def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Column
         separator in (",", ";") or any(f[:1] == f[-1:] == '"' for f in texts[0].split(separator) if len(f) > 1)
     )
     rows = [tuple(split_line(text, separator, quoted=quotable)) for text in texts]
-    named_columns = columns is None or (has_header(path, rows, columns) if form.header == "auto" else form.header)
+    named_columns = columns is None or (has_header(form.name, rows, columns) if form.header == "auto" else form.header)
     skip = filled[0] if not named_columns else filled[1] if len(filled) > 1 else filled[0] + 1
     return Layout(
         *("text", packed, separator, quotable and any('"' in text for text in texts), quotable),
@@ -209,13 +212,13 @@ def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Column
         width=len(rows[0]),
         skip=skip,
         sample=tuple(rows[1:] if named_columns else rows),
-        roles={} if columns is None else _roles(path, rows, separator, columns, header=named_columns),
+        roles={} if columns is None else _roles(form.name, rows, separator, columns, header=named_columns),
         escaped=form.quote == "backslash",
         encoding=form.encoding,
     )
 
 
-def _without_comments(path: Path, lines: list[str], filled: list[int], form: Form) -> list[int]:
+def _without_comments(lines: list[str], filled: list[int], form: Form) -> list[int]:
     """Leave out the lines before the rows that begin with # or %, as networks are published with, and say so."""
     first = next((n for n, k in enumerate(filled) if lines[k].lstrip()[:1] not in ("#", "%")), len(filled))
     later = any(lines[k].lstrip()[:1] in ("#", "%") for k in filled[first:])
@@ -226,20 +229,20 @@ def _without_comments(path: Path, lines: list[str], filled: list[int], form: For
     if first:
         log.warning(
             "%s: left out are %d lines of comment before the rows, that begin with %s; header=False reads them",
-            *(path, first, lines[filled[0]].strip()[0]),
+            *(form.name, first, lines[filled[0]].strip()[0]),
         )
     return filled[first:]
 
 
 def _roles(
-    path: Path, rows: list[tuple[str, ...]], separator: str, columns: Columns, *, header: bool
+    source: str, rows: list[tuple[str, ...]], separator: str, columns: Columns, *, header: bool
 ) -> dict[str, int]:
     if not header:
-        return by_position(path, rows, columns)
+        return by_position(source, rows, columns)
     names, sample = rows[0], rows[1:]
     fields = {name: [r[k] for r in sample if k < len(r)] for k, name in enumerate(names)}
     numeric = {name for name, texts in fields.items() if is_numbers(texts, separator) or is_truth(texts)}
-    found = find_columns(names, columns, numeric=numeric if sample else (), source=str(path))
+    found = find_columns(names, columns, numeric=numeric if sample else (), source=source)
     places = {role: names.index(name) for role, name in found.items()}
     by_number = {r: place_of(c, len(names)) for r, c in columns.items() if c is not None and c not in names}
     return places | {role: place for role, place in by_number.items() if place is not None}

@@ -83,9 +83,9 @@ def read_ratings(
         ParameterError: an option is none of those above, or the encoding is unknown.
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
-    with as_file(path, encoding) as (file, encoding), reading(file):
+    with as_file(path, encoding) as (file, encoding, name), reading(file):
         check_bounds(file, max_bytes)
-        return _read_ratings(file, columns, Form(encoding, header, quote), policy)
+        return _read_ratings(file, columns, Form(encoding, header, quote, name), policy)
 
 
 def read_table(
@@ -111,30 +111,30 @@ def read_table(
     Raises:
         DataError: the file cannot be read, or two columns have one name.
     """
-    with as_file(path, encoding) as (file, encoding), reading(file):
+    with as_file(path, encoding) as (file, encoding, name), reading(file):
         check_bounds(file, max_bytes)
-        frame, widen = _read_table(file, Form(encoding, quote=quote))
+        frame, widen = _read_table(file, Form(encoding, quote=quote, name=name))
         as_ids = id_column(frame.columns, side, id_name) if side is not None and ids == "text" else None
         return frame.with_columns(c if c.name == as_ids else widen(c) for c in frame.get_columns())
 
 
 def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Policy) -> Interactions:
     layout = look_at(path, form, columns)
-    source = Source(str(path), path, layout, policy.ids)
+    source = Source(form.name, path, layout, policy.ids)
     if layout.kind == "text":
         with opened(source) as copy:
             found, source = text_columns(copy)
             kept = without_blank_lines(source, found)
             return build(found, policy, numbering(source, kept))
     if layout.kind == "parquet":
-        return build(_from_parquet(source, columns or {}), policy, Where(str(path)))
+        return build(_from_parquet(source, columns or {}), policy, Where(source.name))
     return build(_from_json(source, columns or {}), policy, numbering(source, None))
 
 
 def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
     """Return a table as it is written, and what gives its columns their types."""
     layout = look_at(path, form, attributes=True)
-    source = Source(str(path), path, layout)
+    source = Source(form.name, path, layout)
     if layout.kind == "parquet":
         return _collect_parquet(source, _scan_parquet(source)), _unchanged
     if layout.kind == "jsonl":

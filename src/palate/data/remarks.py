@@ -96,8 +96,12 @@ def _remark_times(times: NDArray[np.int64], source: str) -> None:
         return
     days = all(_is_day(time) for time in (low, high))
     log.warning(
-        "%s: all times lie near 1970, such as %d%s; columns={'time': None} leaves them out",
-        *(source, high, ": write days as 2024-03-11" if days else "; are they seconds since 1970?"),
+        "%s: all times lie near 1970, such as %d: %s; columns={'time': None} leaves them out",
+        *(
+            source,
+            high,
+            "write days as 2024-03-11" if days else "seconds since 1970 are expected",
+        ),
     )
 
 

@@ -92,15 +92,15 @@ def with_tables(
     rows = dataset.interactions
     item_rows, user_rows = dataset.items, dataset.users
     if items is not None:
-        table, id_name = _attributes(items, "item", rows.items, read)
+        table, id_name = read_attributes(items, "item", rows.items, read)
         item_rows = item_table(rows.items, table, id_name=id_name, title=title)
     if users is not None:
-        table, id_name = _attributes(users, "user", rows.users, read)
+        table, id_name = read_attributes(users, "user", rows.users, read)
         user_rows = attribute_table(rows.users, table, "user", id_name=id_name)
     return replace(dataset, items=item_rows, users=user_rows)
 
 
-def _attributes(path: Path, side: Side, ids: Ids, read: Mapping[str, Any]) -> tuple[pl.DataFrame, str | None]:
+def read_attributes(path: Path, side: Side, ids: Ids, read: Mapping[str, Any]) -> tuple[pl.DataFrame, str | None]:
     """Return a table of attributes, its ids of the ratings' kind, and the name of their column where it was said."""
     said = (read.get("columns") or {}).get(side)
     id_name = said if isinstance(said, str) else None

@@ -78,17 +78,19 @@ def allowed_items(
         allowed[items.index(id_list(allow))] = True
     if deny is not None:
         denied = items.index(id_list(deny), on_unknown="mark")
-        say_unknown("deny", int((denied < 0).sum()), "ids of items")
+        say_unknown("deny", int((denied < 0).sum()), "id", " of items")
         allowed[denied[denied >= 0]] = False
     if where is not None:
         allowed &= matching_items(table, where)
     return allowed
 
 
-def say_unknown(where: str, count: int, what: str) -> None:
+def say_unknown(where: str, count: int, what: str, of: str = "") -> None:
     """Say in one line how many ids, or rows of them, the model does not know and leaves out."""
     if count:
-        log.warning("%s: left out %s %s that training did not know", where, f"{count:,}", what)
+        log.warning(
+            "%s: left out %s that training did not know", where, f"{count:,} {what}{'s' if count > 1 else ''}{of}"
+        )
 
 
 def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:

@@ -256,7 +256,7 @@ class Recommender(Predictor):
             UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
         """
         self._check_can("fold_in_items")
-        rows = rows_of(transpose(interactions), self.users_, on_unknown, "rows of users")
+        rows = rows_of(transpose(interactions), self.users_, on_unknown)
         factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
         return NewItems(interactions.items, factors, biases, rows)
 

@@ -176,12 +176,12 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
         raise DataError(f"an item stands twice in the basket {shown(ids)}")
     index = items.index(ids, on_unknown="raise" if on_unknown == "raise" else "mark")
     known = index >= 0
-    say_unknown("the basket", int((~known).sum()), "items")
+    say_unknown("the basket", int((~known).sum()), "item")
     order = np.argsort(index[known])
     return Rows(np.array([0, len(order)], np.int64), index[known][order], array[known][order])
 
 
-def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop", what: str = "rows of items") -> Rows:
+def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") -> Rows:
     """Return rows of any users by position in ``items``, sorted by it.
 
     Raises:
@@ -198,7 +198,7 @@ def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop", wh
     wanted = interactions.items.values if whole else interactions.items.at(used)
     index = items.index(wanted, on_unknown="raise" if on_unknown == "raise" else "mark")[place]
     known = np.flatnonzero(index >= 0)
-    say_unknown("the basket", len(index) - len(known), what)
+    say_unknown("the basket", len(index) - len(known), "row", f" of {items.what}s")
     if len(known) < len(index):
         interactions, index = interactions.take(known), index[known]
     order = np.lexsort((index, interactions.user_index))

@@ -27,9 +27,9 @@ def in_words(draw: Callable[P, Figure], say: Callable[P, Words]) -> Callable[P, 
     """Return a function that draws a figure and writes into it what it shows, for a notebook's alt text."""
 
     @wraps(draw)
-    def told(*args: P.args, **named: P.kwargs) -> Figure:
+    def draw_and_say(*args: P.args, **named: P.kwargs) -> Figure:
         figure = draw(*args, **named)
         figure.words = str(say(*args, **named))  # type: ignore[attr-defined]  # house makes ToldFigure
         return figure
 
-    return told
+    return draw_and_say
