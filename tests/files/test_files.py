@@ -453,7 +453,9 @@ def test_taken_apart_and_put_together_a_file_still_loads(numbers, tmp_path):
 def test_what_is_no_name_of_a_file_is_refused(path):
     model = popularity_model()
     for call in (lambda: files.save(model, path), lambda: files.load(path)):
-        with pytest.raises(ModelFileError, match=r"a model file is given by its name, such as 'model.safetensors'; got"):
+        with pytest.raises(
+            ModelFileError, match=r"a model file is given by its name, such as 'model.safetensors'; got"
+        ):
             call()
 
 
