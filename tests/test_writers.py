@@ -30,8 +30,7 @@ SOURCES = sorted(Path(palate.__file__).parent.rglob("*.py"))
 ANY_WRITER = {"write_text", "write_bytes", "savefig", "write_parquet", "write_csv", "write_ndjson", "save", "savez"}
 DOORS = ("replacing(", "io.BytesIO(", "io.StringIO(")  # what a handle comes from
 HANDLES = {"file", "drawn"}  # of functions that are given one, and of pictures in memory
-# the door; copies in temporary folders of their own
-EXEMPT = {"atomic.py": {"open"}, "data/raw.py": {"open"}, "data/incoming.py": {"open"}}
+EXEMPT = {name: {"open"} for name in ("atomic.py", "data/raw.py", "data/incoming.py")}  # the door; temporary copies
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="there are no device files here")
 

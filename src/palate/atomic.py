@@ -36,8 +36,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file cannot be written, or ``path`` is a folder, a device, a pipe or a socket.
     """
-    path = Path(os.path.realpath(path))
     check_target(path)
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".palate-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -58,6 +58,8 @@ def check_target(path: Path) -> None:
     Raises:
         OSError: the path, or what a symbolic link there points to, is a folder, a device, a pipe or a socket.
     """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "the name of a file cannot hold the character NUL")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

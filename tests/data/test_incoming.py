@@ -84,3 +84,10 @@ def test_pipes_have_no_rows_to_look_at_twice(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="is no regular file; give its rows on standard input: '-'"):
         read_ratings(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a\0b", "x" * 300, 3, None, "/", "a/.."])
+def test_the_name_of_a_buffer_may_be_anything(name):
+    given = io.BytesIO(b"user,item,rating\n9,8,7\n")
+    given.name = name
+    assert read_ratings(given).to_table().rows() == [(9, 8, 7.0)]

@@ -62,3 +62,10 @@ def test_json_over_several_lines_is_refused_with_the_way_out(tmp_path):
     path = written(tmp_path, '{\n "user": 1,\n "item": 2\n}\n', "log.json")
     with pytest.raises(DataError, match="one JSON object a line is needed"):
         read_ratings(path)
+
+
+@pytest.mark.parametrize(("sign", "shown"), [("\0", "x00"), ("\x07", "x07"), ("\x1a", "x1a")])
+def test_a_control_character_is_named_with_its_line(tmp_path, sign, shown):
+    path = written(tmp_path, f"user,item,rating\nann,tea,4\nbob,te{sign}a,4\n")
+    with pytest.raises(DataError, match=rf"holds the control character \\{shown} in line 3: take it out"):
+        read_ratings(path)

@@ -114,7 +114,7 @@ def test_double_colon_text_may_hold_the_characters_that_stand_for_it(write):
     rows = [("a\x1fb", "c\x1ed", 3), ("e,f", 'g"h', 4)]
     assert read_ratings(write("a.dat", text_of("::", rows, None))).to_table().rows() == rows
     taken = [("".join("\x1f\x1e\x1d\x1c\x01"), "x", 1)]
-    with pytest.raises(DataError, match="unknown format"):
+    with pytest.raises(DataError, match=r"holds the control character \\x01 in line 1"):
         read_ratings(write("b.dat", text_of("::", taken, None)))
     with pytest.raises(DataError, match="every control character that could stand for '::'"):
         read_ratings(write("c.dat", text_of("::", taken, None)), encoding="latin-1")

@@ -447,3 +447,18 @@ def test_taken_apart_and_put_together_a_file_still_loads(numbers, tmp_path):
     files.save(numbers, tmp_path / "m")
     (tmp_path / "again").write_bytes(Parts.of(tmp_path / "m").sum_up().bytes())
     assert_same_model(files.load(tmp_path / "again"), numbers)
+
+
+@pytest.mark.parametrize("path", [None, 3, "a\0b", b"m.safetensors"])
+def test_what_is_no_name_of_a_file_is_refused(path):
+    model = popularity_model()
+    for call in (lambda: files.save(model, path), lambda: files.load(path)):
+        with pytest.raises(
+            ModelFileError, match=r"a model file is given by its name, such as 'model.safetensors'; got"
+        ):
+            call()
+
+
+def test_only_a_model_is_saved(tmp_path):
+    with pytest.raises(ModelFileError, match=r"a fitted model is saved, such as .*; got int"):
+        files.save(3, tmp_path / "m.safetensors")

@@ -30,6 +30,9 @@ def path_of(given: Any) -> Path:
     return Path(given)
 
 
+LONGEST_NAME = 200  # bytes; file systems take 255
+
+
 @contextmanager
 def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str, str]]:
     """Yield a file that holds what is given, its encoding, and its name for messages; no error names a temporary file.
@@ -42,7 +45,9 @@ def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str, str]]:
         yield path, encoding, str(path)
         return
     label = getattr(given, "name", None)
-    name = Path(label).name if isinstance(label, str) and label else "buffer"
+    name = Path(label).name if isinstance(label, str) else ""
+    if name in ("", "..") or "\0" in name or len(name.encode()) > LONGEST_NAME:
+        name = "buffer"
     name = {"<stdin>": "standard input"}.get(name, name)
     with tempfile.TemporaryDirectory(prefix="palate-") as folder:
         path = Path(folder) / name

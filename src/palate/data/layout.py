@@ -181,12 +181,25 @@ def _kind(path: Path, packed: str, head: bytes) -> Kind:
 
 
 def _decoded(head: bytes, path: Path, encoding: str) -> str:
-    if is_utf8(encoding) and BINARY.search(head):
+    stray = BINARY.search(head) if is_utf8(encoding) else None
+    if stray and _is_text(head):
+        line = head.count(b"\n", 0, stray.start()) + 1
+        raise DataError(f"{path} holds the control character \\x{stray[0][0]:02x} in line {line}: take it out")
+    if stray:
         raise DataError(
             f"{path} has an unknown format; known are csv, tsv, '::', Parquet, JSON lines, plain, gz or zst (text of "
             "two bytes a letter needs encoding='utf-16-le' or 'utf-16-be')"
         )
     return "".join(decoded(iter([head]), path, encoding)).lstrip("\ufeff")
+
+
+def _is_text(head: bytes) -> bool:
+    """Return whether bytes are UTF-8 with a control character here and there, no binary format."""
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        return False
+    return len(BINARY.findall(head)) * 10 < len(head)
 
 
 def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Columns | None) -> Layout:

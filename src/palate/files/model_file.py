@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +67,11 @@ def save(model: Recommender, path: str | Path) -> None:
 
     Raises:
         NotFittedError: before ``fit``.
-        ModelFileError: the model holds NaN or what a file cannot hold, or the file cannot be written.
+        ModelFileError: no model, one that holds NaN or what a file cannot hold, or the file cannot be written.
     """
+    if not isinstance(model, Recommender):
+        raise ModelFileError(f"a fitted model is saved, such as EASE().fit(interactions); got {type(model).__name__}")
+    target = _named(path)
     state = plain_state(model.state())
     arrays = _arrays_of(state)
     header = {
@@ -83,7 +87,7 @@ def save(model: Recommender, path: str | Path) -> None:
     }
     metadata = {"palate": strict_json.dumps(header, "the header").decode()}
     try:
-        with replacing(Path(path)) as file:
+        with replacing(target) as file:
             for piece in pieces(arrays, metadata):
                 file.write(piece)
     except OSError as error:
@@ -105,7 +109,7 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
     Raises:
         ModelFileError: the file is missing, damaged, hostile or too new; says which check failed.
     """
-    path = Path(path)
+    path = _named(path)
     try:
         return _load(path, copy=copy)
     except ModelFileError as error:
@@ -115,6 +119,13 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
         raise ModelFileError(f"there is no model file {path}; `{made}` makes one") from None
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _named(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        shown = "a name with the character NUL" if isinstance(path, str) else type(path).__name__
+        raise ModelFileError(f"a model file is given by its name, such as 'model.safetensors'; got {shown}")
+    return Path(path)
 
 
 def _load(path: Path, *, copy: bool) -> Recommender:
