@@ -29,6 +29,7 @@ padded to whole tiles, and only its upper triangle has a meaning.
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room
 
@@ -38,7 +39,7 @@ PANEL = 8  # rows of A factorized before the rest is brought up to date; a multi
 REORDER = {"contract", "reassoc", "nsz"}
 
 
-@njit(nogil=True, cache=True)
+@register_jitable  # called from Python too, where nothing is to be compiled for it
 def padded(size, itemsize):
     """Return the width that holds ``size`` numbers in whole tiles."""
     step = STEP_BYTES // itemsize
@@ -132,7 +133,6 @@ def eliminate(A, x, a, z, y, V, W):
     add_products(V, W, A, one, FIRST, size)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
 def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
 
@@ -146,15 +146,24 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     losses: (n_rows,) float64, of eq. 2 the value at its minimum, the sum over all columns included; not written in eq.
         1.
     """
+    Q = side[0]
+    width = padded(Q.shape[1], Q.itemsize)
+    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
+    wider = width + STEP_BYTES // Q.itemsize
+    rooms = A, room(CELLS, wider, Q), room(CELLS, wider, Q)
+    return _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, losses)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, losses):
+    """Do what `solve_rows` says; rooms: (A, W, V) to work in, zeros. Arrays are made outside: less is compiled."""
     indptr, indices, values, weights = cells
     Q, c, G = side
     mean, o, biases = kind
     l, h = penalties  # noqa: E741
     M, N = prior
-    size = Q.shape[1]
-    width = padded(size, Q.itemsize)
-    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
-    W, V = room(CELLS, width + STEP_BYTES // Q.itemsize, Q), room(CELLS, width + STEP_BYTES // Q.itemsize, Q)
+    A, W, V = rooms
+    size, width = Q.shape[1], A.shape[1]
     x, a = A[width, :size], A[width + 1, :size]
     none = weights[:0]
     clicks = o >= 0
@@ -211,11 +220,15 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     return -1
 
 
-@njit(nogil=True, cache=True)
 def gram_part(Q, first, last, G):
     """Write Q'Q of rows first … last - 1 into the upper triangle of G (padded), in index order."""
+    _gram_part(Q, first, last, G, room(CELLS, G.shape[1], Q))
+
+
+@njit(nogil=True, cache=True)
+def _gram_part(Q, first, last, G, W):
+    """Do what `gram_part` says; W: (CELLS, width of G) to work in, zeros."""
     size = Q.shape[1]
-    W = room(CELLS, G.shape[1], Q)
     G[:] = 0
     for start in range(first, last, CELLS):
         n = min(start + CELLS, last) - start
