@@ -106,19 +106,19 @@ def substitute(U, x, size):
 
 
 @njit(nogil=True, cache=True)
-def gather(columns, weights, Q, W, V):
+def gather(columns, weights, start, stop, Q, W, V):
     """Copy the factors of some columns into W, and weighted into V; return what V then is, W where all weigh 1."""
     size = Q.shape[1]
-    for j in range(len(columns)):
-        q, w = Q[columns[j]], W[j]
+    for j in range(stop - start):
+        column = columns[start + j]
         for f in range(size):
-            w[f] = q[f]
-    if not len(weights):
+            W[j, f] = Q[column, f]
+    if weights is None:
         return W
-    for j in range(len(columns)):
-        w, v, weight = W[j], V[j], weights[j]
+    for j in range(stop - start):
+        weight = weights[start + j]
         for f in range(size):
-            v[f] = weight * w[f]
+            V[j, f] = weight * W[j, f]
     return V
 
 
@@ -151,43 +151,55 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
     wider = width + STEP_BYTES // Q.itemsize
     rooms = A, room(CELLS, wider, Q), room(CELLS, wider, Q)
-    return _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, losses)
+    return _solve_rows(
+        *(cells[:3], cells[3] if len(cells[3]) else None, side[:2], side[2] if kind[1] >= 0 else None, kind, penalties),
+        *(prior if len(prior[0]) else None, rooms, first, last, (P, b, losses)),
+    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, losses):
-    """Do what `solve_rows` says; rooms: (A, W, V) to work in, zeros. Arrays are made outside: less is compiled."""
-    indptr, indices, values, weights = cells
-    Q, c, G = side
+def _solve_rows(cells, weights, side, G, kind, penalties, prior, rooms, first, last, out):
+    """Do what `solve_rows` says. What there is none of is None: Numba then compiles nothing of what it would take.
+
+    weights, prior: None where `solve_rows` has no element; G: None in eq. 1; rooms: (A, W, V) to work in, zeros.
+    """
+    indptr, indices, values = cells
+    Q, c = side
     mean, o, biases = kind
     l, h = penalties  # noqa: E741
-    M, N = prior
+    if prior is not None:
+        M, N = prior
     A, W, V = rooms
+    P, b, losses = out
+    zero, one = Q.dtype.type(0), Q.dtype.type(1)
     size, width = Q.shape[1], A.shape[1]
     x, a = A[width, :size], A[width + 1, :size]
-    none = weights[:0]
-    clicks = o >= 0
     for u in range(first, last):
         n = indptr[u + 1] - indptr[u]
-        A[:] = 0
         if n == 0:
-            for f in range(size):
-                P[u, f] = M[u, f] if len(M) else 0
-            b[u] = N[u] if len(M) else 0
-            losses[u] = 0
+            losses[u] = b[u] = 0
+            P[u] = 0
+            if prior is not None:
+                b[u] = N[u]
+                for f in range(size):
+                    P[u, f] = M[u, f]
             continue
-        if clicks:
+        A[:] = 0
+        if G is not None:
             for f in range(len(G)):
                 for g in range(width):
                     A[f, g] = G[f, g]
-        z, y = h[u], h[u] * N[u] if len(M) and biases else Q.dtype.type(0)
+        z, y = h[u], zero
+        if prior is not None and biases:
+            y = h[u] * N[u]
         for start in range(indptr[u], indptr[u + 1], CELLS):
             stop = min(start + CELLS, indptr[u + 1])
-            part = weights[start:stop] if len(weights) else none
-            U = gather(indices[start:stop], part, Q, W, V)
+            U = gather(indices, weights, start, stop, Q, W, V)
             for j in range(stop - start):
-                weight = part[j] if len(part) else Q.dtype.type(1)
-                pull = o + weight if clicks else weight * (values[start + j] - mean - c[indices[start + j]])
+                weight = one
+                if weights is not None:
+                    weight = weights[start + j]
+                pull = o + weight if G is not None else weight * (values[start + j] - mean - c[indices[start + j]])
                 U[j, width], U[j, width + 1] = pull, weight
                 z += weight
                 y += pull
@@ -196,9 +208,10 @@ def _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, l
                 add_tile(U, W, A, stop - start, width, g)
         for f in range(size):
             A[f, f] += l[u]
-            if len(M):
+        if prior is not None:
+            for f in range(size):
                 x[f] += l[u] * M[u, f]
-        if biases:
+        if G is None and biases:
             if not z > 0:
                 return u
             eliminate(A, x, a, z, y, V, W)
@@ -207,13 +220,13 @@ def _solve_rows(cells, side, kind, penalties, prior, rooms, first, last, P, b, l
         square = substitute(A, x, size)
         for f in range(size):
             P[u, f] = x[f]
-        if clicks:
+        b[u] = 0
+        if G is not None:
             losses[u] = y - square
-            if len(M):
+            if prior is not None:
                 for f in range(size):
                     losses[u] += l[u] * M[u, f] * M[u, f]
-        b[u] = 0
-        if biases:
+        elif biases:
             for f in range(size):
                 y -= a[f] * x[f]
             b[u] = y / z
