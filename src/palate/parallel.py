@@ -34,7 +34,7 @@ def kernel_cache() -> Path:
     """Return the folder where compiled kernels are kept."""
     from palate.kernels import order
 
-    return Path(str(order.stable_order.stats.cache_path))
+    return Path(str(order.place.stats.cache_path))
 
 
 def check_threads(n_threads: int | None) -> int:

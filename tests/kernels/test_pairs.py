@@ -56,13 +56,14 @@ def no_means(factors):
 def descend(pairs, factors, cells, block, counts=None, *, rule=(0, 0, 1, 0.1), key=5, how=None, means=None, held=False):
     """Run the draws of one block; return the loss, and users, items, negatives and steps of the draws."""
     us, them = pairs.drawn(*block, mixed(pairs, np.uint64(key)), True)
-    k = factors[1].shape[1] if rule[1] == 2 else 0
-    n_items = len(factors[1])
-    pool = *pool_of(n_items, counts), np.empty((k, n_items), np.int32), np.empty(k)
-    pairs.arrange(factors[1], pool[0], np.array([0, n_items]), 0, k, *pool[2:])
+    n_items, k = factors[1].shape
+    pool, adaptive = pool_of(n_items, counts), None
+    if rule[1] == 2:
+        adaptive = np.empty((k, n_items), np.int32), np.empty(k)
+        pairs.arrange(factors[1], pool[0], np.array([0, n_items]), 0, k, *adaptive)
     negatives, moves = np.full(len(us), -1), np.zeros(len(us))
     loss = pairs.descend_draws(
-        factors, means or no_means(factors), (us, them), cells, pairs.filter_of(*block[:2]), pool, rule,
+        factors, means or no_means(factors), (us, them), cells, pairs.filter_of(*block[:2]), pool, adaptive, rule,
         harmonic(n_items), np.uint64(key), how or steps(0.1), held, (negatives, moves),
     )  # fmt: skip
     return loss, us, them, negatives, moves

@@ -47,17 +47,17 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
     with Workers(1) as workers:
         for epoch in range(n_epochs):
             laid = epochs.layout(epoch, workers)
-            items, popularity, ends, *_ = laid.pools
+            items, popularity, ends = laid.pools
             for a in range(3):
                 for b in range(3):
                     block = slice(laid.ptr[a, b], laid.ptr[a, b + 1])
                     part = tuple(array[block] for array in laid.draws)
                     us, them = pairs.drawn(*part, np.uint64(epoch * 9 + a * 3 + b), False)
-                    pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], np.zeros((0, 1), np.int32)
+                    pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]]
                     told = np.full(len(us), -1), np.zeros(len(us), np.float32)
                     pairs.descend_draws(
                         epochs.factors, tuple(X[:0] for X in epochs.factors), (us, them), cells,
-                        pairs.filter_of(*part[:2]), (*pool, np.zeros(0)), epochs.model._rule(), epochs._ranks,
+                        pairs.filter_of(*part[:2]), pool, None, epochs.model._rule(), epochs._ranks,
                         np.uint64(1_000_003 * epoch + 3 * a + b), still, False, told,
                     )  # fmt: skip
                     np.add.at(met, (us, them), 1)

@@ -5,24 +5,27 @@ import numpy as np
 from numba import njit
 
 
-@njit(nogil=True, cache=True)
 def stable_order(keys, n_keys):
     """Return positions in ascending order of their key, equal keys as they stand, and where each key begins.
 
     keys: (n,) from 0 to n_keys - 1. Returns (n,) int64 and (n_keys + 1,) int64.
     """
-    starts = np.zeros(n_keys + 1, np.int64)
-    for key in keys:
-        starts[key + 1] += 1
-    for key in range(n_keys):
-        starts[key + 1] += starts[key]
-    at = starts[:-1].copy()
-    order = np.empty(len(keys), np.int64)
+    starts, order = np.zeros(n_keys + 2, np.int64), np.empty(len(keys), np.int64)
+    place(keys, starts, order)
+    return order, starts[:-1]
+
+
+@njit(nogil=True, cache=True)
+def place(keys, starts, order):
+    """Write the order and where each key begins, with room for one key more. Arrays made outside compile sooner."""
     for n in range(len(keys)):
-        key = keys[n]
-        order[at[key]] = n
-        at[key] += 1
-    return order, starts
+        starts[keys[n] + 2] += 1
+    for key in range(1, len(starts)):
+        starts[key] += starts[key - 1]
+    for n in range(len(keys)):
+        at = keys[n] + 1  # moves on to where the next key begins
+        order[starts[at]] = n
+        starts[at] += 1
 
 
 @njit(nogil=True, cache=True)

@@ -135,6 +135,19 @@ def has(indices, low, high, j):
 
 
 @njit(nogil=True, cache=True)
+def chosen(sums, value):
+    """Return the place of the first of ascending sums above a value."""
+    low, high = 0, len(sums)
+    while low < high:
+        middle = (low + high) // 2
+        if sums[middle] > value:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(nogil=True, cache=True)
 def arrange(Q, items, ends, first, last, orders, deviations):
     """Write the items of each block by ascending factor, for factors first … last - 1, and those' deviations over all.
 
@@ -150,6 +163,15 @@ def arrange(Q, items, ends, first, last, orders, deviations):
             order = np.argsort(values[start:stop])
             for n in range(stop - start):
                 orders[f, start + n] = items[start + order[n]]
+
+
+@njit(nogil=True, cache=True)
+def of_block(adaptive, start, stop):
+    """Return the orders of a block's items and deviations of its own, or None where negatives are not adaptive."""
+    if adaptive is None:
+        return None
+    orders, deviations = adaptive
+    return orders[:, start:stop], deviations.copy()
 
 
 @njit(nogil=True, cache=True)
@@ -172,15 +194,16 @@ def adapted(P, u, orders, deviations, mean_rank, key):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, steps, held, told):
+def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, ranks, key, steps, held, told):
     """Apply eq. 3 for each draw in turn, and return the sum of the losses met on the way.
 
     All stands in one loop: arrays handed on to functions are counted at every call, which took most of the time.
 
     factors: (P, Q, c); means: (M, N, o), without rows where there are none; draws: (us, them).
     cells: (indptr, indices) of all clicks; seen: (bits, shift) of `filter_of`.
-    pool: (items, popularity, orders, deviations), popularity the running sum of what each item's clicks count; the last
-        two for adaptive negatives, of `arrange`: written anew now and then, unless items are held.
+    pool: (items, popularity), popularity the running sum of what each item's clicks count.
+    adaptive: (orders, deviations) of `arrange`, written anew now and then unless items are held; None where negatives
+        are not adaptive: what that takes is then not compiled.
     rule: (warp, kind, most_draws, mean_rank); ranks: L(r), (n + 1,), n the items of the whole catalogue.
     steps: (rate, of_users, of_items, of_negatives, rate_biases, of_biases), each penalty as max(0, 1 - rate penalty).
     held: whether items stay as they are; told: (j, step) of each draw, the step 0 where there was none, or empty.
@@ -190,7 +213,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
     us, them = draws
     indptr, indices = cells
     bits, shift = seen
-    items, popularity, orders, deviations = pool
+    items, popularity = pool
     warp, kind, most_draws, mean_rank = rule
     rate, less_u, less_i, less_j, rate_b, less_b = steps
     negatives, moves = told
@@ -199,12 +222,14 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
     every = 1 + int(n_pool * math.log2(n_pool))
     loss, chance = 0.0, 1.0
     for n in range(len(us)):
-        if kind == ADAPTIVE and not held and n % every == every - 1:
-            arrange(Q, items, np.array([0, n_pool]), 0, len(deviations), orders, deviations)
+        if adaptive is not None:
+            orders, deviations = adaptive
+            if not held and n % every == every - 1:
+                arrange(Q, items, np.array([0, n_pool]), 0, len(deviations), orders, deviations)
         if n + AHEAD < len(us):
             fetch_row(P, us[n + AHEAD])
             fetch_row(Q, them[n + AHEAD])
-        u, i = us[n], them[n]
+        u, i = np.int64(us[n]), np.int64(them[n])  # functions of rows are compiled for one kind of number
         first, last = indptr[u], indptr[u + 1]
         counter = mix(key + np.uint64(n))
         score, x, g = 0.0, 0.0, 0.0
@@ -215,12 +240,12 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
             j = -1
             for _ in range(TRIES):
                 counter += np.uint64(2)
-                if kind == UNIFORM:
-                    met = items[below(counter, n_pool)]
-                elif kind == POPULAR:
-                    met = items[np.searchsorted(popularity, share(counter) * popularity[-1], side="right")]
-                else:
+                if adaptive is not None:
                     met = adapted(P, u, orders, deviations, mean_rank, counter)
+                elif kind == UNIFORM:
+                    met = items[below(counter, n_pool)]
+                else:
+                    met = items[chosen(popularity, share(counter) * popularity[-1])]
                 h = place(u, met, shift)
                 if (bits[h >> np.uint64(6)] >> (h & np.uint64(63))) & np.uint64(1) and has(indices, first, last, met):
                     continue
@@ -230,7 +255,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
                 break
             if not warp:
                 x = np.float64(difference_product(P, u, Q, i, j) + c[i] - c[j])
-                e = math.exp(-min(max(x, -FARTHEST), FARTHEST))
+                e = math.exp(-(FARTHEST if x > FARTHEST else -FARTHEST if x < -FARTHEST else x))
                 g = e / (1 + e)
                 chance *= 1 / (1 + e)  # the sum of logarithms is that of a product
                 if chance < SMALLEST:
@@ -240,7 +265,8 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
                 break
             x = score - np.float64(product(P, u, Q, j) + c[j])
             if x < 1:
-                g = ranks[max(1, (n_items - (last - first)) // t)]
+                n_others = (n_items - (last - first)) // t
+                g = ranks[n_others if n_others > 1 else 1]
                 loss += g * (1 - x)
                 found = j
                 break
@@ -268,14 +294,14 @@ def descend_draws(factors, means, draws, cells, seen, pool, rule, ranks, key, st
 
 
 @njit(nogil=True, cache=True)
-def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, key, steps, losses):
+def rank_blocks(factors, means, cells, draws, ptr, pools, adaptive, rule, ranks, blocks, key, steps, losses):
     """Apply `descend_draws` to blocks (row block x n + column block); losses[g] gets loss and draws of block g.
 
-    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block, and
-        (orders, deviations) of `arrange`, without rows where negatives are not adaptive.
+    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block.
+    adaptive: (orders, deviations) of `arrange`, or None where negatives are not adaptive.
     """
     rows, cols, times = draws
-    items, popularity, item_ptr, orders, deviations = pools
+    items, popularity, item_ptr = pools
     n_blocks = len(item_ptr) - 1
     nothing = np.zeros(0, np.int64), factors[2][:0]
     for g in blocks:
@@ -286,21 +312,22 @@ def rank_blocks(factors, means, cells, draws, ptr, pools, rule, ranks, blocks, k
         turn = mix(key + np.uint64(g))
         us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn), n_blocks == 1)
         seen = filter_of(rows[start:stop], cols[start:stop])
-        own = slice(item_ptr[b], item_ptr[b + 1])
-        pool = items[own], popularity[own], orders[:, own], deviations.copy()
+        begin, end = item_ptr[b], item_ptr[b + 1]
+        pool, own = (items[begin:end], popularity[begin:end]), of_block(adaptive, begin, end)
         losses[g, 0] = descend_draws(
-            factors, means, (us, them), cells, seen, pool, rule, ranks, turn, steps, NO, nothing
+            factors, means, (us, them), cells, seen, pool, own, rule, ranks, turn, steps, NO, nothing
         )
         losses[g, 1] = len(us)
 
 
 @njit(nogil=True, cache=True)
-def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P, told):
+def fold_rows(sides, cells, scale, pool, adaptive, rule, ranks, key, steps, first, last, P, told):
     """Write the factors of users first … last - 1: eq. 3 with the items as they are, from the users' means on.
 
     Each click of user u is drawn scale[u] times its value on average in each pass; the chance of a draw depends on its
     number in the row alone, so that equal rows get equal factors.
-    sides: (Q, c, M); cells: (indptr, indices, values); pool: (items, popularity, orders, deviations) of all items.
+    sides: (Q, c, M); cells: (indptr, indices, values); pool: (items, popularity) of all items.
+    adaptive: (orders, deviations) of `arrange`, or None where negatives are not adaptive.
     steps: (n_passes, 2), the rate and the penalty as max(0, 1 - rate penalty).
     told: (click, j, step, less) of each draw, to be written for one user, or without elements.
     """
@@ -308,32 +335,35 @@ def fold_rows(sides, cells, scale, pool, rule, ranks, key, steps, first, last, P
     indptr, indices, values = cells
     one = P.dtype.type(1)
     clicks, negatives, moves, less = told
-    items, popularity, orders, deviations = pool
-    pool = items, popularity, orders[:, 0 : len(items)], deviations  # of the type that blocks have
+    items = pool[0]
+    order = of_block(adaptive, np.int64(0), np.int64(len(items)))
     for u in range(first, last):
         if len(M):
             for f in range(P.shape[1]):
                 P[u, f] = M[u, f]
         start, stop = indptr[u], indptr[u + 1]
-        own = np.arange(start, stop).astype(np.int32)
-        row = np.full(stop - start, u, np.int32)
-        times = np.empty(stop - start, np.int32)
-        seen = filter_of(row, indices[start:stop])
+        own, row = np.empty(stop - start, np.int32), np.empty(stop - start, np.int32)
+        times, cols = np.empty(stop - start, np.int32), np.empty(stop - start, np.int32)
+        for n in range(stop - start):
+            own[n], row[n], cols[n] = n, u, indices[start + n]
+        seen = filter_of(row, cols)
         at = 0
         for epoch in range(len(steps)):
             turn = mix(key + np.uint64(epoch))
             for n in range(len(row)):
                 times[n] = np.int32(scale[u] * values[start + n] + share(turn + np.uint64(n)))
-            us, chosen = drawn(row, own, times, mix(turn), YES)
-            them = indices[chosen]
+            us, clicked = drawn(row, own, times, mix(turn), YES)
+            them = np.empty(len(clicked), np.int32)
+            for n in range(len(clicked)):
+                them[n] = cols[clicked[n]]
             some = at + len(us) if len(clicks) else at
             part = negatives[at:some], moves[at:some]
             now = steps[epoch, 0], steps[epoch, 1], one, one, one, one
             descend_draws(
-                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, rule, ranks, turn, now, YES,
-                part,
+                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, order, rule, ranks, turn, now,
+                YES, part,
             )  # fmt: skip
             if len(clicks):
                 for n in range(len(us)):
-                    less[at + n], clicks[at + n] = steps[epoch, 1], chosen[n] - start
+                    less[at + n], clicks[at + n] = steps[epoch, 1], clicked[n]
                 at = some

@@ -29,6 +29,7 @@ padded to whole tiles, and only its upper triangle has a meaning.
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room
 
@@ -38,7 +39,7 @@ PANEL = 8  # rows of A factorized before the rest is brought up to date; a multi
 REORDER = {"contract", "reassoc", "nsz"}
 
 
-@njit(nogil=True, cache=True)
+@register_jitable  # called from Python too, where nothing is to be compiled for it
 def padded(size, itemsize):
     """Return the width that holds ``size`` numbers in whole tiles."""
     step = STEP_BYTES // itemsize
@@ -105,19 +106,19 @@ def substitute(U, x, size):
 
 
 @njit(nogil=True, cache=True)
-def gather(columns, weights, Q, W, V):
+def gather(columns, weights, start, stop, Q, W, V):
     """Copy the factors of some columns into W, and weighted into V; return what V then is, W where all weigh 1."""
     size = Q.shape[1]
-    for j in range(len(columns)):
-        q, w = Q[columns[j]], W[j]
+    for j in range(stop - start):
+        column = columns[start + j]
         for f in range(size):
-            w[f] = q[f]
-    if not len(weights):
+            W[j, f] = Q[column, f]
+    if weights is None:
         return W
-    for j in range(len(columns)):
-        w, v, weight = W[j], V[j], weights[j]
+    for j in range(stop - start):
+        weight = weights[start + j]
         for f in range(size):
-            v[f] = weight * w[f]
+            V[j, f] = weight * W[j, f]
     return V
 
 
@@ -132,7 +133,6 @@ def eliminate(A, x, a, z, y, V, W):
     add_products(V, W, A, one, FIRST, size)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
 def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
 
@@ -146,39 +146,60 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
     losses: (n_rows,) float64, of eq. 2 the value at its minimum, the sum over all columns included; not written in eq.
         1.
     """
-    indptr, indices, values, weights = cells
-    Q, c, G = side
+    Q = side[0]
+    width = padded(Q.shape[1], Q.itemsize)
+    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
+    wider = width + STEP_BYTES // Q.itemsize
+    rooms = A, room(CELLS, wider, Q), room(CELLS, wider, Q)
+    return _solve_rows(
+        *(cells[:3], cells[3] if len(cells[3]) else None, side[:2], side[2] if kind[1] >= 0 else None, kind, penalties),
+        *(prior if len(prior[0]) else None, rooms, first, last, (P, b, losses)),
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _solve_rows(cells, weights, side, G, kind, penalties, prior, rooms, first, last, out):
+    """Do what `solve_rows` says. What there is none of is None: Numba then compiles nothing of what it would take.
+
+    weights, prior: None where `solve_rows` has no element; G: None in eq. 1; rooms: (A, W, V) to work in, zeros.
+    """
+    indptr, indices, values = cells
+    Q, c = side
     mean, o, biases = kind
     l, h = penalties  # noqa: E741
-    M, N = prior
-    size = Q.shape[1]
-    width = padded(size, Q.itemsize)
-    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
-    W, V = room(CELLS, width + STEP_BYTES // Q.itemsize, Q), room(CELLS, width + STEP_BYTES // Q.itemsize, Q)
+    if prior is not None:
+        M, N = prior
+    A, W, V = rooms
+    P, b, losses = out
+    zero, one = Q.dtype.type(0), Q.dtype.type(1)
+    size, width = Q.shape[1], A.shape[1]
     x, a = A[width, :size], A[width + 1, :size]
-    none = weights[:0]
-    clicks = o >= 0
     for u in range(first, last):
         n = indptr[u + 1] - indptr[u]
-        A[:] = 0
         if n == 0:
-            for f in range(size):
-                P[u, f] = M[u, f] if len(M) else 0
-            b[u] = N[u] if len(M) else 0
-            losses[u] = 0
+            losses[u] = b[u] = 0
+            P[u] = 0
+            if prior is not None:
+                b[u] = N[u]
+                for f in range(size):
+                    P[u, f] = M[u, f]
             continue
-        if clicks:
+        A[:] = 0
+        if G is not None:
             for f in range(len(G)):
                 for g in range(width):
                     A[f, g] = G[f, g]
-        z, y = h[u], h[u] * N[u] if len(M) and biases else Q.dtype.type(0)
+        z, y = h[u], zero
+        if prior is not None and biases:
+            y = h[u] * N[u]
         for start in range(indptr[u], indptr[u + 1], CELLS):
             stop = min(start + CELLS, indptr[u + 1])
-            part = weights[start:stop] if len(weights) else none
-            U = gather(indices[start:stop], part, Q, W, V)
+            U = gather(indices, weights, start, stop, Q, W, V)
             for j in range(stop - start):
-                weight = part[j] if len(part) else Q.dtype.type(1)
-                pull = o + weight if clicks else weight * (values[start + j] - mean - c[indices[start + j]])
+                weight = one
+                if weights is not None:
+                    weight = weights[start + j]
+                pull = o + weight if G is not None else weight * (values[start + j] - mean - c[indices[start + j]])
                 U[j, width], U[j, width + 1] = pull, weight
                 z += weight
                 y += pull
@@ -187,9 +208,10 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
                 add_tile(U, W, A, stop - start, width, g)
         for f in range(size):
             A[f, f] += l[u]
-            if len(M):
+        if prior is not None:
+            for f in range(size):
                 x[f] += l[u] * M[u, f]
-        if biases:
+        if G is None and biases:
             if not z > 0:
                 return u
             eliminate(A, x, a, z, y, V, W)
@@ -198,24 +220,28 @@ def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
         square = substitute(A, x, size)
         for f in range(size):
             P[u, f] = x[f]
-        if clicks:
+        b[u] = 0
+        if G is not None:
             losses[u] = y - square
-            if len(M):
+            if prior is not None:
                 for f in range(size):
                     losses[u] += l[u] * M[u, f] * M[u, f]
-        b[u] = 0
-        if biases:
+        elif biases:
             for f in range(size):
                 y -= a[f] * x[f]
             b[u] = y / z
     return -1
 
 
-@njit(nogil=True, cache=True)
 def gram_part(Q, first, last, G):
     """Write Q'Q of rows first … last - 1 into the upper triangle of G (padded), in index order."""
+    _gram_part(Q, first, last, G, room(CELLS, G.shape[1], Q))
+
+
+@njit(nogil=True, cache=True)
+def _gram_part(Q, first, last, G, W):
+    """Do what `gram_part` says; W: (CELLS, width of G) to work in, zeros."""
     size = Q.shape[1]
-    W = room(CELLS, G.shape[1], Q)
     G[:] = 0
     for start in range(first, last, CELLS):
         n = min(start + CELLS, last) - start

@@ -170,18 +170,22 @@ def exclude(S, first, at, ptr, excluded):
         at[r] = e
 
 
-@njit(nogil=True, cache=True)
 def take_rows(ptr, items, rows):
     """Return these compressed rows as compressed rows of their own."""
     new = np.zeros(len(rows) + 1, np.int64)
-    for r in range(len(rows)):
-        new[r + 1] = new[r] + ptr[rows[r] + 1] - ptr[rows[r]]
+    np.cumsum(ptr[rows + 1] - ptr[rows], out=new[1:])
     out = np.empty(new[-1], np.int32)
+    copy_rows(ptr, items, rows, new, out)
+    return new, out
+
+
+@njit(nogil=True, cache=True)
+def copy_rows(ptr, items, rows, new, out):
+    """Copy these compressed rows to where the new ones begin."""
     for r in range(len(rows)):
         first = ptr[rows[r]]
         for n in range(new[r + 1] - new[r]):
             out[new[r] + n] = items[first + n]
-    return new, out
 
 
 @njit(nogil=True, cache=True)

@@ -104,8 +104,10 @@ def descend_blocks(factors, means, mean, ratings, ptr, blocks, key, steps, losse
             shuffle(rows, cols, vals, start, stop, mix(key))
         else:
             middle += below(key + np.uint64(g), stop - start)
-        losses[g] = descend(factors, means, mean, rows[middle:stop], cols[middle:stop], vals[middle:stop], steps)
-        losses[g] += descend(factors, means, mean, rows[start:middle], cols[start:middle], vals[start:middle], steps)
+        losses[g] = 0
+        for second in range(2):  # one call: LLVM would copy `descend` to each
+            first, last = (start, middle) if second else (middle, stop)
+            losses[g] += descend(factors, means, mean, rows[first:last], cols[first:last], vals[first:last], steps)
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)

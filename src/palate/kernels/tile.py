@@ -18,9 +18,9 @@ VECTORS x 64 bytes, A's height one of ROWS.
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 from palate.kernels.emitter import VECTOR_BYTES, Emitter, call_once_emitted
 
@@ -38,7 +38,7 @@ def add_tile(V, W, A, n, f, g):
             A[row, g : g + step] += V[j, row] * W[j, g : g + step]
 
 
-@njit(nogil=True, cache=True)
+@register_jitable  # called from Python too, where nothing is to be compiled for it
 def room(height, width, like):
     """Return zeros (height, width) of like's type that begin where a vector does: no load straddles two cache lines."""
     spare = VECTOR_BYTES // like.itemsize

@@ -238,20 +238,24 @@ class Pairwise(Recommender):
         key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
         sides = Q, np.array(self.item_biases_, dtype), M  # copied: what is mapped from a file is read-only
         call = partial(
-            kernel.fold_rows, sides, cells, draws / mean, self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
+            kernel.fold_rows, sides, cells, draws / mean, *self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
         )
         with Workers(self.n_threads) as workers:
             workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
         return np.ascontiguousarray(P[:, :k]), told
 
-    def _pool(self, Q: Array) -> tuple[Array, ...]:
-        """Return all items that newcomers' negatives may come from, as the kernel reads them."""
+    def _pool(self, Q: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
+        """Return all items that newcomers' negatives may come from, and their orders if those are adaptive."""
         items = np.flatnonzero(self.item_clicks_).astype(np.int32)
-        k = self.n_factors if self.negatives == "adaptive" else 0
-        orders, deviations = np.empty((k, len(items)), np.int32), np.empty(k)
-        if k:
-            kernel.arrange(Q, items, np.array([0, len(items)]), 0, k, orders, deviations)
-        return items, np.cumsum(self.item_clicks_[items]), orders, deviations
+        adaptive = self.room_for_orders(len(items))
+        if adaptive is not None:
+            kernel.arrange(Q, items, np.array([0, len(items)]), 0, len(adaptive[1]), *adaptive)
+        return (items, np.cumsum(self.item_clicks_[items])), adaptive
+
+    def room_for_orders(self, n_items: int) -> tuple[Array, Array] | None:
+        """Return room for the items' orders and the factors' deviations, or None where negatives are not adaptive."""
+        k = self.n_factors
+        return (np.empty((k, n_items), np.int32), np.empty(k)) if self.negatives == "adaptive" else None
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         """Return what each click's steps left in the score: factors are the sum of the steps, each grown smaller."""
@@ -343,7 +347,7 @@ class Watched:
         P, Q, c = factors
         if not len(self.users):
             return 0.0
-        whole = P, Q, np.zeros(len(P)), c, 0.0
+        whole = P, Q, np.zeros(len(P), P.dtype), c, 0.0
         lists, _ = topk(whole, self.users, PLACES, excluded=[self.seen], n_threads=workers.n_threads)
         return float(ndcg(judge(lists, self.relevant, self.n_items), PLACES).mean())
 
@@ -418,15 +422,17 @@ class ClickEpochs:
         means, losses = (of_users[0], *of_items), np.zeros((self._n_blocks**2, 2))
         clicks = given(self.clicks.indptr, self.clicks.indices)
         rule, ranks = self.model._rule(), self._ranks
-        call = partial(kernel.rank_blocks, self.factors, means, clicks, laid.draws, laid.ptr, laid.pools, rule, ranks)
+        pools, adaptive = laid.pools, laid.adaptive
+        call = partial(
+            kernel.rank_blocks, self.factors, means, clicks, laid.draws, laid.ptr, pools, adaptive, rule, ranks
+        )
         steps = self.model.steps(epoch)
-        items, _, ends, orders, deviations = laid.pools
-        arrange = partial(kernel.arrange, Q, items, ends)
+        items, _, ends = pools
         every = since = len(items) * np.log2(len(items) + 1)  # draws for an order, as Rendle & Freudenthaler have it
         for blocks in rounds(self._n_blocks, laid.rng):
-            if len(orders) and since >= every:
-                cuts = pairwise(np.linspace(0, len(orders), workers.n_threads + 1).astype(np.int64))
-                workers.run([partial(arrange, a, b, orders, deviations) for a, b in cuts])
+            if adaptive is not None and since >= every:
+                cuts = pairwise(np.linspace(0, len(adaptive[1]), workers.n_threads + 1).astype(np.int64))
+                workers.run([partial(kernel.arrange, Q, items, ends, a, b, *adaptive) for a, b in cuts])
                 since = 0
             workers.run([partial(call, part, laid.key, steps, losses) for part in shares(blocks, workers.n_threads)])
             since += losses[blocks, 1].sum()
@@ -449,9 +455,8 @@ class ClickEpochs:
         ptr = np.zeros((n, n + 1), np.int64)
         call = partial(kernel.group_clicks, cells, self._scale)
         workers.run([partial(call, users[a], block_of, first, int(starts[a]), self._room, ptr[a]) for a in range(n)])
-        k = self.model.n_factors if self.model.negatives == "adaptive" else 0
-        orders, deviations = np.empty((k, len(items)), np.int32), np.empty(k)
-        return Layout(self._room, ptr, (items, np.concatenate(sums), ends, orders, deviations), second, rng)
+        adaptive = self.model.room_for_orders(len(items))
+        return Layout(self._room, ptr, (items, np.concatenate(sums), ends), adaptive, second, rng)
 
 
 @dataclass(frozen=True)
@@ -461,15 +466,16 @@ class Layout:
     Attributes:
         draws: rows, cols, times of each click.
         ptr: (n_blocks, n_blocks + 1), where the blocks of each block of users begin.
-        pools: items, running sums of what their clicks count in their block, where the blocks of items begin, and room
-            for the items' orders and the factors' deviations.
+        pools: items, running sums of what their clicks count in their block, where the blocks of items begin.
+        adaptive: room for the items' orders and the factors' deviations, or None where negatives are not adaptive.
         key: random bits of the epoch.
         rng: what orders the rounds.
     """
 
     draws: tuple[Array, ...]
     ptr: Array
-    pools: tuple[Array, Array, Array, Array, Array]
+    pools: tuple[Array, Array, Array]
+    adaptive: tuple[Array, Array] | None
     key: np.uint64
     rng: np.random.Generator
 
