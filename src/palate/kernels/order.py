@@ -1,11 +1,14 @@
 """Orders by small whole numbers in one pass: counting sort (Knuth, The Art of Computer Programming, 5.2, alg. D)."""
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 
-def stable_order(keys, n_keys):
+def stable_order(keys: NDArray[Any], n_keys: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return positions in ascending order of their key, equal keys as they stand, and where each key begins.
 
     keys: (n,) from 0 to n_keys - 1. Returns (n,) int64 and (n_keys + 1,) int64.

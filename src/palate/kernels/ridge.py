@@ -27,6 +27,8 @@ padded to whole tiles, and only its upper triangle has a meaning.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numba.extending import register_jitable
@@ -40,7 +42,7 @@ REORDER = {"contract", "reassoc", "nsz"}
 
 
 @register_jitable  # called from Python too, where nothing is to be compiled for it
-def padded(size, itemsize):
+def padded(size: int, itemsize: int) -> Any:
     """Return the width that holds ``size`` numbers in whole tiles."""
     step = STEP_BYTES // itemsize
     return -(-size // step) * step

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from palate.kernels.tile import above, lowest_bit
 
@@ -170,7 +171,9 @@ def exclude(S, first, at, ptr, excluded):
         at[r] = e
 
 
-def take_rows(ptr, items, rows):
+def take_rows(
+    ptr: NDArray[Any], items: NDArray[Any], rows: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return these compressed rows as compressed rows of their own."""
     new = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(ptr[rows + 1] - ptr[rows], out=new[1:])
