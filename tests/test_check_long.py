@@ -59,8 +59,8 @@ def test_another_python_gets_every_extra_and_no_path_of_ours(check_long, monkeyp
 
     monkeypatch.setattr(check_long.subprocess, "run", run)
     monkeypatch.setenv("PYTHONPATH", "/ours")
-    what, result, _ = check_long.on_python("9.1", "/kept/python")
-    assert (what, result) == ("fast tests, Python 9.1", "7 passed, 1 skipped + 7 passed, 1 skipped")
+    what, result, _ = check_long.on_python("3.12", "/kept/python")
+    assert (what, result) == ("fast tests, Python 3.12", "7 passed, 1 skipped + 7 passed, 1 skipped")
     (venv, _), (install, _), (fast, _), (alone, _) = ran
     assert venv[:3] == ["/kept/python", "-m", "venv"]
     assert install[-1].endswith("[plots,ui,tune,test]")
@@ -73,3 +73,24 @@ def test_a_failure_is_told(check_long, monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "1 failed, 7 passed in 1.23s\n", "")
     monkeypatch.setattr(check_long.subprocess, "run", lambda *_, **__: failed)
     assert check_long.check("x", ["pytest"])[1] == "1 failed, 7 passed (exit 1: failed)"
+
+
+def test_a_row_takes_the_place_of_its_own_and_leaves_the_others(check_long, tmp_path, monkeypatch):
+    page = tmp_path / "checks.md"
+    page.write_text("above\n<!-- checks -->\n<!-- /checks -->\nbelow\n")
+    monkeypatch.setattr(check_long, "PAGE", page)
+    monkeypatch.setattr(check_long, "commit", lambda: "abc1234")
+    for result in ("1 failed", "7 passed"):
+        check_long.publish(["fast tests, Python 3.12", result, "9"])
+    check_long.publish(["tests marked `long`", "2 passed", "3"])
+    assert check_long.kept_rows(page.read_text()) == [
+        ["tests marked `long`", "2 passed", "3", "abc1234"],
+        ["fast tests, Python 3.12", "7 passed", "9", "abc1234"],
+    ]
+    assert page.read_text().startswith("above\n")
+    assert page.read_text().endswith("below\n")
+
+
+def test_a_check_that_is_none_is_refused(check_long):
+    with pytest.raises(SystemExit, match=r"no check 2\.7: name some of long, 3\.11"):
+        next(check_long.checks(["2.7"]))

@@ -1,4 +1,7 @@
-"""What takes long: the tests marked ``long``, and the fast tests on every Python found; results into docs/checks.md."""
+"""What takes long: the tests marked ``long``, and the fast tests on every Python found; results into docs/checks.md.
+
+Without words all checks are run; "long", "3.12" … choose some, and the page keeps the rows of the others.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,32 +22,51 @@ from pythons import interpreter  # noqa: E402
 
 PAGE = ROOT / "docs" / "checks.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+LONG = "long"
+NAMES = {LONG: "tests marked `long`", **{minor: f"fast tests, Python {minor}" for minor in PYTHONS}}
+HEADER = ["check", "result", "seconds", "commit"]
+BEGIN, END = "<!-- checks -->", "<!-- /checks -->"
 EXTRAS = "plots,ui,tune,test"  # all that tests use
 PYTEST = ("-m", "pytest", "-q", "-m")  # and which tests
 
 
 def main() -> None:
-    rows: list[list[str]] = []
-    for row in checks():
-        rows.append(row)
-        publish(rows)  # after each, so that an interruption loses one check and not all
-    sys.exit(any("failed" in row[1] or "error" in row[1] for row in rows))
+    failed = False
+    for row in checks(sys.argv[1:] or [LONG, *PYTHONS]):
+        publish(row)  # after each, so that an interruption loses one check and not all
+        failed |= "failed" in row[1] or "error" in row[1]
+    sys.exit(failed)
 
 
-def checks() -> Iterator[list[str]]:
+def checks(chosen: Sequence[str]) -> Iterator[list[str]]:
     """Run one check after the other and yield what it was, its result, and the seconds it took."""
-    yield check("tests marked `long`", [sys.executable, *PYTEST, "long"])
+    unknown = set(chosen) - {LONG, *PYTHONS}
+    if unknown:
+        sys.exit(f"there is no check {', '.join(sorted(unknown))}: name some of {', '.join([LONG, *PYTHONS])}")
+    if LONG in chosen:
+        yield check(NAMES[LONG], [sys.executable, *PYTEST, LONG])
     for minor in PYTHONS:
-        python = interpreter(minor)
-        yield on_python(minor, python) if python else [f"fast tests, Python {minor}", "not installed here", ""]
+        if minor in chosen:
+            python = interpreter(minor)
+            yield on_python(minor, python) if python else [NAMES[minor], "not installed here", ""]
 
 
-def publish(rows: list[list[str]]) -> None:
-    """Print the table and write it into docs/checks.md."""
-    table = f"{markdown(['check', 'result', 'seconds'], rows)}\n\nAt commit {commit()}. {machine()}"
-    page = re.sub(r"(<!-- checks -->\n).*?(<!-- /checks -->)", rf"\g<1>{table}\n\g<2>", PAGE.read_text(), flags=re.S)
-    PAGE.write_text(page)
+def publish(row: list[str]) -> None:
+    """Write a row, with the commit, into the table of docs/checks.md, and print the table."""
+    page = PAGE.read_text()
+    rows = {cells[0]: cells for cells in kept_rows(page)}
+    rows[row[0]] = [*row, commit()]
+    ordered = [rows[name] for name in NAMES.values() if name in rows]
+    table = f"{markdown(HEADER, ordered)}\n\n{machine()}"
+    PAGE.write_text(re.sub(rf"({BEGIN}\n).*?({END})", rf"\g<1>{table}\n\g<2>", page, flags=re.S))
     print(table, flush=True)
+
+
+def kept_rows(page: str) -> list[list[str]]:
+    """Return the rows of the page's table."""
+    table = page.partition(BEGIN)[2].partition(END)[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines[2:]]
 
 
 def commit() -> str:
@@ -65,7 +87,7 @@ def on_python(minor: str, python: str) -> list[str]:
         subprocess.run(install, check=True, env=clean())
         fast = "not long and not browser"
         side_by_side = [inside, *PYTEST, f"{fast} and not alone", "-n", "2", "--dist=loadfile"]
-        return check(f"fast tests, Python {minor}", side_by_side, [inside, *PYTEST, f"{fast} and alone"])
+        return check(NAMES[minor], side_by_side, [inside, *PYTEST, f"{fast} and alone"])
 
 
 def clean() -> dict[str, str]:
