@@ -14,7 +14,11 @@ SECONDS = 60.0  # from one finished answer to the next; a connection without wor
 
 
 class Connection(H11Protocol):
-    """One connection: cut where it finishes no request within ``SECONDS``, or comes when there are too many."""
+    """One connection: cut where it finishes no request within ``SECONDS``, or to make room where there are too many.
+
+    Room is made by the oldest connection that has had no answer yet: somebody who opens many and sends nothing cuts
+    their own, not the next visitor's.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -24,16 +28,21 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
         super().connection_made(transport)
+        self._begun = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS:
-            log.warning("refused: more than %d connections at a time", MOST_CONNECTIONS)
-            transport.abort()
-        else:
-            self._watch()
+            log.warning("cut: more than %d connections at a time", MOST_CONNECTIONS)
+            self._idlest().transport.abort()
+        self._watch()
 
     def on_response_complete(self) -> None:
         """Count the answer."""
         self._answered += 1
         super().on_response_complete()
+
+    def _idlest(self) -> Connection:
+        """Return the oldest connection without an answer; this one where all have had some."""
+        open_yet = [one for one in self.connections if isinstance(one, Connection) and not one.transport.is_closing()]
+        return min((one for one in open_yet if not one._answered), key=lambda one: one._begun, default=self)
 
     def _watch(self) -> None:
         self.loop.call_later(SECONDS, self._cut_unless_answered_since, self._answered)
