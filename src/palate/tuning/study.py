@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,8 +127,8 @@ def tune(
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
-    study = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
-    with watched(progress) as callback:
+    kept = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
+    with kept as study, watched(progress) as callback:
         search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
         tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
@@ -267,8 +268,9 @@ def _optuna() -> Any:
     return optuna
 
 
-def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> optuna.Study:
-    """Return the study of a folder, or a new one; refuse one of another question."""
+@contextmanager
+def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> Iterator[optuna.Study]:
+    """Yield the study of a folder, or a new one; refuse one of another question. Its database is closed afterwards."""
     library = _optuna()
     options: dict[str, Any] = {
         "direction": "maximize" if maximise else "minimize",
@@ -278,7 +280,8 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
     }
     asked = json.loads(json.dumps(question))
     if out is None:
-        return _created(**options)
+        yield _created(**options)
+        return
     path = out / "study.db"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -289,19 +292,23 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
         raise DataError(f"cannot keep the study in {out}: {error.strerror or error}") from None
     from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        study = _created(storage=f"sqlite:///{path}", **options)
-        before = study.user_attrs.get("question")
-        if before is None:
-            study.set_user_attr("question", asked)
-    except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read as a study ({str(error).splitlines()[0]}): remove it") from None
-    if before not in (None, asked):
-        names = [name for name in asked if before.get(name) != asked[name]]
-        raise DataError(
-            f"{out} holds a search with another {' and '.join(names)}: choose another folder, or remove that one"
-        )
-    return study
+    with ExitStack() as closing:
+        try:
+            storage = library.storages.RDBStorage(f"sqlite:///{path}")
+            closing.callback(storage.engine.dispose)
+            closing.callback(storage.remove_session)
+            study = _created(storage=storage, **options)
+            before = study.user_attrs.get("question")
+            if before is None:
+                study.set_user_attr("question", asked)
+        except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
+            raise DataError(f"{path} cannot be read as a study ({str(error).splitlines()[0]}): remove it") from None
+        if before not in (None, asked):
+            names = [name for name in asked if before.get(name) != asked[name]]
+            raise DataError(
+                f"{out} holds a search with another {' and '.join(names)}: choose another folder, or remove that one"
+            )
+        yield study
 
 
 def _beginning(path: Path) -> bytes:
