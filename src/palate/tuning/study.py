@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,15 +289,16 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
         check_target(path)
         if path.exists() and _beginning(path) not in (b"", SQLITE):
             raise DataError(f"{path} is no study: remove it, or choose another folder")
+        _check_database(path)
     except OSError as error:
         raise DataError(f"cannot keep the study in {out}: {error.strerror or error}") from None
     from sqlalchemy.exc import SQLAlchemyError
 
-    with ExitStack() as closing:
+    with ExitStack() as at_end:
         try:
             storage = library.storages.RDBStorage(f"sqlite:///{path}")
-            closing.callback(storage.engine.dispose)
-            closing.callback(storage.remove_session)
+            at_end.callback(storage.engine.dispose)
+            at_end.callback(storage.remove_session)
             study = _created(storage=storage, **options)
             before = study.user_attrs.get("question")
             if before is None:
@@ -314,6 +316,17 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
 def _beginning(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(len(SQLITE))
+
+
+def _check_database(path: Path) -> None:
+    """Refuse what SQLite cannot read, where there is a file; Optuna would leave its connection open."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path} cannot be read as a study ({error}): remove it") from None
 
 
 def _created(**options: Any) -> optuna.Study:
