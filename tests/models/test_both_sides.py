@@ -185,10 +185,14 @@ def test_each_title_is_shown_once_and_the_other_ids_are_named(data, fitted):
         named = short.filter(short["same_title"].is_not_null())
         assert named["item_id"].to_list() == [2007 - worse]
         assert named["same_title"].to_list() == [[worse]]
+    for user, had in m.recommend(users, 30, one_per_title=True).group_by("user_id"):
+        seen = data.items.at(data.item_index[data.users.at(data.user_index) == user[0]]).to_list()
+        assert {1003, 1004} & set(had["item_id"]) == set() or not {1003, 1004} & set(seen)
     few = m.recommend(users, 3, one_per_title=True)
     assert len(few) == 3 * len(users)
     basket = m.recommend_for({1000: 5.0}, 29, one_per_title=True)
     assert len({1003, 1004} & set(basket["item_id"])) == 1
+    assert not {1003, 1004} & set(m.recommend_for({1003: 5.0}, 29, one_per_title=True)["item_id"])
 
 
 def test_titles_and_years_are_needed_to_tell_that_two_items_are_one(data):

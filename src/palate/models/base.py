@@ -33,7 +33,7 @@ from palate.models.parameters import check_choice, check_whole
 from palate.models.predictor import Predictor
 from palate.models.scoring import FactorScorer, Scorer, nearest
 from palate.models.state import Rated
-from palate.models.titles import groups_of, one_of_each, wide_enough, with_same_title
+from palate.models.titles import groups_of, one_of_each, same_titles, wide_enough, with_same_title
 from palate.parallel import single_blas_thread
 from palate.topk import Excluded
 
@@ -92,7 +92,7 @@ class Recommender(Predictor):
             on_unknown: "raise" or "popular".
             clip: show predicted ratings clipped to ``rating_range_``; the order never is, nor are other scores.
             one_per_title: of items with the same title and year show the best alone, and name the others' ids in a
-                column ``same_title``.
+                column ``same_title``; with ``exclude_seen`` none where the user had one of them.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -112,7 +112,9 @@ class Recommender(Predictor):
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         groups = groups_of(self.item_table_) if one_per_title else None
         wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
-        lists = self._lists_of(wanted, index, wide, exclude, allowed, exclude_seen=exclude_seen)
+        had = [] if not exclude_seen else [self._seen()]
+        had += [] if groups is None else [same_titles(one, groups) for one in had]
+        lists = self._lists_of(wanted, index, wide, exclude, allowed, had)
         if clip and self.score_kind == "rating":
             lists = replace(lists, scores=np.clip(lists.scores, *self.rating_range_))
         return self._shown(pl.Series(wanted, dtype=self.users_.values.dtype), lists, groups, n)
@@ -124,17 +126,14 @@ class Recommender(Predictor):
         n: int,
         exclude: Interactions | None,
         allowed: NDArray[np.bool_] | None,
-        *,
-        exclude_seen: bool,
+        had: list[Excluded],
     ) -> Lists:
         """Return the lists of users by their ids and positions; the popular one where the position is -1."""
         known = index >= 0
         items, scores = np.full((len(index), n), -1, np.int32), np.full((len(index), n), np.nan)
         popular = np.ones(len(index), bool)
-        excluded: list[Excluded] = [self._seen()] if exclude_seen else []
-        if exclude is not None:
-            excluded.append(rows_of_pairs(exclude, self.users_, self.items_))
-        lists = self.lists_index(index[known], n, excluded=excluded, allowed=allowed)
+        also = [] if exclude is None else [rows_of_pairs(exclude, self.users_, self.items_)]
+        lists = self.lists_index(index[known], n, excluded=[*had, *also], allowed=allowed)
         items[known], scores[known], popular[known] = lists.items, lists.scores, lists.popular
         best = np.empty(0, np.int32) if known.all() else popular_items(self.item_order, allowed)
         for row in np.flatnonzero(~known):
@@ -204,9 +203,10 @@ class Recommender(Predictor):
         asked = basket_of(interactions, features, self, on_unknown)
         scorer = self._scorer_for(asked.rows, asked.features)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        excluded = [(asked.rows.indptr, asked.rows.indices)] if exclude_seen else []
-        filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
         groups = groups_of(self.item_table_) if one_per_title else None
+        had = [(asked.rows.indptr, asked.rows.indices)] if exclude_seen else []
+        had += [] if groups is None else [same_titles(one, groups) for one in had]
+        filters: dict[str, Any] = {"excluded": had, "allowed": allowed, "n_threads": self.n_threads}
         wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
         lists = best_lists(scorer, self.item_order, asked.asked, wide, **filters)
         return self._shown(asked.ids[asked.asked], lists, groups, n)
