@@ -17,8 +17,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q --numprocesses=auto --dist=loadfile --cov --cov-report= -m "not long and not alone"
-	$(BIN)/pytest -q --cov --cov-append --cov-report=term -m "alone and not long"
+	$(BIN)/pytest -q --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered -m "not long"
 
 check-long: .venv/test
 	@tools/chromium

@@ -99,7 +99,7 @@ def test_importing_palate_or_its_command_pulls_in_nothing_heavy():
     assert "gradio" not in found
 
 
-@pytest.mark.alone
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "limit"), [(["-c", "import palate"], 0.1), (["-m", "palate", "--help"], 0.3)], ids=["import", "help"]
 )

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -436,10 +435,8 @@ def test_ctrl_c_inside_a_fit_is_no_result(data):
         if step.stage == "training" and step.step == 2:
             raise KeyboardInterrupt
 
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         compare([MatrixFactorization(n_epochs=10**6)], data, metrics=["rmse"], progress=stop)
-    assert time.monotonic() - started < 30
 
 
 def test_a_part_of_the_catalogue_is_kept_in_the_plan_and_repeated(dataset, tmp_path):

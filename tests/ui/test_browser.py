@@ -267,7 +267,7 @@ def test_screen_readers_are_told(open_tab: Callable[..., Tab], films_url: str) -
 # -- speed and silence -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.alone
+@pytest.mark.long
 def test_the_page_answers_at_once(open_tab: Callable[..., Tab], films_url: str) -> None:
     tab = open_tab(films_url)
     seconds = []
