@@ -22,9 +22,9 @@ from scipy.stats import t as student
 
 import palate
 from palate.metrics.distribution import coverage_80, coverage_95, crps_normal
-from palate.models.attributes import attributes_for
-from palate.models.bayes import BayesianMF
-from palate.models.bayes_predictive import predictive
+from palate.models.bayes.model import BayesianMF
+from palate.models.bayes.predictive import predictive
+from palate.models.contract.attributes import attributes_for
 
 FRESH = [f"random:0.2:{seed}" for seed in range(100, 120)]
 SEED42, CUT, COLD = "random:0.2:42", "time:0.2", ("cold-items:0.2:42", "cold-users:0.2:42")

@@ -10,9 +10,9 @@ import numpy as np
 from common import arguments, machine, markdown, publish
 
 import palate
-from palate.data.splits import make_splits
-from palate.models import bayes_begin
-from palate.models.attributes import attributes_for
+from palate.data.splits.making import make_splits
+from palate.models.bayes import begin as bayes_begin
+from palate.models.contract.attributes import attributes_for
 
 SEEDS = (11, 12, 13)
 OWN_CELL = "without the pair's own cell"

@@ -14,8 +14,8 @@ from scipy.stats import kstest
 import palate
 from palate import plots
 from palate.metrics.distribution import coverage_80, coverage_95, pit_stars
-from palate.models.attributes import attributes_for
-from palate.models.predictive import Predictive
+from palate.models.contract.attributes import attributes_for
+from palate.models.contract.predictive import Predictive
 
 SPLIT = "official:u1"
 FEW_OF_USER, FEW_OF_ITEM = 20, 10

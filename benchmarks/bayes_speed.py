@@ -25,8 +25,8 @@ from quality import arrays_of, parts_of
 
 import palate
 from palate.data.interactions import Interactions
-from palate.models.attributes import attributes_for
-from palate.models.bayes import BayesianMF
+from palate.models.bayes.model import BayesianMF
+from palate.models.contract.attributes import attributes_for
 
 OUT = ROOT / "out" / "bayes-speed"
 LARGE = (10_000_000, 100_000, 20_000)  # ratings, users, items

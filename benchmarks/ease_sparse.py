@@ -7,7 +7,7 @@ from common import arguments, machine, markdown, publish
 from paired import difference
 
 import palate
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 
 KEPT = (None, 500, 200, 100, 50, 20, 10)
 

@@ -103,7 +103,7 @@ def ours(data: Interactions, factors: int, threads: int, steps: int) -> Run:
 
 
 def objective(P: np.ndarray, Q: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
-    """Return eq. 1 of `palate.models.ials` for factors of any library."""
+    """Return eq. 1 of `palate.models.ridge.ials` for factors of any library."""
     user, item = arrays["user"], arrays["item"]
     total = float((P.T.astype(float) @ P * (Q.T.astype(float) @ Q)).sum())
     for part in np.array_split(np.arange(len(user)), 100):

@@ -15,7 +15,7 @@ from common import arguments, machine, markdown, publish
 
 import palate
 from palate.data.interactions import Interactions
-from palate.data.splits import split
+from palate.data.splits.making import split
 
 SIZE = (9_400_000, 136_000, 20_700)  # clicks, users, items
 FACTORS, EPOCHS, TURNS = 64, 2, 1

@@ -22,7 +22,7 @@ from paired import difference
 
 import palate
 from palate.data.interactions import on_shared_ids
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.models.search import Range
 
 OUT = ROOT / "out" / "quality"

@@ -23,7 +23,7 @@ RUNS = 3
 READ = """
 import json, re, sys, time
 from pathlib import Path
-from palate.data.reading import read_ratings
+from palate.data.reading.ratings import read_ratings
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024

@@ -12,8 +12,8 @@ import peers
 from common import arguments, machine, markdown, publish
 
 from palate import Interactions, MatrixFactorization
-from palate.data.splits import split
-from palate.models.rating_blocks import JUDGED
+from palate.data.splits.making import split
+from palate.models.sgd.rating_blocks import JUDGED
 
 RATINGS, USERS, ITEMS, FACTORS = 10_000_000, 70_000, 11_000, 100
 EPOCHS = (2, 12)  # of the peer, whose epoch is told by the difference of two fits

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import wishart
 from synthetic import interactions
 
-from palate.models.gibbs_chain import Chain, Constants
-from palate.models.gibbs_side import Dense, Hyper, Incidence, SideChain
-from palate.models.gibbs_time import TimeEffect
+from palate.models.bayes.chain import Chain, Constants
+from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
+from palate.models.bayes.time_effects import TimeEffect
 from palate.parallel import Workers
 
 N_USERS, N_ITEMS, D = 12, 10, 3

@@ -9,7 +9,7 @@ from palate import load
 from palate.cli import main
 from palate.errors import DivergenceError
 from palate.files import Checkpoint
-from palate.models.gibbs_chain import Chain
+from palate.models.bayes.chain import Chain
 
 ROWS = "user,item,rating,timestamp\n" + "\n".join(
     f"{u},{i},{1 + (u * i + u) % 5},{100_000 * (u % 4) + i}" for u in range(1, 31) for i in range(1, 21) if (u + i) % 3

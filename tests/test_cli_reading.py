@@ -10,7 +10,7 @@ from palate.cli import main
 from palate.cli.common import Read, for_command_line
 from palate.cli.inputs import READ_KEYS
 from palate.data.columns import ROLES
-from palate.data.reading import read_ratings
+from palate.data.reading.ratings import read_ratings
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_files_are_not_read_in_a_forked_child(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("user,item,rating\n1,1,5\n")
     start_table_threads()
-    for read in (palate.read_ratings, lambda one: palate.data.reading.read_table(one)):
+    for read in (palate.read_ratings, lambda one: palate.data.reading.ratings.read_table(one)):
         assert "reading a table needs the threads" in str(in_a_fork(lambda read=read: read(path)))
 
 

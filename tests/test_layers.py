@@ -83,12 +83,16 @@ def test_imports_point_to_the_left(path):
     [
         ("palate.data.ids", "from palate.models.base import Recommender", "palate.data.ids imports palate.models.base"),
         ("palate.data.ids", "from palate import files", "palate.data.ids imports palate.files"),
-        ("palate.data.ids", "import palate.models.mf as mf", "palate.data.ids imports palate.models.mf"),
+        ("palate.data.ids", "import palate.models.sgd.mf as mf", "palate.data.ids imports palate.models.sgd.mf"),
         ("palate.topk", "def f():\n    from palate.cli import common", "palate.topk imports palate.cli"),
         ("palate.topk", "if TYPE_CHECKING:\n    from palate.models import MODELS", "palate.topk imports palate.models"),
         ("palate.data.ids", "from ..models import base", "palate.data.ids imports palate.models"),
         ("palate.topk", "from . import models", "palate.topk imports palate.models"),
-        ("palate.models.mf", "from palate import MatrixFactorization", "palate.MatrixFactorization from the package"),
+        (
+            "palate.models.sgd.mf",
+            "from palate import MatrixFactorization",
+            "palate.MatrixFactorization from the package",
+        ),
         ("palate.kernels.sgd", "from palate.errors import DataError", "is a kernel module and imports palate.errors"),
         ("palate.kernels.sgd", "from palate.parallel import Workers", "is a kernel module and imports palate.parallel"),
     ],
@@ -102,8 +106,8 @@ def test_an_import_that_points_up_is_found(module, source, fault):
     ("module", "source"),
     [
         (
-            "palate.models.mf",
-            "from palate.kernels import sgd\nfrom palate.models.base import Recommender",
+            "palate.models.sgd.mf",
+            "from palate.kernels import sgd\nfrom palate.models.contract.base import Recommender",
         ),
         ("palate.kernels.als", "from palate.kernels.select import dot\nimport palate.kernels.sgd"),
         ("palate.data.ids", "from . import columns\nfrom .columns import find_columns\nfrom ..errors import DataError"),

@@ -46,7 +46,7 @@ def objects(log, hostile) -> list[Any]:
     train, test = palate.split(log, 0.2, 1)
     model = palate.ALS(2, n_epochs=2, random_state=0)
     result = palate.evaluate(model, train, test, metrics=["rmse", "ndcg@5"], progress=None)
-    split, folds = palate.data.splits.make_splits(log, "random:0.2:1")[0], palate.make_splits(log, "kfold:3:1")
+    split, folds = palate.data.splits.making.make_splits(log, "random:0.2:1")[0], palate.make_splits(log, "kfold:3:1")
     lists = palate.ItemKNN(2, positive="any").fit(hostile.interactions, items=hostile.items)
     asked = [log, log.by_user(), hostile, hostile.interactions, data_card(hostile), split, folds]
     asked += [palate.Features.from_table(hostile.items.select("item_id", "title"), side="item", columns=["title"])]

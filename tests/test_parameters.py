@@ -7,7 +7,7 @@ import pytest
 
 from palate.errors import ParameterError
 from palate.models import MODELS
-from palate.models.parameters import check_choice, check_number, check_whole, draw_seed, parameters_of
+from palate.models.contract.parameters import check_choice, check_number, check_whole, draw_seed, parameters_of
 
 
 class Example:

@@ -15,7 +15,7 @@ from sklearn.metrics import root_mean_squared_error
 from synthetic import interactions, low_rank
 
 from palate import load
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.errors import DataError, MissingExtraError, ParameterError
 from palate.files.config import read_config
 from palate.models import MODELS, Baseline, MatrixFactorization, Popularity

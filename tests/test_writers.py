@@ -16,12 +16,12 @@ import palate
 from palate import Popularity, compare, tune
 from palate.atomic import check_target, replacing
 from palate.cli import main
-from palate.data.fetching import write_files
-from palate.data.split_file import save_splits
+from palate.data.sources.fetching import write_files
+from palate.data.splits.file import save_splits
 from palate.errors import PalateError
 from palate.files import Checkpoint, export, import_folder, save
 from palate.files.config import read_config, write_config
-from palate.models.checkpoints import Snapshot
+from palate.models.bayes.checkpoints import Snapshot
 from palate.plots.house import new_figure, write_figure
 from palate.report import write_report
 from palate.tuning import Tuned
@@ -30,7 +30,9 @@ SOURCES = sorted(Path(palate.__file__).parent.rglob("*.py"))
 ANY_WRITER = {"write_text", "write_bytes", "savefig", "write_parquet", "write_csv", "write_ndjson", "save", "savez"}
 DOORS = ("replacing(", "io.BytesIO(", "io.StringIO(")  # what a handle comes from
 HANDLES = {"file", "drawn"}  # of functions that are given one, and of pictures in memory
-EXEMPT = {name: {"open"} for name in ("atomic.py", "data/raw.py", "data/incoming.py")}  # the door; temporary copies
+EXEMPT = {
+    name: {"open"} for name in ("atomic.py", "data/reading/raw.py", "data/reading/incoming.py")
+}  # the door; temporary copies
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="there are no device files here")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 import palate
-from palate.models.attributes import attributes_for
+from palate.models.contract.attributes import attributes_for
 from palate.ui import launch
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "images" / "page.png"

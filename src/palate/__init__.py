@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.features import Features
     from palate.data.interactions import Interactions
-    from palate.data.movielens import load_movielens
-    from palate.data.reading import read_ratings
-    from palate.data.split_file import load_splits, save_splits
-    from palate.data.splits import make_splits, split
+    from palate.data.reading.ratings import read_ratings
+    from palate.data.sources.movielens import load_movielens
+    from palate.data.splits.file import load_splits, save_splits
+    from palate.data.splits.making import make_splits, split
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
@@ -79,14 +79,14 @@ _HOME = {
     "export": "palate.files",
     "import_folder": "palate.files",
     "load": "palate.files",
-    "load_movielens": "palate.data.movielens",
-    "load_splits": "palate.data.split_file",
-    "make_splits": "palate.data.splits",
+    "load_movielens": "palate.data.sources.movielens",
+    "load_splits": "palate.data.splits.file",
+    "make_splits": "palate.data.splits.making",
     "measure": "palate.evaluation",
-    "read_ratings": "palate.data.reading",
+    "read_ratings": "palate.data.reading.ratings",
     "save": "palate.files",
-    "save_splits": "palate.data.split_file",
-    "split": "palate.data.splits",
+    "save_splits": "palate.data.splits.file",
+    "split": "palate.data.splits.making",
     "tune": "palate.tuning",
     "warm": "palate.warming",
     "write_report": "palate.report",

@@ -9,7 +9,7 @@ from typing import Any
 
 from palate.data.interactions import Interactions
 from palate.evaluation import Evaluation, StopOn, evaluate
-from palate.models.mf import MatrixFactorization
+from palate.models.sgd.mf import MatrixFactorization
 from palate.progress import Progress, ProgressCallback, silent
 
 SPLIT = "random:0.2:42"

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import test_cli
 
-from palate.data import bounds
-from palate.data.bounds import check_bounds
-from palate.data.reading import read_ratings, read_table
+from palate.data.reading import bounds
+from palate.data.reading.bounds import check_bounds
+from palate.data.reading.ratings import read_ratings, read_table
 from palate.errors import DataError, ParameterError
 
 run = test_cli.run
@@ -67,7 +67,7 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path):
         for _ in range(75):
             file.write(ROW * (1 << 20))  # 1.1 GB in all
     code = (
-        "import resource, sys; from palate.data.reading import read_ratings; from palate.errors import DataError\n"
+        "import resource, sys; from palate import read_ratings; from palate.errors import DataError\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_ratings(sys.argv[1])\n"
         "except DataError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)"

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from palate import load_movielens
-from palate.data.formats import GENRES_100K, recognised
+from palate.data.reading.formats import GENRES_100K, recognised
 from palate.errors import DataError
 
 MOVIES_DAT = [(1, "Toy Story (1995)", "Animation|Children's|Comedy"), (39, "Café: Misère, La (1967)", "Drama")]
@@ -156,7 +156,7 @@ def test_formats_are_told_by_their_files(ml_1m, ml_10m, tmp_path):
 
 
 def test_100k_reads_what_its_files_say(folder, monkeypatch):
-    monkeypatch.setattr("palate.data.fetching.FILES", {})  # these are not the pinned ones
+    monkeypatch.setattr("palate.data.sources.fetching.FILES", {})  # these are not the pinned ones
     flags = ["0"] * len(GENRES_100K)
     flags[1] = flags[18] = "1"
     files = {

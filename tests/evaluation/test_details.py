@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from synthetic import low_rank
 
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.evaluation import measure
 from palate.evaluation.details import calibration, details_of, error_by
 from palate.models import Baseline, Popularity

@@ -15,8 +15,8 @@ from synthetic import interactions, low_rank
 
 from palate.data.features import Features
 from palate.data.items import item_table
-from palate.data.leaks import overlap, without_overlap
-from palate.data.splits import make_splits
+from palate.data.splits.leaks import overlap, without_overlap
+from palate.data.splits.making import make_splits
 from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
 from palate.evaluation import evaluate, measure
 from palate.evaluation.measuring import beside, better, check_offered, checked, measure_part

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from synthetic import low_rank
 
-from palate.data.splits import make_splits, split
+from palate.data.splits.making import make_splits, split
 from palate.errors import DataError, ParameterError
 from palate.evaluation import evaluate, evaluate_splits, mean_metrics, versions
 from palate.models import MatrixFactorization

@@ -11,7 +11,7 @@ from synthetic import low_rank
 
 from palate import ImplicitALS, Popularity, files
 from palate.errors import ModelFileError, ParameterError
-from palate.models.state import Rated
+from palate.models.contract.state import Rated
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from palate.kernels import tile
+from palate.kernels.simd import tile
 
 N_COLUMNS = 9
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from palate.errors import ParameterError
-from palate.models.bayes_predictive import PARTS, grouped
-from palate.models.predictive import Predictive
+from palate.models.bayes.predictive import PARTS, grouped
+from palate.models.contract.predictive import Predictive
 
 NO_CUTS = np.zeros((5, 0))
 

@@ -6,8 +6,8 @@ import naive
 import numpy as np
 import pytest
 
-from palate.kernels.steps import padded_width
-from palate.models.pairwise import harmonic
+from palate.kernels.simd.steps import padded_width
+from palate.models.sgd.pairwise import harmonic
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 REGS = 0.3, 0.2, 0.1, 0.4

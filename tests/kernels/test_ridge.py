@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate.kernels import tile
+from palate.kernels.simd import tile
 
 
 @pytest.fixture(scope="module")

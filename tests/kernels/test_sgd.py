@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.kernels.order import stable_order
-from palate.kernels.steps import padded_width
+from palate.kernels.simd.steps import padded_width
 
 # uint64 counters wrap on purpose; Python warns of it, compiled code does not
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from palate.kernels import steps
+from palate.kernels.simd import steps
 
 
 @njit

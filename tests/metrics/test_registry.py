@@ -10,7 +10,7 @@ import palate.metrics
 from palate.errors import ParameterError
 from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
 from palate.metrics.area import Standing
-from palate.models.predictive import Predictive
+from palate.models.contract.predictive import Predictive
 
 LISTS = padded([[0, 1], [2, 0], []], 2)
 RELEVANT = rows([[1], [], [0]])

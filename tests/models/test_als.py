@@ -10,7 +10,7 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, UnknownIdError
 from palate.models import ALS, Baseline, MatrixFactorization, Popularity
-from palate.models.ridge_rows import prior_of
+from palate.models.ridge.rows import prior_of
 
 PRECISE = {"dtype": "float64", "random_state": 0}
 

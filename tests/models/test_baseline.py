@@ -13,7 +13,8 @@ from synthetic import interactions, low_rank
 
 from palate import split
 from palate.errors import DataError, DivergenceError, ParameterError
-from palate.models import Baseline, MatrixFactorization, baseline
+from palate.models import Baseline, MatrixFactorization
+from palate.models.ridge import baseline
 
 
 def gradient(m, data, b, c):

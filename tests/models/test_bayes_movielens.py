@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.metrics.distribution import coverage_80, coverage_95, crps_normal, pit_stars
 from palate.models import BayesianMF
-from palate.models.attributes import attributes_for
-from palate.models.predictive import Predictive
+from palate.models.contract.attributes import attributes_for
+from palate.models.contract.predictive import Predictive
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 from synthetic import interactions, low_rank
 
 from palate import files
-from palate.data.splits import split
+from palate.data.splits.making import split
 from palate.errors import DivergenceError, ParameterError
 from palate.models import BayesianMF
-from palate.models.bayes_units import LOWEST_SPREAD, POWERS, unit_of
-from palate.models.gibbs_chain import draw_log_scale
+from palate.models.bayes.chain import draw_log_scale
+from palate.models.bayes.units import LOWEST_SPREAD, POWERS, unit_of
 
 TINY = {"n_factors": 2, "n_sweeps": 25, "n_burn_in": 5, "n_components": 2, "n_chains": 2, "random_state": 0}
 WITH_TIME = {"time_effects": "day,month", "mean_sd": 2.0, "mean_center": 3.0}

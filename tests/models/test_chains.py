@@ -9,7 +9,7 @@ from synthetic import low_rank
 
 from palate.errors import DataError, NotFittedError
 from palate.models import BayesianMF
-from palate.models.chains import chain_summary, effective_sample_size, split_rhat, unsettled, warn_of_unsettled
+from palate.models.bayes.chains import chain_summary, effective_sample_size, split_rhat, unsettled, warn_of_unsettled
 
 T = np.arange(101)
 JAGGED, SLOW, TURNED = np.sin(T * T * 0.37), np.sin(0.11 * T) + np.sin(T * T), np.cos(0.13 * T) + np.cos(T * T * 0.7)

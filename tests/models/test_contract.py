@@ -13,7 +13,7 @@ from synthetic import interactions, low_rank
 from palate import MODELS, Features, files
 from palate.data.interactions import Interactions
 from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
-from palate.models.abilities import ABILITIES
+from palate.models.contract.abilities import ABILITIES
 
 SMALL = {  # where a model has them
     "random_state": 0,
@@ -441,10 +441,10 @@ def test_memory_is_estimated_and_refused(key, data, monkeypatch, caplog):
     m = make(key)
     needed = m.memory_estimate(data)
     assert needed > 16 * len(data)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: needed - 1)
+    monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: needed - 1)
     with pytest.raises(ParameterError, match=r"600 rows of 40 users and 30 items needs .* this machine has .*; .*"):
         m.fit(data)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: needed + 1)
+    monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: needed + 1)
     m.fit(data)
     assert "GB in training, and this machine has" in caplog.text
     with pytest.raises(DataError, match="interactions must be Interactions"):

@@ -7,7 +7,8 @@ from synthetic import interactions, low_rank
 
 from palate import files
 from palate.errors import DivergenceError, ModelFileError, ParameterError
-from palate.models import EASE, ease
+from palate.models import EASE
+from palate.models.items import ease
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_likeness_is_the_weight_from_the_item_had(data):
 def test_memory_is_the_square_of_the_items(data, monkeypatch):
     wide = interactions(range(50_000), range(50_000))
     assert EASE().memory_estimate(wide) == pytest.approx(4 * 50_000**2, rel=0.01)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: 8 * 10**9)
+    monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: 8 * 10**9)
     with pytest.raises(ParameterError, match=r"EASE with 50,000 rows .* needs 10\.0 GB in training, .*or take ials"):
         EASE().fit(wide)
 

@@ -10,10 +10,10 @@ from scipy.special import ndtri
 from scipy.stats import norm, wishart
 from synthetic import interactions
 
-from palate.models.gibbs_side import Hyper, Incidence, SideChain, draw_wishart
-from palate.models.gibbs_start import Components, Counts, projected
-from palate.models.gibbs_time import TimeEffect, effect_names, found_groups, keys_of
-from palate.models.ordinal import Stars, star_probabilities
+from palate.models.bayes.ordinal import Stars, star_probabilities
+from palate.models.bayes.side import Hyper, Incidence, SideChain, draw_wishart
+from palate.models.bayes.start import Components, Counts, projected
+from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
 from palate.parallel import single_blas_thread
 
 FIXED = Hyper(ridge_shape=1e9, ridge_rate=1e9 / 0.7)  # a ridge that is as good as known

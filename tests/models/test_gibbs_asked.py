@@ -12,12 +12,14 @@ from synthetic import low_rank
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.models import BayesianMF, bayes_begin, gibbs_asked
-from palate.models.bayes_begin import begun, ground_of
-from palate.models.gibbs_asked import Asked, Numbers
-from palate.models.gibbs_side import Incidence
-from palate.models.gibbs_start import Counts
-from palate.models.learner import Training
+from palate.models import BayesianMF
+from palate.models.bayes import asked as gibbs_asked
+from palate.models.bayes import begin as bayes_begin
+from palate.models.bayes.asked import Asked, Numbers
+from palate.models.bayes.begin import begun, ground_of
+from palate.models.bayes.side import Incidence
+from palate.models.bayes.start import Counts
+from palate.models.contract.learner import Training
 from palate.parallel import Workers
 
 SETTINGS = {"n_factors": 2, "n_components": 3, "n_sweeps": 30, "n_burn_in": 5, "random_state": 0, "n_threads": 1}

@@ -10,7 +10,8 @@ from synthetic import interactions, low_rank
 from palate.data.features import Features
 from palate.data.interactions import Interactions
 from palate.errors import DataError, DivergenceError, ParameterError
-from palate.models import ImplicitALS, ials
+from palate.models import ImplicitALS
+from palate.models.ridge import ials
 
 PRECISE = {"dtype": "float64", "random_state": 0, "positive": "values"}
 

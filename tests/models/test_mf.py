@@ -7,8 +7,8 @@ from small_mf import all_predictions, assert_same_bits, curve, model
 from synthetic import interactions, low_rank
 
 from palate.models import MatrixFactorization
-from palate.models.learner import Training
-from palate.models.rating_blocks import BLOCK_BYTES, BlockedRatings, default_blocks, rounds
+from palate.models.contract.learner import Training
+from palate.models.sgd.rating_blocks import BLOCK_BYTES, BlockedRatings, default_blocks, rounds
 from palate.parallel import Workers
 from palate.progress import silent
 

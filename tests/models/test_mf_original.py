@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from palate.data.splits import make_splits
+from palate.data.splits.making import make_splits
 from palate.models import MatrixFactorization
 
 

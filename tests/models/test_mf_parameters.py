@@ -144,9 +144,9 @@ def test_factors_beyond_the_machines_memory_are_refused(data, monkeypatch):
         ParameterError, match=r"600 rows of 40 users and 30 items needs 1,231,453\.0 GB in training, and this mac"
     ):
         model(n_factors=2**40).fit(data)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: 4 * 70 * 16 * 4 + 28 * 600)
+    monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: 4 * 70 * 16 * 4 + 28 * 600)
     assert model(n_factors=10, n_epochs=1).fit(data).user_factors_.shape == (40, 10)
     with pytest.raises(ParameterError, match="choose a smaller n_factors"):
         model(n_factors=10, dtype="float64").fit(data)
-    monkeypatch.setattr("palate.models.memory.memory_limit", lambda: None)
+    monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: None)
     assert model(n_factors=11, n_epochs=1).fit(data).user_factors_.shape == (40, 11)

@@ -13,9 +13,9 @@ from small_mf import all_predictions, assert_same_bits, curve, model, stop_after
 from synthetic import interactions
 
 from palate import MatrixFactorization
-from palate.data.splits import split
+from palate.data.splits.making import split
 from palate.errors import DivergenceError, NotFittedError
-from palate.models.rating_blocks import BlockedRatings
+from palate.models.sgd.rating_blocks import BlockedRatings
 
 
 def advised(error):

@@ -12,7 +12,7 @@ from palate import MODELS
 from palate.data.card import card
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.models.explanation import parts_table
+from palate.models.contract.explanation import parts_table
 
 SMALL = {
     "random_state": 0,

@@ -11,11 +11,11 @@ from synthetic import communities, interactions, low_rank
 
 import palate
 from palate.data.interactions import Interactions
-from palate.data.splits import split
+from palate.data.splits.making import split
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.kernels import pairs
 from palate.models import BPR, WARP, Popularity
-from palate.models.pairwise import ClickEpochs, default_blocks
+from palate.models.sgd.pairwise import ClickEpochs, default_blocks
 from palate.parallel import Workers
 
 BOTH = pytest.mark.parametrize("cls", [BPR, WARP])
@@ -32,7 +32,7 @@ def clicks():
 
 def epochs_of(model, data):
     """Return what a run of this model does with clicks, not begun."""
-    training = palate.models.learner.Training(data, None, None, None, None, lambda _: None)
+    training = palate.models.contract.learner.Training(data, None, None, None, None, lambda _: None)
     run = model._run(training, 0, data, None, "training")
     assert isinstance(run.one_epoch, ClickEpochs)
     return run.one_epoch
@@ -111,7 +111,7 @@ def test_the_best_epoch_by_ranked_lists_is_restored(cls):
 
 @BOTH
 def test_few_users_are_judged_of_many(cls, monkeypatch):
-    monkeypatch.setattr("palate.models.pairwise.JUDGED", 5)
+    monkeypatch.setattr("palate.models.sgd.pairwise.JUDGED", 5)
     data = low_rank(60, 40, 900)
     m = cls(**SETTINGS).fit(data)
     again = cls(**SETTINGS).fit(data)

@@ -181,7 +181,7 @@ def for_command_line(message: str) -> str:
     message = re.sub(r"\bmax_bytes=(\S+)", r"--read max_bytes=\1", message)
     message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
     message = re.sub(
-        r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.leaks",
+        r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.splits.leaks",
         "--on-overlap drop",
         message,
     )

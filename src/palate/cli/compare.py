@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from palate.evaluation import Comparison
-    from palate.models.base import Recommender
+    from palate.models.contract.base import Recommender
 
 
 def compare(

@@ -23,7 +23,7 @@ def fetch(
     as_json: common.Json = False,
 ) -> None:
     """Bring a data set into the cache, from its maker or a mirror; nothing is fetched twice."""
-    from palate.data.source import KNOWN
+    from palate.data.sources.source import KNOWN
 
     if name not in KNOWN:
         raise common.usage_error(f"can fetch {', '.join(KNOWN)}; got '{name}'")
@@ -80,8 +80,8 @@ def split(
 
     [dim]palate data split ml-100k --split time:0.2 --out split.parquet[/]
     """
-    from palate.data.split_file import save_splits
-    from palate.data.splits import make_splits
+    from palate.data.splits.file import save_splits
+    from palate.data.splits.making import make_splits
 
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))

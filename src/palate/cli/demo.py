@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.interactions import Interactions
     from palate.evaluation import Comparison, Evaluation
-    from palate.models.base import Recommender
+    from palate.models.contract.base import Recommender
 
 FAST_ROWS = 20_000
 SPLIT = "time:0.2"  # the past predicts the future, as in use
@@ -33,7 +33,7 @@ def demo(
 ) -> None:
     """Show the whole of Palate on real data: card, training, results, recommendations, figures, comparison, report."""
     from palate import reproduction as original
-    from palate.data.splits import make_splits
+    from palate.data.splits.making import make_splits
 
     stdout = common.console(stderr=as_json)
     source = inputs.dataset("ml-100k")

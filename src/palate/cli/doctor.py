@@ -95,7 +95,7 @@ def _safely(what: str, check: Callable[[], Line]) -> Line:
 
 
 def _data() -> Line:
-    from palate.data.movielens import found_at
+    from palate.data.sources.movielens import found_at
 
     place = found_at("100k")
     if place is None:

@@ -12,7 +12,7 @@ from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
-    from palate.data.splits import Split
+    from palate.data.splits.making import Split
     from palate.evaluation import Evaluation
     from palate.metrics import Summary
 
@@ -108,7 +108,7 @@ def evaluate(
 
 def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
     """Return the split's folds, or the one of that number."""
-    from palate.data.splits import make_splits
+    from palate.data.splits.making import make_splits
     from palate.errors import ParameterError
 
     folds = make_splits(data, text)

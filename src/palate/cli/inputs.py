@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.ids import Ids
     from palate.data.interactions import Interactions
-    from palate.models.base import Recommender
+    from palate.models.contract.base import Recommender
 
 ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
 OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes")
@@ -71,7 +71,7 @@ def dataset(
     all_rows: bool = False,
 ) -> Dataset:
     """Return the data that DATA, --read, --items and --users name; ``all_rows`` keeps incomplete movies' ratings."""
-    from palate.data.source import open_dataset
+    from palate.data.sources.source import open_dataset
 
     return open_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
 
@@ -82,8 +82,8 @@ def all_rows(split: str) -> bool:
     Raises:
         DataError: the file of splits is not to be read.
     """
-    from palate.data.split_file import names_of
-    from palate.data.splits import FILE_ENDING
+    from palate.data.splits.file import names_of
+    from palate.data.splits.making import FILE_ENDING
 
     text = split.strip()
     return (names_of(text)[0] if text.endswith(FILE_ENDING) else text).startswith("official")
@@ -96,8 +96,8 @@ def train_and_test(
     from palate.data.dataset import Dataset
     from palate.data.interactions import on_shared_ids
     from palate.data.items import item_table
-    from palate.data.reading import read_ratings
-    from palate.data.source import with_tables
+    from palate.data.reading.ratings import read_ratings
+    from palate.data.sources.source import with_tables
 
     options = read_options(read)
     title = options.pop("title", None)
@@ -108,7 +108,7 @@ def train_and_test(
 
 def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict[str, Any]:
     """Return the features of users and items for ``fit``: --features, or where the model is made for them."""
-    from palate.models.attributes import attributes_for
+    from palate.models.contract.attributes import attributes_for
 
     return attributes_for(model, source.users, source.items, wanted=wanted)
 
@@ -135,7 +135,7 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError, unknown_name
     from palate.models import MODELS
-    from palate.models.parameters import parameters_of
+    from palate.models.contract.parameters import parameters_of
 
     if key.endswith(".json"):
         if preset is not None:

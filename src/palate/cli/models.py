@@ -28,7 +28,7 @@ def models(
     from palate.cli.draw import table
     from palate.errors import unknown_name
     from palate.models import MODELS
-    from palate.models.parameters import parameters_of
+    from palate.models.contract.parameters import parameters_of
 
     if key is not None and key not in MODELS:
         raise common.usage_error(unknown_name("no model", key, MODELS))

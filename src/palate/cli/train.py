@@ -13,7 +13,7 @@ from palate.progress import as_test, figures, watching_test
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
-    from palate.models.base import Recommender
+    from palate.models.contract.base import Recommender
 
 
 def train(
@@ -132,7 +132,7 @@ def _record(learner: Recommender) -> dict[str, Any]:
 def _rule(learner: Recommender, text: str) -> float | str | None:
     """Return the rule of --positive, as the model takes it."""
     from palate.errors import ParameterError
-    from palate.models.parameters import parameters_of
+    from palate.models.contract.parameters import parameters_of
 
     known = {one.name: one for one in parameters_of(type(learner))}
     try:
@@ -144,7 +144,7 @@ def _rule(learner: Recommender, text: str) -> float | str | None:
 
 def _parts(data: Interactions, split: str) -> tuple[Interactions, Interactions]:
     """Return the training and the test part of a split of one test part."""
-    from palate.data.splits import make_splits
+    from palate.data.splits.making import make_splits
 
     found = make_splits(data, split)
     if len(found) > 1:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.ids import Ids
     from palate.data.interactions import Interactions
-    from palate.data.movielens import load_movielens
-    from palate.data.reading import read_ratings
-    from palate.data.splits import split
+    from palate.data.reading.ratings import read_ratings
+    from palate.data.sources.movielens import load_movielens
+    from palate.data.splits.making import split
 
 _HOME = {
     "Dataset": "dataset",

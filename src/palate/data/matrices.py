@@ -13,7 +13,7 @@ from palate.data.checking import Policy, Where, dropped_or_raise, kept_rows, typ
 from palate.data.features import Features
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions
-from palate.data.raw import brief
+from palate.data.reading.raw import brief
 from palate.data.remarks import remark
 from palate.errors import DataError
 

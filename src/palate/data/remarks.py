@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.header import YEAR
 from palate.data.ids import Ids, shown
+from palate.data.reading.header import YEAR
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from palate.data.ids import shown
-from palate.data.raw import brief
+from palate.data.reading.raw import brief
 from palate.errors import DataError, MissingExtraError
 from palate.parallel import check_table_threads
 

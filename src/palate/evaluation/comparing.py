@@ -20,7 +20,7 @@ from palate.data.fingerprint import fingerprint
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
-from palate.data.splits import Split
+from palate.data.splits.making import Split
 from palate.errors import DataError, ParameterError, unknown_name
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked
@@ -31,8 +31,8 @@ from palate.evaluation.single import all_splits, default_metrics, versions
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
-from palate.models.answers import allowed_items, id_list
-from palate.models.base import Recommender
+from palate.models.contract.answers import allowed_items, id_list
+from palate.models.contract.base import Recommender
 from palate.notebook import watched
 from palate.parallel import check_threads
 from palate.progress import ProgressCallback, automatic

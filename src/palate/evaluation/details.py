@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Interactions
 from palate.evaluation.measuring import Measured
 from palate.metrics import quantile_groups
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 
 BINS = 10
 EXAMPLES = (0.1, 0.5, 0.9)  # users at these quantiles of activity

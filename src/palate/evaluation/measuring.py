@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
-from palate.data.leaks import check_fitted_on
+from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
 from palate.evaluation.sources import Relevance, Sources, has_genres
 from palate.evaluation.units import Units, units_of
 from palate.metrics import METRICS, At, Summary, at, summarise
 from palate.metrics.catalogue import list_overlap
 from palate.metrics.names import shown
-from palate.models.answers import allowed_items
-from palate.models.base import Recommender
+from palate.models.contract.answers import allowed_items
+from palate.models.contract.base import Recommender
 from palate.notebook import card, values_in_words
 from palate.parallel import check_table_threads
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from palate.data.interactions import Rows
 from palate.metrics import Judged, judge, take_rows
 from palate.metrics.arrays import row_of_cells
-from palate.models.base import Recommender
-from palate.models.lists import Lists
+from palate.models.contract.base import Recommender
+from palate.models.contract.lists import Lists
 from palate.parallel import chunks
 from palate.topk import Excluded
 

@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.interactions import Interactions
-from palate.data.splits import Split
+from palate.data.splits.making import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate
 from palate.evaluation.sources import Relevance
 from palate.evaluation.units import Units
 from palate.metrics import Summary
-from palate.models.attributes import attributes_for
-from palate.models.base import Recommender
+from palate.models.contract.attributes import attributes_for
+from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback
 from palate.terminal import command
 

@@ -17,17 +17,17 @@ from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
-from palate.data.leaks import check_parts as check_leaks
-from palate.data.leaks import without_overlap
-from palate.data.splits import Folds, Split, SplitFacts, facts_of, make_splits
+from palate.data.splits.leaks import check_parts as check_leaks
+from palate.data.splits.leaks import without_overlap
+from palate.data.splits.making import Folds, Split, SplitFacts, facts_of, make_splits
 from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary
 from palate.metrics.names import shown
-from palate.models.answers import allowed_items
-from palate.models.attributes import within
-from palate.models.base import Recommender
+from palate.models.contract.answers import allowed_items
+from palate.models.contract.attributes import within
+from palate.models.contract.base import Recommender
 from palate.notebook import card, plainly, values_in_words, watched
 from palate.progress import ProgressCallback, automatic, watching_test
 

@@ -18,9 +18,9 @@ from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError, ParameterError
 from palate.evaluation.ranked_lists import RankedLists
 from palate.metrics import Judged, SampledRanks, sampled_ranks, take_rows
-from palate.models.base import Recommender
-from palate.models.popularity import Popularity
-from palate.models.predictive import Predictive
+from palate.models.contract.base import Recommender
+from palate.models.contract.predictive import Predictive
+from palate.models.items.popularity import Popularity
 
 Relevance = float | Literal["any"] | None
 

@@ -10,7 +10,7 @@ from palate.atomic import replacing
 from palate.errors import ModelFileError
 from palate.files import strict_json
 from palate.files.container import Container, pieces
-from palate.models.checkpoints import Snapshot
+from palate.models.bayes.checkpoints import Snapshot
 
 FORMAT_VERSION = 1
 ENTRY = "palate_checkpoint"

@@ -12,7 +12,7 @@ from palate.errors import DataError, ModelFileError, ParameterError, unknown_nam
 from palate.files.foreign import size_of
 from palate.files.strict_json import dumps, loads
 from palate.models import MODELS
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 
 FORMAT_VERSION = 1
 LARGEST = 1 << 20  # bytes; a config is a page of text

@@ -26,16 +26,16 @@ import numpy as np
 import polars as pl
 
 from palate.atomic import replacing
-from palate.data.bounds import check_bounds
 from palate.data.ids import Ids
 from palate.data.interactions import Rows
 from palate.data.items import item_table
+from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.checks import class_of, kinds_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
-from palate.models.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
+from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
 
 FORMAT_VERSION = 1
 Writer = Callable[[BinaryIO], Any]

@@ -40,7 +40,7 @@ from palate.files.checks import SEEN, class_of, model_of, plain_state
 from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.models import ModelState, Recommender
-from palate.models.state import Rated
+from palate.models.contract.state import Rated
 from palate.terminal import command
 
 FORMAT_VERSION = 1

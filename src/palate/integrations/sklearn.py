@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, missing_extra, unknown_name
 from palate.models import MODELS
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin, clone

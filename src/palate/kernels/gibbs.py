@@ -9,10 +9,10 @@ to 13, with a mean of its own for each row as in Simm et al. 2017, eq. 3):
 With A_u = U'U (Cholesky), the mean is inv(U) inv(U') s_u, and for a draw inv(U) e is added, e being standard normal.
 y_ui is the rating less all that is not of this row: the mean, the other side's bias, offsets.
 
-The right-hand side is one more column of A_u: the same product sums it, and the factorization turns it into
-inv(U') s_u. The products are those of `palate.kernels.tile`; LANES rows are then factorized side by side, one in each
-lane of a vector, for a single small matrix would leave most of the vector empty. Every row sees its cells in the order
-given and a fixed order of operations; its draw depends on nothing but its own cells, prior and normal numbers.
+The right-hand side is one more column of A_u: the same product sums it, and the factorization turns it into inv(U')
+s_u. The products are those of `palate.kernels.simd.tile`; LANES rows are then factorized side by side, one in each lane
+of a vector, for a single small matrix would leave most of the vector empty. Every row sees its cells in the order given
+and a fixed order of operations; its draw depends on nothing but its own cells, prior and normal numbers.
 
 Letters: D = n_factors + 1; X, M, E (n_rows, D) the rows [factors, bias], their prior means and standard normal numbers;
 L (D, D).
@@ -23,8 +23,8 @@ import numpy as np
 from numba import njit
 
 from palate.kernels.ridge import CELLS, FIRST, add_products, padded
-from palate.kernels.steps import product
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
+from palate.kernels.simd.steps import product
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
 

@@ -30,7 +30,7 @@ import numpy as np
 from numba import njit
 
 from palate.kernels.sgd import AHEAD, below, mix
-from palate.kernels.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
+from palate.kernels.simd.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
 
 UNIFORM, POPULAR, ADAPTIVE = 0, 1, 2
 NO, YES = np.bool_(False), np.bool_(True)  # of Numba's type: functions are compiled anew for each Python truth they get

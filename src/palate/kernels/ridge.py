@@ -33,7 +33,7 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from palate.kernels.tile import ROWS, STEP_BYTES, add_tile, room
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, room
 
 FIRST = np.int64(0)  # and so CELLS: functions would be compiled anew for each Python number they get
 CELLS = np.int64(32)  # cells added to A at once: their factors stay in the innermost cache

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from palate.kernels.tile import above, lowest_bit
+from palate.kernels.simd.tile import above, lowest_bit
 
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
 RUN = 64  # scores compared with the threshold at once

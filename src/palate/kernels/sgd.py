@@ -25,7 +25,7 @@ cols, vals (n,), grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 import numpy as np
 from numba import njit
 
-from palate.kernels.steps import add_row, fetch_row, product, step_pair
+from palate.kernels.simd.steps import add_row, fetch_row, product, step_pair
 
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
 REORDER = {"contract", "reassoc", "nsz"}

@@ -5,8 +5,8 @@ With X (n_users, n_items) the values, w a weight of each user, a and b of each i
     C_ij = sum_u w_u x_ui x_uj        s_ij = C_ij / (1 / (a_j b_i) + shrinkage)        j != i                        (1)
 
 and of each row i the n largest s_ij above 0 are kept. ItemKNN has a = b = 1 / |x_i| (cosine), RP3beta powers of the
-degrees (`palate.models.knn`). A row costs one pass over the cells of its users, and needs n_items numbers: no square
-matrix is ever held. Equal similarities keep the smaller j.
+degrees (`palate.models.items.knn`). A row costs one pass over the cells of its users, and needs n_items numbers: no
+square matrix is ever held. Equal similarities keep the smaller j.
 
 Few items can be among the n largest: of items dealt into groups, n groups have a largest of at least some v, so n items
 reach v, and those below it are never looked at one by one.
@@ -18,7 +18,7 @@ Letters: by_item, by_user compressed columns and rows of X: (indptr, indices, va
 import numpy as np
 from numba import njit
 
-from palate.kernels.tile import above, lowest_bit
+from palate.kernels.simd.tile import above, lowest_bit
 
 LESS = np.float32(1 - 1e-6)  # a bound in single precision is never too high
 SAFE = 1e-30, 1e30  # within these, numbers in single precision are that near

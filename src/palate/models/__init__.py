@@ -1,17 +1,17 @@
 """All models by their key."""
 
-from palate.models.als import ALS
-from palate.models.base import Recommender
-from palate.models.baseline import Baseline
-from palate.models.bayes import BayesianMF
-from palate.models.bpr import BPR
-from palate.models.ease import EASE
-from palate.models.ials import ImplicitALS
-from palate.models.knn import ItemKNN, RP3beta
-from palate.models.mf import MatrixFactorization
-from palate.models.popularity import Popularity
-from palate.models.state import ModelState
-from palate.models.warp import WARP
+from palate.models.bayes.model import BayesianMF
+from palate.models.contract.base import Recommender
+from palate.models.contract.state import ModelState
+from palate.models.items.ease import EASE
+from palate.models.items.knn import ItemKNN, RP3beta
+from palate.models.items.popularity import Popularity
+from palate.models.ridge.als import ALS
+from palate.models.ridge.baseline import Baseline
+from palate.models.ridge.ials import ImplicitALS
+from palate.models.sgd.bpr import BPR
+from palate.models.sgd.mf import MatrixFactorization
+from palate.models.sgd.warp import WARP
 
 MODELS: dict[str, type[Recommender]] = {
     cls.key: cls

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from palate.data.card import NAMES, Card
 from palate.evaluation.findings import listed, ranked, value_with_interval
 from palate.metrics.names import higher_is_better, most, shown
-from palate.models.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
+from palate.models.bayes.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
 from palate.plots.alt_of_data import (
     ages,
     genres,
@@ -34,8 +34,8 @@ from palate.plots.words import Words
 from palate.reproduction import LOSS, TEST_RMSE
 
 if TYPE_CHECKING:
-    from palate.models.base import Recommender
-    from palate.models.bayes import BayesianMF
+    from palate.models.bayes.model import BayesianMF
+    from palate.models.contract.base import Recommender
 
 __all__ = [
     "Words",

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 
 from palate.errors import DataError
-from palate.models.chains import WATCHED, chain_summary, traces, unsettled
+from palate.models.bayes.chains import WATCHED, chain_summary, traces, unsettled
 from palate.plots.house import BLUE, GRID, INK, ORANGE, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from palate.models.bayes import BayesianMF
+    from palate.models.bayes.model import BayesianMF
 
 CHAINS: tuple[Any, ...] = ("-", ":", "--", "-.")  # the strokes of several chains
 

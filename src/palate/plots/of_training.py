@@ -15,7 +15,7 @@ from palate.reproduction import LOSS, TEST_RMSE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from palate.models.base import Recommender
+    from palate.models.contract.base import Recommender
 
 CURVES = (("train_rmse", "training part", BLUE, "-"), ("validation_rmse", "validation part", ORANGE, "--"))
 RECORDED = {

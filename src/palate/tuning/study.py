@@ -28,8 +28,8 @@ from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.sources import Relevance
 from palate.models import MODELS
-from palate.models.attributes import attributes_for, within
-from palate.models.base import Recommender
+from palate.models.contract.attributes import attributes_for, within
+from palate.models.contract.base import Recommender
 from palate.models.search import Choice, Range
 from palate.notebook import watched
 from palate.parallel import check_threads

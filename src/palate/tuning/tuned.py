@@ -14,7 +14,7 @@ from palate.atomic import replacing
 from palate.errors import DataError
 from palate.files.config import write_config
 from palate.metrics.names import shown
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 from palate.notebook import card
 from palate.notebook import shown as as_cell
 

@@ -14,7 +14,7 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.errors import PalateError
 from palate.models import BayesianMF
-from palate.models.explanation import Explanation
+from palate.models.contract.explanation import Explanation
 from palate.ui import cards
 from palate.ui.source import Entry, Source
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from palate.errors import ParameterError, missing_extra
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 from palate.ui import cards, more
 from palate.ui.door import is_plain
 from palate.ui.incidents import Answering

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from palate.errors import PalateError, ParameterError
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback, silent
 from palate.ui.asgi import App
 from palate.ui.door import LARGEST_HEAD, Door

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from palate import files
 from palate.errors import PalateError, ParameterError
-from palate.models.base import Recommender
+from palate.models.contract.base import Recommender
 from palate.ui import cards
 from palate.ui.report import report
 from palate.ui.source import Source

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id
 from palate.errors import ParameterError
-from palate.models.base import Recommender
-from palate.models.titles import groups_of
+from palate.models.contract.base import Recommender
+from palate.models.contract.titles import groups_of
 from palate.terminal import replaced
 
 TITLE_WITH_YEAR = re.compile(r"(?P<title>.*\S)\s*\((?P<year>[12]\d{3})\)\s*", re.DOTALL)

@@ -1,0 +1,1 @@
+"""Files of ratings: from bytes to typed columns."""

@@ -1,0 +1,310 @@
+"""Separated text as columns: typed where Polars can parse the whole file, else as text; and the lines of its rows."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.checking import SHOWN, IdsAs, Where
+from palate.data.convert import WORDS, without_words
+from palate.data.ids import shown
+from palate.data.reading.layout import INTEGER, LEADING_ZERO, Layout, is_integers, is_numbers
+from palate.data.reading.quotes import Quotes, quotes_in
+from palate.data.reading.raw import brief, decoded, raw_chunks, readable, records, split_line
+from palate.errors import DataError
+
+log = logging.getLogger(__name__)
+
+SeriesByRole = dict[str, pl.Series]
+WHOLE_FRACTION = r"^[+-]?\d{1,15}\.0*$"
+NUMBER = r"^\s*([+-]?\d*[.,]?\d+)?\s*$"
+DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
+THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
+BEYOND = "beyond the last column"
+FAILED = (pl.exceptions.PolarsError, OSError)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as Polars reads it: ``path`` is the file ``name``, or a rewritten copy with the same lines."""
+
+    name: str
+    path: Path
+    layout: Layout
+    ids: IdsAs = "auto"
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Source]:
+    """Yield the source as Polars can read it."""
+    layout = source.layout
+    with readable(source.path, layout.packed, layout.separator, layout.encoding, escaped=layout.escaped) as (
+        path,
+        packed,
+        separator,
+    ):
+        yield replace(source, path=path, layout=replace(layout, packed=packed, separator=separator))
+
+
+def text_columns(source: Source) -> tuple[SeriesByRole, Source]:
+    """Return the columns by role, typed where the whole file can be parsed, else as text; and how they were read."""
+    layout = source.layout
+    found = None
+    if not layout.quoted:
+        found = _typed(source)
+        if found is not None and _is_plain(source, found):
+            return found, source
+    if layout.quotable:
+        quotes = checked_quotes(source)
+        if quotes.count:
+            source, found = replace(source, layout=replace(layout, quoted=True)), None
+            found = _typed(source)
+    else:
+        quotes = Quotes()
+    if found is None:
+        found = _as_written(source)
+    if quotes.spanning:
+        _refuse_broken_ids(source, found)
+    return found, source
+
+
+def _is_plain(source: Source, found: SeriesByRole) -> bool:
+    """Return whether columns that were read as if there were no quotes are surely what the file holds."""
+    layout = source.layout
+    if not layout.quotable:
+        return True
+    if any(column.null_count() for column in found.values()):
+        return False
+    texts = [column for column in found.values() if column.dtype == pl.String]
+    if len(found) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
+        return not any(column.str.contains('"', literal=True).any() for column in texts)
+    return not any(b'"' in chunk for chunk in raw_chunks(source.path, layout.packed))
+
+
+def checked_quotes(source: Source) -> Quotes:
+    """Return what the quotes of a text are like.
+
+    Raises:
+        DataError: a quote stands inside a field or is never closed, so that rows may be swallowed.
+    """
+    layout = source.layout
+    quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
+    if quotes.stray:
+        raise DataError(
+            f"{source.name}: line {quotes.stray} has a quote inside a field; say quote='none' where those are letters, "
+            "or quote='backslash' where \\\" is one; else quote the whole field and double the others"
+        )
+    if quotes.unclosed:
+        raise DataError(
+            f"{source.name}: a quote opened in line {quotes.unclosed} is never closed; say quote='none' where "
+            "quotes are letters"
+        )
+    if quotes.spanning:
+        log.warning(
+            "%s: %s line ends stand inside quotes, the first in line %d, so rows go over several lines; quote='none' "
+            "makes every line a row",
+            *(source.name, f"{quotes.spanning:,}", quotes.first_spanning),
+        )
+    return quotes
+
+
+def _refuse_broken_ids(source: Source, found: SeriesByRole) -> None:
+    for role in ("user", "item"):
+        column = found[role]
+        broken = column.str.contains("\n", literal=True) if column.dtype == pl.String else None
+        if broken is not None and broken.any():
+            row = int(np.flatnonzero(broken.fill_null(value=False).to_numpy())[0])
+            where = numbering(source, None).rows(np.array([row]))
+            raise DataError(
+                f"{source.name}: a {role} id goes over several lines ({where}): its quote closes in a later row; say "
+                "quote='none' where quotes are letters, or mend that line"
+            )
+
+
+def _typed(source: Source) -> SeriesByRole | None:
+    """Return the columns by role in the types that the first rows promise, or None where a field does not fit."""
+    roles = source.layout.roles
+    types = {roles[role]: _type_of(source, role) for role in roles}
+    try:
+        frame = _collect_text(source, types, pl.Boolean())
+    except FAILED:
+        return None
+    if frame[BEYOND].null_count() < len(frame):
+        return None
+    return {role: frame[str(place)].alias(role) for role, place in roles.items()}
+
+
+def _as_written(source: Source) -> SeriesByRole:
+    """Return the columns by role as text, ids as integers where all are, numbers with a point."""
+    roles = source.layout.roles
+    frame = as_text(source, dict.fromkeys(roles.values(), pl.String()))
+    found = {role: frame[str(place)].alias(role) for role, place in roles.items()}
+    for role in {"value", "weight"} & set(found) if source.layout.separator != "," else ():
+        found[role] = with_points(source, found[role])
+    promised = [role for role in roles if _type_of(source, role) == pl.Int64]
+    return with_integer_ids(source, found, promised)
+
+
+def with_points(source: Source, column: pl.Series) -> pl.Series:
+    """Return a column of text with points for decimal commas, where that is what they are, and say so."""
+    commas = column.str.contains(",", literal=True).fill_null(value=False)
+    if not commas.any() or column.str.contains(".", literal=True).any():
+        return column
+    with_commas = column.filter(commas)
+    if not with_commas.str.contains(DECIMAL_COMMA).all() or with_commas.str.contains(THOUSANDS).all():
+        return column
+    log.warning(
+        "%s: '%s' has decimal commas, such as %s; write the file without them where they are none",
+        *(source.name, column.name, shown(with_commas[0])),
+    )
+    return column.str.replace(",", ".", literal=True)
+
+
+def _type_of(source: Source, role: str) -> pl.DataType:
+    """Return the type that the first rows promise."""
+    layout = source.layout
+    fields = [row[layout.roles[role]] for row in layout.sample if len(row) >= layout.width]
+    if role in ("value", "weight"):
+        return pl.Float32()
+    if role == "time":
+        return pl.Int64() if is_integers(fields) else pl.Float64() if is_numbers(fields) else pl.String()
+    if source.ids == "text":
+        return pl.String()
+    ids = [field for field in fields if field.strip() not in WORDS]
+    # a promise of whole fractions, such as 17850.0, is broken by the first, and kept where all are: see _integers
+    whole = is_integers(ids) or all(re.match(WHOLE_FRACTION, field.strip()) for field in ids if field.strip())
+    return pl.Int64() if whole else pl.String()
+
+
+def _collect_text(source: Source, types: Mapping[int, pl.DataType], beyond: pl.DataType) -> pl.DataFrame:
+    """Return the columns of these numbers, named by them, and what stands beyond the last one in rows too long."""
+    layout = source.layout
+    schema = {str(k): types.get(k, pl.String()) for k in range(layout.width)}
+    lazy = pl.scan_csv(
+        source.path,
+        has_header=False,
+        skip_lines=layout.skip,
+        separator=layout.separator,
+        quote_char='"' if layout.quoted else None,
+        schema={**schema, BEYOND: beyond},
+        missing_columns="insert",
+        glob=False,
+    )
+    return lazy.select(*(str(k) for k in types), BEYOND).collect()
+
+
+def as_text(source: Source, types: Mapping[int, pl.DataType]) -> pl.DataFrame:
+    """Return the columns of these numbers as they are written; raise DataError where that is impossible."""
+    try:
+        frame = _collect_text(source, types, pl.String())
+    except FAILED as error:
+        raise _unreadable(source, brief(error)) from None
+    if frame[BEYOND].null_count() < len(frame):
+        raise _unreadable(source, "rows are too long")
+    return frame.drop(BEYOND)
+
+
+def _unreadable(source: Source, why: str) -> DataError:
+    """Return the error that says why Polars refused a text: look for damage, letters, quotes, rows too long."""
+    layout = source.layout
+    for _ in decoded(raw_chunks(source.path, layout.packed), Path(source.name), "utf-8"):
+        pass
+    long = []
+    for line, record in records(source.path, layout.packed, layout.skip, quoted=layout.quoted):
+        n_fields = len(split_line(record.decode(), layout.separator, quoted=layout.quoted))
+        if n_fields > layout.width:
+            long.append(f"line {line} has {n_fields} fields")
+        if len(long) == SHOWN:
+            break
+    if long:
+        names = ""
+        if layout.names and all(line.endswith(f"has {layout.width + 1} fields") for line in long):
+            names = "; if the rows begin with their names, as R writes them, give that column a name too (col.names=NA)"
+        return DataError(
+            f"{source.name}: {', '.join(long)}, the first line has {layout.width}: put fields that hold the separator "
+            f"into double quotes, or mend these lines{names}"
+        )
+    return DataError(f"{source.name} cannot be read: {why}")
+
+
+def without_blank_lines(source: Source, columns: SeriesByRole) -> NDArray[np.intp] | None:
+    """Leave out the rows that Polars makes of blank lines; return which are left, or None where there are none."""
+    if not (columns["user"].null_count() or columns["item"].null_count()):
+        return None
+    empty = [c.is_null() | (c.str.strip_chars() == "" if c.dtype == pl.String else False) for c in columns.values()]
+    suspects = np.flatnonzero(np.logical_and.reduce([e.fill_null(value=True).to_numpy() for e in empty]))
+    if not len(suspects):
+        return None
+    wanted, last = set(suspects.tolist()), int(suspects[-1])
+    layout = source.layout
+    keep = np.ones(len(columns["user"]), bool)
+    for row, (_, record) in enumerate(records(source.path, layout.packed, layout.skip, quoted=layout.quoted)):
+        if row > last:
+            break
+        if row in wanted and not record.strip(b" \r"):
+            keep[row] = False
+    columns.update({role: column.filter(pl.Series(keep)) for role, column in columns.items()})
+    return np.flatnonzero(keep)
+
+
+def numbering(source: Source, kept: NDArray[np.intp] | None) -> Where:
+    """Return how rows get the numbers of their lines; ``kept`` are the rows that are no blank lines."""
+    layout = source.layout
+
+    def numbers(rows: list[int]) -> list[int]:
+        wanted = rows if kept is None else kept[rows].tolist()
+        if layout.kind == "text" and not layout.quoted:
+            return [layout.skip + 1 + row for row in wanted]
+        lines = records(source.path, layout.packed, layout.skip, quoted=layout.quoted)
+        starts = (line for line, record in lines if layout.kind == "text" or record.strip())
+        found = {row: line for row, line in zip(range(wanted[-1] + 1), starts, strict=False) if row in set(wanted)}
+        return [found[row] for row in wanted]
+
+    return Where(source.name, "line", numbers=numbers)
+
+
+def with_integer_ids(source: Source, columns: SeriesByRole, promised: list[str]) -> SeriesByRole:
+    """Make ids integers where all of them are; say so where the first rows promised it and others break it."""
+    for role in ("user", "item") if source.ids == "auto" else ():
+        integers = _integers(without_words(columns[role]))
+        if integers is not None:
+            columns[role] = integers
+        elif role in promised:
+            odd = columns[role].filter(~columns[role].str.contains(INTEGER))
+            example = f", such as {shown(odd[0])}" if len(odd) else ""
+            log.warning("%s: %s ids are kept as text, for not all are integers%s", source.name, role, example)
+    return columns
+
+
+def _integers(column: pl.Series) -> pl.Series | None:
+    """Return a column of text as integers, or None where a value is none or has a leading zero.
+
+    Whole numbers written as fractions, such as 17850.0, are integers too, as a frame's would be, if all are.
+    """
+    plain = column.str.strip_chars().replace("", None)
+    if plain.str.contains(WHOLE_FRACTION).all() and plain.null_count() < len(plain):
+        plain = plain.str.replace(r"\.0*$", "")
+    if not plain.str.contains(INTEGER).all() or plain.str.contains(LEADING_ZERO).any():
+        return None
+    integers = plain.cast(pl.Int64, strict=False)  # beyond 64 bits: null
+    return integers if integers.null_count() == plain.null_count() else None
+
+
+def narrowed(column: pl.Series) -> pl.Series:
+    """Return a column of text as integers or numbers where every value is one."""
+    integers = _integers(without_words(column))
+    if integers is not None and integers.null_count() < len(column):
+        return integers
+    plain = without_words(column.str.strip_chars().replace("", None))
+    numbers = plain.cast(pl.Float64, strict=False)
+    if plain.str.contains(LEADING_ZERO + r"\d*$").any() or numbers.null_count() > plain.null_count():
+        return column
+    return numbers if plain.null_count() < len(column) else column

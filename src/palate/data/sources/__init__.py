@@ -1,0 +1,1 @@
+"""Where data come from: MovieLens, folders, files, and the cache."""

@@ -1,0 +1,1 @@
+"""Splits of interactions, their files, and checks for leaks."""

@@ -1,0 +1,113 @@
+"""Leak checks: what a model is tested on, it must not have been trained on, nor trained on what came later."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions, Rows
+from palate.errors import DataError
+
+
+def check_parts(train: Interactions, test: Interactions, name: str) -> None:
+    """Refuse a test part that shares user-item pairs with the training part.
+
+    Args:
+        train, test: of the same ids.
+        name: what to call the split.
+
+    Raises:
+        DataError: tells how many pairs are shared, one of them, and the way out.
+    """
+    shared = np.flatnonzero(overlap(train, test))
+    if len(shared):
+        raise DataError(
+            f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as "
+            f"{_pair(test, shared[0])}: figures on them would say nothing; take them out with "
+            "on_overlap='drop', or with test = without_overlap(train, test) of palate.data.splits.leaks"
+        )
+
+
+def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
+    """Refuse a test part that holds pairs which a model was fitted on.
+
+    Args:
+        seen: the model's training rows, of the same ids as the test part; None where they were not kept.
+        test: what it shall be measured on.
+
+    Raises:
+        DataError: tells how many, one of them, and the way out.
+    """
+    if seen is None:
+        return
+    users = np.repeat(np.arange(len(seen.indptr) - 1), np.diff(seen.indptr))
+    shared = np.flatnonzero(_in_sorted(users * test.n_items + seen.indices, _keys(test)))
+    if len(shared):
+        raise DataError(
+            f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "
+            f"{_pair(test, shared[0])}: figures on them would say nothing; fit it on the training part alone, or "
+            "let evaluate do both"
+        )
+
+
+def without_overlap(train: Interactions, test: Interactions) -> Interactions:
+    """Return the test part less the user-item pairs that the training part has."""
+    return test.take(np.flatnonzero(~overlap(train, test)))
+
+
+def overlap(train: Interactions, test: Interactions) -> NDArray[np.bool_]:
+    """Return which test rows have a user-item pair that the training part has, (n_test,); both of the same ids."""
+    return _in_sorted(np.sort(_keys(train)), _keys(test))
+
+
+def check_time(train: Interactions, test: Interactions, name: str, *, within_users: bool = False) -> None:
+    """Refuse a split by time whose training part holds rows later than the first test row.
+
+    Args:
+        train, test: of the same ids.
+        name: what to call the split.
+        within_users: compare each user's rows alone.
+
+    Raises:
+        DataError: there are no times; or tells how many rows are later, and the two dates.
+    """
+    if train.times is None or test.times is None:
+        raise DataError(f"{name} is a split by time, and these interactions have no times")
+    if within_users:
+        first = np.full(test.n_users, np.iinfo(np.int64).max)
+        np.minimum.at(first, test.user_index, test.times)
+        limit = first[train.user_index]
+    else:
+        limit = np.full(len(train), test.times.min())
+    late = np.flatnonzero(train.times > limit)
+    if len(late):
+        worst = late[np.argmax(train.times[late])]
+        whose = " of the same user" if within_users else ""
+        raise DataError(
+            f"{name} is a split by time, and {len(late):,} of {len(train):,} training rows are later than the first "
+            f"test row{whose}, such as {_date(train.times[worst])} after {_date(limit[worst])}: training would see the "
+            "future; make the split again from these interactions"
+        )
+
+
+def _keys(part: Interactions) -> NDArray[np.int64]:
+    return part.user_index.astype(np.int64) * part.n_items + part.item_index
+
+
+def _in_sorted(known: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of these keys are among sorted ones."""
+    if not len(known):
+        return np.zeros(len(asked), bool)
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, asked), len(known) - 1)] == asked
+    return found
+
+
+def _pair(part: Interactions, row: np.intp) -> str:
+    user, item = part.users.values[int(part.user_index[row])], part.items.values[int(part.item_index[row])]
+    return f"user {user} and item {item}"
+
+
+def _date(seconds: np.int64) -> str:
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S}"  # years are 1 to 9999, checked when built

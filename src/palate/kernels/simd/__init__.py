@@ -1,0 +1,1 @@
+"""What emits vector code, and the kernels made of it."""

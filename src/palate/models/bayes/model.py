@@ -1,0 +1,462 @@
+"""`BayesianMF`: Bayesian matrix factorization by block Gibbs sampling, with side information and honest noise.
+
+It joins Salakhutdinov & Mnih 2008 (BPMF), Simm et al. 2017 (Macau), Lakshminarayanan, Bouchard & Archambeau 2011 (noise
+by user and item) and Rendle, Zhang & Koren 2019 (incidence, time). For rating n of user u, item i:
+
+    r_n ~ N(mu + b_u + c_i + p_u . q_i + sum_e o_e(n), 1 / (alpha g_u h_i))                                     (1)
+    [p_u, b_u] ~ N(m_U + sum_g B_g' x_u^g, inv(L_U))                 and likewise the items                        (2)
+    rows of B_g ~ N(0, inv(lambda_g L_U))        lambda_g ~ Gamma(ridge_shape, ridge_rate)                         (3)
+    L_U ~ Wishart(D + wishart_df, inv(wishart_scale I))        m_U ~ N(0, inv(mean_strength L_U))                  (4)
+    alpha ~ Gamma(noise_shape, noise_rate)        g_u, h_i ~ Gamma(scale_df / 2, scale_df / 2)                     (5)
+    o_e ~ N(0, 1 / tau_e)        tau_e ~ Gamma(time_shape, time_rate)        mu flat, or N(mean_center, mean_sd^2) (6)
+
+with D = n_factors + 1. Feature groups g: attributes given to ``fit``, with how many rows a user or item has (logarithm,
+its square, octile); the leading singular vectors of the incidence (`Components` of `palate.models.bayes.start`); and
+the incidence itself: which items a user rated, over the root of their number, and likewise by whom an item was rated.
+With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.bayes.ordinal`). Ratings are divided
+by a power of two before (`palate.models.bayes.units`), 1 for ordinary ones: the priors are those of ratings of this
+unit.
+
+A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
+moves scale between the two sides, which only the priors see. Every row's draw is one small system
+(`palate.kernels.gibbs`). It costs O(n D^2 + (users + items) D^3 + n D), n the number of ratings; memory is the ratings
+a few times and what is kept.
+
+A score is the mean over all sweeps after the warm-up of mu + c_i + E[b_u + p_u . q_i], the users' rows being their
+means given all else of the sweep (Rao-Blackwell): the matrix of these means, cut to its leading 128 singular vectors,
+is kept as one pair of factors, and ``mean_score_error_`` says what the cut leaves out. Beyond 20 M cells that matrix is
+not held: then it is the mean over the kept draws, one product of their factors side by side. Draws of both sides are
+kept from ``n_kept`` sweeps, evenly spaced: spread, intervals, fold-in and Thompson sampling use them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.ids import Id
+from palate.data.interactions import Interactions, Rows
+from palate.errors import DataError, DivergenceError, ParameterError
+from palate.models.bayes.chains import chain_summary, warn_of_unsettled
+from palate.models.bayes.checkpoints import CheckpointStore
+from palate.models.bayes.kept import KEPT_ARRAYS, check_kept, side_by_side
+from palate.models.bayes.mean import MOST_CELLS
+from palate.models.bayes.newcomers import fold, item_rows, parts_of_fold, questions
+from palate.models.bayes.predictive import predictive, time_offsets
+from palate.models.bayes.run import Run
+from palate.models.bayes.time_effects import EFFECTS, effect_names
+from palate.models.bayes.units import in_unit, out_of_unit, unit_of
+from palate.models.contract.abilities import ABILITIES
+from palate.models.contract.answers import UserIds, id_list, item_columns
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, parameters_of
+from palate.models.contract.predictive import Predictive
+from palate.models.contract.scoring import FactorScorer, Scorer
+from palate.models.contract.training_part import warn_of_equal_values
+from palate.models.search import Choice, Range, SearchSpace
+from palate.parallel import Workers, check_threads, single_blas_thread
+from palate.topk import Factors
+
+Array = NDArray[Any]
+
+DEFAULT_KEPT = 100
+KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
+FEWEST_KEPT = 8
+PRIORS = (
+    *("scale_df", "wishart_scale", "wishart_df", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape"),
+    *("noise_rate", "time_shape", "time_rate", "mean_center", "mean_sd", "init_scale"),
+)
+MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
+
+
+class BayesianMF(Recommender):
+    """Bayesian matrix factorization: predicted ratings with the whole distribution behind them.
+
+    Args:
+        n_factors: length of each user's and item's vector.
+        n_sweeps: sweeps of the sampler, the warm-up included.
+        n_burn_in: sweeps of the warm-up, of which nothing is kept.
+        n_chains: chains of this many sweeps each, side by side on threads of their own where there are enough: what one
+            of them does not reach, others do, and whether they agree is the best sign of having settled.
+        n_kept: draws that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
+        likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values): then
+            predictions are expected stars, and the scores of lists are expected latent ratings.
+        incidence: let whom and what a row has cells with enter its prior mean.
+        n_components: this many leading components of the incidence enter the prior mean, with a ridge of their own.
+        counts: let the number of a row's cells enter its prior mean.
+        time_effects: offsets by group of ratings, of "day" (a user's ratings of one day, UTC), "page" (a user's ratings
+            of the same second) and "month" (an item's ratings of 30 days), such as "day,page"; None for none. They
+            need the time of what is predicted, too.
+        scale_df: nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.
+        wishart_scale, wishart_df: prior of the precision of rows, eq. 4; the second is added to D.
+        mean_strength: prior strength of the mean of rows, in rows.
+        ridge_shape, ridge_rate: prior of the ridges of features, eq. 3.
+        noise_shape, noise_rate: prior of the noise precision, eq. 5.
+        time_shape, time_rate: prior of the precision of offsets, eq. 6.
+        mean_center, mean_sd: prior of mu, eq. 6, in the unit of the ratings; without mean_sd it is flat.
+        init_scale: standard deviation of the initial factors; near that of the posterior, or the warm-up is long.
+        store_history: keep the training interactions, to leave out what a user has seen.
+        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_factors_, item_factors_: (n_users, r), (n_items, r): their products are the mean over sweeps of p_u . q_i.
+        user_biases_, item_biases_: (n_users,), (n_items,), means over sweeps.
+        mean_: mean of mu.
+        mean_score_error_: root mean square of what is left out of the mean score by r singular vectors.
+        user_draws_, item_draws_: (n_users, n_kept, n_factors + 1), (n_items, n_kept, n_factors + 1), draws of [factors,
+            bias].
+        user_scales_, item_scales_: (n_users, n_kept), (n_items, n_kept): noise scales g and h.
+        history_: one record a sweep: loss (mean squared error of the draw), train_rmse_unclipped, noise_precision,
+            user_norm, item_norm (root mean square of the rows about their mean), of a validation set validation_rmse
+            (of the mean so far, over the chains) and validation_rmse_draw, seconds. What is of one chain has the
+            chain's number from the second on, such as noise_precision_2.
+        best_epoch_: the last sweep.
+        interrupted_: whether Ctrl-C ended sampling; the model is then that of the draws kept until then.
+        seed_: the seed used.
+    """
+
+    key: ClassVar[str] = "bayes"
+    score_kind: ClassVar[ScoreKind] = "rating"
+    uses_attributes: ClassVar[bool] = True
+    explains: ClassVar[str] = "the fold-in"
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(4, 48, log=True, whole=True),
+        "scale_df": Range(4, 40, log=True),
+        "wishart_scale": Range(0.3, 4, log=True),
+        "likelihood": Choice(("gaussian", "ordinal")),
+    }
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = KEPT_ARRAYS
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
+    checkpoint: CheckpointStore | None = None  # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
+
+    def __init__(
+        self,
+        n_factors: int = 16,
+        *,
+        n_sweeps: int = 700,
+        n_burn_in: int = 100,
+        n_chains: int = 2,
+        n_kept: int | None = None,
+        likelihood: str = "gaussian",
+        incidence: bool = True,
+        n_components: int = 60,
+        counts: bool = True,
+        time_effects: str | None = None,
+        scale_df: float | None = 30.0,
+        wishart_scale: float = 1.0,
+        wishart_df: float = 0.0,
+        mean_strength: float = 1.0,
+        ridge_shape: float = 1e-3,
+        ridge_rate: float = 1e-3,
+        noise_shape: float = 1.0,
+        noise_rate: float = 1.0,
+        time_shape: float = 1.0,
+        time_rate: float = 0.05,
+        mean_center: float = 0.0,
+        mean_sd: float | None = None,
+        init_scale: float = 0.4,
+        store_history: bool = True,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_sweeps = n_sweeps
+        self.n_burn_in = n_burn_in
+        self.n_chains = n_chains
+        self.n_kept = n_kept
+        self.likelihood = likelihood
+        self.incidence = incidence
+        self.n_components = n_components
+        self.counts = counts
+        self.time_effects = time_effects
+        self.scale_df = scale_df
+        self.wishart_scale = wishart_scale
+        self.wishart_df = wishart_df
+        self.mean_strength = mean_strength
+        self.ridge_shape = ridge_shape
+        self.ridge_rate = ridge_rate
+        self.noise_shape = noise_shape
+        self.noise_rate = noise_rate
+        self.time_shape = time_shape
+        self.time_rate = time_rate
+        self.mean_center = mean_center
+        self.mean_sd = mean_sd
+        self.init_scale = init_scale
+        self.store_history = store_history
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data = training.data
+        warn_of_equal_values(data)
+        unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
+        scaled = in_unit(training, unit)
+        try:
+            run = Run(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
+            interrupted = run.finish()
+        except np.linalg.LinAlgError as error:
+            raise self._diverged(error) from None
+        warn_of_unsettled(run.history, int(self.n_burn_in))
+        encodings = [
+            [dict(spec) for spec in one.encoding] if one is not None else []
+            for one in (training.user_features, training.item_features)
+        ]
+        words = {"user_encoding_": encodings[0], "item_encoding_": encodings[1], "interrupted_": interrupted}
+        return {**out_of_unit(run.learned(), unit), **words}
+
+    def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
+        default = {p.name: p.default for p in parameters_of(type(self)) if p.name in PRIORS}
+        changed = [name for name in PRIORS if getattr(self, name) != default[name]]
+        given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
+        advice = ", ".join(f"{name}={default[name]}" for name in changed)
+        tried = f"with {given}; try {advice}" if changed else "; try another random_state"
+        return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
+
+    def sampling_summary(self) -> pl.DataFrame:
+        """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        return chain_summary(self.history_, int(self.n_burn_in))
+
+    def _wanted(self, n_users: int, n_items: int) -> int:
+        """Return how many sweeps are kept."""
+        after = (self.n_sweeps - self.n_burn_in) * int(self.n_chains)
+        if self.n_kept is not None:
+            return min(int(self.n_kept), after)
+        fitting = KEPT_BYTES // self._bytes_of_draw(n_users, n_items)
+        return min(after, max(FEWEST_KEPT, min(DEFAULT_KEPT, fitting)))
+
+    def _bytes_of_draw(self, n_users: int, n_items: int) -> int:
+        row = 4 * (int(self.n_factors) + 1)
+        return (2 * n_users + 2 * n_items + (n_items if self.incidence else 0)) * row + 8 * (n_users + n_items)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
+        cells = n_users * n_items
+        chains = int(self.n_chains)
+        rows += (8 * chains + 12) * cells // chains if cells <= MOST_CELLS else 0  # scores, and their singular vectors
+        return (
+            50 * n_rows
+            + chains * (10 * n_rows + rows)
+            + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
+        )
+
+    # -- scoring ----------------------------------------------------------------------------------------------------
+
+    def _factors(self) -> Factors:
+        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
+
+    def predict(
+        self,
+        users: UserIds,
+        items: UserIds,
+        *,
+        clip: bool = True,
+        on_unknown: str = "raise",
+        times: Any = None,
+        return_std: bool = False,
+    ) -> Any:
+        """Return the predicted rating of each user-item pair, and with ``return_std`` its standard deviation.
+
+        Args:
+            users, items: n ids each (or one id against n).
+            clip: clip to ``rating_range_``.
+            on_unknown: as `Recommender.predict`; the standard deviation of an unknown pair is NaN.
+            times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; 0 where not given.
+            return_std: return a pair: predictions, and standard deviations of the rating itself, (n,) each: what is not
+                known of taste, and the noise of ratings.
+
+        Raises:
+            NotFittedError, UnknownIdError, ParameterError: as `Recommender.predict`; times of a model without time
+                effects, or of another number.
+        """
+        self._check_fitted()
+        u, i, when = self._pairs(users, items, times, on_unknown)
+        found = self._predicted(u, i, on_unknown, clip=clip, times=when)
+        if not return_std:
+            return found
+        known, spread = (u >= 0) & (i >= 0), np.full(len(u), np.nan)
+        spread[known] = predictive(self, u[known], i[known], None if when is None else when[known]).std()
+        return found, spread
+
+    def predict_index(
+        self, user_index: Array, item_index: Array, *, clip: bool = True, times: Array | None = None
+    ) -> NDArray[np.float64]:
+        """Return the predicted rating of each pair of positions, (n,) each; as `predict`.
+
+        Raises:
+            NotFittedError, ParameterError: as `Recommender.predict_index`; times of a model without time effects.
+        """
+        scores = super().predict_index(user_index, item_index, clip=False)
+        if times is not None:
+            self._check_times(times, len(scores))
+        if self.levels_:
+            scores = predictive(self, np.asarray(user_index), np.asarray(item_index), times).mean()
+        elif times is not None:
+            scores = scores + time_offsets(self, np.asarray(user_index), np.asarray(item_index), times)[0]
+        return np.clip(scores, *self.rating_range_) if clip else scores
+
+    def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
+        """Return the raw prediction of each row, its time included where the model has time effects.
+
+        Raises:
+            DataError: the model has time effects and the rows have no times.
+        """
+        return self.predict_index(rows.user_index, rows.item_index, clip=False, times=self._times_of(rows))
+
+    def _predictive(self, u: Array, i: Array, times: Array | None) -> Predictive:
+        return predictive(self, u, i, times)
+
+    def sample_scores(
+        self, users: UserIds, *, random_state: int | np.random.Generator | None = None
+    ) -> NDArray[np.float64]:
+        """Return the scores of all items in one kept draw, a draw of its own for each user: (n, n_items).
+
+        To show what ranks first by such scores is Thompson sampling: what is uncertain gets its chance in proportion.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an unknown user.
+            ParameterError: random_state is no seed.
+        """
+        self._check_fitted()
+        check_random_state(random_state)
+        u = self.users_.index(id_list(users))
+        chosen = np.random.default_rng(random_state).integers(len(self.mean_draws_), size=len(u))
+        out = np.empty((len(u), len(self.items_)))
+        for s in np.unique(chosen):
+            rows, items = np.flatnonzero(chosen == s), item_rows(self, int(s)).astype(np.float64)
+            own = self.user_draws_[u[rows], s].astype(np.float64)
+            with single_blas_thread():
+                out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + self.mean_draws_[s]
+        return out
+
+    def information_gain(self, user: Id, n: int = 10) -> pl.DataFrame:
+        """Return the items that the user has not rated whose rating would teach most: rank, item_id, title, gain.
+
+        The gain is the mutual information of rating and score, in nats, by the variances over the draws:
+        log(1 + Var(score) / noise) / 2.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            UnknownIdError: an unknown user.
+            ParameterError: n is below 1.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        u = int(self.users_.index([user])[0])
+        every = np.arange(len(self.items_))
+        found = predictive(self, np.full(len(every), u), every, None)
+        gains = np.log1p(found.means.var(axis=1) / (found.sds**2).mean(axis=1)) / 2
+        if self.seen_ is not None:
+            gains[self.seen_.row(u)[0]] = -1
+        best = np.lexsort((self.item_order.places, -gains))[:n]
+        best = best[gains[best] >= 0]
+        shown = item_columns(self.item_table_, best)
+        return pl.DataFrame({"rank": np.arange(len(best)) + 1, **shown, "gain": gains[best]})
+
+    def questions(self, n: int = 10) -> pl.DataFrame:
+        """Return the items to ask a newcomer about: rank, item_id, title, gain, known.
+
+        Each teaches most of the newcomer's taste given answers to those before it (gain, the mutual information in
+        nats), times the share of users who have rated it (known; 1 where the history is not stored): a question that
+        nobody can answer teaches nothing. The most rated 500 items are looked at.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: n is below 1.
+        """
+        self._check_fitted()
+        check_whole("n", n, low=1)
+        n_items = len(self.items_)
+        shares = np.ones(n_items)
+        if self.seen_ is not None:
+            shares = np.bincount(self.seen_.indices, minlength=n_items) / len(self.users_)
+        among = np.lexsort((self.item_order.places, -shares))[:MOST_QUESTIONS]
+        with single_blas_thread():
+            chosen, gains = questions(self, among, shares[among], min(n, len(among)))
+        shown = item_columns(self.item_table_, chosen)
+        return pl.DataFrame({"rank": np.arange(len(chosen)) + 1, **shown, "gain": gains, "known": shares[chosen]})
+
+    def _times_of(self, rows: Interactions) -> Array | None:
+        if self.time_effects is None:
+            return None
+        if rows.times is None:
+            raise DataError("the model has time effects, and the ratings to predict have no times")
+        return rows.times
+
+    def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:
+        factors, biases = self._fold(rows, features)
+        item_biases = self.item_draws_[:, :, -1].mean(axis=1, dtype=np.float64)
+        mean = float(self.mean_draws_.mean(dtype=np.float64))
+        return FactorScorer((factors, side_by_side(self.item_draws_), biases, item_biases, mean))
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            return fold(self, rows, features, workers)
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        return parts_of_fold(self, row, features, item)
+
+    def check_learned(self) -> None:
+        """Refuse kept draws of a file that do not fit each other.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        self._check_fitted()
+        check_kept(self)
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_sweeps", "n_chains"):
+            check_whole(name, getattr(self, name), low=1)
+        check_whole("n_burn_in", self.n_burn_in, low=0, high=int(self.n_sweeps) - 1)
+        if self.n_kept is not None:
+            check_whole("n_kept", self.n_kept, low=1)
+        check_whole("n_components", self.n_components, low=0)
+        check_choice("likelihood", self.likelihood, ("gaussian", "ordinal"))
+        for name in ("scale_df", "mean_sd"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), low=0, open_low=True)
+        check_number("mean_center", self.mean_center, low=-1e15, high=1e15)
+        check_number("wishart_df", self.wishart_df, low=0)
+        for name in (
+            *("wishart_scale", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape", "noise_rate"),
+            *("time_shape", "time_rate", "init_scale"),
+        ):
+            check_number(name, getattr(self, name), low=0, open_low=True)
+        for name in ("incidence", "counts", "store_history"):
+            check_choice(name, getattr(self, name), (False, True))
+        self._check_time_effects()
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)
+
+    def _check_time_effects(self) -> None:
+        if self.time_effects is not None and not isinstance(self.time_effects, str):
+            raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {self.time_effects!r}")
+        names = effect_names(self.time_effects)
+        wrong = [name for name in names if name not in EFFECTS]
+        if wrong or len(set(names)) < len(names):
+            raise ParameterError(
+                f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{self.time_effects}'"
+            )

@@ -1,0 +1,259 @@
+"""One side of the Bayesian factorization's chain: hyperparameters, weights of features, rows.
+
+Equations are numbered as in `palate.models.bayes.model`; D = n_factors + 1, a row is [factors, bias].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from palate.data.interactions import Rows
+from palate.kernels import gibbs as kernel
+from palate.models.ridge.rows import row_ranges
+from palate.parallel import Workers, chunks
+
+Array = NDArray[Any]
+
+PRODUCT_ROWS = 512  # rows of a product at once: a number of the data alone, so that sums are too
+HEAVY, LIGHT = 1 << 18, 1 << 20  # cells of a piece: smaller ones are done before another thread is awake
+FEW_ROWS = 1 << 16  # of a product that is not worth another thread
+WEIGHT_COLUMNS = 24  # numbers of a weight that one thread draws; a number of the model alone
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Constants of the priors of one side, eq. 3 and 4: see `BayesianMF`."""
+
+    wishart_scale: float = 1.0
+    wishart_df: float = 0.0
+    mean_strength: float = 1.0
+    ridge_shape: float = 1e-3
+    ridge_rate: float = 1e-3
+
+    def ridge(self, n: int, spread: float, rng: np.random.Generator) -> float:
+        """Draw lambda_g of a group of n weights whose squares in units of their noise sum up to ``spread``; eq. 3."""
+        return float(rng.standard_gamma(self.ridge_shape + n / 2)) / (self.ridge_rate + spread / 2)
+
+
+@dataclass
+class Dense:
+    """A group of few features, its weights drawn at once in the coordinates of its singular vectors: X = Z V'.
+
+    Attributes:
+        Z: (n_rows, F) float32, X V.
+        V: (F, F) orthonormal.
+        d: (F,) squares of the singular values.
+        B: (F, D) the weights.
+        ridge: lambda_g.
+    """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("B", "ridge")
+
+    Z: Array
+    V: Array
+    d: Array
+    B: Array
+    ridge: float = 1.0
+
+    @classmethod
+    def of(cls, X: Array, D: int) -> Dense:
+        """Decompose features (n_rows, F) once for the whole chain."""
+        d, V = np.linalg.eigh(X.T.astype(np.float64) @ X)
+        return cls((X @ V).astype(np.float32), V, np.maximum(d, 0), np.zeros((X.shape[1], D)))
+
+    def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:
+        """Draw weights and ridge given T = rows less all other parts and this one's; return the step of X B."""
+        E = linalg.solve_triangular(upper, rng.standard_normal((T.shape[1], len(self.d)))).T
+        shrunk = (self.d + self.ridge)[:, None]
+        old = self.V.T @ self.B
+        new = (product(self.Z, T, workers) + self.d[:, None] * old + np.sqrt(shrunk) * E) / shrunk
+        self.B = self.V @ new
+        self.ridge = hyper.ridge(new.size, float(np.square(new @ upper.T).sum()), rng)
+        return applied(self.Z, (new - old).astype(np.float32), workers)
+
+
+@dataclass
+class Incidence:
+    """Which columns a row has cells in, over the root of their number: many sparse features, drawn one by one.
+
+    Attributes:
+        columns: (indptr, indices), the rows of each feature.
+        scales: (n_rows,) float32, what stands in a row's cells.
+        B: (n_features, D) the weights.
+        ridge: lambda_g.
+    """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("B", "ridge")
+
+    columns: tuple[Array, Array]
+    scales: Array
+    B: Array
+    ridge: float = 1.0
+
+    @classmethod
+    def of(cls, rows: Rows, columns: Rows, D: int) -> Incidence:
+        """Take the cells by row and by column."""
+        scales = 1 / np.sqrt(np.maximum(np.diff(rows.indptr), 1))
+        n_features = len(columns.indptr) - 1
+        return cls((columns.indptr, columns.indices), scales.astype(np.float32), np.zeros((n_features, D)))
+
+    def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:
+        """Draw weights and ridge given T = rows less all other parts and this one's; return the step of X B.
+
+        In coordinates where the rows' noise is I the numbers of a weight are independent: threads take some each.
+        """
+        D = T.shape[1]
+        inverse = linalg.solve_triangular(upper, np.eye(D)).astype(np.float32)
+        R, B = applied(T, upper.T.astype(np.float32), workers), (self.B @ upper.T).astype(np.float32)
+        E = rng.standard_normal(B.shape, np.float32)
+        cuts = [slice(s[0], s[-1] + 1) for s in np.array_split(np.arange(D), -(-D // WEIGHT_COLUMNS))]
+        parts = [tuple(np.ascontiguousarray(whole[:, cut]) for whole in (E, R, B)) for cut in cuts]
+        call = partial(kernel.draw_weights, self.columns, self.scales, np.float32(self.ridge))
+        workers.run([partial(call, *part) for part in parts])
+        R = np.concatenate([part[1] for part in parts], axis=1)
+        B = np.concatenate([part[2] for part in parts], axis=1)
+        self.B = B.astype(np.float64) @ inverse.T
+        self.ridge = hyper.ridge(B.size, float(np.square(B, dtype=np.float64).sum()), rng)
+        step: Array = T - applied(R, inverse.T, workers)
+        return step
+
+
+@dataclass
+class SideChain:
+    """The state of one side.
+
+    Attributes:
+        rows: cells by row.
+        X: (n_rows, D) float32, the draws [factors, bias].
+        groups: of features.
+        hyper: constants of the priors.
+        means: (n_rows, D) the conditional means of X.
+        mean: (D,) m.
+        L: (D, D) Lambda.
+        scales: (n_rows,) float32 noise scales g.
+    """
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("X", "means", "mean", "L", "scales", "_parts", "groups")
+
+    rows: Rows
+    X: Array
+    groups: list[Dense | Incidence]
+    hyper: Hyper
+    means: Array = field(init=False)
+    mean: Array = field(init=False)
+    L: Array = field(init=False)
+    scales: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        D = self.X.shape[1]
+        self.means = self.X.copy()
+        self.mean = np.zeros(D)
+        self.L = np.eye(D)
+        self.scales = np.ones(len(self.X), np.float32)
+        self._parts = np.zeros_like(self.X)  # sum of X_g B_g
+        self._ranges: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def draw_hyper(self, rng: np.random.Generator) -> None:
+        """Draw Lambda and m given rows and weights: eq. 4."""
+        h, D, n = self.hyper, self.X.shape[1], len(self.X)
+        R = self.X.astype(np.float64) - self._parts
+        rbar = R.mean(axis=0)
+        R -= rbar
+        S = h.wishart_scale * np.eye(D) + R.T @ R
+        S += (n * h.mean_strength / (n + h.mean_strength)) * np.outer(rbar, rbar)
+        for group in self.groups:
+            S += group.ridge * (group.B.T @ group.B)
+        self.L, noise = draw_wishart(D + h.wishart_df + n + sum(len(group.B) for group in self.groups), S, rng)
+        strength = n + h.mean_strength
+        self.mean = n * rbar / strength + noise / np.sqrt(strength)
+
+    def draw_weights(self, rng: np.random.Generator, workers: Workers) -> None:
+        """Draw the weights of each group and its ridge: eq. 3."""
+        upper = upper_root(self.L)
+        T = self.X - self.mean.astype(np.float32) - self._parts
+        for group in self.groups:
+            step = group.draw(T, upper, self.hyper, rng, workers)
+            self._parts += step
+            T -= step
+
+    def draw_rows(
+        self, targets: Array, other: SideChain, alpha: float, rng: np.random.Generator, workers: Workers
+    ) -> None:
+        """Draw all rows: eq. 2, the targets in the order of this side's cells."""
+        L = self.L.astype(np.float32)
+        M = applied(self._parts + self.mean.astype(np.float32), L, workers)
+        E = rng.standard_normal(self.X.shape, np.float32)
+        cells = self.rows.indptr, self.rows.indices, targets
+        fixed = *kernel.padded_rows(other.X), other.scales
+        X, means = np.empty_like(self.X), np.empty_like(self.X)
+        call = partial(kernel.draw_rows, cells, fixed, (self.scales, np.float32(alpha)), (M, L), E)
+        workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, HEAVY)])
+        self.X, self.means = X, means
+
+    def ranges(self, workers: Workers, smallest: int) -> list[tuple[int, int]]:
+        """Return the `row_ranges` of this side's cells, found once."""
+        key = workers.n_threads, smallest
+        if key not in self._ranges:
+            self._ranges[key] = row_ranges(self.rows, workers, smallest)
+        return self._ranges[key]
+
+    def rescale(self, factors: Array) -> None:
+        """Multiply the coordinates of all rows, and with them means, weights and precision, by (D,) factors."""
+        single = factors.astype(np.float32)
+        for rows in (self.X, self.means, self._parts):
+            rows *= single
+        self.mean = self.mean * factors
+        self.L = self.L / np.outer(factors, factors)
+        for group in self.groups:
+            group.B = group.B * factors
+
+
+def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return a draw L of W(df, inv(S)) by Bartlett's decomposition, and inv(H)' z of L = H H', z standard normal."""
+    D = len(S)
+    A = np.tril(rng.standard_normal((D, D)), -1)
+    A[np.diag_indices(D)] = np.sqrt(rng.chisquare(df - np.arange(D)))
+    U = upper_root(S)
+    half = linalg.solve_triangular(U, A, check_finite=False)  # inv(S) = inv(U) inv(U)'
+    L: Array = half @ half.T
+    z = linalg.solve_triangular(A, rng.standard_normal(D), trans="T", lower=True, check_finite=False)
+    return L, U.T @ z
+
+
+def upper_root(S: Array) -> Array:
+    """Return U of S = U'U.
+
+    Raises:
+        LinAlgError: S is not positive definite, or not finite: the chain has left the numbers.
+    """
+    if not np.isfinite(S).all():
+        raise linalg.LinAlgError("a precision is not finite")
+    U: Array = linalg.cholesky(S, check_finite=False)
+    return U
+
+
+def product(Z: Array, T: Array, workers: Workers) -> Array:
+    """Return Z'T in double precision, summed over blocks of rows in order."""
+    total = np.zeros((Z.shape[1], T.shape[1]))
+    for one in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers):
+        total += one
+    return total
+
+
+def applied(Z: Array, C: Array, workers: Workers) -> Array:
+    """Return Z C in single precision, block by block."""
+    out = np.empty((len(Z), C.shape[1]), np.float32)
+    done([partial(np.matmul, Z[p], C, out=out[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers)
+    return out
+
+
+def done(tasks: Sequence[Callable[[], Any]], n_rows: int, workers: Workers) -> list[Any]:
+    """Return the tasks' results, by other threads only where there are many rows."""
+    return workers.run(tasks) if n_rows > FEW_ROWS else [task() for task in tasks]

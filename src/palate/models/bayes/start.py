@@ -1,0 +1,168 @@
+"""What a chain begins with: features of both sides as numbers, and the state before the first sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from palate.data.interactions import Rows
+from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
+
+Array = NDArray[Any]
+
+SMALLEST_COMPONENT = 1e-4  # of the largest singular value: below it there is nothing but rounding
+BANDS = 8  # of the number of rows: octiles
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the number of a row's cells becomes features: its logarithm, the square of that, and its octile.
+
+    Attributes:
+        mean, scale: of the logarithms in training.
+        edges: (BANDS - 1,) octiles in training.
+    """
+
+    mean: float
+    scale: float
+    edges: Array
+
+    @classmethod
+    def of(cls, counts: Array) -> Counts:
+        """Learn the encoding from the counts of the training part."""
+        logs = np.log1p(counts)
+        return cls(float(logs.mean()), float(logs.std()) or 1.0, np.quantile(counts, np.arange(1, BANDS) / BANDS))
+
+    def matrix(self, counts: Array) -> Array:
+        """Return the features, (n, 2 + BANDS) float32."""
+        logs = (np.log1p(counts) - self.mean) / self.scale
+        band = np.eye(BANDS)[np.searchsorted(self.edges, counts, side="right")]
+        return np.column_stack([logs, logs**2, band]).astype(np.float32)
+
+    def plain(self) -> Array:
+        """Return mean, scale and edges as one array, for a file."""
+        return np.concatenate([[self.mean, self.scale], self.edges])
+
+    @classmethod
+    def from_plain(cls, numbers: Array) -> Counts:
+        """Return what `plain` gave."""
+        return cls(float(numbers[0]), float(numbers[1]), np.asarray(numbers[2:]))
+
+
+@dataclass(frozen=True)
+class Components:
+    """The leading singular vectors of the incidence, divided by the roots of the numbers of cells of both sides.
+
+    The first, which is the same for all cells, is left out: A = D_users^-1/2 X D_items^-1/2 = U S V' (as in
+    correspondence analysis, Greenacre 1984). They give directions in which many people differ a ridge of their own.
+
+    Attributes:
+        users, items: (n_users, k), (n_items, k) float32, singular vectors times the root of the number of rows.
+        projection: (n_items, k) float32: a user's are the sum of the rows of the items they have, over the root of
+            the number of those.
+        item_projection: (n_users, k) float32: an item's are the sum of the rows of its users, likewise.
+    """
+
+    users: Array
+    items: Array
+    projection: Array
+    item_projection: Array
+
+    @classmethod
+    def of(cls, by_user: Rows, n_items: int, wanted: int) -> Components:
+        """Return up to ``wanted`` components, fewer where the data has no more."""
+        n_users = len(by_user.indptr) - 1
+        k = min(wanted, n_users - 2, n_items - 2)
+        if k < 1:
+            return cls(*(np.zeros((n, 0), np.float32) for n in (n_users, n_items, n_items, n_users)))
+        ones = np.ones(len(by_user.indices))
+        X = sparse.csr_array((ones, by_user.indices, by_user.indptr), (n_users, n_items))
+        of_items = 1 / np.sqrt(np.maximum(np.bincount(by_user.indices, minlength=n_items), 1))
+        of_users = 1 / np.sqrt(np.maximum(np.diff(by_user.indptr), 1))
+        A = sparse.diags_array(of_users) @ X @ sparse.diags_array(of_items)
+        wide = n_users > n_items
+        narrow = A.T if wide else A
+        S, first = _leading(narrow, k + 1)
+        other = narrow.T @ first / S
+        U, V = (other, first) if wide else (first, other)
+        U, V = U * n_users**0.5, V * n_items**0.5
+        of_items, of_users = of_items * (n_users / n_items) ** 0.5, of_users * (n_items / n_users) ** 0.5
+        found = U, V, V / S * of_items[:, None], U / S * of_users[:, None]
+        return cls(*(x.astype(np.float32) for x in found))
+
+
+def _leading(A: Any, k: int) -> tuple[Array, Array]:
+    """Return the singular values of A from the second of k on, descending, and their left vectors.
+
+    Those below SMALLEST_COMPONENT are left out. `svds` would hand no generator on to ARPACK, which needs chance where a
+    subspace is used up.
+    """
+    product = LinearOperator((A.shape[0],) * 2, lambda x: A @ (A.T @ x), dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(A.shape[0])
+    squares, vectors = eigsh(product, k, v0=start, rng=np.random.default_rng(0))
+    order = np.argsort(-squares)
+    S = np.sqrt(np.maximum(squares[order], 0))
+    kept = np.flatnonzero(SMALLEST_COMPONENT * S[0] < S)[1:]
+    return S[kept], np.linalg.qr(vectors[:, order])[0][:, kept]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """How a newcomer's rows become features.
+
+    Attributes:
+        counts: of the number of ratings, or None.
+        projection: (n_items, k) onto the components of the incidence; no columns where they take no part.
+    """
+
+    counts: Counts | None
+    projection: Array
+
+
+def projected(rows: Rows, projection: Array) -> Array:
+    """Return the components of rows of users, each row summed by itself: see `Components.projection`."""
+    found: Array = incidence(rows, len(projection)) @ projection
+    return found
+
+
+def incidence(rows: Rows, n_columns: int) -> Any:
+    """Return which columns rows have cells in, over the root of their number, as a sparse array."""
+    counts = np.diff(rows.indptr)
+    data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
+    return sparse.csr_array((data, rows.indices, rows.indptr), (len(counts), n_columns))
+
+
+def side(
+    rows: Rows,
+    columns: Rows,
+    dense: Sequence[Array],
+    hyper: Hyper,
+    rng: np.random.Generator,
+    *,
+    n_factors: int,
+    init_scale: float,
+    incidence: bool,
+) -> SideChain:
+    """Return one side before the first sweep.
+
+    Args:
+        rows, columns: cells by this side, and by the other.
+        dense: groups of features of the rows, (n_rows, F) each.
+        hyper: constants.
+        rng: of the start.
+        n_factors, init_scale: size of the factors, and their standard deviation at the start.
+        incidence: whether whom or what a row has cells with is a group, too.
+    """
+    n_rows, D = len(rows.indptr) - 1, n_factors + 1
+    groups: list[Dense | Incidence] = [Dense.of(one, D) for one in dense]
+    if incidence:
+        groups.append(Incidence.of(rows, columns, D))
+    X = (rng.standard_normal((n_rows, D)) * init_scale).astype(np.float32)
+    X[:, -1] = 0
+    return SideChain(rows, X, groups, hyper)

@@ -1,0 +1,1 @@
+"""What every model shares: its contract, its parameters, its lists and explanations."""

@@ -1,0 +1,129 @@
+"""From positions to the tables that people read, and from their ids and conditions to positions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.ids import Id, Ids
+from palate.data.interactions import Interactions
+from palate.data.items import Condition, matching_items
+from palate.errors import ParameterError, UnknownIdError
+from palate.models.contract.lists import ItemOrder, Lists
+from palate.topk import Excluded
+
+log = logging.getLogger(__name__)
+
+UserIds = Id | Iterable[Id] | pl.Series
+
+
+def id_list(ids: UserIds) -> list[Id]:
+    """Return one id or many as a list of plain ids; their types are checked where they are looked up.
+
+    Raises:
+        ParameterError: ids is an array of more than one dimension.
+    """
+    if isinstance(ids, np.ndarray) and ids.ndim > 1:
+        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}")
+    if isinstance(ids, np.ndarray) and ids.ndim == 0:
+        ids = ids.item()
+    several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
+    return [one.item() if isinstance(one, np.generic) else one for one in several]
+
+
+def check_64_bits(users: list[Id]) -> None:
+    """Refuse an integer that the answer's column of ids cannot hold.
+
+    Raises:
+        UnknownIdError: names it.
+    """
+    for one in users:
+        if isinstance(one, int) and not -(2**63) <= one < 2**63:
+            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
+
+
+def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Excluded:
+    """Return pairs to leave out as compressed rows over ``users``; unknown ids need no leaving out."""
+    user = users.index(exclude.users.values, on_unknown="mark")[exclude.user_index]
+    item = items.index(exclude.items.values, on_unknown="mark")[exclude.item_index]
+    known = (user >= 0) & (item >= 0)
+    order = np.lexsort((item[known], user[known]))
+    counts = np.bincount(user[known], minlength=len(users))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item[known][order]
+
+
+def allowed_items(
+    items: Ids,
+    table: pl.DataFrame,
+    allow: Sequence[Id] | None,
+    deny: Sequence[Id] | None,
+    where: Condition | Sequence[Condition] | None,
+) -> NDArray[np.bool_] | None:
+    """Return which items may be recommended, or None for all of them.
+
+    Raises:
+        UnknownIdError: an item of allow is unknown, or an id of deny is of another type than the model's.
+        ParameterError: a condition is wrong.
+    """
+    if allow is None and deny is None and where is None:
+        return None
+    allowed = np.ones(len(items), bool)
+    if allow is not None:
+        allowed[:] = False
+        allowed[items.index(id_list(allow))] = True
+    if deny is not None:
+        denied = items.index(id_list(deny), on_unknown="mark")
+        say_unknown("deny", int((denied < 0).sum()), "id", " of items")
+        allowed[denied[denied >= 0]] = False
+    if where is not None:
+        allowed &= matching_items(table, where)
+    return allowed
+
+
+def say_unknown(where: str, count: int, what: str, of: str = "") -> None:
+    """Say in one line how many ids, or rows of them, the model does not know and leaves out."""
+    if count:
+        log.warning(
+            "%s: left out %s that training did not know", where, f"{count:,} {what}{'s' if count > 1 else ''}{of}"
+        )
+
+
+def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:
+    """Return the items to leave out for a user that the model does not know; -1 for unknown items."""
+    if exclude is None:
+        return np.empty(0, np.int32)
+    rows = exclude.user_index == exclude.users.index([user], on_unknown="mark")[0]
+    return items.index(exclude.items.at(exclude.item_index[rows]), on_unknown="mark")
+
+
+def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    """Return the allowed items in the order of popularity.
+
+    Raises:
+        ParameterError: the model does not know.
+    """
+    if not popular.known:
+        raise ParameterError(
+            "this model, of an older file without training rows, does not know which items are popular; leave out "
+            "unknown users, or fit it again"
+        )
+    return popular.order if allowed is None else popular.order[allowed[popular.order]]
+
+
+def list_table(ids: pl.Series, lists: Lists, table: pl.DataFrame) -> pl.DataFrame:
+    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source: "model" or "popular"."""
+    row, rank = np.nonzero(lists.items >= 0)
+    columns = {"user_id": ids[row], "rank": rank + 1, **item_columns(table, lists.items[row, rank])}
+    columns["score"] = pl.Series(lists.scores[row, rank], nan_to_null=True, dtype=pl.Float64)
+    columns["source"] = pl.Series(np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
+    return pl.DataFrame(columns)
+
+
+def item_columns(table: pl.DataFrame, index: Any) -> dict[str, Any]:
+    """Return item_id and title at these positions; without Polars' threads, which a forked process may lack."""
+    return {name: table[name][np.asarray(index)] for name in ("item_id", "title")}

@@ -1,0 +1,338 @@
+"""How every model is made, learns, and becomes plain data: parameters, ``fit``, state."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self
+
+import numpy as np
+import polars as pl
+
+from palate.data.features import Features
+from palate.data.ids import Ids
+from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.data.items import item_table
+from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
+from palate.models.contract.abilities import check_supports
+from palate.models.contract.memory import check_memory
+from palate.models.contract.state import ModelState, Rated, check_names, restore
+from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
+from palate.models.search import SearchSpace
+from palate.notebook import card, watched
+from palate.parallel import single_blas_thread
+from palate.progress import ProgressCallback, automatic
+
+ScoreKind = Literal["rating", "probability", "order"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model learns from, checked.
+
+    Attributes:
+        data, validation: the training part, and one of the same ids to tell of, or none.
+        user_features, item_features: of every user and item of the training part, or none.
+        start: a fitted model of the same class to go on from, or none.
+        progress: called after every step.
+    """
+
+    data: Interactions
+    validation: Interactions | None
+    user_features: Features | None
+    item_features: Features | None
+    start: Any
+    progress: ProgressCallback
+
+
+class SourceFile(Protocol):
+    """A file that a model's arrays are read from."""
+
+    def check(self) -> None:
+        """Raise ModelFileError where the file is no longer what it was."""
+
+
+class Learner(ABC):
+    """Base of all models; holds no state of its own beyond what ``fit`` stores.
+
+    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None),
+    ``rated_`` (what is popular, where they were not kept),
+    ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
+    ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
+    computed in one go has an empty history and best epoch 0.
+    """
+
+    key: ClassVar[str]
+    score_kind: ClassVar[ScoreKind]  # what a score is: a predicted rating, a probability, or good for an order alone
+    search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter
+    presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
+    learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
+    learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
+    supports: ClassVar[frozenset[str]]  # of `palate.models.contract.abilities.ABILITIES`
+    uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
+    own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
+    explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Let the arrays of ``learned_arrays`` be read as attributes; `restore` and ``fit`` set them."""
+
+    store_history: bool
+    n_threads: int | None
+    users_: Ids
+    items_: Ids
+    seen_: Rows | None
+    rated_: Rated | None = None
+    item_table_: pl.DataFrame
+    rating_range_: tuple[float, float]
+    history_: list[dict[str, float]]
+    best_epoch_: int = 0
+    epoch_chosen_on_: str = "none"
+    interrupted_: bool = False
+    seed_: int
+    file_: SourceFile | None = None  # what the arrays are read from, where that is no memory of our own
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the constructor of each model name the nearest parameter where a keyword is none."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checking_names(cls, cls.__init__)  # type: ignore[method-assign]
+
+    @abstractmethod
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range; ``fit`` calls it first."""
+
+    @abstractmethod
+    def _learn(self, training: Training) -> dict[str, Any]:
+        """Return the learned attributes; nothing of the model may change before."""
+
+    @abstractmethod
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        """Return the bytes that training holds at once, at its peak, beyond the interactions themselves."""
+
+    def check_learned(self) -> None:
+        """Refuse learned arrays of a file that do not fit each other, in what their shapes do not tell.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        self._check_fitted()  # most models' shapes tell all
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        interactions: Interactions,
+        *,
+        validation: Interactions | None = None,
+        items: Any = None,
+        user_features: Features | None = None,
+        item_features: Features | None = None,
+        start: Self | None = None,
+        progress: ProgressCallback | None = automatic,
+    ) -> Self:
+        """Learn from interactions; what was learned before is forgotten once all has gone well.
+
+        Args:
+            interactions: the training part.
+            validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
+                them, other models choose nothing.
+            items: a table with item_id, title and further columns, to show and to filter by.
+            user_features, item_features: attributes that enter the model; see ``supports``. Users and items that stand
+                there alone are known to the model, too, as people and items without a row.
+            start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
+                afresh, and those that the rows and features given now lack are forgotten. See ``supports``.
+            progress: called after every epoch; None shows nothing. Without it a notebook shows a bar.
+
+        Raises:
+            ParameterError: a parameter has a wrong type or range, the model does not support what is given, the start
+                does not fit, or training would need more memory than there is.
+            DataError: there is no row, a value is beyond 1e15, validation has other ids than the training part, one of
+                them is no `Interactions`, an id has no features, or the item table is faulty.
+            DivergenceError: training left the finite numbers; names the epoch, and what to try.
+        """
+        self.check_parameters()
+        check_parts(interactions, validation)
+        if interactions.weights is not None:
+            check_supports(self, "weights")
+        for name, features in (("user_features", user_features), ("item_features", item_features)):
+            if features is not None:
+                check_supports(self, "features")
+                check_features(name, features)
+        interactions, validation = with_known(interactions, validation, user_features, item_features)
+        self._check_start(start)
+        what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
+        check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
+        table = item_table(interactions.items, items)
+        learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
+        blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
+        with watched(progress) as callback, blas:
+            learned |= self._learn(Training(interactions, validation, user_features, item_features, start, callback))
+        for name, value in learned.items():
+            setattr(self, name, value)
+        self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
+        self.rating_range_ = rating_limits(interactions)
+        rows, n_items = interactions.by_user(), interactions.n_items
+        self.seen_ = rows if self.store_history else None
+        self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
+        self.file_ = None
+        return self
+
+    @property
+    def _memory_advice(self) -> str:
+        names = self.parameter_names()
+        return "choose a smaller n_factors" if "n_factors" in names else "learn from fewer users, items or rows"
+
+    def memory_estimate(self, interactions: Interactions) -> int:
+        """Return about how many bytes ``fit`` will hold at its peak, the compressed training rows included.
+
+        Raises:
+            DataError: interactions is none.
+        """
+        check_interactions("interactions", interactions)
+        n_users, n_items, n_rows = interactions.n_users, interactions.n_items, len(interactions)
+        return 16 * n_rows + self._bytes_needed(n_users, n_items, n_rows)
+
+    def _check_start(self, start: Any) -> None:
+        if start is None:
+            return
+        check_supports(self, "warm_start")
+        if type(start) is not type(self) or not hasattr(start, "users_"):
+            raise ParameterError(f"start must be a fitted {type(self).__name__}, got {start!r}")
+        if getattr(start, "n_factors", None) != getattr(self, "n_factors", None):
+            raise ParameterError(f"start has {start.n_factors} factors, this model {getattr(self, 'n_factors', None)}")
+
+    # -- parameters -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """Return the constructor's parameters, in order."""
+        return [name for name in inspect.signature(cls).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters with their values, as scikit-learn's ``clone`` asks for them."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set constructor parameters by name.
+
+        Raises:
+            UnknownParameterError: a name is not a parameter of this model; then none is set.
+        """
+        check_parameter_names(type(self), parameters, self.parameter_names())
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def score(self, *_: Any) -> NoReturn:
+        """Tell scikit-learn's searches, which look for this, where their way in is; `measure` gives figures.
+
+        Raises:
+            ParameterError: always.
+        """
+        raise self._no_estimator()
+
+    def __sklearn_tags__(self) -> NoReturn:
+        """Tell scikit-learn's searches and pipelines, which ask for this, where their way in is.
+
+        Raises:
+            ParameterError: always.
+        """
+        raise self._no_estimator()
+
+    def _no_estimator(self) -> ParameterError:
+        name = type(self).__name__
+        ways = "palate.tune searches without scikit-learn, and palate.measure gives figures"
+        if self.score_kind == "rating":
+            wrapped = f"palate.integrations.sklearn.RatingRegressor({name}())"
+            ways = f"for GridSearchCV and the like take {wrapped}, with parameters named model__…; {ways}"
+        return ParameterError(f"{name} learns from interactions, not from X and y: {ways}")
+
+    def __repr__(self) -> str:
+        defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
+        changed = [f"{n}={v!r}" for n, v in self.get_params().items() if v != defaults[n]]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _repr_html_(self) -> str:
+        facts = [(name, repr(value)) for name, value in self.get_params().items()]
+        if not hasattr(self, "users_"):
+            return card(f"{type(self).__name__}, not fitted", facts)
+        counts = {"users": len(self.users_), "items": len(self.items_), "epochs": len(self.history_)}
+        learned = [(name, f"{n:,}") for name, n in counts.items() if n]
+        if self.best_epoch_:
+            learned.append(("best epoch", f"{self.best_epoch_:,}, chosen on {self.epoch_chosen_on_}"))
+        return card(f"{type(self).__name__}, fitted", learned + facts)
+
+    # -- state ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> ModelState:
+        """Return all that the fitted model is, as plain data.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        parameters = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
+        if isinstance(parameters.get("random_state"), np.random.Generator):
+            parameters["random_state"] = self.seed_  # a Generator cannot be written; the seed it gave can
+        return ModelState(
+            key=self.key,
+            parameters=parameters,
+            learned={name: getattr(self, name) for name in self.learned_scalars},
+            arrays={name: getattr(self, name) for name in self.learned_arrays},
+            users=self.users_,
+            items=self.items_,
+            seen=self.seen_,
+            item_table=self.item_table_,
+            rated=self.rated_,
+        )
+
+    @classmethod
+    def from_state(cls, state: ModelState) -> Self:
+        """Return the fitted model that a state describes.
+
+        Raises:
+            ModelFileError: parameters, learned values, arrays or their shapes are not those of this class.
+        """
+        check_names(cls, state)
+        model = cls(**state.parameters)
+        model.history_ = []
+        restore(model, state)
+        return model
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "users_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+        if self.file_ is not None:
+            self.file_.check()
+
+
+def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names that are no parameters of a model.
+
+    Raises:
+        UnknownParameterError: names the model, the name, the nearest one and all that there are.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+
+
+def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:
+    """Return the constructor of a class that checks the names of its keywords first; its signature stays."""
+    _, *parameters = inspect.signature(init).parameters.values()  # without self
+    known = [p.name for p in parameters]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return init  # it takes any name
+
+    @wraps(init)
+    def checked(self: Learner, *values: Any, **named: Any) -> None:
+        check_parameter_names(cls, named, known)
+        init(self, *values, **named)
+
+    return checked

@@ -1,0 +1,216 @@
+"""Users that a model meets after training: their rows by position of the model's items, and their factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from palate.data.features import Features
+from palate.data.ids import Id, Ids, shown
+from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.errors import DataError, ParameterError
+from palate.models.contract.answers import id_list, say_unknown
+from palate.models.contract.parameters import check_choice
+from palate.models.contract.training_part import check_features
+from palate.notebook import card
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Newcomers:
+    """Users folded into a model: `Recommender.fold_in`.
+
+    Attributes:
+        users: their ids.
+        factors: (n_users, n_factors).
+        biases: (n_users,).
+        rows: what they gave, by position of the model's items: left out of their lists.
+    """
+
+    users: Ids
+    factors: NDArray[Any]
+    biases: NDArray[Any]
+    rows: Rows
+
+    def __repr__(self) -> str:
+        n_rows, n_factors = len(self.rows.indices), self.factors.shape[1]
+        return f"Newcomers({len(self.users):,} users with {n_rows:,} rows, {n_factors} factors)"
+
+    def _repr_html_(self) -> str:
+        counts = {"users": len(self.users), "rows": len(self.rows.indices), "factors": self.factors.shape[1]}
+        return card("Newcomers, folded in", [(name, f"{n:,}") for name, n in counts.items()])
+
+
+@dataclass(frozen=True, eq=False)
+class NewItems:
+    """Items folded into a model: `Recommender.fold_in_items`.
+
+    Attributes:
+        items: their ids.
+        factors: (n_items, n_factors).
+        biases: (n_items,).
+        rows: who gave them what, by position of the model's users.
+    """
+
+    items: Ids
+    factors: NDArray[Any]
+    biases: NDArray[Any]
+    rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Basket:
+    """People to be scored by what they give with the question.
+
+    Attributes:
+        ids: the ids to show, one a person; null for somebody who has none.
+        rows: what they gave, by position of the model's items.
+        asked: (n,) positions of those who want a list.
+        features: (n, n_features) of all of them, or None.
+    """
+
+    ids: pl.Series
+    rows: Rows
+    asked: NDArray[np.int32]
+    features: NDArray[Any] | None
+
+
+Given = Interactions | Mapping[Id, float] | Iterable[Id] | None
+
+
+def basket_of(given: Given, features: Features | None, model: Any, on_unknown: str) -> Basket:
+    """Return whom `Recommender.recommend_for` is asked about.
+
+    Args:
+        given: rows of any users; or what one nameless person gave: {item: value}, or items; or None.
+        features: of these users; where no rows are given, those of whom attributes alone are known.
+        model: a fitted one.
+        on_unknown: "drop" or "raise", of an item that the model does not know.
+
+    Raises:
+        ParameterError: nothing is given, or features do not fit the model.
+        DataError: a user has no features where some are given, or a basket cannot be read.
+        UnknownIdError: an unknown item, with ``on_unknown="raise"``.
+    """
+    if given is None and features is None:
+        raise ParameterError(
+            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features="
+        )
+    if features is not None and (given is None or (isinstance(given, Interactions) and not len(given))):
+        check_features("features", features)
+        n, ids = len(features.ids), features.ids
+        rows = Rows(np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+        return Basket(ids.values, rows, np.arange(n, dtype=np.int32), features_on(features, ids, model))
+    if not isinstance(given, Interactions):
+        rows, nobody = row_of(given or {}, model, on_unknown), pl.Series([None], dtype=model.users_.values.dtype)
+        if features is None:
+            return Basket(nobody, rows, np.zeros(1, np.int32), None)
+        check_features("features", features)
+        if len(features.ids) != 1:
+            raise ParameterError(f"features of {len(features.ids)} users are given beside the items of one")
+        return Basket(features.ids.values, rows, np.zeros(1, np.int32), features_on(features, features.ids, model))
+    rows = rows_of(given, model.items_, on_unknown)
+    asked = np.unique(given.user_index) if features is None else np.arange(given.n_users)
+    return Basket(given.users.values, rows, asked.astype(np.int32), features_on(features, given.users, model))
+
+
+def features_on(features: Features | None, ids: Ids, model: Any, side: str = "user") -> NDArray[Any] | None:
+    """Return the rows of features of these users, or items; refuse such as the model's training did not have.
+
+    Raises:
+        ParameterError: they are no features, or other ones than those of training.
+        DataError: an id has none.
+    """
+    if features is None:
+        return None
+    check_features("features", features)
+    encoding = getattr(model, f"{side}_encoding_", None)
+    if not encoding:
+        raise ParameterError(f"the model was fitted without {side}_features, and cannot use those of newcomers")
+    if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
+        raise ParameterError(
+            "these features were encoded in another way than those of training: make them with "
+            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)"
+        )
+    return features.on(ids)
+
+
+def transpose(interactions: Interactions) -> Interactions:
+    """Return the same rows with users and items in each other's place.
+
+    Raises:
+        DataError: interactions is none.
+    """
+    check_interactions("interactions", interactions)
+    users, items = interactions.items, interactions.users
+    index = interactions.item_index, interactions.user_index
+    return replace(interactions, user_index=index[0], item_index=index[1], users=users, items=items)
+
+
+def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str) -> Rows:
+    """Return what one nameless person gave, {item: value} or items, as compressed rows of a single row.
+
+    Items without values are clicks, whatever the model's rule (``positive``).
+
+    Raises:
+        ParameterError: items without values, of a model of ratings.
+        DataError: an item stands twice, or a value is no finite number.
+        UnknownIdError: an unknown item, with ``on_unknown="raise"``, or an id of another type.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        check_interactions("interactions", given)
+    ids, items, rule = id_list(given), model.items_, getattr(model, "positive", None)
+    if not isinstance(given, Mapping) and model.score_kind == "rating":
+        raise ParameterError(f"{type(model).__name__} learns from ratings: give them as {{item: rating}}")
+    click = float(rule) if isinstance(rule, int | float) else 1.0
+    values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
+    good = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
+    array = np.array(values, np.float32) if good else np.array([np.nan], np.float32)
+    if not np.isfinite(array).all():
+        raise DataError(f"the values of a basket must be finite numbers, got {shown(values)}")
+    if len(set(ids)) < len(ids):
+        raise DataError(f"an item stands twice in the basket {shown(ids)}")
+    index = items.index(ids, on_unknown="raise" if on_unknown == "raise" else "mark")
+    known = index >= 0
+    say_unknown("the basket", int((~known).sum()), "item")
+    order = np.argsort(index[known])
+    return Rows(np.array([0, len(order)], np.int64), index[known][order], array[known][order])
+
+
+def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") -> Rows:
+    """Return rows of any users by position in ``items``, sorted by it.
+
+    Raises:
+        DataError: interactions is none.
+        ParameterError: on_unknown is neither "drop" nor "raise".
+        UnknownIdError: an item that training did not know, with ``on_unknown="raise"``.
+    """
+    check_interactions("interactions", interactions)
+    check_choice("on_unknown", on_unknown, ("drop", "raise"))
+    if interactions.items is items or interactions.items == items:
+        return interactions.by_user()
+    used, place = np.unique(interactions.item_index, return_inverse=True)
+    whole = len(used) == len(interactions.items)
+    wanted = interactions.items.values if whole else interactions.items.at(used)
+    index = items.index(wanted, on_unknown="raise" if on_unknown == "raise" else "mark")[place]
+    known = np.flatnonzero(index >= 0)
+    say_unknown("the basket", len(index) - len(known), "row", f" of {items.what}s")
+    if len(known) < len(index):
+        interactions, index = interactions.take(known), index[known]
+    order = np.lexsort((index, interactions.user_index))
+    counts = np.bincount(interactions.user_index, minlength=interactions.n_users)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    weights = None if interactions.weights is None else interactions.weights[order]
+    return Rows(indptr, index[order].astype(np.int32), interactions.values[order], weights)
+
+
+def one_row(rows: Rows, user: int) -> Rows:
+    """Return one user's cells as compressed rows of a single row."""
+    cells = slice(int(rows.indptr[user]), int(rows.indptr[user + 1]))
+    weights = None if rows.weights is None else rows.weights[cells]
+    indices, values = rows.indices[cells], rows.values[cells]
+    return Rows(np.array([0, len(indices)], np.int64), indices, values, weights)

@@ -1,0 +1,1 @@
+"""Models of items: popularity, and weights from item to item."""

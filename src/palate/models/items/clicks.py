@@ -1,0 +1,74 @@
+"""How models that learn from clicks read values: by a rule that is stated, never silently."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from palate.data.interactions import Interactions, Rows
+from palate.errors import DataError, ParameterError
+from palate.kernels import given
+from palate.kernels.order import stable_order
+from palate.models.contract.parameters import check_number
+
+Positive = float | Literal["any", "values"] | None
+RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
+
+
+def check_positive_rule(positive: Any) -> None:
+    """Refuse what is no rule.
+
+    Raises:
+        ParameterError: names the value and the rules.
+    """
+    if positive is None or positive in ("any", "values"):
+        return
+    if isinstance(positive, str):
+        raise ParameterError(f"positive must be none, {RULES}, got {positive!r}")
+    check_number("positive", positive, low=-np.inf)
+
+
+def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
+    """Return the clicks of compressed rows: their values are how much each click counts, 1 or its value.
+
+    Sample weights multiply it.
+
+    Raises:
+        DataError: the values differ and no rule is given, or one that is to be a confidence is not above 0.
+    """
+    values = rows.values
+    if positive is None and len(values) and (values != values[0]).any():
+        raise DataError(
+            f"the values of {what} differ, from {values.min():g} to {values.max():g}, and this model learns from "
+            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5"
+        )
+    if positive == "values" and len(values) and not values.min() > 0:
+        raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")
+    keep = np.ones(len(values), bool) if positive is None or isinstance(positive, str) else values >= positive
+    counts = values if positive == "values" else np.ones(len(values), np.float32)
+    if rows.weights is not None:
+        counts = counts * rows.weights
+    before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
+    return Rows(before[rows.indptr], rows.indices[keep], np.ascontiguousarray(counts[keep], np.float32))
+
+
+def training_clicks(data: Interactions, positive: Positive) -> Rows:
+    """Return the clicks of the training part by user.
+
+    Raises:
+        DataError: as `clicks_of`, or no row is a click.
+    """
+    clicks = clicks_of(data.by_user(), positive, "the training part")
+    if not len(clicks.indices):
+        raise DataError(f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}")
+    return clicks
+
+
+def transpose_rows(rows: Rows, n_columns: int) -> Rows:
+    """Return the transpose: the same cells as compressed rows of the columns."""
+    user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
+    order, indptr = stable_order(*given(rows.indices, n_columns))
+    weights = None if rows.weights is None else rows.weights[order]
+    return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order], weights=weights)

@@ -1,0 +1,208 @@
+"""`EASE`: one ridge regression of every item on all others, in closed form (Steck 2019); with dropout, EDLAE (2020).
+
+Objective, X (n_users, n_items) being the clicks, over weights B from item to item:
+
+    |X - X B|^2 + reg |B|^2 + dropout / (1 - dropout) |diag(X'X)^(1/2) B|^2        diag(B) = 0                       (1)
+
+Solution (Steck 2019, eq. 8; Steck 2020, eq. 10 where all emphasis lies off the diagonal):
+
+    P = inv(X'X + reg I + dropout / (1 - dropout) diag(X'X))        B_ij = -P_ij / P_jj, B_jj = 0                    (2)
+
+score(u, i) = sum_j x_uj B_ji. P is computed in place by Cholesky's factorization: memory is one matrix of n_items^2
+numbers, time O(n_items^3 + sum of the squares of the users' numbers of clicks). LAPACK computes it on threads, so B is
+equal to rounding, not to the bit, for other numbers of threads and other machines.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Rows
+from palate.errors import DivergenceError
+from palate.kernels import weights as kernel
+from palate.models.contract.learner import Training
+from palate.models.contract.numbering import popular_first, square_renumbered
+from palate.models.contract.parameters import check_choice, check_number, check_whole
+from palate.models.items.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
+from palate.models.items.item_weights import ItemWeights, named
+from palate.models.ridge.rows import Array, row_ranges
+from palate.models.search import Range, SearchSpace
+from palate.parallel import Workers, blas_threads, check_threads, chunks
+
+MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
+BLOCK = 2048  # rows
+COLUMNS = 256  # of which the largest weights are sought at once
+
+
+class EASE(ItemWeights):
+    """Item-to-item weights of one closed-form ridge regression: strong, without factors, for up to some 50,000 items.
+
+    Args:
+        reg: L2 penalty of the weights, in clicks; stronger for sparser data.
+        dropout: part of a user's clicks that is left out when learning to predict the others (EDLAE); 0 is EASE.
+        n_neighbors: keep only this many weights of each item, the largest in size; none keeps all.
+        positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
+            row's value is its size), or a number (values of at least it are clicks).
+        dtype: "float32" or "float64".
+        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
+        n_threads: threads, None for all cores; other numbers give the same weights up to rounding.
+
+    Attributes:
+        weights_: (n_items, n_items), from the item had to the item scored; no rows where n_neighbors is given, and then
+        weights_indptr_, weights_indices_, weights_values_: its compressed rows.
+    """
+
+    key: ClassVar[str] = "ease"
+    own_blas_threads: ClassVar[bool] = True
+    search_space: ClassVar[SearchSpace] = {"reg": Range(10.0, 3000.0, log=True), "dropout": Range(0.0, 0.8)}
+
+    def __init__(
+        self,
+        reg: float = 250.0,
+        *,
+        dropout: float = 0.0,
+        n_neighbors: int | None = None,
+        positive: Positive = None,
+        dtype: str = "float32",
+        store_history: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        self.reg = reg
+        self.dropout = dropout
+        self.n_neighbors = n_neighbors
+        self.positive = positive
+        self.dtype = dtype
+        self.store_history = store_history
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
+        n_items = training.data.n_items
+        B = np.empty((n_items, n_items), self.dtype)
+        with Workers(self.n_threads) as workers:
+            _co_occurrences(clicks, B, workers)
+            counts = B.diagonal().copy()
+            B[np.diag_indices(n_items)] += self.reg + self.dropout / (1 - self.dropout) * counts
+            too_small = self.reg <= np.finfo(B.dtype).eps * counts.max()
+            if too_small or not _invert(B, check_threads(self.n_threads)):
+                raise DivergenceError(
+                    f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; "
+                    "take a larger one, or dtype='float64'"
+                )
+            diagonal = B.diagonal().copy()
+            ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)
+            calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
+            workers.run(calls)
+        if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
+            nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
+            _renumber(B, order.places)
+            return named(B, *nothing)
+        largest = square_renumbered(Rows(*_largest(B, self.n_neighbors)), order.order)
+        return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
+        return n_items**2 * np.dtype(self.dtype).itemsize + kept + 32 * n_rows
+
+    @property
+    def _memory_advice(self) -> str:
+        return "EASE needs the square of the number of items: learn from fewer items, or take ials"
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        check_number("reg", self.reg, low=0, open_low=True)
+        check_number("dropout", self.dropout, low=0, high=0.99)
+        if self.n_neighbors is not None:
+            check_whole("n_neighbors", self.n_neighbors, low=1)
+        check_positive_rule(self.positive)
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        check_choice("store_history", self.store_history, (False, True))
+        check_threads(self.n_threads)
+
+
+def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
+    """Write X'X into G."""
+    by_item = transpose_rows(clicks, len(G))
+    of_items = by_item.indptr, by_item.indices, by_item.values
+    of_users = clicks.indptr, clicks.indices, clicks.values
+    call = partial(kernel.co_occurrences, of_items, of_users)
+    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
+
+
+def _invert(G: Array, n_threads: int) -> bool:
+    """Replace the lower triangle of a symmetric matrix by its inverse's, in place; return whether there is one."""
+    with blas_threads(n_threads):
+        if len(G) > MOST_AT_ONCE:
+            return _invert_by_blocks(G, BLOCK)
+        return _inverted(G)
+
+
+def _inverted(G: Array) -> bool:
+    from scipy.linalg import lapack
+
+    factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
+    # LAPACK counts by columns: what it calls the upper triangle of G' is the lower one of G
+    _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
+    if not failed:
+        _, failed = invert(G.T, lower=0, overwrite_c=1)
+    return not failed
+
+
+def _invert_by_blocks(G: Array, size: int) -> bool:
+    """Do as `_invert` by Gauss-Jordan steps of blocks of rows k, which leave -inv(G) after the last (Beaton 1964).
+
+    With C the columns of the block and D = inv(G_kk): G_ij -= C_i D C_j', G_ik = C_i D, G_kk = -D. Only the lower
+    triangle is kept up, so the operations are those of Cholesky's factorization and inverse, all of them products.
+    """
+    blocks = chunks(len(G), size)
+    for k in blocks:
+        D = np.ascontiguousarray(G[k, k])
+        if not _inverted(D):
+            return False
+        D = np.tril(D) + np.tril(D, -1).T
+        C = np.concatenate([G[k, : k.start].T, G[k.start :, k]])
+        C[k] = np.tril(C[k]) + np.tril(C[k], -1).T
+        W = C @ D
+        for i in blocks:
+            if i != k:
+                G[i, : i.stop] -= W[i] @ C[: i.stop].T
+        G[k, : k.start], G[k.stop :, k], G[k, k] = W[: k.start].T, W[k.stop :], -D
+    np.negative(G, out=G)
+    return True
+
+
+def _renumber(B: Array, source: Array) -> None:
+    """Give a square matrix the rows and columns ``source`` of itself, in place."""
+    for part in chunks(len(B), COLUMNS):
+        B[part] = B[part][:, source]
+    todo = np.ones(len(B), bool)
+    for start in np.flatnonzero(source != np.arange(len(B))):
+        at, first = start, B[start].copy() if todo[start] else None
+        while todo[at]:  # once around a cycle
+            todo[at], following = False, source[at]
+            B[at] = B[following] if todo[following] else first
+            at = following
+
+
+def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
+    """Return compressed rows of the n weights of largest size in each column."""
+    rows, columns, values = [], [], []
+    for part in chunks(len(B), COLUMNS):
+        sizes = np.abs(B[:, part])
+        top = np.argpartition(-sizes, n - 1, axis=0)[:n]
+        column = np.broadcast_to(np.arange(part.start, part.stop, dtype=np.int32), top.shape)
+        rows.append(top.ravel())
+        columns.append(column.ravel())
+        values.append(B[top.ravel(), column.ravel()])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    order = np.lexsort((column, row))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(B)))]).astype(np.int64)
+    return indptr, column[order].astype(np.int32), np.concatenate(values)[order]

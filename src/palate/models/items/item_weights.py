@@ -1,0 +1,90 @@
+"""What models of weights from item to item share: scores, explanations, and the checks of weights of a file."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Rows
+from palate.errors import ModelFileError, ParameterError
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind
+from palate.models.contract.scoring import Scorer, WeightScorer
+from palate.models.items.clicks import Positive, clicks_of
+from palate.models.ridge.rows import Array
+
+
+class ItemWeights(Recommender):
+    """score(u, i) = sum_j x_uj B_ji over the user's own items j: base of `EASE`, `ItemKNN` and `RP3beta`.
+
+    Attributes:
+        weights_: (n_items, n_items), from the item had to the item scored; no rows where they are sparse, and then
+        weights_indptr_, weights_indices_, weights_values_: its compressed rows.
+    """
+
+    score_kind: ClassVar[ScoreKind] = "order"
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "weights_": ("n_items_had", "n_items"),
+        "weights_indptr_": ("n_pointers",),
+        "weights_indices_": ("n_weights",),
+        "weights_values_": ("n_weights",),
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
+    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
+    positive: Positive
+
+    def _scorer(self) -> Scorer:
+        if self.seen_ is None:
+            raise ParameterError(
+                f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
+                "give the rows to recommend_for, or fit with store_history=True"
+            )
+        return self._scorer_for(self.seen_, None)
+
+    def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
+        return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
+
+    def _weights(self) -> Array | Rows:
+        if self.weights_.shape[0] or not len(self.weights_indptr_):
+            dense: Array = self.weights_
+            return dense
+        return Rows(self.weights_indptr_, self.weights_indices_, self.weights_values_)
+
+    def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        clicks = clicks_of(row, self.positive, "these interactions")
+        weights = self._weights()
+        if isinstance(weights, Rows):
+            cells = [weights.row(int(j)) for j in clicks.indices]
+            own = np.array([float(v[i == item].sum()) for i, v in cells])
+        else:
+            own = weights[clicks.indices, item].astype(np.float64)
+        return [], (clicks.indices, clicks.values, clicks.values * own)
+
+    def check_learned(self) -> None:
+        """Refuse weights of a file that are neither a whole matrix nor compressed rows of one.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        self._check_fitted()
+        n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
+        if self.weights_.shape[0]:
+            if self.weights_.shape[0] != n_items or len(indptr):
+                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
+            return
+        if len(self.weights_values_) != len(indices):
+            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
+        if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
+            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
+        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
+            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
+        falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
+        if not np.isin(falls, indptr).all():
+            raise ModelFileError("weights_indices_ does not rise within a row")
+
+
+def named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:
+    """Return the learned arrays by name."""
+    return {"weights_": B, "weights_indptr_": indptr, "weights_indices_": indices, "weights_values_": values}

@@ -1,0 +1,1 @@
+"""Models solved by ridge regressions: biases, and alternating least squares."""

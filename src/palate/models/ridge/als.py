@@ -1,0 +1,306 @@
+"""`ALS`: alternating ridge regressions on squared error, biases inside the solve (Zhou et al. 2008; Koren et al. 2009).
+
+Objective, over the ratings r_ui of the training part, mean being theirs:
+
+    sum v_ui (r_ui - mean - b_u - c_i - p_u . q_i)^2 + sum_u (reg w_u |p_u|^2 + reg_biases b_u^2) + those of items  (1)
+
+with v_ui the sample weights, else 1, and w_u = n_u^reg_exponent, n_u the row's number of ratings (the sum of their
+weights): reg_exponent 1 is the weighted lambda of Zhou et al. 2008, eq. 4, and 0 plain ridge. Biases are penalised once
+a row, so that rows of few ratings are drawn to the mean. With features x_u, p_u - W' x_u stands in the place of p_u in
+the penalty, the bias likewise, and reg_features (reg |W|^2 + reg_biases |w_b|^2) is added: the features' regression is
+weighted as the rows' penalties are. With the items fixed, (1) is one ridge regression a user, solved exactly
+(`palate.kernels.ridge`); then the same of the items with the users fixed. No step can raise (1). A sweep costs
+O(ratings k^2 + rows k^3); memory is the ratings twice, by user and by item, and the factors twice.
+
+An epoch solves items first and users last, so that the stored user factors are the solution for the stored items:
+folding in a training user gives the stored factors, bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Interactions, Rows
+from palate.errors import ParameterError
+from palate.models.contract.abilities import ABILITIES
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.training_part import rating_limits, warn_of_equal_values
+from palate.models.ridge.priors import (
+    LEARNED_ARRAYS,
+    LEARNED_SCALARS,
+    item_prior,
+    learned_priors,
+    prior_parts,
+    rating_parts,
+    user_prior,
+)
+from palate.models.ridge.rows import (
+    Array,
+    Prior,
+    Side,
+    explained,
+    feature_names,
+    on_ids,
+    prior_of,
+    solve,
+    started,
+    taken_over,
+)
+from palate.models.search import Range, SearchSpace
+from palate.models.sgd.rating_blocks import rmse_both
+from palate.parallel import Workers, check_threads
+from palate.progress import Progress
+from palate.topk import Factors, score_pairs
+
+
+class ALS(Recommender):
+    """Matrix factorization learned by alternating exact ridge regressions.
+
+    Args:
+        n_factors: length of each user's and item's vector.
+        n_epochs: sweeps over items and users.
+        reg: L2 penalty of the factors; see reg_exponent.
+        reg_biases: L2 penalty of the biases, once a row: this many ratings at the mean are added to the row's own.
+        reg_exponent: reg is multiplied by the row's number of ratings to the power of this; 1 is weighted lambda, 0
+            plain.
+        reg_features: L2 penalty of the weights of features, in rows.
+        biases: learn a mean and a bias for each user and item.
+        init_scale: standard deviation of the initial factors.
+        dtype: "float32" or "float64".
+        store_history: keep the training interactions, to leave out what a user has seen.
+        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_factors_: (n_users, n_factors).
+        item_factors_: (n_items, n_factors).
+        user_biases_, item_biases_: (n_users,), (n_items,).
+        mean_: mean rating, 0 without biases.
+        user_weights_, item_weights_: (n_features, n_factors) of the prior means; no rows without features; and
+            user_weights_biases_, item_weights_biases_.
+        user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        history_: one record an epoch: objective (eq. 1), loss (mean squared error), train RMSE (clipped, and as
+            ``*_unclipped``), the same of a validation set, seconds.
+        best_epoch_: the last epoch.
+        interrupted_: whether Ctrl-C ended training; the model is then that of the last whole epoch.
+        seed_: the seed used.
+    """
+
+    key: ClassVar[str] = "als"
+    score_kind: ClassVar[ScoreKind] = "rating"
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(4, 128, log=True, whole=True),
+        "reg": Range(0.02, 20, log=True),
+        "reg_exponent": Range(0.0, 1.0),
+        "reg_biases": Range(0.1, 20, log=True),
+        "n_epochs": Range(4, 40, log=True, whole=True),
+    }
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "user_factors_": ("n_users", "n_factors"),
+        "item_factors_": ("n_items", "n_factors"),
+        "user_biases_": ("n_users",),
+        "item_biases_": ("n_items",),
+        **LEARNED_ARRAYS,
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution"}
+
+    def __init__(
+        self,
+        n_factors: int = 32,
+        *,
+        n_epochs: int = 15,
+        reg: float = 1.4,
+        reg_exponent: float = 0.5,
+        reg_biases: float = 2.0,
+        reg_features: float = 10.0,
+        biases: bool = True,
+        init_scale: float = 0.1,
+        dtype: str = "float32",
+        store_history: bool = True,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_epochs = n_epochs
+        self.reg = reg
+        self.reg_biases = reg_biases
+        self.reg_features = reg_features
+        self.reg_exponent = reg_exponent
+        self.biases = biases
+        self.init_scale = init_scale
+        self.dtype = dtype
+        self.store_history = store_history
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data, dtype = training.data, np.dtype(self.dtype).type
+        warn_of_equal_values(data)
+        seed = draw_seed(self.random_state)
+        mean = float(dtype(_mean(data) if self.biases else 0.0))
+        by_user, by_item = data.by_user(), data.by_item()
+        rng = np.random.default_rng([seed, 0])
+        P, b = started((data.n_users, self.n_factors), self.init_scale, rng, dtype), np.zeros(data.n_users, dtype)
+        Q, c = np.zeros((data.n_items, self.n_factors), dtype), np.zeros(data.n_items, dtype)
+        if training.start is not None:
+            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
+            taken_over(b, data.users, training.start.user_biases_, training.start.users_)
+        features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
+        weights = self._row_weights(by_user), self._row_weights(by_item)
+        priors: tuple[Prior | None, Prior | None] = (None, None)
+        history: list[dict[str, float]] = []
+        interrupted = False
+        with Workers(self.n_threads) as workers:
+            try:
+                for epoch in range(1, self.n_epochs + 1):
+                    started_at = time.perf_counter()
+                    of_items = prior_of(Q, c, features[1], weights[1], self.reg_features)
+                    new_Q, new_c = self._half(by_item, (P, b), mean, weights[1], of_items, workers)
+                    of_users = prior_of(P, b, features[0], weights[0], self.reg_features)
+                    new_P, new_b = self._half(by_user, (new_Q, new_c), mean, weights[0], of_users, workers)
+                    # Ctrl-C inside a sweep leaves the last whole one
+                    P, b, Q, c, priors = new_P, new_b, new_Q, new_c, (of_users, of_items)
+                    record = {"epoch": epoch, **self._record((P, Q, b, c), mean, priors, weights, training, workers)}
+                    record["seconds"] = time.perf_counter() - started_at
+                    history.append(record)
+                    training.progress(Progress("training", epoch, self.n_epochs, record))
+            except KeyboardInterrupt:
+                if not history:
+                    raise
+                interrupted = True
+        return {
+            "user_factors_": P,
+            "item_factors_": Q,
+            "user_biases_": b,
+            "item_biases_": c,
+            "mean_": mean,
+            **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
+            "history_": history,
+            "best_epoch_": len(history),
+            "interrupted_": interrupted,
+            "seed_": seed,
+        }
+
+    def _half(
+        self, rows: Rows, other: tuple[Array, Array], mean: float, weights: Array, prior: Prior | None, workers: Workers
+    ) -> tuple[Array, Array]:
+        """Return factors and biases of all rows of one side; eq. 2."""
+        side = Side(*other, mean=mean, biases=self.biases)
+        penalties = self.reg * weights, self.reg_biases * (weights > 0)
+        P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
+        if failed >= 0:
+            raise ParameterError(
+                f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
+                "row's equations cannot be solved; take larger ones, or dtype='float64'"
+            )
+        return P, b
+
+    def _row_weights(self, rows: Rows) -> Array:
+        """Return w of each row; 0 for one without ratings, which is no part of eq. 1."""
+        counts = np.diff(rows.indptr).astype(np.float64)
+        if rows.weights is not None:
+            counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
+        weights: Array = counts**self.reg_exponent * (counts > 0)
+        return weights
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            other = self.item_factors_, self.item_biases_
+            return self._half(rows, other, self.mean_, self._row_weights(rows), user_prior(self, features), workers)
+
+    def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        with Workers(self.n_threads) as workers:
+            other = self.user_factors_, self.user_biases_
+            return self._half(rows, other, self.mean_, self._row_weights(rows), item_prior(self, features), workers)
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+        weights = np.ones(len(row.indices)) if row.weights is None else row.weights.astype(np.float64)
+        expected = self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        pulls = weights * (row.values.astype(np.float64) - expected)
+        of_row = float(self._row_weights(row)[0])
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        penalties = self.reg * of_row, self.reg_biases
+        if not len(row.indices):
+            return rating_parts(self, item) + prior_parts(prior, names, side, item), (row.indices, row.values, pulls)
+        parts, own = explained(row, weights, pulls, side, penalties, item, prior, names)
+        return rating_parts(self, item) + parts, (row.indices, row.values, own)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        factors = 2 * (n_users + n_items) * (int(self.n_factors) + 1) * np.dtype(self.dtype).itemsize  # old and new
+        return factors + 16 * n_rows  # by item
+
+    def _record(
+        self,
+        factors: tuple[Array, Array, Array, Array],
+        mean: float,
+        priors: tuple[Prior | None, Prior | None],
+        weights: tuple[Array, Array],
+        training: Training,
+        workers: Workers,
+    ) -> dict[str, float]:
+        """Return the figures of an epoch: RMSE of both parts, loss, and eq. 1."""
+        P, Q, b, c = factors
+        dtype = P.dtype.type
+        record: dict[str, float] = {}
+        data = training.data
+        limits = rating_limits(data)
+        for name, part in (("train", data), ("validation", training.validation)):
+            if part is not None:
+                cells = part.user_index, part.item_index, part.values
+                raw, clipped = rmse_both((P, Q, b, c), dtype(mean), cells, limits, workers)
+                record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = raw, clipped
+        loss = record["train_rmse_unclipped"] ** 2
+        squares = loss * len(data)
+        if data.weights is not None:
+            errors = data.values - score_pairs((P, Q, b, c, mean), data.user_index, data.item_index)
+            squares = float((data.weights * errors**2).sum())
+        sides = ((P, b, priors[0], weights[0]), (Q, c, priors[1], weights[1]))
+        penalty = sum(self._penalty(*side) for side in sides)
+        return {**record, "loss": loss, "objective": squares + penalty}
+
+    def _penalty(self, X: Array, biases: Array, prior: Prior | None, weights: Array) -> float:
+        means = (0.0, 0.0) if prior is None else prior.means()
+        of_factors = self.reg * weights * np.square(X - means[0], dtype=np.float64).sum(axis=1)
+        of_biases = self.reg_biases * (weights > 0) * np.square(biases - means[1], dtype=np.float64)
+        total = float((of_factors + of_biases).sum())
+        if prior is not None:
+            squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
+            total += self.reg_features * (self.reg * squares[0] + self.reg_biases * squares[1])
+        return total
+
+    def _factors(self) -> Factors:
+        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_epochs"):
+            check_whole(name, getattr(self, name), low=1)
+        check_number("reg", self.reg, low=0, open_low=True)
+        check_number("reg_biases", self.reg_biases, low=0)
+        check_number("reg_exponent", self.reg_exponent, low=0)
+        check_number("reg_features", self.reg_features, low=0, open_low=True)
+        check_number("init_scale", self.init_scale, low=0, open_low=True)
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        for name in ("biases", "store_history"):
+            check_choice(name, getattr(self, name), (False, True))
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)
+
+
+def _mean(data: Interactions) -> float:
+    return float(np.average(data.values.astype(np.float64), weights=data.weights))

@@ -1,0 +1,354 @@
+"""`ImplicitALS`: alternating ridge regressions over all cells, clicked or not (Hu, Koren & Volinsky 2008).
+
+Objective, over the clicks S of the training part and all pairs of users and items, with w_ui = alpha x count of a
+click:
+
+    sum_(u,i in S) (o + w_ui) (1 - p_u . q_i)^2 + sum_(u,i not in S) o (p_u . q_i)^2                                 (1)
+        + sum_u l_u |p_u - W' x_u|^2 + the same of the items
+
+o is ``unobserved_weight``; Hu et al. have o = 1 (their eq. 3). The penalty grows with what a row weighs,
+
+    l_u = reg (sum_i w_ui + o n_items)^reg_exponent                                                                  (2)
+
+(Rendle et al. 2022, Revisiting the Performance of iALS, eq. 6). With features x_u their weights W are learned as in
+`ALS`, and reg reg_features |W|^2 is their penalty. With one side fixed, (1) is a ridge regression a row, whose matrix
+is o Q'Q and the row's own cells. Up to `MOST_EXACT` factors it can be solved exactly, by Cholesky
+(`palate.kernels.ridge`); between epochs ``cg_steps`` conjugate gradients from the last values are several times as fast
+(Takacs et al. 2011), cannot raise (1) either, and end, in the last pass over the users, with the exact solution:
+folding in a training user gives the stored factors, bit for bit. Above `MOST_EXACT` factors that pass, and fold-in, are
+conjugate gradients from zero to a residual of `TOLERANCE`.
+
+A sweep costs O(clicks k steps + rows k^2) by conjugate gradients, O(clicks k^2 + rows k^3) exactly; memory is the
+clicks twice and the factors twice.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from palate.data.interactions import Rows
+from palate.errors import DivergenceError, ParameterError
+from palate.kernels import given
+from palate.kernels.simd import gradients
+from palate.models.contract.abilities import ABILITIES
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.items.clicks import Positive, check_positive_rule, clicks_of, training_clicks, transpose_rows
+from palate.models.ridge.priors import (
+    LEARNED_ARRAYS,
+    LEARNED_SCALARS,
+    item_prior,
+    learned_priors,
+    prior_parts,
+    user_prior,
+)
+from palate.models.ridge.rows import (
+    Array,
+    Prior,
+    Side,
+    explained,
+    feature_names,
+    gram,
+    on_ids,
+    padded,
+    prior_of,
+    row_ranges,
+    solve,
+    started,
+    taken_over,
+)
+from palate.models.search import Range, SearchSpace
+from palate.parallel import Workers, check_threads
+from palate.progress import Progress
+from palate.topk import Factors
+
+MOST_EXACT = 512  # factors; a factorization costs their cube
+TOLERANCE = 1e-6  # of the right side, where factors are more
+MOST_STEPS = 200
+
+
+class ImplicitALS(Recommender):
+    """Matrix factorization of clicks and counts: every cell counts, those without a click a little.
+
+    Args:
+        n_factors: length of each user's and item's vector.
+        n_epochs: sweeps over items and users.
+        alpha: confidence of one click, or of a count of one.
+        unobserved_weight: weight of a cell without a click, of the target 0.
+        reg: L2 penalty, multiplied by what a row weighs in all to the power of reg_exponent.
+        reg_exponent: 1 weighs rows as they count in the loss, 0 all alike.
+        reg_features: L2 penalty of the weights of features.
+        positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
+            row's value is its confidence), or a number (values of at least it are clicks).
+        cg_steps: conjugate gradients a row between; 0 solves every row exactly.
+        init_scale: length of the initial vectors.
+        dtype: "float32" or "float64".
+        store_history: keep the training interactions, to leave out what a user has seen.
+        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_factors_: (n_users, n_factors).
+        item_factors_: (n_items, n_factors).
+        gram_: (n_factors, n_factors), the upper triangle of o Q'Q, of the items with clicks; fold-in needs it.
+        user_weights_, item_weights_: (n_features, n_factors) of the prior means; no rows without features.
+        user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        n_warm_: how many items had clicks; others, and users without, are no part of eq. 1 and get their prior mean.
+        history_: one record an epoch: objective (eq. 1), seconds.
+        best_epoch_: the last epoch.
+        interrupted_: whether Ctrl-C ended training; the model is then that of the last whole epoch.
+        seed_: the seed used.
+    """
+
+    key: ClassVar[str] = "ials"
+    score_kind: ClassVar[ScoreKind] = "order"
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(16, 256, log=True, whole=True),
+        "reg": Range(0.001, 0.1, log=True),
+        "unobserved_weight": Range(0.01, 1.0, log=True),
+    }
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "user_factors_": ("n_users", "n_factors"),
+        "item_factors_": ("n_items", "n_factors"),
+        "gram_": ("n_factors", "n_factors"),
+        **LEARNED_ARRAYS,
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("rating_range_", "n_warm_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
+
+    def __init__(
+        self,
+        n_factors: int = 64,
+        *,
+        n_epochs: int = 16,
+        alpha: float = 1.0,
+        unobserved_weight: float = 0.1,
+        reg: float = 0.01,
+        reg_exponent: float = 1.0,
+        reg_features: float = 10.0,
+        positive: Positive = None,
+        cg_steps: int = 3,
+        init_scale: float = 0.1,
+        dtype: str = "float32",
+        store_history: bool = True,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_epochs = n_epochs
+        self.alpha = alpha
+        self.unobserved_weight = unobserved_weight
+        self.reg = reg
+        self.reg_exponent = reg_exponent
+        self.reg_features = reg_features
+        self.positive = positive
+        self.cg_steps = cg_steps
+        self.init_scale = init_scale
+        self.dtype = dtype
+        self.store_history = store_history
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        data, dtype = training.data, np.dtype(self.dtype).type
+        seed = draw_seed(self.random_state)
+        clicks = training_clicks(data, self.positive)
+        by_item = transpose_rows(clicks, data.n_items)
+        rng = np.random.default_rng([seed, 0])
+        scale = self.init_scale / self.n_factors**0.5
+        P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
+        if training.start is not None:
+            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
+            taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
+        warm = np.diff(clicks.indptr) > 0, np.diff(by_item.indptr) > 0
+        P[~warm[0]], Q[~warm[1]] = 0, 0
+        features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
+        penalties = self._penalties(clicks, warm[1].sum()), self._penalties(by_item, warm[0].sum())
+        priors: tuple[Prior | None, Prior | None] = (None, None)
+        history: list[dict[str, float]] = []
+        interrupted = exact = False
+        with Workers(self.n_threads) as workers:
+            try:
+                for epoch in range(1, self.n_epochs + 1):
+                    started_at = time.perf_counter()
+                    of_items = _prior(Q, features[1], penalties[1], self.reg * self.reg_features)
+                    new_Q, _, _ = self._half(by_item, P, warm[0], penalties[1], of_items, Q, workers)
+                    of_users = _prior(P, features[0], penalties[0], self.reg * self.reg_features)
+                    start = P if epoch < self.n_epochs else None
+                    new_P, losses, gram = self._half(clicks, new_Q, warm[1], penalties[0], of_users, start, workers)
+                    # Ctrl-C inside a sweep leaves the last whole one
+                    P, Q, G, priors, exact = new_P, new_Q, gram, (of_users, of_items), start is None
+                    objective = losses + self._penalty(Q, penalties[1], of_items, of_users)
+                    self._check(objective, epoch)
+                    record = {"epoch": epoch, "objective": objective, "seconds": time.perf_counter() - started_at}
+                    history.append(record)
+                    training.progress(Progress("training", epoch, self.n_epochs, record))
+            except KeyboardInterrupt:
+                if not history:
+                    raise
+                interrupted = True
+            if not exact:
+                P, _, G = self._half(clicks, Q, warm[1], penalties[0], priors[0], None, workers)
+        return {
+            "user_factors_": P,
+            "item_factors_": Q,
+            "gram_": G,
+            "n_warm_": int(warm[1].sum()),
+            **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
+            "history_": history,
+            "best_epoch_": len(history),
+            "interrupted_": interrupted,
+            "seed_": seed,
+        }
+
+    def _half(
+        self,
+        rows: Rows,
+        Q: Array,
+        warm: Array,
+        penalties: Array,
+        prior: Prior | None,
+        start: Array | None,
+        workers: Workers,
+    ) -> tuple[Array, float, Array]:
+        """Return the factors of all rows of one side, their losses, and o Q'Q of the columns with clicks."""
+        G = gram(Q if warm.all() else Q[warm], self.unobserved_weight, workers)
+        P, losses = self._rows(rows, Q, G, penalties, prior, start, workers)
+        return P, losses, G
+
+    def _rows(
+        self,
+        rows: Rows,
+        Q: Array,
+        G: Array,
+        penalties: Array,
+        prior: Prior | None,
+        start: Array | None,
+        workers: Workers,
+    ) -> tuple[Array, float]:
+        """Return the factors of rows and their losses: exact, or a few steps from ``start``; G the upper triangle."""
+        dtype = Q.dtype.type
+        weights = self.alpha * rows.values.astype(np.float64)
+        exact = self.cg_steps == 0 or start is None
+        if exact and self.n_factors <= MOST_EXACT:
+            side = Side(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded(G))
+            no_biases = np.zeros_like(penalties)
+            P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
+            self._check(0.0 if failed < 0 else np.inf, 0)
+            return P, float(losses.sum())
+        P = np.zeros((len(rows.indptr) - 1, Q.shape[1]), dtype) if start is None else start.copy()
+        losses = np.zeros(len(P))
+        steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
+        whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
+        means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
+        cells = given(rows.indptr, rows.indices, weights.astype(dtype))
+        l, means = given(penalties.astype(dtype), means)  # noqa: E741
+        o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
+        call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
+        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
+        return P, float(losses.sum())
+
+    def _penalties(self, clicks: Rows, n_columns: float) -> Array:
+        """Return eq. 2 for each row; 0 for one without clicks, which is no part of eq. 1."""
+        sums = np.concatenate([[0.0], np.cumsum(self.alpha * clicks.values.astype(np.float64))])
+        own = np.diff(sums[clicks.indptr])
+        penalties: Array = self.reg * (own + self.unobserved_weight * n_columns) ** self.reg_exponent * (own > 0)
+        return penalties
+
+    def _penalty(self, Q: Array, penalties: Array, of_items: Prior | None, of_users: Prior | None) -> float:
+        """Return the part of eq. 1 that is no part of the users' losses."""
+        mean = 0.0 if of_items is None else of_items.means()[0]
+        total = float((penalties * np.square(Q - mean, dtype=np.float64).sum(axis=1)).sum())
+        for prior in (of_items, of_users):
+            if prior is not None:
+                total += self.reg * self.reg_features * float(np.square(prior.weights, dtype=np.float64).sum())
+        return total
+
+    def _check(self, figure: float, epoch: int) -> None:
+        if not np.isfinite(figure):
+            where = f" in epoch {epoch}" if epoch else ""
+            raise DivergenceError(
+                f"the equations of a row cannot be solved in {self.dtype}{where}: reg={self.reg:g} is too small for "
+                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'"
+            )
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        clicks = clicks_of(rows, self.positive, "these interactions")
+        penalties, prior = self._penalties(clicks, self.n_warm_), user_prior(self, features)
+        with Workers(self.n_threads) as workers:
+            P, _ = self._rows(clicks, self.item_factors_, self.gram_, penalties, prior, None, workers)
+        return P, np.zeros(len(P), P.dtype)
+
+    def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        clicks = clicks_of(rows, self.positive, "these interactions")
+        warm, prior = self._warm_users(), item_prior(self, features)
+        penalties, P = self._penalties(clicks, int(warm.sum())), self.user_factors_
+        with Workers(self.n_threads) as workers:
+            G = gram(P if warm.all() else P[warm], self.unobserved_weight, workers)
+            Q, _ = self._rows(clicks, P, G, penalties, prior, None, workers)
+        return Q, np.zeros(len(Q), Q.dtype)
+
+    def _warm_users(self) -> Array:
+        """Return which users have clicks: only they are part of eq. 1."""
+        if self.seen_ is not None:
+            counts: Array = np.diff(clicks_of(self.seen_, self.positive, "the training part").indptr)
+            return counts > 0
+        if self.user_encoding_:
+            raise ParameterError(
+                "the model was fitted with store_history=False and user_features, and does not know which users had "
+                "clicks: items cannot be folded in"
+            )
+        some: Array = self.user_factors_.any(axis=1)
+        return some
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        clicks = clicks_of(row, self.positive, "these interactions")
+        weights = self.alpha * clicks.values.astype(np.float64)
+        side = Side(self.item_factors_, np.zeros(0), 0.0, self.unobserved_weight, self.gram_)
+        penalty = float(self._penalties(clicks, self.n_warm_)[0])
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        if not len(clicks.indices):
+            return prior_parts(prior, names, side, item), (clicks.indices, clicks.values, clicks.values)
+        pulls = self.unobserved_weight + weights
+        parts, own = explained(clicks, weights, pulls, side, (penalty, 0.0), item, prior, names)
+        return parts, (clicks.indices, clicks.values, own)
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        factors = 2 * (n_users + n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize  # old and new
+        return factors + 32 * n_rows  # the clicks by user and by item, and their weights
+
+    def _factors(self) -> Factors:
+        P, Q = self.user_factors_, self.item_factors_
+        return P, Q, np.zeros(len(P), P.dtype), np.zeros(len(Q), Q.dtype), 0.0
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_epochs"):
+            check_whole(name, getattr(self, name), low=1)
+        check_whole("cg_steps", self.cg_steps, low=0)
+        for name in ("alpha", "unobserved_weight", "reg", "reg_features", "init_scale"):
+            check_number(name, getattr(self, name), low=0, open_low=True)
+        check_number("reg_exponent", self.reg_exponent, low=0)
+        check_positive_rule(self.positive)
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        check_choice("store_history", self.store_history, (False, True))
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)
+
+
+def _prior(X: Array, features: Array | None, penalties: Array, reg: float) -> Prior | None:
+    """Return the prior by features; rows weigh as their penalties do."""
+    return prior_of(X, np.zeros(len(X)), features, penalties, reg)

@@ -1,0 +1,234 @@
+"""Half sweeps of ridge regressions: what `ALS`, `ImplicitALS` and fold-in share around `palate.kernels.ridge`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.features import Features
+from palate.data.ids import Ids
+from palate.data.interactions import Rows
+from palate.errors import ParameterError
+from palate.kernels import given, ridge
+from palate.kernels import prior as prior_kernel
+from palate.kernels.simd.tile import ROWS
+from palate.models.contract.explanation import Part
+from palate.parallel import Workers, chunks
+
+PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
+SMALLEST_PART = 1 << 15  # cells of a piece: a smaller one takes hardly longer than to wake a thread for it
+GRAM_ROWS = 1 << 12  # rows summed at once; their number depends on the data alone
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where rows lie before their cells are seen: features times weights.
+
+    Attributes:
+        features: (n_rows, n_features).
+        weights: (n_features, k) of the factors.
+        weights_biases: (n_features,) of the biases.
+    """
+
+    features: Array
+    weights: Array
+    weights_biases: Array
+
+    def means(self) -> tuple[Array, Array]:
+        """Return the mean of each row's factors and bias, (n_rows, k) and (n_rows,)."""
+        both = np.column_stack([self.weights, self.weights_biases])
+        out = np.empty((len(self.features), both.shape[1]), both.dtype)
+        prior_kernel.means(self.features, both, out)
+        return np.ascontiguousarray(out[:, :-1]), np.ascontiguousarray(out[:, -1])
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a half sweep holds fixed: the other side's factors and biases, and what a cell means.
+
+    Attributes:
+        Q: (n_columns, k).
+        c: (n_columns,).
+        mean: of the ratings; 0 for clicks.
+        unobserved: weight of a cell without a click; negative for ratings.
+        gram: unobserved Q'Q for clicks, its upper triangle; padded where rows are solved.
+        biases: whether rows have one.
+    """
+
+    Q: Array
+    c: Array
+    mean: float = 0.0
+    unobserved: float = -1.0
+    gram: Array | None = None
+    biases: bool = False
+
+
+def solve(
+    rows: Rows, weights: Array | None, side: Side, penalties: tuple[Array, Array], prior: Prior | None, workers: Workers
+) -> tuple[Array, Array, Array, int]:
+    """Return factors, biases and (for clicks) losses of all rows, and one that could not be solved, or -1.
+
+    Args:
+        rows: cells by row.
+        weights: of each cell, (n,), or None where all weigh 1.
+        side: what is fixed.
+        penalties: of the factors and of the bias of each row, (n_rows,) each.
+        prior: mean of the rows, or None for zero.
+        workers: threads.
+    """
+    dtype = side.Q.dtype.type
+    n_rows, k = len(rows.indptr) - 1, side.Q.shape[1]
+    P, b, losses = np.zeros((n_rows, k), dtype), np.zeros(n_rows, dtype), np.zeros(n_rows)
+    cells = given(rows.indptr, rows.indices, rows.values, _as(weights, dtype))
+    gram = np.zeros((0, 0), dtype) if side.gram is None else side.gram
+    kind = dtype(side.mean), dtype(side.unobserved), int(side.biases)
+    means = given(*((np.zeros((0, k), dtype), np.zeros(0, dtype)) if prior is None else prior.means()))
+    l, h = given(*(np.ascontiguousarray(p, dtype) for p in penalties))  # noqa: E741
+    call = partial(ridge.solve_rows, cells, given(side.Q, side.c, gram), kind, (l, h), means)
+    tasks = [partial(call, start, stop, P, b, losses) for start, stop in row_ranges(rows, workers)]
+    return P, b, losses, max(workers.run(tasks), default=-1)
+
+
+def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> list[tuple[int, int]]:
+    """Return ranges of rows of about the same work: cells, and a little for each row; not below ``smallest``."""
+    n_rows = len(rows.indptr) - 1
+    if n_rows == 1:  # a fold-in, where microseconds count
+        return [(0, 1)]
+    work = rows.indptr + 32 * np.arange(n_rows + 1)
+    pieces = max(1, min(int(work[-1]) // smallest, PARTS * workers.n_threads))
+    ends = np.linspace(0, work[-1], pieces + 1)
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(work, ends[1:-1]), [n_rows]])).clip(max=n_rows)
+    return [(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def _as(weights: Array | None, dtype: Any) -> Array:
+    return np.zeros(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
+
+
+def gram(Q: Array, weight: float, workers: Workers) -> Array:
+    """Return the upper triangle of weight Q'Q, (k, k); summed in an order of the data alone."""
+    k = Q.shape[1]
+    parts = chunks(len(Q), GRAM_ROWS)
+    sums = [padded(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
+    (read,) = given(Q)
+    workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
+    total = np.zeros_like(sums[0])
+    for one in sums:
+        total += one
+    upper: Array = np.triu(total[:k, :k]) * Q.dtype.type(weight)
+    return upper
+
+
+def padded(G: Array) -> Array:
+    """Return a square matrix with zeros around it that fill whole tiles."""
+    k = len(G)
+    width = int(ridge.padded(k, G.itemsize))
+    out = np.zeros((max(width, -(-k // int(ROWS)) * int(ROWS)), width), G.dtype)
+    out[:k, :k] = G
+    return out
+
+
+def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array, reg: float) -> Prior | None:
+    """Return the ridge regressions of factors and of biases on features: rows weighted as their penalties weigh them.
+
+    W = inv(F' D F + reg I) F' D X, D = diag(row_weights) for factors, 1 for the biases of rows that have a weight; the
+    minimum of the objective over W with X fixed.
+
+    Raises:
+        ParameterError: features repeat each other, and no penalty tells their weights apart.
+    """
+    if features is None:
+        return None
+    F = features.astype(np.float64)
+
+    def regression(weights: Array, Y: Array) -> Array:
+        FD = F.T * weights
+        try:
+            found = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64))
+        except np.linalg.LinAlgError:
+            raise ParameterError(
+                "the features repeat each other, and their weights are not determined without a penalty: take a "
+                "larger reg_features, and a reg above 0"
+            ) from None
+        return np.asarray(found.astype(X.dtype))
+
+    return Prior(features.astype(X.dtype), regression(row_weights, X), regression(row_weights > 0, biases))
+
+
+def explained(
+    row: Rows,
+    weights: Array,
+    pulls: Array,
+    side: Side,
+    penalties: tuple[float, float],
+    at: int,
+    prior: Prior | None,
+    names: list[str],
+) -> tuple[list[Part], Array]:
+    """Return the parts of a row's score of the column ``at``, of features and of each cell (Hu et al. 2008, section 5).
+
+    x = inv(A) (sum_j pull_j d_j + L m) with d_j = [q_j, 1], so that d_i . x = sum_j pull_j (d_j . inv(A) d_i) + ….
+
+    Args:
+        row: one row of cells.
+        weights, pulls: w and w t of each cell (eq. 3 of the kernel).
+        side: what is fixed.
+        penalties: of factors and of the bias.
+        at: the column explained.
+        prior: of this one row, or None.
+        names: of the features.
+    """
+    size = side.Q.shape[1]
+    D = np.column_stack([side.Q, np.full(len(side.Q), float(side.biases))]).astype(np.float64)
+    own = D[row.indices]
+    A = (own.T * weights) @ own
+    if side.gram is not None:
+        A[:size, :size] += side.gram + np.triu(side.gram, 1).T
+    h = penalties[1] if side.biases else 1.0
+    A[np.diag_indices(size + 1)] += [*[penalties[0]] * size, h]
+    way = np.linalg.solve(A, D[at])
+    parts = []
+    if prior is not None:
+        both = np.column_stack([prior.weights, prior.weights_biases]).astype(np.float64)
+        pull = penalties[0] * both[:, :size] @ way[:size] + (penalties[1] if side.biases else 0) * both[:, -1] * way[-1]
+        parts = [
+            Part("feature", name, float(x * p)) for name, x, p in zip(names, prior.features[0], pull, strict=True) if x
+        ]
+    return parts, pulls * (own @ way)
+
+
+def feature_names(encoding: list[Mapping[str, Any]]) -> list[str]:
+    """Return the names of an encoding's columns, as `Features` has them."""
+    names = ["all"]
+    for spec in encoding:
+        names += [spec["column"]] if spec["kind"] == "number" else [f"{spec['column']}={v}" for v in spec["values"]]
+        names += [f"{spec['column']}=missing"] if spec["missing"] else []
+    return names
+
+
+def on_ids(features: Features | None, ids: Ids) -> Array | None:
+    """Return the features of these ids, or None where there are none."""
+    return None if features is None else features.on(ids)
+
+
+def started(shape: tuple[int, int], scale: float, rng: np.random.Generator, dtype: Any) -> Array:
+    """Return random factors, normal around zero."""
+    X = rng.standard_normal(shape)
+    X *= scale
+    return X.astype(dtype)
+
+
+def taken_over(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
+    """Write the rows of ids that both know from ``old`` into X."""
+    if ids.kind != old_ids.kind:
+        return
+    index = old_ids.index(ids.values, on_unknown="mark")
+    X[index >= 0] = old[index[index >= 0]]

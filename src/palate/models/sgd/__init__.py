@@ -1,0 +1,1 @@
+"""Models learned by stochastic gradient descent: of ratings, and of pairs."""

@@ -1,0 +1,380 @@
+"""`MatrixFactorization`: stochastic gradient descent on squared error, with biases and L2 (Koren et al. 2009).
+
+Objective, over the ratings r_ui of the training part:
+
+    sum (r_ui - mean - b_u - c_i - p_u . q_i)^2 + reg (|p_u|^2 + |q_i|^2) + reg_biases (b_u^2 + c_i^2)
+
+The penalty is met at every rating, so a row's total penalty grows with its number of ratings. With features p_u and b_u
+are sums of embeddings, and what is penalised is the row's own part (`palate.models.sgd.embeddings`; Kula 2015). One
+epoch costs O(ratings x n_factors) and memory is that of the ratings and at most four copies of the factors: those in
+training, the best epoch's old and new, and in the second training the first one's; a model fitted again has its former
+ones besides.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions, Rows
+from palate.errors import ParameterError
+from palate.kernels.simd.steps import padded_rows, padded_width
+from palate.models.contract.abilities import ABILITIES
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.training_part import rating_limits, warn_of_equal_values
+from palate.models.ridge.priors import (
+    LEARNED_ARRAYS,
+    LEARNED_SCALARS,
+    item_prior,
+    learned_priors,
+    prior_parts,
+    rating_parts,
+    user_prior,
+)
+from palate.models.ridge.rows import Prior, Side, explained, feature_names, on_ids, solve, taken_over
+from palate.models.search import Choice, Range, SearchSpace
+from palate.models.sgd.embeddings import Embeddings
+from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
+from palate.models.sgd.training import Run, rows_held_out, trained, warn_of_first_epoch
+from palate.parallel import Workers, check_threads
+from palate.topk import Factors as AllFactors
+
+COPIES = 4  # of the factors at the peak of training
+LARGEST_STEP = 0.5  # of a rating, in its own size, that training is sure to survive
+TINY = 1e-30  # an error that is none
+HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
+
+
+class MatrixFactorization(Recommender):
+    """Matrix factorization learned by stochastic gradient descent on squared error.
+
+    Early stopping chooses the number of epochs on a validation part of the training data and then trains on all of
+    it for as many; a validation set given to ``fit`` is watched instead, and the best epoch restored.
+
+    Args:
+        n_factors: length of each user's and item's vector.
+        n_epochs: passes over the ratings, at most.
+        learning_rate: step of the gradient 2 x error x factor.
+        reg: L2 penalty of the factors, met at every rating; one step takes a row to zero at most.
+        reg_biases: L2 penalty of the biases, met at every rating.
+        biases: learn a mean and a bias for each user and item; False leaves them at zero.
+        init: distribution of the initial factors, "normal" around 0 or "uniform" from 0.
+        init_scale: its standard deviation, or its upper end.
+        schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
+        patience: stop this many epochs after the best one; epochs count from the first in which the factors explain a
+            twentieth of what mean and biases leave: before it they have not begun to learn.
+        validation_fraction: part of the ratings held out to choose the epoch; 0 trains all n_epochs.
+        reg_features: L2 penalty of the embeddings of features, times reg.
+        own_factors: with features, whether rows have factors of their own beside those of their features; a side
+            without features always has.
+        n_blocks: blocks of users and of items that may be trained side by side; None follows from the data, 1 is
+            strictly one rating after the other.
+        dtype: "float32" or "float64".
+        store_history: keep the training interactions, to leave out what a user has seen.
+        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
+        n_threads: threads, None for all cores; the answer is the same for any number.
+
+    Attributes:
+        user_factors_: (n_users, n_factors).
+        item_factors_: (n_items, n_factors).
+        user_biases_, item_biases_: (n_users,), (n_items,).
+        mean_: mean rating, 0 without biases.
+        history_: one record an epoch: loss (mean squared error met on the way), train and validation RMSE (clipped,
+            and as ``*_unclipped``, which stopping watches), learning_rate, seconds.
+        refit_history_: the same for the second training, on all data.
+        best_epoch_: the epoch chosen.
+        epoch_chosen_on_: "validation", or "none" where all epochs ran.
+        interrupted_: whether Ctrl-C ended training.
+        user_weights_, item_weights_: (n_features, n_factors), the features' embeddings; no rows without features.
+        user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        seed_: the seed used.
+    """
+
+    key: ClassVar[str] = "mf"
+    score_kind: ClassVar[ScoreKind] = "rating"
+    presets: ClassVar[tuple[str, ...]] = ("original",)
+    search_space: ClassVar[SearchSpace] = {
+        "n_factors": Range(8, 256, log=True, whole=True),
+        "learning_rate": Range(0.001, 0.05, log=True),
+        "reg": Range(0.005, 0.3, log=True),
+        "reg_biases": Range(0.001, 0.1, log=True),
+        "init_scale": Range(0.003, 0.3, log=True),
+        "schedule": Choice(("constant", "linear")),
+    }
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "user_factors_": ("n_users", "n_factors"),
+        "item_factors_": ("n_items", "n_factors"),
+        "user_biases_": ("n_users",),
+        "item_biases_": ("n_items",),
+        **LEARNED_ARRAYS,
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("mean_", "rating_range_", "history_", "refit_history_", "best_epoch_"),
+        *("epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights"}
+    explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
+
+    def __init__(
+        self,
+        n_factors: int = 100,
+        *,
+        n_epochs: int = 60,
+        learning_rate: float = 0.008,
+        reg: float = 0.065,
+        reg_biases: float = 0.02,
+        biases: bool = True,
+        init: Literal["normal", "uniform"] = "normal",
+        init_scale: float = 0.02,
+        schedule: Literal["constant", "linear"] = "linear",
+        patience: int = 5,
+        validation_fraction: float = 0.1,
+        reg_features: float = 10.0,
+        own_factors: bool = True,
+        n_blocks: int | None = None,
+        dtype: Literal["float32", "float64"] = "float32",
+        store_history: bool = True,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_factors = n_factors
+        self.n_epochs = n_epochs
+        self.learning_rate = learning_rate
+        self.reg = reg
+        self.reg_biases = reg_biases
+        self.biases = biases
+        self.init = init
+        self.init_scale = init_scale
+        self.schedule = schedule
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.reg_features = reg_features
+        self.own_factors = own_factors
+        self.n_blocks = n_blocks
+        self.dtype = dtype
+        self.store_history = store_history
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    @classmethod
+    def original(cls, random_state: int | np.random.Generator | None = None) -> Self:
+        """Return the system that Palate began as: plain SGD, no biases, no penalty, one rating after the other."""
+        return cls(
+            n_factors=100,
+            n_epochs=20,
+            learning_rate=0.01,
+            reg=0.0,
+            reg_biases=0.0,
+            biases=False,
+            init="uniform",
+            init_scale=0.01,
+            schedule="constant",
+            patience=3,
+            validation_fraction=0.1,
+            reg_features=10.0,
+            own_factors=True,
+            n_blocks=1,
+            dtype="float64",
+            random_state=random_state,
+        )
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        seed, data = draw_seed(self.random_state), training.data
+        held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
+        if held_out is not None:
+            warn_of_equal_values(data)
+        with Workers(self.n_threads) as workers:
+            done = trained(
+                training, partial(self._run, training, seed), held_out, self.n_epochs, self.patience, workers
+            )
+        if held_out is not None or training.validation is not None:
+            warn_of_first_epoch(done.run)
+        epochs: Any = done.final.one_epoch
+        P, Q, b, c = epochs.factors
+        P[self._unlearned(training)] = 0
+        features = training.user_features, training.item_features
+        of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
+        return {
+            "user_factors_": np.ascontiguousarray(P[:, : self.n_factors]),
+            "item_factors_": np.ascontiguousarray(Q[:, : self.n_factors]),
+            "user_biases_": b,
+            "item_biases_": c,
+            "mean_": float(epochs.mean),
+            "seed_": seed,
+            **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
+            **done.learned(),
+        }
+
+    def _unlearned(self, training: Training) -> NDArray[np.bool_]:
+        """Return which users' factors are still as they were drawn: noise that would make up a taste for them."""
+        data, known = training.data, np.zeros(training.data.n_users, bool)
+        if training.start is not None and training.start.users_.kind == data.users.kind:
+            known = training.start.users_.index(data.users.values, on_unknown="mark") >= 0
+        nothing: NDArray[np.bool_] = np.bincount(data.user_index, minlength=data.n_users) == 0
+        return nothing & ~known & (training.user_features is None)
+
+    def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
+        return self._solved(rows, self._side(), user_prior(self, features))
+
+    def _fold_items(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        side = Side(self.user_factors_, self.user_biases_, mean=self.mean_, biases=self.biases)
+        return self._solved(rows, side, item_prior(self, features))
+
+    def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        if prior is not None and not self.own_factors:
+            return prior.means()
+        counts = np.diff(rows.indptr).astype(np.float64)
+        with Workers(self.n_threads) as workers:
+            penalties = self.reg * counts, self.reg_biases * counts
+            P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
+        if failed >= 0:
+            raise ParameterError(
+                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "
+                "0, such as the default, to fold users in"
+            )
+        return P, b
+
+    def _side(self) -> Side:
+        return Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+
+    def _parts(
+        self, row: Rows, features: Any, item: int
+    ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        side, n = self._side(), len(row.indices)
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        parts, pulls = rating_parts(self, item), row.values.astype(np.float64)
+        if not n or (prior is not None and not self.own_factors):
+            return [*parts, *prior_parts(prior, names, side, item)], (row.indices, row.values, 0 * pulls)
+        pulls -= self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        penalties = self.reg * n, self.reg_biases * n
+        more, pulls = explained(row, np.ones(n), pulls, side, penalties, item, prior, names)
+        return [*parts, *more], (row.indices, row.values, pulls)
+
+    def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
+        dtype = np.dtype(self.dtype).type
+        factors = self._initial(data, seed)
+        if training.start is not None:
+            old = training.start
+            for new, name in zip(
+                factors, ("user_factors_", "item_factors_", "user_biases_", "item_biases_"), strict=True
+            ):
+                ids, old_ids = (data.users, old.users_) if name.startswith("user") else (data.items, old.items_)
+                taken_over(new if new.ndim == 1 else new[:, : self.n_factors], ids, getattr(old, name), old_ids)
+        sides = self._sides(training, data, factors)
+        n_blocks = self.n_blocks or default_blocks(
+            len(data), min(data.n_users, data.n_items), factors[0].shape[1] * factors[0].itemsize
+        )
+        n_blocks = min(n_blocks, data.n_users, data.n_items)
+        mean = float(data.values.mean(dtype=np.float64)) if self.biases else 0.0
+        largest = max(float(data.values.max()) - mean, mean - float(data.values.min()), TINY)
+        epochs = RatingEpochs(
+            factors=factors,
+            mean=dtype(mean),
+            sides=sides,
+            ratings=BlockedRatings.build(data, n_blocks, seed),
+            watched=None if watched is None else (watched.user_index, watched.item_index, watched.values),
+            steps=self._steps,
+            limits=rating_limits(data),
+            learning_rate=self._rate,
+            advice=partial(self._advice, largest),
+        )
+        arrays = *factors, *(array for one in sides if one is not None for array in one.arrays)
+        watches = None if watched is None else "validation_rmse_unclipped"
+        return Run(arrays, epochs, watches, stage, epochs.has_begun)
+
+    def _sides(
+        self, training: Training, data: Interactions, factors: Factors
+    ) -> tuple[Embeddings | None, Embeddings | None]:
+        """Return the features of both sides; a row's penalty is met at every rating."""
+        found = []
+        for features, ids, index, X in (
+            (training.user_features, data.users, data.user_index, factors[0]),
+            (training.item_features, data.items, data.item_index, factors[1]),
+        ):
+            penalties = self.reg * np.bincount(index, minlength=len(ids))
+            own = self.own_factors
+            found.append(Embeddings.of(on_ids(features, ids), X, penalties, self.reg * self.reg_features, own))
+        return found[0], found[1]
+
+    def _initial(self, data: Interactions, seed: int) -> Factors:
+        rng = np.random.default_rng([seed, 0])
+        distribution = rng.standard_normal if self.init == "normal" else rng.random
+
+        def draw(n: int) -> NDArray[Any]:
+            X = padded_rows(n, self.n_factors, self.dtype)
+            values = distribution((n, self.n_factors))
+            values *= self.init_scale  # in place: no copy more
+            X[:, : self.n_factors] = values
+            return X
+
+        P, Q = (draw(n) for n in (data.n_users, data.n_items))
+        if self.biases:  # rows without ratings then score the biases alone, not noise
+            P[np.bincount(data.user_index, minlength=data.n_users) == 0] = 0
+            Q[np.bincount(data.item_index, minlength=data.n_items) == 0] = 0
+        return P, Q, np.zeros(data.n_users, self.dtype), np.zeros(data.n_items, self.dtype)
+
+    def _advice(self, largest: float, rate: float, mean_square: float) -> str:
+        """Return what to try after divergence, the likely cause first.
+
+        A step of a rating with the error e adds 2 rate e q to p, and likewise to q, both of which grow to about the
+        root of the largest error E: where 2 rate E is well below 1 it cannot jump beyond its aim, whatever the order.
+        """
+        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        tips, scale = [], float(self.init_scale)
+        if mean_square > HUGE_MEAN_SQUARE:
+            tips.append(f"to rescale the values (they are about {mean_square**0.5:.2g} in size) to a few units")
+        if scale > 1:
+            scale = default["init_scale"]
+            tips.append(f"init_scale={scale:g}")
+        largest = max(largest, self.n_factors * scale**2)  # what the first factors' products may be
+        calm = min(rate / 4, default["learning_rate"], LARGEST_STEP / 2 / largest)
+        return ", ".join([*tips, f"learning_rate={calm:.1g}"])
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        width = padded_width(int(self.n_factors), np.dtype(self.dtype).itemsize)
+        return COPIES * (n_users + n_items) * width * np.dtype(self.dtype).itemsize + 12 * n_rows
+
+    def _rate(self, epoch: int) -> float:
+        return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
+
+    def _steps(self, epoch: int) -> tuple[Any, ...]:
+        step = 2 * self._rate(epoch)  # the 2 of the square's gradient
+        of_biases = step if self.biases else 0.0
+        dtype = np.dtype(self.dtype).type
+        shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
+        return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
+
+    def _factors(self) -> AllFactors:
+        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_epochs", "patience"):
+            check_whole(name, getattr(self, name), low=1)
+        check_number("learning_rate", self.learning_rate, low=0, open_low=True)
+        for name in ("reg", "reg_biases", "reg_features"):
+            check_number(name, getattr(self, name), low=0)
+        check_number("init_scale", self.init_scale, low=0)
+        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
+        check_choice("init", self.init, ("normal", "uniform"))
+        check_choice("schedule", self.schedule, ("constant", "linear"))
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        for name in ("biases", "own_factors", "store_history"):
+            check_choice(name, getattr(self, name), (False, True))
+        if self.n_blocks is not None:
+            check_whole("n_blocks", self.n_blocks, low=1)
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)

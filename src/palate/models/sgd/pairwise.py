@@ -1,0 +1,486 @@
+"""What `BPR` and `WARP` share: draws of pairs, epochs on blocks, its choice by ranked lists, fold-in, explanation.
+
+The objective and the step stand in `palate.kernels.pairs`. An epoch has as many draws as there are clicks. With
+``draw="users"`` users are drawn alike and then one of their clicks, with ``draw="clicks"`` all clicks alike; what a
+click counts (a sample weight, or its value with ``positive="values"``) multiplies its share. Items without a click are
+no negatives: nobody could have chosen them yet.
+
+Blocks of users and items are drawn anew every epoch, as many as the data ask for; those of one round share no row, so
+threads change speed alone. One epoch costs O(draws x n_factors); memory is 24 bytes a click and at most four copies of
+the factors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions, Rows
+from palate.errors import DivergenceError
+from palate.kernels import given
+from palate.kernels import pairs as kernel
+from palate.kernels.simd.steps import padded_rows, padded_width
+from palate.metrics.ranking import judge, ndcg
+from palate.models.contract.abilities import ABILITIES
+from palate.models.contract.base import Recommender
+from palate.models.contract.explanation import Part
+from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.training_part import LARGEST_VALUE
+from palate.models.items.clicks import Positive, check_positive_rule, clicks_of, training_clicks
+from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
+from palate.models.ridge.rows import Side, feature_names, on_ids, row_ranges, taken_over
+from palate.models.sgd.embeddings import Embeddings, none_of
+from palate.models.sgd.rating_blocks import SMALL, rounds
+from palate.models.sgd.training import Run, rows_held_out, trained
+from palate.parallel import Workers, check_threads, shares
+from palate.topk import Factors, topk
+
+Array = NDArray[Any]
+Draw = Literal["users", "clicks"]
+NEGATIVES = {"uniform": kernel.UNIFORM, "popular": kernel.POPULAR, "adaptive": kernel.ADAPTIVE}
+COPIES = 4  # of the factors at the peak of training
+CLICK_BYTES = 24
+JUDGED = 2000  # users at most whose lists are judged after an epoch
+PLACES = 10  # of a list
+BLOCK_BYTES = 1 << 21  # factors of one block, whose rows are met in random order
+FEWEST_BLOCKS = 16
+
+
+def default_blocks(n_clicks: int, n_rows: int, row_bytes: int) -> int:
+    """Return how many blocks of users (and as many of items) the data ask for; threads have no say."""
+    return 1 if n_clicks < SMALL else max(FEWEST_BLOCKS, -(-n_rows * row_bytes // BLOCK_BYTES))
+
+
+class Pairwise(Recommender):
+    """score(u, i) = c_i + p_u . q_i, learned from pairs of a clicked item and another: base of `BPR` and `WARP`."""
+
+    score_kind: ClassVar[ScoreKind] = "order"
+    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
+        "user_factors_": ("n_users", "n_factors"),
+        "item_factors_": ("n_items", "n_factors"),
+        "item_biases_": ("n_items",),
+        "item_clicks_": ("n_items",),
+        **LEARNED_ARRAYS,
+    }
+    learned_scalars: ClassVar[tuple[str, ...]] = (
+        *("rating_range_", "draws_", "history_", "refit_history_", "best_epoch_"),
+        *("epoch_chosen_on_", "interrupted_", "seed_"),
+        *LEARNED_SCALARS,
+    )
+    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
+    explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
+
+    # the constructor parameters of both, set by the final classes
+    n_factors: int
+    n_epochs: int
+    learning_rate: float
+    reg_users: float
+    reg_items: float
+    reg_negatives: float
+    reg_biases: float
+    reg_features: float
+    own_factors: bool
+    draw: Draw
+    negatives: str
+    negative_rank: float
+    init_scale: float
+    schedule: str
+    patience: int | None
+    validation_fraction: float
+    positive: Positive
+    n_blocks: int | None
+    dtype: str
+    random_state: int | np.random.Generator | None
+
+    def _rule(self) -> tuple[int, int, int, float]:
+        """Return (warp, kind of negatives, most draws of WARP, mean rank of adaptive negatives)."""
+        raise NotImplementedError
+
+    def _learn(self, training: Training) -> dict[str, Any]:
+        seed, data = draw_seed(self.random_state), training.data
+        training_clicks(data, self.positive)  # refuses before anything is done
+        held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
+        if held_out is not None and not self._has_both(data, held_out):
+            held_out = None
+        patience = self.n_epochs if self.patience is None else self.patience
+        with Workers(self.n_threads) as workers:
+            done = trained(training, partial(self._run, training, seed), held_out, self.n_epochs, patience, workers)
+        epochs: Any = done.final.one_epoch
+        P, Q, c = epochs.factors
+        features = training.user_features, training.item_features
+        of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
+        return {
+            "user_factors_": np.ascontiguousarray(P[:, : self.n_factors]),
+            "item_factors_": np.ascontiguousarray(Q[:, : self.n_factors]),
+            "item_biases_": c,
+            "item_clicks_": epochs.of_items,
+            "draws_": epochs.draws,
+            "seed_": seed,
+            **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
+            **done.learned(),
+        }
+
+    def _has_both(self, data: Interactions, held_out: Array) -> bool:
+        """Return whether there are clicks to learn from and clicks to choose the epoch by."""
+        if self.positive is None or isinstance(self.positive, str):
+            return True
+        liked = data.values >= self.positive
+        return bool(0 < liked[held_out].sum() < liked.sum())
+
+    def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
+        clicks = training_clicks(data, self.positive)
+        n_clicks = len(clicks.indices)
+        of_users, of_items = np.diff(clicks.indptr), np.bincount(clicks.indices, minlength=data.n_items)
+        weight = np.bincount(clicks.indices, clicks.values, minlength=data.n_items)
+        dtype = np.dtype(self.dtype).type
+        rng = np.random.default_rng([seed, 0])
+        P, Q = (padded_rows(n, self.n_factors, dtype) for n in (data.n_users, data.n_items))
+        c = np.zeros(data.n_items, dtype)
+        for X, counts in ((P, of_users), (Q, of_items)):
+            X[:, : self.n_factors] = rng.standard_normal((len(X), self.n_factors)) * self.init_scale
+            X[counts == 0] = 0
+        old = training.start
+        if old is not None:
+            taken_over(P[:, : self.n_factors], data.users, old.user_factors_, old.users_)
+            taken_over(Q[:, : self.n_factors], data.items, old.item_factors_, old.items_)
+            taken_over(c, data.items, old.item_biases_, old.items_)
+        draws = n_clicks / max(1, int(np.count_nonzero(of_users)))
+        epochs = ClickEpochs(
+            model=self,
+            factors=(P, Q, c),
+            sides=self._sides(training, (data.users, data.items), (P, Q), (of_users, of_items), draws),
+            clicks=clicks,
+            of_items=weight,
+            draws=float(draws),
+            seed=seed,
+            watched=None if watched is None else Watched.of(data, watched, self.positive, seed),
+        )
+        arrays = P, Q, c, *(array for one in epochs.sides if one is not None for array in one.arrays)
+        return Run(arrays, epochs, None if watched is None else "-validation_ndcg", stage)
+
+    def _sides(
+        self,
+        training: Training,
+        ids: tuple[Any, Any],
+        factors: tuple[Array, Array],
+        counts: tuple[Array, Array],
+        draws: float,
+    ) -> tuple[Embeddings | None, Embeddings | None]:
+        """Return the features of both sides; a row's penalty is met at every draw, as is that of a negative."""
+        n_clicks, n_warm = int(counts[0].sum()), max(1, int(np.count_nonzero(counts[1])))
+        as_negatives = self.reg_negatives * n_clicks / n_warm * (counts[1] > 0)
+        of_users = self.reg_users * (draws * (counts[0] > 0) if self.draw == "users" else counts[0])
+        penalties = of_users, self.reg_items * counts[1] + as_negatives
+        regs = self.reg_users, self.reg_items
+        found = []
+        for features, one, X, own, reg, n in zip(
+            (training.user_features, training.item_features), ids, factors, penalties, regs, counts, strict=True
+        ):
+            d = np.where(n > 0, np.maximum(own, TINY), 0.0)
+            found.append(
+                Embeddings.of(on_ids(features, one), X, d, max(reg, TINY) * self.reg_features, self.own_factors)
+            )
+        return found[0], found[1]
+
+    def calmer(self) -> str:
+        """Return what to try after divergence: a step of the loss is at most the rate, so that the defaults hold."""
+        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        tips = [f"init_scale={default['init_scale']:g}"] if self.init_scale > 1 else []
+        return ", ".join([*tips, f"learning_rate={min(self.learning_rate / 4, default['learning_rate']):.1g}"])
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, from 1 on."""
+        return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
+
+    def steps(self, epoch: int) -> tuple[Any, ...]:
+        """Return (rate, of_users, of_items, of_negatives, rate_biases, of_biases) of eq. 3 of the kernel."""
+        rate, dtype = self.rate(epoch), np.dtype(self.dtype).type
+        penalties = self.reg_users, self.reg_items, self.reg_negatives, self.reg_biases
+        less = [max(0.0, 1 - rate * penalty) for penalty in penalties]
+        return tuple(map(dtype, (rate, *less[:3], rate, less[3])))
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        P, _ = self._folded(rows, features, 0)
+        return P, np.zeros(len(P), P.dtype)
+
+    def _folded(self, rows: Rows, features: Array | None, n_told: int) -> tuple[Array, tuple[Array, ...]]:
+        """Return factors of users: as many epochs as training had, on their own clicks, the items as they are.
+
+        Without own factors they are the sums of features. ``n_told`` is room for the steps of one user, to explain.
+        """
+        clicks = clicks_of(rows, self.positive, "these interactions")
+        dtype = np.dtype(self.dtype).type
+        told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
+        n_rows, k = len(rows.indptr) - 1, self.n_factors
+        prior = user_prior(self, features)
+        P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
+        if prior is not None:
+            M = padded_rows(n_rows, k, dtype)
+            M[:, :k] = prior.means()[0]
+            if not self.own_factors:
+                return M[:, :k], told
+        Q = padded_rows(len(self.item_factors_), k, dtype)
+        Q[:, :k] = self.item_factors_
+        rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
+        steps = np.array([(rate, max(0.0, 1 - rate * self.reg_users)) for rate in rates], dtype)
+        counts = np.diff(clicks.indptr)
+        sums = np.bincount(np.repeat(np.arange(n_rows), counts), clicks.values, n_rows)
+        mean = np.where(sums > 0, sums, 1.0)
+        draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
+        cells = given(clicks.indptr, clicks.indices, clicks.values)
+        key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
+        sides = Q, np.array(self.item_biases_, dtype), M  # copied: what is mapped from a file is read-only
+        call = partial(
+            kernel.fold_rows, sides, cells, draws / mean, *self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
+        )
+        with Workers(self.n_threads) as workers:
+            workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
+        return np.ascontiguousarray(P[:, :k]), told
+
+    def _pool(self, Q: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
+        """Return all items that newcomers' negatives may come from, and their orders if those are adaptive."""
+        items = np.flatnonzero(self.item_clicks_).astype(np.int32)
+        adaptive = self.room_for_orders(len(items))
+        if adaptive is not None:
+            kernel.arrange(Q, items, np.array([0, len(items)]), 0, len(adaptive[1]), *adaptive)
+        return (items, np.cumsum(self.item_clicks_[items])), adaptive
+
+    def room_for_orders(self, n_items: int) -> tuple[Array, Array] | None:
+        """Return room for the items' orders and the factors' deviations, or None where negatives are not adaptive."""
+        k = self.n_factors
+        return (np.empty((k, n_items), np.int32), np.empty(k)) if self.negatives == "adaptive" else None
+
+    def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
+        """Return what each click's steps left in the score: factors are the sum of the steps, each grown smaller."""
+        clicks = clicks_of(row, self.positive, "these interactions")
+        n = len(clicks.indices)
+        room = int(self.best_epoch_ * (self.draws_ + 2 * n + 2)) if n else 0
+        _, (own, negatives, moves, less) = self._folded(row, features, room)
+        q = self.item_factors_[item].astype(np.float64)
+        taken = moves != 0
+        left = np.cumprod(np.append(1.0, less[taken][::-1].astype(np.float64)))[:-1][::-1]  # of each step at the end
+        differences = self.item_factors_[clicks.indices[own[taken]]] - self.item_factors_[negatives[taken]]
+        each = moves[taken] * left * (differences.astype(np.float64) @ q)
+        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        side = Side(self.item_factors_, np.zeros(0))
+        parts = prior_parts(prior, names, side, item)
+        bias = float(self.item_biases_[item])
+        if bias:
+            parts.append(Part("item bias", "how the item is liked by all", bias))
+        return parts, (clicks.indices, clicks.values, np.bincount(own[taken], each, n))
+
+    def _factors(self) -> Factors:
+        P = self.user_factors_
+        return P, self.item_factors_, np.zeros(len(P), P.dtype), self.item_biases_, 0.0
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        size = np.dtype(self.dtype).itemsize
+        return COPIES * (n_users + n_items) * padded_width(int(self.n_factors), size) * size + CLICK_BYTES * n_rows
+
+    def check_parameters(self) -> None:
+        """Refuse parameters outside their type or range.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name in ("n_factors", "n_epochs", *(("patience",) if self.patience is not None else ())):
+            check_whole(name, getattr(self, name), low=1)
+        check_number("learning_rate", self.learning_rate, low=0, open_low=True)
+        for name in ("reg_users", "reg_items", "reg_negatives", "reg_biases", "reg_features", "init_scale"):
+            check_number(name, getattr(self, name), low=0)
+        check_number("negative_rank", self.negative_rank, low=0, high=1, open_low=True)
+        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
+        check_choice("draw", self.draw, ("users", "clicks"))
+        check_choice("negatives", self.negatives, tuple(NEGATIVES))
+        check_choice("schedule", self.schedule, ("constant", "linear"))
+        check_choice("dtype", self.dtype, ("float32", "float64"))
+        check_positive_rule(self.positive)
+        for name in ("own_factors", "store_history"):
+            check_choice(name, getattr(self, name), (False, True))
+        if self.n_blocks is not None:
+            check_whole("n_blocks", self.n_blocks, low=1)
+        check_threads(self.n_threads)
+        check_random_state(self.random_state)
+
+
+TINY = 1e-6  # a penalty, where none is asked for: the regression on features has a minimum all the same
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Clicks held back, by which the epoch is chosen: the mean NDCG of some users' lists.
+
+    Attributes:
+        users: (m,) positions.
+        relevant: their clicks, compressed rows.
+        seen: compressed rows over all users of what lists leave out.
+        n_items: size of the catalogue.
+    """
+
+    users: NDArray[np.int32]
+    relevant: Rows
+    seen: tuple[Array, Array]
+    n_items: int
+
+    @classmethod
+    def of(cls, data: Interactions, watched: Interactions, positive: Positive, seed: int) -> Watched:
+        """Return the clicks of at most JUDGED users, drawn by the seed."""
+        clicks, rows = clicks_of(watched.by_user(), positive, "the validation part"), data.by_user()
+        users = np.flatnonzero(np.diff(clicks.indptr))
+        if len(users) > JUDGED:
+            users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:JUDGED])
+        cells = [np.unique(clicks.row(int(u))[0]) for u in users]
+        indptr = np.concatenate([[0], np.cumsum([len(one) for one in cells])]).astype(np.int64)
+        items = np.concatenate([np.empty(0, np.int32), *cells])
+        relevant = Rows(indptr, items, np.ones(len(items), np.float32))
+        return cls(users.astype(np.int32), relevant, (rows.indptr, rows.indices), data.n_items)
+
+    def ndcg(self, factors: tuple[Array, Array, Array], workers: Workers) -> float:
+        """Return the mean NDCG of the users' lists of PLACES items, what they had left out; 0 where nobody is."""
+        P, Q, c = factors
+        if not len(self.users):
+            return 0.0
+        whole = P, Q, np.zeros(len(P), P.dtype), c, 0.0
+        lists, _ = topk(whole, self.users, PLACES, excluded=[self.seen], n_threads=workers.n_threads)
+        return float(ndcg(judge(lists, self.relevant, self.n_items), PLACES).mean())
+
+
+@dataclass
+class ClickEpochs:
+    """Epochs of a pairwise loss: what a `Run` does with clicks.
+
+    Attributes:
+        model: whose parameters say how.
+        factors: (P, Q, c), changed in place.
+        sides: features of users and of items, whose embeddings are changed in place.
+        clicks: of the training part by user.
+        of_items: (n_items,) what each item's clicks count together.
+        draws: mean number of draws a user has in an epoch where users are drawn alike.
+        seed: keys every choice, with the epoch.
+        watched: what chooses the epoch, or None.
+    """
+
+    model: Pairwise
+    factors: tuple[Array, Array, Array]
+    sides: tuple[Embeddings | None, Embeddings | None]
+    clicks: Rows
+    of_items: Array
+    draws: float
+    seed: int
+    watched: Watched | None
+
+    def __post_init__(self) -> None:
+        P, Q, _ = self.factors
+        self._warm = np.flatnonzero(self.of_items).astype(np.int32)
+        self._active = np.flatnonzero(np.diff(self.clicks.indptr)).astype(np.int32)
+        row_bytes = P.shape[1] * P.itemsize
+        asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes)
+        self._n_blocks = min(asked, len(self._active), len(self._warm))
+        counts = np.diff(self.clicks.indptr)
+        sums = np.bincount(np.repeat(np.arange(len(P)), counts), self.clicks.values, len(P))
+        if self.model.draw == "users":
+            self._scale = self.draws / np.where(sums > 0, sums, 1.0)
+        else:
+            self._scale = np.full(len(P), len(self.clicks.indices) / sums.sum())
+        self._ranks = harmonic(len(self._warm))
+        n = len(self.clicks.indices)
+        self._room = tuple(np.empty(n, np.int32) for _ in range(3))
+
+    def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
+        """Pass once over the draws; return what is to be told of the epoch.
+
+        Raises:
+            DivergenceError: the factors have left the numbers whose products are finite.
+        """
+        P, Q, c = self.factors
+        loss = self._pass(epoch, workers)
+        rate = self.model.rate(epoch)
+        if not (np.isfinite(loss) and all(np.abs(X).max(initial=0) <= LARGEST_VALUE for X in (P, Q, c))):
+            raise DivergenceError(
+                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}"
+            )
+        for one, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
+            if one is not None:
+                one.follow(X, biases)
+        record = {"epoch": epoch, "loss": loss, "learning_rate": rate}
+        if self.watched is not None:
+            record["validation_ndcg"] = self.watched.ndcg(self.factors, workers)
+        return record
+
+    def _pass(self, epoch: int, workers: Workers) -> float:
+        laid, (P, Q, _) = self.layout(epoch, workers), self.factors
+        of_users, of_items = (
+            none_of(X) if one is None else one.means for one, X in zip(self.sides, (P, Q), strict=True)
+        )
+        means, losses = (of_users[0], *of_items), np.zeros((self._n_blocks**2, 2))
+        clicks = given(self.clicks.indptr, self.clicks.indices)
+        rule, ranks = self.model._rule(), self._ranks
+        pools, adaptive = laid.pools, laid.adaptive
+        call = partial(
+            kernel.rank_blocks, self.factors, means, clicks, laid.draws, laid.ptr, pools, adaptive, rule, ranks
+        )
+        steps = self.model.steps(epoch)
+        items, _, ends = pools
+        every = since = len(items) * np.log2(len(items) + 1)  # draws for an order, as Rendle & Freudenthaler have it
+        for blocks in rounds(self._n_blocks, laid.rng):
+            if adaptive is not None and since >= every:
+                cuts = pairwise(np.linspace(0, len(adaptive[1]), workers.n_threads + 1).astype(np.int64))
+                workers.run([partial(kernel.arrange, Q, items, ends, a, b, *adaptive) for a, b in cuts])
+                since = 0
+            workers.run([partial(call, part, laid.key, steps, losses) for part in shares(blocks, workers.n_threads)])
+            since += losses[blocks, 1].sum()
+        total, drawn = losses.sum(axis=0)
+        return float(total / max(1.0, drawn))
+
+    def layout(self, epoch: int, workers: Workers) -> Layout:
+        """Deal users and items to blocks anew, and group the clicks by them."""
+        n, lengths = self._n_blocks, np.diff(self.clicks.indptr)
+        rng = np.random.default_rng([self.seed, 1, epoch])
+        first, second = (np.uint64(one) for one in rng.integers(2**63, size=2))
+        users = np.array_split(rng.permutation(self._active), n)
+        items = rng.permutation(self._warm)
+        ends = np.linspace(0, len(items), n + 1).astype(np.int64)
+        block_of = np.zeros(len(self.of_items), np.int32)
+        block_of[items] = np.repeat(np.arange(n), np.diff(ends))
+        sums = [np.cumsum(self.of_items[items[a:b]]) for a, b in pairwise(ends)]
+        starts = np.cumsum([0, *(int(lengths[one].sum()) for one in users)])
+        cells = self.clicks.indptr, self.clicks.indices, self.clicks.values
+        ptr = np.zeros((n, n + 1), np.int64)
+        call = partial(kernel.group_clicks, cells, self._scale)
+        workers.run([partial(call, users[a], block_of, first, int(starts[a]), self._room, ptr[a]) for a in range(n)])
+        adaptive = self.model.room_for_orders(len(items))
+        return Layout(self._room, ptr, (items, np.concatenate(sums), ends), adaptive, second, rng)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The clicks of an epoch, grouped by block of users and of items.
+
+    Attributes:
+        draws: rows, cols, times of each click.
+        ptr: (n_blocks, n_blocks + 1), where the blocks of each block of users begin.
+        pools: items, running sums of what their clicks count in their block, where the blocks of items begin.
+        adaptive: room for the items' orders and the factors' deviations, or None where negatives are not adaptive.
+        key: random bits of the epoch.
+        rng: what orders the rounds.
+    """
+
+    draws: tuple[Array, ...]
+    ptr: Array
+    pools: tuple[Array, Array, Array]
+    adaptive: tuple[Array, Array] | None
+    key: np.uint64
+    rng: np.random.Generator
+
+
+def harmonic(n: int) -> Array:
+    """Return 1 + 1/2 + … + 1/r for r from 0 to n: L of eq. 2 of the kernel (Usunier et al. 2009 for its weights)."""
+    ranks: Array = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])
+    return ranks

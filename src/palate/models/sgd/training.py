@@ -1,0 +1,178 @@
+"""The training loop of SGD models: epochs, early stopping, a second training on all data, Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.data.interactions import Interactions
+from palate.models.contract.learner import Training
+from palate.parallel import Workers
+from palate.progress import Progress, ProgressCallback
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[Any]
+
+FEWEST_TO_HOLD_OUT = 20  # rows; with fewer there is nothing to learn from a validation part
+
+
+@dataclass
+class Run:
+    """One training run: what it starts from, what it watches, and what it leaves.
+
+    Attributes:
+        arrays: changed in place while training; at the end those of the best epoch, where one is watched.
+        one_epoch: trains one epoch and returns its record; raises where training diverges.
+        watched: the figure of a record to be lowest, or None where all epochs run; with a minus before it, highest.
+        stage: what the progress calls it.
+        has_begun: whether the arrays explain anything yet; patience counts from the first epoch where they do.
+        history: one record an epoch.
+    """
+
+    arrays: tuple[Array, ...]
+    one_epoch: Callable[[int, Workers], dict[str, float]]
+    watched: str | None
+    stage: str
+    has_begun: Callable[[], bool] = lambda: True
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    first_epoch: int = 0
+    interrupted: bool = False
+
+    def train(self, n_epochs: int, patience: int, workers: Workers, progress: ProgressCallback) -> None:
+        """Train until n_epochs, or patience epochs after the best and the first one in which learning had begun.
+
+        Ctrl-C ends it after the best epoch so far.
+        """
+        best = self.arrays
+        lowest = np.inf
+        try:
+            for epoch in range(1, n_epochs + 1):
+                started = time.perf_counter()
+                record = self.one_epoch(epoch, workers)
+                record["seconds"] = time.perf_counter() - started
+                self.history.append(record)
+                figure = self._figure(record)
+                if self.watched is None or figure < lowest:
+                    copies = tuple(array.copy() for array in self.arrays)  # whole before they are named the best
+                    best, self.best_epoch, lowest = copies, epoch, figure
+                progress(Progress(self.stage, epoch, n_epochs, record))
+                if self.watched is not None and self._is_over(epoch, patience):
+                    break
+        except KeyboardInterrupt:
+            if not self.best_epoch:
+                raise
+            self.interrupted = True
+        for source, target in zip(best, self.arrays, strict=True):
+            np.copyto(target, source)
+
+    def _is_over(self, epoch: int, patience: int) -> bool:
+        """Return whether patience ends.
+
+        Before learning has begun a figure that gets worse says nothing, and afterwards it may have to come down a long
+        way before it is the best: then it is at least better than so many epochs ago.
+        """
+        if not self.first_epoch and self.has_begun():
+            self.first_epoch = epoch
+        if not self.first_epoch or epoch - max(self.best_epoch, self.first_epoch) < patience:
+            return False
+        now, before = (self._figure(self.history[at]) for at in (-1, -1 - patience))
+        return not now < before
+
+    def _figure(self, record: dict[str, float]) -> float:
+        if self.watched is None:
+            return 0.0
+        figure = record[self.watched.removeprefix("-")]
+        return -figure if self.watched.startswith("-") else figure
+
+
+RunOf = Callable[[Interactions, Interactions | None, str], Run]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The run that chose the epoch, and the second one on all data, where the first left some out."""
+
+    run: Run
+    refit: Run | None
+
+    @property
+    def final(self) -> Run:
+        """The run whose arrays are the model's."""
+        return self.refit or self.run
+
+    def learned(self) -> dict[str, Any]:
+        """Return what all SGD models keep of their training."""
+        return {
+            "history_": self.run.history,
+            "refit_history_": self.refit.history if self.refit else [],
+            "best_epoch_": self.run.best_epoch,
+            "interrupted_": self.run.interrupted,
+            "epoch_chosen_on_": "none" if self.run.watched is None else "validation",
+        }
+
+
+def trained(
+    training: Training, run_of: RunOf, held_out: Array | None, n_epochs: int, patience: int, workers: Workers
+) -> Trained:
+    """Return the runs of a fit: one alone or, where rows are held out to choose the epoch, a second on all data.
+
+    Args:
+        training: data, a validation part to watch, and whom to tell.
+        run_of: (data, what to watch, the stage's name) -> a run from the start.
+        held_out: which rows to choose the epoch by, or None.
+        n_epochs, patience: as `Run.train`.
+        workers: threads.
+    """
+    data, progress = training.data, training.progress
+    if held_out is None:
+        run = run_of(data, training.validation, "training")
+        run.train(n_epochs, patience, workers, progress)
+        _say_interrupted(run, "")
+        return Trained(run, None)
+    rest = np.ones(len(data), bool)
+    rest[held_out] = False
+    run = run_of(data.take(np.flatnonzero(rest)), data.take(held_out), "training")
+    run.train(n_epochs, patience, workers, progress)
+    refit = None
+    if not run.interrupted:
+        try:
+            refit = run_of(data, None, "training on all data")
+            refit.train(run.best_epoch, patience, workers, progress)
+            run.interrupted = refit.interrupted
+        except KeyboardInterrupt:
+            run.interrupted = True
+    if run.interrupted:
+        refit = None
+        _say_interrupted(run, f", learned without the {len(held_out):,} rows held out")
+    return Trained(run, refit)
+
+
+def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | None:
+    """Return rows to choose the epoch by, or None where there are too few."""
+    n = round(fraction * len(data))
+    if not n or len(data) < FEWEST_TO_HOLD_OUT:
+        return None
+    return np.random.default_rng([seed, 4]).permutation(len(data))[:n]
+
+
+def _say_interrupted(run: Run, remark: str) -> None:
+    if run.interrupted:
+        log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)
+
+
+def warn_of_first_epoch(run: Run) -> None:
+    """Log a warning where the first epoch was the best: factors learned nothing that holds for other ratings."""
+    if run.best_epoch == 1 < len(run.history) and not run.interrupted:
+        log.warning(
+            "the first of %d epochs was the best on validation data: next to nothing was learned beyond mean and "
+            "biases; where there should be more, try a higher learning_rate, more ratings, or als",
+            len(run.history),
+        )
