@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy, Set
 from palate.kernels import given
 from palate.kernels.order import stable_order
 from palate.models.contract.parameters import check_number
@@ -42,7 +42,10 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     if positive is None and len(values) and (values != values[0]).any():
         raise DataError(
             f"the values of {what} differ, from {values.min():g} to {values.max():g}, and this model learns from "
-            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5"
+            "clicks",
+            Remedy(f": say how values count, positive={RULES}; ", Set("positive", 4), " suits ratings of 1 to 5"),
+            code="clicks",
+            subject="positive",
         )
     if positive == "values" and len(values) and not values.min() > 0:
         raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")
