@@ -41,10 +41,7 @@ def from_scipy(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) ->
 
 def to_scipy(rows: Interactions) -> Any:
     """Return the values as a SciPy matrix; see `Interactions.to_scipy`."""
-    cells = rows.by_user()
-    return sparse.csr_matrix(
-        (cells.values.copy(), cells.indices.copy(), cells.indptr.copy()), (rows.n_users, rows.n_items)
-    )
+    return sparse.csr_matrix(rows.by_user().to_scipy(rows.n_items))
 
 
 def features_of(matrix: Any, given: IdsGiven, side: Literal["user", "item"], names: Sequence[str] | None) -> Features:
