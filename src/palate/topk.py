@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from palate.kernels import given, select
 from palate.parallel import Workers, chunks, once, single_blas_thread
+from palate.sparse import Rows, union
 
 ROWS = 512
 TILE = 512
@@ -24,7 +25,6 @@ SQUARED = 1 << 14  # items whose squares are summed at once
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
-Excluded = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr by user, sorted item indices
 
 
 def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
@@ -77,7 +77,7 @@ def topk(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -88,7 +88,7 @@ def topk(
         factors: (P, Q, b, c, mean), score = mean + b_u + c_i + p_u . q_i.
         users: (m,) positions in P.
         n: how many; at least 1.
-        excluded: compressed rows over all users of items to leave out.
+        excluded: rows over all users of items to leave out.
         allowed: (n_items,) items to choose from, or None for all.
         places: (n_items,) int32, no two alike: of items of equal score the one of lower place comes first; None takes
             their index.
@@ -109,7 +109,7 @@ def topk_among(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -133,8 +133,8 @@ def topk_among(
     else:
         if kept is not None:
             among, places = among.only(kept), None if places is None else places[kept]
-        open_to = [_renumbered(rows, allowed) for rows in excluded]
-        job = _Job((P, b), among, _places(places, len(among.c)), n, open_to)
+        left_out = excluded if allowed is None else [rows.select(allowed) for rows in excluded]
+        job = _Job((P, b), among, _places(places, len(among.c)), n, left_out)
         with single_blas_thread(), Workers(n_threads) as workers:
             workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
         if kept is not None:
@@ -149,7 +149,7 @@ def topk_of_rows(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -170,8 +170,8 @@ def topk_of_rows(
         S = np.empty((rows.stop - rows.start, n_items), np.float32)
         fill(users[rows], S)
         S[:, closed] = -np.inf
-        ptr, left_out = excluded_rows(users[rows], excluded)
-        select.exclude(S, 0, ptr[:-1].copy(), ptr, left_out)
+        left_out = excluded_rows(users[rows], excluded)
+        select.exclude(S, 0, left_out.indptr[:-1].copy(), left_out.indptr, left_out.indices)
         select.best_of_rows(S, order, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
@@ -180,19 +180,9 @@ def topk_of_rows(
     return items, scores
 
 
-def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Excluded:
-    """Return the excluded items of these users as compressed rows of their own, sorted."""
-    if len(excluded) == 1:  # sorted already, and each item once
-        taken: Excluded = select.take_rows(*given(*excluded[0], users))
-        return taken
-    rows = [
-        np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in excluded]))
-        if excluded
-        else np.empty(0, np.int32)
-        for u in users
-    ]
-    ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-    return ptr, np.concatenate(rows).astype(np.int32)
+def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Rows]) -> Rows:
+    """Return the excluded items of these users, each once."""
+    return union([rows.take(users) for rows in excluded], len(users))
 
 
 class _Job:
@@ -204,7 +194,7 @@ class _Job:
         among: ItemSide,
         places: NDArray[np.int32],
         n: int,
-        excluded: Sequence[Excluded],
+        excluded: Sequence[Rows],
     ) -> None:
         self.among, self.places, self.excluded = among, places, excluded
         self.factors = given(users[0], among.Q, users[1], among.c)
@@ -220,20 +210,20 @@ class _Job:
     ) -> None:
         """Fill the best of one user: all items in one pass over their factors."""
         P32, H, J = self._begun(users)
-        ptr, excluded = excluded_rows(excluded_as, self.excluded)
+        excluded = excluded_rows(excluded_as, self.excluded)
         S = np.empty((1, len(self.among.c)), np.float32)
         p, Q, c = given(P32[0], self.among.Q32, self.among.c32)
         select.score_row(p, Q, c, S[0])
-        S[0, excluded] = -np.inf
+        S[0, excluded.indices] = -np.inf
         select.push_tile(S, 0, H, J)
-        self._decide(users, P32, (H, J), (ptr, excluded), (scores, items))
+        self._decide(users, P32, (H, J), excluded, (scores, items))
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
         """Fill the best of some users, tile by tile of the items."""
         P32, H, J = self._begun(users)
-        ptr, excluded = excluded_rows(users, self.excluded)
+        excluded = excluded_rows(users, self.excluded)
         Q32, c32 = self.among.Q32, self.among.c32
-        at = ptr[:-1].copy()
+        at = excluded.indptr[:-1].copy()
         S = np.empty((len(users), min(TILE, len(Q32))), np.float32)
         for tile in chunks(len(Q32), TILE):
             part = S[:, : tile.stop - tile.start]
@@ -243,9 +233,9 @@ class _Job:
                 part = P32 @ Q32[tile].T
             if self.biases:
                 part += c32[tile]
-            select.exclude(part, tile.start, at, ptr, excluded)
+            select.exclude(part, tile.start, at, excluded.indptr, excluded.indices)
             select.push_tile(part, tile.start, H, J)
-        self._decide(users, P32, (H, J), (ptr, excluded), (scores, items))
+        self._decide(users, P32, (H, J), excluded, (scores, items))
 
     def _begun(self, users: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
         """Return the users' factors for the preselection, and empty heaps."""
@@ -258,7 +248,7 @@ class _Job:
         users: NDArray[np.int32],
         P32: NDArray[np.float32],
         heaps: tuple[NDArray[np.float32], NDArray[np.int32]],
-        excluded: Excluded,
+        excluded: Rows,
         best: tuple[NDArray[np.float64], NDArray[np.int32]],
     ) -> None:
         # rounding of inputs to float32 and of the sum: k + 5 roundings at most on each term; and of eq. 1 in float64
@@ -266,7 +256,8 @@ class _Job:
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + 1)
         margins = (P32.shape[1] + 5) * np.finfo(np.float32).eps * lengths * self.among.longest
         margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.factors[2][users]))
-        select.decide_rows(self.factors, mean, self.places, users, heaps, margins, *excluded, best)
+        left_out = excluded.indptr, excluded.indices
+        select.decide_rows(self.factors, mean, self.places, users, heaps, margins, *left_out, best)
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:
@@ -275,20 +266,9 @@ def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]
     return order
 
 
-def _closed(allowed: NDArray[np.bool_], excluded: Sequence[Excluded], users: NDArray[np.int32]) -> Excluded:
-    """Return all that one user may not get, as a single compressed row."""
+def _closed(allowed: NDArray[np.bool_], excluded: Sequence[Rows], users: NDArray[np.int32]) -> Rows:
+    """Return all that one user may not get, as a single row."""
     closed = ~allowed
-    closed[excluded_rows(users, excluded)[1]] = True
-    items = np.flatnonzero(closed).astype(np.int32)
-    return np.array([0, len(items)], np.int64), items
-
-
-def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:
-    """Return exclusions in positions of the allowed items."""
-    if allowed is None:
-        return excluded
-    ptr, items = excluded
-    keep = allowed[items]
-    place = np.cumsum(allowed, dtype=np.int32) - np.int32(1)
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return kept_before[ptr], place[items[keep]]
+    closed[excluded_rows(users, excluded).indices] = True
+    items = np.flatnonzero(closed)
+    return Rows.of_sizes([len(items)], items)
