@@ -30,8 +30,8 @@ from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate
 from palate.evaluation.sources import Relevance
-from palate.evaluation.units import Units
 from palate.metrics import Summary
+from palate.metrics.units import Units
 from palate.models.contract.attributes import attributes_for
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback

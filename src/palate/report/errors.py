@@ -7,7 +7,7 @@ import polars as pl
 from palate import plots
 from palate.evaluation.findings import listed
 from palate.markup import Column, Html, bdi, element, join, paragraph, table
-from palate.metrics.names import shown
+from palate.metrics import label_of
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
 from palate.plots.of_training import scores
@@ -108,7 +108,7 @@ def _table(own: pl.DataFrame, grouping: str) -> Html:
     cells = (
         [
             bdi(row["model"]),
-            shown(row["metric"]),
+            label_of(row["metric"]),
             row["group"],
             f"{row['n']:,}",
             f"{row['mean']:.4f}",
@@ -132,7 +132,7 @@ def _figures(results: Results, *drawn: Picture, prefix: str) -> Html:
         if _has_folds(results)
         else None
     )
-    shown_wide = (Picture(one.figure, one.words, one.how, wide) for one in drawn)
+    shown_wide = (Picture(picture.figure, picture.words, picture.how, wide) for picture in drawn)
     return join([note, fold, pictures(*shown_wide, prefix=prefix)])
 
 

@@ -15,7 +15,7 @@ def repeating(results: Results) -> Html:
     parameters = table(
         "Parameters of each model",
         [Column("Model"), Column("Class"), Column("Parameters")],
-        ([bdi(one["label"]), one["key"], _parameters(one["parameters"])] for one in plan["models"]),
+        ([bdi(model["label"]), model["key"], _parameters(model["parameters"])] for model in plan["models"]),
     )
     seeds = table(
         "Every run",
