@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metrics import naive_metrics as naive
+from metrics.twins import OF_LISTS
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_mean_squared_error
 from synthetic import interactions, low_rank
@@ -24,16 +25,6 @@ from palate.metrics import METRICS, named
 from palate.models import Baseline, MatrixFactorization, Popularity
 
 K = 4
-TWINS = {
-    "precision": naive.precision,
-    "recall": naive.recall,
-    "recall_truncated": naive.recall_truncated,
-    "hit_rate": naive.hit_rate,
-    "mrr": naive.reciprocal_rank,
-    "ndcg": naive.ndcg,
-    "ndcg_graded": naive.ndcg_graded,
-    "map": naive.average_precision,
-}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +99,7 @@ def by_hand(model, train, test, positive=None):
     orders = [orders_of(groups_of(model, train, u)) for u in users]
     figures = {
         name: [np.mean([twin(one, w, K) for one in some]) for some, w in zip(orders, wanted, strict=True)]
-        for name, twin in TWINS.items()
+        for name, twin in OF_LISTS.items()
     }
     shown = np.array(lists_of(model, train, users))
     return users, figures, {"coverage": len(np.unique(shown)) / test.n_items}

@@ -17,11 +17,10 @@ import polars as pl
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
 from palate.evaluation.findings import findings
-from palate.evaluation.rows import plain
 from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
 from palate.metrics import named
 from palate.notebook import card, plainly, preview
-from palate.terminal import command
+from palate.terminal import command, json_values
 
 FORMAT_VERSION = 1
 MOST_SHOWN = 50  # rows of a table in a notebook
@@ -172,7 +171,7 @@ class Comparison:
                     getattr(self, name).write_parquet(file)
             for name, record in (("details", self.details), ("run", self.plan)):
                 with replacing(folder / f"{name}.json") as file:
-                    text = json.dumps(plain(record), allow_nan=False, ensure_ascii=False, indent=1)
+                    text = json.dumps(json_values(record), allow_nan=False, ensure_ascii=False, indent=1)
                     file.write(text.encode())
         except OSError as error:
             raise DataError(f"cannot write the comparison to {folder}: {error.strerror or error}") from None

@@ -16,52 +16,24 @@ from palate.data.card import NAMES, Card
 from palate.evaluation.findings import listed, ranked, value_with_interval
 from palate.metrics import label_of, named
 from palate.models.bayes.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, told, unsettled
-from palate.plots.alt_of_data import (
-    ages,
-    genres,
-    occupations,
-    popularity,
-    rating_distribution,
-    ratings_over_time,
-    ratings_per_item,
-    ratings_per_user,
-)
+from palate.plots.alt_of_data import ages as ages
+from palate.plots.alt_of_data import genres as genres
+from palate.plots.alt_of_data import occupations as occupations
+from palate.plots.alt_of_data import popularity as popularity
+from palate.plots.alt_of_data import rating_distribution as rating_distribution
+from palate.plots.alt_of_data import ratings_over_time as ratings_over_time
+from palate.plots.alt_of_data import ratings_per_item as ratings_per_item
+from palate.plots.alt_of_data import ratings_per_user as ratings_per_user
 from palate.plots.of_comparison import paired
 from palate.plots.of_errors import COUNTED, By, Details, known, shares_of_pit
 from palate.plots.of_sampling import judged, summary_of
 from palate.plots.of_training import RECORDED, scores
-from palate.plots.words import Words
+from palate.plots.words import Words as Words
 from palate.reproduction import LOSS, TEST_RMSE
 
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
     from palate.models.contract.base import Recommender
-
-__all__ = [
-    "Words",
-    "ages",
-    "calibration",
-    "card_spread",
-    "card_values",
-    "comparison",
-    "error_by",
-    "genres",
-    "groups",
-    "importances",
-    "occupations",
-    "pit",
-    "popularity",
-    "rating_distribution",
-    "ratings_over_time",
-    "ratings_per_item",
-    "ratings_per_user",
-    "reproduction",
-    "sampling",
-    "trade_off",
-    "training",
-    "training_curves",
-    "tuning_history",
-]
 
 
 def card_values(card: Card) -> Words:

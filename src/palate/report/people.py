@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palate.evaluation.findings import listed, ranked
-from palate.markup import Html, bdi, element, join, paragraph
+from palate.markup import Html, bdi, code, element, join, paragraph
 from palate.metrics import label_of
 from palate.report.results import Results, number
 
@@ -21,7 +21,7 @@ def examples(results: Results) -> Html:
         return join(
             [
                 paragraph("Lists were not asked for, so there are no examples. Run"),
-                element("pre", element("code", results.command([*results.run.plan["metrics"], "ndcg@10"]))),
+                code(results.command([*results.run.plan["metrics"], "ndcg@10"])),
             ]
         )
     shown_labels, others = labels[:MOST_MODELS], labels[MOST_MODELS:]

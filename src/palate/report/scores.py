@@ -9,7 +9,7 @@ import polars as pl
 
 from palate import plots
 from palate.evaluation.findings import is_unsure, ranked
-from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
+from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
 from palate.metrics import label_of, named
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
@@ -177,15 +177,8 @@ def trade_offs(results: Results) -> Html:
     """Return accuracy against novelty and coverage, and a table of what lists look like."""
     beside = results.beside
     if not results.ranking or not beside:
-        command = results.command([*results.run.plan["metrics"], "ndcg@10"])
-        return join(
-            [
-                paragraph(
-                    "No metric of ranked lists was asked for, so there is nothing to weigh against accuracy. Run"
-                ),
-                element("pre", element("code", command)),
-            ]
-        )
+        why = paragraph("No metric of ranked lists was asked for, so there is nothing to weigh against accuracy. Run")
+        return join([why, code(results.command([*results.run.plan["metrics"], "ndcg@10"]))])
     accuracy = results.ranking[0]
     drawn = []
     for beyond in beside[:2]:
