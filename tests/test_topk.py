@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.sparse import Rows
 from palate.topk import ROWS, TILE, score_pairs, topk
 
 
@@ -23,8 +24,7 @@ def factors_of(seed, n_users, n_items, k, dtype=np.float32, whole=False):
 
 def compressed(lists):
     """Return lists of items, one a user, as compressed rows."""
-    ptr = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
-    return ptr, np.array([i for x in lists for i in sorted(x)], np.int32)
+    return Rows.of_sizes([len(x) for x in lists], np.array([i for x in lists for i in sorted(x)], np.int32))
 
 
 def everybody(factors):

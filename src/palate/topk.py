@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from palate.kernels import given, select
 from palate.parallel import Workers, chunks, single_blas_thread
+from palate.sparse import Rows, union
 
 ROWS = 512
 TILE = 512
@@ -22,7 +23,6 @@ ROW_BYTES = 1 << 23  # of whole rows of scores a thread holds at once
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
-Excluded = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr by user, sorted item indices
 
 
 def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
@@ -39,7 +39,7 @@ def topk(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -50,7 +50,7 @@ def topk(
         factors: (P, Q, b, c, mean), score = mean + b_u + c_i + p_u . q_i.
         users: (m,) positions in P.
         n: how many; at least 1.
-        excluded: compressed rows over all users of items to leave out.
+        excluded: rows over all users of items to leave out.
         allowed: (n_items,) items to choose from, or None for all.
         places: (n_items,) int32, no two alike: of items of equal score the one of lower place comes first; None takes
             their index.
@@ -67,7 +67,8 @@ def topk(
     items = np.full((len(users), n), -1, np.int32)
     scores = np.full((len(users), n), np.nan)
     if len(c) and len(users):
-        job = _Job((P, Q, b, c), mean, order, n, [_renumbered(e, allowed) for e in excluded])
+        left_out = excluded if allowed is None else [rows.select(allowed) for rows in excluded]
+        job = _Job((P, Q, b, c), mean, order, n, left_out)
         with single_blas_thread(), Workers(n_threads) as workers:
             workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
     if kept is not None:
@@ -82,7 +83,7 @@ def topk_of_rows(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -103,8 +104,8 @@ def topk_of_rows(
         S = np.empty((rows.stop - rows.start, n_items), np.float32)
         fill(users[rows], S)
         S[:, closed] = -np.inf
-        ptr, left_out = excluded_rows(users[rows], excluded)
-        select.exclude(S, 0, ptr[:-1].copy(), ptr, left_out)
+        left_out = excluded_rows(users[rows], excluded)
+        select.exclude(S, 0, left_out.indptr[:-1].copy(), left_out.indptr, left_out.indices)
         select.best_of_rows(S, order, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
@@ -113,19 +114,9 @@ def topk_of_rows(
     return items, scores
 
 
-def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Excluded:
-    """Return the excluded items of these users as compressed rows of their own, sorted."""
-    if len(excluded) == 1:  # sorted already, and each item once
-        taken: Excluded = select.take_rows(*given(*excluded[0], users))
-        return taken
-    rows = [
-        np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in excluded]))
-        if excluded
-        else np.empty(0, np.int32)
-        for u in users
-    ]
-    ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-    return ptr, np.concatenate(rows).astype(np.int32)
+def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Rows]) -> Rows:
+    """Return the excluded items of these users, each once."""
+    return union([rows.take(users) for rows in excluded], len(users))
 
 
 class _Job:
@@ -137,7 +128,7 @@ class _Job:
         mean: float,
         places: NDArray[np.int32],
         n: int,
-        excluded: list[Excluded],
+        excluded: Sequence[Rows],
     ) -> None:
         self.factors, self.mean, self.places, self.excluded = factors, mean, places, excluded
         _, Q, _, c = factors
@@ -152,7 +143,8 @@ class _Job:
         P32 = (np.column_stack([P32, np.ones(len(users))]) if self.biases else P32).astype(np.float32, copy=False)
         H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
         J = np.full((len(users), self.n_candidates), -1, np.int32)
-        ptr, excluded = excluded_rows(users, self.excluded)
+        excluded = excluded_rows(users, self.excluded)
+        ptr, items_out = excluded.indptr, excluded.indices
         at = ptr[:-1].copy()
         S = np.empty((len(users), min(TILE, len(self.Q32))), np.float32)
         for tile in chunks(len(self.Q32), TILE):
@@ -161,28 +153,17 @@ class _Job:
                 np.matmul(P32, self.Q32[tile].T, out=part)
             else:
                 part = P32 @ self.Q32[tile].T
-            select.exclude(part, tile.start, at, ptr, excluded)
+            select.exclude(part, tile.start, at, ptr, items_out)
             select.push_tile(part, tile.start, H, J)
         # rounding of inputs to float32 and of the sum: k + 4 roundings at most on each term; and of eq. 1 in float64
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1))
         margins = (P32.shape[1] + 4) * np.finfo(np.float32).eps * lengths * self.norms
         margins += 8 * np.finfo(np.float64).eps * (abs(self.mean) + np.abs(self.factors[2][users]))
         found = scores, items
-        select.decide_rows(self.factors, self.mean, self.places, users, (H, J), margins, ptr, excluded, found)
+        select.decide_rows(self.factors, self.mean, self.places, users, (H, J), margins, ptr, items_out, found)
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:
     order: NDArray[np.int32]
     (order,) = given(np.arange(n_items, dtype=np.int32) if places is None else places)
     return order
-
-
-def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:
-    """Return exclusions in positions of the allowed items."""
-    if allowed is None:
-        return excluded
-    ptr, items = excluded
-    keep = allowed[items]
-    place = np.cumsum(allowed, dtype=np.int32) - np.int32(1)
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return kept_before[ptr], place[items[keep]]

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from palate.kernels.simd.tile import above, lowest_bit
 
@@ -169,26 +168,6 @@ def exclude(S, first, at, ptr, excluded):
                 S[r, excluded[e] - first] = -np.inf
             e += 1
         at[r] = e
-
-
-def take_rows(
-    ptr: NDArray[Any], items: NDArray[Any], rows: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return these compressed rows as compressed rows of their own."""
-    new = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(ptr[rows + 1] - ptr[rows], out=new[1:])
-    out = np.empty(new[-1], np.int32)
-    copy_rows(ptr, items, rows, new, out)
-    return new, out
-
-
-@njit(nogil=True, cache=True)
-def copy_rows(ptr, items, rows, new, out):
-    """Copy these compressed rows to where the new ones begin."""
-    for r in range(len(rows)):
-        first = ptr[rows[r]]
-        for n in range(new[r + 1] - new[r]):
-            out[new[r] + n] = items[first + n]
 
 
 @njit(nogil=True, cache=True)

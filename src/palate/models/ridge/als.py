@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
@@ -56,6 +56,7 @@ from palate.models.search import Range, SearchSpace
 from palate.models.sgd.rating_blocks import rmse_both
 from palate.parallel import Workers, check_threads
 from palate.progress import Progress
+from palate.sparse import Rows
 from palate.topk import Factors, score_pairs
 
 
@@ -207,7 +208,7 @@ class ALS(Recommender):
 
     def _row_weights(self, rows: Rows) -> Array:
         """Return w of each row; 0 for one without ratings, which is no part of eq. 1."""
-        counts = np.diff(rows.indptr).astype(np.float64)
+        counts = rows.sizes.astype(np.float64)
         if rows.weights is not None:
             counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
         weights: Array = counts**self.reg_exponent * (counts > 0)
