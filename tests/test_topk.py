@@ -32,10 +32,15 @@ def everybody(factors):
 
 
 def check(factors, n, excluded=None, allowed=None, places=None):
-    """Compare with the full sort, items and scores exactly."""
+    """Compare with the full sort, items and scores exactly: of all users at once, and of each alone."""
     excluded = excluded or [()] * len(factors[0])
     given = () if not any(len(x) for x in excluded) else [compressed(excluded)]
-    items, scores = topk(factors, everybody(factors), n, excluded=given, allowed=allowed, places=places, n_threads=1)
+    filters = {"excluded": given, "allowed": allowed, "places": places, "n_threads": 1}
+    items, scores = topk(factors, everybody(factors), n, **filters)
+    for u in everybody(factors):
+        own_items, own_scores = topk(factors, np.array([u], np.int32), n, **filters)
+        np.testing.assert_array_equal(own_items[0], items[u])
+        np.testing.assert_array_equal(own_scores[0], scores[u])
     truth = naive.all_scores(*factors)
     for u in range(len(truth)):
         expected = naive.best(truth[u], n, excluded[u], allowed, places)

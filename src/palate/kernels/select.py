@@ -21,6 +21,7 @@ from palate.kernels.simd.tile import above, lowest_bit
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
 RUN = 64  # scores compared with the threshold at once
 LOWEST = np.finfo(np.float32).min
+REORDER = {"contract", "reassoc", "nsz"}
 
 
 @njit(nogil=True, cache=True)
@@ -37,6 +38,16 @@ def score_pairs(P, Q, b, c, mean, rows, cols, out):
     """Write eq. 1 for each pair (rows[n], cols[n]) into out."""
     for n in range(len(rows)):
         out[n] = (mean + b[rows[n]] + c[cols[n]]) + dot(P[rows[n]], Q[cols[n]])
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def score_row(p, Q, c, S):
+    """Write p . q_i + c_i of all items into S (n_items,), summed in any order: one user's share of GEMM."""
+    for i in range(len(S)):
+        s = c[i]
+        for f in range(len(p)):
+            s += p[f] * Q[i, f]
+        S[i] = s
 
 
 @njit(nogil=True, cache=True)
