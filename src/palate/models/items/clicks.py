@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -11,9 +11,8 @@ from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError, ParameterError
 from palate.kernels import given
 from palate.kernels.order import stable_order
-from palate.models.contract.parameters import check_number
+from palate.models.contract.parameters import Checked, check_number
 
-Positive = float | Literal["any", "values"] | None
 RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
 
 
@@ -28,6 +27,20 @@ def check_positive_rule(positive: Any) -> None:
     if isinstance(positive, str):
         raise ParameterError(f"positive must be none, {RULES}, got {positive!r}")
     check_number("positive", positive, low=-np.inf)
+
+
+Positive = Annotated[
+    float | Literal["any", "values"] | None,
+    Checked(check_positive_rule),
+    'how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a row\'s value '
+    "is how much it counts), or a number (values of at least it are clicks).",
+]
+
+
+class FromClicks:
+    """What models that learn from clicks have: the rule by which values become them."""
+
+    positive: Positive
 
 
 def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
