@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.interactions import Interactions
-from palate.data.splits.making import Split
+from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate

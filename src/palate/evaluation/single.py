@@ -19,7 +19,8 @@ from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_parts as check_leaks
 from palate.data.splits.leaks import without_overlap
-from palate.data.splits.making import Folds, Split, SplitFacts, facts_of, make_splits
+from palate.data.splits.making import make_splits
+from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
 from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows

@@ -12,11 +12,11 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
 from palate.metrics.ranking import Judged
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def popularity_lift(lists: Lists, history: Rows, counts: Array, k: int) -> float
     """
     check_rows(history, len(lists), len(counts), "history")
     shown = _list_mean(lists, np.asarray(counts, np.float64), k)
-    size = np.diff(history.indptr)
+    size = history.sizes
     had = ratio(np.bincount(row_of_cells(history), counts[history.indices], len(size)), size)
     both = ~np.isnan(had) & ~np.isnan(shown)
     if not both.any():

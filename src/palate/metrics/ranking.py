@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
 from palate.metrics.ties import Tail, Ties, ties_of
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Judged:
     @property
     def n_relevant(self) -> NDArray[np.int64]:
         """How many relevant items each user has, (m,)."""
-        return np.diff(self.relevant.indptr)
+        return self.relevant.sizes
 
     def with_ties(self, keys: Values, tail: Tail) -> Judged:
         """Return the same with what to expect where ties decide; see `ties_of` for keys and tail."""
@@ -177,7 +177,7 @@ def _in_order(terms: Values) -> Values:
 
 def _ideal(relevant: Rows, k: int, discounts: Values) -> Values:
     """Return each row's DCG of its k largest gains, largest first; summed in that order."""
-    size = np.diff(relevant.indptr)
+    size = relevant.sizes
     row = row_of_cells(relevant)
     gains = relevant.values[np.lexsort((-relevant.values, row))].astype(np.float64)
     place = np.arange(len(gains)) - np.repeat(relevant.indptr[:-1], size)

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.area import ScoreBlock, Standing, standing
 from palate.metrics.arrays import CELLS, Values, ratio
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DataError, DivergenceError
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
@@ -62,6 +62,7 @@ from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomS
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, single_blas_thread
+from palate.sparse import Rows
 from palate.topk import Factors
 
 Array = NDArray[Any]

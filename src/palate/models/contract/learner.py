@@ -15,7 +15,7 @@ import polars as pl
 
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import item_table
 from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
 from palate.models.contract.abilities import check_supports
@@ -27,6 +27,7 @@ from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
 from palate.progress import ProgressCallback, automatic
+from palate.sparse import Rows
 
 ScoreKind = Literal["rating", "probability", "order"]
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
-from palate.kernels import given
-from palate.kernels.order import stable_order
 from palate.models.contract.parameters import Checked, check_number
+from palate.sparse import Rows
 
 RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
 
@@ -63,8 +61,7 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     counts = values if positive == "values" else np.ones(len(values), np.float32)
     if rows.weights is not None:
         counts = counts * rows.weights
-    before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-    return Rows(before[rows.indptr], rows.indices[keep], np.ascontiguousarray(counts[keep], np.float32))
+    return Rows(rows.indptr, rows.indices, counts).filter(keep)
 
 
 def training_clicks(data: Interactions, positive: Positive) -> Rows:
@@ -77,11 +74,3 @@ def training_clicks(data: Interactions, positive: Positive) -> Rows:
     if not len(clicks.indices):
         raise DataError(f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}")
     return clicks
-
-
-def transpose_rows(rows: Rows, n_columns: int) -> Rows:
-    """Return the transpose: the same cells as compressed rows of the columns."""
-    user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-    order, indptr = stable_order(*given(rows.indices, n_columns))
-    weights = None if rows.weights is None else rows.weights[order]
-    return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order], weights=weights)

@@ -22,18 +22,18 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError
 from palate.kernels import weights as kernel
 from palate.models.contract.learner import Training
-from palate.models.contract.numbering import popular_first, square_renumbered
+from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
-from palate.models.items.clicks import Positive, training_clicks, transpose_rows
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Range
 from palate.parallel import Workers, blas_threads, check_threads, chunks
+from palate.sparse import Rows
 
 MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
 BLOCK = 2048  # rows
@@ -96,7 +96,7 @@ class EASE(ItemWeights):
             nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
             _renumber(B, order.places)
             return named(B, *nothing)
-        largest = square_renumbered(Rows(*_largest(B, self.n_neighbors)), order.order)
+        largest = _largest(B, self.n_neighbors).permute(order.order)
         return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
@@ -110,10 +110,8 @@ class EASE(ItemWeights):
 
 def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     """Write X'X into G."""
-    by_item = transpose_rows(clicks, len(G))
-    of_items = by_item.indptr, by_item.indices, by_item.values
-    of_users = clicks.indptr, clicks.indices, clicks.values
-    call = partial(kernel.co_occurrences, of_items, of_users)
+    by_item = clicks.transpose(len(G))
+    call = partial(kernel.co_occurrences, by_item.cells, clicks.cells)
     workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
 
 
@@ -172,8 +170,8 @@ def _renumber(B: Array, source: Array) -> None:
             at = following
 
 
-def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
-    """Return compressed rows of the n weights of largest size in each column."""
+def _largest(B: Array, n: int) -> Rows:
+    """Return the n weights of largest size in each column."""
     rows, columns, values = [], [], []
     for part in chunks(len(B), COLUMNS):
         sizes = np.abs(B[:, part])
@@ -183,6 +181,4 @@ def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
         columns.append(column.ravel())
         values.append(B[top.ravel(), column.ravel()])
     row, column = np.concatenate(rows), np.concatenate(columns)
-    order = np.lexsort((column, row))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(B)))]).astype(np.int64)
-    return indptr, column[order].astype(np.int32), np.concatenate(values)[order]
+    return Rows.from_cells(row, column, len(B), len(B), np.concatenate(values))

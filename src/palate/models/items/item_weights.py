@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
@@ -14,6 +13,7 @@ from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
 from palate.models.items.clicks import FromClicks, clicks_of
 from palate.models.ridge.rows import Array
+from palate.sparse import Rows
 
 
 class ItemWeights(FromClicks, Recommender):

@@ -23,24 +23,24 @@ weights an item, and n_items numbers a thread.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.kernels import similarities as kernel
 from palate.models.contract.learner import Training
 from palate.models.contract.lists import ItemOrder
-from palate.models.contract.numbering import popular_first, square_renumbered
+from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import HistoryToScore, NThreads
-from palate.models.items.clicks import Positive, training_clicks, transpose_rows
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
+from palate.sparse import Rows
 
 MEMORY_ADVICE = "choose a smaller n_neighbors"
 NNeighbors = Annotated[int, AtLeast(1), Range(10, 1000, log=True), "weights kept of each item, the largest."]
@@ -71,14 +71,14 @@ class ItemKNN(ItemWeights):
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
-        w = np.ones(len(clicks.indptr) - 1)
+        w = np.ones(clicks.n_rows)
         if self.idf:
-            w = np.square(np.log(n_items / np.maximum(np.diff(clicks.indptr), 1)))
-        squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, np.diff(clicks.indptr))
+            w = np.square(np.log(n_items / np.maximum(clicks.sizes, 1)))
+        squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, clicks.sizes)
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(transpose_rows(rows, n_items), order)
+        return _learned(rows.transpose(n_items), order)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return _bytes_needed(self, n_items, n_rows)
@@ -113,14 +113,13 @@ class RP3beta(ItemWeights):
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
-        user = np.repeat(np.arange(len(clicks.indptr) - 1), np.diff(clicks.indptr))
-        of_users = np.bincount(user, clicks.values, len(clicks.indptr) - 1)
+        of_users = np.bincount(clicks.row_of_cells(), clicks.values, clicks.n_rows)
         of_items = np.bincount(clicks.indices, clicks.values, n_items)
         alpha, beta = float(self.alpha), float(self.beta)
         with np.errstate(divide="ignore"):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
         weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
-        powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
+        powered = replace(clicks, values=clicks.values ** np.float32(alpha))
         return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
@@ -138,7 +137,7 @@ def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
 
 def _learned(rows: Rows, order: ItemOrder) -> dict[str, Any]:
     """Return the learned arrays, of weights by the item had, the items in their own order again."""
-    own = square_renumbered(rows, order.order)
+    own = rows.permute(order.order)
     return named(np.zeros((0, len(order.order)), np.float32), own.indptr, own.indices, own.values)
 
 
@@ -147,10 +146,8 @@ def _largest(
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
-    by_item = transpose_rows(clicks, n_items)
-    of_items, of_users = (
-        (rows.indptr, rows.indices, np.asarray(rows.values, np.float64)) for rows in (by_item, clicks)
-    )
+    by_item = clicks.transpose(n_items)
+    of_items, of_users = (rows.cells._replace(values=rows.values.astype(np.float64)) for rows in (by_item, clicks))
     indices, values = np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32)
     counts = np.zeros(n_items, np.int64)
     call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
@@ -158,5 +155,4 @@ def _largest(
         parts = row_ranges(by_item, workers)
         workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
     kept = np.arange(n) < counts[:, None]
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Rows(indptr, indices[kept], values[kept])
+    return Rows.of_sizes(counts, indices[kept], values[kept])

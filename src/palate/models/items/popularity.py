@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DataError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
@@ -27,6 +27,7 @@ from palate.models.contract.parameters import Above
 from palate.models.contract.scoring import FactorScorer, Scorer
 from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
 from palate.models.search import Choice
+from palate.sparse import Rows
 from palate.topk import Factors
 
 SECONDS_A_DAY = 86_400
@@ -66,7 +67,7 @@ class Popularity(Recommender):
         return {"item_biases_": counts.astype(np.float64)}
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        n_users = len(rows.indptr) - 1
+        n_users = rows.n_rows
         empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
         return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
 

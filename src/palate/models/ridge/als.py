@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
@@ -67,6 +67,7 @@ from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
 from palate.parallel import Workers
 from palate.progress import Progress
+from palate.sparse import Rows
 from palate.topk import Factors, score_pairs
 
 
@@ -191,7 +192,7 @@ class ALS(Recommender):
 
     def _row_weights(self, rows: Rows) -> Array:
         """Return w of each row; 0 for one without ratings, which is no part of eq. 1."""
-        counts = np.diff(rows.indptr).astype(np.float64)
+        counts = rows.sizes.astype(np.float64)
         if rows.weights is not None:
             counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
         weights: Array = counts**self.reg_exponent * (counts > 0)

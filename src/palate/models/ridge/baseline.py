@@ -27,7 +27,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
@@ -38,6 +37,7 @@ from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.ridge.priors import rating_parts
 from palate.models.search import Range
+from palate.sparse import Rows
 from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
@@ -125,13 +125,12 @@ class Baseline(Recommender):
 
 def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float) -> NDArray[np.float64]:
     """Return c (n_items,) at the minimum of eq. 1."""
-    from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator, cg
 
-    shape = len(rows.indptr) - 1, n_items
+    shape = rows.n_rows, n_items
     weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
-    A = csr_array((weights, rows.indices, rows.indptr), shape)
-    R = csr_array((weights * (rows.values - np.float64(mean)), A.indices, A.indptr), shape)
+    A = rows.to_scipy(n_items, weights)
+    R = rows.to_scipy(n_items, weights * (rows.values - np.float64(mean)))
     sums_u, sums_i = R @ np.ones(shape[1]), R.T @ np.ones(shape[0])
     D_u, D_i = A @ np.ones(shape[1]) + reg_users, A.T @ np.ones(shape[0]) + reg_items
     D_u[D_u == 0], D_i[D_i == 0] = 1, 1  # no ratings and no penalty: 0, as with one
@@ -161,8 +160,8 @@ def _pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[NDArray[np.float64
 def _users(rows: Rows, mean: float, c: NDArray[Any], reg: float) -> NDArray[np.float64]:
     """Return eq. 2: the users' biases by the items' as they are, (n_rows,); of training and of fold-in."""
     weights, pulls = _pulls(rows, mean, c)
-    n_rows = len(rows.indptr) - 1
-    row = np.repeat(np.arange(n_rows), np.diff(rows.indptr))
+    n_rows = rows.n_rows
+    row = rows.row_of_cells()
     below = np.bincount(row, weights, minlength=n_rows) + reg
     biases: NDArray[np.float64] = np.bincount(row, weights * pulls, minlength=n_rows) / np.where(below > 0, below, 1)
     return biases

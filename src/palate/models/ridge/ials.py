@@ -31,7 +31,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
 from palate.kernels import given
 from palate.kernels.simd import gradients
@@ -39,7 +38,11 @@ from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.parameters import (
+    Above,
+    AtLeast,
+    draw_seed,
+)
 from palate.models.contract.shared import (
     Dtype,
     InitScale,
@@ -50,7 +53,7 @@ from palate.models.contract.shared import (
     StoreHistory,
     Sweeps,
 )
-from palate.models.items.clicks import Positive, clicks_of, training_clicks, transpose_rows
+from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import (
     LEARNED_ARRAYS,
     LEARNED_SCALARS,
@@ -77,6 +80,7 @@ from palate.models.ridge.rows import (
 from palate.models.search import Range
 from palate.parallel import Workers
 from palate.progress import Progress
+from palate.sparse import Rows
 from palate.topk import Factors
 
 MOST_EXACT = 512  # factors; a factorization costs their cube
@@ -141,14 +145,14 @@ class ImplicitALS(Recommender):
         data, dtype = training.data, np.dtype(self.dtype).type
         seed = draw_seed(self.random_state)
         clicks = training_clicks(data, self.positive)
-        by_item = transpose_rows(clicks, data.n_items)
+        by_item = clicks.transpose(data.n_items)
         rng = np.random.default_rng([seed, 0])
         scale = self.init_scale / self.n_factors**0.5
         P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
         if training.start is not None:
             taken_over(P, data.users, training.start.user_factors_, training.start.users_)
             taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
-        warm = np.diff(clicks.indptr) > 0, np.diff(by_item.indptr) > 0
+        warm = clicks.sizes > 0, by_item.sizes > 0
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
         penalties = self._penalties(clicks, warm[1].sum()), self._penalties(by_item, warm[0].sum())
@@ -224,7 +228,7 @@ class ImplicitALS(Recommender):
             P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
             self._check(0.0 if failed < 0 else np.inf, 0)
             return P, float(losses.sum())
-        P = np.zeros((len(rows.indptr) - 1, Q.shape[1]), dtype) if start is None else start.copy()
+        P = np.zeros((rows.n_rows, Q.shape[1]), dtype) if start is None else start.copy()
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.abilities import ABILITIES
@@ -54,6 +54,7 @@ from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
 from palate.models.sgd.training import Run, rows_held_out, trained, warn_of_first_epoch
 from palate.parallel import Workers
+from palate.sparse import Rows
 from palate.topk import Factors as AllFactors
 
 COPIES = 4  # of the factors at the peak of training
@@ -216,7 +217,7 @@ class MatrixFactorization(Recommender):
     def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
         if prior is not None and not self.own_factors:
             return prior.means()
-        counts = np.diff(rows.indptr).astype(np.float64)
+        counts = rows.sizes.astype(np.float64)
         with Workers(self.n_threads) as workers:
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
 from palate.kernels import given
 from palate.kernels import pairs as kernel
@@ -50,6 +50,7 @@ from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.models.sgd.rating_blocks import SMALL, rounds
 from palate.models.sgd.training import Run, rows_held_out, trained
 from palate.parallel import Workers, shares
+from palate.sparse import Rows
 from palate.topk import Factors, topk
 
 Array = NDArray[Any]
@@ -173,7 +174,7 @@ class Pairwise(Recommender):
     def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
         clicks = training_clicks(data, self.positive)
         n_clicks = len(clicks.indices)
-        of_users, of_items = np.diff(clicks.indptr), np.bincount(clicks.indices, minlength=data.n_items)
+        of_users, of_items = clicks.sizes, np.bincount(clicks.indices, minlength=data.n_items)
         weight = np.bincount(clicks.indices, clicks.values, minlength=data.n_items)
         dtype = np.dtype(self.dtype).type
         rng = np.random.default_rng([seed, 0])
@@ -254,7 +255,7 @@ class Pairwise(Recommender):
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
         told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
-        n_rows, k = len(rows.indptr) - 1, self.n_factors
+        n_rows, k = rows.n_rows, self.n_factors
         prior = user_prior(self, features)
         P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
         if prior is not None:
@@ -266,8 +267,8 @@ class Pairwise(Recommender):
         Q[:, :k] = self.item_factors_
         rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
         steps = np.array([(rate, max(0.0, 1 - rate * self.reg_users)) for rate in rates], dtype)
-        counts = np.diff(clicks.indptr)
-        sums = np.bincount(np.repeat(np.arange(n_rows), counts), clicks.values, n_rows)
+        counts = clicks.sizes
+        sums = np.bincount(clicks.row_of_cells(), clicks.values, n_rows)
         mean = np.where(sums > 0, sums, 1.0)
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
         cells = given(clicks.indptr, clicks.indices, clicks.values)
@@ -330,28 +331,25 @@ class Watched:
 
     Attributes:
         users: (m,) positions.
-        relevant: their clicks, compressed rows.
-        seen: compressed rows over all users of what lists leave out.
+        relevant: their clicks.
+        seen: rows over all users of what lists leave out.
         n_items: size of the catalogue.
     """
 
     users: NDArray[np.int32]
     relevant: Rows
-    seen: tuple[Array, Array]
+    seen: Rows
     n_items: int
 
     @classmethod
     def of(cls, data: Interactions, watched: Interactions, positive: Positive, seed: int) -> Watched:
         """Return the clicks of at most JUDGED users, drawn by the seed."""
-        clicks, rows = clicks_of(watched.by_user(), positive, "the validation part"), data.by_user()
-        users = np.flatnonzero(np.diff(clicks.indptr))
+        clicks = clicks_of(watched.by_user(), positive, "the validation part")
+        users = np.flatnonzero(clicks.sizes)
         if len(users) > JUDGED:
             users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:JUDGED])
-        cells = [np.unique(clicks.row(int(u))[0]) for u in users]
-        indptr = np.concatenate([[0], np.cumsum([len(one) for one in cells])]).astype(np.int64)
-        items = np.concatenate([np.empty(0, np.int32), *cells])
-        relevant = Rows(indptr, items, np.ones(len(items), np.float32))
-        return cls(users.astype(np.int32), relevant, (rows.indptr, rows.indices), data.n_items)
+        relevant = clicks.take(users).distinct()
+        return cls(users.astype(np.int32), relevant, data.by_user(), data.n_items)
 
     def ndcg(self, factors: tuple[Array, Array, Array], workers: Workers) -> float:
         """Return the mean NDCG of the users' lists of PLACES items, what they had left out; 0 where nobody is."""
@@ -390,12 +388,11 @@ class ClickEpochs:
     def __post_init__(self) -> None:
         P, Q, _ = self.factors
         self._warm = np.flatnonzero(self.of_items).astype(np.int32)
-        self._active = np.flatnonzero(np.diff(self.clicks.indptr)).astype(np.int32)
+        self._active = np.flatnonzero(self.clicks.sizes).astype(np.int32)
         row_bytes = P.shape[1] * P.itemsize
         asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes)
         self._n_blocks = min(asked, len(self._active), len(self._warm))
-        counts = np.diff(self.clicks.indptr)
-        sums = np.bincount(np.repeat(np.arange(len(P)), counts), self.clicks.values, len(P))
+        sums = np.bincount(self.clicks.row_of_cells(), self.clicks.values, len(P))
         if self.model.draw == "users":
             self._scale = self.draws / np.where(sums > 0, sums, 1.0)
         else:
@@ -452,7 +449,7 @@ class ClickEpochs:
 
     def layout(self, epoch: int, workers: Workers) -> Layout:
         """Deal users and items to blocks anew, and group the clicks by them."""
-        n, lengths = self._n_blocks, np.diff(self.clicks.indptr)
+        n, lengths = self._n_blocks, self.clicks.sizes
         rng = np.random.default_rng([self.seed, 1, epoch])
         first, second = (np.uint64(one) for one in rng.integers(2**63, size=2))
         users = np.array_split(rng.permutation(self._active), n)
