@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.evaluation.ranked_lists import RankedLists
-from palate.metrics import Judged, SampledRanks, sampled_ranks, take_rows
+from palate.metrics import Judged, Metric, SampledRanks, sampled_ranks, take_rows
 from palate.models.contract.base import Recommender
 from palate.models.contract.predictive import Predictive
 from palate.models.items.popularity import Popularity
@@ -112,6 +112,12 @@ class Sources:
         if of_part and name in ("lists", "relevant", "excluded"):
             return getattr(self, f"_{name}_of_part")
         return getattr(self, name, None)
+
+    def users_of(self, metric: Metric) -> NDArray[Any]:
+        """Return the user of each of a metric's values, where it gives one a user; else of each test row."""
+        if metric.kind != "rating":
+            return self.ranked
+        return np.arange(self.n_users) if metric.per == "user" else self.user_index
 
     def made_of(self, name: str) -> Any:
         """Return what was made under this name, or None where nothing asked for it."""

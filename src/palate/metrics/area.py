@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.metrics.arrays import Values, check_rows, ratio
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
 from palate.sparse import Rows
 
@@ -102,3 +103,11 @@ def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:
     if np.isnan(scores).any():
         raise ParameterError("score_block gave missing scores (NaN); every item needs a score")
     return scores
+
+
+METRICS = (
+    Metric(
+        "auc", "AUC", auc, kind="ranking", per="user", higher_is_better=True,
+        meaning="the chance that a good item stands above another one; 0.5 is guessing",
+    ),
+)  # fmt: skip
