@@ -124,14 +124,14 @@ class Ids:
         good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
         if not good or isinstance(one, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError.of(self.what, f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
+            words = f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}"
+            raise UnknownIdError.of(self.what, words, value=one)
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(
-            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
-        )
+        words = f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}"
+        return UnknownIdError(words, subject=self.what, value=unknown)
 
     def _range(self) -> str:
         if not len(self):

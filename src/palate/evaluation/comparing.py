@@ -180,8 +180,9 @@ def _named(models: Models) -> dict[str, Recommender]:
             one.key if keys.count(one.key) == 1 else repr(one).replace(type(one).__name__, one.key) for one in made
         ]
         if len(set(labels)) < len(labels):
-            raise ParameterError.of(
-                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError(
+                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart",
+                subject="models",
             )
         named = dict(zip(labels, made, strict=True))
     if not named:

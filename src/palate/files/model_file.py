@@ -70,8 +70,8 @@ def save(model: Recommender, path: str | Path) -> None:
         ModelFileError: no model, one that holds NaN or what a file cannot hold, or the file cannot be written.
     """
     if not isinstance(model, Recommender):
-        raise ModelFileError.of(
-            "a fitted model", f"is saved, such as EASE().fit(interactions); got {type(model).__name__}"
+        raise ModelFileError(
+            f"a fitted model is saved, such as EASE().fit(interactions); got {type(model).__name__}", subject="model"
         )
     target = _named(path)
     state = plain_state(model.state())
@@ -115,7 +115,7 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
     try:
         return _load(path, copy=copy)
     except ModelFileError as error:
-        raise ModelFileError(f"{path} is refused: {error}") from None
+        raise error.within(f"{path} is refused: ", subject=path) from None
     except FileNotFoundError:
         made = command("palate", "train", "DATA", "--out", path)
         raise ModelFileError(
@@ -247,23 +247,19 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
             return Ids(pl.Series(_row(arrays, f"{side}.ids", np.int64)), side[:-1])
         text, offsets = _row(arrays, f"{side}.text", np.uint8), _row(arrays, f"{side}.offsets", np.int64)
         if not len(offsets) or offsets[0] or offsets[-1] != len(text) or (offsets[1:] < offsets[:-1]).any():
-            raise ModelFileError(
-                f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text", subject="palate"
-            )
+            raise ModelFileError.of(f"{side}.offsets", f"does not rise from 0 to the {len(text)} bytes of text")
         whole, cuts = text.tobytes(), offsets.tolist()
         texts = [whole[a:b].decode() for a, b in itertools.pairwise(cuts)]
         return Ids(pl.Series(texts, dtype=pl.String), side[:-1])
     except UnicodeDecodeError:
-        raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate") from None
+        raise ModelFileError.of(f"{side}.text", "is not UTF-8 text") from None
     except DataError as error:
-        raise ModelFileError(str(error)) from None
+        raise error.within("", kind=ModelFileError) from None
 
 
 def _row(arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any) -> NDArray[Any]:
     array = arrays[name]
     if array.dtype != dtype or array.ndim != 1:
-        raise ModelFileError(
-            f"{name} must be one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}",
-            subject="palate",
-        )
+        row = f"one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}"
+        raise ModelFileError.of(name, f"must be {row}")
     return array

@@ -62,10 +62,10 @@ def open_dataset(
     elif path.exists():
         dataset = _of_file(path.name, read_ratings(path, **read))
     else:
-        raise DataError.of(
-            f"no data at '{data}'",
-            f": give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
+        raise DataError(
+            f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
             "(other sizes of MovieLens: unpack them and give the folder)",
+            subject=data,
             code="not_found",
         )
     return with_tables(dataset, items, users, title=title, **read)
