@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,7 +42,8 @@ class ItemWeights(Recommender):
                 f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
                 "give the rows to recommend_for, or fit with store_history=True"
             )
-        return self._scorer_for(self.seen_, None)
+        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
+        return WeightScorer(self.seen_, self._weights(), len(self.items_), clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
         return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
