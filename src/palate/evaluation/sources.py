@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.evaluation.ranked_lists import RankedLists
-from palate.metrics import Judged, SampledRanks, sampled_ranks, take_rows
+from palate.metrics import Judged, Metric, SampledRanks, sampled_ranks, take_rows
 from palate.models.contract.base import Recommender
 from palate.models.contract.predictive import Predictive
 from palate.models.items.popularity import Popularity
@@ -41,10 +41,11 @@ def check_positive(positive: Relevance, values: NDArray[np.float32], where: str 
     if positive is None or positive == "any":
         return
     if not isinstance(positive, int | float | np.number) or not np.isfinite(positive):
-        raise ParameterError(f"positive must be a finite number, or 'any' for every row, got {positive!r}")
+        raise ParameterError.outside("positive", "a finite number, or 'any' for every row", positive)
     if values.max() < positive:
         raise DataError(
-            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it"
+            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it",
+            subject="positive",
         )
 
 
@@ -64,7 +65,8 @@ def relevant_rows(
         if not rows.any():
             raise DataError(
                 f"none of the relevant test rows{where} is of the {allowed.sum():,} items that may be listed: take a "
-                "larger part of the catalogue"
+                "larger part of the catalogue",
+                subject="positive",
             )
     return np.flatnonzero(rows)
 
@@ -112,6 +114,12 @@ class Sources:
         if of_part and name in ("lists", "relevant", "excluded"):
             return getattr(self, f"_{name}_of_part")
         return getattr(self, name, None)
+
+    def users_of(self, metric: Metric) -> NDArray[Any]:
+        """Return the user of each of a metric's values, where it gives one a user; else of each test row."""
+        if metric.kind != "rating":
+            return self.ranked
+        return np.arange(self.n_users) if metric.per == "user" else self.user_index
 
     def made_of(self, name: str) -> Any:
         """Return what was made under this name, or None where nothing asked for it."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.metrics.arrays import Values, check_rows, ratio
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
 from palate.sparse import Rows
 
@@ -98,7 +99,15 @@ def _counts(ordered: Values, high: Values, side: Any) -> NDArray[np.int64]:
 
 def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:
     if scores.shape != shape:
-        raise ParameterError(f"score_block gave shape {scores.shape}, asked for {shape}")
+        raise ParameterError.of("score_block", f"gave shape {scores.shape}, asked for {shape}")
     if np.isnan(scores).any():
-        raise ParameterError("score_block gave missing scores (NaN); every item needs a score")
+        raise ParameterError.of("score_block", "gave missing scores (NaN); every item needs a score")
     return scores
+
+
+METRICS = (
+    Metric(
+        "auc", "AUC", auc, kind="ranking", per="user", higher_is_better=True,
+        meaning="the chance that a good item stands above another one; 0.5 is guessing",
+    ),
+)  # fmt: skip

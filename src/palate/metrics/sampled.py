@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from scipy.special import gammaln
 from palate.errors import ParameterError
 from palate.metrics.area import ScoreBlock, Standing, standing
 from palate.metrics.arrays import CELLS, Values, ratio
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
 from palate.sparse import Rows
 
@@ -51,7 +53,9 @@ class SampledRanks:
             ParameterError: k is not from 1 to n_negatives, beyond which everything hits.
         """
         if not 1 <= k <= self.n_negatives:
-            raise ParameterError(f"k must be from 1 to {self.n_negatives}, the number of negatives, got {k}")
+            raise ParameterError.of(
+                "k", f"must be from 1 to {self.n_negatives}, the number of negatives, got {k}", value=k
+            )
         of = self.standing
         triples = np.column_stack([np.repeat(of.negatives, np.diff(of.indptr)), of.better, of.tied])
         different, place = np.unique(triples, axis=0, return_inverse=True)
@@ -84,7 +88,7 @@ def sampled_ranks(
         ParameterError: rows do not fit, n_negatives is below 1, or a score is missing.
     """
     if n_negatives < 1:
-        raise ParameterError(f"n_negatives must be at least 1, got {n_negatives}")
+        raise ParameterError.of("n_negatives", f"must be at least 1, got {n_negatives}", value=n_negatives)
     log.warning(
         "ranking against %s sampled negatives: comparable with old papers only, and may order models wrongly "
         "(Krichene & Rendle 2020)",
@@ -134,3 +138,17 @@ def _drawn(free: NDArray[np.int64], above: NDArray[np.int64], n_negatives: int, 
 
 def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Values:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+_among_sampled = partial(Metric, kind="ranking", per="user", higher_is_better=True)
+
+METRICS = (
+    _among_sampled(
+        "sampled_hit_rate", "sampled hit rate", sampled_hit_rate, unit="share",
+        meaning="the share of good items in the first places among 100 random others; to compare with old papers only",
+    ),
+    _among_sampled(
+        "sampled_ndcg", "sampled NDCG", sampled_ndcg,
+        meaning="NDCG of each good item among 100 random others; to compare with old papers only",
+    ),
+)  # fmt: skip

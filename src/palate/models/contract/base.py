@@ -14,7 +14,7 @@ from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Set
 from palate.models.contract.answers import (
     Choice,
     UserIds,
@@ -307,8 +307,8 @@ class Recommender(Predictor):
             mine = interactions.users.index([user])
             user = replace(people, asked=mine).person(self.items_)
         elif features is not None:
-            raise ParameterError(
-                "features go with interactions=, of users that training did not see; a person has their own"
+            raise ParameterError.of(
+                "features", "go with interactions=, of users that training did not see; a person has their own"
             )
         of_model = not isinstance(user, Person) and self.explains == "the model"
         row, features_of, ranker, place = self._asked_about(user)
@@ -328,7 +328,9 @@ class Recommender(Predictor):
         if self.seen_ is None:
             raise ParameterError(
                 "the model was fitted with store_history=False and does not know the user's rows; give them as "
-                "interactions="
+                "interactions=",
+                code="no_history",
+                subject="interactions",
             )
         row, features = self.seen_.take(np.array([place])), self._stored_features(place)
         if self.explains == "the model":
@@ -463,7 +465,10 @@ class Recommender(Predictor):
     def _had(self, ranker: Ranker) -> Rows:
         if ranker.seen is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; "
-                "pass exclude_seen=False, and the pairs to leave out as exclude="
+                "the model was fitted with store_history=False and does not know what users have seen; pass ",
+                Set("exclude_seen", False),
+                ", and the pairs to leave out as exclude=",
+                code="no_history",
+                subject="exclude_seen",
             )
         return ranker.seen

@@ -70,7 +70,7 @@ class People:
             ParameterError: there are several, or none.
         """
         if len(self.asked) != 1:
-            raise ParameterError(f"a person is one user; rows or features of {len(self.asked):,} are given")
+            raise ParameterError.of("a person", f"is one user; rows or features of {len(self.asked):,} are given")
         at = int(self.asked[0])
         features = None if self.features is None else self.features[at : at + 1]
         return Person(self.ids[at], self.rows.take(self.asked), features, items)
@@ -127,7 +127,7 @@ def users_of(model: Predictor, wanted: Sequence[Any], on_unknown: str) -> tuple[
 def _ranker_of(model: Predictor, people: list[Person]) -> Ranker:
     for person in people:
         if person.items is not model.items_ and person.items != model.items_:
-            raise ParameterError("a person is of the model that made it: give model.person(…) of this one")
+            raise ParameterError.of("a person", "is of the model that made it: give model.person(…) of this one")
     features = None if people[0].features is None else np.concatenate([person.features for person in people])
     return model.ranker_of(_stacked([person.rows for person in people]), features)
 
@@ -169,7 +169,9 @@ def people_of(given: Given, features: Features | None, model: Any, on_unknown: s
     """
     if given is None and features is None:
         raise ParameterError(
-            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features="
+            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features=",
+            code="no_history",
+            subject="interactions",
         )
     if features is not None and (given is None or (isinstance(given, Interactions) and not len(given))):
         check_features("features", features)
@@ -181,7 +183,7 @@ def people_of(given: Given, features: Features | None, model: Any, on_unknown: s
             return People(nobody, rows, np.zeros(1, np.int32), None)
         check_features("features", features)
         if len(features.ids) != 1:
-            raise ParameterError(f"features of {len(features.ids)} users are given beside the items of one")
+            raise ParameterError.of("features", f"of {len(features.ids)} users are given beside the items of one")
         return People(features.ids.values, rows, np.zeros(1, np.int32), features_on(features, features.ids, model))
     rows = rows_of(given, model.items_, on_unknown)
     asked = np.unique(given.user_index) if features is None else np.arange(given.n_users)

@@ -12,12 +12,12 @@ from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
-from palate.models.items.clicks import Positive, clicks_of
+from palate.models.items.clicks import FromClicks, clicks_of
 from palate.models.ridge.rows import Array
 from palate.sparse import Rows
 
 
-class ItemWeights(Recommender):
+class ItemWeights(FromClicks, Recommender):
     """score(u, i) = sum_j x_uj B_ji over the user's own items j: base of `EASE`, `ItemKNN` and `RP3beta`.
 
     Attributes:
@@ -34,13 +34,14 @@ class ItemWeights(Recommender):
     }
     learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
-    positive: Positive
 
     def _scorer(self) -> Scorer:
         if self.seen_ is None:
             raise ParameterError(
                 f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
-                "give the rows to recommend_for, or fit with store_history=True"
+                "give the rows to recommend_for, or fit with store_history=True",
+                code="no_history",
+                subject="store_history",
             )
         clicks = partial(clicks_of, positive=self.positive, what="these interactions")
         return WeightScorer(self.seen_, self._weights(), len(self.items_), clicks)
@@ -74,17 +75,21 @@ class ItemWeights(Recommender):
         n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
         if self.weights_.shape[0]:
             if self.weights_.shape[0] != n_items or len(indptr):
-                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
+                raise ModelFileError.of(
+                    "weights_", f"must have a row for each of the {n_items} items, and no others beside"
+                )
             return
         if len(self.weights_values_) != len(indices):
-            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
+            raise ModelFileError.of(
+                "weights_values_", f"has {len(self.weights_values_)} numbers for {len(indices)} weights"
+            )
         if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
+            raise ModelFileError.of("weights_indptr_", f"does not rise from 0 to the {len(indices)} weights")
         if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
+            raise ModelFileError.of("weights_indices_", f"leaves the range of the {n_items} items")
         falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
         if not np.isin(falls, indptr).all():
-            raise ModelFileError("weights_indices_ does not rise within a row")
+            raise ModelFileError.of("weights_indices_", "does not rise within a row")
 
 
 def named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:
