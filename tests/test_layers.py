@@ -13,20 +13,9 @@ import pytest
 import palate
 
 ORDER = (
-    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "data", "topk"),
-    *(
-        "metrics",
-        "models",
-        "files",
-        "warming",
-        "evaluation",
-        "tuning",
-        "reproduction",
-        "plots",
-        "report",
-        "integrations",
-    ),
-    *("store", "spark", "serve", "ui", "cli", "__main__"),
+    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "sparse", "data"),
+    *("topk", "metrics", "models", "files", "warming", "evaluation", "tuning", "reproduction", "plots", "report"),
+    *("integrations", "store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))

@@ -32,33 +32,9 @@ from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
 from palate.errors import DataError
 from palate.notebook import MOST_ROWS, card, preview
 from palate.parallel import check_table_threads
+from palate.sparse import Rows as Rows  # also known here
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, repr=False)
-class Rows:
-    """Compressed rows: the cells of row u are ``indptr[u]:indptr[u + 1]``, sorted by column.
-
-    Attributes:
-        indptr: (n_rows + 1,) int64.
-        indices: (n,) int32, column positions.
-        values: (n,) float32.
-        weights: (n,) float32, how much each cell counts, or None where all count alike.
-    """
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    values: NDArray[np.float32]
-    weights: NDArray[np.float32] | None = None
-
-    def row(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return columns and values of one row."""
-        cells = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
-        return self.indices[cells], self.values[cells]
-
-    def __repr__(self) -> str:
-        return f"Rows({len(self.indptr) - 1:,} rows, {len(self.indices):,} cells)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,21 +183,11 @@ class Interactions:
 
     def by_user(self) -> Rows:
         """Return compressed rows, one a user, sorted by item."""
-        return self._compressed(self.user_index, self.item_index, self.n_users, self.n_items)
+        return Rows.from_cells(self.user_index, self.item_index, self.n_users, self.n_items, self.values, self.weights)
 
     def by_item(self) -> Rows:
         """Return compressed rows, one an item, sorted by user."""
-        return self._compressed(self.item_index, self.user_index, self.n_items, self.n_users)
-
-    def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
-        from palate.kernels import given
-        from palate.kernels.order import stable_order  # Numba is slow to import, and reading does without it
-
-        by_column, _ = stable_order(*given(column, n_columns))
-        by_row, indptr = stable_order(*given(row[by_column], n_rows))
-        order = by_column[by_row]
-        weights = None if self.weights is None else self.weights[order]
-        return Rows(indptr, column[order], self.values[order], weights)
+        return Rows.from_cells(self.item_index, self.user_index, self.n_items, self.n_users, self.values, self.weights)
 
     def to_table(self) -> pl.DataFrame:
         """Return the columns user_id, item_id, value and, where they are there, time and weight."""
@@ -243,9 +209,7 @@ class Interactions:
         """Return the values as a SciPy csr_matrix, (n_users, n_items); times and weights have no place in it."""
         from scipy import sparse
 
-        cells = self.by_user()
-        arrays = cells.values.copy(), cells.indices.copy(), cells.indptr.copy()
-        return sparse.csr_matrix(arrays, (self.n_users, self.n_items))
+        return sparse.csr_matrix(self.by_user().to_scipy(self.n_items))
 
     def append(self, rows: Interactions, *, on_duplicate: OnDuplicate = "error") -> Interactions:
         """Return this log with further rows behind its own.
