@@ -291,7 +291,9 @@ class Recommender(Predictor):
             if self.seen_ is None:
                 raise ParameterError(
                     "the model was fitted with store_history=False and does not know the user's rows; give them as "
-                    "interactions="
+                    "interactions=",
+                    code="no_history",
+                    subject="interactions",
                 )
             row, features = self.seen_.take(np.array([u])), self._stored_features(u)
         else:
