@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from palate.models.contract.learner import Training
 from palate.models.contract.numbering import popular_first, square_renumbered
 from palate.models.contract.parameters import check_choice, check_number, check_whole
 from palate.models.items.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
-from palate.models.items.item_weights import ItemWeights, named
+from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Range, SearchSpace
 from palate.parallel import Workers, blas_threads, check_threads, chunks
@@ -79,7 +79,7 @@ class EASE(ItemWeights):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         n_items = training.data.n_items
         B = np.empty((n_items, n_items), self.dtype)
@@ -98,11 +98,10 @@ class EASE(ItemWeights):
             calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
             workers.run(calls)
         if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
-            nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
             _renumber(B, order.places)
-            return named(B, *nothing)
+            return LearnedWeights.whole(B)
         largest = square_renumbered(Rows(*_largest(B, self.n_neighbors)), order.order)
-        return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
+        return LearnedWeights.sparse(largest, B.dtype)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)

@@ -24,26 +24,37 @@ weights an item, and n_items numbers a thread.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from palate.data.interactions import Rows
 from palate.kernels import similarities as kernel
 from palate.models.contract.learner import Training
-from palate.models.contract.lists import ItemOrder
 from palate.models.contract.numbering import popular_first, square_renumbered
 from palate.models.contract.parameters import check_choice, check_number, check_whole
 from palate.models.items.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
-from palate.models.items.item_weights import ItemWeights, named
+from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Choice, Range, SearchSpace
 from palate.parallel import Workers, check_threads
 
-MEMORY_ADVICE = "choose a smaller n_neighbors"
+
+class Neighbors(ItemWeights):
+    """The largest weights of each item: base of `ItemKNN` and `RP3beta`."""
+
+    n_neighbors: int
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        kept = n_items * min(int(self.n_neighbors), max(n_items - 1, 1))
+        return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(self.n_threads)
+
+    @property
+    def _memory_advice(self) -> str:
+        return "choose a smaller n_neighbors"
 
 
-class ItemKNN(ItemWeights):
+class ItemKNN(Neighbors):
     """The items most similar by cosine to those a user had.
 
     Args:
@@ -82,7 +93,7 @@ class ItemKNN(ItemWeights):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         w = np.ones(len(clicks.indptr) - 1)
@@ -92,7 +103,7 @@ class ItemKNN(ItemWeights):
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(transpose_rows(rows, n_items), order)
+        return LearnedWeights.sparse(square_renumbered(transpose_rows(rows, n_items), order.order))
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -104,15 +115,8 @@ class ItemKNN(ItemWeights):
         check_number("shrinkage", self.shrinkage, low=0)
         check_choice("idf", self.idf, (False, True))
 
-    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        return _bytes_needed(self, n_items, n_rows)
 
-    @property
-    def _memory_advice(self) -> str:
-        return MEMORY_ADVICE
-
-
-class RP3beta(ItemWeights):
+class RP3beta(Neighbors):
     """Where a random walk of three steps from a user ends, popular items held back.
 
     Args:
@@ -149,7 +153,7 @@ class RP3beta(ItemWeights):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         user = np.repeat(np.arange(len(clicks.indptr) - 1), np.diff(clicks.indptr))
@@ -160,7 +164,8 @@ class RP3beta(ItemWeights):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
         weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
         powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
-        return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
+        rows = _largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
+        return LearnedWeights.sparse(square_renumbered(rows, order.order))
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range.
@@ -172,30 +177,12 @@ class RP3beta(ItemWeights):
         check_number("alpha", self.alpha, low=0, high=10, open_low=True)
         check_number("beta", self.beta, low=0, high=10)
 
-    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        return _bytes_needed(self, n_items, n_rows)
 
-    @property
-    def _memory_advice(self) -> str:
-        return MEMORY_ADVICE
-
-
-def _check_common(model: Any) -> None:
+def _check_common(model: Neighbors) -> None:
     check_whole("n_neighbors", model.n_neighbors, low=1)
     check_positive_rule(model.positive)
     check_choice("store_history", model.store_history, (False, True))
     check_threads(model.n_threads)
-
-
-def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
-    kept = n_items * min(int(model.n_neighbors), max(n_items - 1, 1))
-    return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
-
-
-def _learned(rows: Rows, order: ItemOrder) -> dict[str, Any]:
-    """Return the learned arrays, of weights by the item had, the items in their own order again."""
-    own = square_renumbered(rows, order.order)
-    return named(np.zeros((0, len(order.order)), np.float32), own.indptr, own.indices, own.values)
 
 
 def _largest(

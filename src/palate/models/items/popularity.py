@@ -12,7 +12,8 @@ One pass over the rows: O(rows) in time; memory of one number a row with a half 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from palate.data.interactions import Interactions, Rows
 from palate.errors import DataError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import check_choice, check_number
 from palate.models.contract.scoring import FactorScorer, Scorer
@@ -29,6 +31,17 @@ from palate.parallel import check_threads
 from palate.topk import Factors
 
 SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Learned):
+    """How often each item was had.
+
+    Attributes:
+        item_biases: (n_items,) float64.
+    """
+
+    item_biases: Annotated[Array, Shape("n_items")]
 
 
 class Popularity(Recommender):
@@ -48,9 +61,9 @@ class Popularity(Recommender):
     key: ClassVar[str] = "popularity"
     score_kind: ClassVar[ScoreKind] = "order"
     search_space: ClassVar[SearchSpace] = {"half_life_days": Choice((None, 7.0, 30.0, 90.0, 180.0, 365.0, 730.0))}
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {"item_biases_": ("n_items",)}
-    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "explain", "weights"})
+    learned_ = Learns(Counts)
+    item_biases_ = Attribute[Array]()
 
     def __init__(
         self, half_life_days: float | None = None, *, store_history: bool = True, n_threads: int | None = None
@@ -59,13 +72,13 @@ class Popularity(Recommender):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> Counts:
         data = training.data
         weights = None if self.half_life_days is None else self._weights(data)
         if data.weights is not None:
             weights = data.weights.astype(np.float64) * (1 if weights is None else weights)
         counts = np.bincount(data.item_index, weights, minlength=data.n_items)
-        return {"item_biases_": counts.astype(np.float64)}
+        return Counts(counts.astype(np.float64))
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
         n_users = len(rows.indptr) - 1

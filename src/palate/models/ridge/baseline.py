@@ -21,7 +21,8 @@ side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usua
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import check_choice, check_number
@@ -41,6 +43,20 @@ from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
 MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Biases(Learned):
+    """The mean, and how far users and items lie from it.
+
+    Attributes:
+        user_biases, item_biases: (n_users,), (n_items,) float64; 0 without ratings.
+        mean: of the training part.
+    """
+
+    user_biases: Annotated[Array, Shape("n_users")]
+    item_biases: Annotated[Array, Shape("n_items")]
+    mean: float
 
 
 class Baseline(Recommender):
@@ -65,14 +81,13 @@ class Baseline(Recommender):
         "reg_users": Range(0.1, 100, log=True),
         "reg_items": Range(0.1, 100, log=True),
     }
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_biases_": ("n_users",),
-        "item_biases_": ("n_items",),
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
     supports: ClassVar[frozenset[str]] = frozenset(
         {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
     )
+    learned_ = Learns(Biases)
+    user_biases_ = Attribute[Array]()
+    item_biases_ = Attribute[Array]()
+    mean_ = Attribute[float]()
 
     def __init__(
         self,
@@ -87,14 +102,14 @@ class Baseline(Recommender):
         self.store_history = store_history
         self.n_threads = n_threads
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> Biases:
         data = training.data
         warn_of_equal_values(data)
         mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
         rows = data.by_user()
         popular, order = popular_first(rows, data)
         c = _solve(popular, data.n_items, mean, self.reg_users, self.reg_items)[order.places]
-        return {"mean_": mean, "user_biases_": _users(rows, mean, c, self.reg_users), "item_biases_": c}
+        return Biases(_users(rows, mean, c, self.reg_users), c, mean)
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return eq. 2 for each row, by the items' biases as they are."""
@@ -109,7 +124,8 @@ class Baseline(Recommender):
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         weights, pulls = _pulls(row, self.mean_, self.item_biases_)
         below = weights.sum() + self.reg_users
-        return rating_parts(self, item), (row.indices, row.values, weights * pulls / (below or 1))
+        own = weights * pulls / (below or 1)
+        return rating_parts(self.mean_, self.item_biases_[item]), (row.indices, row.values, own)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return 48 * n_rows + 64 * (n_users + n_items)  # the pattern and the residuals in float64, and their transposes
