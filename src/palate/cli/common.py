@@ -22,7 +22,7 @@ from palate.atomic import check_target
 from palate.cli import completion
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback, figures, label
-from palate.terminal import command, plain, plain_json
+from palate.terminal import command, json_values, plain, plain_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,23 +139,9 @@ def tell(text: str) -> None:
 
 def emit(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
-    text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=_as_json)
+    text = json.dumps(json_values(record), ensure_ascii=False, allow_nan=False, default=str)
     sys.stdout.write(plain_json(text) + "\n")
     sys.stdout.flush()  # an output that is full or gone is told here, not at the interpreter's end
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _as_json(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
-    return str(value)
 
 
 def fail(message: str, kind: str, *, as_json: bool) -> NoReturn:

@@ -82,8 +82,7 @@ def all_rows(split: str) -> bool:
     Raises:
         DataError: the file of splits is not to be read.
     """
-    from palate.data.splits.file import names_of
-    from palate.data.splits.making import FILE_ENDING
+    from palate.data.splits.file import FILE_ENDING, names_of
 
     text = split.strip()
     return (names_of(text)[0] if text.endswith(FILE_ENDING) else text).startswith("official")

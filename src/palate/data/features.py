@@ -104,9 +104,12 @@ class Features:
             DataError: no sparse matrix, not as many ids as rows or names as columns, a name twice, or a number that is
                 not finite, or too many cells: features are kept dense.
         """
-        from palate.data.matrices import features_of
+        from palate.data.matrices import columns_of
 
-        return features_of(matrix, ids, side, names)
+        known, numbers, columns = columns_of(matrix, ids, side, names)
+        with_ones = np.concatenate([np.ones((len(known), 1), np.float32), numbers], axis=1)
+        spec = {"missing": False, "kind": "number", "mean": 0.0, "scale": 1.0}
+        return cls(known, with_ones, ("all", *columns), tuple({"column": name, **spec} for name in columns))
 
     @classmethod
     def from_dict(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from palate.data.checking import OnDuplicate, Policy, Where, check_merged, check_values
 from palate.data.ids import Ids
-from palate.data.interactions import Interactions, merged, repeats_of
+from palate.data.repeats import merged, repeats_of
 from palate.errors import DataError
+
+if TYPE_CHECKING:
+    from palate.data.interactions import Interactions
 
 
 def append(log: Interactions, more: Interactions, on_duplicate: OnDuplicate) -> Interactions:

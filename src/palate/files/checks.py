@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 from palate.models.contract.learned import RATING_RANGE, check_finite
 from palate.models.contract.state import Rated
+from palate.sparse import Rows
 
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DataError
+from palate.sparse import Rows
 
 
 def check_parts(train: Interactions, test: Interactions, name: str) -> None:
@@ -42,8 +43,8 @@ def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
     """
     if seen is None:
         return
-    users = np.repeat(np.arange(len(seen.indptr) - 1), np.diff(seen.indptr))
-    shared = np.flatnonzero(_in_sorted(users * test.n_items + seen.indices, _keys(test)))
+    keys = seen.row_of_cells().astype(np.int64) * test.n_items + seen.indices
+    shared = np.flatnonzero(_in_sorted(keys, _keys(test)))
     if len(shared):
         raise DataError(
             f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.kernels import gibbs as kernel
 from palate.kernels import prior as prior_kernel
 from palate.models.bayes.ordinal import expected_latent
 from palate.models.contract.learned import Array
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import Workers
+from palate.sparse import Rows
 
 STEPS = 3
 STEPS_OF_STARS = 12  # latent ratings move slowly
@@ -79,7 +79,7 @@ class Draw:
         E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
         errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
         parts = row_ranges(rows, workers)
-        counts = np.diff(rows.indptr)
+        counts = rows.sizes
         stars = self._stars(rows)
         if stars is not None:
             targets = np.zeros_like(targets)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError
 from palate.models.bayes.chain import Chain
 from palate.models.bayes.draw import Draw
@@ -16,6 +15,7 @@ from palate.models.bayes.side import Dense, Incidence
 from palate.models.bayes.start import BANDS, Counts, Encoders, incidence, projected
 from palate.models.bayes.time_effects import EFFECTS, TimeOffsets
 from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Levels, Shape
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +80,12 @@ class KeptDraws(Learned):
 
         Where attributes are not known, they have their mean in training.
         """
-        n, parts = len(rows.indptr) - 1, []
+        n, parts = rows.n_rows, []
         if self.user_features.shape[1]:
             mean = self.user_features.mean(axis=0, keepdims=True)
             parts.append((mean.repeat(n, axis=0) if features is None else features)[:, 1:])
         if len(self.counts_encoding):
-            parts.append(Counts.from_plain(self.counts_encoding).matrix(np.diff(rows.indptr)))
+            parts.append(Counts.from_plain(self.counts_encoding).matrix(rows.sizes))
         if self.component_projection.shape[1]:
             parts.append(projected(rows, self.component_projection))
         dense = np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError
 from palate.models.bayes.kept import KeptDraws, check_size, side_by_side
 from palate.models.bayes.mean import MeanFactors
@@ -17,6 +16,7 @@ from palate.models.contract.learned import Array, Course, Encoding, Learned
 from palate.models.contract.predictive import Predictive
 from palate.models.ridge.rows import feature_names
 from palate.parallel import Workers, chunks
+from palate.sparse import Rows
 from palate.topk import Factors, score_pairs
 
 ROWS = 1 << 12  # pairs whose draws are held at once

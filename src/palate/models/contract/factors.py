@@ -12,7 +12,6 @@ from palate.models.contract.learned import Array, Attribute
 class FactorModel(Recommender):
     """Scores are products of factors, with side features in their prior or their sum; chance plays a part."""
 
-    n_factors: int
     user_factors_ = Attribute[Array]()
     item_factors_ = Attribute[Array]()
     user_features_ = Attribute[Array]()

@@ -7,14 +7,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
-from palate.models.items.clicks import Positive, clicks_of
+from palate.models.items.clicks import FromClicks, clicks_of
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class LearnedWeights(Learned):
             raise ModelFileError("weights_indices_ does not rise within a row")
 
 
-class ItemWeights(Recommender):
+class ItemWeights(FromClicks, Recommender):
     """score(u, i) = sum_j x_uj B_ji over the user's own items j: base of `EASE`, `ItemKNN` and `RP3beta`.
 
     Attributes:
@@ -84,7 +84,6 @@ class ItemWeights(Recommender):
     weights_indptr_ = Attribute[Array]()
     weights_indices_ = Attribute[Array]()
     weights_values_ = Attribute[Array]()
-    positive: Positive
 
     def _scorer(self) -> Scorer:
         if self.seen_ is None:
