@@ -13,7 +13,7 @@ from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
-from palate.models.contract.learned import RATING_RANGE, check_finite
+from palate.models.contract.learned import RATING_RANGE, Check, Shape, check_finite
 from palate.models.contract.state import Rated
 from palate.sparse import Rows
 
@@ -65,11 +65,11 @@ def model_of(state: ModelState) -> Recommender:
 
 def _check_state(state: ModelState) -> None:
     learned = class_of(state.key).learned_.kind
-    for name, array in state.arrays.items():
-        learned.ARRAYS[name].check(name, array)
-    for name, value in state.learned.items():
-        if check := {**learned.SCALARS, "rating_range_": RATING_RANGE}.get(name):  # an unknown one is refused later
-            check.check(name, value)
+    values = {**state.arrays, **state.learned}
+    checks: dict[str, Shape | Check] = {**learned.ARRAYS, **learned.SCALARS, "rating_range_": RATING_RANGE}
+    for name, check in checks.items():
+        if name in values:  # names that are too many or missing are refused where the model is made
+            check.check(name, values[name])
     if state.seen is not None:
         check_seen(state.seen, len(state.users), len(state.items))
     if state.rated is not None:
