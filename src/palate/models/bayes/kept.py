@@ -91,6 +91,11 @@ class KeptDraws(Learned):
         dense = np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)
         return dense, incidence(rows, len(self.item_draws))
 
+    def long_items(self) -> tuple[Array, Array, float]:
+        """Return the items as newcomers meet them in all draws: factors side by side, mean biases, and the mean."""
+        biases = self.item_draws[:, :, -1].mean(axis=1, dtype=np.float64)
+        return side_by_side(self.item_draws), biases, float(self.mean_draws.mean(dtype=np.float64))
+
     def check(self, n_factors: int) -> None:
         """Refuse draws that do not fit each other, in what their shapes by name do not tell.
 
@@ -112,16 +117,16 @@ class KeptDraws(Learned):
         ):
             check_size(name, size, allowed)
         if not self.n_kept:
-            raise ModelFileError("no draw was kept")
+            raise ModelFileError("no draw was kept", subject="draws")
         for name, draws in (
             ("user_scales_", self.user_scales),
             ("item_scales_", self.item_scales),
             ("noise_draws_", self.noise_draws),
         ):
             if not (draws > 0).all():
-                raise ModelFileError(f"{name} holds a number that is not above 0")
+                raise ModelFileError.of(name, "holds a number that is not above 0")
         if (np.linalg.eigvalsh(self.prior_precisions.astype(np.float64)) <= 0).any():
-            raise ModelFileError("prior_precisions_ holds a matrix that is not positive definite")
+            raise ModelFileError.of("prior_precisions_", "holds a matrix that is not positive definite")
 
 
 def check_size(name: str, size: int, allowed: set[int]) -> None:
@@ -132,7 +137,7 @@ def check_size(name: str, size: int, allowed: set[int]) -> None:
     """
     if size not in allowed:
         wanted = " or ".join(map(str, sorted(allowed)))
-        raise ModelFileError(f"{name} does not fit the other arrays: {size} where there must be {wanted}")
+        raise ModelFileError.of(name, f"does not fit the other arrays: {size} where there must be {wanted}")
 
 
 class Kept:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palate.errors import ModelFileError
-from palate.models.bayes.kept import KeptDraws, check_size, side_by_side
+from palate.models.bayes.kept import KeptDraws, check_size
 from palate.models.bayes.mean import MeanFactors
 from palate.models.bayes.predictive import grouped
 from palate.models.bayes.time_effects import EFFECTS, TimeOffsets
@@ -17,7 +17,7 @@ from palate.models.contract.predictive import Predictive
 from palate.models.ridge.rows import feature_names
 from palate.parallel import Workers, chunks
 from palate.sparse import Rows
-from palate.topk import Factors, score_pairs
+from palate.topk import score_pairs
 
 ROWS = 1 << 12  # pairs whose draws are held at once
 
@@ -86,12 +86,6 @@ class Posterior(Learned):
             means[s] = draw.fold(rows, draw.prior_means(dense, X), nu, workers)[0]
         factors = means[:, :, :-1].transpose(1, 0, 2).reshape(len(dense), -1) / np.float32(n_kept**0.5)
         return np.ascontiguousarray(factors), means[:, :, -1].mean(axis=0, dtype=np.float64).astype(np.float32)
-
-    def factors_of_folded(self, users: tuple[Array, Array]) -> Factors:
-        """Return what the scores of users folded in are made of."""
-        item_biases = self.draws.item_draws[:, :, -1].mean(axis=1, dtype=np.float64)
-        mean = float(self.draws.mean_draws.mean(dtype=np.float64))
-        return users[0], side_by_side(self.draws.item_draws), users[1], item_biases, mean
 
     def parts_of_fold(
         self, row: Rows, features: Array | None, item: int, nu: float | None
@@ -173,7 +167,7 @@ class Posterior(Learned):
         for name in EFFECTS:
             check_size(f"{name}_keys_", self.time.read(f"{name}_keys_").shape[1], {2})
         if set(self.time.time_variances) != set(effects):
-            raise ModelFileError("time_variances_ names other time effects than the model has")
+            raise ModelFileError.of("time_variances_", "names other time effects than the model has")
 
     def out_of_unit(self, unit: float) -> Posterior:
         """Return what was learned in a unit as what it is in the ratings' own; arrays are changed in place."""

@@ -61,10 +61,10 @@ class Shape:
             ModelFileError: names the array.
         """
         if array.dtype.name not in self.dtypes:
-            raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(self.dtypes)}")
+            raise ModelFileError.of(name, f"holds {array.dtype}, not {' or '.join(self.dtypes)}")
         check_finite(name, array)
         if array.dtype.kind == "f" and array.size and max(-array.min(), array.max()) > self.largest:
-            raise ModelFileError(f"{name} holds a number beyond {self.largest:g}, with which scores would overflow")
+            raise ModelFileError.of(name, f"holds a number beyond {self.largest:g}, with which scores would overflow")
 
     def match(self, name: str, array: Array, sizes: dict[str, int]) -> None:
         """Refuse an array whose axes have other sizes than those known by their words; note the new ones.
@@ -74,7 +74,7 @@ class Shape:
         """
         shape = tuple(sizes.setdefault(word, size) for word, size in zip(self.axes, array.shape, strict=False))
         if array.shape != shape or array.ndim != len(self.axes):
-            raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(self.axes)} is {shape}")
+            raise ModelFileError.of(name, f"has shape {array.shape}, but {' x '.join(self.axes)} is {shape}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Check:
             ModelFileError: names the value, and what it must be.
         """
         if not self.holds(value):
-            raise ModelFileError(f"{name} must be {self.form}")
+            raise ModelFileError.of(name, f"must be {self.form}")
 
 
 def check_finite(name: str, array: Array) -> None:
@@ -108,7 +108,7 @@ def check_finite(name: str, array: Array) -> None:
     with np.errstate(invalid="ignore"):
         finite = not array.size or (np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN passes through both
     if not finite:
-        raise ModelFileError(f"{name} holds NaN or an infinite number")
+        raise ModelFileError.of(name, "holds NaN or an infinite number")
 
 
 def _is_number(value: Any) -> bool:
@@ -325,5 +325,5 @@ class OfTraining(Attribute[T]):
 
 def _stored(model: Learner, part: str) -> Any:
     if part not in vars(model):
-        raise NotFittedError(f"this {type(model).__name__} is not fitted yet: call fit(interactions) first")
+        raise NotFittedError.of(f"this {type(model).__name__}", "is not fitted yet: call fit(interactions) first")
     return vars(model)[part]

@@ -17,7 +17,7 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import item_table
-from palate.errors import ParameterError, UnknownParameterError, unknown_name
+from palate.errors import ParameterError, UnknownParameterError
 from palate.models.contract.abilities import check_supports
 from palate.models.contract.learned import Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
@@ -218,10 +218,10 @@ class Learner(ABC):
             return
         check_supports(self, "warm_start")
         if type(start) is not type(self) or not hasattr(start, "users_"):
-            raise ParameterError(f"start must be a fitted {type(self).__name__}, got {start!r}")
+            raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
         theirs, ours = (model.get_params()["n_factors"] for model in (start, self))
         if theirs != ours:
-            raise ParameterError(f"start has {theirs} factors, this model {ours}")
+            raise ParameterError.of("start", f"has {theirs} factors, this model {ours}")
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class Learner(ABC):
         if self.score_kind == "rating":
             wrapped = f"palate.integrations.sklearn.RatingRegressor({name}())"
             ways = f"for GridSearchCV and the like take {wrapped}, with parameters named model__…; {ways}"
-        return ParameterError(f"{name} learns from interactions, not from X and y: {ways}")
+        return ParameterError.of(name, f"learns from interactions, not from X and y: {ways}", code="not_offered")
 
     def __repr__(self) -> str:
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
@@ -336,7 +336,7 @@ def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Seque
     """
     for name in names:
         if name not in known:
-            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+            raise UnknownParameterError.unknown(f"{cls.__name__} has no parameter", name, known, having="it has")
 
 
 def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:

@@ -99,7 +99,7 @@ def positions(what: str, index: Any) -> NDArray[Any]:
     array = np.asarray(index)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         shape = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
+        raise ParameterError.of(what, f"positions must be a flat array of whole numbers, got {shape}", value=shape)
     return array
 
 
@@ -110,7 +110,7 @@ def known_of(state: ModelState) -> Known:
         ModelFileError: the item table has another number of rows than there are items.
     """
     if len(state.item_table) != len(state.items):
-        raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
+        raise ModelFileError.of("the item table", f"has {len(state.item_table)} rows for {len(state.items)} items")
     low, high = state.learned["rating_range_"]
     return Known(state.users, state.items, state.seen, state.rated, state.item_table, (float(low), float(high)))
 
@@ -141,10 +141,10 @@ def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> Non
         encoding = learned[f"{side}_encoding_"]
         named = len(feature_names(encoding)) if encoding else 0
         if n_features != named:
-            raise ModelFileError(f"{side}_encoding_ names {named} features, the arrays hold {n_features}")
+            raise ModelFileError.of(f"{side}_encoding_", f"names {named} features, the arrays hold {n_features}")
     n_rows = sizes.get("n_users_with_features", 0)
     if n_rows != (sizes["n_users"] if sizes.get("n_user_features") else 0):
-        raise ModelFileError(f"user_features_ has {n_rows} rows for {sizes['n_users']} users: out of step")
+        raise ModelFileError.of("user_features_", f"has {n_rows} rows for {sizes['n_users']} users: out of step")
 
 
 def check_names(model: str, parameters: Iterable[str], kind: type[Learned], state: ModelState) -> None:
@@ -160,4 +160,4 @@ def check_names(model: str, parameters: Iterable[str], kind: type[Learned], stat
     ):
         if given != wanted:
             odd = ", ".join(sorted(given ^ wanted))
-            raise ModelFileError(f"the {what} of a {model} are not as they should be: {odd}")
+            raise ModelFileError.of(f"the {what} of a {model}", f"are not as they should be: {odd}")

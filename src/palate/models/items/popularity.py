@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError
+from palate.errors import Blank, DataError, Set
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
@@ -79,9 +79,7 @@ class Popularity(Recommender):
         return Counts(counts.astype(np.float64))
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        n_users = rows.n_rows
-        empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
-        return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
+        return FactorScorer(np.zeros((rows.n_rows, 0)), np.zeros(rows.n_rows), self._among)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         nothing = np.zeros(0)
@@ -96,7 +94,11 @@ class Popularity(Recommender):
         if data.times is None:
             raise DataError(
                 f"half_life_days={self.half_life_days:g} needs the time of each row, and the training part has none; "
-                "name its column (columns={'time': NAME}), or leave half_life_days out"
+                "name its column (",
+                Set("columns", {"time": Blank("NAME")}),
+                "), or leave half_life_days out",
+                code="times",
+                subject="half_life_days",
             )
         days = (data.times - data.times.max()) / SECONDS_A_DAY
         with np.errstate(over="ignore"):  # a half life of nearly nothing: all but the latest count 0
