@@ -23,7 +23,7 @@ from palate.models.contract.learned import Attribute, Learned, Learns, OfTrainin
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
 from palate.models.contract.state import Known, ModelState, Rated, check_names, known_of, learned_of
-from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
+from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
@@ -176,7 +176,7 @@ class Learner(ABC):
             DivergenceError: training left the finite numbers; names the epoch, and what to try.
         """
         self.check_parameters()
-        check_parts(interactions, validation)
+        check_learnable(interactions, validation)
         if interactions.weights is not None:
             check_supports(self, "weights")
         for name, features in (("user_features", user_features), ("item_features", item_features)):
