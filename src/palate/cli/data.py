@@ -86,13 +86,13 @@ def split(
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))
     made = make_splits(source.interactions, by)
     save_splits(made, out, source.interactions)
-    facts = [one.describe(source.interactions) for one in made]
+    facts = [split.describe(source.interactions) for split in made]
     if as_json:
-        common.emit({"path": str(out), "splits": [{**vars(one), "says": one.says} for one in facts]})
+        common.emit({"path": str(out), "splits": [{**vars(fact), "says": fact.says} for fact in facts]})
         return
     stdout = common.console()
-    for one in facts:
-        stdout.print(f"{one.name}: {one.says}")
+    for fact in facts:
+        stdout.print(f"{fact.name}: {fact.says}")
     common.show_next(stdout, "compare", Path(data), "--split", out, done=f"saved to {out}")
 
 
