@@ -30,13 +30,13 @@ class Failure:
     error: str
 
 
-Results = list[Row | Failure]
+Outcomes = list[Row | Failure]
 Tables = tuple[Interactions, pl.DataFrame | None, pl.DataFrame | None]  # data, items, users
 
 
 def run_all(
     jobs: Sequence[Job], tables: Tables, folder: Path | None, n_processes: int | None, progress: ProgressCallback
-) -> Results:
+) -> Outcomes:
     """Return a row or a failure for each job, in their order; rows that stand in the folder are not run again.
 
     Args:
