@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
-from palate.models.contract.parameters import check_number
+from palate.models.contract.parameters import Checked, check_number
 from palate.sparse import Rows
 
-Positive = float | Literal["any", "values"] | None
 RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
 
 
@@ -26,6 +25,20 @@ def check_positive_rule(positive: Any) -> None:
     if isinstance(positive, str):
         raise ParameterError(f"positive must be none, {RULES}, got {positive!r}")
     check_number("positive", positive, low=-np.inf)
+
+
+Positive = Annotated[
+    float | Literal["any", "values"] | None,
+    Checked(check_positive_rule),
+    'how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a row\'s value '
+    "is how much it counts), or a number (values of at least it are clicks).",
+]
+
+
+class FromClicks:
+    """What models that learn from clicks have: the rule by which values become them."""
+
+    positive: Positive
 
 
 def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:

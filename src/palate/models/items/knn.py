@@ -23,9 +23,9 @@ weights an item, and n_items numbers a thread.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -33,55 +33,40 @@ from palate.kernels import similarities as kernel
 from palate.models.contract.learner import Training
 from palate.models.contract.lists import ItemOrder
 from palate.models.contract.numbering import popular_first
-from palate.models.contract.parameters import check_choice, check_number, check_whole
-from palate.models.items.clicks import Positive, check_positive_rule, training_clicks
+from palate.models.contract.parameters import Above, AtLeast
+from palate.models.contract.shared import HistoryToScore, NThreads
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
-from palate.models.search import Choice, Range, SearchSpace
+from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
 from palate.sparse import Rows
 
 MEMORY_ADVICE = "choose a smaller n_neighbors"
+NNeighbors = Annotated[int, AtLeast(1), Range(10, 1000, log=True), "weights kept of each item, the largest."]
 
 
 class ItemKNN(ItemWeights):
     """The items most similar by cosine to those a user had.
-
-    Args:
-        n_neighbors: weights kept of each item, the largest.
-        shrinkage: added to the product of lengths: pairs that few users had both count for less.
-        idf: weight users by the inverse frequency of what they had.
-        positive: how values become clicks; as `EASE`.
-        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
     """
 
     key: ClassVar[str] = "knn"
-    search_space: ClassVar[SearchSpace] = {
-        "n_neighbors": Range(10, 1000, log=True, whole=True),
-        "shrinkage": Range(0.1, 1000.0, log=True),
-        "idf": Choice((False, True)),
-    }
 
-    def __init__(
-        self,
-        n_neighbors: int = 100,
-        *,
-        shrinkage: float = 10.0,
-        idf: bool = False,
-        positive: Positive = None,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.shrinkage = shrinkage
-        self.idf = idf
-        self.positive = positive
-        self.store_history = store_history
-        self.n_threads = n_threads
+    n_neighbors: NNeighbors = 100
+    _: KW_ONLY
+    shrinkage: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.1, 1000.0, log=True),
+        "added to the product of lengths: pairs that few users had both count for less.",
+    ] = 10.0
+    idf: Annotated[bool, Choice((False, True)), "weight users by the inverse frequency of what they had."] = False
+    positive: Positive = None
+    store_history: HistoryToScore = True
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
@@ -95,16 +80,6 @@ class ItemKNN(ItemWeights):
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
         return _learned(rows.transpose(n_items), order)
 
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        _check_common(self)
-        check_number("shrinkage", self.shrinkage, low=0)
-        check_choice("idf", self.idf, (False, True))
-
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return _bytes_needed(self, n_items, n_rows)
 
@@ -116,39 +91,24 @@ class ItemKNN(ItemWeights):
 class RP3beta(ItemWeights):
     """Where a random walk of three steps from a user ends, popular items held back.
 
-    Args:
-        n_neighbors: weights kept of each item, the largest.
-        alpha: power of the steps' probabilities.
-        beta: power of the popularity that an item is divided by; 0 lets popular items win.
-        positive, store_history, n_threads: as `ItemKNN`.
-
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
     """
 
     key: ClassVar[str] = "rp3beta"
-    search_space: ClassVar[SearchSpace] = {
-        "n_neighbors": Range(10, 1000, log=True, whole=True),
-        "alpha": Range(0.2, 2.0),
-        "beta": Range(0.0, 1.5),
-    }
 
-    def __init__(
-        self,
-        n_neighbors: int = 100,
-        *,
-        alpha: float = 1.0,
-        beta: float = 0.6,
-        positive: Positive = None,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.alpha = alpha
-        self.beta = beta
-        self.positive = positive
-        self.store_history = store_history
-        self.n_threads = n_threads
+    n_neighbors: NNeighbors = 100
+    _: KW_ONLY
+    alpha: Annotated[float, Above(0, at_most=10), Range(0.2, 2.0), "power of the steps' probabilities."] = 1.0
+    beta: Annotated[
+        float,
+        AtLeast(0, at_most=10),
+        Range(0.0, 1.5),
+        "power of the popularity that an item is divided by; 0 lets popular items win.",
+    ] = 0.6
+    positive: Positive = None
+    store_history: HistoryToScore = True
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
@@ -162,29 +122,12 @@ class RP3beta(ItemWeights):
         powered = replace(clicks, values=clicks.values ** np.float32(alpha))
         return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
 
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        _check_common(self)
-        check_number("alpha", self.alpha, low=0, high=10, open_low=True)
-        check_number("beta", self.beta, low=0, high=10)
-
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return _bytes_needed(self, n_items, n_rows)
 
     @property
     def _memory_advice(self) -> str:
         return MEMORY_ADVICE
-
-
-def _check_common(model: Any) -> None:
-    check_whole("n_neighbors", model.n_neighbors, low=1)
-    check_positive_rule(model.positive)
-    check_choice("store_history", model.store_history, (False, True))
-    check_threads(model.n_threads)
 
 
 def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:

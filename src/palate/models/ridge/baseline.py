@@ -21,7 +21,8 @@ side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usua
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,11 @@ from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.numbering import popular_first
-from palate.models.contract.parameters import check_choice, check_number
+from palate.models.contract.parameters import AtLeast
+from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.ridge.priors import rating_parts
-from palate.models.search import Range, SearchSpace
-from palate.parallel import check_threads
+from palate.models.search import Range
 from palate.sparse import Rows
 from palate.topk import Factors
 
@@ -48,12 +49,6 @@ class Baseline(Recommender):
 
     The biases are the exact minimum of the squared error with an L2 penalty, once a row.
 
-    Args:
-        reg_users: L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own.
-        reg_items: the same of an item's bias; only one of the two may be 0.
-        store_history: keep the training interactions, to leave out what a user has seen.
-        n_threads: threads when recommending, None for all cores; the answer is the same for any number.
-
     Attributes:
         user_biases_, item_biases_: (n_users,), (n_items,) float64; 0 without ratings.
         mean_: mean rating of the training part.
@@ -61,10 +56,6 @@ class Baseline(Recommender):
 
     key: ClassVar[str] = "baseline"
     score_kind: ClassVar[ScoreKind] = "rating"
-    search_space: ClassVar[SearchSpace] = {
-        "reg_users": Range(0.1, 100, log=True),
-        "reg_items": Range(0.1, 100, log=True),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_biases_": ("n_users",),
         "item_biases_": ("n_items",),
@@ -74,18 +65,18 @@ class Baseline(Recommender):
         {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
     )
 
-    def __init__(
-        self,
-        reg_users: float = 1.0,
-        *,
-        reg_items: float = 3.0,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.reg_users = reg_users
-        self.reg_items = reg_items
-        self.store_history = store_history
-        self.n_threads = n_threads
+    reg_users: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.1, 100, log=True),
+        "L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own.",
+    ] = 1.0
+    _: KW_ONLY
+    reg_items: Annotated[
+        float, AtLeast(0), Range(0.1, 100, log=True), "the same of an item's bias; only one of the two may be 0."
+    ] = 3.0
+    store_history: StoreHistory = True
+    n_threads: ThreadsToRecommend = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         data = training.data
@@ -119,20 +110,17 @@ class Baseline(Recommender):
         return P, Q, self.user_biases_, self.item_biases_, self.mean_
 
     def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
+        """Refuse parameters outside their type or range, and two penalties of 0.
 
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        for name in ("reg_users", "reg_items"):
-            check_number(name, getattr(self, name), low=0)
+        super().check_parameters()
         if self.reg_users == self.reg_items == 0:
             raise ParameterError(
                 "reg_users and reg_items are both 0: users' and items' biases could then be shifted against each other "
                 "at will; give one of them a penalty, such as reg_items=0.1"
             )
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)
 
 
 def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float) -> NDArray[np.float64]:

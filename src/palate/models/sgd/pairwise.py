@@ -12,11 +12,10 @@ the factors.
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +30,40 @@ from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.shared import (
+    Dtype,
+    NBlocks,
+    NFactors,
+    NThreads,
+    OwnFactors,
+    RandomState,
+    Schedule,
+    StoreHistory,
+)
 from palate.models.contract.training_part import LARGEST_VALUE
-from palate.models.items.clicks import Positive, check_positive_rule, clicks_of, training_clicks
+from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
 from palate.models.ridge.rows import Side, feature_names, on_ids, row_ranges, taken_over
+from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.models.sgd.rating_blocks import SMALL, rounds
 from palate.models.sgd.training import Run, rows_held_out, trained
-from palate.parallel import Workers, check_threads, shares
+from palate.parallel import Workers, shares
 from palate.sparse import Rows
 from palate.topk import Factors, topk
 
 Array = NDArray[Any]
-Draw = Literal["users", "clicks"]
 NEGATIVES = {"uniform": kernel.UNIFORM, "popular": kernel.POPULAR, "adaptive": kernel.ADAPTIVE}
+LearningRate = Annotated[float, Above(0), "step of the gradient."]
+RegUsers = Annotated[float, AtLeast(0), "L2 penalty of the factors of the user, at every draw."]
+RegItems = Annotated[float, AtLeast(0), "L2 penalty of the factors of the clicked item, at every draw."]
+RegNegatives = Annotated[float, AtLeast(0), "L2 penalty of the factors of the other item, at every draw."]
+RegBiases = Annotated[float, AtLeast(0), "L2 penalty of the items' biases, at every draw."]
+Negatives = Annotated[
+    Literal["uniform", "popular", "adaptive"],
+    '"uniform", "popular" (as often as clicked) or "adaptive" (what the user\'s factors score high).',
+]
 COPIES = 4  # of the factors at the peak of training
 CLICK_BYTES = 24
 JUDGED = 2000  # users at most whose lists are judged after an epoch
@@ -78,27 +96,45 @@ class Pairwise(Recommender):
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
-    # the constructor parameters of both, set by the final classes
-    n_factors: int
-    n_epochs: int
-    learning_rate: float
-    reg_users: float
-    reg_items: float
-    reg_negatives: float
-    reg_biases: float
-    reg_features: float
-    own_factors: bool
-    draw: Draw
-    negatives: str
-    negative_rank: float
-    init_scale: float
-    schedule: str
-    patience: int | None
-    validation_fraction: float
-    positive: Positive
-    n_blocks: int | None
-    dtype: str
-    random_state: int | np.random.Generator | None
+    n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
+    _: KW_ONLY
+    n_epochs: Annotated[int, AtLeast(1), "passes over the clicks, at most."] = 100
+    learning_rate: LearningRate
+    reg_users: RegUsers
+    reg_items: RegItems
+    reg_negatives: RegNegatives
+    reg_biases: RegBiases = 0.01
+    reg_features: Annotated[
+        float, AtLeast(0), "L2 penalty of the embeddings of features, times reg_users or reg_items."
+    ] = 10.0
+    own_factors: OwnFactors = True
+    negatives: Negatives = "uniform"
+    negative_rank: Annotated[
+        float,
+        Above(0, at_most=1),
+        "mean rank of adaptive negatives in a factor's order, as a share of the items.",
+    ] = 0.1
+    draw: Annotated[
+        Literal["users", "clicks"], Choice(("users", "clicks")), '"users" draws users alike, "clicks" all clicks alike.'
+    ] = "users"
+    init_scale: Annotated[float, AtLeast(0), "standard deviation of the initial factors, normal around 0."] = 0.05
+    schedule: Schedule = "linear"
+    patience: Annotated[
+        int | None,
+        AtLeast(1),
+        "stop this many epochs after the best one; None runs all: a falling rate brings much at its end.",
+    ] = None
+    validation_fraction: Annotated[
+        float,
+        AtLeast(0, at_most=0.9),
+        "part of the rows held out to choose the epoch by NDCG@10; 0 trains all n_epochs.",
+    ] = 0.1
+    positive: Positive = None
+    n_blocks: NBlocks = None
+    dtype: Dtype = "float32"
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
 
     def _rule(self) -> tuple[int, int, int, float]:
         """Return (warp, kind of negatives, most draws of WARP, mean rank of adaptive negatives)."""
@@ -192,7 +228,7 @@ class Pairwise(Recommender):
 
     def calmer(self) -> str:
         """Return what to try after divergence: a step of the loss is at most the rate, so that the defaults hold."""
-        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        default = {name: parameter.default for name, parameter in self.declarations.items()}
         tips = [f"init_scale={default['init_scale']:g}"] if self.init_scale > 1 else []
         return ", ".join([*tips, f"learning_rate={min(self.learning_rate / 4, default['learning_rate']):.1g}"])
 
@@ -284,31 +320,6 @@ class Pairwise(Recommender):
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         size = np.dtype(self.dtype).itemsize
         return COPIES * (n_users + n_items) * padded_width(int(self.n_factors), size) * size + CLICK_BYTES * n_rows
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        for name in ("n_factors", "n_epochs", *(("patience",) if self.patience is not None else ())):
-            check_whole(name, getattr(self, name), low=1)
-        check_number("learning_rate", self.learning_rate, low=0, open_low=True)
-        for name in ("reg_users", "reg_items", "reg_negatives", "reg_biases", "reg_features", "init_scale"):
-            check_number(name, getattr(self, name), low=0)
-        check_number("negative_rank", self.negative_rank, low=0, high=1, open_low=True)
-        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
-        check_choice("draw", self.draw, ("users", "clicks"))
-        check_choice("negatives", self.negatives, tuple(NEGATIVES))
-        check_choice("schedule", self.schedule, ("constant", "linear"))
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_positive_rule(self.positive)
-        for name in ("own_factors", "store_history"):
-            check_choice(name, getattr(self, name), (False, True))
-        if self.n_blocks is not None:
-            check_whole("n_blocks", self.n_blocks, low=1)
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)
 
 
 TINY = 1e-6  # a penalty, where none is asked for: the regression on features has a minimum all the same
