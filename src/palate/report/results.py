@@ -12,7 +12,7 @@ import polars as pl
 from palate.data.card import Card
 from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
-from palate.evaluation.rows import part_words, positive_words
+from palate.evaluation.jobs import part_words, positive_words
 from palate.metrics import METRICS, named
 from palate.terminal import command
 
