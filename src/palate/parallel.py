@@ -48,7 +48,7 @@ def check_threads(n_threads: int | None) -> int:
     if n_threads is None:
         return default_threads()
     if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer) or n_threads < 1:
-        raise ParameterError(f"n_threads must be None or a whole number of at least 1, got {n_threads!r}")
+        raise ParameterError.outside("n_threads", "None or a whole number of at least 1", n_threads)
     return int(n_threads)
 
 
@@ -241,8 +241,9 @@ def check_table_threads(work: str) -> None:
         ForkedError: says what can be done.
     """
     if _fork.lost:
-        raise ForkedError(
-            f"{work} needs the threads of Polars, which a forked process does not have where its parent had started "
+        raise ForkedError.of(
+            work,
+            "needs the threads of Polars, which a forked process does not have where its parent had started "
             "them. Do it in the parent before the fork; or fork from a parent that has done no more than load models; "
-            "or start processes with multiprocessing's 'spawn', and servers such as gunicorn without --preload"
+            "or start processes with multiprocessing's 'spawn', and servers such as gunicorn without --preload",
         )

@@ -11,20 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.errors import DataError, UnknownIdError
+from palate.errors import DataError, Remedy, Set, UnknownIdError, shown
 
 Id = int | str
 BLOCK = 1 << 20  # rows handled at once
-WIDE = 60  # characters of a value shown in a message
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: its first 60 characters at most."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        text = f"a {type(value).__name__} too long to write"
-    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
+READ_AS_TEXT = Remedy("; read both with ", Set("ids", "text"))
 
 
 class Ids:
@@ -43,9 +34,14 @@ class Ids:
         if series.dtype.is_integer():
             series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
         if series.dtype not in (pl.Int64, pl.String) or series.null_count():
-            raise DataError(f"{what} ids must be all integers or all text, none missing; got {series.dtype}")
+            raise DataError.of(
+                what,
+                f"ids must be all integers or all text, none missing; got {series.dtype}",
+                code="ids",
+                value=series.dtype,
+            )
         if not _all_differ(series):
-            raise DataError(f"{what} ids repeat: each may stand once")
+            raise DataError.of(what, "ids repeat: each may stand once", code="duplicates")
         self._values = series
         self.what = what
 
@@ -78,7 +74,9 @@ class Ids:
         if others is None:
             return self
         if others.kind != self.kind:
-            raise DataError(f"the {self.what} features' ids are {others.kind}, those of the ratings {self.kind}")
+            raise DataError.of(
+                f"the {self.what} features' ids", f"are {others.kind}, those of the ratings {self.kind}", code="ids"
+            )
         new = others.values.filter(pl.Series(self.index(others.values, on_unknown="mark") < 0))
         return Ids(pl.concat([self.values, new]), self.what) if len(new) else self
 
@@ -113,7 +111,7 @@ class Ids:
             return text
         digits = re.fullmatch(r"[+-]?0*([0-9]*[0-9])", text.strip())
         if digits is None:
-            raise UnknownIdError(f"{self.what} ids are integers here, {self._range()}; got {shown(text)}")
+            raise UnknownIdError.of(self.what, f"ids are integers here, {self._range()}; got {shown(text)}", value=text)
         if len(digits[1]) > 19:  # digits of 2**63
             raise self._unknown([text])
         return int(text)
@@ -126,12 +124,14 @@ class Ids:
         good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
         if not good or isinstance(one, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError(f"{self.what} ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
+            raise UnknownIdError.of(self.what, f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}")
+        return UnknownIdError(
+            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
+        )
 
     def _range(self) -> str:
         if not len(self):
@@ -166,7 +166,9 @@ def _all_differ(series: pl.Series) -> bool:
 
 def _listed(values: Iterable[Id], what: str) -> list[Id]:
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise DataError(f"{what} ids are given as a list or a column, one for each; got {shown(values)}")
+        raise DataError.of(
+            what, f"ids are given as a list or a column, one for each; got {shown(values)}", code="ids", value=values
+        )
     return list(values)
 
 
@@ -178,7 +180,7 @@ def _series_of(values: list[Id], what: str) -> pl.Series:
         return pl.Series(values, dtype=dtype, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         why = str(error).split("\n", 1)[0][:120]
-        raise DataError(f"{what} ids must be all integers (64 bit) or all text: {why}") from None
+        raise DataError.of(what, f"ids must be all integers (64 bit) or all text: {why}", code="ids") from None
 
 
 def _text_positions(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:

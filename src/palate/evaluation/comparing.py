@@ -18,7 +18,7 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.data.items import Condition
 from palate.data.splits.split import Split
-from palate.errors import DataError, ParameterError, unknown_name
+from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.gathering import gathered, groupings_of, with_groups
 from palate.evaluation.inputs import Relevance, relevant_rows
@@ -163,12 +163,12 @@ def _named(models: Models) -> dict[str, Recommender]:
         keys = [model.key for model in made]
         labels = [key if keys.count(key) == 1 else _spelled(model) for key, model in zip(keys, made, strict=True)]
         if len(set(labels)) < len(labels):
-            raise ParameterError(
-                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError.of(
+                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
             )
         named = dict(zip(labels, made, strict=True))
     if not named:
-        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}")
+        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}", subject="models")
     return named
 
 
@@ -180,10 +180,10 @@ def _spelled(model: Recommender) -> str:
 def _model(given: Any) -> Recommender:
     if isinstance(given, str):
         if given not in MODELS:
-            raise ParameterError(unknown_name("no model", given, MODELS))
+            raise ParameterError.unknown("no model", given, MODELS)
         return MODELS[given]()
     if not isinstance(given, Recommender):
-        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(given).__name__}")
+        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(given).__name__}", subject="models")
     return given
 
 
@@ -197,19 +197,21 @@ def _check(
 ) -> None:
     """Refuse what would fail after hours of work."""
     if n_processes is not None and (not isinstance(n_processes, int) or n_processes < 1):
-        raise ParameterError(f"n_processes must be a whole number of at least 1, or None, got {n_processes!r}")
+        raise ParameterError.outside("n_processes", "a whole number of at least 1, or None", n_processes)
     for label, model in named.items():
         model.check_parameters()
         if isinstance(model.get_params().get("random_state"), np.random.Generator):
-            raise ParameterError(
-                f"{label}: random_state must be a whole number or None here, so that a run can be repeated"
+            raise ParameterError.of(
+                label, ": random_state must be a whole number or None here, so that a run can be repeated"
             )
     for fold in folds:
         n_users = len(np.unique(data.user_index[fold.test]))
         if n_users < FEWEST_USERS:
-            raise DataError(
-                f"the test part of {fold.name} has rows of one user only, and intervals and tests are over users: "
-                "choose a larger part or fewer folds, or measure one model with evaluate"
+            raise DataError.of(
+                f"the test part of {fold.name}",
+                "has rows of one user only, and intervals and tests are over users: "
+                "choose a larger part or fewer folds, or measure one model with evaluate",
+                code="split",
             )
 
 

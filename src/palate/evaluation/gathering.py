@@ -54,7 +54,8 @@ def gathered(plan: Mapping[str, Any], jobs: Sequence[Job], outcomes: Outcomes, w
     finished = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Outcome)]
     failures = [vars(outcome) for outcome in outcomes if isinstance(outcome, Failure)]
     if not finished:
-        raise DataError("every run failed: " + "; ".join(dict.fromkeys(failure["error"] for failure in failures)))
+        errors = "; ".join(dict.fromkeys(failure["error"] for failure in failures))
+        raise DataError(f"every run failed: {errors}", code="failed_runs", subject="models")
     firsts = [job for job in jobs if job.fold == jobs[0].fold]
     models = [{"label": job.label, "key": job.cls.key, "parameters": dict(job.parameters)} for job in firsts]
     details: dict[str, Any] = {}

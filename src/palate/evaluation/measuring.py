@@ -81,11 +81,15 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
         ParameterError: there is none, one stands twice, or `palate.metrics.at` refuses one.
     """
     if isinstance(metrics, str):
-        raise ParameterError(f"metrics takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'")
+        raise ParameterError.of(
+            "metrics", f"takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'", value=metrics
+        )
     asked = [at(name, n_items) for name in metrics]
     names = [request.name for request in asked]
     if not names or len(set(names)) < len(names):
-        raise ParameterError(f"name at least one metric, and each once; got {', '.join(names) or 'none'}")
+        raise ParameterError(
+            f"name at least one metric, and each once; got {', '.join(names) or 'none'}", subject="metrics"
+        )
     return asked
 
 
@@ -105,7 +109,7 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     for request in metrics:
         for name in request.metric.inputs:
             if name in lacking:
-                raise ParameterError(f"{request.name} needs {NEEDS[name]}: none here offers it")
+                raise ParameterError.of(request.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
 
 
 def measure(
@@ -166,9 +170,11 @@ def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> 
     for name, part in (("train", train), ("test", test)):
         known = part.with_ids(model.users_, model.items_)
         if known.users != model.users_ or known.items != model.items_:
-            raise DataError(
-                f"{name} has other users or items than the model was fitted with: take both parts from one set of "
-                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part"
+            raise DataError.of(
+                name,
+                "has other users or items than the model was fitted with: take both parts from one set of "
+                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part",
+                code="other_data",
             )
         parts.append(known)
     return parts[0], parts[1]
@@ -196,9 +202,12 @@ def measure_part(
     for request in asked:
         given = inputs.given(request.metric)
         if missing := next((name for name, value in given.items() if value is None), None):
-            skipped[request.name] = f"{request.name} needs {NEEDS.get(missing, missing)}"
+            needed = NEEDS.get(missing, missing)
             if not skip:
-                raise ParameterError(f"{skipped[request.name]}; {model.key} here does not offer it")
+                raise ParameterError.of(
+                    request.name, f"needs {needed}; {model.key} here does not offer it", code="not_offered"
+                )
+            skipped[request.name] = f"{request.name} needs {needed}"
             continue
         result = request(**given)
         values[request.name] = request.metric.value(result)

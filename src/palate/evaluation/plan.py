@@ -46,17 +46,23 @@ def prepared(out: Path, plan: Mapping[str, Any]) -> Path:
             before = Comparison.open(out).plan
             for name in ("split", "metrics", "positive", "part", "random_state", "attributes"):
                 if before.get(name) != plan[name]:
-                    raise DataError(
-                        f"{out} holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
-                        "choose another folder, or remove that one"
+                    raise DataError.of(
+                        out,
+                        f"holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
+                        "choose another folder, or remove that one",
+                        code="other_data",
                     )
             if before["data"]["fingerprint"] != plan["data"]["fingerprint"]:
-                raise DataError(f"{out} holds a comparison of other data: choose another folder, or remove that one")
+                raise DataError.of(
+                    out,
+                    "holds a comparison of other data: choose another folder, or remove that one",
+                    code="other_data",
+                )
         elif out.is_dir() and any(out.iterdir()) and not rows.is_dir():
-            raise DataError(f"{out} holds other files: choose an empty folder for the results")
+            raise DataError.of(out, "holds other files: choose an empty folder for the results", code="other_data")
         rows.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write results to {out}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write results to", out, error) from None
     return rows
 
 

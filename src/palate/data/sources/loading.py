@@ -52,15 +52,19 @@ def load_dataset(
         ratings = _of_file("standard input", sys.stdin.buffer, read)
     elif str(source) in KNOWN or path_of(source).is_dir():
         if read and items is None and users is None:
-            raise ParameterError(f"{source} has a format of its own; reading options are for files: {', '.join(read)}")
+            raise ParameterError.of(
+                source, f"has a format of its own; reading options are for files: {', '.join(read)}"
+            )
         place: dict[str, Any] = {"name": KNOWN[str(source)]} if str(source) in KNOWN else {"folder": path_of(source)}
         ratings = load_movielens(**place, on_missing="keep" if all_rows else "drop")
     elif path_of(source).exists():
         ratings = _of_file(path_of(source).name, source, read)
     else:
-        raise DataError(
-            f"no data at '{source}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
-            "(other sizes of MovieLens: unpack them and give the folder)"
+        raise DataError.of(
+            f"no data at '{source}'",
+            f": give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
+            "(other sizes of MovieLens: unpack them and give the folder)",
+            code="not_found",
         )
     return with_tables(ratings, items, users, title=title, **read)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError
+from palate.errors import Call, DataError, Remedy, Set
 from palate.sparse import Rows
 
 
@@ -26,8 +26,12 @@ def check_parts(train: Interactions, test: Interactions, name: str) -> None:
     if len(shared):
         raise DataError(
             f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as "
-            f"{_pair(test, shared[0])}: figures on them would say nothing; take them out with "
-            "on_overlap='drop', or with test = without_overlap(train, test) of palate.data.splits.leaks"
+            f"{_pair(test, shared[0])}: figures on them would say nothing",
+            Remedy("; take them out with ", Set("on_overlap", "drop")),
+            Remedy(", or with ", Call("test = without_overlap(train, test) of palate.data.splits.leaks")),
+            code="overlap",
+            subject=name,
+            rows=shared[:5].tolist(),
         )
 
 
@@ -49,7 +53,9 @@ def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
         raise DataError(
             f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "
             f"{_pair(test, shared[0])}: figures on them would say nothing; fit it on the training part alone, or "
-            "let evaluate do both"
+            "let evaluate do both",
+            code="overlap",
+            subject="test",
         )
 
 
@@ -75,7 +81,7 @@ def check_time(train: Interactions, test: Interactions, name: str, *, within_use
         DataError: there are no times; or tells how many rows are later, and the two dates.
     """
     if train.times is None or test.times is None:
-        raise DataError(f"{name} is a split by time, and these interactions have no times")
+        raise DataError.of(name, "is a split by time, and these interactions have no times", code="times")
     if within_users:
         first = np.full(test.n_users, np.iinfo(np.int64).max)
         np.minimum.at(first, test.user_index, test.times)
@@ -86,10 +92,12 @@ def check_time(train: Interactions, test: Interactions, name: str, *, within_use
     if len(late):
         worst = late[np.argmax(train.times[late])]
         whose = " of the same user" if within_users else ""
-        raise DataError(
-            f"{name} is a split by time, and {len(late):,} of {len(train):,} training rows are later than the first "
+        raise DataError.of(
+            name,
+            f"is a split by time, and {len(late):,} of {len(train):,} training rows are later than the first "
             f"test row{whose}, such as {_date(train.times[worst])} after {_date(limit[worst])}: training would see the "
-            "future; make the split again from these interactions"
+            "future; make the split again from these interactions",
+            code="overlap",
         )
 
 

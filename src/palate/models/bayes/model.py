@@ -202,7 +202,9 @@ class BayesianMF(Recommender):
         given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
         advice = ", ".join(f"{name}={self.declarations[name].default}" for name in changed)
         tried = f"with {given}; try {advice}" if changed else "; try another random_state"
-        return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
+        return DivergenceError(
+            f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"), subject="chain"
+        )
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -377,7 +379,11 @@ class BayesianMF(Recommender):
         if self.time_effects is None:
             return None
         if rows.times is None:
-            raise DataError("the model has time effects, and the ratings to predict have no times")
+            raise DataError(
+                "the model has time effects, and the ratings to predict have no times",
+                code="times",
+                subject="time_effects",
+            )
         return rows.times
 
     def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:

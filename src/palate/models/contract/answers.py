@@ -29,7 +29,7 @@ def id_list(ids: UserIds) -> list[Id]:
         ParameterError: ids is an array of more than one dimension.
     """
     if isinstance(ids, np.ndarray) and ids.ndim > 1:
-        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}")
+        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}", subject="ids")
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
@@ -44,7 +44,7 @@ def check_64_bits(users: list[Id]) -> None:
     """
     for one in users:
         if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
+            raise UnknownIdError.of(f"unknown user id {one}", ": integer ids have 64 bits")
 
 
 def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Rows:
@@ -108,7 +108,9 @@ def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDAr
     if not popular.known:
         raise ParameterError(
             "this model, of an older file without training rows, does not know which items are popular; leave out "
-            "unknown users, or fit it again"
+            "unknown users, or fit it again",
+            code="no_history",
+            subject="on_unknown",
         )
     return popular.order if allowed is None else popular.order[allowed[popular.order]]
 

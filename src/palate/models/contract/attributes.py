@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from palate.data.dataset import Dataset
 from palate.data.features import Features
 from palate.data.interactions import Interactions
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Remedy
 from palate.models.contract.abilities import check_supports
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Given = dict[str, Features | None]
 GIVE_ONE = (
-    "give a Dataset (palate.load_dataset reads one, Dataset.from_tables makes one of interactions and tables), or "
+    ": give a Dataset (palate.load_dataset reads one, Dataset.from_tables makes one of interactions and tables), or "
     "user_features and item_features"
 )
 
@@ -45,21 +45,22 @@ def features_for(
             where the data has none.
     """
     if attributes not in (None, True, False):
-        raise ParameterError(f"attributes must be True, False or None, got {attributes!r}")
+        raise ParameterError.outside("attributes", "True, False or None", attributes)
     given: Given = {"user_features": user_features, "item_features": item_features}
     if user_features is not None or item_features is not None:
         if attributes:
-            raise ParameterError("attributes=True takes features from the data set, and features are given: choose one")
+            raise ParameterError.of("attributes", "are asked for beside features that are given: choose one")
         return given
     if attributes:
         check_supports(model, "features")
         if not isinstance(data, Dataset):
-            raise ParameterError(f"attributes=True takes those of a data set, and interactions have none: {GIVE_ONE}")
+            raise ParameterError.of("attributes", "are asked for, and interactions have none", Remedy(GIVE_ONE))
     if not isinstance(data, Dataset) or not (model.uses_attributes if attributes is None else attributes):
         return given
     known = features_of(data)
     if attributes and not any(known.values()):
-        raise ParameterError(f"attributes=True, and the tables of {data.name} have nothing but ids and texts")
+        words = f"are asked for, and the tables of {data.name} have nothing but ids and texts"
+        raise ParameterError.of("attributes", words, code="not_offered")
     return known
 
 

@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
-from palate.data.ids import Id, Ids, shown
+from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, check_interactions
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, shown
 from palate.models.contract.answers import id_list, say_unknown
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.training_part import check_features
@@ -99,7 +99,9 @@ def basket_of(given: Given, features: Features | None, model: Any, on_unknown: s
     """
     if given is None and features is None:
         raise ParameterError(
-            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features="
+            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features=",
+            code="no_history",
+            subject="interactions",
         )
     if features is not None and (given is None or (isinstance(given, Interactions) and not len(given))):
         check_features("features", features)
@@ -111,7 +113,7 @@ def basket_of(given: Given, features: Features | None, model: Any, on_unknown: s
             return Basket(nobody, rows, np.zeros(1, np.int32), None)
         check_features("features", features)
         if len(features.ids) != 1:
-            raise ParameterError(f"features of {len(features.ids)} users are given beside the items of one")
+            raise ParameterError.of("features", f"of {len(features.ids)} users are given beside the items of one")
         return Basket(features.ids.values, rows, np.zeros(1, np.int32), features_on(features, features.ids, model))
     rows = rows_of(given, model.items_, on_unknown)
     asked = np.unique(given.user_index) if features is None else np.arange(given.n_users)
@@ -130,11 +132,16 @@ def features_on(features: Features | None, ids: Ids, model: Any, side: str = "us
     check_features("features", features)
     encoding = getattr(model, f"{side}_encoding_", None)
     if not encoding:
-        raise ParameterError(f"the model was fitted without {side}_features, and cannot use those of newcomers")
+        raise ParameterError(
+            f"the model was fitted without {side}_features, and cannot use those of newcomers",
+            code="no_history",
+            subject=f"{side}_features",
+        )
     if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
         raise ParameterError(
             "these features were encoded in another way than those of training: make them with "
-            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)"
+            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)",
+            subject="features",
         )
     return features.on(ids)
 
@@ -165,15 +172,19 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
         check_interactions("interactions", given)
     ids, items, rule = id_list(given), model.items_, getattr(model, "positive", None)
     if not isinstance(given, Mapping) and model.score_kind == "rating":
-        raise ParameterError(f"{type(model).__name__} learns from ratings: give them as {{item: rating}}")
+        raise ParameterError.of(
+            type(model).__name__, "learns from ratings: give them as {item: rating}", code="not_offered"
+        )
     click = float(rule) if isinstance(rule, int | float) else 1.0
     values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
     good = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
     array = np.array(values, np.float32) if good else np.array([np.nan], np.float32)
     if not np.isfinite(array).all():
-        raise DataError(f"the values of a basket must be finite numbers, got {shown(values)}")
+        raise DataError(
+            f"the values of a basket must be finite numbers, got {shown(values)}", value=values, subject="items"
+        )
     if len(set(ids)) < len(ids):
-        raise DataError(f"an item stands twice in the basket {shown(ids)}")
+        raise DataError(f"an item stands twice in the basket {shown(ids)}", code="duplicates", subject="items")
     index = items.index(ids, on_unknown="raise" if on_unknown == "raise" else "mark")
     known = index >= 0
     say_unknown("the basket", int((~known).sum()), "item")

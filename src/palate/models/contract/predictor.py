@@ -98,7 +98,11 @@ class Predictor(Learner):
         if self.seen_ is not None:
             return float(self.seen_.values.mean(dtype=np.float64))
         if self.rated_ is None:
-            raise ParameterError("this model, of an older file without training rows, does not know the mean rating")
+            raise ParameterError(
+                "this model, of an older file without training rows, does not know the mean rating",
+                code="no_history",
+                subject="mean",
+            )
         return float(np.average(self.rated_.means, weights=self.rated_.counts))
 
     def predict_index(
@@ -114,10 +118,12 @@ class Predictor(Learner):
         self._check_can("predict")
         user_index, item_index = positions("user", user_index), positions("item", item_index)
         if len(user_index) != len(item_index):
-            raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
+            raise ParameterError(
+                f"got {len(user_index)} user positions and {len(item_index)} item positions", subject="positions"
+            )
         for ids, index in ((self.users_, user_index), (self.items_, item_index)):
             if len(index) and not (np.min(index) >= 0 and np.max(index) < len(ids)):
-                raise ParameterError(f"{ids.what} positions must lie from 0 to {len(ids) - 1}")
+                raise ParameterError.of(ids.what, f"positions must lie from 0 to {len(ids) - 1}")
         scores = self._scorer().pairs(user_index, item_index)
         return np.clip(scores, *self.rating_range_) if clip and self.score_kind == "rating" else scores
 
@@ -188,7 +194,11 @@ class Predictor(Learner):
         found = self._predictive(u, i, when)
         n = len(found.levels)
         if n < 2:
-            raise ParameterError(f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars")
+            raise ParameterError(
+                f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars",
+                code="not_offered",
+                subject="stars",
+            )
         return pl.DataFrame(
             {
                 "user_id": self.users_.at(np.repeat(u, n)),
@@ -227,7 +237,9 @@ class Predictor(Learner):
         u = self.users_.index(id_list(users), on_unknown=mark)
         i = self.items_.index(id_list(items), on_unknown=mark)
         if len(u) != len(i) and 1 not in (len(u), len(i)):
-            raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
+            raise ParameterError(
+                f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}", subject="users"
+            )
         u, i = np.broadcast_arrays(u, i)
         if times is None:
             return u, i, None
@@ -240,10 +252,12 @@ class Predictor(Learner):
         if getattr(self, "time_effects", None) is None:
             raise ParameterError(
                 f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
-                "time_effects='day,page'"
+                "time_effects='day,page'",
+                code="not_offered",
+                subject="times",
             )
         if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
-            raise ParameterError(f"times must be {n} whole numbers, in seconds since 1970")
+            raise ParameterError.of("times", f"must be {n} whole numbers, in seconds since 1970")
 
     def _check_can(self, ability: str) -> None:
         self._check_fitted()

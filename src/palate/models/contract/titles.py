@@ -24,9 +24,11 @@ def groups_of(table: pl.DataFrame) -> NDArray[np.int64]:
     titled = (table["title"] != table["item_id"].cast(pl.String)).any()
     if "year" not in table.columns or not titled:
         lacking = "years" if titled else "titles beside the ids"
-        raise ParameterError(
-            f"one_per_title needs the title and the year of items, and the item table has no {lacking}; it has "
-            f"{', '.join(table.columns)}: give them to fit(items=…) as columns 'title' and 'year'"
+        raise ParameterError.of(
+            "one_per_title",
+            f"needs the title and the year of items, and the item table has no {lacking}; it has "
+            f"{', '.join(table.columns)}: give them to fit(items=…) as columns 'title' and 'year'",
+            code="columns",
         )
     own = pl.col("position")
     first = pl.when(pl.col("year").is_null()).then(own).otherwise(own.first().over(GROUP))
