@@ -171,15 +171,21 @@ class once(Generic[T]):  # noqa: N801 - a decorator, as property is
         """Return the value: from now on the object's own attribute of this name, found before this one is asked."""
         if owner is None:
             return self
-        kept = vars(owner)
+        return kept(vars(owner), self.name, partial(self.compute, owner))
+
+
+def kept(values: dict[str, Any], name: str, compute: Callable[[], T]) -> T:
+    """Return the value of a name, computed by one thread where it is not there yet."""
+    if name not in values:
         with _once.lock:
-            if self.name not in kept:
-                kept[self.name] = self.compute(owner)
-        return kept[self.name]
+            if name not in values:
+                values[name] = compute()
+    value: T = values[name]
+    return value
 
 
 class _Once:
-    """The lock of `once`; another thread may hold it at a fork, so a child makes its own."""
+    """The lock of `once` and `kept`; another thread may hold it at a fork, so a child makes its own."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()

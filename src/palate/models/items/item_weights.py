@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,7 +43,8 @@ class ItemWeights(FromClicks, Recommender):
                 code="no_history",
                 subject="store_history",
             )
-        return self._scorer_for(self.seen_, None)
+        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
+        return WeightScorer(self.seen_, self._weights(), len(self.items_), clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
         return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
