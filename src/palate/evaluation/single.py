@@ -209,10 +209,10 @@ def _without_leaks(train: Interactions, test: Interactions, name: str, on_overla
     """Return the test part, checked, and less the pairs of the training part where these shall be dropped."""
     if on_overlap not in ("raise", "drop"):
         raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
-    if on_overlap == "raise":
-        check_parts(train, test, name)
-        return test
     check_same_ids(train, test)
+    if on_overlap == "raise":
+        check_leaks(train, test, name)
+        return test
     rest = without_overlap(train, test)
     if not len(rest):
         raise DataError.of(
@@ -221,16 +221,6 @@ def _without_leaks(train: Interactions, test: Interactions, name: str, on_overla
     if len(rest) < len(test):
         log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
     return rest
-
-
-def check_parts(train: Interactions, test: Interactions, name: str) -> None:
-    """Refuse parts that are no interactions, have different ids, or share pairs.
-
-    Raises:
-        DataError: names the part, and how many pairs are shared.
-    """
-    check_same_ids(train, test)
-    check_leaks(train, test, name)
 
 
 def check_same_ids(train: Interactions, test: Interactions) -> None:
