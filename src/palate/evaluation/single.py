@@ -18,8 +18,7 @@ from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
-from palate.data.splits.leaks import check_parts as check_leaks
-from palate.data.splits.leaks import without_overlap
+from palate.data.splits.leaks import check_parts, without_overlap
 from palate.data.splits.making import make_splits
 from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
 from palate.errors import DataError, ParameterError
@@ -211,7 +210,7 @@ def _without_leaks(train: Interactions, test: Interactions, name: str, on_overla
         raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
     check_same_ids(train, test)
     if on_overlap == "raise":
-        check_leaks(train, test, name)
+        check_parts(train, test, name)
         return test
     rest = without_overlap(train, test)
     if not len(rest):

@@ -24,7 +24,7 @@ from palate.models.contract.attributes import features_for
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
 from palate.models.contract.state import ModelState, Rated, check_names, restore
-from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
+from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
@@ -189,7 +189,7 @@ class Learner(ABC):
         known = features_for(self, interactions, user_features, item_features, attributes=attributes)
         interactions = interactions_of(interactions, "interactions")
         validation = None if validation is None else interactions_of(validation, "validation")
-        check_parts(interactions, validation)
+        check_learnable(interactions, validation)
         if interactions.weights is not None:
             check_supports(self, "weights")
         for name, features in known.items():
