@@ -5,7 +5,7 @@ single        fit on the training part, measure on the test part
 findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
 details       calibration, errors by group, example users
-inputs        what metrics take, each made once
+metric_inputs what metrics take, each made once
 jobs          one model on one fold: what is kept of it, in memory and as files
 running       many of them, in processes, resumable
 comparison    the result: tables, tests in words, its folder

@@ -21,9 +21,9 @@ from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.gathering import gathered, groupings_of, with_groups
-from palate.evaluation.inputs import Relevance, relevant_rows
 from palate.evaluation.jobs import Job, part_words
 from palate.evaluation.measuring import beside, check_offered, checked
+from palate.evaluation.metric_inputs import Relevance, relevant_rows
 from palate.evaluation.plan import data_of, machine, part_of, prepared, split_of
 from palate.evaluation.running import run_all
 from palate.evaluation.single import all_splits, default_metrics, versions

@@ -27,7 +27,7 @@ from palate.data.dataset import Dataset
 from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
-from palate.evaluation.inputs import Relevance
+from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.single import evaluate
 from palate.metrics import Summary
 from palate.metrics.units import Units

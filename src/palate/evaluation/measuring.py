@@ -21,7 +21,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
-from palate.evaluation.inputs import Inputs, Relevance, has_genres
+from palate.evaluation.metric_inputs import MetricInputs, Relevance, has_genres
 from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
 from palate.metrics.units import Units
@@ -194,7 +194,7 @@ def measure_part(
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
     asked = checked(metrics, test.n_items)
     width = max((request.k for request in asked if request.k), default=None)
-    inputs = Inputs(model, train, test, items, positive, width, part)
+    inputs = MetricInputs(model, train, test, items, positive, width, part)
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
     units: dict[str, Units] = {}
@@ -220,7 +220,7 @@ def measure_part(
 
 
 def _listed(
-    inputs: Inputs, asked: Sequence[At], values: Mapping[str, float]
+    inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]
 ) -> tuple[NDArray[np.int32] | None, NDArray[np.bool_], NDArray[np.intp]]:
     """Return the lists if any metric took them, who got the popular one, and whose they are; with their warnings."""
     ranked = inputs.made_of("ranked")
@@ -234,7 +234,7 @@ def _listed(
     return np.ascontiguousarray(inputs.lists), inputs.popular, ranked
 
 
-def _summary(request: At, result: Any, shares: Units, value: float, inputs: Inputs) -> Summary:
+def _summary(request: At, result: Any, shares: Units, value: float, inputs: MetricInputs) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
     up = request.metric.higher_is_better is not False
     if request.metric.per != "user":
@@ -247,7 +247,7 @@ def _summary(request: At, result: Any, shares: Units, value: float, inputs: Inpu
     return replace(summary, n_left_out=summary.n_left_out + n_tested - len(result))
 
 
-def _compare_with_popularity(inputs: Inputs, asked: Sequence[At], values: Mapping[str, float]) -> None:
+def _compare_with_popularity(inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]) -> None:
     """Warn, in one line, where a model made for ratings ranks below popularity."""
     model = inputs.model
     if model.score_kind != "rating":
