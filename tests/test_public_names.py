@@ -36,6 +36,7 @@ EXPECTED = [
     "export",
     "import_folder",
     "load",
+    "load_dataset",
     "load_movielens",
     "load_splits",
     "make_splits",

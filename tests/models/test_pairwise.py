@@ -15,7 +15,8 @@ from palate.data.splits.making import split
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.kernels import pairs
 from palate.models import BPR, WARP, Popularity
-from palate.models.sgd.pairwise import ClickEpochs, default_blocks
+from palate.models.sgd.pairwise import BLOCKS, ClickEpochs
+from palate.models.sgd.rating_blocks import default_blocks
 from palate.parallel import Workers
 
 BOTH = pytest.mark.parametrize("cls", [BPR, WARP])
@@ -90,9 +91,9 @@ def test_threads_and_blocks_change_nothing(cls, negatives, clicks):
 
 
 def test_blocks_follow_from_the_data():
-    assert default_blocks(499_999, 10**9, 400) == 1
-    assert default_blocks(500_000, 100, 400) == 16
-    assert default_blocks(500_000, 1_000_000, 256) == 123
+    assert default_blocks(499_999, 10**9, 400, **BLOCKS) == 1
+    assert default_blocks(500_000, 100, 400, **BLOCKS) == 16
+    assert default_blocks(500_000, 1_000_000, 256, **BLOCKS) == 123
 
 
 @BOTH

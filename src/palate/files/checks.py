@@ -48,13 +48,13 @@ def plain_state(state: ModelState) -> ModelState:
     Raises:
         ModelFileError: NaN or an infinite number, or anything that a file cannot hold; names the array or value.
     """
-    state = replace(state, parameters=_plain(state.parameters), learned=_plain(state.learned))
+    state = replace(state, parameters=_as_json(state.parameters), learned=_as_json(state.learned))
     check_item_columns(state.item_table)
     _check_state(state)
     return state
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: strict_json.loads(strict_json.dumps(value, name), name) for name, value in values.items()}
 
 

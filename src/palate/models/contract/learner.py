@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Se
 import numpy as np
 import polars as pl
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.data.items import item_table
 from palate.errors import NotFittedError, ParameterError, UnknownParameterError
 from palate.models.contract.abilities import check_supports
+from palate.models.contract.attributes import features_for
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
 from palate.models.contract.state import ModelState, Rated, check_names, restore
-from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
+from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
@@ -149,43 +151,52 @@ class Learner(ABC):
 
     def fit(
         self,
-        interactions: Interactions,
+        interactions: Dataset | Interactions,
         *,
-        validation: Interactions | None = None,
+        validation: Dataset | Interactions | None = None,
         items: Any = None,
         user_features: Features | None = None,
         item_features: Features | None = None,
+        attributes: bool | None = None,
         start: Self | None = None,
         progress: ProgressCallback | None = automatic,
     ) -> Self:
         """Learn from interactions; what was learned before is forgotten once all has gone well.
 
         Args:
-            interactions: the training part.
+            interactions: the training part; of a data set come the item table and the attributes, too.
             validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
                 them, other models choose nothing.
-            items: a table with item_id, title and further columns, to show and to filter by.
+            items: a table with item_id, title and further columns, to show and to filter by; None takes the data set's.
             user_features, item_features: attributes that enter the model; see ``supports``. Users and items that stand
                 there alone are known to the model, too, as people and items without a row.
+            attributes: whether those of the data set's users and items enter, where no features are given; None lets
+                them enter a model that ``uses_attributes``.
             start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
                 afresh, and those that the rows and features given now lack are forgotten. See ``supports``.
             progress: called after every epoch; None shows nothing. Without it a notebook shows a bar.
 
         Raises:
             ParameterError: a parameter has a wrong type or range, the model does not support what is given, the start
-                does not fit, or training would need more memory than there is.
+                does not fit, training would need more memory than there is, or there are no attributes where they shall
+                enter.
             DataError: there is no row, a value is beyond 1e15, validation has other ids than the training part, one of
                 them is no `Interactions`, an id has no features, or the item table is faulty.
             DivergenceError: training left the finite numbers; names the epoch, and what to try.
         """
         self.check_parameters()
-        check_parts(interactions, validation)
+        items = interactions.items if items is None and isinstance(interactions, Dataset) else items
+        known = features_for(self, interactions, user_features, item_features, attributes=attributes)
+        interactions = interactions_of(interactions, "interactions")
+        validation = None if validation is None else interactions_of(validation, "validation")
+        check_learnable(interactions, validation)
         if interactions.weights is not None:
             check_supports(self, "weights")
-        for name, features in (("user_features", user_features), ("item_features", item_features)):
+        for name, features in known.items():
             if features is not None:
                 check_supports(self, "features")
                 check_features(name, features)
+        user_features, item_features = known["user_features"], known["item_features"]
         interactions, validation = with_known(interactions, validation, user_features, item_features)
         self._check_start(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
@@ -210,14 +221,14 @@ class Learner(ABC):
         names = self.parameter_names()
         return "choose a smaller n_factors" if "n_factors" in names else "learn from fewer users, items or rows"
 
-    def memory_estimate(self, interactions: Interactions) -> int:
+    def memory_estimate(self, interactions: Dataset | Interactions) -> int:
         """Return about how many bytes ``fit`` will hold at its peak, the compressed training rows included.
 
         Raises:
             DataError: interactions is none.
         """
-        check_interactions("interactions", interactions)
-        n_users, n_items, n_rows = interactions.n_users, interactions.n_items, len(interactions)
+        data = interactions_of(interactions, "interactions")
+        n_users, n_items, n_rows = data.n_users, data.n_items, len(data)
         return 16 * n_rows + self._bytes_needed(n_users, n_items, n_rows)
 
     def _check_start(self, start: Any) -> None:

@@ -47,7 +47,7 @@ from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_
 from palate.models.ridge.rows import Side, feature_names, on_ids, row_ranges, taken_over
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
-from palate.models.sgd.rating_blocks import SMALL, rounds
+from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import Run, rows_held_out, trained
 from palate.parallel import Workers, shares
 from palate.sparse import Rows
@@ -68,13 +68,7 @@ COPIES = 4  # of the factors at the peak of training
 CLICK_BYTES = 24
 JUDGED = 2000  # users at most whose lists are judged after an epoch
 PLACES = 10  # of a list
-BLOCK_BYTES = 1 << 21  # factors of one block, whose rows are met in random order
-FEWEST_BLOCKS = 16
-
-
-def default_blocks(n_clicks: int, n_rows: int, row_bytes: int) -> int:
-    """Return how many blocks of users (and as many of items) the data ask for; threads have no say."""
-    return 1 if n_clicks < SMALL else max(FEWEST_BLOCKS, -(-n_rows * row_bytes // BLOCK_BYTES))
+BLOCKS = {"block_bytes": 1 << 21, "fewest": 16}  # factors of one block, whose rows are met in random order
 
 
 class Pairwise(Recommender):
@@ -390,7 +384,7 @@ class ClickEpochs:
         self._warm = np.flatnonzero(self.of_items).astype(np.int32)
         self._active = np.flatnonzero(self.clicks.sizes).astype(np.int32)
         row_bytes = P.shape[1] * P.itemsize
-        asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes)
+        asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes, **BLOCKS)
         self._n_blocks = min(asked, len(self._active), len(self._warm))
         sums = np.bincount(self.clicks.row_of_cells(), self.clicks.values, len(P))
         if self.model.draw == "users":
