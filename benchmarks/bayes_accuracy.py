@@ -23,7 +23,6 @@ from scipy.stats import t as student
 import palate
 from palate.metrics.distribution import coverage_80, coverage_95, crps_normal
 from palate.models.bayes.model import BayesianMF
-from palate.models.bayes.predictive import predictive
 from palate.models.contract.attributes import features_of
 
 FRESH = [f"random:0.2:{seed}" for seed in range(100, 120)]
@@ -145,7 +144,7 @@ def ours(part: str, split: str, seeds: int, effects: str | None = None) -> None:
 def honesty(model: Any, train: Any, test: Any) -> dict[str, Any]:
     """Return CRPS and coverage, and the CRPS of a normal of one variance, that of the training errors, and our mean."""
     times = test.times if model.time_effects else None
-    found = predictive(model, test.user_index, test.item_index, times)
+    found = model._predictive(test.user_index, test.item_index, times)
     spread = np.sqrt(np.mean((model.predict_rows(train) - train.values) ** 2))
     truth, mean = test.values.astype(float), np.asarray(model.predict_rows(test), float)
     return {

@@ -85,7 +85,7 @@ def test_threads_and_blocks_change_nothing(cls, negatives, clicks):
     one = cls(**settings).fit(clicks)
     for n_threads in (2, 3, 7):
         other = cls(**{**settings, "n_threads": n_threads}).fit(clicks)
-        for name in cls.learned_arrays:
+        for name in cls.learned_.kind.ARRAYS:
             np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
     assert not np.array_equal(cls(**{**settings, "n_blocks": 1}).fit(clicks).user_factors_, one.user_factors_)
 

@@ -161,4 +161,5 @@ def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
         record = as_test(record)
     chosen = "all of them, none held out to choose" if chosen_on == "none" else f"chosen on {chosen_on}"
     errors = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
-    return f"epochs: {learner.best_epoch_}, {chosen}; {errors}{'; ' if errors else ''}seed {learner.seed_}"
+    seed = getattr(learner, "seed_", None)
+    return f"epochs: {learner.best_epoch_}, {chosen}; {errors}{'; ' if errors else ''}seed {seed}"
