@@ -108,11 +108,11 @@ def tune(
     )
     base = _seeded(base, random_state)
     wanted = _space(base, space)
-    (one,) = checked([metric], interactions.n_items)
+    (target,) = checked([metric], interactions.n_items)
     items = dataset.items if dataset is not None else None
     if items is not None:
-        check_offered([one], [base], items)
-    if one.metric.higher_is_better is None:
+        check_offered([target], [base], items)
+    if target.metric.higher_is_better is None:
         raise ParameterError.of(metric, "has no better end to search for; choose another metric")
     parts = make_parts(interactions, split, validation, random_state)
     record = {
@@ -126,14 +126,14 @@ def tune(
     }
     question = {
         **record,
-        "metric": one.name,
+        "metric": target.name,
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = within(features_for(base, data, attributes=attributes), interactions)
-    kept = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
+    kept = _study(None if out is None else Path(out), question, maximise=bool(target.metric.higher_is_better))
     with kept as study, watched(progress) as callback:
-        search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
+        search = _Search(base, parts, items, known, target.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
         tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
     if out is not None:
@@ -206,11 +206,11 @@ class _Search:
             model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch, **self.known)
             if model.interrupted_:
                 raise KeyboardInterrupt
-            found = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
+            measured = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
         except PalateError as error:
             trial.set_user_attr("error", str(error))
             raise
-        value = found.values[self.metric]
+        value = measured.values[self.metric]
         if value != value:
             trial.set_user_attr("error", f"{self.metric} has nothing to measure on the validation part")
             raise DataError(trial.user_attrs["error"], code="failed_runs", subject="model")
@@ -235,9 +235,9 @@ class _Search:
         """Return the best parameters fitted on the whole training part."""
         trials = _table(study)
         if not (trials["state"] == "complete").any():
-            said = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
+            reasons = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
             raise DataError(
-                f"no trial came to an end: {'; '.join(said) or 'there was no time for one'}",
+                f"no trial came to an end: {'; '.join(reasons) or 'there was no time for one'}",
                 code="failed_runs",
                 subject="trials",
             )
