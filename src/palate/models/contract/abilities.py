@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -146,11 +147,16 @@ def abilities_of(cls: type[Learner]) -> frozenset[str]:
     return frozenset(found | ({"weights"} if cls.takes_weights else set()))
 
 
-def cannot(model: Learner, ability: str, remedy: str = "") -> ParameterError:
-    """Return the error of a model without an ability: which models have it; with ``remedy``, what to do with this."""
+def models_that(have: Callable[[type[Learner]], bool]) -> list[type[Learner]]:
+    """Return the classes of Palate's models that have something."""
     from palate.models import MODELS
 
-    able = ", ".join(key for key, cls in MODELS.items() if ability in cls.supports)
+    return [cls for cls in MODELS.values() if have(cls)]
+
+
+def cannot(model: Learner, ability: str, remedy: str = "") -> ParameterError:
+    """Return the error of a model without an ability: which models have it; with ``remedy``, what to do with this."""
+    able = ", ".join(cls.key for cls in models_that(lambda cls: ability in cls.supports))
     other = f"; {remedy}" if remedy else ""
     return ParameterError.of(type(model).__name__, f"{ABILITIES[ability]}{other}; {able} can", code="not_offered")
 

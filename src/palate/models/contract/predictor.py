@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-from palate.models.contract.abilities import PredictsDistribution, ScoresPeople, cannot, check_supports
+from palate.models.contract.abilities import PredictsDistribution, ScoresPeople, cannot, check_supports, models_that
 from palate.models.contract.answers import UserIds, id_list
 from palate.models.contract.learner import Learner
 from palate.models.contract.lists import ItemOrder
@@ -316,9 +316,9 @@ class Predictor(Learner):
     def _check_times(self, times: NDArray[Any], n: int) -> None:
         """Refuse times of ratings where the model looks at none, or that are none."""
         if self.get_params().get("time_effects") is None:
-            from palate.models import MODELS
-
-            able = " and ".join(cls.__name__ for cls in MODELS.values() if "time_effects" in cls.parameter_names())
+            able = " and ".join(
+                cls.__name__ for cls in models_that(lambda cls: "time_effects" in cls.parameter_names())
+            )
             raise ParameterError(
                 f"this {type(self).__name__} has no time effects and takes no times; {able} has with "
                 "time_effects='day,page'",
