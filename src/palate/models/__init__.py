@@ -3,6 +3,7 @@
 from typing import Any
 
 from palate.models.contract.base import Recommender as Recommender
+from palate.models.contract.registry import MODELS as MODELS
 from palate.models.contract.state import ModelState as ModelState
 
 # isort: off
@@ -24,5 +25,5 @@ def _is_model(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Recommender) and "key" in vars(value)
 
 
-MODELS: dict[str, type[Recommender]] = {cls.key: cls for cls in list(globals().values()) if _is_model(cls)}
+MODELS.update({cls.key: cls for cls in list(globals().values()) if _is_model(cls)})
 __all__ = sorted({"MODELS", "ModelState", "Recommender", *(cls.__name__ for cls in MODELS.values())})
