@@ -22,8 +22,8 @@ from scipy.sparse import csr_array
 
 import palate
 
-USERS, FACTORS, GIVEN, RUNS = 40_000, 128, 50, 300
-SHORT, LONG = 1_000_000, 8_000_000
+USERS, FACTORS, GIVEN, RUNS = 20_000, 128, 50, 200
+SHORT, LONG = 1_000_000, 4_000_000
 CASES: list[tuple[str, Callable[[], palate.Recommender], int, int]] = [
     ("als", lambda: palate.ALS(FACTORS, n_epochs=1, random_state=0), 100_000, SHORT),
     ("als", lambda: palate.ALS(FACTORS, n_epochs=1, random_state=0), 100_000, LONG),
