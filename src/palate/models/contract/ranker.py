@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.errors import ParameterError, Set
+from palate.errors import ParameterError, Remedy, Set
 from palate.models.contract.lists import ItemOrder, Lists
 from palate.models.contract.scoring import Scorer
 from palate.parallel import chunks, once
@@ -68,9 +68,8 @@ class Ranker:
         """
         if self.seen is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; pass ",
-                Set("exclude_seen", False),
-                ", and the pairs to leave out as exclude=",
+                "the model was fitted with store_history=False and does not know what users have seen",
+                Remedy("; pass ", Set("exclude_seen", False), ", and the pairs to leave out as exclude="),
                 code="no_history",
                 subject="exclude_seen",
             )
