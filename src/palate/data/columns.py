@@ -102,21 +102,26 @@ def check_columns(given: object) -> None:
         isinstance(role, str) and isinstance(name, str | int | None) and not isinstance(name, bool)
         for role, name in given.items()
     ):
-        raise DataError.of(
-            "columns= maps roles to",
-            f"names or positions of columns, such as {{'user': 'buyer', 'item': 2, 'time': None}}; got {shown(given)}",
+        raise DataError(
+            "columns= maps roles to names or positions of columns, such as {'user': 'buyer', 'item': 2, 'time': None}; "
+            f"got {shown(given)}",
+            subject="columns",
             code="columns",
             value=given,
         )
     unknown = set(given) - set(ROLES)
     if unknown:
-        raise DataError.of(
-            "columns=", f"knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}", code="columns"
+        raise DataError(
+            f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}",
+            subject="columns",
+            code="columns",
         )
     off = [role for role in ("user", "item") if role in given and given[role] is None]
     if off:
-        raise DataError.of(
-            "columns=", f"cannot leave out the {off[0]}: every row needs a user and an item", code="columns"
+        raise DataError(
+            f"columns= cannot leave out the {off[0]}: every row needs a user and an item",
+            subject="columns",
+            code="columns",
         )
 
 
@@ -153,7 +158,7 @@ def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]
             continue
         if isinstance(column, str) and list(names).count(column) > 1:
             raise DataError(
-                f"two columns have the name {column!r}", _say(names, role, column), code="columns", value=column
+                f"two columns have the name {column!r}", _say(names, role, column), code="columns", subject=role
             )
         place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
@@ -176,7 +181,7 @@ def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> st
     fits = [name for name in usual_columns(names, role) if name not in taken]
     if len(fits) > 1:
         raise DataError(
-            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", value=fits
+            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", subject=role
         )
     return fits[0] if fits else None
 
@@ -189,7 +194,7 @@ def _likely_value(
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
         raise DataError(
-            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", value=ending
+            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", subject="value"
         )
     if ending:
         clicks = Set("columns", {"value": None})
@@ -202,6 +207,7 @@ def _likely_value(
             Remedy(": say which it is, such as ", Set("columns", {"value": numbers[-1]})),
             Remedy(", or ", Set("columns", {"value": None}), " to take rows as clicks of value 1"),
             code="columns",
+            subject="value",
             value=numbers,
         )
     words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])

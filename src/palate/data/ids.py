@@ -161,16 +161,14 @@ class Ids:
         good = isinstance(given, str) if self.kind == "text" else isinstance(given, int | np.integer)
         if not good or isinstance(given, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError.of(
-                self.what, f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
-            )
+            words = f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
+            raise UnknownIdError.of(self.what, words, value=given)
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(
-            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
-        )
+        words = f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}"
+        return UnknownIdError(words, subject=self.what, value=unknown)
 
     def _range(self) -> str:
         if not len(self):
