@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.kernels import Cells
 from palate.kernels.simd import tile
 
 
@@ -187,15 +188,15 @@ def test_rows_of_weights_are_the_product_dense_and_sparse(kernel, seed):
     rng = np.random.default_rng(seed)
     X = rng.uniform(0, 2, (6, 11)).astype(np.float32) * (rng.random((6, 11)) < 0.6)
     B = rng.normal(size=(11, 11)).astype(np.float32) * (rng.random((11, 11)) < 0.5)
-    rows, starts = (compressed(one) for one in (X, B))
+    rows, weights_of = compressed(X), compressed(B)
     users = np.array([4, 0, 0, 5], np.int32)
     dense, sparse = np.empty((4, 11), np.float32), np.empty((4, 11), np.float32)
-    weights.scores(*rows, B, users, dense)
-    weights.scores_sparse(*rows, *starts, users, sparse)
+    weights.scores(rows, B, users, dense)
+    weights.scores_sparse(rows, weights_of, users, sparse)
     np.testing.assert_allclose(dense, X[users] @ B, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sparse, X[users] @ B, rtol=1e-4, atol=1e-5)
     alone = np.empty((1, 11), np.float32)
-    weights.scores(*rows, B, users[:1], alone)
+    weights.scores(rows, B, users[:1], alone)
     np.testing.assert_array_equal(alone[0], dense[0])
 
 
@@ -219,7 +220,7 @@ def test_ease_from_co_occurrences_to_weights(kernel, seed):
 
 
 def compressed(X):
-    """Return compressed rows of a matrix: indptr, indices, values."""
+    """Return compressed rows of a matrix."""
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32)
+    return Cells(indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.kernels import given
 from palate.kernels import weights as weights_kernel
 from palate.sparse import Rows
 from palate.topk import Factors, score_pairs, topk, topk_of_rows
@@ -209,11 +210,10 @@ class WeightScorer(Scorer):
         return nothing
 
     def _fill(self, users: NDArray[np.int32], S: NDArray[np.float32]) -> None:
-        rows = self.rows.indptr, self.rows.indices, self.rows.values
         if isinstance(self.B, Rows):
-            weights_kernel.scores_sparse(*rows, self.B.indptr, self.B.indices, self.B.values, users, S)
+            weights_kernel.scores_sparse(self.rows.cells, self.B.cells, users, S)
         else:
-            weights_kernel.scores(*rows, self.B, users, S)
+            weights_kernel.scores(self.rows.cells, *given(self.B, users), S)
 
 
 ROWS = 64
