@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.cli.common import usage_error
+from palate.cli.wording import READ_KEYS, ROLE_KEYS, YES_NO
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from palate.data.ids import Ids
     from palate.data.interactions import Interactions
     from palate.models.contract.base import Recommender
-
-ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
-OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes")
-POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
-READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
-YES_NO = {"yes": True, "no": False, "auto": "auto"}
 
 
 def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -134,7 +129,6 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError, unknown_name
     from palate.models import MODELS
-    from palate.models.contract.parameters import parameters_of
 
     if key.endswith(".json"):
         if preset is not None:
@@ -150,7 +144,7 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         if preset is not None and preset not in cls.presets:
             raise usage_error(unknown_name(f"{key} has no preset", preset, cls.presets, having="it has"))
         model = cls() if preset is None else getattr(cls, preset)()
-    known = {p.name: p for p in parameters_of(cls)}
+    known = cls.declarations
     try:
         for name, text in key_values(words, "--set").items():
             if name not in known:

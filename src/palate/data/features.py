@@ -12,11 +12,11 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.ids import Id, Ids, shown
+from palate.data.ids import Id, Ids
 from palate.data.items import id_column
 from palate.data.lists import as_list, with_lists
 from palate.data.tables import as_frame
-from palate.errors import DataError
+from palate.errors import DataError, shown
 from palate.notebook import MOST_COLUMNS, MOST_ROWS, card, preview
 
 log = logging.getLogger(__name__)

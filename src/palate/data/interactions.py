@@ -25,7 +25,7 @@ from palate.data.checking import (
 )
 from palate.data.columns import Columns, find_columns, usual_columns
 from palate.data.convert import TimeUnit
-from palate.data.ids import Id, Ids
+from palate.data.ids import READ_AS_TEXT, Id, Ids
 from palate.data.remarks import remark
 from palate.data.repeats import merged, repeats_of
 from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
@@ -113,7 +113,7 @@ class Interactions:
             found = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
         except DataError as error:
             ids_known = all(usual_columns(frame.columns, role) or role in (columns or {}) for role in ("user", "item"))
-            raise DataError(f"{error}{'' if ids_known else way_in(table)}") from None
+            raise error.within("", "" if ids_known else way_in(table)) from None
         where = replace(where, columns=found)
         return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
 
@@ -270,7 +270,10 @@ def on_shared_ids(parts: Sequence[Interactions]) -> list[Interactions]:
 def _union(several: Sequence[Ids]) -> Ids:
     if len({ids.kind for ids in several}) > 1:
         raise DataError(
-            f"{several[0].what} ids are integers in one part and text in another; read both with ids='text'"
+            f"{several[0].what} ids are integers in one part and text in another",
+            READ_AS_TEXT,
+            code="id_kinds",
+            subject=several[0].what,
         )
     return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
 
@@ -294,7 +297,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     repeats = repeats_of(user_index, item_index, len(items))
     if len(repeats) and policy.on_duplicate == "error":
         rows = np.flatnonzero(keep)[repeats] if faults else repeats
-        faults.append(Fault("duplicate", "a user-item pair stands again", rows))
+        faults.append(Fault("duplicate", "a user-item pair", "stands again", rows))
     dropped = dropped_or_raise(n_rows, faults, policy, where)
     # writable: a copy where the column shares the caller's memory, who may change it later
     values = np.ones(len(user_index), np.float32)

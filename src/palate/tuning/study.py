@@ -30,6 +30,7 @@ from palate.evaluation.sources import Relevance
 from palate.models import MODELS
 from palate.models.contract.attributes import attributes_for, within
 from palate.models.contract.base import Recommender
+from palate.models.contract.parameters import searched_as
 from palate.models.search import Choice, Range
 from palate.notebook import watched
 from palate.parallel import check_threads
@@ -351,10 +352,11 @@ def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dic
         )
     if not wanted:
         raise ParameterError(f"there is nothing to search for in {base.key}: every parameter is fixed")
-    for name, one in wanted.items():
-        if not isinstance(one, Range | Choice):
-            raise ParameterError(f"the space of {name} must be a Range or a Choice, got {one!r}")
-    return wanted
+    for name, tried in wanted.items():
+        if not isinstance(tried, Range | Choice):
+            raise ParameterError(f"the space of {name} must be a Range or a Choice, got {tried!r}")
+    kinds = {name: parameter.type for name, parameter in base.declarations.items()}
+    return {name: searched_as(kinds.get(name), tried) for name, tried in wanted.items()}
 
 
 def _check_numbers(**numbers: Any) -> None:

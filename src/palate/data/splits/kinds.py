@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.data.splits.split import Folds, Split, by_mask
-from palate.errors import DataError, ParameterError
+from palate.errors import Blank, DataError, ParameterError, Remedy, Set
 
 OFFICIAL_ROWS, OFFICIAL_BLOCK = 100_000, 20_000
 OFFICIAL_SIZES = (943, 1682)  # users and items
@@ -117,8 +117,10 @@ def _place_in_user(data: Interactions, order: NDArray[np.intp]) -> tuple[NDArray
 def _times(data: Interactions, name: str) -> NDArray[np.int64]:
     if data.times is None:
         raise DataError(
-            f"the split {name} needs times, and these interactions have none: name their column with "
-            "columns={'time': …}, or use random:0.2:42"
+            f"the split {name} needs times, and these interactions have none",
+            Remedy(": name their column with ", Set("columns", {"time": Blank("…")}), ", or use random:0.2:42"),
+            code="times",
+            subject=name,
         )
     return data.times
 

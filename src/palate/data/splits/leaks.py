@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError
+from palate.errors import Call, DataError, Remedy, Set
 from palate.sparse import Rows
 
 
@@ -26,8 +26,12 @@ def check_parts(train: Interactions, test: Interactions, name: str) -> None:
     if len(shared):
         raise DataError(
             f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as "
-            f"{_pair(test, shared[0])}: figures on them would say nothing; take them out with "
-            "on_overlap='drop', or with test = without_overlap(train, test) of palate.data.splits.leaks"
+            f"{_pair(test, shared[0])}: figures on them would say nothing",
+            Remedy("; take them out with ", Set("on_overlap", "drop")),
+            Remedy(", or with ", Call("test = without_overlap(train, test) of palate.data.splits.leaks")),
+            code="overlap",
+            subject=name,
+            rows=shared[:5].tolist(),
         )
 
 

@@ -14,7 +14,7 @@ from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Set
 from palate.models.contract.answers import (
     UserIds,
     allowed_items,
@@ -431,7 +431,10 @@ class Recommender(Predictor):
     def _seen(self) -> Rows:
         if self.seen_ is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; "
-                "pass exclude_seen=False, and the pairs to leave out as exclude="
+                "the model was fitted with store_history=False and does not know what users have seen; pass ",
+                Set("exclude_seen", False),
+                ", and the pairs to leave out as exclude=",
+                code="no_history",
+                subject="exclude_seen",
             )
         return self.seen_

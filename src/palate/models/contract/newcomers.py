@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
-from palate.data.ids import Id, Ids, shown
+from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, check_interactions
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, shown
 from palate.models.contract.answers import id_list, say_unknown
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.training_part import check_features

@@ -137,9 +137,8 @@ class Parameter:
         """
         kind, *notes = get_args(declaration) if get_origin(declaration) is Annotated else (declaration,)
         meaning, limits, checked = _last(notes, str), _last(notes, AtLeast), _last(notes, Checked)
-        search = _last(notes, Range) or _last(notes, Choice)
-        if isinstance(search, Range) and int in _alternatives(kind):
-            search = replace(search, whole=True)
+        search: Range | Choice | None = _last(notes, Range) or _last(notes, Choice)
+        search = search and searched_as(kind, search)
         made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
         if not meaning or not (checked or made._kind in (bool, str) or get_origin(made._kind) is Literal or limits):
             raise ParameterError(
@@ -147,6 +146,17 @@ class Parameter:
                 "or as ClassVar where it is no parameter"
             )
         return made
+
+    @property
+    def takes(self) -> str:
+        """Return the type with its limits, for example ``number above 0 or none``."""
+        words = self.type_name
+        if self.limits is not None:
+            low, high = self.limits.low, self.limits.at_most
+            limits = f"{'above' if isinstance(self.limits, Above) else 'of at least'} {low:g}"
+            limits += "" if high is None else f" and at most {high:g}"
+            words = words.replace("number", f"number {limits}", 1)
+        return words
 
     @property
     def _kind(self) -> Any:
@@ -197,11 +207,6 @@ class Parameter:
         raise ParameterError(f"{self.name} takes {self.type_name}, got '{text}'")
 
 
-def parameters_of(cls: type) -> list[Parameter]:
-    """Return the parameters of a model class, in the order of its constructor."""
-    return list(vars(cls)["declarations"].values())
-
-
 def declared_by(cls: type) -> dict[str, Parameter]:
     """Return the parameters that the fields of a dataclass declare; those of its bases are taken as they are.
 
@@ -221,15 +226,20 @@ def declared_by(cls: type) -> dict[str, Parameter]:
     return {field.name: known[field.name] for field in ordered}
 
 
+def searched_as(kind: Any, space: Range | Choice) -> Range | Choice:
+    """Return what a search may try for a parameter of a type: whole numbers where it is one."""
+    return replace(space, whole=True) if isinstance(space, Range) and int in _alternatives(kind) else space
+
+
 def search_space_of(declarations: Mapping[str, Parameter]) -> dict[str, Range | Choice]:
     """Return {name: what a search may try}, numbers first and then choices."""
-    spaces = {name: one.search for name, one in declarations.items() if one.search is not None}
+    spaces = {name: declared.search for name, declared in declarations.items() if declared.search is not None}
     return dict(sorted(spaces.items(), key=lambda pair: isinstance(pair[1], Choice)))
 
 
 def with_arguments(doc: str, parameters: Iterable[Parameter]) -> str:
     """Return the docstring of a class with the meaning of its parameters, before its attributes."""
-    lines = [f"    {one.name}: {one.meaning}" for one in parameters]
+    lines = [f"    {parameter.name} ({parameter.takes}): {parameter.meaning}" for parameter in parameters]
     wrapped = [textwrap.fill(line, DOC_WIDTH, subsequent_indent=" " * 8, break_on_hyphens=False) for line in lines]
     text, attributes, rest = inspect.cleandoc(doc).partition("\nAttributes:\n")
     section = ["Args:", *wrapped] if wrapped else []

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy, Set
 from palate.models.contract.parameters import Checked, check_number
 from palate.sparse import Rows
 
@@ -53,7 +53,10 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     if positive is None and len(values) and (values != values[0]).any():
         raise DataError(
             f"the values of {what} differ, from {values.min():g} to {values.max():g}, and this model learns from "
-            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5"
+            "clicks",
+            Remedy(f": say how values count, positive={RULES}; ", Set("positive", 4), " suits ratings of 1 to 5"),
+            code="clicks",
+            subject="positive",
         )
     if positive == "values" and len(values) and not values.min() > 0:
         raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError
+from palate.errors import Blank, DataError, Set
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
@@ -84,7 +84,11 @@ class Popularity(Recommender):
         if data.times is None:
             raise DataError(
                 f"half_life_days={self.half_life_days:g} needs the time of each row, and the training part has none; "
-                "name its column (columns={'time': NAME}), or leave half_life_days out"
+                "name its column (",
+                Set("columns", {"time": Blank("NAME")}),
+                "), or leave half_life_days out",
+                code="times",
+                subject="half_life_days",
             )
         days = (data.times - data.times.max()) / SECONDS_A_DAY
         with np.errstate(over="ignore"):  # a half life of nearly nothing: all but the latest count 0
