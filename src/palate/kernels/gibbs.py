@@ -24,7 +24,7 @@ from numba import njit
 
 from palate.kernels.ridge import CELLS, FIRST, add_products, padded
 from palate.kernels.simd.steps import product
-from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned, copy_row, scale_lanes, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
 
@@ -33,7 +33,7 @@ LANES = 16  # rows factorized at once: the numbers of one vector
 def padded_rows(X):
     """Return rows [q_i, c_i] as `draw_rows` takes them: q_i padded with zeros to whole vectors, and c_i apart."""
     n, k = len(X), X.shape[1] - 1
-    Q = room(n, padded(k, X.itemsize), X)
+    Q = aligned(n, padded(k, X.itemsize), X)
     c = np.empty(n, X.dtype)
     for i in range(n):
         c[i] = X[i, k]
@@ -99,10 +99,10 @@ def draw_rows(cells, other, noise, prior, E, first, last, X, means):
     LM, L = prior
     D, width = L.shape[1], Q.shape[1]
     k, step = D - 1, STEP_BYTES // Q.itemsize
-    A = room(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
-    W, V = room(CELLS, width + step, Q), room(CELLS, width + step, Q)
+    A = aligned(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
+    W, V = aligned(CELLS, width + step, Q), aligned(CELLS, width + step, Q)
     s, a = A[len(A) - ROWS], A[len(A) - ROWS + 1]
-    F = room(np.int64(1), (D * (D + 2) + 2 * D) * LANES, Q)[0]
+    F = aligned(np.int64(1), (D * (D + 2) + 2 * D) * LANES, Q)[0]
     B = F[: D * (D + 2) * LANES].reshape((D, D + 2, LANES))
     x, y = F[D * (D + 2) * LANES :][: D * LANES].reshape((D, LANES)), F[D * (D + 3) * LANES :].reshape((D, LANES))
     for block in range(first, last, LANES):

@@ -23,7 +23,7 @@ def stable_order(keys: NDArray[Any], n_keys: int) -> tuple[NDArray[np.int64], ND
 
 @njit(nogil=True, cache=True)
 def place(keys, starts, order):
-    """Write the order and where each key begins, with room for one key more. Arrays made outside compile sooner."""
+    """Write the order and where each key begins, with a place for one key more. Arrays made outside compile sooner."""
     for n in range(len(keys)):
         starts[keys[n] + 2] += 1
     for key in range(1, len(starts)):

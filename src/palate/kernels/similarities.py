@@ -57,7 +57,7 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
     C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.int64)
     scores, exact = np.zeros(-(-n_items // 64) * 64, np.float32), np.empty(n_items)
     tops = np.empty(-(-GROUPS * n // 64) * 64, np.float32)
-    room = np.empty(max(n_items, len(tops)))
+    space = np.empty(max(n_items, len(tops)))
     for i in range(first, last):
         cells = 0
         for c in range(starts[i], starts[i + 1]):
@@ -68,7 +68,7 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
         else:
             add_users(by_item, by_user, w, i, C)
             C[i] = 0
-            n_met = candidates(C, a, b[i], shrinkage, scores, tops, room, n, met)
+            n_met = candidates(C, a, b[i], shrinkage, scores, tops, space, n, met)
         kept = 0
         for m in range(n_met):
             j = met[m]
@@ -81,7 +81,7 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
                 kept += 1
         if not few:
             C[:] = 0
-        counts[i] = keep_largest(met[:kept], exact[:kept], room, indices[i], values[i])
+        counts[i] = keep_largest(met[:kept], exact[:kept], space, indices[i], values[i])
 
 
 @njit(nogil=True, cache=True)
@@ -115,10 +115,10 @@ def add_and_mark(by_item: Cells, by_user: Cells, w, i, C, marks, met):
 
 
 @njit(nogil=True, cache=True)
-def candidates(C, a, b, shrinkage, scores, tops, room, n, met):
+def candidates(C, a, b, shrinkage, scores, tops, space, n, met):
     """Write the items that may be among the n largest of a row, ascending, and return how many those are.
 
-    scores: (at least n_items, in 64s), zero beyond n_items; tops: (n_groups,); room: (n_groups,) at least, float64.
+    scores: (at least n_items, in 64s), zero beyond n_items; tops: (n_groups,); space: (n_groups,) at least, float64.
     All three are written.
     """
     n_items, n_groups = len(C), len(tops)
@@ -137,8 +137,8 @@ def candidates(C, a, b, shrinkage, scores, tops, room, n, met):
             tops[g] = out[g] if out[g] > tops[g] else tops[g]
     n_met = 0
     for g in range(n_groups):
-        room[g] = tops[g]
-    limit = np.float32(nth_largest(room, n_groups, n)) * LESS
+        space[g] = tops[g]
+    limit = np.float32(nth_largest(space, n_groups, n)) * LESS
     if not SAFE[0] < limit < SAFE[1]:
         for j in range(n_items):
             if C[j] > 0:
@@ -155,17 +155,17 @@ def candidates(C, a, b, shrinkage, scores, tops, room, n, met):
 
 
 @njit(nogil=True, cache=True)
-def keep_largest(items, scores, room, indices, values):
-    """Write the largest scores, as many as there is room for, their items ascending; return how many those are.
+def keep_largest(items, scores, space, indices, values):
+    """Write the largest scores, as many as there is space for, their items ascending; return how many those are.
 
-    items and scores are put together at their beginning; room: as many numbers at least, is written.
+    items and scores are put together at their beginning; space: as many numbers at least, is written.
     """
     n, kept, least = len(indices), len(items), -np.inf
     equal = n  # so many of those that score least are kept
     if kept > n:
         for m in range(kept):
-            room[m] = scores[m]
-        least = nth_largest(room, kept, n)
+            space[m] = scores[m]
+        least = nth_largest(space, kept, n)
         kept = 0
         for m in range(len(items)):
             if scores[m] >= least:

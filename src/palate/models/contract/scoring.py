@@ -213,7 +213,7 @@ class WeightScorer(Scorer):
         if isinstance(self.B, Rows):
             weights_kernel.scores_sparse(self.rows.cells, self.B.cells, users, S)
         else:
-            weights_kernel.scores(self.rows.cells, *given(self.B, users), S)
+            weights_kernel.scores(self.rows.cells, given(self.B)[0], users, S)
 
 
 ROWS = 64

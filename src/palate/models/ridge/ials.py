@@ -32,7 +32,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from palate.errors import DivergenceError, ParameterError
-from palate.kernels import given
+from palate.kernels import given, ridge
 from palate.kernels.simd import gradients
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
@@ -232,11 +232,12 @@ class ImplicitALS(Recommender):
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
-        means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
-        cells = given(rows.indptr, rows.indices, weights.astype(dtype))
-        l, means = given(penalties.astype(dtype), means)  # noqa: E741
-        o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
-        call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
+        confidence, l, M = given(  # noqa: E741
+            weights.astype(dtype), penalties.astype(dtype), None if prior is None else prior.means()[0]
+        )
+        clicks = ridge.Clicks(*given(Q, whole, dtype(self.unobserved_weight)))
+        limits = gradients.Limits(steps, dtype(tolerance))
+        call = partial(gradients.improve_rows, rows.cells._replace(values=confidence), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
         return P, float(losses.sum())
 
