@@ -47,8 +47,9 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
     LM = np.empty_like(M)
     prior_kernel.means(M, L, LM)
     targets = rows.values - model.mean_draws_[s]
-    fixed = *kernel.padded_rows(items), np.ascontiguousarray(model.item_scales_[:, s])
-    h = fixed[2][rows.indices]
+    fixed = kernel.padded_rows(items)
+    scales_of_items = np.ascontiguousarray(model.item_scales_[:, s])
+    h = scales_of_items[rows.indices]
     alpha = np.float32(model.noise_draws_[s])
     n = len(M)
     E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
@@ -61,17 +62,17 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
         targets = np.zeros_like(targets)
     for step in range(1 + (STEPS_OF_STARS if stars is not None else STEPS if nu is not None else 0)):
         if step:
-            left = partial(kernel.residuals, (rows.indptr, rows.indices, targets), kernel.padded_rows(means), fixed[:2])
+            left = partial(kernel.residuals, rows.cells_with(targets), kernel.padded_rows(means), fixed)
             workers.run([partial(left, a, b, errors) for a, b in parts])
             if stars is not None:
                 sd = 1 / np.sqrt(np.repeat(scales, counts) * h.astype(np.float64))
                 latent = expected_latent(*stars, targets - errors, sd).astype(np.float32)
                 errors, targets = errors + (latent - targets), latent
             if nu is not None:
-                kernel.sums_of_errors((rows.indptr, rows.indices, errors), fixed[2], 0, n, sums)
+                kernel.sums_of_errors(rows.cells_with(errors), scales_of_items, 0, n, sums)
                 scales = ((nu + counts) / (nu + alpha * sums[:, 2])).astype(np.float32)
-        cells = rows.indptr, rows.indices, targets
-        draw = partial(kernel.draw_rows, cells, fixed, (scales, alpha), (LM, L), E)
+        columns, noise = kernel.Columns(fixed.Q, fixed.c, scales_of_items), kernel.Noise(scales, alpha)
+        draw = partial(kernel.draw_rows, rows.cells_with(targets), columns, noise, kernel.Prior(LM, L), E)
         workers.run([partial(draw, a, b, X, means) for a, b in parts])
     return means, scales, targets
 

@@ -156,7 +156,7 @@ def _largest(
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
     by_item = clicks.transpose(n_items)
-    of_items, of_users = (rows.cells._replace(values=rows.values.astype(np.float64)) for rows in (by_item, clicks))
+    of_items, of_users = (rows.cells_with(rows.values.astype(np.float64)) for rows in (by_item, clicks))
     out = kernel.Largest(
         np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32), np.zeros(n_items, np.int64)
     )

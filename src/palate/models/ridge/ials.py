@@ -232,12 +232,10 @@ class ImplicitALS(Recommender):
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
-        confidence, l, M = given(  # noqa: E741
-            weights.astype(dtype), penalties.astype(dtype), None if prior is None else prior.means()[0]
-        )
+        l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
         clicks = ridge.Clicks(*given(Q, whole, dtype(self.unobserved_weight)))
         limits = gradients.Limits(steps, dtype(tolerance))
-        call = partial(gradients.improve_rows, rows.cells._replace(values=confidence), clicks, l, M, limits)
+        call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
         return P, float(losses.sum())
 

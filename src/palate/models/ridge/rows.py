@@ -99,7 +99,7 @@ def solve(
     else:
         Q, G = given(side.Q, side.gram)
         clicks = ridge.Clicks(Q, G, dtype(side.unobserved))
-        call = partial(ridge.solve_clicks, rows.cells._replace(values=weighted), clicks, l, M)
+        call = partial(ridge.solve_clicks, rows.cells_with(weighted), clicks, l, M)
         written = P, losses
     tasks = [partial(call, start, stop, *written) for start, stop in row_ranges(rows, workers)]
     return P, b, losses, max(workers.run(tasks), default=-1)
