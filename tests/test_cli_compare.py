@@ -182,7 +182,7 @@ def _in_this_process(pool, waiting, _):
     from palate.evaluation import running
 
     for number in waiting:
-        pool.keep(number, running._run_here(pool.jobs[number], pool.tables, pool.progress))
+        pool.keep(number, running._run_here(pool.jobs[number], pool.dataset, pool.progress))
 
 
 def test_ctrl_c_says_what_is_kept(here, run, monkeypatch):

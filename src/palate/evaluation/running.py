@@ -11,11 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from palate.data.interactions import Interactions
+from palate.data.dataset import Dataset
 from palate.errors import PalateError
-from palate.evaluation.rows import Job, Row, peak_megabytes, run
+from palate.evaluation.jobs import Job, Outcome, peak_megabytes, run
 from palate.progress import DONE, Progress, ProgressCallback
 
 POLL = 0.2  # seconds between two looks at the processes
@@ -30,18 +28,17 @@ class Failure:
     error: str
 
 
-Results = list[Row | Failure]
-Tables = tuple[Interactions, pl.DataFrame | None, pl.DataFrame | None]  # data, items, users
+Outcomes = list[Outcome | Failure]
 
 
 def run_all(
-    jobs: Sequence[Job], tables: Tables, folder: Path | None, n_processes: int | None, progress: ProgressCallback
-) -> Results:
+    jobs: Sequence[Job], dataset: Dataset, folder: Path | None, n_processes: int | None, progress: ProgressCallback
+) -> Outcomes:
     """Return a row or a failure for each job, in their order; rows that stand in the folder are not run again.
 
     Args:
         jobs: what to run.
-        tables: interactions, item table and user table.
+        dataset: what their splits are of.
         folder: where finished rows are kept, or None.
         n_processes: side by side, each job in a process of its own; None runs them here, one after the other.
         progress: called by every job with its name as ``task``, and with task "" as jobs are finished.
@@ -49,31 +46,31 @@ def run_all(
     Raises:
         KeyboardInterrupt: Ctrl-C; rows finished until then are kept.
     """
-    results: dict[int, Row | Failure] = {}
+    results: dict[int, Outcome | Failure] = {}
     for number, job in enumerate(jobs):
-        found = None if folder is None else Row.open(folder, job.digest)
-        if found is not None:
-            results[number] = found
+        kept = None if folder is None else Outcome.open(folder, job.digest)
+        if kept is not None:
+            results[number] = kept
     waiting = [number for number in range(len(jobs)) if number not in results]
 
-    def keep(number: int, result: Row | Failure) -> None:
+    def keep(number: int, result: Outcome | Failure) -> None:
         results[number] = result
-        if folder is not None and isinstance(result, Row):
+        if folder is not None and isinstance(result, Outcome):
             result.save(folder, jobs[number].digest)
         progress(Progress(DONE, 1, 1, task=jobs[number].task))
         progress(Progress("runs finished", len(results), len(jobs)))
 
     if n_processes is None:
         for number in waiting:
-            keep(number, _run_here(jobs[number], tables, progress))
+            keep(number, _run_here(jobs[number], dataset, progress))
     elif waiting:
-        _Pool(jobs, tables, keep, progress).run(waiting, n_processes)
+        _Pool(jobs, dataset, keep, progress).run(waiting, n_processes)
     return [results[number] for number in range(len(jobs))]
 
 
-def _run_here(job: Job, tables: Tables, progress: ProgressCallback) -> Row | Failure:
+def _run_here(job: Job, dataset: Dataset, progress: ProgressCallback) -> Outcome | Failure:
     try:
-        return run(job, *tables, partial(_named, progress, job.task))
+        return run(job, dataset, partial(_named, progress, job.task))
     except PalateError as error:
         return Failure(job.label, job.fold, str(error))
 
@@ -85,8 +82,8 @@ def _named(progress: ProgressCallback, task: str, step: Progress) -> None:
 class _Pool:
     """Processes of one job each: what one holds, or how it dies, is no other's affair."""
 
-    def __init__(self, jobs: Sequence[Job], tables: Tables, keep: Any, progress: ProgressCallback) -> None:
-        self.jobs, self.tables, self.keep, self.progress = jobs, tables, keep, progress
+    def __init__(self, jobs: Sequence[Job], dataset: Dataset, keep: Any, progress: ProgressCallback) -> None:
+        self.jobs, self.dataset, self.keep, self.progress = jobs, dataset, keep, progress
         self.context = multiprocessing.get_context("spawn")
         self.messages: Any = self.context.Queue()
         self.running: dict[int, Any] = {}
@@ -105,7 +102,7 @@ class _Pool:
             self.messages.close()
 
     def _start(self, number: int) -> None:
-        arguments = (self.messages, number, self.jobs[number], self.tables)
+        arguments = (self.messages, number, self.jobs[number], self.dataset)
         process = self.context.Process(target=_child, args=arguments, daemon=True)
         process.start()
         self.running[number] = process
@@ -124,17 +121,17 @@ class _Pool:
         elif number in self.running:
             self._finish(number, message)
 
-    def _finish(self, number: int, result: Row | Failure) -> None:
+    def _finish(self, number: int, result: Outcome | Failure) -> None:
         process = self.running.pop(number)
         process.join()
         self.keep(number, result)
 
 
-def _child(messages: Any, number: int, job: Job, tables: Tables) -> None:
+def _child(messages: Any, number: int, job: Job, dataset: Dataset) -> None:
     """Run one job in this process and send its steps and its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
-    result = _run_here(job, tables, lambda step: messages.put((number, step)))
-    if isinstance(result, Row):
+    result = _run_here(job, dataset, lambda step: messages.put((number, step)))
+    if isinstance(result, Outcome):
         result.figures["peak_mb"] = peak_megabytes()
     messages.put((number, result))
 

@@ -40,7 +40,7 @@ def check_whole(name: str, value: Any, *, low: int, high: int | None = None) -> 
         high = LARGEST_WHOLE
     if not good or value < low or (high is not None and value > high):
         to = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ParameterError(f"{name} must be a whole number {to}, got {value!r}")
+        raise ParameterError.outside(name, f"a whole number {to}", value)
 
 
 def check_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
@@ -53,7 +53,7 @@ def check_number(name: str, value: Any, *, low: float, high: float = math.inf, o
     if not good or not math.isfinite(value) or value < low or value > high or (open_low and value == low):
         above = f"above {low:g}" if open_low else f"of at least {low:g}"
         to = "" if high == math.inf else f" and at most {high:g}"
-        raise ParameterError(f"{name} must be a number {above}{to}, got {value!r}")
+        raise ParameterError.outside(name, f"a number {above}{to}", value)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -63,7 +63,7 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
         ParameterError: names the parameter, the value and the choices.
     """
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
-        raise ParameterError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+        raise ParameterError.outside(name, f"{' or '.join(map(repr, choices))}", value)
 
 
 def draw_seed(random_state: int | np.random.Generator | None) -> int:
@@ -140,10 +140,11 @@ class Parameter:
         search: Range | Choice | None = _last(notes, Range) or _last(notes, Choice)
         search = search and searched_as(kind, search)
         made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
-        if not meaning or not (checked or made._kind in (bool, str) or get_origin(made._kind) is Literal or limits):
-            raise ParameterError(
-                f"{name} must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "
-                "or as ClassVar where it is no parameter"
+        if not meaning or not (checked or made._kind is bool or get_origin(made._kind) is Literal or limits):
+            raise ParameterError.of(
+                name,
+                "must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "
+                "or as ClassVar where it is no parameter",
             )
         return made
 
@@ -204,7 +205,7 @@ class Parameter:
             value = _parse_as(kind, text.strip())
             if value is not _NO_VALUE:
                 return value
-        raise ParameterError(f"{self.name} takes {self.type_name}, got '{text}'")
+        raise ParameterError.of(self.name, f"takes {self.type_name}, got '{text}'", value=text)
 
 
 def declared_by(cls: type) -> dict[str, Parameter]:

@@ -23,15 +23,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
-from palate.data.interactions import Interactions
+from palate.data.dataset import Dataset
 from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
+from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.single import evaluate
-from palate.evaluation.sources import Relevance
 from palate.metrics import Summary
 from palate.metrics.units import Units
-from palate.models.contract.attributes import attributes_for
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback
 from palate.terminal import command, json_values
@@ -55,6 +54,7 @@ class Job:
         part_words: the same as options of the command line.
         identity: whatever else the result depends on: fingerprint of the data, versions.
         n_threads: for the model; None for all cores.
+        attributes: whether those of the data enter the model; None leaves it to the model.
     """
 
     label: str
@@ -68,6 +68,7 @@ class Job:
     part: NDArray[np.bool_] | None = None
     part_words: tuple[str, ...] = ()
     n_threads: int | None = None
+    attributes: bool | None = None
 
     @property
     def task(self) -> str:
@@ -80,7 +81,7 @@ class Job:
         rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
         part = None if self.part is None else hashlib.sha256(self.part.tobytes()).hexdigest()
         what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
-        what += [part, DEFINITIONS]
+        what += [part, DEFINITIONS, *([] if self.attributes is None else [self.attributes])]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def command(self, words: Sequence[str], metrics: Sequence[str]) -> str:
@@ -91,9 +92,10 @@ class Job:
         if self.split.source is not None:
             name, fold = self.split.source[0], str(self.split.source[1])
         asked = ["palate", "evaluate", *words, "--model", self.cls.key]
-        asked += [word for one in changed for word in ("--set", one)]
+        asked += [word for setting in changed for word in ("--set", setting)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
+        asked += {None: [], True: ["--attributes"], False: ["--no-attributes"]}[self.attributes]
         return command(*asked, *positive_words(self.positive), *self.part_words)
 
 
@@ -111,7 +113,7 @@ def part_words(part: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class Outcome:
     """What is kept of a finished job.
 
     Attributes:
@@ -138,7 +140,7 @@ class Row:
             file.write(json.dumps(json_values(rest), allow_nan=False, ensure_ascii=False).encode())
 
     @classmethod
-    def open(cls, folder: Path, digest: str) -> Row | None:
+    def open(cls, folder: Path, digest: str) -> Outcome | None:
         """Return a finished row, or None where it is not.
 
         Raises:
@@ -151,15 +153,19 @@ class Row:
             rest = json.loads(path.read_text(encoding="utf-8"))
             units = pl.read_parquet(io.BytesIO((folder / f"{digest}.parquet").read_bytes()))
             if units.schema != pl.Schema(UNITS):
-                raise DataError(f"{folder / digest}.parquet has the columns {', '.join(units.columns)}; remove it")
+                raise DataError.of(
+                    f"{folder / digest}.parquet",
+                    f"has the columns {', '.join(units.columns)}; remove it",
+                    code="damaged",
+                )
             return cls(**rest, units=units)
         except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"the finished row {path} is damaged ({error}); remove it, and it is made again") from None
+            raise DataError.of(
+                f"the finished row {path}", f"is damaged ({error}); remove it, and it is made again", code="damaged"
+            ) from None
 
 
-def run(
-    job: Job, data: Interactions, items: pl.DataFrame | None, users: pl.DataFrame | None, progress: ProgressCallback
-) -> Row:
+def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Outcome:
     """Return the finished row of a job.
 
     Raises:
@@ -169,16 +175,16 @@ def run(
     model = job.cls(**job.parameters)
     if "n_threads" in model.get_params() and job.n_threads is not None:
         model.set_params(n_threads=job.n_threads)
-    train, test = job.split.apply(data)
+    train, test = job.split.apply(dataset)
     with warnings_of_palate() as warned:
         options: dict[str, Any] = {"metrics": job.metrics, "name": job.split.name, "positive": job.positive}
-        options |= attributes_for(model, users, items)
         if job.part is not None:
-            options["allow"] = data.items.values.filter(pl.Series(job.part))
-        result = evaluate(model, train, test, items=items, skip=True, progress=progress, **options)
+            options["allow"] = dataset.interactions.items.values.filter(pl.Series(job.part))
+        result = evaluate(model, train, test, attributes=job.attributes, skip=True, progress=progress, **options)
     if model.interrupted_:
         raise KeyboardInterrupt
-    return Row(
+    details = details_of(model, train.interactions, test.interactions, result.measured, dataset.users)
+    return Outcome(
         figures={
             "split": job.split.name,
             "seed": getattr(model, "seed_", None),
@@ -190,7 +196,7 @@ def run(
             "n_threads": job.n_threads,
         },
         results=[_result(name, value, result.summaries.get(name)) for name, value in result.metrics.items()],
-        details={**details_of(model, train, test, result.measured, users), "warnings": warned},
+        details={**details, "warnings": warned},
         skipped=result.measured.skipped,
         units=_table(result.measured.units),
     )
@@ -199,18 +205,18 @@ def run(
 @contextmanager
 def warnings_of_palate() -> Iterator[list[str]]:
     """Collect what Palate warns of, once each; it is not shown on the way."""
-    found: list[str] = []
+    messages: list[str] = []
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage() not in found:
-                found.append(record.getMessage())
+            if record.getMessage() not in messages:
+                messages.append(record.getMessage())
 
     log, collect = logging.getLogger("palate"), Collect(logging.WARNING)
     before, passes_on = log.handlers, log.propagate
     log.handlers, log.propagate = [collect], False
     try:
-        yield found
+        yield messages
     finally:
         log.handlers, log.propagate = before, passes_on
 
@@ -238,9 +244,9 @@ def _result(name: str, value: float, summary: Any) -> dict[str, Any]:
 
 def _table(units: Mapping[str, Units]) -> pl.DataFrame:
     parts = [
-        pl.DataFrame({"user_index": one.user_index, "num": one.num, "den": one.den}).select(
+        pl.DataFrame({"user_index": shares.user_index, "num": shares.num, "den": shares.den}).select(
             pl.lit(name).alias("metric"), "user_index", "num", "den"
         )
-        for name, one in units.items()
+        for name, shares in units.items()
     ]
     return pl.concat(parts) if parts else pl.DataFrame(schema=UNITS)
