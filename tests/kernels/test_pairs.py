@@ -47,6 +47,10 @@ def steps(rate, regs=REGS, dtype=np.float64):
     return Steps(*map(dtype, (rate, *less[:3], rate, less[3])), held=False)
 
 
+def trace_of(pairs, n, dtype):
+    return pairs.Trace(np.zeros(n, np.int64), np.full(n, -1), np.zeros(n, dtype), np.ones(n, dtype))
+
+
 def descend(
     pairs, factors, cells, block, counts=None, *, negatives="uniform", mean_rank=0.1, most_draws=None, key=5, how=None,
     means=(None, None), held=False,
@@ -60,11 +64,11 @@ def descend(
         adaptive = pairs.Adaptive(np.empty((k, n_items), np.int32), np.empty(k), mean_rank)
         pairs.arrange(factors[1], items, np.array([0, n_items]), 0, k, *adaptive[:2])
     warp = None if most_draws is None else pairs.Warp(harmonic(n_items), most_draws)
-    draws, trace = pairs.Draws(us, them, np.uint64(key)), pairs.Trace(np.full(len(us), -1), np.zeros(len(us)))
+    draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), np.float64)
     known = pairs.Known(*cells[:2], *pairs.filter_of(*block[:2]))
     how = (how or steps(0.1))._replace(held=held)
     loss = pairs.descend_draws(pairs.Model(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
-    return loss, us, them, *trace
+    return loss, us, them, trace.negatives, trace.moves
 
 
 @pytest.mark.parametrize("warp", [None, 4])

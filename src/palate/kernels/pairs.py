@@ -127,13 +127,6 @@ class Steps(NamedTuple):
     held: Any
 
 
-class Trace(NamedTuple):
-    """The item and the step of each draw, 0 where there was none; of no element where nobody asks."""
-
-    negatives: Any  # (n,)
-    moves: Any  # (n,)
-
-
 class Blocks(NamedTuple):
     """Blocks to pass over, row block x n + column block; losses[g] gets loss and draws of block g."""
 
@@ -150,8 +143,8 @@ class Passes(NamedTuple):
     key: Any
 
 
-class FoldTrace(NamedTuple):
-    """Of one user's draws the click, the negative, the step and what the penalty leaves; or of no element."""
+class Trace(NamedTuple):
+    """Of each draw the click, the negative, the step (0: none) and what the penalty leaves; or of no element."""
 
     clicks: Any  # (n,)
     negatives: Any  # (n,)
@@ -170,7 +163,6 @@ def group_clicks(clicks: Scaled, users, block_of, key, start, out: Grouped):
     """Write the clicks of some users, grouped by the block of the item, from ``start`` on, and how often each is drawn.
 
     Of click number n of user u the mean is scale[u] values[n]: the whole part, and one more by chance.
-    block_of: (n_items,).
     """
     indptr, indices, values, scale = clicks
     rows, cols, times, ptr = out
@@ -327,7 +319,7 @@ def descend_draws(
 
     All stands in one loop: arrays handed on to functions are counted at every call, which took most of the time.
 
-    of_users: M, or None. adaptive: its orders are written anew now and then unless items are held. warp: None for BPR.
+    of_users: M, or None. adaptive: orders are written anew now and then unless items are held. warp: None for BPR.
     trace: asked by its length, for None would compile all of this twice.
     """
     P, Q, c = model
@@ -337,11 +329,10 @@ def descend_draws(
     most_draws = np.int64(1)
     if warp is not None:
         ranks, most_draws = warp
-        n_items = len(ranks) - 1
     if of_items is not None:
         N, o = of_items
     rate, less_u, less_i, less_j, rate_b, less_b, held = steps
-    negatives, moves = trace
+    _, negatives, moves, _ = trace
     one, number = P.dtype.type(1), P.dtype.type
     n_pool = len(items)
     every = 1 + int(n_pool * math.log2(n_pool))
@@ -390,7 +381,7 @@ def descend_draws(
                 break
             x = score - np.float64(product(P, u, Q, j) + c[j])
             if x < 1:
-                n_others = (n_items - (last - first)) // t
+                n_others = (len(ranks) - 1 - (last - first)) // t
                 g = ranks[n_others if n_others > 1 else 1]
                 loss += g * (1 - x)
                 found = j
@@ -438,7 +429,7 @@ def rank_blocks(
     rows, cols, times, ptr = grouped
     numbers, ends, key, losses = blocks
     n_blocks = len(ends) - 1
-    nothing = Trace(np.zeros(0, np.int64), model.c[:0])
+    trace = Trace(np.zeros(0, np.int64), np.zeros(0, np.int64), model.c[:0], model.c[:0])
     for g in numbers:
         a, b = g // n_blocks, g % n_blocks
         start, stop = ptr[a, b], ptr[a, b + 1]
@@ -451,7 +442,7 @@ def rank_blocks(
         begin, end = ends[b], ends[b + 1]
         own = Pool(pool.items[begin:end], pool.popularity[begin:end], pool.popular)
         orders = of_block(adaptive, begin, end)
-        losses[g, 0] = descend_draws(model, of_users, of_items, draws, known, own, orders, warp, steps, nothing)
+        losses[g, 0] = descend_draws(model, of_users, of_items, draws, known, own, orders, warp, steps, trace)
         losses[g, 1] = len(us)
 
 
@@ -466,7 +457,7 @@ def fold_rows(
     passes: Passes,
     first,
     last,
-    trace: FoldTrace,
+    trace: Trace,
 ):
     """Write the factors of users first … last - 1 into P: eq. 3 with the items as they are, from the users' means on.
 
@@ -499,7 +490,7 @@ def fold_rows(
             for n in range(len(clicked)):
                 them[n] = cols[clicked[n]]
             some = at + len(us) if len(places) else at
-            part = Trace(negatives[at:some], moves[at:some])
+            part = Trace(places[at:some], negatives[at:some], moves[at:some], less[at:some])
             rate, shrink = passes.steps[epoch, 0], passes.steps[epoch, 1]
             steps = Steps(rate, shrink, one, one, one, one, YES)
             descend_draws(model, means, None, Draws(us, them, turn), known, pool, order, warp, steps, part)

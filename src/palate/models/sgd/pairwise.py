@@ -250,7 +250,7 @@ class Pairwise(PriorModel):
         P, _ = self._folded(rows, features)
         return P, np.zeros(len(P), P.dtype)
 
-    def _folded(self, rows: Rows, features: Array | None, n_traced: int = 0) -> tuple[Array, kernel.FoldTrace]:
+    def _folded(self, rows: Rows, features: Array | None, n_traced: int = 0) -> tuple[Array, kernel.Trace]:
         """Return factors of users: as many epochs as training had, on their own clicks, the items as they are.
 
         Without own factors they are the sums of features. ``n_traced``: how many steps of one user there may be, to
@@ -258,7 +258,7 @@ class Pairwise(PriorModel):
         """
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
-        trace = kernel.FoldTrace(*(np.zeros(n_traced, kind) for kind in (np.int64, np.int64, dtype, dtype)))
+        trace = kernel.Trace(*(np.zeros(n_traced, kind) for kind in (np.int64, np.int64, dtype, dtype)))
         n_rows, k = rows.n_rows, self.n_factors
         prior = self.learned_.priors.of_users(features)
         P: Array = padded_rows(n_rows, k, dtype)
