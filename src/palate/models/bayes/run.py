@@ -80,7 +80,7 @@ class Run:
         self.model, self.training, self.store, self.unit = model, training, store, unit
         before = None if store is None else store.load()
         self.fit = {} if store is None else identity(model, training)
-        known = None if before is None or model.random_state is not None else before.said.get("fit", {}).get("seed")
+        known = None if before is None or model.random_state is not None else before.values.get("fit", {}).get("seed")
         self.seed = draw_seed(model.random_state) if known is None else int(known)
         self.fit["seed"] = self.seed
         if unit != 1:

@@ -409,7 +409,7 @@ class ClickEpochs:
         self._grouped = kernel.Grouped(rows, cols, times, np.empty((0, 1), np.int64))
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
-        """Pass once over the draws; return what is to be told of the epoch.
+        """Pass once over the draws; return the record of the epoch.
 
         Raises:
             DivergenceError: the factors have left the numbers whose products are finite.
