@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.features import Features
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.data.items import Condition
 from palate.errors import Call, ParameterError, Remedy
 from palate.models.contract.abilities import (
@@ -74,7 +75,7 @@ class Recommender(Predictor):
         n: int = 10,
         *,
         exclude_seen: bool = True,
-        exclude: Interactions | None = None,
+        exclude: Dataset | Interactions | None = None,
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
         where: Condition | Sequence[Condition] | None = None,
@@ -111,11 +112,10 @@ class Recommender(Predictor):
         self._check_fitted()
         check_whole("n", n, low=1)
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
-        if exclude is not None:
-            check_interactions("exclude", exclude)
+        left_out = None if exclude is None else interactions_of(exclude, "exclude")
         ids, groups = users_of(self, id_list(users), "mark" if on_unknown == "popular" else "raise")
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=exclude)
+        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=left_out)
         return listed(self, ids, groups, choice, clip=clip)
 
     @property
