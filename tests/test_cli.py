@@ -49,6 +49,18 @@ def model(here, run):
     return here / "model.safetensors"
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    """Run the jobs of comparisons in this process: a new one takes a second to import what is there."""
+    from palate.evaluation import running
+
+    def run_here(pool, waiting, _):
+        for number in waiting:
+            pool.keep(number, running._run_here(pool.jobs[number], pool.tables, pool.progress))
+
+    monkeypatch.setattr("palate.evaluation.running._Pool.run", run_here)
+
+
 def only_json(out):
     """Return the one JSON object that stdout is."""
     assert out.count("\n") == 1
