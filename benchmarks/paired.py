@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.evaluation.significance import Column, bootstrap
-from palate.evaluation.units import Units
+from palate.metrics.units import Units
 
 RESAMPLES = 2000
 

@@ -12,6 +12,7 @@ from common import arguments, machine, markdown, publish
 
 from palate import MatrixFactorization, load_movielens
 from palate.parallel import default_threads
+from palate.sparse import Rows
 from palate.topk import topk
 
 RUNS = 5
@@ -61,7 +62,7 @@ def generated(n_users: int, n_items: int, k: int, n_seen: int) -> tuple[Any, Any
     rng = np.random.default_rng(0)
     P, Q = (rng.standard_normal((n, k), np.float32) for n in (n_users, n_items))
     seen = np.sort(rng.integers(0, n_items, (n_users, n_seen)), axis=1).astype(np.int32)
-    return P, Q, (np.arange(n_users + 1) * n_seen, seen.ravel())
+    return P, Q, Rows.of_sizes(np.full(n_users, n_seen), seen.ravel())
 
 
 if __name__ == "__main__":

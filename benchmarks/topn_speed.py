@@ -8,6 +8,7 @@ import numpy as np
 import peers
 from common import arguments, machine, markdown, publish
 
+from palate.sparse import Rows
 from palate.topk import topk
 
 USERS, ITEMS, FACTORS, SEEN, RUNS = 20_000, 27_000, 128, 90, 3
@@ -18,7 +19,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     P, Q = (rng.standard_normal((n, FACTORS), np.float32) for n in (USERS, ITEMS))
     seen = np.sort(rng.permuted(np.tile(np.arange(ITEMS, dtype=np.int32), (8, 1)), axis=1)[:, :SEEN], axis=1)
-    indices, indptr = np.tile(seen.ravel(), USERS // 8), np.arange(USERS + 1) * SEEN
+    had = Rows.of_sizes(np.full(USERS, SEEN), np.tile(seen.ravel(), USERS // 8))
     zeros = np.zeros(USERS), np.zeros(ITEMS)
     everyone = np.arange(USERS, dtype=np.int32)
     rows = []
@@ -26,9 +27,9 @@ def main() -> None:
         ours, theirs, gemm = [], [], []
         for _ in range(RUNS):  # alternately
             started = time.perf_counter()
-            topk((P, Q, *zeros, 0.0), everyone, 10, excluded=[(indptr, indices)], n_threads=threads)
+            topk((P, Q, *zeros, 0.0), everyone, 10, excluded=[had], n_threads=threads)
             ours.append(time.perf_counter() - started)
-            arrays = {"P": P, "Q": Q, "indices": indices, "indptr": indptr}
+            arrays = {"P": P, "Q": Q, "indices": had.indices, "indptr": had.indptr}
             report = peers.run("implicit_topn", arrays, threads, runs=2)
             theirs += report["seconds"]
             gemm += report["gemm"]

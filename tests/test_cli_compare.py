@@ -126,7 +126,9 @@ def test_metrics_are_listed(run):
     record = only_json(run("models", "--metrics", "--json")[1])
     assert [name.removesuffix("@k") for name in record] == list(METRICS)
     assert record["rmse"]["better"] == "lower"
-    assert record["recall@k"]["meaning"].endswith("the share of the relevant items that were found.")
+    assert record["recall@k"]["meaning"] == METRICS["recall"].meaning
+    assert record["recall@k"]["definition"].endswith("the share of the relevant items that were found.")
+    assert record["novelty@k"]["unit"] == "bits"
     assert "recall_truncated@k" in run("models", "--metrics")[1]
     assert run("models", "mf", "--metrics")[0] == 2
 
@@ -143,9 +145,9 @@ def test_metrics_are_listed(run):
         (("--metrics", "rsme"), 1, "unknown metric 'rsme': did you mean 'rmse'?"),
         (("--metrics", "ndcg@21"), 1, "'ndcg@21' asks for lists of 21 of 20 items: choose k up to 20"),
         (
-            ("--metrics", "crps_draws"),
+            ("--metrics", "crps"),
             1,
-            "crps_draws needs a model with a predictive distribution: none",
+            "crps needs a model with a predictive distribution, such as bayes: none",
         ),
         (
             ("--metrics", "diversity_genres@3", "--models", "baseline"),

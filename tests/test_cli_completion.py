@@ -46,12 +46,12 @@ def test_values_and_commands_are_offered(line, expected):
 
 def test_what_stands_in_a_list_is_not_offered_again():
     assert completion.models("mf,m") == []
-    assert completion.metrics("") == list(completion.METRICS)
+    assert completion.metrics("") == completion.offered("metrics")
 
 
 def test_what_is_offered_is_what_there_is():
-    assert tuple(palate.MODELS) == completion.MODELS
-    assert tuple(name + ("@10" if one.at_k else "") for name, one in METRICS.items()) == completion.METRICS
+    assert completion.offered("models") == list(palate.MODELS)
+    assert completion.offered("metrics") == [name + ("@10" if one.at_k else "") for name, one in METRICS.items()]
 
 
 def test_every_split_that_is_offered_is_one(movielens):

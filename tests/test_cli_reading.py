@@ -5,12 +5,15 @@ import sys
 from inspect import signature
 
 import pytest
+from typer.main import get_command
 
-from palate.cli import main
-from palate.cli.common import Read, for_command_line
-from palate.cli.inputs import READ_KEYS
+from palate.cli import app, main
+from palate.cli.common import Read
+from palate.cli.wording import READ_KEYS, running, worded
 from palate.data.columns import ROLES
+from palate.data.items import CALL_TITLE
 from palate.data.reading.ratings import read_ratings
+from palate.errors import Blank, Column, Set
 
 
 @pytest.fixture
@@ -40,20 +43,37 @@ def test_every_option_of_reading_is_a_word_of_read():
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("step", "python", "words"),
     [
-        ("columns={'user': …, 'item': …}", "--read user=NAME --read item=NAME"),
-        ("columns={'value': 'Book Rating'}", "--read value='Book Rating'"),
-        ("columns={'user': 0, 'value': None}", "--read user=0 --read value=none"),
-        ("header=True or header=False", "--read header=yes or --read header=no"),
-        ("quote='none', time_unit='ms', ids='text'", "--read quote=none, --read time_unit=ms, --read ids=text"),
-        ("rating_range=(LOWEST, HIGHEST) says", "--read rating_range=LOWEST:HIGHEST says"),
-        ("call the column of titles 'title'", "say --read title=NAME"),
-        ("call that column 'item_id'", "say --read item=NAME"),
+        (
+            Set("columns", {"user": Blank("…"), "item": Blank("…")}),
+            "columns={'user': …, 'item': …}",
+            "--read user=NAME --read item=NAME",
+        ),
+        (Set("columns", {"value": "Book Rating"}), "columns={'value': 'Book Rating'}", "--read value='Book Rating'"),
+        (
+            Set("columns", {"user": 0, "value": None}),
+            "columns={'user': 0, 'value': None}",
+            "--read user=0 --read value=none",
+        ),
+        (Set("header", True), "header=True", "--read header=yes"),
+        (Set("header", False), "header=False", "--read header=no"),
+        (Set("quote", "none"), "quote='none'", "--read quote=none"),
+        (Set("max_bytes", Blank("1e+04")), "max_bytes=1e+04", "--read max_bytes=1e+04"),
+        (
+            Set("rating_range", (Blank("LOWEST"), Blank("HIGHEST"))),
+            "rating_range=(LOWEST, HIGHEST)",
+            "--read rating_range=LOWEST:HIGHEST",
+        ),
+        (CALL_TITLE, "call the column of titles 'title'", "say --read title=NAME"),
+        (Column("item", "call that column 'item_id'"), "call that column 'item_id'", "say --read item=NAME"),
+        (Set("positive", 4), "positive=4", "--positive 4"),
+        (Set("on_overlap", "drop"), "on_overlap='drop'", "--on-overlap drop"),
     ],
 )
-def test_messages_name_what_to_type_on_the_command_line(message, words):
-    assert for_command_line(message) == words
+def test_a_step_is_said_in_python_and_as_what_to_type(step, python, words, monkeypatch):
+    monkeypatch.setattr(running, "command", lambda: get_command(app).commands["evaluate"])
+    assert (str(step), worded(step)) == (python, words)
 
 
 STEAM = "7,Tea,play,2.5,0\n7,Rum,play,1,0\n8,Tea,play,4,0\n"

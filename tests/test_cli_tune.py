@@ -61,7 +61,7 @@ def test_a_config_is_trained_evaluated_and_compared(here, run):
         (("--time", "0m"), 2, "--time takes a time such as 90s, 10m or 2h, got '0m'"),
         (("--trials", "0"), 2, "than or equal to 1"),
         (("--metric", "rsme"), 1, "unknown metric 'rsme'"),
-        (("--metric", "crps_draws"), 1, "crps_draws needs a model with a predictive distribution"),
+        (("--metric", "crps"), 1, "crps needs a model with a predictive distribution"),
         (("--split", "kfold:5:1"), 1, "has 5 test parts, and a search needs one"),
         (
             ("--model", "nope"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,20 +13,9 @@ import pytest
 import palate
 
 ORDER = (
-    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "data", "topk"),
-    *(
-        "metrics",
-        "models",
-        "files",
-        "warming",
-        "evaluation",
-        "tuning",
-        "reproduction",
-        "plots",
-        "report",
-        "integrations",
-    ),
-    *("store", "spark", "serve", "ui", "cli", "__main__"),
+    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "sparse", "data"),
+    *("topk", "metrics", "models", "files", "warming", "evaluation", "tuning", "reproduction", "plots", "report"),
+    *("integrations", "store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -116,3 +107,58 @@ def test_an_import_that_points_up_is_found(module, source, fault):
 )
 def test_an_import_to_the_left_or_beside_is_no_fault(module, source):
     assert faults(source, module) == []
+
+
+def needed(source: str, module: str, modules: set[str]) -> set[str]:
+    """Return the modules that a file imports when it runs, at its top or in functions; not those for types alone."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            names |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in modules else base for alias in node.names}
+    return (names & modules) - {module}
+
+
+def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that all reach each other by imports."""
+    reached = {module: set(names) for module, names in imports.items()}
+    for between in reached:  # Warshall's closure
+        for names in reached.values():
+            if between in names:
+                names |= reached[between]
+    groups = {tuple(sorted(n for n in names if module in reached[n])) for module, names in reached.items()}
+    return sorted(list(group) for group in groups if group)
+
+
+def test_no_module_imports_itself_through_others():
+    modules = {name_of(path) for path in FILES}
+    imports = {name_of(path): needed(path.read_text(encoding="utf-8"), name_of(path), modules) for path in FILES}
+    assert len(imports["palate.evaluation.single"]) > 5
+    imports["palate.models.contract.abilities"] -= {"palate.models"}  # names the models that have what one lacks
+    assert circles(imports) == []
+
+
+def test_a_circle_is_found_at_the_top_and_inside_functions():
+    modules = {"palate.a", "palate.b", "palate.c"}
+    sources = {
+        "palate.a": "from palate import b",
+        "palate.b": "def f():\n    from palate.c import g",
+        "palate.c": "from . import a",
+    }
+    assert circles({m: needed(s, m, modules) for m, s in sources.items()}) == [["palate.a", "palate.b", "palate.c"]]
+    sources["palate.c"] = "if TYPE_CHECKING:\n    from palate import a"
+    assert circles({m: needed(s, m, modules) for m, s in sources.items()}) == []
+
+
+@pytest.mark.parametrize("first", ["making", "file", "split", "kinds", "leaks"])
+def test_each_module_of_splits_can_be_the_first_that_is_imported(first):
+    """`making` and `file` needed each other: the one imported first decided whether the other worked."""
+    code = f"import palate.data.splits.{first}; from palate.data.splits import file, making"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from palate import parallel
 from palate.errors import ParameterError
-from palate.parallel import Workers, check_threads, chunks, default_threads, shares, single_blas_thread
+from palate.parallel import Workers, check_threads, chunks, default_threads, once, shares, single_blas_thread
 
 
 def blas_threads() -> set[int]:
@@ -194,3 +195,54 @@ def test_the_blas_guard_restores_though_its_first_user_lives_on(two_blas_threads
     assert blas_threads() == {2}
     end.set()
     server.join(10)
+
+
+class Derived:
+    """An object with one derived value, and how often it was computed."""
+
+    def __init__(self):
+        self.computed = 0
+
+    @once
+    def value(self):
+        """Return an array of its own."""
+        self.computed += 1
+        time.sleep(0.01)  # the other threads come meanwhile
+        return np.arange(3)
+
+
+def test_once_computes_a_value_once_for_all_threads_and_keeps_it():
+    derived, found = Derived(), []
+    threads = [threading.Thread(target=lambda: found.append(derived.value)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert derived.computed == 1
+    assert all(value is derived.value for value in found)
+    assert isinstance(Derived.value, once)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_forked_child_waits_for_no_thread_that_computed_at_the_fork():
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow:
+        @once
+        def value(self):
+            entered.set()
+            return leave.wait(20)
+
+    thread = threading.Thread(target=lambda: Slow().value)
+    thread.start()
+    entered.wait(20)
+    try:
+        context = multiprocessing.get_context("fork")
+        child = context.Process(target=lambda: os._exit(len(Derived().value)))
+        child.start()
+        child.join(20)
+        assert child.exitcode == 3
+    finally:
+        leave.set()
+        thread.join()

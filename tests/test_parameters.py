@@ -1,64 +1,70 @@
 from __future__ import annotations
 
-from typing import Literal
+import inspect
+from dataclasses import KW_ONLY, field
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
 
-from palate.errors import ParameterError
-from palate.models import MODELS
-from palate.models.contract.parameters import check_choice, check_number, check_whole, draw_seed, parameters_of
+from palate.cli.inputs import new_model
+from palate.errors import ParameterError, UnknownParameterError
+from palate.models import MODELS, Popularity
+from palate.models.contract.parameters import (
+    Above,
+    AtLeast,
+    Checked,
+    check_choice,
+    check_number,
+    check_whole,
+    draw_seed,
+    parameters_of,
+)
+from palate.models.contract.shared import RandomState
+from palate.models.search import Choice, Range
+
+Whole = Annotated[int, AtLeast(1, at_most=9), Range(2, 8), "how many of them."]
 
 
-class Example:
+class Example(Popularity):
     """One of each kind.
 
-    Text that is no argument: it has a colon.
-
-    Args:
-        whole: how many
-            of them.
-        number, other: share a line.
-        maybe: a whole number, or none for all.
-        yes: whether.
-        word: one of two.
-        anything: a seed.
-
     Attributes:
-        whole: not this text.
+        item_biases_: (n_items,).
     """
 
-    def __init__(
-        self,
-        whole: int,
-        number: float = 0.5,
-        other: float | None = None,
-        maybe: int | None = None,
-        yes: bool = True,
-        word: Literal["one", "two"] = "one",
-        anything: int | np.random.Generator | None = None,
-        text: str = "",
-    ) -> None: ...
+    whole: Annotated[int, AtLeast(1, at_most=9), Range(2, 8), "how many of them."] = 3
+    _: KW_ONLY
+    number: Annotated[float, Above(0), Range(0.1, 1.0, log=True), "above zero."] = 0.5
+    other: Annotated[float | None, AtLeast(-1, at_most=1), "or none."] = None
+    maybe: Annotated[int | None, AtLeast(0), "a whole number, or none for all."] = None
+    yes: Annotated[bool, Choice((False, True)), "whether."] = True
+    word: Annotated[Literal["one", "two"], "one of two."] = "one"
+    anything: RandomState = None
+    text: Annotated[str, Checked(lambda text: check_choice("text", text, ("", "a"))), "a or nothing."] = ""
+    n_calls: int = field(default=0, init=False)  # no parameter
 
 
 PARAMETERS = {p.name: p for p in parameters_of(Example)}
+OWN = ["whole", "number", "other", "maybe", "yes", "word", "anything", "text"]
 
 
-def test_signature_and_docstring_give_names_defaults_types_and_meanings():
-    assert list(PARAMETERS) == ["whole", "number", "other", "maybe", "yes", "word", "anything", "text"]
-    meanings = {name: p.meaning for name, p in PARAMETERS.items()}
+def test_declarations_give_names_defaults_types_and_meanings():
+    assert list(PARAMETERS) == Example.parameter_names()
+    assert sorted(PARAMETERS) == sorted([*OWN, *Popularity.parameter_names()])
+    meanings = {name: PARAMETERS[name].meaning for name in OWN}
     assert meanings == {
         "whole": "how many of them.",
-        "number": "share a line.",
-        "other": "share a line.",
+        "number": "above zero.",
+        "other": "or none.",
         "maybe": "a whole number, or none for all.",
         "yes": "whether.",
         "word": "one of two.",
-        "anything": "a seed.",
-        "text": "",
+        "anything": "seed, Generator, or None to draw a seed; the seed used is ``seed_``.",
+        "text": "a or nothing.",
     }
     assert (PARAMETERS["number"].default, PARAMETERS["word"].default) == (0.5, "one")
-    assert {name: p.type_name for name, p in PARAMETERS.items()} == {
+    assert {name: PARAMETERS[name].type_name for name in OWN} == {
         "whole": "whole number",
         "number": "number",
         "other": "number or none",
@@ -68,6 +74,71 @@ def test_signature_and_docstring_give_names_defaults_types_and_meanings():
         "anything": "whole number or none",
         "text": "text",
     }
+
+
+def test_one_line_of_a_model_is_stored_checked_searched_and_told(monkeypatch):
+    monkeypatch.setitem(MODELS, "example", Example)
+    m = Example(whole=4, number=2)
+    assert (m.whole, m.number, m.n_calls) == (4, 2, 0)
+    assert m.get_params() == {**Example().get_params(), "whole": 4, "number": 2}
+    assert repr(m.set_params(word="two")) == "Example(whole=4, number=2, word='two')"
+    assert repr(new_model("example", None, ["whole=5", "maybe=7"])) == "Example(whole=5, maybe=7)"
+    with pytest.raises(UnknownParameterError, match="Example has no parameter 'wohle'; did you mean 'whole'"):
+        Example(wohle=2)
+    assert Example.search_space == {
+        "whole": Range(2, 8, whole=True),
+        "number": Range(0.1, 1.0, log=True),
+        **Popularity.search_space,
+        "yes": Choice((False, True)),
+    }
+    before, _, attributes = (inspect.getdoc(Example) or "").partition("\n\nAttributes:\n")
+    summary, _, told = before.partition("\n\nArgs:\n")
+    assert (summary, attributes.strip()) == ("One of each kind.", "item_biases_: (n_items,).")
+    assert told.splitlines()[:2] == [
+        "    half_life_days: a row this much older than the latest one counts half; none counts all rows alike.",
+        "    whole: how many of them.",
+    ]
+    for parameter in PARAMETERS.values():
+        assert f"    {parameter.name}: {parameter.meaning}" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("whole", 10, "whole must be a whole number from 1 to 9, got 10"),
+        ("whole", 2.0, "whole must be a whole number from 1 to 9, got 2.0"),
+        ("number", 0, "number must be a number above 0, got 0"),
+        ("number", None, "number must be a number above 0, got None"),
+        ("other", 2, "other must be a number of at least -1 and at most 1, got 2"),
+        ("maybe", -1, "maybe must be a whole number of at least 0, got -1"),
+        ("yes", 1, "yes must be False or True, got 1"),
+        ("word", "three", "word must be 'one' or 'two', got 'three'"),
+        ("anything", -1, "random_state must be a whole number of at least 0, got -1"),
+        ("text", "b", "text must be '' or 'a', got 'b'"),
+        ("half_life_days", 0, "half_life_days must be a number above 0, got 0"),
+    ],
+)
+def test_values_outside_their_declaration_are_refused(name, value, message):
+    Example().check_parameters()
+    with pytest.raises(ParameterError) as error:
+        Example(**{name: value}).check_parameters()
+    assert str(error.value) == message
+
+
+def test_an_alias_is_told_otherwise_by_the_note_that_comes_last():
+    class Wider(Example):
+        whole: Annotated[Whole, Range(1, 9), "wider."] = 7
+
+    parameter = {p.name: p for p in parameters_of(Wider)}["whole"]
+    assert (parameter.default, parameter.meaning, parameter.search) == (7, "wider.", Range(1, 9, whole=True))
+    assert parameter.limits == AtLeast(1, at_most=9)
+    assert list(Wider.declarations) == list(Example.declarations)
+
+
+@pytest.mark.parametrize("declaration", [int, Annotated[int, AtLeast(1)], Annotated[int, "how many."], float | None])
+def test_a_declaration_without_meaning_or_limits_is_an_error_when_the_class_is_made(declaration):
+    with pytest.raises(ParameterError, match="n must be declared with limits and a meaning, such as Annotated"):
+        type("Undeclared", (Popularity,), {"__annotations__": {"n": declaration}, "n": 1, "__module__": __name__})
 
 
 @pytest.mark.parametrize(
@@ -116,6 +187,13 @@ def test_every_parameter_of_every_model_has_a_meaning_and_takes_its_default_as_t
     for parameter in parameters_of(MODELS[key]):
         assert parameter.meaning.endswith("."), parameter.name
         assert parameter.parse(str(parameter.default)) == parameter.default
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_every_parameter_of_every_model_is_checked(key):
+    for name in MODELS[key].parameter_names():
+        with pytest.raises(ParameterError, match=rf"^{name} (must|takes)"):
+            MODELS[key](**{name: b"nonsense"}).check_parameters()
 
 
 def test_whole_numbers():

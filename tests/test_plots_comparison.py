@@ -11,7 +11,7 @@ from made_run import made_run
 
 from palate import plots
 from palate.errors import DataError
-from palate.metrics import names
+from palate.metrics import label_of, named
 from palate.plots import alt, house
 
 
@@ -70,16 +70,17 @@ def test_names_are_shown_as_they_are_and_folded(label, shown):
 
 
 def test_metrics_have_names_and_directions():
-    assert [names.shown(m) for m in ("rmse", "ndcg@10", "list_overlap@5")] == ["RMSE", "NDCG@10", "list overlap@5"]
-    assert [names.most(m) for m in ("rmse", "ndcg@10")] == ["lowest", "highest"]
-    assert [names.sense(m) for m in ("mae", "recall@5", "popularity_lift@5", "validation loss")] == [
+    assert [label_of(m) for m in ("rmse", "ndcg@10", "list_overlap@5")] == ["RMSE", "NDCG@10", "list overlap@5"]
+    assert [named(m).metric.best for m in ("rmse", "ndcg@10")] == ["lowest", "highest"]
+    assert [named(m).metric.sense for m in ("mae", "recall@5", "popularity_lift@5", "validation loss")] == [
         "lower is better",
         "higher is better",
         "",
         "",
     ]
-    assert names.meaning("coverage@10") == "the share of the catalogue that is recommended to anybody"
-    assert names.meaning("crps_normal") == ""
+    assert named("coverage@10").metric.meaning == "the share of the catalogue that is recommended to anybody"
+    assert named("of_a_later_version@7").metric.meaning == ""
+    assert label_of("of_a_later_version@7") == "of a later version@7"
 
 
 # -- comparison ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.sparse import Rows
 from palate.topk import ROWS, TILE, score_pairs, topk
 
 
@@ -23,8 +24,7 @@ def factors_of(seed, n_users, n_items, k, dtype=np.float32, whole=False):
 
 def compressed(lists):
     """Return lists of items, one a user, as compressed rows."""
-    ptr = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
-    return ptr, np.array([i for x in lists for i in sorted(x)], np.int32)
+    return Rows.of_sizes([len(x) for x in lists], np.array([i for x in lists for i in sorted(x)], np.int32))
 
 
 def everybody(factors):
@@ -32,10 +32,15 @@ def everybody(factors):
 
 
 def check(factors, n, excluded=None, allowed=None, places=None):
-    """Compare with the full sort, items and scores exactly."""
+    """Compare with the full sort, items and scores exactly: of all users at once, and of each alone."""
     excluded = excluded or [()] * len(factors[0])
     given = () if not any(len(x) for x in excluded) else [compressed(excluded)]
-    items, scores = topk(factors, everybody(factors), n, excluded=given, allowed=allowed, places=places, n_threads=1)
+    filters = {"excluded": given, "allowed": allowed, "places": places, "n_threads": 1}
+    items, scores = topk(factors, everybody(factors), n, **filters)
+    for u in everybody(factors):
+        own_items, own_scores = topk(factors, np.array([u], np.int32), n, **filters)
+        np.testing.assert_array_equal(own_items[0], items[u])
+        np.testing.assert_array_equal(own_scores[0], scores[u])
     truth = naive.all_scores(*factors)
     for u in range(len(truth)):
         expected = naive.best(truth[u], n, excluded[u], allowed, places)

@@ -17,7 +17,7 @@ from palate import Popularity, compare, tune
 from palate.atomic import check_target, replacing
 from palate.cli import main
 from palate.data.sources.fetching import write_files
-from palate.data.splits.file import save_splits
+from palate.data.splits.making import save_splits
 from palate.errors import PalateError
 from palate.files import Checkpoint, export, import_folder, save
 from palate.files.config import read_config, write_config

@@ -1,7 +1,13 @@
-"""Write docs/commands.md: every command with its arguments and options, from what the command line says of itself."""
+"""Write what the documents and the Tab key say of commands, metrics and models, from what these say of themselves.
+
+docs/commands.md        every command with its arguments and options
+docs/evaluation.md      the table of all metrics
+cli/offered.json        the names that the Tab key offers
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +16,12 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 from palate.cli import app
+from palate.metrics import METRICS
+from palate.models import MODELS
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, JUDGING = ROOT / "docs" / "commands.md", ROOT / "docs" / "evaluation.md"
+OFFERED = ROOT / "src" / "palate" / "cli" / "offered.json"
 HEAD = """# Commands
 
 Every command has `--help`, and `--json` for scripts. `palate --debug COMMAND …` adds the traceback of an error.
@@ -20,7 +30,23 @@ This page is written by `tools/write_commands.py`; a test compares it with the c
 
 
 def main() -> None:
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, text in texts().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def texts() -> dict[Path, str]:
+    """Return what each of the files should hold."""
+    judging = re.sub(
+        "(?s)(?<=<!-- all metrics -->\n).*(?=<!-- /all metrics -->)", lambda _: metrics(), JUDGING.read_text("utf-8")
+    )
+    offered = {"models": list(MODELS), "metrics": [m.pattern.replace("@k", "@10") for m in METRICS.values()]}
+    return {PAGE: page(), JUDGING: judging, OFFERED: f"{json.dumps(offered)}\n"}
+
+
+def metrics() -> str:
+    """Return the table of all metrics."""
+    rows = (f"| `{m.pattern}` | {m.meaning} | {m.unit} | {m.sense.partition(' ')[0]} |" for m in METRICS.values())
+    return "\n".join(["| metric | what it says | unit | better |", "| --- | --- | --- | --- |", *rows, ""])
 
 
 def page() -> str:

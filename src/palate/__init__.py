@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.data.reading.ratings import read_ratings
     from palate.data.sources.movielens import load_movielens
-    from palate.data.splits.file import load_splits, save_splits
-    from palate.data.splits.making import make_splits, split
+    from palate.data.splits.file import load_splits
+    from palate.data.splits.making import make_splits, save_splits, split
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
     from palate.files import export, import_folder, load, save
@@ -85,7 +85,7 @@ _HOME = {
     "measure": "palate.evaluation",
     "read_ratings": "palate.data.reading.ratings",
     "save": "palate.files",
-    "save_splits": "palate.data.splits.file",
+    "save_splits": "palate.data.splits.making",
     "split": "palate.data.splits.making",
     "tune": "palate.tuning",
     "warm": "palate.warming",

@@ -11,23 +11,245 @@ PalateError
 ├── ForkedError         work that a forked process cannot do
 ├── SourceError         no source of a data set could be reached
 └── MissingExtraError   an optional package is not installed
+
+An error carries fields: a stable ``code`` (docs/errors.md lists them), its subject, the value and the rows at fault.
+Its sentence is made of parts, words and remedies, so that Python, the command line and the page each say what to do in
+their own way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+Code = Literal[
+    "clicks",
+    "columns",
+    "data",
+    "disk",
+    "duplicates",
+    "encoding",
+    "failed",
+    "faults",
+    "format",
+    "id_kinds",
+    "no_history",
+    "overlap",
+    "parameter",
+    "quotes",
+    "table",
+    "times",
+    "too_large",
+    "unknown_name",
+]
+WIDE = 60  # characters of a value shown in a message
+
+
+class Blank(str):
+    """A word that stands for what the reader puts in its place: ``rating_range=(LOWEST, HIGHEST)``."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+@dataclass(frozen=True)
+class Set:
+    """A step: give a parameter this value; ``None`` as a column leaves its role out."""
+
+    name: str
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A step: give the column of a role its usual name, in the words of Python."""
+
+    role: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
+class Call:
+    """A step: call a function of Python, which other doors do not have."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+Step = Set | Column | Call
+Render = Callable[[Step], str | None]  # a step in a door's words, or None where one cannot take it there
+
+
+class Remedy:
+    """A clause that says what to do, of words and steps; a door that cannot take a step leaves the clause out."""
+
+    def __init__(self, *parts: str | Step) -> None:
+        self.parts = parts
+
+    def sentence(self, render: Render) -> str:
+        """Return the clause as a door says it, empty where it is of no use there."""
+        words = [part if isinstance(part, str) else render(part) for part in self.parts]
+        return "" if None in words else "".join(map(str, words))
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the clause, and the parameters that it sets, as JSON holds them."""
+        settings = {part.name: plain(part.value) for part in self.parts if isinstance(part, Set)}
+        return {"text": str(self).strip(" ,;:."), "set": settings}
+
+
+def sentence(parts: Iterable[str | Step | Remedy], render: Render) -> str:
+    """Return parts as one text, as a door says it."""
+    return "".join(
+        part.sentence(render)
+        if isinstance(part, Remedy)
+        else part
+        if isinstance(part, str)
+        else render(part) or str(part)
+        for part in parts
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its first 60 characters at most."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = f"a {type(value).__name__} too long to write"
+    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it: numbers, texts, lists and objects of these; all else as a message shows it."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()  # a number of NumPy
+    if isinstance(value, Mapping):
+        return {str(key): plain(of) for key, of in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(of) for of in value]
+    if isinstance(value, str):
+        return str(value)
+    short = value is None or (isinstance(value, int) and abs(value) < 1 << 64)
+    return value if short or (isinstance(value, float) and math.isfinite(value)) else shown(value)
 
 
 class PalateError(Exception):
-    """Base of all errors that Palate raises on purpose."""
+    """Base of all errors that Palate raises on purpose.
+
+    Args:
+        parts: the sentence, in one piece or as words, steps and remedies.
+        code: what went wrong, one of `Code`; without it, that of the class.
+        subject: what it is about: a parameter, a file, a column, "user" or "item".
+        value: what was given.
+        rows: the numbers of the first few rows at fault.
+    """
+
+    code: Code = "failed"
+
+    def __init__(
+        self,
+        *parts: str | Step | Remedy,
+        code: Code | None = None,
+        subject: object = None,
+        value: object = None,
+        rows: Sequence[int] = (),
+    ) -> None:
+        super().__init__("".join(map(str, parts)))
+        self.parts = parts
+        self.code = type(self).code if code is None else code
+        self.subject = None if subject is None else str(subject)
+        self.value, self.rows = plain(value), tuple(rows)
+
+    @classmethod
+    def of(
+        cls,
+        subject: object,
+        words: str,
+        *parts: str | Step | Remedy,
+        code: Code | None = None,
+        value: object = None,
+        rows: Sequence[int] = (),
+    ) -> Self:
+        """Return an error whose sentence begins with its subject."""
+        gap = "" if words[:1] in (":", "'") else " "
+        return cls(f"{subject}{gap}{words}", *parts, code=code, subject=subject, value=value, rows=rows)
+
+    @classmethod
+    def of_disk(cls, doing: str, path: object, error: OSError) -> Self:
+        """Return the error for a file that cannot be read or written, with the system's reason."""
+        return cls(f"{doing} {path}: {error.strerror or error}", code="disk", subject=path)
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What can be done, each a clause of the sentence."""
+        return tuple(part for part in self.parts if isinstance(part, Remedy))
+
+    def sentence(self, render: Render) -> str:
+        """Return the sentence as a door says it, without the remedies that one cannot take there."""
+        return sentence(self.parts, render)
+
+    def within(
+        self, before: str, after: str | Remedy = "", *, kind: type[PalateError] | None = None, subject: object = None
+    ) -> PalateError:
+        """Return the same error with words around it, of another class, and of this subject where it had none."""
+        error = (kind or type(self))(before, *self.parts, after, subject=subject)
+        vars(error).update({name: of for name, of in vars(self).items() if name != "parts" and of is not None})
+        return error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the class, the sentence and the fields as JSON holds them."""
+        return {
+            "type": type(self).__name__,
+            "code": self.code,
+            "message": str(self),
+            "subject": self.subject,
+            "value": self.value,
+            "rows": list(self.rows),
+            "remedies": [remedy.as_dict() for remedy in self.remedies],
+        }
 
 
 class DataError(PalateError, ValueError):
-    """Faults in the data given; lists all of them, with rows."""
+    """Faults in the data given; lists all of them, with rows.
+
+    Attributes:
+        faults: where rows are at fault, what each column has: kind, role, column, what, count, rows, remedy.
+    """
+
+    code = "data"
+    faults: tuple[dict[str, Any], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the class, the sentence and the fields as JSON holds them."""
+        return {**super().as_dict(), "faults": list(self.faults)}
 
 
 class ParameterError(PalateError, ValueError):
     """A parameter has a wrong type or lies outside its range."""
+
+    code = "parameter"
+
+    @classmethod
+    def outside(cls, name: str, allowed: str, value: object) -> Self:
+        """Return the error for a value that is none of those allowed."""
+        return cls.of(name, f"must be {allowed}, got {value!r}", value=value)
+
+    @classmethod
+    def unknown(cls, what: str, name: object, known: Iterable[str], *, having: str = "there is") -> Self:
+        """Return the error for a name that is not known, with the sentence of `unknown_name`."""
+        return cls(unknown_name(what, name, known, having=having), code="unknown_name", subject=name)
 
 
 class UnknownParameterError(ParameterError, TypeError):
@@ -73,9 +295,9 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
     """Return the known name that one probably meant, whatever its case, or None where none is near."""
     from difflib import get_close_matches
 
-    of = {one.lower(): one for one in known}
-    found = get_close_matches(str(name).lower(), of, 1)
-    return of[found[0]] if found else None
+    by_small_letters = {word.lower(): word for word in known}
+    near = get_close_matches(str(name).lower(), by_small_letters, 1)
+    return by_small_letters[near[0]] if near else None
 
 
 def unknown_name(what: str, name: object, known: Iterable[str], *, having: str = "there is") -> str:

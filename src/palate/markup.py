@@ -34,6 +34,11 @@ def paragraph(*children: str | None, class_: str | None = None) -> Html:
     return element("p", *children, class_=class_)
 
 
+def code(lines: str) -> Html:
+    """Return commands as they are typed."""
+    return element("pre", element("code", lines))
+
+
 def bdi(text: str) -> Html:
     """Return a text of unknown direction that cannot turn around what stands beside it."""
     return element("bdi", text)

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import ForkedError, ParameterError
+
+T = TypeVar("T")
 
 
 def default_threads() -> int:
@@ -51,15 +53,16 @@ def check_threads(n_threads: int | None) -> int:
 
 
 class Workers:
-    """A pool of threads for many short rounds of kernel calls; use it as a context manager."""
+    """A pool of threads for many short rounds of kernel calls; use it as a context manager.
+
+    The pool is made for the first round of several tasks: one user's list needs none.
+    """
 
     def __init__(self, n_threads: int | None = None) -> None:
         self.n_threads = check_threads(n_threads)
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        if self.n_threads > 1:
-            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="palate")
         return self
 
     def __exit__(
@@ -70,8 +73,10 @@ class Workers:
 
     def run(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         """Run all tasks and return their results in order; also on an interruption, only when none is running."""
-        if self._pool is None or len(tasks) < 2:
+        if self.n_threads == 1 or len(tasks) < 2:
             return [task() for task in tasks]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="palate")
         futures: list[Future[Any]] = []
         try:
             for task in tasks:
@@ -149,6 +154,40 @@ def blas_threads(n_threads: int) -> Iterator[None]:
         yield
 
 
+class once(Generic[T]):  # noqa: N801 - a decorator, as property is
+    """A property of a frozen object that is computed at its first use, by one thread, and kept.
+
+    One lock serves all: what it guards is quick and rare, and one property may ask for another.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, owner: object, kind: type) -> T: ...
+    def __get__(self, owner: object | None, kind: type) -> Any:
+        """Return the value: from now on the object's own attribute of this name, found before this one is asked."""
+        if owner is None:
+            return self
+        kept = vars(owner)
+        with _once.lock:
+            if self.name not in kept:
+                kept[self.name] = self.compute(owner)
+        return kept[self.name]
+
+
+class _Once:
+    """The lock of `once`; another thread may hold it at a fork, so a child makes its own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+
+_once = _Once()
+
+
 class _Fork:
     """What a fork leaves behind: a child has none of its parent's threads, and waits for them without end.
 
@@ -166,6 +205,7 @@ class _Fork:
     def in_child(self) -> None:
         global _guard
         _guard = _BlasGuard()  # another thread may have held its lock
+        _once.lock = threading.RLock()
         self.lost = self.lost or self._ran
 
 

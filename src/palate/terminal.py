@@ -8,9 +8,12 @@ script, combining accents and emoji pass.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _JOINER = "(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])"  # in Persian words, and between the parts of an emoji
 _FLAG = "\U0001f3f4[\U000e0061-\U000e007a]{2,5}\U000e007f"  # of England, Scotland or Wales: letters as marks
@@ -41,6 +44,17 @@ def replaced(text: object, by: str) -> str:
 def plain_json(text: str) -> str:
     """Return JSON with the same characters escaped: it reads as the same values."""
     return _FOUND.sub(lambda m: m[1] or json.dumps(m[0])[1:-1], text)
+
+
+def json_values(value: Any) -> Any:
+    """Return a value of mappings, lists and numbers as JSON has them, with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): json_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def command(*words: object) -> str:

@@ -1,12 +1,13 @@
 """The best n items of many users: never a full score matrix, never a full sort, the same answer in any batch.
 
 Peak memory beyond the factors: per thread one tile of ROWS x TILE float32 scores (1 MiB) and ROWS heaps, and once the
-result, 12 bytes x users x n, plus a float32 copy of the factors with a column for the biases.
+result, 12 bytes x users x n. Factors of float64 are copied to float32 once (`ItemSide`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.kernels import given, select
-from palate.parallel import Workers, chunks, single_blas_thread
+from palate.parallel import Workers, chunks, once, single_blas_thread
+from palate.sparse import Rows, union
 
 ROWS = 512
 TILE = 512
 ROW_BYTES = 1 << 23  # of whole rows of scores a thread holds at once
+SQUARED = 1 << 14  # items whose squares are summed at once
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
-Excluded = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr by user, sorted item indices
 
 
 def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
@@ -34,12 +36,48 @@ def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class ItemSide:
+    """The items of score = mean + b_u + c_i + p_u . q_i, and what all lists need of them, made once, at first use.
+
+    Attributes:
+        Q: (n_items, k) factors.
+        c: (n_items,) biases.
+        mean: of all scores.
+    """
+
+    Q: NDArray[Any]
+    c: NDArray[Any]
+    mean: float
+
+    @once
+    def Q32(self) -> NDArray[np.float32]:  # noqa: N802 - the letter of eq. 1
+        """Return the factors for the preselection: those of float32 as they are, uncopied."""
+        return np.ascontiguousarray(self.Q, np.float32)
+
+    @once
+    def c32(self) -> NDArray[np.float32]:
+        """Return the biases for the preselection."""
+        return np.ascontiguousarray(self.c, np.float32)
+
+    @once
+    def longest(self) -> float:
+        """Return the largest norm of an item's factors and bias; summed by parts, so that no copy is whole."""
+        parts = [self.Q32[s] for s in chunks(len(self.c), SQUARED)]
+        largest = max(float(np.einsum("ik,ik->i", Q, Q, dtype=np.float64).max()) for Q in parts)
+        return float(np.sqrt(largest + np.square(self.c32, dtype=np.float64).max()))
+
+    def only(self, items: NDArray[np.int32]) -> ItemSide:
+        """Return these items alone, copied."""
+        return ItemSide(self.Q[items], self.c[items], self.mean)
+
+
 def topk(
     factors: Factors,
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -50,7 +88,7 @@ def topk(
         factors: (P, Q, b, c, mean), score = mean + b_u + c_i + p_u . q_i.
         users: (m,) positions in P.
         n: how many; at least 1.
-        excluded: compressed rows over all users of items to leave out.
+        excluded: rows over all users of items to leave out.
         allowed: (n_items,) items to choose from, or None for all.
         places: (n_items,) int32, no two alike: of items of equal score the one of lower place comes first; None takes
             their index.
@@ -59,19 +97,48 @@ def topk(
     Returns:
         (m, n) int32 items and float64 scores; where fewer than n are allowed the rest is item -1, score NaN.
     """
-    P, Q, b, c, mean = given(*factors)
-    kept = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
-    if kept is not None:
-        Q, c = given(Q[kept], c[kept])
-    order = _places(places if kept is None or places is None else places[kept], len(Q))
+    P, Q, b, c, mean = factors
+    filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "places": places, "n_threads": n_threads}
+    return topk_among(P, b, ItemSide(Q, c, mean), users, n, **filters)
+
+
+def topk_among(
+    P: NDArray[Any],
+    b: NDArray[Any],
+    among: ItemSide,
+    users: NDArray[np.int32],
+    n: int,
+    *,
+    excluded: Sequence[Rows] = (),
+    allowed: NDArray[np.bool_] | None = None,
+    places: NDArray[np.int32] | None = None,
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return what `topk` returns, for items that are asked for more than once.
+
+    Args:
+        P, b: factors and biases of all users.
+        among: the items.
+        users, n, excluded, allowed, places, n_threads: as `topk`.
+    """
     items = np.full((len(users), n), -1, np.int32)
     scores = np.full((len(users), n), np.nan)
-    if len(c) and len(users):
-        job = _Job((P, Q, b, c), mean, order, n, [_renumbered(e, allowed) for e in excluded])
+    kept = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
+    if not len(users) or not len(among.c) or (kept is not None and not len(kept)):
+        return items, scores
+    if len(users) == 1:  # no copy of the items that are allowed, no threads
+        closed = excluded if allowed is None else [_closed(allowed, excluded, users)]
+        own = users if allowed is None else np.zeros(1, np.int32)
+        _Job((P, b), among, _places(places, len(among.c)), n, closed).row(users, own, scores, items)
+    else:
+        if kept is not None:
+            among, places = among.only(kept), None if places is None else places[kept]
+        left_out = excluded if allowed is None else [rows.select(allowed) for rows in excluded]
+        job = _Job((P, b), among, _places(places, len(among.c)), n, left_out)
         with single_blas_thread(), Workers(n_threads) as workers:
             workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
-    if kept is not None:
-        items = np.where(items >= 0, kept[items], np.int32(-1)) if len(kept) else items
+        if kept is not None:
+            items = np.where(items >= 0, kept[items], np.int32(-1))
     scores[items < 0] = np.nan
     return items, scores
 
@@ -82,7 +149,7 @@ def topk_of_rows(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     places: NDArray[np.int32] | None = None,
     n_threads: int | None = None,
@@ -103,8 +170,8 @@ def topk_of_rows(
         S = np.empty((rows.stop - rows.start, n_items), np.float32)
         fill(users[rows], S)
         S[:, closed] = -np.inf
-        ptr, left_out = excluded_rows(users[rows], excluded)
-        select.exclude(S, 0, ptr[:-1].copy(), ptr, left_out)
+        left_out = excluded_rows(users[rows], excluded)
+        select.exclude(S, 0, left_out.indptr[:-1].copy(), left_out.indptr, left_out.indices)
         select.best_of_rows(S, order, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
@@ -113,62 +180,84 @@ def topk_of_rows(
     return items, scores
 
 
-def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Excluded]) -> Excluded:
-    """Return the excluded items of these users as compressed rows of their own, sorted."""
-    if len(excluded) == 1:  # sorted already, and each item once
-        taken: Excluded = select.take_rows(*given(*excluded[0], users))
-        return taken
-    rows = [
-        np.unique(np.concatenate([items[ptr[u] : ptr[u + 1]] for ptr, items in excluded]))
-        if excluded
-        else np.empty(0, np.int32)
-        for u in users
-    ]
-    ptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-    return ptr, np.concatenate(rows).astype(np.int32)
+def excluded_rows(users: NDArray[np.int32], excluded: Sequence[Rows]) -> Rows:
+    """Return the excluded items of these users, each once."""
+    return union([rows.take(users) for rows in excluded], len(users))
 
 
 class _Job:
-    """What all blocks of rows share: item factors with a bias column for GEMM, exact factors, exclusions."""
+    """What all blocks of rows share: both sides' factors, the order of ties, exclusions."""
 
     def __init__(
         self,
-        factors: tuple[NDArray[Any], ...],
-        mean: float,
+        users: tuple[NDArray[Any], NDArray[Any]],
+        among: ItemSide,
         places: NDArray[np.int32],
         n: int,
-        excluded: list[Excluded],
+        excluded: Sequence[Rows],
     ) -> None:
-        self.factors, self.mean, self.places, self.excluded = factors, mean, places, excluded
-        _, Q, _, c = factors
-        self.n_candidates = min(n + SPARE, len(c))
-        self.biases = bool(np.any(c))  # without them there is no column for them, and no copy
-        self.Q32 = np.column_stack([Q, c]) if self.biases else Q
-        self.Q32 = np.ascontiguousarray(self.Q32, np.float32)
-        self.norms = float(np.sqrt(np.square(self.Q32, dtype=np.float64).sum(axis=1).max()))
+        self.among, self.places, self.excluded = among, places, excluded
+        self.factors = given(users[0], among.Q, users[1], among.c)
+        self.n_candidates = min(n + SPARE, len(among.c))
+        self.biases = bool(among.c32.any())
+
+    def row(
+        self,
+        users: NDArray[np.int32],
+        excluded_as: NDArray[np.int32],
+        scores: NDArray[np.float64],
+        items: NDArray[np.int32],
+    ) -> None:
+        """Fill the best of one user: all items in one pass over their factors."""
+        P32, H, J = self._begun(users)
+        excluded = excluded_rows(excluded_as, self.excluded)
+        S = np.empty((1, len(self.among.c)), np.float32)
+        p, Q, c = given(P32[0], self.among.Q32, self.among.c32)
+        select.score_row(p, Q, c, S[0])
+        S[0, excluded.indices] = -np.inf
+        select.push_tile(S, 0, H, J)
+        self._decide(users, P32, (H, J), excluded, (scores, items))
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
-        P32 = self.factors[0][users]
-        P32 = (np.column_stack([P32, np.ones(len(users))]) if self.biases else P32).astype(np.float32, copy=False)
-        H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
-        J = np.full((len(users), self.n_candidates), -1, np.int32)
-        ptr, excluded = excluded_rows(users, self.excluded)
-        at = ptr[:-1].copy()
-        S = np.empty((len(users), min(TILE, len(self.Q32))), np.float32)
-        for tile in chunks(len(self.Q32), TILE):
+        """Fill the best of some users, tile by tile of the items."""
+        P32, H, J = self._begun(users)
+        excluded = excluded_rows(users, self.excluded)
+        Q32, c32 = self.among.Q32, self.among.c32
+        at = excluded.indptr[:-1].copy()
+        S = np.empty((len(users), min(TILE, len(Q32))), np.float32)
+        for tile in chunks(len(Q32), TILE):
             part = S[:, : tile.stop - tile.start]
             if part.shape[1] == S.shape[1]:
-                np.matmul(P32, self.Q32[tile].T, out=part)
+                np.matmul(P32, Q32[tile].T, out=part)
             else:
-                part = P32 @ self.Q32[tile].T
-            select.exclude(part, tile.start, at, ptr, excluded)
+                part = P32 @ Q32[tile].T
+            if self.biases:
+                part += c32[tile]
+            select.exclude(part, tile.start, at, excluded.indptr, excluded.indices)
             select.push_tile(part, tile.start, H, J)
-        # rounding of inputs to float32 and of the sum: k + 4 roundings at most on each term; and of eq. 1 in float64
-        lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1))
-        margins = (P32.shape[1] + 4) * np.finfo(np.float32).eps * lengths * self.norms
-        margins += 8 * np.finfo(np.float64).eps * (abs(self.mean) + np.abs(self.factors[2][users]))
-        found = scores, items
-        select.decide_rows(self.factors, self.mean, self.places, users, (H, J), margins, ptr, excluded, found)
+        self._decide(users, P32, (H, J), excluded, (scores, items))
+
+    def _begun(self, users: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+        """Return the users' factors for the preselection, and empty heaps."""
+        P32 = self.factors[0][users].astype(np.float32, copy=False)
+        H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
+        return P32, H, np.full(H.shape, -1, np.int32)
+
+    def _decide(
+        self,
+        users: NDArray[np.int32],
+        P32: NDArray[np.float32],
+        heaps: tuple[NDArray[np.float32], NDArray[np.int32]],
+        excluded: Rows,
+        best: tuple[NDArray[np.float64], NDArray[np.int32]],
+    ) -> None:
+        # rounding of inputs to float32 and of the sum: k + 5 roundings at most on each term; and of eq. 1 in float64
+        mean = self.among.mean
+        lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + 1)
+        margins = (P32.shape[1] + 5) * np.finfo(np.float32).eps * lengths * self.among.longest
+        margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.factors[2][users]))
+        left_out = excluded.indptr, excluded.indices
+        select.decide_rows(self.factors, mean, self.places, users, heaps, margins, *left_out, best)
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:
@@ -177,12 +266,9 @@ def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]
     return order
 
 
-def _renumbered(excluded: Excluded, allowed: NDArray[np.bool_] | None) -> Excluded:
-    """Return exclusions in positions of the allowed items."""
-    if allowed is None:
-        return excluded
-    ptr, items = excluded
-    keep = allowed[items]
-    place = np.cumsum(allowed, dtype=np.int32) - np.int32(1)
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return kept_before[ptr], place[items[keep]]
+def _closed(allowed: NDArray[np.bool_], excluded: Sequence[Rows], users: NDArray[np.int32]) -> Rows:
+    """Return all that one user may not get, as a single row."""
+    closed = ~allowed
+    closed[excluded_rows(users, excluded).indices] = True
+    items = np.flatnonzero(closed)
+    return Rows.of_sizes([len(items)], items)

@@ -106,7 +106,7 @@ def _questions(model: Recommender) -> list[Step]:
 
 def _somebody(model: Recommender) -> int:
     """Return the position of a user with rows, where such are known."""
-    return 0 if model.seen_ is None else int(np.argmax(np.diff(model.seen_.indptr)))
+    return 0 if model.seen_ is None else int(np.argmax(model.seen_.sizes))
 
 
 def _newcomer(model: Recommender, user: Id = 0) -> Interactions:

@@ -118,9 +118,9 @@ def test_types_that_fit_no_role(name, values, message):
 
 def test_one_error_lists_all_faults_rows_and_remedies():
     faults = [
-        Fault("missing", "user is missing", np.array([0])),
-        Fault("invalid", "value cannot be read, such as 'x'", np.arange(2, 9)),
-        Fault("duplicate", "a user-item pair stands again", np.array([9, 10])),
+        Fault("missing", "user", "is missing", np.array([0])),
+        Fault("invalid", "value", "cannot be read", np.arange(2, 9), "'x'"),
+        Fault("duplicate", "a user-item pair", "stands again", np.array([9, 10])),
     ]
     with pytest.raises(DataError) as caught:
         dropped_or_raise(12, faults, Policy(), Where("log.csv", "line", 2))
@@ -138,8 +138,8 @@ def test_one_error_lists_all_faults_rows_and_remedies():
 
 def test_only_faults_that_may_not_be_dropped_are_errors():
     faults = [
-        Fault("missing", "user is missing", np.array([0])),
-        Fault("invalid", "value is not finite", np.array([0, 1])),
+        Fault("missing", "user", "is missing", np.array([0])),
+        Fault("invalid", "value", "is not finite", np.array([0, 1])),
     ]
     with pytest.raises(DataError, match="value is not finite") as caught:
         dropped_or_raise(4, faults, Policy(on_missing="drop"), Where())
@@ -196,7 +196,7 @@ def test_times_that_are_no_seconds(time, unit, word):
     fault = next(f for f in typed(columns, Policy()) if f.kind == "invalid")
     assert fault.rows.tolist() == [1]
     assert fault.text == f"time is outside the years 1 to 9999, such as {time}, as {word} are"
-    assert fault.remedy == f"time_unit='{unit}' reads {word}"
+    assert str(fault.remedy) == f"time_unit='{unit}' reads {word}"
     columns = {"time": pl.Series("time", [type(time)(5), time, None])}
     assert {f.kind for f in typed(columns, Policy(time_unit=unit))} == {"missing"}
     per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]

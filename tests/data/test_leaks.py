@@ -1,5 +1,7 @@
 """Shared pairs and the future are found, counted and refused."""
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,3 +61,9 @@ def test_equal_times_are_no_future():
         DataError, match=r"1 of 1 training rows are later .* 1970-01-01 00:00:06 after 1970-01-01 00:00:05"
     ):
         check_time(data.take(np.array([2])), data.take(np.array([1])), "mine")
+
+
+def test_the_former_place_still_works_and_warns():
+    with pytest.warns(DeprecationWarning, match=r"palate\.data\.leaks is palate\.data\.splits\.leaks now"):
+        former = importlib.import_module("palate.data.leaks")
+    assert former.without_overlap is without_overlap

@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 from synthetic import low_rank
 
-from palate.data.splits.file import SCHEMA, load_splits, names_of, save_splits
-from palate.data.splits.making import Split, make_splits
+from palate.data.splits.file import SCHEMA, load_splits, names_of
+from palate.data.splits.making import make_splits, save_splits
+from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation import compare
 

@@ -14,7 +14,8 @@ from synthetic import interactions
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.data.splits.making import Split, make_splits, split
+from palate.data.splits.making import make_splits, split
+from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 
 

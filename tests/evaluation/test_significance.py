@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
-from palate.evaluation.units import from_sums
+from palate.metrics.units import from_sums
 
 
 def column(values, den=None, form="mean"):

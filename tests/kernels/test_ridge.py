@@ -18,7 +18,7 @@ def ridge(kernel):
 
 @pytest.fixture(scope="module")
 def gradients(kernel):
-    return kernel("gradients")
+    return kernel("simd.gradients")
 
 
 def problem(seed, k, dtype=np.float64, n_rows=4, n_columns=9):

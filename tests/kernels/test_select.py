@@ -83,6 +83,18 @@ def test_insert_keeps_the_best_in_order_whatever_comes_first(select, scores, n, 
     assert top_items[:used].tolist() == naive.best(scores, n)
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32), n_items=st.integers(1, 40), k=st.integers(0, 40))
+def test_score_row_is_within_the_margin_of_the_exact_scores(select, seed, n_items, k):
+    rng = np.random.default_rng(seed)
+    p, Q, c = (rng.standard_normal(shape).astype(np.float32) for shape in (k, (n_items, k), n_items))
+    S = np.empty(n_items, np.float32)
+    select.score_row(p, Q, c, S)
+    exact = naive.all_scores(p[None], Q, np.zeros(1), c, 0.0)[0]
+    sizes = np.abs(Q).astype(np.float64) @ np.abs(p) + np.abs(c)
+    assert (np.abs(S - exact) <= (k + 1) * np.finfo(np.float32).eps * sizes).all()
+
+
 @settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32), n_items=st.integers(1, 25), n=st.integers(1, 8), m=st.integers(1, 12), data=st.data()

@@ -7,14 +7,13 @@ from hypothesis import given
 from ir_measures import AP, RR, P, R, Success, nDCG
 from metrics import naive_metrics as naive
 from metrics.made import cases, close, padded, quick, rows
+from metrics.twins import OF_LISTS
 from sklearn.metrics import ndcg_score
 
 from palate.errors import ParameterError
-from palate.metrics import judge, ranking, take_rows
+from palate.metrics import METRICS, judge, ranking, take_rows
 
-NAMES = [
-    "precision", "recall", "recall_truncated", "hit_rate", "reciprocal_rank", "average_precision", "ndcg", "ndcg_graded"
-]  # fmt: skip
+NAMES = [METRICS[name].function.__name__ for name in OF_LISTS]
 
 
 def judged(case):

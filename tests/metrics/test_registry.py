@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 from metrics.made import padded, rows
+from metrics.twins import OF_LISTS
 
 import palate.metrics
 from palate.errors import ParameterError
+from palate.evaluation.sources import Sources
 from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
 from palate.metrics.area import Standing
 from palate.models.contract.predictive import Predictive
@@ -21,14 +23,6 @@ AVAILABLE = {
     "rating_range": (1.0, 5.0),
     "user_index": np.array([0, 0, 1]),
     "n_users": 3,
-    "draws": np.array([[1.0, 2, 3], [2, 3, 5]]),
-    "noise_std": 1.0,
-    "mean": TRUTH,
-    "std": np.ones(3),
-    "probabilities": np.full((3, 5), 0.2),
-    "stars": np.arange(1.0, 6),
-    "low": TRUTH - 1,
-    "high": TRUTH,
     "judged": judge(LISTS, RELEVANT, 3),
     "lists": LISTS,
     "relevant": RELEVANT,
@@ -58,8 +52,28 @@ def test_every_metric_can_be_had_by_name_from_what_there_is(name):
     else:
         assert got.shape == (3,)
         assert np.isfinite(got).any()
-    assert metric.function.__doc__
+    assert metric.key == name
+    assert all((metric.label, metric.definition, metric.meaning))
     assert set(metric.inputs) <= set(AVAILABLE)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_that_splits_over_users_is_made_again_of_their_shares(name):
+    metric, asked = METRICS[name], at(f"{name}@2" if METRICS[name].at_k else name)
+    given = {key: AVAILABLE[key] for key in metric.inputs}
+    result = asked(**given)
+    units = metric.units(result, given, np.arange(3) if metric.per == "user" else AVAILABLE["user_index"])
+    if metric.per == "all" and metric.kind == "catalogue":
+        assert units is None
+    elif units is not None:
+        assert units.value == pytest.approx(metric.value(result), abs=1e-12)
+        assert (np.diff(units.user_index) > 0).all()
+        assert len(units.own) == len(units.user_index)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_input_of_a_metric_is_a_source(name):
+    assert [key for key in METRICS[name].inputs if not hasattr(Sources, key)] == []
 
 
 def test_each_name_leads_to_the_function_of_that_name():
@@ -82,7 +96,7 @@ def test_a_better_answer_is_better_where_the_registry_says_so():
         good, bad = (np.nanmean(at(name)(**{**AVAILABLE, "predicted": p})) for p in (TRUTH, np.array([3, 2.5, 1.25])))
         assert (good > bad) == METRICS[name].higher_is_better, name
     good, bad = (judge(padded([one], 3), rows([{0: 2, 1: 1}]), 9) for one in ([0, 1, 2], [3, 4, 1]))
-    for name in ("precision", "recall", "recall_truncated", "ndcg", "ndcg_graded", "map", "mrr"):
+    for name in OF_LISTS.keys() - {"hit_rate"}:  # both lists hit
         assert at(f"{name}@3")(judged=good) > at(f"{name}@3")(judged=bad)
         assert METRICS[name].higher_is_better
 
@@ -106,6 +120,8 @@ def test_a_name_with_k_gives_the_function_at_k():
         ("", "unknown metric '': there are rmse,"),
         ("NDGC@10", "unknown metric 'NDGC@10': did you mean 'ndcg@10'? there are rmse,"),
         ("hit@10", "unknown metric 'hit@10': did you mean 'hit_rate@10'? there are rmse,"),
+        ("crps_draws", "unknown metric 'crps_draws': did you mean 'crps'? there are rmse,"),
+        ("interval_coverage", "unknown metric 'interval_coverage': did you mean 'coverage_80'?"),
         ("hr@10", "unknown metric 'hr@10': did you mean 'hit_rate@10'?"),
         ("MAP", "map looks at the first k of a list: say how many, such as 'map@10'"),
         ("ndcg", "ndcg looks at the first k of a list: say how many, such as 'ndcg@10'"),
@@ -126,8 +142,9 @@ def test_a_name_that_means_nothing_says_what_to_write(name, text):
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(ParameterError, match="crps_normal needs mean and std, which this model or data does not have"):
-        at("crps_normal")(truth=TRUTH, mean=None)
+    text = "rmse needs predicted and rating_range, which this model or data does not have"
+    with pytest.raises(ParameterError, match=text):
+        at("rmse")(truth=TRUTH, predicted=None)
 
 
 def test_public_names_are_sorted_and_there():

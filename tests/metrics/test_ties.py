@@ -11,20 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics import naive_metrics as naive
 from metrics.made import close, padded, quick, rows
+from metrics.twins import OF_LISTS
 
 from palate.metrics import METRICS, at, judge, sampled_ranks
 from palate.metrics.ties import tied_rows
 
-OF_LISTS = {
-    "precision": naive.precision,
-    "recall": naive.recall,
-    "recall_truncated": naive.recall_truncated,
-    "hit_rate": naive.hit_rate,
-    "ndcg": naive.ndcg,
-    "ndcg_graded": naive.ndcg_graded,
-    "map": naive.average_precision,
-    "mrr": naive.reciprocal_rank,
-}
 OF_SAMPLES = {"sampled_hit_rate": lambda rank: 1.0, "sampled_ndcg": lambda rank: 1 / math.log2(rank + 1)}
 
 

@@ -78,7 +78,7 @@ def test_a_fitted_model_answers_the_same_in_any_order_of_items(fitted, rows, ord
     other = with_items_in_order(fitted, order)
     assert_the_same(answers(fitted, rows), answers(other, rows))
     users = np.arange(len(fitted.users_))
-    seen, others = ((m.seen_.indptr, m.seen_.indices) for m in (fitted, other))
+    seen, others = fitted.seen_, other.seen_
     lists, moved = fitted.lists_index(users, 24, excluded=[seen]), other.lists_index(users, 24, excluded=[others])
     np.testing.assert_array_equal(np.where(moved.items < 0, -1, order[moved.items]), lists.items)
     np.testing.assert_array_equal(moved.popular, lists.popular)
@@ -97,7 +97,7 @@ def test_data_in_another_order_give_the_same_model(rows, key, order):
 
 def test_lists_are_ranked_by_the_keys_and_the_popular_ones_by_popularity(fitted, rows):
     users = np.arange(len(fitted.users_))
-    seen = fitted.seen_.indptr, fitted.seen_.indices
+    seen = fitted.seen_
     lists, keys = fitted.lists_index(users, 24, excluded=[seen]), fitted.ranking_keys(users, excluded=[seen])
     counts = np.bincount(rows.item_index, minlength=24)
     means = np.bincount(rows.item_index, rows.values, 24) / counts

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +30,7 @@ from palate.cli import (
     tune,
     warm,
 )
+from palate.cli.wording import running, worded
 from palate.errors import PalateError
 from palate.terminal import plain
 
@@ -104,11 +106,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     common.log_to_stderr()
+    running.command = partial(_command, words)
     try:
         _run(words, debug=debug)
     except Exception:  # only --debug lets one through; the interpreter shows its traceback
         sys.excepthook = _show_traceback
         raise
+
+
+def _command(words: Sequence[str]) -> Any:
+    """Return the command that words name."""
+    found: Any = typer.main.get_command(app)
+    for word in words:
+        found = getattr(found, "commands", {}).get(word, found)
+    return found
 
 
 def _run(words: list[str], *, debug: bool) -> None:
@@ -117,7 +128,7 @@ def _run(words: list[str], *, debug: bool) -> None:
     except PalateError as error:
         if debug:
             raise
-        common.fail(str(error), type(error).__name__, as_json="--json" in words)
+        common.fail(worded(error), error.as_dict(), as_json="--json" in words)
     except SystemExit as stop:
         if stop.code == common.INTERRUPTED:
             common.tell(getattr(stop, "said", "stopped; nothing was saved"))
@@ -131,14 +142,14 @@ def _run(words: list[str], *, debug: bool) -> None:
         if debug:
             raise
         common.close_stdout()
-        common.fail(f"cannot read or write: {error}", type(error).__name__, as_json=False)
+        common.fail(f"cannot read or write: {error}", {}, as_json=False)
     except Exception as error:
         if debug:
             raise
         text = (
             f"unexpected {type(error).__name__}: {error}\nThis is Palate's fault; run again with --debug to see where."
         )
-        common.fail(text, type(error).__name__, as_json="--json" in words)
+        common.fail(text, {"type": type(error).__name__, "message": text}, as_json="--json" in words)
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

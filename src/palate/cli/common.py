@@ -6,8 +6,6 @@ import json
 import logging
 import math
 import os
-import re
-import shlex
 import sys
 import tempfile
 import time
@@ -20,9 +18,10 @@ import typer
 
 from palate.atomic import check_target
 from palate.cli import completion
+from palate.cli.wording import worded
 from palate.errors import PalateError
 from palate.progress import DONE, Progress, ProgressCallback, figures, label
-from palate.terminal import command, plain, plain_json
+from palate.terminal import command, json_values, plain, plain_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,62 +138,19 @@ def tell(text: str) -> None:
 
 def emit(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
-    text = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, default=_as_json)
+    text = json.dumps(json_values(record), ensure_ascii=False, allow_nan=False, default=str)
     sys.stdout.write(plain_json(text) + "\n")
     sys.stdout.flush()  # an output that is full or gone is told here, not at the interpreter's end
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _as_json(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
-    return str(value)
-
-
-def fail(message: str, kind: str, *, as_json: bool) -> NoReturn:
+def fail(message: str, fields: Mapping[str, Any], *, as_json: bool) -> NoReturn:
     """Say what is wrong, on stderr and as JSON where asked, and exit with 1."""
     if as_json:
-        emit({"error": {"type": kind, "message": message}})
+        emit({"error": fields})
     err = console(stderr=True)
     err.print("error: ", style="bold red", end="")
-    err.print(for_command_line(message))
+    err.print(message)
     sys.exit(1)
-
-
-def for_command_line(message: str) -> str:
-    """Return a message with the options that Python takes as the command line takes them."""
-    message = re.sub(r"columns=\{(.*?)\}", lambda match: _column_words(match[1]), message)
-    message = re.sub(
-        r"\b(on_missing|on_invalid|on_duplicate|encoding|ids|quote|time_unit)='([^']+)'", r"--read \1=\2", message
-    )
-    message = re.sub(r"\bheader=(True|False)", lambda m: f"--read header={'yes' if m[1] == 'True' else 'no'}", message)
-    message = re.sub(r"\brating_range=\(([^,()]+), ([^,()]+)\)", r"--read rating_range=\1:\2", message)
-    message = message.replace("call the column of titles 'title'", "say --read title=NAME")
-    message = re.sub(r"call that column '(user|item)_id'", r"say --read \1=NAME", message)
-    message = re.sub(r"\bmax_bytes=(\S+)", r"--read max_bytes=\1", message)
-    message = re.sub(r"\bpositive=(\d+)", r"--positive \1", message)
-    message = re.sub(
-        r"on_overlap='drop', or with test = without_overlap\(train, test\) of palate.data.splits.leaks",
-        "--on-overlap drop",
-        message,
-    )
-    return re.sub(r"\bexclude_seen=False", "--include-seen", message)
-
-
-def _column_words(inside: str) -> str:
-    """Return the inside of columns={…} as --read words."""
-    pairs = re.findall(r"'(\w+)': (?:'([^']*)'|(\w+|…))", inside)
-    words = {"…": "NAME", "None": "none"}
-    return " ".join(
-        f"--read {role}={shlex.quote(name) if name else words.get(bare, bare)}" for role, name, bare in pairs
-    )
 
 
 def check_writable(path: Path) -> None:
@@ -243,7 +199,8 @@ def close_stdout() -> None:
 
 class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        tell(f"{record.levelname.lower()}: {for_command_line(record.getMessage())}")
+        words = tuple(map(worded, record.args)) if isinstance(record.args, tuple) else record.args
+        tell(f"{record.levelname.lower()}: {str(record.msg) % words if words else record.msg}")
 
 
 def log_to_stderr() -> None:

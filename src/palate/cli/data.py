@@ -80,8 +80,7 @@ def split(
 
     [dim]palate data split ml-100k --split time:0.2 --out split.parquet[/]
     """
-    from palate.data.splits.file import save_splits
-    from palate.data.splits.making import make_splits
+    from palate.data.splits.making import make_splits, save_splits
 
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))

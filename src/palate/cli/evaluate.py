@@ -12,7 +12,7 @@ from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
-    from palate.data.splits.making import Split
+    from palate.data.splits.split import Split
     from palate.evaluation import Evaluation
     from palate.metrics import Summary
 

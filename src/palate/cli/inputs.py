@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.cli.common import usage_error
+from palate.cli.wording import READ_KEYS, ROLE_KEYS, YES_NO
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from palate.data.ids import Ids
     from palate.data.interactions import Interactions
     from palate.models.contract.base import Recommender
-
-ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
-OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes")
-POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
-READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
-YES_NO = {"yes": True, "no": False, "auto": "auto"}
 
 
 def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -82,8 +77,7 @@ def all_rows(split: str) -> bool:
     Raises:
         DataError: the file of splits is not to be read.
     """
-    from palate.data.splits.file import names_of
-    from palate.data.splits.making import FILE_ENDING
+    from palate.data.splits.file import FILE_ENDING, names_of
 
     text = split.strip()
     return (names_of(text)[0] if text.endswith(FILE_ENDING) else text).startswith("official")

@@ -59,20 +59,21 @@ def _metrics(*, as_json: bool) -> None:
     from palate.cli.draw import table
     from palate.metrics import METRICS
 
-    ways = {True: "higher", False: "lower", None: "neither"}
     records = {
-        name + ("@k" if one.at_k else ""): {
-            "kind": one.kind,
-            "better": ways[one.higher_is_better],
-            "meaning": (inspect.getdoc(one.function) or "").split("\n\n")[0].replace("\n", " ").removeprefix("Return "),
+        metric.pattern: {
+            "kind": metric.kind,
+            "better": metric.sense.partition(" ")[0] or "neither",
+            "unit": metric.unit,
+            "meaning": metric.meaning,
+            "definition": metric.definition,
         }
-        for name, one in METRICS.items()
+        for metric in METRICS.values()
     }
     if as_json:
         common.emit(records)
         return
     stdout = common.console()
-    made = table(None, (("metric", "left"), ("better", "left"), ("what it is", "left")))
+    made = table(None, [(word, "left") for word in ("metric", "better", "unit", "what it says, and its definition")])
     for name, record in records.items():
-        made.add_row(name, record["better"], record["meaning"])
+        made.add_row(name, record["better"], record["unit"], f"{record['meaning']}\n{record['definition']}")
     stdout.print(made)

@@ -109,12 +109,13 @@ def _draw(tuned: Tuned, out: Path) -> list[Path]:
 
 
 def _best_so_far(values: list[float | None], metric: str) -> list[float | None]:
-    from palate.evaluation.measuring import better
+    from palate.metrics import named
 
+    is_better = named(metric).metric.is_better
     best: list[float | None] = []
     for value in values:
         last = best[-1] if best else None
-        best.append(value if last is None or (value is not None and better(metric, value, last)) else last)
+        best.append(value if last is None or (value is not None and is_better(value, last)) else last)
     return best
 
 

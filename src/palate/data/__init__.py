@@ -20,9 +20,9 @@ _HOME = {
     "Dataset": "dataset",
     "Ids": "ids",
     "Interactions": "interactions",
-    "load_movielens": "movielens",
-    "read_ratings": "reading",
-    "split": "splits",
+    "load_movielens": "sources.movielens",
+    "read_ratings": "reading.ratings",
+    "split": "splits.making",
 }
 
 __all__ = ["Dataset", "Ids", "Interactions", "load_movielens", "read_ratings", "split"]

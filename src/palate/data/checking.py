@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.columns import ALL_ROLES
 from palate.data.convert import (
     EXACT,
     PER_SECOND,
@@ -27,12 +28,18 @@ from palate.data.convert import (
     may_be_missing,
     numbers_and_texts,
 )
-from palate.data.ids import shown
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy, Set, shown
 
 OnFault = Literal["error", "drop"]
 IdsAs = Literal["auto", "text"]
 OnDuplicate = Literal["error", "last", "mean", "sum"]
+WORDS_OF: dict[str, tuple[str, ...]] = {
+    "on_missing": get_args(OnFault),
+    "on_invalid": get_args(OnFault),
+    "on_duplicate": get_args(OnDuplicate),
+    "ids": get_args(IdsAs),
+    "time_unit": tuple(PER_SECOND),
+}
 SHOWN = 5  # rows named for each fault
 FLOAT32 = float(np.finfo(np.float32).max)
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, which dates can hold
@@ -51,19 +58,16 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse words that are no policy."""
-        for name, known in (("on_missing", ("error", "drop")), ("on_invalid", ("error", "drop"))):
+        for name, known in WORDS_OF.items():
             if getattr(self, name) not in known:
-                raise ParameterError(f"{name} must be 'error' or 'drop', got {getattr(self, name)!r}")
-        if self.on_duplicate not in ("error", "last", "mean", "sum"):
-            raise ParameterError(f"on_duplicate must be 'error', 'last', 'mean' or 'sum', got {self.on_duplicate!r}")
-        if self.ids not in ("auto", "text"):
-            raise ParameterError(f"ids must be 'auto' or 'text', got {self.ids!r}")
-        if self.time_unit not in PER_SECOND:
-            raise ParameterError(f"time_unit must be 's', 'ms', 'us' or 'ns', got {self.time_unit!r}")
+                *most, last = map(repr, known)
+                raise ParameterError.outside(name, f"{', '.join(most)} or {last}", getattr(self, name))
         if self.rating_range is not None and not _is_range(self.rating_range):
-            raise ParameterError(
-                f"rating_range must be (lowest, highest), got {shown(self.rating_range)}; give two numbers, such as "
-                "(1, 5), the lower one first, finite and within 32-bit floats"
+            raise ParameterError.of(
+                "rating_range",
+                f"must be (lowest, highest), got {shown(self.rating_range)}; give two numbers, such as (1, 5), the "
+                "lower one first, finite and within 32-bit floats",
+                value=self.rating_range,
             )
 
 
@@ -94,38 +98,77 @@ class Where:
     numbers: Callable[[list[int]], list[int]] | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    def numbers_of(self, index: NDArray[np.intp]) -> list[int]:
+        """Return the numbers of the first few rows."""
+        first = index[:SHOWN].tolist()
+        return [i + self.first for i in first] if self.numbers is None else self.numbers(first)
+
     def rows(self, index: NDArray[np.intp]) -> str:
         """Return the first few row numbers as text."""
-        shown = index[:SHOWN].tolist()
-        found = [i + self.first for i in shown] if self.numbers is None else self.numbers(shown)
-        numbers = ", ".join(map(str, found))
+        numbers = ", ".join(map(str, self.numbers_of(index)))
         return f"{self.unit}{'s' if len(index) > 1 else ''} {numbers}{', …' if len(index) > SHOWN else ''}"
-
-    def column_of(self, fault: Fault) -> str:
-        """Return where a fault's column is called other than its role, as text."""
-        role = fault.text.split(" ", 1)[0]
-        return f" in {shown(self.columns[role])}" if self.columns.get(role, role) != role else ""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault in one column, with its rows, and what mends it beside leaving them out."""
+    """One kind of fault in one column.
+
+    Attributes:
+        kind: what the words for faults in ``on_missing``, ``on_invalid`` and ``on_duplicate`` take together.
+        role: the column: user, item, value, time or weight.
+        what: what is wrong with it.
+        rows: the positions of the faulty rows.
+        example: one of the values at fault, as text.
+        remedy: what mends it beside leaving the rows out.
+    """
 
     kind: Literal["missing", "invalid", "duplicate"]
-    text: str
+    role: str
+    what: str
     rows: NDArray[np.intp]
-    remedy: str = ""
+    example: str = ""
+    remedy: Remedy | None = None
+
+    @property
+    def reason(self) -> str:
+        """The fault in words, without example."""
+        return f"{self.role} {self.what}"
+
+    @property
+    def text(self) -> str:
+        """The fault in words, with its example."""
+        return f"{self.reason}, such as {self.example}" if self.example else self.reason
+
+    def line(self, n_rows: int, where: Where) -> str:
+        """Return the fault with its rows, and its column where that has another name than its role."""
+        column = where.columns.get(self.role, self.role)
+        place = f" in {shown(column)}" if column != self.role else ""
+        return f"\n  {self.text}: {len(self.rows):,} of {n_rows:,} ({where.rows(self.rows)}){place}"
+
+    def as_dict(self, where: Where) -> dict[str, Any]:
+        """Return the fault for `DataError.faults`."""
+        return {
+            "kind": self.kind,
+            "role": self.role,
+            "column": where.columns.get(self.role, self.role),
+            "what": self.text,
+            "count": len(self.rows),
+            "rows": where.numbers_of(self.rows),
+            "remedy": None if self.remedy is None else self.remedy.as_dict(),
+        }
 
 
 WHOLE = (
-    "Is it the right column? Numbers have a decimal point; times are seconds since 1970, or dates like 2024-03-11 or "
-    "2024-03-11T12:30:00, and columns={'time': None} leaves them out; say which column is which with "
-    "columns={'user': …, 'item': …, 'value': …, 'time': …}"
+    ". Is it the right column? Numbers have a decimal point; times are seconds since 1970, or dates like 2024-03-11 or "
+    "2024-03-11T12:30:00, and ",
+    Set("columns", {"time": None}),
+    " leaves them out; say which column is which with ",
+    ALL_ROLES,
 )
 REMEDY = {
-    "missing": "on_missing='drop' leaves these rows out",
-    "invalid": "on_invalid='drop' leaves these rows out",
-    "duplicate": "on_duplicate='last', 'mean' or 'sum' makes one row of each pair",
+    "missing": Remedy(Set("on_missing", "drop"), " leaves these rows out"),
+    "invalid": Remedy(Set("on_invalid", "drop"), " leaves these rows out"),
+    "duplicate": Remedy(Set("on_duplicate", "last"), ", 'mean' or 'sum' makes one row of each pair"),
 }
 
 
@@ -174,10 +217,9 @@ def _exact(column: pl.Series, faults: list[Fault]) -> pl.Series:
     if not beyond.any():
         return column
     rows = np.flatnonzero(beyond.to_numpy())
-    text = (
-        f"{column.name} is a float beyond 2**53, which may stand for several ids, such as {column[int(rows[0])]:.17g}"
-    )
-    faults.append(Fault("invalid", text, rows, "read these ids as integers or text from the start, as a missing id"))
+    what, example = "is a float beyond 2**53, which may stand for several ids", f"{column[int(rows[0])]:.17g}"
+    remedy = Remedy("read these ids as integers or text from the start, as a missing id")
+    faults.append(Fault("invalid", column.name, what, rows, example, remedy))
     return column.set(beyond, 0.0)
 
 
@@ -189,8 +231,9 @@ def _of_one_kind(column: pl.Series, policy: Policy, faults: list[Fault]) -> pl.S
     odd = min((kinds == "text", kinds == "number"), key=np.count_nonzero)
     rows = np.flatnonzero(odd | (kinds == "other"))
     if len(rows):
-        text = f"{column.name} mixes numbers and text, such as {shown(column[int(rows[0])])}"
-        faults.append(Fault("invalid", text, rows, "ids='text' takes all ids as text, as astype(str) does"))
+        remedy = Remedy(Set("ids", "text"), " takes all ids as text, as astype(str) does")
+        example = shown(column[int(rows[0])])
+        faults.append(Fault("invalid", column.name, "mixes numbers and text", rows, example, remedy))
     rest = made.set(pl.Series(odd | (kinds == "other")), "0")  # any id that stands for itself: these rows are faulty
     numbers = np.count_nonzero(kinds == "number") > np.count_nonzero(kinds == "text")
     return rest.cast(pl.Int64, strict=False) if numbers else rest
@@ -211,50 +254,50 @@ def _convert(
         done = done.fill_nan(None)
     if missing.any():
         rows = np.flatnonzero(missing.to_numpy())
-        faults.append(Fault("missing", f"{column.name} is missing{_word(column, rows)}", rows, _keep(column, rows)))
+        word = _word(column, rows)
+        faults.append(Fault("missing", column.name, "is missing", rows, word, _keep(column.name, word)))
         if done.dtype == pl.String:
             done = done.set(missing, None)
     bad = done.is_null() & ~missing if done.null_count() else None
     if bad is not None and bad.any():
         rows = np.flatnonzero(bad.to_numpy())
         example = column[int(rows[0])]
-        text = f"{column.name} cannot be read, such as {shown(example)}"
-        faults.append(Fault("invalid", text, rows, _remedy(column.name, example)))
+        remedy = _remedy(column.name, example)
+        faults.append(Fault("invalid", column.name, "cannot be read", rows, shown(example), remedy))
     return done
 
 
 def _word(column: pl.Series, rows: NDArray[np.intp]) -> str:
     """Return the first word such as NULL that stands for what is missing, for the message."""
     words = [column[int(row)] for row in rows[:SHOWN]] if column.dtype == pl.String else []
-    found = [word for word in words if word and word.strip() in WORDS]
-    return f", such as {shown(found[0])}" if found else ""
+    return next((shown(word) for word in words if word and word.strip() in WORDS), "")
 
 
-def _keep(column: pl.Series, rows: NDArray[np.intp]) -> str:
-    ids = column.name in ("user", "item") and _word(column, rows)
-    return "ids='text' takes such words as ids" if ids else ""
+def _keep(role: str, word: str) -> Remedy | None:
+    is_id = role in ("user", "item") and word
+    return Remedy(Set("ids", "text"), " takes such words as ids") if is_id else None
 
 
-def _remedy(name: str, example: object) -> str:
-    if name in ("user", "item") and isinstance(example, int):
-        return "ids='text' takes integers beyond 64 bits as text"
-    if name in ("value", "weight") and isinstance(example, str) and "," in example:
-        return "numbers are written with a decimal point and without marks between thousands"
-    return ""
+def _remedy(role: str, example: object) -> Remedy | None:
+    if role in ("user", "item") and isinstance(example, int):
+        return Remedy(Set("ids", "text"), " takes integers beyond 64 bits as text")
+    if role in ("value", "weight") and isinstance(example, str) and "," in example:
+        return Remedy("numbers are written with a decimal point and without marks between thousands")
+    return None
 
 
 def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
     faults = []
     infinite = value.is_infinite().fill_null(value=False)
     if infinite.any():
-        faults.append(Fault("invalid", "value is not finite", np.flatnonzero(infinite.to_numpy())))
+        faults.append(Fault("invalid", "value", "is not finite", np.flatnonzero(infinite.to_numpy())))
     if policy.rating_range is not None:
         low, high = policy.rating_range
         outside = (~value.is_between(low, high) & ~infinite).fill_null(value=False)
         if outside.any():
             rows = np.flatnonzero(outside.to_numpy())
-            text = f"value is outside {low:g} to {high:g}, such as {value[int(rows[0])]:g}"
-            faults.append(Fault("invalid", text, rows))
+            what = f"is outside {low:g} to {high:g}"
+            faults.append(Fault("invalid", "value", what, rows, f"{value[int(rows[0])]:g}"))
     return faults
 
 
@@ -263,8 +306,7 @@ def _weight_faults(weight: pl.Series) -> list[Fault]:
     if not bad.any():
         return []
     rows = np.flatnonzero(bad.to_numpy())
-    text = f"weight is not a finite number above 0, such as {weight[int(rows[0])]:g}"
-    return [Fault("invalid", text, rows)]
+    return [Fault("invalid", "weight", "is not a finite number above 0", rows, f"{weight[int(rows[0])]:g}")]
 
 
 def _time_faults(time: pl.Series, policy: Policy) -> list[Fault]:
@@ -273,12 +315,13 @@ def _time_faults(time: pl.Series, policy: Policy) -> list[Fault]:
         return []
     rows = np.flatnonzero((~time.is_between(FIRST_SECOND, LAST_SECOND)).fill_null(value=False).to_numpy())
     example = int(time[int(rows[0])]) * PER_SECOND[policy.time_unit]
-    text = f"time is outside the years 1 to 9999, such as {example}"
+    what = "is outside the years 1 to 9999"
     if policy.time_unit != "s":
-        return [Fault("invalid", text, rows)]
+        return [Fault("invalid", "time", what, rows, str(example))]
     units = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
     unit = next((u for u in units if abs(example) <= PER_SECOND[u] * LAST_SECOND), "ns")
-    return [Fault("invalid", f"{text}, as {units[unit]} are", rows, f"time_unit='{unit}' reads {units[unit]}")]
+    remedy = Remedy(Set("time_unit", unit), f" reads {units[unit]}")
+    return [Fault("invalid", "time", what, rows, f"{example}, as {units[unit]} are", remedy)]
 
 
 def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, where: Where) -> None:
@@ -289,10 +332,13 @@ def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, 
     """
     faults = _value_faults(pl.Series(values), policy)
     if faults:
-        found = "; ".join(f"{f.text}: {len(f.rows):,} of {len(values):,} user-item pairs" for f in faults)
+        texts = "; ".join(f"{f.text}: {len(f.rows):,} of {len(values):,} user-item pairs" for f in faults)
         raise DataError(
-            f"{where.name}: after on_duplicate='{how}' {found}; take on_duplicate='last' or 'mean', or a rating_range "
-            "that holds the sums, or scale the values down"
+            *(f"{where.name}: after ", Set("on_duplicate", how), f" {texts}"),
+            Remedy("; take ", Set("on_duplicate", "last"), " or 'mean', or a rating_range that holds the sums"),
+            ", or scale the values down",
+            code="faults",
+            subject=where.name,
         )
 
 
@@ -326,7 +372,7 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
     dropped: dict[str, int] = {}
     seen = np.zeros(n_rows, bool)
     for fault in faults:
-        dropped[fault.text.split(", such as")[0]] = int((~seen[fault.rows]).sum())
+        dropped[fault.reason] = int((~seen[fault.rows]).sum())
         seen[fault.rows] = True
     if seen.all():
         raise DataError(f"{where.name}: no row is left after dropping {n_rows:,} faulty rows")
@@ -334,13 +380,23 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
 
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
-    lines = [f"  {f.text}: {len(f.rows):,} of {n_rows:,} ({where.rows(f.rows)}){where.column_of(f)}" for f in faults]
-    whole = [f for f in faults if len(f.rows) == n_rows and not f.remedy]
-    if all(f.remedy and len(f.rows) == n_rows for f in faults):
+    own = {str(f.remedy): f.remedy for f in faults if f.remedy is not None}
+    whole = [f for f in faults if len(f.rows) == n_rows and f.remedy is None]
+    if all(f.remedy is not None and len(f.rows) == n_rows for f in faults):
         remedies = []
     elif whole:
-        remedies = [f"  all rows have this fault: {'; '.join(f.text for f in whole)}. {WHOLE}"]
+        remedies = [Remedy(f"all rows have this fault: {'; '.join(f.text for f in whole)}", *WHOLE)]
     else:
-        remedies = [f"  {text}" for kind, text in REMEDY.items() if any(f.kind == kind for f in faults)]
-    remedies += [f"  {text}" for text in dict.fromkeys(f.remedy for f in faults) if text]
-    return DataError("\n".join([f"{where.name} has faults:", *lines, "what can be done:", *remedies]))
+        remedies = [remedy for kind, remedy in REMEDY.items() if any(f.kind == kind for f in faults)]
+    lines = [Remedy("\n  ", *remedy.parts) for remedy in (*remedies, *own.values())]
+    error = DataError(
+        f"{where.name} has faults:",
+        *(f.line(n_rows, where) for f in faults),
+        "\nwhat can be done:",
+        *lines,
+        code="faults",
+        subject=where.name,
+        rows=where.numbers_of(np.unique(np.concatenate([f.rows for f in faults]))),
+    )
+    error.faults = tuple(f.as_dict(where) for f in faults)
+    return error

@@ -9,8 +9,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from palate.data.ids import shown
-from palate.errors import DataError
+from palate.errors import Blank, DataError, Remedy, Set, shown
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ OF_ALL = ("avg", "average", "mean", "pred")  # begins the name of a figure that 
 ROW_NUMBER = re.compile(r"(|index|unnamed:?\d*|x|rownames?)")  # what tables are written with, and what nobody rates
 NO_VALUE = re.compile(rf"({ROW_NUMBER.pattern}|.*id|.*idx|.*code|.*no|.*year|zip|age)")
 KIND = re.compile(r":(token|float|token_seq|float_seq)$")  # RecBole writes a column's kind behind its name
-ALL_ROLES = "columns={'user': …, 'item': …, 'value': …, 'time': …}"
+ALL_ROLES = Set("columns", {role: Blank("…") for role in ("user", "item", "value", "time")})
 
 
 def find_columns(
@@ -79,13 +78,15 @@ def find_columns(
                 "; a table with a column for each item must become one row a rating first" if len(numeric) > 4 else ""
             )
             raise DataError(
-                f"cannot tell which column holds the {missing} id; the table has {_list(names)}: "
-                f"say it with {ALL_ROLES}{wide}"
+                f"cannot tell which column holds the {missing} id; the table has {_list(names)}",
+                Remedy(": say it with ", ALL_ROLES, wide),
+                code="columns",
+                subject=source,
             )
         if found["value"] is None and "value" not in (given or {}):
             found["value"] = _likely_value(names, found, numeric, source)
     except DataError as error:
-        raise DataError(f"{source}: {error}") from None
+        raise error.within(f"{source}: ", subject=source) from None
     return {role: name for role in ROLES if (name := found[role]) is not None}
 
 
@@ -145,7 +146,9 @@ def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]
             found[role] = None
             continue
         if isinstance(column, str) and list(names).count(column) > 1:
-            raise DataError(f"two columns have the name {column!r}; {_say(names, role, column)}")
+            raise DataError(
+                f"two columns have the name {column!r}", _say(names, role, column), code="columns", value=column
+            )
         place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
             raise DataError(f"no column {column!r}; the table has {_list(names)}")
@@ -156,17 +159,19 @@ def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]
     return found
 
 
-def _say(names: Sequence[str], role: str, name: str) -> str:
+def _say(names: Sequence[str], role: str, name: str) -> Remedy:
     """Return how to give a column: by its name, or by position where others have that name too."""
     if list(names).count(name) == 1:
-        return f"say which with columns={{'{role}': '{name}'}}"
-    return f"say which by its position from 0, such as columns={{'{role}': {list(names).index(name)}}}"
+        return Remedy("; say which with ", Set("columns", {role: name}))
+    return Remedy("; say which by its position from 0, such as ", Set("columns", {role: list(names).index(name)}))
 
 
 def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> str | None:
     fits = [name for name in usual_columns(names, role) if name not in taken]
     if len(fits) > 1:
-        raise DataError(f"columns {fits} could all be the {role}; {_say(names, role, fits[0])}")
+        raise DataError(
+            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", value=fits
+        )
     return fits[0] if fits else None
 
 
@@ -177,19 +182,26 @@ def _likely_value(
     rest = [name for name in names if name not in found.values() and not is_usual(name)]
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
-        raise DataError(f"columns {ending} could all be the value; {_say(names, 'value', ending[0])}")
+        raise DataError(
+            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", value=ending
+        )
     if ending:
-        log.warning("%s: the values are those of '%s'; columns={'value': None} takes rows as clicks", source, ending[0])
+        clicks = Set("columns", {"value": None})
+        log.warning("%s: the values are those of '%s'; %s takes rows as clicks", source, ending[0], clicks)
         return ending[0]
     numbers = [n for n in rest if n in numeric and not NO_VALUE.fullmatch(plain_name(n))]
     if numbers:
         raise DataError(
-            f"no column of values found among {_list(rest)}; numbers stand in {_list(numbers)}: say which it is, such "
-            f"as columns={{'value': '{numbers[-1]}'}}, or columns={{'value': None}} to take rows as clicks of value 1"
+            f"no column of values found among {_list(rest)}; numbers stand in {_list(numbers)}",
+            Remedy(": say which it is, such as ", Set("columns", {"value": numbers[-1]})),
+            Remedy(", or ", Set("columns", {"value": None}), " to take rows as clicks of value 1"),
+            code="columns",
+            value=numbers,
         )
     words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])
     if words:
-        log.warning("%s: every row is a click of value 1; columns={'value': NAME} takes values from %s", source, words)
+        which = Set("columns", {"value": Blank("NAME")})
+        log.warning("%s: every row is a click of value 1; %s takes values from %s", source, which, words)
     return None
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import polars as pl
+from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions
+from palate.data.interactions import Interactions, check_interactions
+from palate.data.items import attribute_table, item_table
 from palate.markup import paragraph
 from palate.notebook import card, plainly, preview
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Interactions with tables of their items and users.
+    """Interactions with tables of their items and users; `palate.load_dataset`, MovieLens and splits give it.
+
+    Whatever takes `Interactions` to learn from or to measure on takes a data set as well. Its items give titles and
+    genres, and the attributes of both tables enter models that use them.
 
     Attributes:
         name: for headings, such as "ml-100k".
@@ -30,9 +36,56 @@ class Dataset:
     users: pl.DataFrame
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_tables(
+        cls, interactions: Interactions, *, items: Any = None, users: Any = None, name: str = "the given interactions"
+    ) -> Dataset:
+        """Return a data set of interactions, with the rows that these tables have for their items and users.
+
+        Args:
+            interactions: the ratings.
+            items: any table with item_id, title and further columns; ids it lacks get nulls.
+            users: any table with user_id and further columns.
+            name: for headings.
+
+        Raises:
+            DataError: interactions is none, or a table has no column of ids, an id twice, ids of another type or none
+                of the interactions.
+        """
+        check_interactions("interactions", interactions)
+        ids = interactions.users
+        known = pl.DataFrame({"user_id": ids.values}) if users is None else attribute_table(ids, users, "user")
+        return cls(name, interactions, item_table(interactions.items, items), known)
+
+    def __len__(self) -> int:
+        return len(self.interactions)
+
+    def take(self, rows: NDArray[Any]) -> Dataset:
+        """Return these rows, in this order, with the tables and the ids of the whole."""
+        return replace(self, interactions=self.interactions.take(rows))
+
     def __repr__(self) -> str:
         return f"Dataset({plainly(self.name)}: {self.interactions!r})"
 
     def _repr_html_(self) -> str:
         tables = [part for name in ("items", "users") for part in (paragraph(name), preview(getattr(self, name)))]
         return card(f"Dataset {self.name}", self.interactions._facts(), *tables, sentences=self.notes)
+
+
+Data = TypeVar("Data", Dataset, Interactions)  # what comes in comes out: a data set, or interactions alone
+
+
+def interactions_of(data: Dataset | Interactions, name: str = "data") -> Interactions:
+    """Return the rows of a data set, or interactions as they are.
+
+    Args:
+        data: either of the two.
+        name: of the argument, for the error.
+
+    Raises:
+        DataError: data is neither of the two.
+    """
+    if isinstance(data, Dataset):
+        return data.interactions
+    check_interactions(name, data)
+    return data

@@ -12,11 +12,11 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.ids import Id, Ids, shown
+from palate.data.ids import Id, Ids
 from palate.data.items import id_column
 from palate.data.lists import as_list, with_lists
 from palate.data.tables import as_frame
-from palate.errors import DataError
+from palate.errors import DataError, shown
 from palate.notebook import MOST_COLUMNS, MOST_ROWS, card, preview
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,12 @@ class Features:
             DataError: no sparse matrix, not as many ids as rows or names as columns, a name twice, or a number that is
                 not finite, or too many cells: features are kept dense.
         """
-        from palate.data.matrices import features_of
+        from palate.data.matrices import columns_of
 
-        return features_of(matrix, ids, side, names)
+        known, numbers, columns = columns_of(matrix, ids, side, names)
+        with_ones = np.concatenate([np.ones((len(known), 1), np.float32), numbers], axis=1)
+        spec = {"missing": False, "kind": "number", "mean": 0.0, "scale": 1.0}
+        return cls(known, with_ones, ("all", *columns), tuple({"column": name, **spec} for name in columns))
 
     @classmethod
     def from_dict(

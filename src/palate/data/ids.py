@@ -11,20 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.errors import DataError, UnknownIdError
+from palate.errors import DataError, Remedy, Set, UnknownIdError, shown
 
 Id = int | str
 BLOCK = 1 << 20  # rows handled at once
-WIDE = 60  # characters of a value shown in a message
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: its first 60 characters at most."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        text = f"a {type(value).__name__} too long to write"
-    return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
+READ_AS_TEXT = Remedy("; read both with ", Set("ids", "text"))
 
 
 class Ids:

@@ -25,39 +25,16 @@ from palate.data.checking import (
 )
 from palate.data.columns import Columns, find_columns, usual_columns
 from palate.data.convert import TimeUnit
-from palate.data.ids import Id, Ids
+from palate.data.ids import READ_AS_TEXT, Id, Ids
 from palate.data.remarks import remark
+from palate.data.repeats import merged, repeats_of
 from palate.data.tables import as_frame, numeric_columns, to_pandas, way_in
 from palate.errors import DataError
 from palate.notebook import MOST_ROWS, card, preview
 from palate.parallel import check_table_threads
+from palate.sparse import Rows as Rows  # also known here
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, repr=False)
-class Rows:
-    """Compressed rows: the cells of row u are ``indptr[u]:indptr[u + 1]``, sorted by column.
-
-    Attributes:
-        indptr: (n_rows + 1,) int64.
-        indices: (n,) int32, column positions.
-        values: (n,) float32.
-        weights: (n,) float32, how much each cell counts, or None where all count alike.
-    """
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    values: NDArray[np.float32]
-    weights: NDArray[np.float32] | None = None
-
-    def row(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return columns and values of one row."""
-        cells = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
-        return self.indices[cells], self.values[cells]
-
-    def __repr__(self) -> str:
-        return f"Rows({len(self.indptr) - 1:,} rows, {len(self.indices):,} cells)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,7 +113,7 @@ class Interactions:
             found = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
         except DataError as error:
             ids_known = all(usual_columns(frame.columns, role) or role in (columns or {}) for role in ("user", "item"))
-            raise DataError(f"{error}{'' if ids_known else way_in(table)}") from None
+            raise error.within("", "" if ids_known else way_in(table)) from None
         where = replace(where, columns=found)
         return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
 
@@ -163,9 +140,13 @@ class Interactions:
             DataError: no sparse matrix, not as many ids as rows or columns, a cell stored twice, or faulty values.
             ParameterError: a policy or the range is not one of those above.
         """
-        from palate.data.matrices import from_scipy
+        from palate.data.matrices import SOURCE, cells_of
 
-        return from_scipy(matrix, users, items, Policy(on_missing, on_invalid, rating_range=rating_range))
+        cells = cells_of(matrix, users, items, Policy(on_missing, on_invalid, rating_range=rating_range))
+        indices = cells.row, cells.column
+        built = cls(*indices, cells.values, None, cells.users, cells.items, rating_range, cells.dropped)
+        remark(built, SOURCE)
+        return built
 
     def __len__(self) -> int:
         return len(self.values)
@@ -202,21 +183,11 @@ class Interactions:
 
     def by_user(self) -> Rows:
         """Return compressed rows, one a user, sorted by item."""
-        return self._compressed(self.user_index, self.item_index, self.n_users, self.n_items)
+        return Rows.from_cells(self.user_index, self.item_index, self.n_users, self.n_items, self.values, self.weights)
 
     def by_item(self) -> Rows:
         """Return compressed rows, one an item, sorted by user."""
-        return self._compressed(self.item_index, self.user_index, self.n_items, self.n_users)
-
-    def _compressed(self, row: NDArray[np.int32], column: NDArray[np.int32], n_rows: int, n_columns: int) -> Rows:
-        from palate.kernels import given
-        from palate.kernels.order import stable_order  # Numba is slow to import, and reading does without it
-
-        by_column, _ = stable_order(*given(column, n_columns))
-        by_row, indptr = stable_order(*given(row[by_column], n_rows))
-        order = by_column[by_row]
-        weights = None if self.weights is None else self.weights[order]
-        return Rows(indptr, column[order], self.values[order], weights)
+        return Rows.from_cells(self.item_index, self.user_index, self.n_items, self.n_users, self.values, self.weights)
 
     def to_table(self) -> pl.DataFrame:
         """Return the columns user_id, item_id, value and, where they are there, time and weight."""
@@ -236,9 +207,9 @@ class Interactions:
 
     def to_scipy(self) -> Any:
         """Return the values as a SciPy csr_matrix, (n_users, n_items); times and weights have no place in it."""
-        from palate.data.matrices import to_scipy
+        from scipy import sparse
 
-        return to_scipy(self)
+        return sparse.csr_matrix(self.by_user().to_scipy(self.n_items))
 
     def append(self, rows: Interactions, *, on_duplicate: OnDuplicate = "error") -> Interactions:
         """Return this log with further rows behind its own.
@@ -299,7 +270,10 @@ def on_shared_ids(parts: Sequence[Interactions]) -> list[Interactions]:
 def _union(several: Sequence[Ids]) -> Ids:
     if len({ids.kind for ids in several}) > 1:
         raise DataError(
-            f"{several[0].what} ids are integers in one part and text in another; read both with ids='text'"
+            f"{several[0].what} ids are integers in one part and text in another",
+            READ_AS_TEXT,
+            code="id_kinds",
+            subject=several[0].what,
         )
     return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
 
@@ -323,7 +297,7 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     repeats = repeats_of(user_index, item_index, len(items))
     if len(repeats) and policy.on_duplicate == "error":
         rows = np.flatnonzero(keep)[repeats] if faults else repeats
-        faults.append(Fault("duplicate", "a user-item pair stands again", rows))
+        faults.append(Fault("duplicate", "a user-item pair", "stands again", rows))
     dropped = dropped_or_raise(n_rows, faults, policy, where)
     # writable: a copy where the column shares the caller's memory, who may change it later
     values = np.ones(len(user_index), np.float32)
@@ -339,45 +313,6 @@ def build(columns: dict[str, pl.Series], policy: Policy, where: Where) -> Intera
     for reason, count in built.dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
     return built
-
-
-def repeats_of(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.intp]:
-    """Return the rows whose pair stood before, in row order."""
-    key = _pair_keys(user, item, n_items)
-    key.sort()
-    if not (key[1:] == key[:-1]).any():
-        return np.empty(0, np.intp)
-    key = _pair_keys(user, item, n_items)
-    order = np.argsort(key, kind="stable")
-    again = key[order][1:] == key[order][:-1]
-    return np.sort(order[1:][again])
-
-
-def _pair_keys(user: NDArray[np.int32], item: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:
-    key = user.astype(np.int64)
-    key *= n_items
-    key += item
-    return key
-
-
-def merged(rows: Interactions, how: OnDuplicate) -> Interactions:
-    """Return one row for each pair, in the order of first appearance; its weight is that of its last row."""
-    key = _pair_keys(rows.user_index, rows.item_index, rows.n_items)
-    times = rows.times if rows.times is not None else np.zeros(len(key), np.int64)
-    order = np.lexsort((times, key))
-    start = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
-    size = np.diff(np.concatenate([start, [len(key)]]))
-    last = order[start + size - 1]
-    values = rows.values
-    if how == "last":
-        made = values[last]
-    else:
-        total = np.add.reduceat(values[order].astype(np.float64), start)
-        with np.errstate(over="ignore"):  # infinite: refused by the caller
-            made = (total / size if how == "mean" else total).astype(np.float32)
-    first = np.argsort(np.minimum.reduceat(order, start), kind="stable")
-    dropped = {**rows.dropped, f"repeated pairs merged ({how})": len(key) - len(start)}
-    return replace(rows.take(last[first]), values=made[first], dropped=dropped)
 
 
 def check_interactions(name: str, value: Any) -> None:

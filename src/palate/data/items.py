@@ -18,7 +18,7 @@ from palate.data.columns import plain_name, usual_columns
 from palate.data.ids import Ids
 from palate.data.lists import with_lists
 from palate.data.tables import as_frame
-from palate.errors import DataError, ParameterError
+from palate.errors import Column, DataError, ParameterError, Remedy, Set
 from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ TITLES = (
     *("producttitle", "productname", "songtitle", "songname", "tracktitle", "trackname", "artistname", "gametitle"),
     *("gamename", "animetitle", "animename", "videotitle", "newstitle", "headline"),
 )
-CALL_TITLE = "call the column of titles 'title'"
+CALL_TITLE = Column("title", "call the column of titles 'title'")
 SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
 WHOLE = re.compile(r"[+-]?\d{1,99}")
@@ -147,8 +147,11 @@ def id_column(names: Sequence[str], side: str, given: str | None = None) -> str:
     if len(fits) != 1:
         shown = ", ".join(map(repr, names))
         raise DataError(
-            f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}: call that column "
-            f"'{side}_id'"
+            f"the {side} table needs one column {side}_id with the {side}s' ids; it has {shown}",
+            Remedy(": ", Column(side, f"call that column '{side}_id'")),
+            code="columns",
+            subject=f"{side} table",
+            value=list(names),
         )
     return fits[0]
 
@@ -156,8 +159,10 @@ def id_column(names: Sequence[str], side: str, given: str | None = None) -> str:
 def _check(column: pl.Series, ids: Ids, side: str) -> None:
     if column.dtype != ids.values.dtype:
         raise DataError(
-            f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}; read the "
-            "ratings with ids='text'"
+            f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}",
+            Remedy("; read the ratings with ", Set("ids", "text")),
+            code="id_kinds",
+            subject=side,
         )
     if column.n_unique() != len(column):
         twice = column.filter(column.is_duplicated())[0]

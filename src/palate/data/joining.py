@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from palate.data.checking import OnDuplicate, Policy, Where, check_merged, check_values
-from palate.data.ids import Ids
-from palate.data.interactions import Interactions, merged, repeats_of
+from palate.data.checking import REMEDY, OnDuplicate, Policy, Where, check_merged, check_values
+from palate.data.ids import READ_AS_TEXT, Ids
+from palate.data.repeats import merged, repeats_of
 from palate.errors import DataError
+
+if TYPE_CHECKING:
+    from palate.data.interactions import Interactions
 
 
 def append(log: Interactions, more: Interactions, on_duplicate: OnDuplicate) -> Interactions:
@@ -38,8 +42,10 @@ def append(log: Interactions, more: Interactions, on_duplicate: OnDuplicate) -> 
         return both
     if on_duplicate == "error":
         raise DataError(
-            f"{len(repeats):,} of {len(more):,} new rows have a user-item pair of the log: on_duplicate='last', 'mean' "
-            "or 'sum' makes one row of each pair"
+            f"{len(repeats):,} of {len(more):,} new rows have a user-item pair of the log: ",
+            REMEDY["duplicate"],
+            code="duplicates",
+            subject="the new rows",
         )
     joined = merged(both, on_duplicate)
     check_merged(joined.values, on_duplicate, policy, Where("the log with the new rows"))
@@ -50,7 +56,10 @@ def _longer(known: Ids, more: Ids) -> Ids:
     """Return the known ids in their positions, and those that are new behind them, sorted."""
     if known.kind != more.kind:
         raise DataError(
-            f"{known.what} ids are {known.kind} in the log and {more.kind} in the new rows; read both with ids='text'"
+            f"{known.what} ids are {known.kind} in the log and {more.kind} in the new rows",
+            READ_AS_TEXT,
+            code="id_kinds",
+            subject=known.what,
         )
     new = more.values.filter(~more.values.is_in(known.values.implode())).sort()
     return Ids(pl.concat([known.values, new]), known.what) if len(new) else known

@@ -1,54 +1,62 @@
-"""Interactions and features from sparse matrices of SciPy, and interactions back: one row for each stored cell."""
+"""Sparse matrices of SciPy as interactions and as features, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import sparse
 
 from palate.data.checking import Policy, Where, dropped_or_raise, kept_rows, typed
-from palate.data.features import Features
 from palate.data.ids import Id, Ids
-from palate.data.interactions import Interactions
 from palate.data.reading.raw import brief
-from palate.data.remarks import remark
 from palate.errors import DataError
 
+SOURCE = "the matrix"  # in messages
 MOST_CELLS = 1 << 30  # of features: 4 GB
 IdsGiven = Ids | pl.Series | Iterable[Id] | None
 
 
-def from_scipy(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> Interactions:
-    """Return one row for each stored cell; see `Interactions.from_scipy`."""
+class Cells(NamedTuple):
+    """The stored cells of a matrix, checked.
+
+    Attributes:
+        row, column: (n,) int32 positions in ``users`` and ``items``.
+        values: (n,) float32.
+        users, items: the ids of rows and columns.
+        dropped: how many cells were left out, by reason.
+    """
+
+    row: NDArray[np.int32]
+    column: NDArray[np.int32]
+    values: NDArray[np.float32]
+    users: Ids
+    items: Ids
+    dropped: Mapping[str, int]
+
+
+def cells_of(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> Cells:
+    """Return the stored cells of a sparse matrix; see `Interactions.from_scipy`."""
     _check_sparse(matrix)
     ids = [_ids(given, n, what) for given, n, what in zip((users, items), matrix.shape, ("user", "item"), strict=True)]
-    cells = _cells(matrix)
-    where = Where("the matrix", "stored cell")
-    columns = {"value": pl.Series("value", cells.data)}
+    stored = _cells(matrix)
+    columns = {"value": pl.Series("value", stored.data)}
     faults = typed(columns, policy)
-    dropped = dropped_or_raise(cells.nnz, faults, policy, where)
-    keep = np.flatnonzero(kept_rows(cells.nnz, faults))
-    row, column = (index[keep].astype(np.int32) for index in (cells.row, cells.col))
+    dropped = dropped_or_raise(stored.nnz, faults, policy, Where(SOURCE, "stored cell"))
+    keep = np.flatnonzero(kept_rows(stored.nnz, faults))
+    row, column = (index[keep].astype(np.int32) for index in (stored.row, stored.col))
     values = columns["value"].to_numpy(writable=True)[keep]
-    built = Interactions(row, column, values, None, ids[0], ids[1], policy.rating_range, dropped)
-    _refuse_repeats(built)
-    remark(built, where.name)
-    return built
+    _refuse_repeats(row, column, matrix.shape[1])
+    return Cells(row, column, values, ids[0], ids[1], dropped)
 
 
-def to_scipy(rows: Interactions) -> Any:
-    """Return the values as a SciPy matrix; see `Interactions.to_scipy`."""
-    cells = rows.by_user()
-    return sparse.csr_matrix(
-        (cells.values.copy(), cells.indices.copy(), cells.indptr.copy()), (rows.n_users, rows.n_items)
-    )
-
-
-def features_of(matrix: Any, given: IdsGiven, side: Literal["user", "item"], names: Sequence[str] | None) -> Features:
-    """Return a matrix of features with a column of ones before it; see `Features.from_scipy`."""
+def columns_of(
+    matrix: Any, given: IdsGiven, side: Literal["user", "item"], names: Sequence[str] | None
+) -> tuple[Ids, NDArray[np.float32], tuple[str, ...]]:
+    """Return the ids of a matrix of features, its dense numbers and its columns' names; see `Features.from_scipy`."""
     _check_sparse(matrix)
     n_ids, n_features = matrix.shape
     if n_ids * n_features > MOST_CELLS:
@@ -62,14 +70,7 @@ def features_of(matrix: Any, given: IdsGiven, side: Literal["user", "item"], nam
     dense = matrix.toarray().astype(np.float32)
     if not np.isfinite(dense).all():
         raise DataError("the matrix of features holds a number that is not finite")
-    spec = {"missing": False, "kind": "number", "mean": 0.0, "scale": 1.0}
-    ones = np.ones((n_ids, 1), np.float32)
-    return Features(
-        ids,
-        np.concatenate([ones, dense], axis=1),
-        ("all", *columns),
-        tuple({"column": name, **spec} for name in columns),
-    )
+    return ids, dense, tuple(columns)
 
 
 def _check_sparse(matrix: Any) -> None:
@@ -100,8 +101,8 @@ def _ids(given: IdsGiven, n: int, what: str) -> Ids:
     return made
 
 
-def _refuse_repeats(rows: Interactions) -> None:
-    key = rows.user_index.astype(np.int64) * rows.n_items + rows.item_index
+def _refuse_repeats(row: NDArray[np.int32], column: NDArray[np.int32], n_columns: int) -> None:
+    key = row.astype(np.int64) * n_columns + column
     twice = len(key) - len(np.unique(key))
     if twice:
         raise DataError(f"{twice:,} cells of the matrix are stored again: matrix.sum_duplicates() adds them up")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.ids import Ids, shown
+from palate.data.ids import Ids
 from palate.data.reading.header import YEAR
+from palate.errors import Blank, Set, shown
 
 if TYPE_CHECKING:
     from palate.data.interactions import Interactions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOKED_AT = 100_000  # values, evenly taken
+RANGE = Set("rating_range", (Blank("LOWEST"), Blank("HIGHEST")))
 FEW = 20  # values of which nothing is said
 MUCH, SOME = 1 / 3, 0.01  # shares of the values
 PADDED = r"^\s|\s$"
@@ -35,9 +37,9 @@ def remark(rows: Interactions, source: str) -> None:
     if mark is not None:
         value, share = mark
         log.warning(
-            "%s: %.0f %% of the values are %g, apart from the others; if that means 'not rated', rating_range=(LOWEST, "
-            "HIGHEST) and on_invalid='drop' leave such rows out, else a rating_range that holds it says so",
-            *(source, 100 * share, value),
+            "%s: %.0f %% of the values are %g, apart from the others; if that means 'not rated', %s and %s leave such "
+            "rows out, else a rating_range that holds it says so",
+            *(source, 100 * share, value, RANGE, Set("on_invalid", "drop")),
         )
 
 
@@ -96,11 +98,12 @@ def _remark_times(times: NDArray[np.int64], source: str) -> None:
         return
     days = all(_is_day(time) for time in (low, high))
     log.warning(
-        "%s: all times lie near 1970, such as %d: %s; columns={'time': None} leaves them out",
+        "%s: all times lie near 1970, such as %d: %s; %s leaves them out",
         *(
             source,
             high,
             "write days as 2024-03-11" if days else "seconds since 1970 are expected",
+            Set("columns", {"time": None}),
         ),
     )
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.data.ids import shown
 from palate.data.reading.raw import brief
-from palate.errors import DataError, MissingExtraError
+from palate.errors import DataError, MissingExtraError, Remedy, Set, shown
 from palate.parallel import check_table_threads
 
 FAILS = (TypeError, ValueError, OverflowError, OSError, NotImplementedError, pl.exceptions.PolarsError)
@@ -45,7 +44,8 @@ def as_frame(table: Any) -> pl.DataFrame:
     except FAILS as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"cannot read a table from {type(table).__name__}: {brief(error)}{way_in(table)}") from None
+        words = f"cannot read a table from {type(table).__name__}: {brief(error)}"
+        raise DataError(words, way_in(table), code="table", subject=type(table).__name__) from None
 
 
 def numeric_columns(frame: pl.DataFrame) -> list[str]:
@@ -58,18 +58,20 @@ def is_pandas(table: Any) -> bool:
     return type(table).__module__.split(".")[0] == "pandas" and hasattr(table, "index")
 
 
-def way_in(table: Any) -> str:
+def way_in(table: Any) -> Remedy:
     """Return how to come from a table of another shape to one row a rating."""
     levels = [str(name) for name in getattr(table.index, "names", ()) if name is not None] if is_pandas(table) else []
     if levels:
         words = ", ".join(levels)
-        return f". Its index holds {words}: reset_index() makes columns of it, melt() one row a rating of a pivot table"
+        way = f". Its index holds {words}: reset_index() makes columns of it, melt() one row a rating of a pivot table"
+        return Remedy(way)
     if isinstance(table, list | tuple | np.ndarray):
-        return (
-            ". One row a rating is needed: columns without names are given by position, such as columns={'user': 0, "
-            "'item': 1, 'value': 2}; a matrix goes in by Interactions.from_scipy"
+        return Remedy(
+            ". One row a rating is needed: columns without names are given by position, such as ",
+            Set("columns", {"user": 0, "item": 1, "value": 2}),
+            "; a matrix goes in by Interactions.from_scipy",
         )
-    return (
+    return Remedy(
         ". One row a rating is needed: melt() (pandas) or unpivot() (Polars) makes it of a pivot table, "
         "Interactions.from_scipy of a matrix"
     )
@@ -92,7 +94,7 @@ def to_pandas(table: pl.DataFrame) -> Any:
 
 def _of_pandas(table: Any) -> pl.DataFrame:
     if not hasattr(table, "columns"):
-        raise DataError(f"one column of pandas is no table{way_in(table)}")
+        raise DataError("one column of pandas is no table", way_in(table), code="table")
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -1,7 +1,6 @@
 """Measuring models: one on one split, one on many, several against each other.
 
 measuring     any metrics of a fitted model, predictions and lists made once
-units         each user's share of a metric
 single        fit on the training part, measure on the test part
 findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes

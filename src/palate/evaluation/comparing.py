@@ -20,7 +20,7 @@ from palate.data.fingerprint import fingerprint
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
-from palate.data.splits.making import Split
+from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError, unknown_name
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked

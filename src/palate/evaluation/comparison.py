@@ -17,13 +17,10 @@ import polars as pl
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
 from palate.evaluation.findings import findings
-from palate.evaluation.measuring import better
-from palate.evaluation.rows import plain
 from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
-from palate.evaluation.units import form_of
-from palate.metrics import METRICS
+from palate.metrics import named
 from palate.notebook import card, plainly, preview
-from palate.terminal import command
+from palate.terminal import command, json_values
 
 FORMAT_VERSION = 1
 MOST_SHOWN = 50  # rows of a table in a notebook
@@ -42,7 +39,7 @@ class Comparison:
             peak_mb, n_threads, command.
         results: one row a model, fold and metric: value, worst_tenth, n_users, n_without_list, n_left_out, n_popular,
             mean_of_others (see `palate.metrics.Summary`).
-        units: one row a model, fold, metric and user: num, den, whose sums make the metric (`palate.evaluation.units`).
+        units: one row a model, fold, metric and user: num, den, whose sums make the metric (`palate.metrics.units`).
         groups: one row a model, metric, grouping and group of users: mean, n, low, high.
         details: by model: history, calibration, errors by popularity and activity, example users, warnings, skipped.
     """
@@ -174,7 +171,7 @@ class Comparison:
                     getattr(self, name).write_parquet(file)
             for name, record in (("details", self.details), ("run", self.plan)):
                 with replacing(folder / f"{name}.json") as file:
-                    text = json.dumps(plain(record), allow_nan=False, ensure_ascii=False, indent=1)
+                    text = json.dumps(json_values(record), allow_nan=False, ensure_ascii=False, indent=1)
                     file.write(text.encode())
         except OSError as error:
             raise DataError(f"cannot write the comparison to {folder}: {error.strerror or error}") from None
@@ -243,7 +240,7 @@ class Comparison:
             num, den = np.zeros((2, len(everyone), n_folds))
             place = np.searchsorted(everyone, part["user_index"].to_numpy()), part["fold"].to_numpy()
             num[place], den[place] = part["num"].to_numpy(), part["den"].to_numpy()
-            out[str(model), str(metric)] = Column(num, den, form_of(str(metric)))
+            out[str(model), str(metric)] = Column(num, den, named(str(metric)).metric.form)
         return out
 
     def _columns(self) -> dict[tuple[str, str], Column]:
@@ -299,17 +296,18 @@ def _central(values: Any, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _verdict(metric: str, a: str, b: str, figures: Sequence[float], *, sure: bool) -> str:
+def _verdict(name: str, a: str, b: str, figures: Sequence[float], *, sure: bool) -> str:
     """Return the test's outcome in words."""
     difference, low, high = figures
     if not sure:
-        return f"no significant difference in {metric} between {a} and {b}"
-    if not better(metric, difference, 0.0):
+        return f"no significant difference in {name} between {a} and {b}"
+    metric = named(name).metric
+    if not metric.is_better(difference, 0.0):
         a, b, difference, low, high = b, a, -difference, -high, -low
-    if METRICS[metric.partition("@")[0]].higher_is_better is False:
+    if metric.higher_is_better is False:
         difference, low, high = -difference, -high, -low  # by how much it is better, not lower
-    word = "higher" if METRICS[metric.partition("@")[0]].higher_is_better is None else "better"
-    return f"{a} is {word} than {b} in {metric} by {difference:.4f} ({low:.4f} to {high:.4f})"
+    word = "higher" if metric.higher_is_better is None else "better"
+    return f"{a} is {word} than {b} in {name} by {difference:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _check_resampling(level: float, n_resamples: int) -> None:

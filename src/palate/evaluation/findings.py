@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from palate.errors import DataError
-from palate.metrics.names import higher_is_better, most, shown
+from palate.metrics import named
 
 
 def findings(table: pl.DataFrame, tests: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
@@ -29,16 +29,16 @@ def measured(table: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
 
 def finding(table: pl.DataFrame, tests: pl.DataFrame, metric: str) -> str:
     """Return in a sentence which model is best in a metric, and from which others the difference is not significant."""
-    rows = ranked(table, metric)
+    rows, asked = ranked(table, metric), named(metric)
     best = rows.row(0, named=True)
     value = value_with_interval(best)
     if len(rows) == 1:
-        return f"{best['model']} has {an(shown(metric))} of {value}."
-    if higher_is_better(metric) is None:
+        return f"{best['model']} has {an(asked.label)} of {value}."
+    if not asked.metric.sense:
         low, high = (end(rows["mean"].to_list()) for end in (min, max))
-        return f"{shown(metric)} runs from {low:.4f} to {high:.4f}."
+        return f"{asked.label} runs from {low:.4f} to {high:.4f}."
     unsure, sure = unsure_of(tests, metric, best["model"])
-    start = f"{best['model']} has the {most(metric)} {shown(metric)}, {value}"
+    start = f"{best['model']} has the {asked.metric.best} {asked.label}, {value}"
     if not unsure and not sure:
         return f"{start}."
     if not unsure:
@@ -73,7 +73,7 @@ def ranked(table: pl.DataFrame, metric: str) -> pl.DataFrame:
     if rows.is_empty():
         known = ", ".join(table["metric"].unique(maintain_order=True)) or "none"
         raise DataError(f"the table has no values of {metric} to draw; it has {known}")
-    up = higher_is_better(metric)
+    up = named(metric).metric.higher_is_better
     return rows if up is None else rows.sort("mean", descending=up, maintain_order=True)
 
 

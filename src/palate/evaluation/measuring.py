@@ -21,10 +21,9 @@ from palate.data.items import Condition
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
 from palate.evaluation.sources import Relevance, Sources, has_genres
-from palate.evaluation.units import Units, units_of
-from palate.metrics import METRICS, At, Summary, at, summarise
+from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
-from palate.metrics.names import shown
+from palate.metrics.units import Units
 from palate.models.contract.answers import allowed_items
 from palate.models.contract.base import Recommender
 from palate.notebook import card, values_in_words
@@ -32,13 +31,11 @@ from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
-PREDICTIVE = ("draws", "mean", "std", "probabilities", "stars", "low", "high", "noise_std")
 NEEDS = {  # what to do where a model or the data lacks what a metric needs
     "genres": "an item table with a column 'genres' (--items FILE)",
     "features": "a model with item factors, such as mf",
     "predicted": "a model that predicts ratings, such as baseline or mf",
     "predictive": "a model with a predictive distribution, such as bayes",
-    **dict.fromkeys(PREDICTIVE, "a model with a predictive distribution"),
 }
 
 
@@ -71,8 +68,9 @@ class Measured:
         return f"Measured({values_in_words(self.values)})"
 
     def _repr_html_(self) -> str:
-        facts = [(shown(name), f"{value:.4f}") for name, value in self.values.items()]
-        return card("Measured", facts, sentences=[f"{shown(n)} is left out: {why}" for n, why in self.skipped.items()])
+        facts = [(label_of(name), f"{value:.4f}") for name, value in self.values.items()]
+        left_out = [f"{label_of(name)} is left out: {why}" for name, why in self.skipped.items()]
+        return card("Measured", facts, sentences=left_out)
 
 
 def checked(metrics: Sequence[str], n_items: int) -> list[At]:
@@ -96,7 +94,7 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     Raises:
         ParameterError: names the metric and what it needs.
     """
-    lacking = set(PREDICTIVE)
+    lacking = set()
     if all(model.score_kind != "rating" for model in models):
         lacking.add("predicted")
     if all("predict_distribution" not in model.supports for model in models):
@@ -201,12 +199,12 @@ def measure_part(
                 raise
             skipped[one.name] = str(error).partition("; ")[0]
             continue
-        found = one(**given)
-        values[one.name] = _value(one, found)
-        shares = units_of(one, found, test, sources.ranked if one.metric.kind != "rating" else None, given)
+        result = one(**given)
+        values[one.name] = one.metric.value(result)
+        shares = one.metric.units(result, given, sources.users_of(one.metric))
         if shares is not None:
             units[one.name] = shares
-            summaries[one.name] = _summary(one, found, shares, values[one.name], sources)
+            summaries[one.name] = _summary(one, result, shares, values[one.name], sources)
     lists, popular, ranked = _listed(sources, asked, values)
     return Measured(values, summaries, units, skipped, lists, popular, ranked, sources.made)
 
@@ -234,24 +232,17 @@ def _need(sources: Sources, one: At, name: str) -> Any:
     return value
 
 
-def _value(one: At, found: Any) -> float:
-    if one.metric.per == "all":
-        return float(found)
-    known = found[~np.isnan(found)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _summary(one: At, found: Any, shares: Units, value: float, sources: Sources) -> Summary:
+def _summary(one: At, result: Any, shares: Units, value: float, sources: Sources) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
     up = one.metric.higher_is_better is not False
     if one.metric.per != "user":
         return replace(summarise(shares.own, higher_is_better=up), mean=value)
     if one.metric.kind == "rating":
-        return summarise(found, higher_is_better=up)
+        return summarise(result, higher_is_better=up)
     lists = sources.lists if one.k and sources.made_of("ranked_lists") else None
-    summary = summarise(found, lists, popular=sources.popular, higher_is_better=up)
+    summary = summarise(result, lists, popular=sources.popular, higher_is_better=up)
     n_tested = len(np.unique(sources.test.user_index))
-    return replace(summary, n_left_out=summary.n_left_out + n_tested - len(found))
+    return replace(summary, n_left_out=summary.n_left_out + n_tested - len(result))
 
 
 def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapping[str, float]) -> None:
@@ -263,7 +254,7 @@ def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapp
     below = []
     for one in asked:
         if one.metric.inputs == ("judged",):
-            floor = _value(one, one(judged=judged))
+            floor = one.metric.value(one(judged=judged))
             if values[one.name] < floor:
                 below.append(f"{one.name} {values[one.name]:.3f} against {floor:.3f}")
     if below:
@@ -280,10 +271,5 @@ def beside(metrics: Sequence[At]) -> list[str]:
     k = max((one.k for one in metrics if one.k), default=None)
     if k is None:
         return []
-    names = [f"{name}@{k}" for name in ("coverage", "novelty", "list_overlap", "popularity_lift")]
+    names = [f"{metric.key}@{k}" for metric in METRICS.values() if metric.beside]
     return [name for name in names if name not in {one.name for one in metrics}]
-
-
-def better(name: str, one: float, other: float) -> bool:
-    """Return whether ``one`` is a better value of a metric than ``other``; lower where lower is better."""
-    return one < other if METRICS[name.partition("@")[0]].higher_is_better is False else one > other

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.metrics import Judged, judge, take_rows
 from palate.metrics.arrays import row_of_cells
 from palate.models.contract.base import Recommender
 from palate.models.contract.lists import Lists
 from palate.parallel import chunks
-from palate.topk import Excluded
+from palate.sparse import Rows
 
 KEYS = 1 << 21  # ranking keys held at once
 
@@ -35,7 +34,7 @@ class RankedLists:
         model: Recommender,
         users: NDArray[np.intp],
         width: int,
-        excluded: Excluded,
+        excluded: Rows,
         allowed: NDArray[np.bool_] | None,
     ) -> None:
         self.model, self.users, self.width = model, users.astype(np.int32), width

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,17 +24,17 @@ from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.interactions import Interactions
-from palate.data.splits.making import Split
+from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.single import evaluate
 from palate.evaluation.sources import Relevance
-from palate.evaluation.units import Units
 from palate.metrics import Summary
+from palate.metrics.units import Units
 from palate.models.contract.attributes import attributes_for
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback
-from palate.terminal import command
+from palate.terminal import command, json_values
 
 DEFINITIONS = "expected values under ties"  # of the metrics: rows measured by others are made again
 UNITS = {"metric": pl.String, "user_index": pl.Int32, "num": pl.Float64, "den": pl.Float64}
@@ -136,7 +135,7 @@ class Row:
             self.units.write_parquet(file)
         rest = {name: value for name, value in vars(self).items() if name != "units"}
         with replacing(folder / f"{digest}.json") as file:
-            file.write(json.dumps(plain(rest), allow_nan=False, ensure_ascii=False).encode())
+            file.write(json.dumps(json_values(rest), allow_nan=False, ensure_ascii=False).encode())
 
     @classmethod
     def open(cls, folder: Path, digest: str) -> Row | None:
@@ -229,17 +228,6 @@ def peak_megabytes() -> float | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def plain(value: Any) -> Any:
-    """Return JSON values with None for numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _result(name: str, value: float, summary: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.evaluation.units import Form, from_sums
+from palate.metrics.units import Form, from_sums
 from palate.parallel import chunks
 
 CELLS = 1 << 21  # weights or signs held at once

@@ -19,12 +19,12 @@ from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_parts as check_leaks
 from palate.data.splits.leaks import without_overlap
-from palate.data.splits.making import Folds, Split, SplitFacts, facts_of, make_splits
+from palate.data.splits.making import make_splits
+from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
 from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows
-from palate.metrics import Summary
-from palate.metrics.names import shown
+from palate.metrics import Summary, label_of
 from palate.models.contract.answers import allowed_items
 from palate.models.contract.attributes import within
 from palate.models.contract.base import Recommender
@@ -77,7 +77,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         rows = {"training rows": self.n_train, "test rows": self.n_test}
-        facts = [(shown(name), f"{value:.4f}") for name, value in self.metrics.items()]
+        facts = [(label_of(name), f"{value:.4f}") for name, value in self.metrics.items()]
         facts += [(name, f"{n:,}") for name, n in rows.items()]
         facts += [("epoch chosen on", self.epoch_chosen_on), ("training", f"{self.seconds['fit']:.2f} s")]
         return card(f"{self.model} on {self.split}", facts)

@@ -14,13 +14,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.evaluation.ranked_lists import RankedLists
-from palate.metrics import Judged, SampledRanks, sampled_ranks, take_rows
+from palate.metrics import Judged, Metric, SampledRanks, sampled_ranks, take_rows
 from palate.models.contract.base import Recommender
 from palate.models.contract.predictive import Predictive
 from palate.models.items.popularity import Popularity
+from palate.sparse import Rows
 
 Relevance = float | Literal["any"] | None
 
@@ -111,6 +112,12 @@ class Sources:
         if of_part and name in ("lists", "relevant", "excluded"):
             return getattr(self, f"_{name}_of_part")
         return getattr(self, name, None)
+
+    def users_of(self, metric: Metric) -> NDArray[Any]:
+        """Return the user of each of a metric's values, where it gives one a user; else of each test row."""
+        if metric.kind != "rating":
+            return self.ranked
+        return np.arange(self.n_users) if metric.per == "user" else self.user_index
 
     def made_of(self, name: str) -> Any:
         """Return what was made under this name, or None where nothing asked for it."""
@@ -242,7 +249,7 @@ class Sources:
         return table
 
     def _lists_of(self, model: Recommender) -> RankedLists:
-        return RankedLists(model, self.ranked, self.width, (self.seen.indptr, self.seen.indices), self.allowed)
+        return RankedLists(model, self.ranked, self.width, self.seen, self.allowed)
 
     # -- of the part of the catalogue that may be listed, its items numbered anew
 
@@ -278,8 +285,4 @@ def _places(allowed: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 def _within(rows: Rows, allowed: NDArray[np.bool_] | None) -> Rows:
     """Return the rows' allowed items alone, numbered among them."""
-    if allowed is None:
-        return rows
-    kept = allowed[rows.indices]
-    before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-    return Rows(before[rows.indptr], _places(allowed)[rows.indices[kept]], rows.values[kept])
+    return rows if allowed is None else rows.select(allowed)

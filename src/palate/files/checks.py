@@ -11,12 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import is_encoding
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.item_json import check_item_columns
 from palate.models import MODELS, ModelState, Recommender
 from palate.models.contract.state import Rated
+from palate.sparse import Rows
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
 LARGEST_SQUARE = 1e34  # of what goes with the square of a rating or its inverse: no score is a product of two

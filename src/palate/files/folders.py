@@ -27,7 +27,6 @@ import polars as pl
 
 from palate.atomic import replacing
 from palate.data.ids import Ids
-from palate.data.interactions import Rows
 from palate.data.items import item_table
 from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError, ParameterError
@@ -36,6 +35,7 @@ from palate.files.checks import class_of, kinds_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
 from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
+from palate.sparse import Rows
 
 FORMAT_VERSION = 1
 Writer = Callable[[BinaryIO], Any]
@@ -176,8 +176,7 @@ def _bytes_writer(data: bytes) -> Writer:
 
 
 def _seen_table(seen: Rows) -> pl.DataFrame:
-    user_index = np.repeat(np.arange(len(seen.indptr) - 1, dtype=np.int32), np.diff(seen.indptr))
-    return pl.DataFrame({"user_index": user_index, "item_index": seen.indices, "value": seen.values})
+    return pl.DataFrame({"user_index": seen.row_of_cells(), "item_index": seen.indices, "value": seen.values})
 
 
 def _read_seen(path: Path, n_users: int) -> Rows:
@@ -188,8 +187,7 @@ def _read_seen(path: Path, n_users: int) -> Rows:
     user_index, item_index, values = (table[name].to_numpy() for name in wanted)
     if len(table) and (user_index[0] < 0 or user_index[-1] >= n_users or (user_index[1:] < user_index[:-1]).any()):
         raise ModelFileError(f"{path.name}: user_index does not rise within 0 to {n_users - 1}")
-    counts = np.bincount(user_index, minlength=n_users)
-    return Rows(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item_index, values)
+    return Rows.of_sizes(np.bincount(user_index, minlength=n_users), item_index, values)
 
 
 def _read_ids(path: Path, what: str) -> Ids:

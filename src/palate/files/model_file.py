@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.ids import Ids
-from palate.data.interactions import Rows
 from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
 from palate.files.checks import SEEN, class_of, model_of, plain_state
@@ -41,6 +40,7 @@ from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.models import ModelState, Recommender
 from palate.models.contract.state import Rated
+from palate.sparse import Rows
 from palate.terminal import command
 
 FORMAT_VERSION = 1

@@ -1,8 +1,16 @@
 """Numba kernels: arrays in, arrays out, single-threaded and nogil; the equation stands on top of each file."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Cells(NamedTuple):
+    """Compressed rows as kernels take them: the cells of row u are ``indptr[u]:indptr[u + 1]``."""
+
+    indptr: Any  # (n_rows + 1,)
+    indices: Any  # (n,)
+    values: Any  # (n,)
 
 
 def given(*values: Any) -> tuple[Any, ...]:
@@ -10,7 +18,7 @@ def given(*values: Any) -> tuple[Any, ...]:
 
     Numba compiles anew for arrays that may be written to: fitted models hold such, loaded ones do not.
     """
-    return tuple(_read_only(one) if isinstance(one, np.ndarray) else one for one in values)
+    return tuple(_read_only(value) if isinstance(value, np.ndarray) else value for value in values)
 
 
 def _read_only(array: Any) -> Any:

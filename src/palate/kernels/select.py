@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from palate.kernels.simd.tile import above, lowest_bit
 
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
 RUN = 64  # scores compared with the threshold at once
 LOWEST = np.finfo(np.float32).min
+REORDER = {"contract", "reassoc", "nsz"}
 
 
 @njit(nogil=True, cache=True)
@@ -38,6 +38,16 @@ def score_pairs(P, Q, b, c, mean, rows, cols, out):
     """Write eq. 1 for each pair (rows[n], cols[n]) into out."""
     for n in range(len(rows)):
         out[n] = (mean + b[rows[n]] + c[cols[n]]) + dot(P[rows[n]], Q[cols[n]])
+
+
+@njit(nogil=True, cache=True, fastmath=REORDER)
+def score_row(p, Q, c, S):
+    """Write p . q_i + c_i of all items into S (n_items,), summed in any order: one user's share of GEMM."""
+    for i in range(len(S)):
+        s = c[i]
+        for f in range(len(p)):
+            s += p[f] * Q[i, f]
+        S[i] = s
 
 
 @njit(nogil=True, cache=True)
@@ -169,26 +179,6 @@ def exclude(S, first, at, ptr, excluded):
                 S[r, excluded[e] - first] = -np.inf
             e += 1
         at[r] = e
-
-
-def take_rows(
-    ptr: NDArray[Any], items: NDArray[Any], rows: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return these compressed rows as compressed rows of their own."""
-    new = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(ptr[rows + 1] - ptr[rows], out=new[1:])
-    out = np.empty(new[-1], np.int32)
-    copy_rows(ptr, items, rows, new, out)
-    return new, out
-
-
-@njit(nogil=True, cache=True)
-def copy_rows(ptr, items, rows, new, out):
-    """Copy these compressed rows to where the new ones begin."""
-    for r in range(len(rows)):
-        first = ptr[rows[r]]
-        for n in range(new[r + 1] - new[r]):
-            out[new[r] + n] = items[first + n]
 
 
 @njit(nogil=True, cache=True)

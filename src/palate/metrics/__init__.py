@@ -7,16 +7,18 @@ catalogue     what lists show of the catalogue: coverage, novelty, diversity, ov
 sampled       ranking among sampled negatives, for comparison with old papers only
 summary       mean, worst tenth, and who is no part of it
 groups        a metric by group of users, with intervals
+metric        what is known of a metric, written once
+units         each user's share of a metric
 registry      all of them by name
-names         what they are called in sentences, and which end is good
 """
 
 from palate.metrics.area import auc
 from palate.metrics.arrays import take_rows
 from palate.metrics.groups import by_group, quantile_groups, user_column
+from palate.metrics.metric import Metric
 from palate.metrics.ranking import Judged, judge
 from palate.metrics.rating import mae, rmse, rmse_unclipped
-from palate.metrics.registry import METRICS, At, Metric, at
+from palate.metrics.registry import METRICS, At, at, label_of, named
 from palate.metrics.sampled import SampledRanks, sampled_ranks
 from palate.metrics.summary import Summary, summarise
 
@@ -31,7 +33,9 @@ __all__ = [
     "auc",
     "by_group",
     "judge",
+    "label_of",
     "mae",
+    "named",
     "quantile_groups",
     "rmse",
     "rmse_unclipped",

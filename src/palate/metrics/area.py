@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import Values, check_rows, ratio
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 SCORES = 1 << 21  # scores held at once: 16 MiB in float64, and as much again sorted
 
@@ -68,13 +69,13 @@ def standing(score_block: ScoreBlock, relevant: Rows, excluded: Rows, n_items: i
     Raises:
         ParameterError: rows do not fit each other or the catalogue; a block has another shape or holds NaN.
     """
-    m = len(relevant.indptr) - 1
+    m = relevant.n_rows
     check_rows(relevant, m, n_items, "relevant")
     check_rows(excluded, m, n_items, "excluded")
     size, negatives = np.zeros((2, m), np.int64)
     better: list[NDArray[np.int64]] = []
     tied: list[NDArray[np.int64]] = []
-    users = np.flatnonzero(np.diff(relevant.indptr))
+    users = np.flatnonzero(relevant.sizes)
     for block in chunks(len(users), max(1, SCORES // n_items)):
         scores = _checked(score_block(users[block]), (block.stop - block.start, n_items))
         ordered = np.sort(scores, axis=1)
@@ -102,3 +103,11 @@ def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:
     if np.isnan(scores).any():
         raise ParameterError("score_block gave missing scores (NaN); every item needs a score")
     return scores
+
+
+METRICS = (
+    Metric(
+        "auc", "AUC", auc, kind="ranking", per="user", higher_is_better=True,
+        meaning="the chance that a good item stands above another one; 0.5 is guessing",
+    ),
+)  # fmt: skip

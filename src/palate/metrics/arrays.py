@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 Array = NDArray[Any]
 Values = NDArray[np.float64]
@@ -27,15 +27,12 @@ def ratio(above: Array, below: Array, otherwise: float = np.nan) -> Values:
 
 def row_of_cells(rows: Rows) -> NDArray[np.int64]:
     """Return the row of each cell, (n,)."""
-    return np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
+    return rows.row_of_cells().astype(np.int64)
 
 
 def take_rows(rows: Rows, index: Array) -> Rows:
     """Return these rows, in this order: the relevant items of the users that got lists, say."""
-    size = np.diff(rows.indptr)[index]
-    indptr = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    cells = np.arange(indptr[-1]) + np.repeat(rows.indptr[:-1][index] - indptr[:-1], size)
-    return Rows(indptr, rows.indices[cells], rows.values[cells])
+    return rows.take(index)
 
 
 def cut(lists: NDArray[Number], k: int) -> NDArray[Number]:
@@ -72,12 +69,12 @@ def check_rows(rows: Rows, n_rows: int, n_items: int, name: str) -> None:
     Raises:
         ParameterError: names the rows.
     """
-    if len(rows.indptr) - 1 != n_rows:
-        raise ParameterError(f"{name} has {len(rows.indptr) - 1} rows for {n_rows} users; take_rows picks users")
+    if rows.n_rows != n_rows:
+        raise ParameterError(f"{name} has {rows.n_rows} rows for {n_rows} users; take_rows picks users")
     items = rows.indices
     if len(items) and (items.min() < 0 or items.max() >= n_items):
         raise ParameterError(f"{name} items must be positions from 0 to {n_items - 1}")
     follows = np.ones(len(items), bool)
-    follows[rows.indptr[:-1][np.diff(rows.indptr) > 0]] = False
+    follows[rows.indptr[:-1][rows.sizes > 0]] = False
     if (items[1:] <= items[:-1])[follows[1:]].any():
         raise ParameterError(f"{name} rows must be sorted by item, each item once; Interactions.by_user gives such")

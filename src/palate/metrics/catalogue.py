@@ -8,15 +8,17 @@ and give NaN there, which `summarise` counts as left out.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.metrics.metric import Metric
 from palate.metrics.ranking import Judged
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def popularity_lift(lists: Lists, history: Rows, counts: Array, k: int) -> float
     """
     check_rows(history, len(lists), len(counts), "history")
     shown = _list_mean(lists, np.asarray(counts, np.float64), k)
-    size = np.diff(history.indptr)
+    size = history.sizes
     had = ratio(np.bincount(row_of_cells(history), counts[history.indices], len(size)), size)
     both = ~np.isnan(had) & ~np.isnan(shown)
     if not both.any():
@@ -189,12 +191,12 @@ def serendipity(judged: Judged, expected: Lists, k: int) -> Values:
     shown = cut(judged.lists, k)
     if len(expected) != len(shown):
         raise ParameterError(f"expected must have a list for each of {len(shown)} users, got {len(expected)}")
-    found = np.empty(len(shown))
+    shares = np.empty(len(shown))
     for block in chunks(len(shown), max(1, CELLS // (k * max(1, expected.shape[1])))):
         plain = (shown[block][:, :, None] == expected[block][:, None, :]).any(axis=2)
-        found[block] = (judged.hits[block, :k] & ~plain).sum(axis=1) / k
-    found[judged.n_relevant == 0] = np.nan
-    return found
+        shares[block] = (judged.hits[block, :k] & ~plain).sum(axis=1) / k
+    shares[judged.n_relevant == 0] = np.nan
+    return shares
 
 
 def genre_calibration(lists: Lists, history: Rows, genres: Array, k: int, alpha: float = 0.01) -> Values:
@@ -276,3 +278,54 @@ def _genre_shares(row: Array, items: Array, spread: Values, m: int) -> Values:
 def _check_genres(genres: Array) -> None:
     if genres.ndim != 2 or not genres.shape[1] or not np.isin(genres, (0, 1)).all():
         raise ParameterError("genres must be a table of 0 and 1, (n_items, n_genres)")
+
+
+_of_all = partial(Metric, kind="catalogue", per="all")
+_of_users = partial(Metric, kind="catalogue", per="user", higher_is_better=True)
+
+METRICS = (
+    _of_all(
+        "coverage", "coverage", coverage, higher_is_better=True, unit="share", beside=True,
+        meaning="the share of the catalogue that is recommended to anybody",
+    ),
+    _of_all(
+        "gini", "Gini", gini, higher_is_better=False,
+        meaning="how unequally items are shown: 0 is all alike, 1 is one item only",
+    ),
+    _of_all(
+        "entropy", "entropy", entropy, higher_is_better=True, unit="bits",
+        meaning="how evenly items are shown: one more bit is as if twice as many were shown alike",
+    ),
+    _of_users(
+        "novelty", "novelty", novelty, unit="bits", beside=True,
+        meaning="how rare the recommended items are among users, in bits: one more bit is half as many users",
+    ),
+    _of_all(
+        "list_overlap", "list overlap", list_overlap, higher_is_better=False, unit="share", beside=True,
+        meaning="how alike two people's lists are: 1 means that everybody gets the same",
+    ),
+    _of_all(
+        "personalisation", "personalisation", personalisation, higher_is_better=True, unit="share",
+        meaning="how different two people's lists are: 0 means that everybody gets the same",
+    ),
+    _of_all(
+        "popularity_lift", "popularity lift", popularity_lift, higher_is_better=None, unit="share", beside=True,
+        meaning="by what share the lists are more popular than what their users chose before; 0 is faithful",
+    ),
+    _of_users(
+        "diversity", "diversity", intra_list_diversity,
+        meaning="how different the items of a list are from each other",
+    ),
+    _of_users(
+        "diversity_genres", "diversity genres", intra_list_diversity_genres,
+        meaning="how different the genres of a list's items are from each other",
+    ),
+    _of_users(
+        "serendipity", "serendipity", serendipity, unit="share",
+        meaning="the share of a list that people went on to choose, and that no list of the most popular has",
+    ),
+    Metric(
+        "calibration", "calibration", genre_calibration, kind="catalogue", per="user", higher_is_better=False,
+        unit="nats", meaning="how far the genres of a list are from those its user chose before; 0 is faithful",
+    ),
+)  # fmt: skip

@@ -12,6 +12,7 @@ distribution on one point it is the absolute error. The log score is -log p(y), 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.special import logsumexp, ndtr, ndtri
 
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Values
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -279,3 +281,21 @@ def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:
     bad = np.flatnonzero(~((probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-6)))
     if len(bad):
         raise ParameterError(f"{len(bad)} rows of probabilities are no distribution, the first is row {bad[0]}")
+
+
+_coverage = partial(Metric, kind="rating", per="all", higher_is_better=None, unit="share")
+
+METRICS = (
+    Metric(
+        "crps", "CRPS", crps, kind="rating", per="rating", higher_is_better=False, unit="rating",
+        meaning="the error of a rating's whole predicted distribution; of a sure prediction, its absolute error",
+    ),
+    _coverage(
+        "coverage_80", "coverage 80", coverage_80,
+        meaning="the share of ratings inside the 80 % intervals predicted for them; honest ones give 0.8",
+    ),
+    _coverage(
+        "coverage_95", "coverage 95", coverage_95,
+        meaning="the share of ratings inside the 95 % intervals predicted for them; honest ones give 0.95",
+    ),
+)  # fmt: skip

@@ -13,15 +13,17 @@ then h_j is the chance of a hit, g_j the gain to expect. So nothing depends on h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.metrics.metric import Metric
 from palate.metrics.ties import Tail, Ties, ties_of
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Judged:
     @property
     def n_relevant(self) -> NDArray[np.int64]:
         """How many relevant items each user has, (m,)."""
-        return np.diff(self.relevant.indptr)
+        return self.relevant.sizes
 
     def with_ties(self, keys: Values, tail: Tail) -> Judged:
         """Return the same with what to expect where ties decide; see `ties_of` for keys and tail."""
@@ -77,13 +79,13 @@ def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
     if not (np.isfinite(gains) & (gains >= 0)).all():
         raise ParameterError("gains must be finite and at least 0; leave out what is not relevant, or shift the values")
     keys = np.append(row_of_cells(relevant) * n_items + relevant.indices, np.iinfo(np.int64).max)
-    found = np.append(gains, np.float32(0))
+    gain_of_cell = np.append(gains, np.float32(0))
     hits, gain = np.zeros(lists.shape, bool), np.zeros(lists.shape, np.float32)
     for block in chunks(len(lists), max(1, CELLS // max(1, lists.shape[1]))):
         wanted = np.arange(block.start, block.stop)[:, None] * n_items + lists[block]
         place = np.searchsorted(keys, wanted)
         hits[block] = (keys[place] == wanted) & (lists[block] >= 0)
-        gain[block] = np.where(hits[block], found[place], 0)
+        gain[block] = np.where(hits[block], gain_of_cell[place], 0)
     return Judged(lists, hits, gain, relevant)
 
 
@@ -146,9 +148,9 @@ def ndcg_graded(judged: Judged, k: int) -> Values:
     user whose gains are all 0. A perfect list gives exactly 1.
     """
     gains, discounts = judged.expected("gain", judged.gains, k), _discounts(k)
-    found = _in_order(gains * discounts)
+    dcg = _in_order(gains * discounts)
     ideal = _ideal(judged.relevant, k, discounts)
-    return ratio(found, ideal)
+    return ratio(dcg, ideal)
 
 
 def _chances(judged: Judged, k: int) -> Values:
@@ -177,9 +179,47 @@ def _in_order(terms: Values) -> Values:
 
 def _ideal(relevant: Rows, k: int, discounts: Values) -> Values:
     """Return each row's DCG of its k largest gains, largest first; summed in that order."""
-    size = np.diff(relevant.indptr)
+    size = relevant.sizes
     row = row_of_cells(relevant)
     gains = relevant.values[np.lexsort((-relevant.values, row))].astype(np.float64)
     place = np.arange(len(gains)) - np.repeat(relevant.indptr[:-1], size)
     top = place < k
     return np.bincount(row[top], gains[top] * discounts[place[top]], len(size)).astype(np.float64)
+
+
+_of_lists = partial(Metric, kind="ranking", per="user", higher_is_better=True)
+
+METRICS = (
+    _of_lists(
+        "precision", "precision", precision, unit="share",
+        meaning="the share of a list that people went on to choose",
+    ),
+    _of_lists(
+        "recall", "recall", recall, unit="share",
+        meaning="the share of what people went on to choose that stands in their lists",
+    ),
+    _of_lists(
+        "recall_truncated", "recall truncated", recall_truncated, unit="share",
+        meaning="recall, divided by no more than a list can hold; a perfect list gives 1",
+    ),
+    _of_lists(
+        "hit_rate", "hit rate", hit_rate, unit="share",
+        meaning="the share of people with at least one good recommendation",
+    ),
+    _of_lists(
+        "ndcg", "NDCG", ndcg,
+        meaning="how much of what people went on to choose stands in their lists, and how near the top; 1 is perfect",
+    ),
+    _of_lists(
+        "ndcg_graded", "NDCG, graded", ndcg_graded,
+        meaning="NDCG in which what was rated higher counts for more; 1 is perfect",
+    ),
+    _of_lists(
+        "map", "MAP", average_precision,
+        meaning="precision at each good recommendation, averaged; 1 is perfect",
+    ),
+    _of_lists(
+        "mrr", "MRR", reciprocal_rank,
+        meaning="one over the place of the first good recommendation; 1 is perfect",
+    ),
+)  # fmt: skip

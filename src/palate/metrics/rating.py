@@ -7,11 +7,14 @@ and missing numbers with a `ParameterError`.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.metrics.arrays import Array, Values, ratio
+from palate.metrics.metric import Metric
 
 
 def rmse(truth: Array, predicted: Array, rating_range: tuple[float, float]) -> float:
@@ -126,3 +129,51 @@ def _errors(truth: Array, predicted: Array) -> Values:
     if np.isnan(errors).any():
         raise ParameterError(f"{np.isnan(errors).sum()} of {errors.size} ratings or predictions are missing (NaN)")
     return errors
+
+
+# -- the terms of their sums, one a rating ----------------------------------------------------------------------------
+
+
+def _squares(truth: Array, predicted: Array, rating_range: tuple[float, float] | None = None) -> tuple[Array, Array]:
+    errors = _errors(truth, predicted if rating_range is None else np.clip(predicted, *rating_range))
+    return np.square(errors), np.ones(len(errors))
+
+
+def _sizes(truth: Array, predicted: Array, rating_range: tuple[float, float] | None = None) -> tuple[Array, Array]:
+    errors = _errors(truth, predicted if rating_range is None else np.clip(predicted, *rating_range))
+    return np.abs(errors), np.ones(len(errors))
+
+
+def _squares_and_spread(truth: Array, predicted: Array, rating_range: tuple[float, float]) -> tuple[Array, Array]:
+    exact = np.asarray(truth, np.float64)
+    return _squares(truth, predicted, rating_range)[0], np.square(exact - exact.mean())
+
+
+_error = partial(Metric, kind="rating", per="all", higher_is_better=False, unit="rating")
+
+METRICS = (
+    _error(
+        "rmse", "RMSE", rmse, terms=_squares, form="root",
+        meaning="the typical error of a predicted rating, in the unit of the ratings; large errors weigh more",
+    ),
+    _error(
+        "rmse_unclipped", "RMSE, unclipped", rmse_unclipped, terms=_squares, form="root",
+        meaning="RMSE of the predictions as they are, also beyond the range of the ratings",
+    ),
+    _error(
+        "mae", "MAE", mae, terms=_sizes,
+        meaning="the mean error of a predicted rating, in the unit of the ratings",
+    ),
+    _error(
+        "mae_unclipped", "MAE, unclipped", mae_unclipped, terms=_sizes,
+        meaning="MAE of the predictions as they are, also beyond the range of the ratings",
+    ),
+    Metric(
+        "r2", "R²", r2, kind="rating", per="all", higher_is_better=True, terms=_squares_and_spread, form="explained",
+        meaning="how much of the differences between ratings is predicted; 1 is perfect, 0 as good as their mean",
+    ),
+    Metric(
+        "spearman", "Spearman", spearman_within_users, kind="rating", per="user", higher_is_better=True,
+        meaning="how alike the orders of a user's predictions and ratings are; 1 is the same order, 0 is chance",
+    ),
+)  # fmt: skip

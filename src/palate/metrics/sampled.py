@@ -18,16 +18,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.metrics.area import ScoreBlock, Standing, standing
 from palate.metrics.arrays import CELLS, Values, ratio
+from palate.metrics.metric import Metric
 from palate.parallel import chunks
+from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 
@@ -134,3 +136,17 @@ def _drawn(free: NDArray[np.int64], above: NDArray[np.int64], n_negatives: int, 
 
 def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Values:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+_among_sampled = partial(Metric, kind="ranking", per="user", higher_is_better=True)
+
+METRICS = (
+    _among_sampled(
+        "sampled_hit_rate", "sampled hit rate", sampled_hit_rate, unit="share",
+        meaning="the share of good items in the first places among 100 random others; to compare with old papers only",
+    ),
+    _among_sampled(
+        "sampled_ndcg", "sampled NDCG", sampled_ndcg,
+        meaning="NDCG of each good item among 100 random others; to compare with old papers only",
+    ),
+)  # fmt: skip

@@ -64,14 +64,14 @@ def ties_of(keys: Values, hits: NDArray[np.bool_], gains: NDArray[np.float32], t
     new[:, 1:] = ~(keys[:, 1:width] == keys[:, : width - 1])
     group = np.cumsum(new.ravel()) - 1  # rows begin new groups
     size = np.bincount(group)
-    found = np.bincount(group, hits[rows].ravel())
+    n_hits = np.bincount(group, hits[rows].ravel())
     gain = np.bincount(group, gains[rows].ravel().astype(np.float64))
     before = np.tile(np.arange(width), len(rows))[new.ravel()]  # places above each group
     cut = np.flatnonzero(keys[:, width] == keys[:, width - 1])
     if len(cut):
         last = group.reshape(-1, width)[cut, -1]
-        size[last], found[last], gain[last] = tail(rows[cut])
-    of_places = (part[group].reshape(-1, width) for part in (size, found, gain))
+        size[last], n_hits[last], gain[last] = tail(rows[cut])
+    of_places = (part[group].reshape(-1, width) for part in (size, n_hits, gain))
     return _expected(rows, before[group].reshape(-1, width), *of_places)
 
 

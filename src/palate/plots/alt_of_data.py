@@ -20,8 +20,8 @@ def rating_distribution(data: Interactions) -> Words:
     finding = f"The most frequent value is {values[first]:g}: {counts[first] / len(data):.0%} of {len(data):,} ratings."
     if len(values) > MOST_NAMED:
         return Words(finding, f"Bar chart of {len(values):,} values from {values[0]:g} to {values[-1]:g}.")
-    said = ", ".join(f"{value:g} {count:,} times" for value, count in zip(values, counts, strict=True))
-    return Words(finding, f"Bar chart: {said}.")
+    bars = ", ".join(f"{value:g} {count:,} times" for value, count in zip(values, counts, strict=True))
+    return Words(finding, f"Bar chart: {bars}.")
 
 
 def ratings_per_user(data: Interactions) -> Words:
@@ -80,5 +80,5 @@ def _most(what: str, whom: str, values: pl.Series) -> Words:
     rows = list(counts.iter_rows())
     if not rows:
         return Words(f"No {what} is known.", "")
-    said = ", ".join(f"{value} {n:,}" for value, n in rows[:MOST_NAMED])
-    return Words(f"The most frequent {what} is {rows[0][0]}, of {rows[0][1]:,} {whom}.", f"Bar chart: {said}.")
+    bars = ", ".join(f"{value} {n:,}" for value, n in rows[:MOST_NAMED])
+    return Words(f"The most frequent {what} is {rows[0][0]}, of {rows[0][1]:,} {whom}.", f"Bar chart: {bars}.")

@@ -14,7 +14,7 @@ from palate.markup import element
 SHARPNESS = 2  # pixels drawn for one shown
 
 
-class ToldFigure(Figure):
+class DescribedFigure(Figure):
     """A Matplotlib figure that knows its ``words``; pyplot does not know it, so a notebook shows it once."""
 
     words: str = ""

@@ -171,7 +171,7 @@ def _curve(axes: Axes, curve: Curve, shift: float, *, joined: bool) -> None:
 
 def _scales(axes: Axes, categories: Sequence[str], drawn: Sequence[Curve], *, diagonal: bool) -> None:
     if categories:
-        shown = [name(one) for one in categories]
+        shown = [name(category) for category in categories]
         steep = sum(map(len, shown)) > 45  # they would touch
         axes.set_xticks(range(len(shown)), shown, rotation=30 if steep else 0, ha="right" if steep else "center")
         axes.set_xlim(-0.5, len(shown) - 0.5)
@@ -182,10 +182,10 @@ def _scales(axes: Axes, categories: Sequence[str], drawn: Sequence[Curve], *, di
 
 def _blank(size: tuple[float, float]) -> Figure:
     try:
-        from palate.plots.figure import ToldFigure
+        from palate.plots.figure import DescribedFigure
     except ImportError:
         raise missing_extra("plots", "drawing figures") from None
-    return ToldFigure(figsize=size, dpi=120, layout="constrained")
+    return DescribedFigure(figsize=size, dpi=120, layout="constrained")
 
 
 def _dress(axes: Axes) -> None:

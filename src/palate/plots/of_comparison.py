@@ -11,7 +11,7 @@ import polars as pl
 
 from palate.errors import DataError
 from palate.evaluation.findings import ranked
-from palate.metrics.names import higher_is_better, sense, shown
+from palate.metrics import label_of, named
 from palate.plots.house import BLUE, GREY, GRID, INK, MOST_TOGETHER, PAPER, Curve, curves, name, new_figure, style
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def comparison(table: pl.DataFrame, metric: str) -> Figure:
         DataError: the table has no values of the metric.
     """
     rows = ranked(table, metric)
-    has_best = higher_is_better(metric) is not None and len(rows) > 1
-    figure, axes = new_figure(shown(metric), _with_sense(metric), "", (6.4, 1.3 + 0.42 * len(rows)))
+    has_best = bool(named(metric).metric.sense) and len(rows) > 1
+    figure, axes = new_figure(label_of(metric), _with_sense(metric), "", (6.4, 1.3 + 0.42 * len(rows)))
     for place, row in enumerate(rows.iter_rows(named=True)):
         is_best = has_best and place == 0
         colour = BLUE if is_best or not has_best else GREY
@@ -74,7 +74,7 @@ def groups(groups_table: pl.DataFrame, metric: str, grouping: str) -> Figure:
             drawn.append(Curve(label, place, x, own["mean"].to_list(), *ends))
     has_order = any(group[:1].isdigit() for group in order)  # of "18 to 25" and the like
     x_words = {"activity": "training ratings of the user (quartiles)"}.get(grouping, grouping)
-    words = (f"{shown(metric)} by {grouping}", x_words, _with_sense(metric))
+    words = (f"{label_of(metric)} by {grouping}", x_words, _with_sense(metric))
     return curves(*words, drawn, categories=order, joined=has_order)
 
 
@@ -88,10 +88,10 @@ def paired(table: pl.DataFrame, accuracy: str, beyond: str) -> pl.DataFrame:
     both = x.rename({"mean": "x"}).join(y.rename({"mean": "y"}), on="model", maintain_order="left")
     if both.is_empty():
         raise DataError(f"no model has both {accuracy} and {beyond}, so there is no trade-off to draw")
-    signs = [-1.0 if higher_is_better(metric) is False else 1.0 for metric in (accuracy, beyond)]
+    signs = [-1.0 if named(metric).metric.higher_is_better is False else 1.0 for metric in (accuracy, beyond)]
     points = both.select("x", "y").to_numpy() * signs
     beaten = [bool(((points >= p).all(axis=1) & (points > p).any(axis=1)).any()) for p in points]
-    return both.with_columns(pl.Series("front", [not one for one in beaten]))
+    return both.with_columns(pl.Series("front", [not is_beaten for is_beaten in beaten]))
 
 
 def trade_off(table: pl.DataFrame, accuracy: str = "ndcg@10", beyond: str = "novelty@10") -> Figure:
@@ -105,7 +105,7 @@ def trade_off(table: pl.DataFrame, accuracy: str = "ndcg@10", beyond: str = "nov
         DataError: no model has both metrics.
     """
     rows = paired(table, accuracy, beyond)
-    title = f"{shown(accuracy)} against {shown(beyond)}"
+    title = f"{label_of(accuracy)} against {label_of(beyond)}"
     is_full = len(rows) > MOST_TOGETHER  # names beside the points would touch: a legend instead
     size = (9.6, 4.4) if is_full else (6.4, 4.2)
     figure, axes = new_figure(title, _with_sense(accuracy), _with_sense(beyond), size)
@@ -162,4 +162,5 @@ def _upright(axes: Axes) -> None:
 
 
 def _with_sense(metric: str) -> str:
-    return f"{shown(metric)} ({sense(metric)})" if sense(metric) else shown(metric)
+    label, sense = label_of(metric), named(metric).metric.sense
+    return f"{label} ({sense})" if sense else label

@@ -29,10 +29,10 @@ def known(details: Details, key: str) -> dict[str, list[dict[str, Any]]]:
     Raises:
         DataError: none has.
     """
-    found = {label: list(of[key]) for label, of in details.items() if of.get(key)}
-    if not found:
+    by_model = {label: list(of[key]) for label, of in details.items() if of.get(key)}
+    if not by_model:
         raise DataError(f"there is no {key.replace('_', ' ')} to draw: no model here predicts ratings")
-    return found
+    return by_model
 
 
 def calibration(details: Details) -> Figure:
@@ -44,11 +44,11 @@ def calibration(details: Details) -> Figure:
     Raises:
         DataError: no model has a calibration.
     """
-    found = known(details, "calibration")
+    by_model = known(details, "calibration")
     drawn = [
-        Curve(label, place, *([row[c] for row in found[label]] for c in ("predicted", "actual", "low", "high")))
+        Curve(label, place, *([row[c] for row in by_model[label]] for c in ("predicted", "actual", "low", "high")))
         for place, label in enumerate(details)
-        if label in found
+        if label in by_model
     ]
     return curves("Calibration", "mean prediction", "mean rating given", drawn, diagonal=True)
 
@@ -65,17 +65,17 @@ def error_by(details: Details, by: By) -> Figure:
     """
     if by not in COUNTED:
         raise DataError(f"errors are drawn by {' or '.join(COUNTED)}, not by {by!r}")
-    found = known(details, f"error_by_{by}")
-    order = list(dict.fromkeys(row["group"] for rows in found.values() for row in rows))
+    by_model = known(details, f"error_by_{by}")
+    order = list(dict.fromkeys(row["group"] for rows in by_model.values() for row in rows))
     drawn = [
         Curve(
             label,
             place,
-            [float(order.index(row["group"])) for row in found[label]],
-            *([row[c] for row in found[label]] for c in ("rmse", "low", "high")),
+            [float(order.index(row["group"])) for row in by_model[label]],
+            *([row[c] for row in by_model[label]] for c in ("rmse", "low", "high")),
         )
         for place, label in enumerate(details)
-        if label in found
+        if label in by_model
     ]
     return curves(f"Error by {by}", COUNTED[by], "RMSE (lower is better)", drawn, categories=order)
 

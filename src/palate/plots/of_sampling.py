@@ -31,11 +31,11 @@ def sampling(model: BayesianMF) -> Figure:
         DataError: the model was not sampled.
     """
     table, warm_up = summary_of(model), int(model.n_burn_in)
-    found = unsettled(model.history_, warm_up)
+    restless = unsettled(model.history_, warm_up)
     figure, panels = new_panels("Sampling", "sweep", len(table))
     sweeps = np.arange(1, len(model.history_) + 1)
     for axes, row in zip(panels, table.iter_rows(named=True), strict=True):
-        verdict = ": not settled" if row["quantity"] in found else ""
+        verdict = ": not settled" if row["quantity"] in restless else ""
         axes.set_title(f"{WATCHED[row['quantity']]}\n{judged(row)}{verdict}", loc="left", fontsize=9, color=INK)
         if warm_up:
             axes.axvspan(0.5, warm_up + 0.5, color=GRID, linewidth=0, label="warm-up")

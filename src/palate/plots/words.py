@@ -29,7 +29,7 @@ def in_words(draw: Callable[P, Figure], say: Callable[P, Words]) -> Callable[P, 
     @wraps(draw)
     def draw_and_say(*args: P.args, **named: P.kwargs) -> Figure:
         figure = draw(*args, **named)
-        figure.words = str(say(*args, **named))  # type: ignore[attr-defined]  # house makes ToldFigure
+        figure.words = str(say(*args, **named))  # type: ignore[attr-defined]  # house makes DescribedFigure
         return figure
 
     return draw_and_say

@@ -63,11 +63,11 @@ def svg(figure: Figure, alt: str, prefix: str) -> Html:
     text = drawn.getvalue()
     body = text[text.index("<defs>") : text.rindex("</svg>")]
     body = re.sub(r"<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'style="([^"]*)"', lambda found: f'style="{_restyled(found[1])}"', body)
+    body = re.sub(r'style="([^"]*)"', lambda match: f'style="{_restyled(match[1])}"', body)
     wanted = set(re.findall(r'(?:url\(|href=")#([^")]+)', body))
-    body = re.sub(r' id="([^"]*)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in wanted else "", body)
+    body = re.sub(r' id="([^"]*)"', lambda match: f' id="{prefix}-{match[1]}"' if match[1] in wanted else "", body)
     body = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", body).replace("xlink:href", "href")
-    body = re.sub(r' (d|x|y|transform)="([^"]*)"', lambda found: f' {found[1]}="{_rounded(found[2])}"', body)
+    body = re.sub(r' (d|x|y|transform)="([^"]*)"', lambda match: f' {match[1]}="{_rounded(match[2])}"', body)
     body = re.sub(r"\s*\n\s*", "\n", body)
     width, height = (72 * inches for inches in figure.get_size_inches())
     start = f'<svg role="img" viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.5:g}px"'

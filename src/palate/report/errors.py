@@ -6,8 +6,8 @@ import polars as pl
 
 from palate import plots
 from palate.evaluation.findings import listed
-from palate.markup import Column, Html, bdi, element, join, paragraph, table
-from palate.metrics.names import shown
+from palate.markup import Column, Html, bdi, code, element, join, paragraph, table
+from palate.metrics import label_of
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
 from palate.plots.of_training import scores
@@ -31,7 +31,7 @@ def training(results: Results) -> Html:
         return join(
             [
                 paragraph("No model here is trained by epochs, so there are no curves. One that is:"),
-                _code(results.command(models=results.model_keys("mf"))),
+                code(results.command(models=results.model_keys("mf"))),
             ]
         )
     is_one = len(others) == 1
@@ -74,7 +74,7 @@ def groups(results: Results) -> Html:
         return join(
             [
                 paragraph("No group of users was looked at: no metric here is a mean over users or ratings. Run"),
-                _code(results.command(["rmse", "ndcg@10"])),
+                code(results.command(["rmse", "ndcg@10"])),
             ]
         )
     parts = [paragraph("Bars are 95 % bootstrap intervals over a group's users; of a group of one user there is none.")]
@@ -108,7 +108,7 @@ def _table(own: pl.DataFrame, grouping: str) -> Html:
     cells = (
         [
             bdi(row["model"]),
-            shown(row["metric"]),
+            label_of(row["metric"]),
             row["group"],
             f"{row['n']:,}",
             f"{row['mean']:.4f}",
@@ -132,7 +132,7 @@ def _figures(results: Results, *drawn: Picture, prefix: str) -> Html:
         if _has_folds(results)
         else None
     )
-    shown_wide = (Picture(one.figure, one.words, one.how, wide) for one in drawn)
+    shown_wide = (Picture(picture.figure, picture.words, picture.how, wide) for picture in drawn)
     return join([note, fold, pictures(*shown_wide, prefix=prefix)])
 
 
@@ -141,7 +141,7 @@ def _no_ratings(results: Results, what: str) -> Html:
     return join(
         [
             paragraph(f"No model here predicts ratings, so there is no such thing as {what}. These do:"),
-            _code(results.command(list(metrics), results.model_keys("mf"))),
+            code(results.command(list(metrics), results.model_keys("mf"))),
         ]
     )
 
@@ -152,7 +152,3 @@ def _of_known(results: Results) -> dict[str, dict[str, object]]:
 
 def _has_folds(results: Results) -> bool:
     return len(results.run.plan["splits"]) > 1
-
-
-def _code(command: str) -> Html:
-    return element("pre", element("code", command))

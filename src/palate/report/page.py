@@ -8,7 +8,7 @@ from importlib.resources import files
 from palate.evaluation import Comparison
 from palate.evaluation.findings import listed, value_with_interval
 from palate.markup import Html, bdi, element, paragraph
-from palate.metrics.names import sense, shown
+from palate.metrics import label_of, named
 from palate.report.errors import by_popularity_and_activity, calibration, groups, training
 from palate.report.people import examples
 from palate.report.repeating import repeating
@@ -74,16 +74,18 @@ def _header(results: Results, title: str) -> Html:
     plan = results.run.plan
     parts = plan["splits"]
     rows = f"{parts[0]['n_train']:,} training and {parts[0]['n_test']:,} test ratings"
-    said = [f"Split {plan['split']}", f"{len(parts)} folds of {rows}" if len(parts) > 1 else rows, results.day]
-    told = [results.finding(metric) for metric in results.metrics]
-    lead = f"On {plan['split']}, {told[0]}" if told else "No metric has a value here; the warnings below say why."
+    facts = [f"Split {plan['split']}", f"{len(parts)} folds of {rows}" if len(parts) > 1 else rows, results.day]
+    findings = [results.finding(metric) for metric in results.metrics]
+    lead = (
+        f"On {plan['split']}, {findings[0]}" if findings else "No metric has a value here; the warnings below say why."
+    )
     return element(
         "header",
         paragraph("Palate · Report", class_="brand"),
         element("h1", bdi(title)),
-        paragraph(" · ".join(said), class_="about"),
+        paragraph(" · ".join(facts), class_="about"),
         paragraph(lead, class_="lead"),
-        *(paragraph(text, class_="next-lead") for text in told[1:3]),
+        *(paragraph(text, class_="next-lead") for text in findings[1:3]),
         _tiles(results),
     )
 
@@ -94,7 +96,7 @@ def _tiles(results: Results) -> Html:
         best = results.best(metric)
         value = value_with_interval({**best, "low": None})
         interval = None if best["low"] is None else f"{best['low']:.4f} to {best['high']:.4f}"
-        direction = f"Best {shown(metric)}" if sense(metric) else shown(metric)
+        direction = f"Best {label_of(metric)}" if named(metric).metric.sense else label_of(metric)
         tiles.append(
             element(
                 "div",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from palate.evaluation.findings import listed, ranked
-from palate.markup import Html, bdi, element, join, paragraph
-from palate.metrics.names import shown
+from palate.markup import Html, bdi, code, element, join, paragraph
+from palate.metrics import label_of
 from palate.report.results import Results, number
 
 MOST_MODELS = 4  # side by side
@@ -21,18 +21,20 @@ def examples(results: Results) -> Html:
         return join(
             [
                 paragraph("Lists were not asked for, so there are no examples. Run"),
-                element("pre", element("code", results.command([*results.run.plan["metrics"], "ndcg@10"]))),
+                code(results.command([*results.run.plan["metrics"], "ndcg@10"])),
             ]
         )
     shown_labels, others = labels[:MOST_MODELS], labels[MOST_MODELS:]
-    lists = {label: {one["user"]: one for one in details[label]["examples"]} for label in shown_labels}
+    lists = {label: {example["user"]: example for example in details[label]["examples"]} for label in shown_labels}
     intro = (
         "Users of little, middling and great activity. What they had in the training part is never recommended; "
         "✓ marks what they went on to choose in the test part, which no model saw."
     )
     if others:
-        intro += f" Shown are the {MOST_MODELS} best models in {shown(results.ranking[0])}, without {listed(others)}."
-    people = [_person(user, one, lists) for user, one in lists[shown_labels[0]].items()]
+        intro += (
+            f" Shown are the {MOST_MODELS} best models in {label_of(results.ranking[0])}, without {listed(others)}."
+        )
+    people = [_person(user, example, lists) for user, example in lists[shown_labels[0]].items()]
     return join([paragraph(intro), *people])
 
 
@@ -43,8 +45,8 @@ def _best_first(results: Results) -> list[str]:
     return [*best, *(label for label in results.labels if label not in best)]
 
 
-def _person(user: str, one: dict[str, Any], lists: dict[str, dict[str, Any]]) -> Html:
-    liked = [_entry(entry["title"], f"{entry['value']:g}") for entry in one["liked"]]
+def _person(user: str, example: dict[str, Any], lists: dict[str, dict[str, Any]]) -> Html:
+    liked = [_entry(entry["title"], f"{entry['value']:g}") for entry in example["liked"]]
     columns = [element("div", element("h4", "Liked most"), element("ol", *liked), class_="liked")]
     for label, of in lists.items():
         if user in of:
@@ -57,7 +59,7 @@ def _person(user: str, one: dict[str, Any], lists: dict[str, dict[str, Any]]) ->
             columns.append(
                 element("div", element("h4", bdi(label)), element("ol", *entries) if entries else empty, class_="next")
             )
-    head = join([element("h3", "User ", bdi(user)), paragraph(bdi(one["about"]), class_="about")])
+    head = join([element("h3", "User ", bdi(user)), paragraph(bdi(example["about"]), class_="about")])
     return element("article", head, element("div", *columns, class_="lists"), class_="person")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate.evaluation.rows import part_words
-from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
+from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
 from palate.report.results import NOTHING, Results
 
 
@@ -15,7 +15,7 @@ def repeating(results: Results) -> Html:
     parameters = table(
         "Parameters of each model",
         [Column("Model"), Column("Class"), Column("Parameters")],
-        ([bdi(one["label"]), one["key"], _parameters(one["parameters"])] for one in plan["models"]),
+        ([bdi(model["label"]), model["key"], _parameters(model["parameters"])] for model in plan["models"]),
     )
     seeds = table(
         "Every run",
@@ -61,9 +61,9 @@ def repeating(results: Results) -> Html:
             pairs(facts, class_="terms"),
             element("h3", "Commands"),
             paragraph("Each line repeats one run, to the last digit with the same versions and data:"),
-            element("pre", element("code", commands)),
+            code(commands),
             paragraph("The whole comparison, with default parameters, and this page:"),
-            element("pre", element("code", f"{results.command()}\npalate report RUN --out report.html")),
+            code(f"{results.command()}\npalate report RUN --out report.html"),
         ]
     )
 

@@ -13,7 +13,7 @@ from palate.data.card import Card
 from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
 from palate.evaluation.rows import part_words, positive_words
-from palate.metrics import METRICS
+from palate.metrics import METRICS, named
 from palate.terminal import command
 
 NOTHING = "\N{EN DASH}"  # in a cell
@@ -62,7 +62,7 @@ class Results:
     @property
     def ranking(self) -> list[str]:
         """Of these, the metrics of ranked lists."""
-        return [metric for metric in self.metrics if METRICS[metric.partition("@")[0]].kind == "ranking"]
+        return [metric for metric in self.metrics if named(metric).metric.kind == "ranking"]
 
     @property
     def day(self) -> str:
@@ -70,9 +70,12 @@ class Results:
         made = datetime.fromisoformat(self.run.plan["created"])
         return f"{made.day} {made:%B %Y}"
 
-    def beside(self, name: str) -> str | None:
-        """Return the metric of a name with the @k that was recorded, such as novelty@20."""
-        return next((m for m in self.everything["metric"].unique(maintain_order=True) if m.split("@")[0] == name), None)
+    @property
+    def beside(self) -> list[str]:
+        """What is recorded beside metrics of lists, such as novelty@20."""
+        names = reversed(self.everything["metric"].unique(maintain_order=True).to_list())
+        first = {named(name).metric.key: name for name in names}
+        return [first[key] for key, metric in METRICS.items() if metric.beside and key in first]
 
     def command(self, metrics: Sequence[str] | None = None, models: Sequence[str] | None = None) -> str:
         """Return the command that would make such a run, with these metrics or models instead of its own."""

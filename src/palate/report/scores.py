@@ -9,9 +9,8 @@ import polars as pl
 
 from palate import plots
 from palate.evaluation.findings import is_unsure, ranked
-from palate.evaluation.measuring import better
-from palate.markup import Column, Html, bdi, element, join, pairs, paragraph, table
-from palate.metrics.names import meaning, sense, shown
+from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
+from palate.metrics import label_of, named
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
 from palate.plots.of_comparison import paired
@@ -19,7 +18,6 @@ from palate.report.drawing import Picture, pictures
 from palate.report.results import Results, interval, number
 
 MOST_TESTS, MOST_FOLDED = 10, 100  # pairs shown, and pairs folded away
-BESIDE = ("novelty", "coverage", "list_overlap", "popularity_lift")
 
 
 def the_data(results: Results) -> Html:
@@ -59,7 +57,7 @@ def the_comparison(results: Results) -> Html:
         )
     ]
     for place, metric in enumerate(results.metrics):
-        parts += [element("h3", shown(metric)), paragraph(_meaning(metric), class_="meaning")]
+        parts += [element("h3", label_of(metric)), paragraph(_meaning(metric), class_="meaning")]
         figure = plots.comparison(results.table, metric)
         figure.axes[0].set_title("", loc="left")  # the heading says it
         words = alt.comparison(results.table, metric)._replace(finding=results.finding(metric))
@@ -70,14 +68,13 @@ def the_comparison(results: Results) -> Html:
 
 
 def _meaning(metric: str) -> str:
-    said = meaning(metric)
-    text = f"{said[0].upper()}{said[1:]}. " if said else ""
-    return f"{text}{sense(metric).capitalize()}." if sense(metric) else text
+    sentences = (named(metric).metric.meaning, named(metric).metric.sense)
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text)
 
 
 def _values(results: Results, metric: str) -> Html:
     rows = ranked(results.table, metric).to_dicts()
-    columns = [Column("Model"), Column(shown(metric), True)]
+    columns = [Column("Model"), Column(label_of(metric), True)]
     cells = [[bdi(row["model"]), f"{row['mean']:.4f}"] for row in rows]
     optional: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
         ("low", "95 % interval", interval),
@@ -98,7 +95,7 @@ def _values(results: Results, metric: str) -> Html:
             others = row["mean_of_others"] if row["n_popular"] else row["mean"]
             cell += [number(row["n_popular"]), number(others, 4)]
     note = "; left out are users with nothing to measure" if len(columns) > 3 else ""
-    return table(f"{shown(metric)} of each model{note}", columns, cells)
+    return table(f"{label_of(metric)} of each model{note}", columns, cells)
 
 
 def _tests(results: Results, metric: str) -> Html | None:
@@ -107,13 +104,13 @@ def _tests(results: Results, metric: str) -> Html | None:
     if not rows:
         return None
     if len(rows) <= MOST_TESTS:
-        return _table_of_tests(f"Paired tests of {shown(metric)}", rows)
+        return _table_of_tests(f"Paired tests of {label_of(metric)}", rows)
     best = results.best(metric)["model"]
     first = [row for row in rows if best in (row["model"], row["other"])]
-    made = _table_of_tests(f"Paired tests of {shown(metric)}: {best} against each other model", first)
+    made = _table_of_tests(f"Paired tests of {label_of(metric)}: {best} against each other model", first)
     if len(rows) > MOST_FOLDED:
         return join([made, paragraph(f"All {len(rows):,} pairs: palate.evaluation.Comparison.open(RUN).tests()")])
-    every = _table_of_tests(f"Paired tests of {shown(metric)}: all pairs", rows)
+    every = _table_of_tests(f"Paired tests of {label_of(metric)}: all pairs", rows)
     return join([made, element("details", element("summary", f"All {len(rows)} pairs"), every)])
 
 
@@ -137,7 +134,7 @@ def _table_of_tests(caption: str, rows: Sequence[Mapping[str, Any]]) -> Html:
 def _verdict(row: Mapping[str, Any]) -> Html:
     if is_unsure(row["verdict"]):
         return element("span", "no significant difference")
-    first_is_better = better(row["metric"], row["difference"], 0.0)
+    first_is_better = named(row["metric"]).metric.is_better(row["difference"], 0.0)
     return element("strong", bdi(row["model"] if first_is_better else row["other"]), " is better")
 
 
@@ -156,40 +153,38 @@ def _costs(results: Results) -> Html:
 
 def _warnings(results: Results) -> Html:
     run = results.run
-    said = [f"{one['model']}, fold {one['fold'] + 1}, gave no result: {one['error']}" for one in run.failures]
-    said += run.warnings
+    warnings = [
+        f"{failure['model']}, fold {failure['fold'] + 1}, gave no result: {failure['error']}"
+        for failure in run.failures
+    ]
+    warnings += run.warnings
     skipped = {
         label: ", ".join(
-            shown(metric) for metric in run.details[label].get("skipped", ()) if metric in run.plan["metrics"]
+            label_of(metric) for metric in run.details[label].get("skipped", ()) if metric in run.plan["metrics"]
         )
         for label in run.labels
         if label in run.details
     }
-    said += [f"{label} has no {metrics}, and is left out there" for label, metrics in skipped.items() if metrics]
-    if not said:
+    warnings += [f"{label} has no {metrics}, and is left out there" for label, metrics in skipped.items() if metrics]
+    if not warnings:
         return paragraph("Nothing was warned of on the way.")
-    return join([element("h3", "Warnings"), element("ul", *(element("li", text) for text in said), class_="warnings")])
+    return join(
+        [element("h3", "Warnings"), element("ul", *(element("li", text) for text in warnings), class_="warnings")]
+    )
 
 
 def trade_offs(results: Results) -> Html:
     """Return accuracy against novelty and coverage, and a table of what lists look like."""
-    beside = [metric for name in BESIDE if (metric := results.beside(name))]
+    beside = results.beside
     if not results.ranking or not beside:
-        command = results.command([*results.run.plan["metrics"], "ndcg@10"])
-        return join(
-            [
-                paragraph(
-                    "No metric of ranked lists was asked for, so there is nothing to weigh against accuracy. Run"
-                ),
-                element("pre", element("code", command)),
-            ]
-        )
+        why = paragraph("No metric of ranked lists was asked for, so there is nothing to weigh against accuracy. Run")
+        return join([why, code(results.command([*results.run.plan["metrics"], "ndcg@10"]))])
     accuracy = results.ranking[0]
     drawn = []
     for beyond in beside[:2]:
         if _has_both(results, accuracy, beyond):
             words = alt.trade_off(results.everything, accuracy, beyond)
-            how = f"Filled marks: no other model is better in both. {shown(beyond)}: {meaning(beyond)}."
+            how = f"Filled marks: no other model is better in both. {label_of(beyond)}: {named(beyond).metric.meaning}."
             is_wide = len(paired(results.everything, accuracy, beyond)) > MOST_TOGETHER
             drawn.append(Picture(plots.trade_off(results.everything, accuracy, beyond), words, how, is_wide))
     known = {(row["model"], row["metric"]): row["mean"] for row in results.everything.iter_rows(named=True)}
@@ -199,8 +194,8 @@ def trade_offs(results: Results) -> Html:
         for label in results.labels
         if any((label, metric) in known for metric in asked)
     ]
-    terms = pairs(((shown(metric), f"{meaning(metric)}.") for metric in beside if meaning(metric)), class_="terms")
-    columns = [Column("Model"), *(Column(shown(metric), True) for metric in asked)]
+    terms = pairs(((label_of(metric), f"{named(metric).metric.meaning}.") for metric in beside), class_="terms")
+    columns = [Column("Model"), *(Column(label_of(metric), True) for metric in asked)]
     return join([pictures(*drawn, prefix="trade"), table("Accuracy and what lies beyond it", columns, rows), terms])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palate.data.interactions import Interactions
-from palate.data.splits.making import Split, make_splits
+from palate.data.splits.making import make_splits
+from palate.data.splits.split import Split
 from palate.errors import ParameterError
 
 NO_TEST = "none"

@@ -13,7 +13,7 @@ from palate import files
 from palate.atomic import replacing
 from palate.errors import DataError
 from palate.files.config import write_config
-from palate.metrics.names import shown
+from palate.metrics import label_of
 from palate.models.contract.base import Recommender
 from palate.notebook import card
 from palate.notebook import shown as as_cell
@@ -69,7 +69,7 @@ class Tuned:
 
     def _repr_html_(self) -> str:
         figures = {"on validation data": self.value, "before": self.default_value, "on the test part": self.test_value}
-        facts = [(f"{shown(self.metric)} {where}", f"{v:.4f}") for where, v in figures.items() if v is not None]
+        facts = [(f"{label_of(self.metric)} {where}", f"{v:.4f}") for where, v in figures.items() if v is not None]
         facts += [(name, as_cell(value)) for name, value in self.parameters.items()]
         return card(f"{type(self.model).__name__}, the best of {self.trials.height:,} trials", facts)
 

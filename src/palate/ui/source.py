@@ -159,7 +159,7 @@ class Source:
     @cached_property
     def user_counts(self) -> NDArray[np.int64]:
         """Training rows of each user, (n_users,); zeros where they are not known."""
-        return np.zeros(len(self.users), np.int64) if self.seen is None else np.diff(self.seen.indptr)
+        return np.zeros(len(self.users), np.int64) if self.seen is None else self.seen.sizes
 
     @cached_property
     def user_means(self) -> NDArray[np.float64]:
@@ -185,13 +185,10 @@ class Source:
     @cached_property
     def genre_counts(self) -> NDArray[np.int64]:
         """How often each genre stands in each user's history, (n_users, n_genres)."""
-        from scipy.sparse import csr_array
-
         if self.seen is None:
             return np.zeros((len(self.users), len(self.genres)), np.int64)
         ones = np.ones(len(self.seen.indices), np.int64)
-        rows = csr_array((ones, self.seen.indices, self.seen.indptr), shape=(len(self.users), len(self.items)))
-        return np.asarray(rows @ self.of_genre.astype(np.int64))
+        return np.asarray(self.seen.to_scipy(len(self.items), ones) @ self.of_genre.astype(np.int64))
 
     def favourites(self, user_index: int, n: int = 3) -> list[str]:
         """Return the genres that stand most often in a user's history."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from palate.data.reading.raw import brief, packing, raw_chunks
-from palate.errors import DataError, ParameterError
+from palate.errors import Blank, DataError, ParameterError, Remedy, Set
 
 MAX_BYTES = 10**9  # that a packed file may unpack to; MovieLens 32M has 0.88 of it
 MAX_COLUMNS = 10_000
@@ -50,10 +50,8 @@ def _check_text(path: Path, packed: str, max_bytes: float) -> None:
             _check_first_line(path, start)
         total += len(chunk)
         if packed and total > max_bytes:
-            raise DataError(
-                f"{path} unpacks to more than {max_bytes / 1e9:g} GB (it is itself {path.stat().st_size / 1e6:,.1f} "
-                f"MB): if you trust it, say max_bytes={2 * max_bytes:.0e} or more"
-            )
+            size = f"{max_bytes / 1e9:g} GB (it is itself {path.stat().st_size / 1e6:,.1f} MB)"
+            raise DataError.of(path, f"unpacks to more than {size}", _trust(2 * max_bytes), code="too_large")
         if not packed and total > MAX_LINE:
             return
 
@@ -83,9 +81,11 @@ def _check_parquet(path: Path, max_bytes: float) -> None:
     if n_columns > MAX_COLUMNS:
         raise _too_wide(path, n_columns)
     if n_rows * ROW > max_bytes and n_rows > ROWS_A_BYTE * size:
-        raise DataError(
-            f"{path} holds {n_rows:,} rows in {size:,} bytes: if you trust it, say max_bytes={n_rows * ROW:.0e} or more"
-        )
+        raise DataError.of(path, f"holds {n_rows:,} rows in {size:,} bytes", _trust(n_rows * ROW), code="too_large")
+
+
+def _trust(needed: float) -> Remedy:
+    return Remedy(": if you trust it, say ", Set("max_bytes", Blank(f"{needed:.0e}")), " or more")
 
 
 def _too_wide(path: Path, n_columns: int) -> DataError:

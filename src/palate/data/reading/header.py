@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 
 from palate.data.columns import ROLES, Columns, is_usual, place_of, usual_columns
-from palate.data.ids import shown
-from palate.errors import DataError
+from palate.errors import DataError, Remedy, Set, shown
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +29,10 @@ def has_header(source: object, rows: list[Row], columns: Columns) -> bool:
         return not any(is_number(first[k]) for k in numeric)
     if any(is_usual(field) for field in first) and not any(is_number(field) for field in first):
         raise DataError(
-            f"{source}: cannot tell whether the first line ({_line(first)}) names the columns or is a row; say "
-            "header=True or header=False"
+            f"{source}: cannot tell whether the first line ({_line(first)}) names the columns or is a row",
+            Remedy("; say ", Set("header", True), " or ", Set("header", False)),
+            code="columns",
+            subject=source,
         )
     return False
 
@@ -49,38 +50,46 @@ def by_position(source: object, rows: list[Row], columns: Columns) -> dict[str, 
     bad = [columns[role] for role, place in places.items() if place is None]
     if bad:
         raise DataError(
-            f"{source} has no header with {', '.join(map(repr, bad))}; its first line is ({_line(first)}): give the "
-            f"columns by position, from 0 to {len(first) - 1}, such as columns={{'user': 0, 'item': 1}}"
+            f"{source} has no header with {', '.join(map(repr, bad))}; its first line is ({_line(first)})",
+            Remedy(f": give the columns by position, from 0 to {len(first) - 1}, such as ", _positions("user", "item")),
+            code="columns",
+            subject=source,
+            value=bad,
         )
     if not {"user", "item"} <= set(places):
         raise DataError(f"{source} has no header: columns= needs the roles user and item; got {dict(columns)}")
     if len(set(places.values())) < len(places):
         raise DataError(f"columns= gives one column two roles: {dict(columns)}")
     if "value" not in columns and len(places) < len(first):
-        log.warning("%s: every row is a click of value 1; columns={'value': 2} takes the third column's values", source)
+        third = Set("columns", {"value": 2})
+        log.warning("%s: every row is a click of value 1; %s takes the third column's values", source, third)
     return {role: place for role, place in places.items() if place is not None}
 
 
 def _usual_order(source: object, rows: list[Row], columns: Columns) -> dict[str, int]:
     first = rows[0]
-    say = (
-        f"its first line is ({_line(first)}): say which is which, such as columns={{'user': 0, 'item': 1, 'value': 2}}"
-    )
+    order = _positions("user", "item", "value")
+    say = f"its first line is ({_line(first)})", Remedy(": say which is which, such as ", order)
     if not 2 <= len(first) <= 4:
-        raise DataError(f"{source} has {len(first)} columns and no header; {say}")
+        raise DataError.of(source, f"has {len(first)} columns and no header; ", *say, code="columns")
     places = dict(zip(ROLES[:4], range(len(first)), strict=False))
     given = {role: place_of(c, len(first)) for role, c in columns.items() if c is not None}
     found = {role: k for role, k in {**places, **given}.items() if k is not None and columns.get(role, k) is not None}
     if "time" in found and "time" not in columns and _near_1970([r[3] for r in rows if len(r) > 3]):
         raise DataError(
-            f"{source} has no header, and its fourth column is hardly a time: it would be in 1970; {say}, or "
-            "columns={'time': 3} if it is one"
+            f"{source} has no header, and its fourth column is hardly a time: it would be in 1970; ",
+            *say,
+            Remedy(", or ", Set("columns", {"time": 3}), " if it is one"),
+            code="columns",
+            subject=source,
         )
     words = ", ".join(found) + ("" if "value" in found else ", and every row is a click of value 1")
-    log.warning(
-        "%s: no header, so the columns are %s; columns={'user': 0, 'item': 1, 'value': 2} says otherwise", source, words
-    )
+    log.warning("%s: no header, so the columns are %s; %s says otherwise", source, words, order)
     return found
+
+
+def _positions(*roles: str) -> Set:
+    return Set("columns", {role: position for position, role in enumerate(roles)})
 
 
 def _near_1970(fields: list[str]) -> bool:

@@ -23,7 +23,7 @@ from palate.data.reading.raw import (
     split_line,
     zstd_chunks,
 )
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy, Set
 
 log = logging.getLogger(__name__)
 
@@ -187,8 +187,10 @@ def _decoded(head: bytes, path: Path, encoding: str) -> str:
         raise DataError(f"{path} holds the control character \\x{stray[0][0]:02x} in line {line}: take it out")
     if stray:
         raise DataError(
-            f"{path} has an unknown format; known are csv, tsv, '::', Parquet, JSON lines, plain, gz or zst (text of "
-            "two bytes a letter needs encoding='utf-16-le' or 'utf-16-be')"
+            f"{path} has an unknown format; known are csv, tsv, '::', Parquet, JSON lines, plain, gz or zst",
+            Remedy(" (text of two bytes a letter needs ", Set("encoding", "utf-16-le"), " or 'utf-16-be')"),
+            code="format",
+            subject=path,
         )
     return "".join(decoded(iter([head]), path, encoding)).lstrip("\ufeff")
 
@@ -241,8 +243,8 @@ def _without_comments(lines: list[str], filled: list[int], form: Form) -> list[i
         first -= 1  # a header that begins with #
     if first:
         log.warning(
-            "%s: left out are %d lines of comment before the rows, that begin with %s; header=False reads them",
-            *(form.name, first, lines[filled[0]].strip()[0]),
+            "%s: left out are %d lines of comment before the rows, that begin with %s; %s reads them",
+            *(form.name, first, lines[filled[0]].strip()[0], Set("header", False)),
         )
     return filled[first:]
 

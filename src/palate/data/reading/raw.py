@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from palate.data.reading.quotes import unescaped
-from palate.errors import DataError, PalateError, ParameterError
+from palate.errors import DataError, PalateError, ParameterError, Remedy, Set
 from palate.parallel import check_table_threads
 
 PACKED = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -133,9 +133,11 @@ def decoded(chunks: Iterator[bytes], path: Path, encoding: str) -> Iterator[str]
 def not_encoded(path: Path, encoding: str, line: int, *, windows: bool = False) -> DataError:
     """Return the error for bytes that the encoding does not have; ``windows`` where Latin-1 has no letter for them."""
     if is_utf8(encoding):
-        likely = "Windows-1252, say encoding='cp1252'" if windows else "Latin-1, say encoding='latin-1'"
-        return DataError(f"{path} is not UTF-8 in line {line}; if it is {likely}")
-    return DataError(f"{path} is not {encoding} in line {line}; give its true encoding=")
+        likely, name = ("Windows-1252", "cp1252") if windows else ("Latin-1", "latin-1")
+        remedy = Remedy(f"; if it is {likely}, say ", Set("encoding", name))
+        return DataError.of(path, f"is not UTF-8 in line {line}", remedy, code="encoding", rows=[line])
+    words = f"is not {encoding} in line {line}; give its true encoding="
+    return DataError.of(path, words, code="encoding", value=encoding, rows=[line])
 
 
 def split_line(line: str, separator: str, *, quoted: bool) -> list[str]:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from palate.data.checking import SHOWN, IdsAs, Where
 from palate.data.convert import WORDS, without_words
-from palate.data.ids import shown
 from palate.data.reading.layout import INTEGER, LEADING_ZERO, Layout, is_integers, is_numbers
 from palate.data.reading.quotes import Quotes, quotes_in
 from palate.data.reading.raw import brief, decoded, raw_chunks, readable, records, split_line
-from palate.errors import DataError
+from palate.errors import DataError, Remedy, Set, shown
 
 log = logging.getLogger(__name__)
+
+LETTERS = Set("quote", "none"), " where quotes are letters"
 
 SeriesByRole = dict[str, pl.Series]
 WHOLE_FRACTION = r"^[+-]?\d{1,15}\.0*$"
@@ -98,20 +99,23 @@ def checked_quotes(source: Source) -> Quotes:
     layout = source.layout
     quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
     if quotes.stray:
-        raise DataError(
-            f"{source.name}: line {quotes.stray} has a quote inside a field; say quote='none' where those are letters, "
-            "or quote='backslash' where \\\" is one; else quote the whole field and double the others"
+        raise DataError.of(
+            source.name,
+            f": line {quotes.stray} has a quote inside a field",
+            Remedy("; say ", Set("quote", "none"), " where those are letters"),
+            Remedy(", or ", Set("quote", "backslash"), ' where \\" is one'),
+            "; else quote the whole field and double the others",
+            code="quotes",
+            rows=[quotes.stray],
         )
     if quotes.unclosed:
-        raise DataError(
-            f"{source.name}: a quote opened in line {quotes.unclosed} is never closed; say quote='none' where "
-            "quotes are letters"
-        )
+        words, remedy = f": a quote opened in line {quotes.unclosed} is never closed", Remedy("; say ", *LETTERS)
+        raise DataError.of(source.name, words, remedy, code="quotes", rows=[quotes.unclosed])
     if quotes.spanning:
         log.warning(
-            "%s: %s line ends stand inside quotes, the first in line %d, so rows go over several lines; quote='none' "
-            "makes every line a row",
-            *(source.name, f"{quotes.spanning:,}", quotes.first_spanning),
+            "%s: %s line ends stand inside quotes, the first in line %d, so rows go over several lines; %s makes "
+            "every line a row",
+            *(source.name, f"{quotes.spanning:,}", quotes.first_spanning, Set("quote", "none")),
         )
     return quotes
 
@@ -122,11 +126,10 @@ def _refuse_broken_ids(source: Source, found: SeriesByRole) -> None:
         broken = column.str.contains("\n", literal=True) if column.dtype == pl.String else None
         if broken is not None and broken.any():
             row = int(np.flatnonzero(broken.fill_null(value=False).to_numpy())[0])
-            where = numbering(source, None).rows(np.array([row]))
-            raise DataError(
-                f"{source.name}: a {role} id goes over several lines ({where}): its quote closes in a later row; say "
-                "quote='none' where quotes are letters, or mend that line"
-            )
+            [line] = numbering(source, None).numbers_of(np.array([row]))
+            words = f": a {role} id goes over several lines (line {line}): its quote closes in a later row"
+            remedy = Remedy("; say ", *LETTERS, ", or mend that line")
+            raise DataError.of(source.name, words, remedy, code="quotes", rows=[line])
 
 
 def _typed(source: Source) -> SeriesByRole | None:

@@ -7,7 +7,7 @@ lists train and test. Any tool that reads Parquet reads it.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 import polars as pl
 
 from palate.atomic import replacing
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.fingerprint import fingerprint
-from palate.data.interactions import Interactions, check_interactions
-from palate.data.splits.making import FILE_ENDING, Split, make_splits
+from palate.data.interactions import Interactions
+from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 
+FILE_ENDING = ".parquet"
 FORMAT_VERSION = 1
 SCHEMA: dict[str, Any] = {
     "format_version": pl.Int64,
@@ -32,32 +34,31 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def save_splits(splits: str | Split | Iterable[Split], path: str | Path, interactions: Interactions) -> None:
-    """Write splits as a file that `load_splits` and ``make_splits`` read; an existing one is replaced.
-
-    Args:
-        splits: a split, several, or a string that makes them.
-        path: ends in .parquet.
-        interactions: what they split.
+def check_ending(path: Path) -> None:
+    """Refuse a path that no file of splits has.
 
     Raises:
-        ParameterError: path ends otherwise, or there is no split.
-        DataError: a split does not fit the interactions, or the file cannot be written.
+        ParameterError: it ends otherwise.
     """
-    check_interactions("interactions", interactions)
-    path = Path(path)
     if path.suffix != FILE_ENDING:
         raise ParameterError(f"a file of splits ends in {FILE_ENDING}, got {path.name}")
-    made = make_splits(interactions, splits) if isinstance(splits, str) else splits
-    several = [made] if isinstance(made, Split) else list(made)
-    if not several or not all(isinstance(one, Split) for one in several):
+
+
+def write_splits(splits: Sequence[Split], path: Path, data: Interactions) -> None:
+    """Write splits of these interactions to a path with the right ending.
+
+    Raises:
+        ParameterError: there is no split.
+        DataError: a split does not fit the interactions, or the file cannot be written.
+    """
+    if not splits or not all(isinstance(split, Split) for split in splits):
         raise ParameterError("give at least one split, or a string such as time:0.2")
-    mark = fingerprint(interactions)
+    mark = fingerprint(data)
     rows = []
-    for one in several:
-        one.apply(interactions)  # fits, and keeps what it claims
-        parts = (pl.Series(part, dtype=pl.Int64) for part in (one.train, one.test))
-        rows.append((FORMAT_VERSION, mark, len(interactions), one.name, one.in_time, *parts))
+    for split in splits:
+        split.apply(data)  # fits, and keeps what it claims
+        parts = (pl.Series(part, dtype=pl.Int64) for part in (split.train, split.test))
+        rows.append((FORMAT_VERSION, mark, len(data), split.name, split.in_time, *parts))
     table = pl.DataFrame({name: [row[k] for row in rows] for k, name in enumerate(SCHEMA)}, schema=SCHEMA)
     try:
         with replacing(path) as file:
@@ -66,33 +67,35 @@ def save_splits(splits: str | Split | Iterable[Split], path: str | Path, interac
         raise DataError(f"cannot write the splits to {path}: {error.strerror or error}") from None
 
 
-def load_splits(path: str | Path, interactions: Interactions) -> list[Split]:
+def load_splits(path: str | Path, interactions: Dataset | Interactions) -> list[Split]:
     """Return the splits of a file.
+
+    Args:
+        path: of a file of `palate.save_splits`.
+        interactions: what they were made of.
 
     Raises:
         DataError: the file is not there, damaged, of another version, or was made of other interactions.
     """
-    check_interactions("interactions", interactions)
+    data = interactions_of(interactions, "interactions")
     table = _table(Path(path))
     mark, n_rows = table["fingerprint"][0], table["n_rows"][0]
-    if mark != fingerprint(interactions):
+    if mark != fingerprint(data):
         raise DataError(
-            f"{path} was made of other interactions ({n_rows:,} rows; these are {len(interactions):,}), or of the same "
+            f"{path} was made of other interactions ({n_rows:,} rows; these are {len(data):,}), or of the same "
             "in another order or read with other options: a split holds row numbers"
         )
-    out = []
+    splits = []
     for place, row in enumerate(table.iter_rows(named=True), 1):
         train, test = (table[part][place - 1].to_numpy().astype(np.intp) for part in ("train", "test"))
         try:
-            one = Split(row["name"], train, test, row["in_time"], (str(path), place))
+            split = Split(row["name"], train, test, row["in_time"], (str(path), place))
         except (DataError, ParameterError) as error:
             raise DataError(f"{path} is damaged: {error}") from None
-        if one.n_rows > len(interactions):
-            raise DataError(
-                f"{path} is damaged: it has row {one.n_rows - 1:,}, and the data {len(interactions):,} rows"
-            )
-        out.append(one)
-    return out
+        if split.n_rows > len(data):
+            raise DataError(f"{path} is damaged: it has row {split.n_rows - 1:,}, and the data {len(data):,} rows")
+        splits.append(split)
+    return splits
 
 
 def names_of(path: str | Path) -> list[str]:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError
+from palate.data.interactions import Interactions
+from palate.errors import Call, DataError, Remedy, Set
+from palate.sparse import Rows
 
 
 def check_parts(train: Interactions, test: Interactions, name: str) -> None:
@@ -25,8 +26,12 @@ def check_parts(train: Interactions, test: Interactions, name: str) -> None:
     if len(shared):
         raise DataError(
             f"{name}: {len(shared):,} of {len(test):,} test rows are also in the training part, such as "
-            f"{_pair(test, shared[0])}: figures on them would say nothing; take them out with "
-            "on_overlap='drop', or with test = without_overlap(train, test) of palate.data.splits.leaks"
+            f"{_pair(test, shared[0])}: figures on them would say nothing",
+            Remedy("; take them out with ", Set("on_overlap", "drop")),
+            Remedy(", or with ", Call("test = without_overlap(train, test) of palate.data.splits.leaks")),
+            code="overlap",
+            subject=name,
+            rows=shared[:5].tolist(),
         )
 
 
@@ -42,8 +47,8 @@ def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
     """
     if seen is None:
         return
-    users = np.repeat(np.arange(len(seen.indptr) - 1), np.diff(seen.indptr))
-    shared = np.flatnonzero(_in_sorted(users * test.n_items + seen.indices, _keys(test)))
+    keys = seen.row_of_cells().astype(np.int64) * test.n_items + seen.indices
+    shared = np.flatnonzero(_in_sorted(keys, _keys(test)))
     if len(shared):
         raise DataError(
             f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "

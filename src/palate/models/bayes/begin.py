@@ -54,7 +54,7 @@ def ground_of(model: Any, training: Training) -> Ground:
         (by_user, _matrix(training.user_features, data.users), c.users, c.projection),
         (by_item, _matrix(training.item_features, data.items), c.items, c.item_projection),
     ):
-        numbers = np.diff(rows.indptr)
+        numbers = rows.sizes
         counter = Counts.of(numbers) if model.counts else None
         known = features if counter is None else np.concatenate([features, counter.matrix(numbers)], axis=1)
         cells = Numbers.of(numbers, features)

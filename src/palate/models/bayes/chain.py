@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.kernels import gibbs as kernel
 from palate.models.bayes.ordinal import Stars
 from palate.models.bayes.side import LIGHT, SideChain
 from palate.models.bayes.time_effects import TimeEffect
 from palate.parallel import Workers
+from palate.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -77,9 +77,9 @@ class Chain:
 
     def __post_init__(self) -> None:
         rows = self.users.rows
-        self._of_cell = np.repeat(np.arange(len(self.users.X), dtype=np.int32), np.diff(rows.indptr))
+        self._of_cell = rows.row_of_cells()
         self._to_items = np.argsort(rows.indices, kind="stable")  # from the users' order to that of the items
-        self._n = np.diff(rows.indptr), np.diff(self.items.rows.indptr)
+        self._n = rows.sizes, self.items.rows.sizes
         self._blocks = blocks(rows)
         self.errors = np.zeros(len(rows.values), np.float32)
 
@@ -244,4 +244,4 @@ def blocks(rows: Rows) -> list[tuple[int, int]]:
     """Return ranges of rows of about BLOCK cells, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
     n = int(min(MOST_BLOCKS, 1 + rows.indptr[-1] // BLOCK))
     cuts = np.searchsorted(rows.indptr, np.linspace(0, rows.indptr[-1], n + 1)[1:-1])
-    return list(pairwise([0, *cuts.tolist(), len(rows.indptr) - 1]))
+    return list(pairwise([0, *cuts.tolist(), rows.n_rows]))

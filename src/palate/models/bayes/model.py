@@ -31,15 +31,16 @@ kept from ``n_kept`` sweeps, evenly spaced: spread, intervals, fold-in and Thomp
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, field
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError, DivergenceError, ParameterError
+from palate.data.interactions import Interactions
+from palate.errors import DataError, DivergenceError
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
 from palate.models.bayes.kept import KEPT_ARRAYS, check_kept, side_by_side
@@ -47,19 +48,21 @@ from palate.models.bayes.mean import MOST_CELLS
 from palate.models.bayes.newcomers import fold, item_rows, parts_of_fold, questions
 from palate.models.bayes.predictive import predictive, time_offsets
 from palate.models.bayes.run import Run
-from palate.models.bayes.time_effects import EFFECTS, effect_names
+from palate.models.bayes.time_effects import check_time_effects
 from palate.models.bayes.units import in_unit, out_of_unit, unit_of
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.answers import UserIds, id_list, item_columns
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, parameters_of
+from palate.models.contract.parameters import Above, AtLeast, Checked, check_random_state, check_whole
 from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer, Scorer
+from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomState, StoreHistory
 from palate.models.contract.training_part import warn_of_equal_values
-from palate.models.search import Choice, Range, SearchSpace
-from palate.parallel import Workers, check_threads, single_blas_thread
+from palate.models.search import Choice, Range
+from palate.parallel import Workers, single_blas_thread
+from palate.sparse import Rows
 from palate.topk import Factors
 
 Array = NDArray[Any]
@@ -76,33 +79,6 @@ MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: peo
 
 class BayesianMF(Recommender):
     """Bayesian matrix factorization: predicted ratings with the whole distribution behind them.
-
-    Args:
-        n_factors: length of each user's and item's vector.
-        n_sweeps: sweeps of the sampler, the warm-up included.
-        n_burn_in: sweeps of the warm-up, of which nothing is kept.
-        n_chains: chains of this many sweeps each, side by side on threads of their own where there are enough: what one
-            of them does not reach, others do, and whether they agree is the best sign of having settled.
-        n_kept: draws that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.
-        likelihood: "gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values): then
-            predictions are expected stars, and the scores of lists are expected latent ratings.
-        incidence: let whom and what a row has cells with enter its prior mean.
-        n_components: this many leading components of the incidence enter the prior mean, with a ridge of their own.
-        counts: let the number of a row's cells enter its prior mean.
-        time_effects: offsets by group of ratings, of "day" (a user's ratings of one day, UTC), "page" (a user's ratings
-            of the same second) and "month" (an item's ratings of 30 days), such as "day,page"; None for none. They
-            need the time of what is predicted, too.
-        scale_df: nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.
-        wishart_scale, wishart_df: prior of the precision of rows, eq. 4; the second is added to D.
-        mean_strength: prior strength of the mean of rows, in rows.
-        ridge_shape, ridge_rate: prior of the ridges of features, eq. 3.
-        noise_shape, noise_rate: prior of the noise precision, eq. 5.
-        time_shape, time_rate: prior of the precision of offsets, eq. 6.
-        mean_center, mean_sd: prior of mu, eq. 6, in the unit of the ratings; without mean_sd it is flat.
-        init_scale: standard deviation of the initial factors; near that of the posterior, or the warm-up is long.
-        store_history: keep the training interactions, to leave out what a user has seen.
-        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         user_factors_, item_factors_: (n_users, r), (n_items, r): their products are the mean over sweeps of p_u . q_i.
@@ -125,76 +101,81 @@ class BayesianMF(Recommender):
     score_kind: ClassVar[ScoreKind] = "rating"
     uses_attributes: ClassVar[bool] = True
     explains: ClassVar[str] = "the fold-in"
-    search_space: ClassVar[SearchSpace] = {
-        "n_factors": Range(4, 48, log=True, whole=True),
-        "scale_df": Range(4, 40, log=True),
-        "wishart_scale": Range(0.3, 4, log=True),
-        "likelihood": Choice(("gaussian", "ordinal")),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = KEPT_ARRAYS
     learned_scalars: ClassVar[tuple[str, ...]] = (
         *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
         *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
-    checkpoint: CheckpointStore | None = None  # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
 
-    def __init__(
-        self,
-        n_factors: int = 16,
-        *,
-        n_sweeps: int = 700,
-        n_burn_in: int = 100,
-        n_chains: int = 2,
-        n_kept: int | None = None,
-        likelihood: str = "gaussian",
-        incidence: bool = True,
-        n_components: int = 60,
-        counts: bool = True,
-        time_effects: str | None = None,
-        scale_df: float | None = 30.0,
-        wishart_scale: float = 1.0,
-        wishart_df: float = 0.0,
-        mean_strength: float = 1.0,
-        ridge_shape: float = 1e-3,
-        ridge_rate: float = 1e-3,
-        noise_shape: float = 1.0,
-        noise_rate: float = 1.0,
-        time_shape: float = 1.0,
-        time_rate: float = 0.05,
-        mean_center: float = 0.0,
-        mean_sd: float | None = None,
-        init_scale: float = 0.4,
-        store_history: bool = True,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_sweeps = n_sweeps
-        self.n_burn_in = n_burn_in
-        self.n_chains = n_chains
-        self.n_kept = n_kept
-        self.likelihood = likelihood
-        self.incidence = incidence
-        self.n_components = n_components
-        self.counts = counts
-        self.time_effects = time_effects
-        self.scale_df = scale_df
-        self.wishart_scale = wishart_scale
-        self.wishart_df = wishart_df
-        self.mean_strength = mean_strength
-        self.ridge_shape = ridge_shape
-        self.ridge_rate = ridge_rate
-        self.noise_shape = noise_shape
-        self.noise_rate = noise_rate
-        self.time_shape = time_shape
-        self.time_rate = time_rate
-        self.mean_center = mean_center
-        self.mean_sd = mean_sd
-        self.init_scale = init_scale
-        self.store_history = store_history
-        self.random_state = random_state
-        self.n_threads = n_threads
+    n_factors: Annotated[NFactors, Range(4, 48, log=True)] = 16
+    _: KW_ONLY
+    n_sweeps: Annotated[int, AtLeast(1), "sweeps of the sampler, the warm-up included."] = 700
+    n_burn_in: Annotated[int, AtLeast(0), "sweeps of the warm-up, of which nothing is kept."] = 100
+    n_chains: Annotated[
+        int,
+        AtLeast(1),
+        "chains of this many sweeps each, side by side on threads of their own where there are enough: what one of "
+        "them does not reach, others do, and whether they agree is the best sign of having settled.",
+    ] = 2
+    n_kept: Annotated[
+        int | None,
+        AtLeast(1),
+        "draws that are kept, evenly spaced; None takes 100, or fewer where they would fill more than 1 GiB.",
+    ] = None
+    likelihood: Annotated[
+        Literal["gaussian", "ordinal"],
+        Choice(("gaussian", "ordinal")),
+        '"gaussian", or "ordinal" for stars as slices of a latent rating (at most 50 different values): then '
+        "predictions are expected stars, and the scores of lists are expected latent ratings.",
+    ] = "gaussian"
+    incidence: Annotated[bool, "let whom and what a row has cells with enter its prior mean."] = True
+    n_components: Annotated[
+        int,
+        AtLeast(0),
+        "this many leading components of the incidence enter the prior mean, with a ridge of their own.",
+    ] = 60
+    counts: Annotated[bool, "let the number of a row's cells enter its prior mean."] = True
+    time_effects: Annotated[
+        str | None,
+        Checked(check_time_effects),
+        'offsets by group of ratings, of "day" (a user\'s ratings of one day, UTC), "page" (a user\'s ratings of the '
+        'same second) and "month" (an item\'s ratings of 30 days), such as "day,page"; None for none. They need the '
+        "time of what is predicted, too.",
+    ] = None
+    scale_df: Annotated[
+        float | None,
+        Above(0),
+        Range(4, 40, log=True),
+        "nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.",
+    ] = 30.0
+    wishart_scale: Annotated[
+        float, Above(0), Range(0.3, 4, log=True), "prior scale of the precision of rows, eq. 4."
+    ] = 1.0
+    wishart_df: Annotated[float, AtLeast(0), "the same prior's degrees of freedom, beyond D."] = 0.0
+    mean_strength: Annotated[float, Above(0), "prior strength of the mean of rows, in rows."] = 1.0
+    ridge_shape: Annotated[float, Above(0), "prior shape of the ridges of features, eq. 3."] = 1e-3
+    ridge_rate: Annotated[float, Above(0), "prior rate of the ridges of features, eq. 3."] = 1e-3
+    noise_shape: Annotated[float, Above(0), "prior shape of the noise precision, eq. 5."] = 1.0
+    noise_rate: Annotated[float, Above(0), "prior rate of the noise precision, eq. 5."] = 1.0
+    time_shape: Annotated[float, Above(0), "prior shape of the precision of offsets, eq. 6."] = 1.0
+    time_rate: Annotated[float, Above(0), "prior rate of the precision of offsets, eq. 6."] = 0.05
+    mean_center: Annotated[
+        float, AtLeast(-1e15, at_most=1e15), "prior mean of mu, eq. 6, in the unit of the ratings."
+    ] = 0.0
+    mean_sd: Annotated[
+        float | None, Above(0), "prior standard deviation of mu, in the unit of the ratings; None for a flat prior."
+    ] = None
+    init_scale: Annotated[
+        InitScale,
+        "standard deviation of the initial factors; near that of the posterior, or the warm-up is long.",
+    ] = 0.4
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
+
+    # where ``fit`` keeps its state, `palate.files.Checkpoint`; no parameter
+    checkpoint: CheckpointStore | None = field(default=None, init=False)
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
@@ -217,10 +198,9 @@ class BayesianMF(Recommender):
         return {**out_of_unit(run.learned(), unit), **words}
 
     def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
-        default = {p.name: p.default for p in parameters_of(type(self)) if p.name in PRIORS}
-        changed = [name for name in PRIORS if getattr(self, name) != default[name]]
+        changed = [name for name in PRIORS if getattr(self, name) != self.declarations[name].default]
         given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
-        advice = ", ".join(f"{name}={default[name]}" for name in changed)
+        advice = ", ".join(f"{name}={self.declarations[name].default}" for name in changed)
         tried = f"with {given}; try {advice}" if changed else "; try another random_state"
         return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
 
@@ -423,40 +403,10 @@ class BayesianMF(Recommender):
         check_kept(self)
 
     def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
+        """Refuse parameters outside their type or range, and a warm-up of all sweeps.
 
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        for name in ("n_factors", "n_sweeps", "n_chains"):
-            check_whole(name, getattr(self, name), low=1)
+        super().check_parameters()
         check_whole("n_burn_in", self.n_burn_in, low=0, high=int(self.n_sweeps) - 1)
-        if self.n_kept is not None:
-            check_whole("n_kept", self.n_kept, low=1)
-        check_whole("n_components", self.n_components, low=0)
-        check_choice("likelihood", self.likelihood, ("gaussian", "ordinal"))
-        for name in ("scale_df", "mean_sd"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), low=0, open_low=True)
-        check_number("mean_center", self.mean_center, low=-1e15, high=1e15)
-        check_number("wishart_df", self.wishart_df, low=0)
-        for name in (
-            *("wishart_scale", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape", "noise_rate"),
-            *("time_shape", "time_rate", "init_scale"),
-        ):
-            check_number(name, getattr(self, name), low=0, open_low=True)
-        for name in ("incidence", "counts", "store_history"):
-            check_choice(name, getattr(self, name), (False, True))
-        self._check_time_effects()
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)
-
-    def _check_time_effects(self) -> None:
-        if self.time_effects is not None and not isinstance(self.time_effects, str):
-            raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {self.time_effects!r}")
-        names = effect_names(self.time_effects)
-        wrong = [name for name in names if name not in EFFECTS]
-        if wrong or len(set(names)) < len(names):
-            raise ParameterError(
-                f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{self.time_effects}'"
-            )

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.kernels import gibbs as kernel
 from palate.kernels import prior as prior_kernel
 from palate.models.bayes.ordinal import expected_latent
@@ -22,6 +21,7 @@ from palate.models.bayes.start import Counts, incidence, projected
 from palate.models.contract.explanation import Part
 from palate.models.ridge.rows import feature_names, row_ranges
 from palate.parallel import Workers
+from palate.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -31,7 +31,7 @@ STEPS_OF_STARS = 12  # latent ratings move slowly
 
 def fold(model: Any, rows: Rows, features: Array | None, workers: Workers) -> tuple[Array, Array]:
     """Return the factors (n, n_kept n_factors) and biases (n,) of users by these rows."""
-    n, n_kept, D = len(rows.indptr) - 1, len(model.mean_draws_), model.user_draws_.shape[2]
+    n, n_kept, D = rows.n_rows, len(model.mean_draws_), model.user_draws_.shape[2]
     dense, X = _features(model, rows, features), incidence(rows, len(model.items_))
     means = np.empty((n_kept, n, D), np.float32)
     for s in range(n_kept):
@@ -54,7 +54,7 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
     E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
     errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
     parts = row_ranges(rows, workers)
-    counts = np.diff(rows.indptr)
+    counts = rows.sizes
     nu = model.scale_df
     stars = _stars_of(model, s, rows)
     if stars is not None:
@@ -95,13 +95,13 @@ def _features(model: Any, rows: Rows, features: Array | None) -> Array:
 
     Where attributes are not known, they have their mean in training.
     """
-    n = len(rows.indptr) - 1
+    n = rows.n_rows
     parts = []
     if model.user_features_.shape[1]:
         known = model.user_features_.mean(axis=0, keepdims=True).repeat(n, axis=0) if features is None else features
         parts.append(known[:, 1:])
     if len(model.counts_encoding_):
-        parts.append(Counts.from_plain(model.counts_encoding_).matrix(np.diff(rows.indptr)))
+        parts.append(Counts.from_plain(model.counts_encoding_).matrix(rows.sizes))
     if model.component_projection_.shape[1]:
         parts.append(projected(rows, model.component_projection_))
     return np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from palate.data.interactions import Rows
 from palate.kernels import gibbs as kernel
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import Workers, chunks
+from palate.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -100,8 +100,8 @@ class Incidence:
     @classmethod
     def of(cls, rows: Rows, columns: Rows, D: int) -> Incidence:
         """Take the cells by row and by column."""
-        scales = 1 / np.sqrt(np.maximum(np.diff(rows.indptr), 1))
-        n_features = len(columns.indptr) - 1
+        scales = 1 / np.sqrt(np.maximum(rows.sizes, 1))
+        n_features = columns.n_rows
         return cls((columns.indptr, columns.indices), scales.astype(np.float32), np.zeros((n_features, D)))
 
     def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from palate.data.interactions import Rows
 from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
+from palate.sparse import Rows
 
 Array = NDArray[Any]
 
@@ -77,14 +77,13 @@ class Components:
     @classmethod
     def of(cls, by_user: Rows, n_items: int, wanted: int) -> Components:
         """Return up to ``wanted`` components, fewer where the data has no more."""
-        n_users = len(by_user.indptr) - 1
+        n_users = by_user.n_rows
         k = min(wanted, n_users - 2, n_items - 2)
         if k < 1:
             return cls(*(np.zeros((n, 0), np.float32) for n in (n_users, n_items, n_items, n_users)))
-        ones = np.ones(len(by_user.indices))
-        X = sparse.csr_array((ones, by_user.indices, by_user.indptr), (n_users, n_items))
+        X = by_user.to_scipy(n_items, np.ones(len(by_user.indices)))
         of_items = 1 / np.sqrt(np.maximum(np.bincount(by_user.indices, minlength=n_items), 1))
-        of_users = 1 / np.sqrt(np.maximum(np.diff(by_user.indptr), 1))
+        of_users = 1 / np.sqrt(np.maximum(by_user.sizes, 1))
         A = sparse.diags_array(of_users) @ X @ sparse.diags_array(of_items)
         wide = n_users > n_items
         narrow = A.T if wide else A
@@ -133,9 +132,9 @@ def projected(rows: Rows, projection: Array) -> Array:
 
 def incidence(rows: Rows, n_columns: int) -> Any:
     """Return which columns rows have cells in, over the root of their number, as a sparse array."""
-    counts = np.diff(rows.indptr)
+    counts = rows.sizes
     data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
-    return sparse.csr_array((data, rows.indices, rows.indptr), (len(counts), n_columns))
+    return rows.to_scipy(n_columns, data)
 
 
 def side(
@@ -159,7 +158,7 @@ def side(
         n_factors, init_scale: size of the factors, and their standard deviation at the start.
         incidence: whether whom or what a row has cells with is a group, too.
     """
-    n_rows, D = len(rows.indptr) - 1, n_factors + 1
+    n_rows, D = rows.n_rows, n_factors + 1
     groups: list[Dense | Incidence] = [Dense.of(one, D) for one in dense]
     if incidence:
         groups.append(Incidence.of(rows, columns, D))

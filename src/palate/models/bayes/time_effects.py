@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
+from palate.errors import ParameterError
 
 Array = NDArray[Any]
 
@@ -27,6 +28,21 @@ EFFECTS: dict[str, tuple[str, Callable[[Array], Array]]] = {
 def effect_names(text: str | None) -> list[str]:
     """Return the names in a text such as "day,page"."""
     return [] if text is None else [word.strip() for word in text.split(",")]
+
+
+def check_time_effects(time_effects: Any) -> None:
+    """Refuse what names no time effects.
+
+    Raises:
+        ParameterError: names the value and the effects that there are.
+    """
+    if time_effects is not None and not isinstance(time_effects, str):
+        raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {time_effects!r}")
+    names = effect_names(time_effects)
+    if not set(names) <= set(EFFECTS) or len(set(names)) < len(names):
+        raise ParameterError(
+            f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{time_effects}'"
+        )
 
 
 def keys_of(name: str, users: Array, items: Array, times: Array) -> Array:

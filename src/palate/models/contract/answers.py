@@ -15,7 +15,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
 from palate.models.contract.lists import ItemOrder, Lists
-from palate.topk import Excluded
+from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,12 @@ def check_64_bits(users: list[Id]) -> None:
             raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
 
 
-def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Excluded:
-    """Return pairs to leave out as compressed rows over ``users``; unknown ids need no leaving out."""
+def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Rows:
+    """Return pairs to leave out as rows over ``users``; unknown ids need no leaving out."""
     user = users.index(exclude.users.values, on_unknown="mark")[exclude.user_index]
     item = items.index(exclude.items.values, on_unknown="mark")[exclude.item_index]
     known = (user >= 0) & (item >= 0)
-    order = np.lexsort((item[known], user[known]))
-    counts = np.bincount(user[known], minlength=len(users))
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item[known][order]
+    return Rows.from_cells(user[known], item[known], len(users), len(items))
 
 
 def allowed_items(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from palate.data.features import Features
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Set
 from palate.models.contract.answers import (
     UserIds,
     allowed_items,
@@ -33,7 +33,6 @@ from palate.models.contract.newcomers import (
     NewItems,
     basket_of,
     features_on,
-    one_row,
     rows_of,
     transpose,
 )
@@ -42,9 +41,8 @@ from palate.models.contract.predictor import Predictor
 from palate.models.contract.scoring import FactorScorer, Scorer, nearest
 from palate.models.contract.state import Rated
 from palate.models.contract.titles import groups_of, one_of_each, same_titles, wide_enough, with_same_title
-from palate.models.items.clicks import transpose_rows
 from palate.parallel import single_blas_thread
-from palate.topk import Excluded
+from palate.sparse import Rows
 
 
 class Recommender(Predictor):
@@ -135,7 +133,7 @@ class Recommender(Predictor):
         n: int,
         exclude: Interactions | None,
         allowed: NDArray[np.bool_] | None,
-        had: list[Excluded],
+        had: list[Rows],
     ) -> Lists:
         """Return the lists of users by their ids and positions; the popular one where the position is -1."""
         known = index >= 0
@@ -213,7 +211,7 @@ class Recommender(Predictor):
         scorer = self._scorer_for(asked.rows, asked.features)
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         groups = groups_of(self.item_table_) if one_per_title else None
-        had = [(asked.rows.indptr, asked.rows.indices)] if exclude_seen else []
+        had = [asked.rows] if exclude_seen else []
         had += [] if groups is None else [same_titles(one, groups) for one in had]
         filters: dict[str, Any] = {"excluded": had, "allowed": allowed, "n_threads": self.n_threads}
         wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
@@ -240,7 +238,7 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted)
-        excluded = [self._seen_by()] if exclude_seen else []
+        excluded = [self._seen().transpose(len(self.items_))] if exclude_seen else []
         scorer, places = self._scorer(), places_of_ids(self.users_)
         n = min(n, len(self.users_))
         filters: dict[str, Any] = {"excluded": excluded, "places": places, "n_threads": self.n_threads}
@@ -295,10 +293,10 @@ class Recommender(Predictor):
                     "the model was fitted with store_history=False and does not know the user's rows; give them as "
                     "interactions="
                 )
-            row, features = one_row(self.seen_, u), self._stored_features(u)
+            row, features = self.seen_.take(np.array([u])), self._stored_features(u)
         else:
             everybody = rows_of(interactions, self.items_, on_unknown)
-            row, features = one_row(everybody, int(interactions.users.index([user])[0])), None
+            row, features = everybody.take(interactions.users.index([user])), None
         with single_blas_thread():
             parts, own = self._parts(row, features, at)
         of_model = interactions is None and self.explains == "the model"
@@ -352,7 +350,7 @@ class Recommender(Predictor):
         user_index: NDArray[Any],
         n: int,
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
     ) -> Lists:
         """Return the best n items of each user, and whose list is the popular one (`palate.models.contract.lists`).
@@ -360,7 +358,7 @@ class Recommender(Predictor):
         Args:
             user_index: (m,) positions of users.
             n: how many; at least 1.
-            excluded: compressed rows over all users of items to leave out.
+            excluded: rows over all users of items to leave out.
             allowed: (n_items,) items to choose from, or None for all.
 
         Raises:
@@ -376,7 +374,7 @@ class Recommender(Predictor):
         user_index: NDArray[Any],
         n: int,
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of `lists_index`: (m, n) each, -1 and NaN where fewer are left.
@@ -391,7 +389,7 @@ class Recommender(Predictor):
         self,
         user_index: NDArray[Any],
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
         """Return what `lists_index` orders all items by, (m, n_items): larger is better, equal is a tie.
@@ -430,16 +428,13 @@ class Recommender(Predictor):
         stored = getattr(self, "user_features_", None)
         return None if stored is None or not stored.shape[1] else stored[user : user + 1]
 
-    def _seen_by(self) -> Excluded:
-        """Return which users had each item, as compressed rows of items."""
-        indptr, indices = self._seen()
-        by_item = transpose_rows(Rows(indptr, indices, np.zeros(len(indices), np.float32)), len(self.items_))
-        return by_item.indptr, by_item.indices
-
-    def _seen(self) -> Excluded:
+    def _seen(self) -> Rows:
         if self.seen_ is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; "
-                "pass exclude_seen=False, and the pairs to leave out as exclude="
+                "the model was fitted with store_history=False and does not know what users have seen; pass ",
+                Set("exclude_seen", False),
+                ", and the pairs to leave out as exclude=",
+                code="no_history",
+                subject="exclude_seen",
             )
-        return self.seen_.indptr, self.seen_.indices
+        return self.seen_

@@ -6,26 +6,28 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_transform
 
 import numpy as np
 import polars as pl
 
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.data.interactions import Interactions, Rows, check_interactions
+from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import item_table
 from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
 from palate.models.contract.abilities import check_supports
 from palate.models.contract.memory import check_memory
+from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
 from palate.models.contract.state import ModelState, Rated, check_names, restore
 from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
 from palate.progress import ProgressCallback, automatic
+from palate.sparse import Rows
 
 ScoreKind = Literal["rating", "probability", "order"]
 
@@ -56,8 +58,12 @@ class SourceFile(Protocol):
         """Raise ModelFileError where the file is no longer what it was."""
 
 
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
 class Learner(ABC):
     """Base of all models; holds no state of its own beyond what ``fit`` stores.
+
+    Each model class is a dataclass of its parameters: what it annotates, other than as ClassVar, is one, and declared
+    as `palate.models.contract.parameters` says.
 
     Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None),
     ``rated_`` (what is popular, where they were not kept),
@@ -68,7 +74,8 @@ class Learner(ABC):
 
     key: ClassVar[str]
     score_kind: ClassVar[ScoreKind]  # what a score is: a predicted rating, a probability, or good for an order alone
-    search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter
+    declarations: ClassVar[Mapping[str, Parameter]] = {}  # parameters by name, made of the annotations
+    search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter, made of the annotations
     presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
     learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
     learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
@@ -98,14 +105,29 @@ class Learner(ABC):
     file_: SourceFile | None = None  # what the arrays are read from, where that is no memory of our own
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let the constructor of each model name the nearest parameter where a keyword is none."""
+        """Make a dataclass of the class, whose constructor names the nearest parameter where a keyword is none.
+
+        Raises:
+            ParameterError: a parameter is declared without meaning or limits.
+        """
         super().__init_subclass__(**options)
+        doc = vars(cls).get("__doc__")
+        dataclass(init=bool(inspect.get_annotations(cls)), eq=False, repr=False, match_args=False)(cls)
+        cls.declarations = declared_by(cls)
+        cls.__doc__ = doc and with_arguments(doc, cls.declarations.values())
+        if "search_space" not in vars(cls):
+            cls.search_space = search_space_of(cls.declarations)
         if "__init__" in vars(cls):
             cls.__init__ = _checking_names(cls, cls.__init__)  # type: ignore[method-assign]
 
-    @abstractmethod
     def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range; ``fit`` calls it first."""
+        """Refuse parameters outside their type or range; ``fit`` calls it first.
+
+        Raises:
+            ParameterError: names the parameter, the value and the range.
+        """
+        for name, parameter in self.declarations.items():
+            parameter.check(getattr(self, name))
 
     @abstractmethod
     def _learn(self, training: Training) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from palate.data.ids import Ids
 from palate.models.contract.scoring import Scorer
 from palate.models.contract.state import Rated
 from palate.parallel import chunks
-from palate.topk import Excluded, excluded_rows
+from palate.sparse import Rows
+from palate.topk import excluded_rows
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def best_lists(
     users: NDArray[np.int32],
     n: int,
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
     n_threads: int | None = None,
 ) -> Lists:
@@ -108,7 +109,7 @@ def best_lists(
         popular: the items in the order of popularity.
         users: (m,) positions.
         n: how many; at least 1.
-        excluded: compressed rows over all users of items to leave out.
+        excluded: rows over all users of items to leave out.
         allowed: (n_items,) items to choose from, or None for all.
         n_threads: threads; the answer is the same for any number.
     """
@@ -133,7 +134,7 @@ def ranking_keys(
     popular: ItemOrder,
     users: NDArray[np.int32],
     *,
-    excluded: Sequence[Excluded] = (),
+    excluded: Sequence[Rows] = (),
     allowed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return what items are ranked by, (m, n_items): larger is better, equal is a tie, -inf is left out.
@@ -159,7 +160,7 @@ def left_scores(
     scorer: Scorer,
     n_items: int,
     users: NDArray[np.int32],
-    excluded: Sequence[Excluded],
+    excluded: Sequence[Rows],
     allowed: NDArray[np.bool_] | None,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield parts of the users with their scores of all items, -inf where an item is left out."""
@@ -167,6 +168,6 @@ def left_scores(
         S = scorer.of_all(users[part])
         if allowed is not None:
             S[:, ~allowed] = -np.inf
-        ptr, items = excluded_rows(users[part], excluded)
-        S[np.repeat(np.arange(len(S)), np.diff(ptr)), items] = -np.inf
+        left_out = excluded_rows(users[part], excluded)
+        S[left_out.row_of_cells(), left_out.indices] = -np.inf
         yield part, S

@@ -11,13 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
-from palate.data.ids import Id, Ids, shown
-from palate.data.interactions import Interactions, Rows, check_interactions
-from palate.errors import DataError, ParameterError
+from palate.data.ids import Id, Ids
+from palate.data.interactions import Interactions, check_interactions
+from palate.errors import DataError, ParameterError, shown
 from palate.models.contract.answers import id_list, say_unknown
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.training_part import check_features
 from palate.notebook import card
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,8 +104,7 @@ def basket_of(given: Given, features: Features | None, model: Any, on_unknown: s
     if features is not None and (given is None or (isinstance(given, Interactions) and not len(given))):
         check_features("features", features)
         n, ids = len(features.ids), features.ids
-        rows = Rows(np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-        return Basket(ids.values, rows, np.arange(n, dtype=np.int32), features_on(features, ids, model))
+        return Basket(ids.values, Rows.empty(n), np.arange(n, dtype=np.int32), features_on(features, ids, model))
     if not isinstance(given, Interactions):
         rows, nobody = row_of(given or {}, model, on_unknown), pl.Series([None], dtype=model.users_.values.dtype)
         if features is None:
@@ -178,7 +178,7 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
     known = index >= 0
     say_unknown("the basket", int((~known).sum()), "item")
     order = np.argsort(index[known])
-    return Rows(np.array([0, len(order)], np.int64), index[known][order], array[known][order])
+    return Rows.of_sizes([len(order)], index[known][order], array[known][order])
 
 
 def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") -> Rows:
@@ -201,16 +201,5 @@ def rows_of(interactions: Interactions, items: Ids, on_unknown: str = "drop") ->
     say_unknown("the basket", len(index) - len(known), "row", f" of {items.what}s")
     if len(known) < len(index):
         interactions, index = interactions.take(known), index[known]
-    order = np.lexsort((index, interactions.user_index))
-    counts = np.bincount(interactions.user_index, minlength=interactions.n_users)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    weights = None if interactions.weights is None else interactions.weights[order]
-    return Rows(indptr, index[order].astype(np.int32), interactions.values[order], weights)
-
-
-def one_row(rows: Rows, user: int) -> Rows:
-    """Return one user's cells as compressed rows of a single row."""
-    cells = slice(int(rows.indptr[user]), int(rows.indptr[user + 1]))
-    weights = None if rows.weights is None else rows.weights[cells]
-    indices, values = rows.indices[cells], rows.values[cells]
-    return Rows(np.array([0, len(indices)], np.int64), indices, values, weights)
+    shape, values, weights = (interactions.n_users, len(items)), interactions.values, interactions.weights
+    return Rows.from_cells(interactions.user_index, index, *shape, values, weights)

@@ -1,19 +1,32 @@
-"""Checks of constructor parameters: the value, the allowed range, in one sentence."""
+"""Parameters of models, each declared once: type, range, default, what a search may try, and meaning.
+
+    reg: Annotated[float, Above(0), Range(0.02, 20, log=True), "L2 penalty of the factors."] = 1.4
+
+A model class is a dataclass of such lines (`palate.models.contract.learner`); its constructor, `check_parameters`,
+`get_params`, the command line's --set, `palate models`, the search space and the Args of its docstring come from them.
+Of two notes of a kind the last one counts, so that an alias such as `NFactors` can be given another range.
+"""
 
 from __future__ import annotations
 
 import inspect
 import math
+import sys
+import textwrap
 import types
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from palate.errors import ParameterError
+from palate.models.search import Choice, Range
 
 LARGEST_WHOLE = 2**63 - 1  # what a model file, and NumPy, can hold
+DOC_WIDTH = 116
+
+T = TypeVar("T")
 
 
 def check_whole(name: str, value: Any, *, low: int, high: int | None = None) -> None:
@@ -76,13 +89,95 @@ def check_random_state(random_state: Any) -> None:
 
 
 @dataclass(frozen=True)
+class AtLeast:
+    """Numbers of at least ``low`` and, where it is given, at most ``at_most``."""
+
+    low: float
+    at_most: float | None = None
+
+
+class Above(AtLeast):
+    """Numbers above ``low``, which is left out itself."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Values that a function of ones own does not refuse."""
+
+    refuse: Callable[[Any], object]
+
+
+@dataclass(frozen=True)
 class Parameter:
-    """One constructor parameter, as its signature and the class docstring tell it."""
+    """One constructor parameter, as its declaration tells it.
+
+    Attributes:
+        name, default: as in the constructor.
+        type: of its values, such as ``int | None``.
+        meaning: in words.
+        limits: of its numbers, or None.
+        refuse: a function that refuses wrong values, in place of type and limits, or None.
+        search: what a search may try, or None.
+    """
 
     name: str
     default: Any
     type: Any
     meaning: str
+    limits: AtLeast | None = None
+    refuse: Callable[[Any], object] | None = None
+    search: Range | Choice | None = None
+
+    @classmethod
+    def of(cls, name: str, default: Any, declaration: Any) -> Parameter:
+        """Return the parameter that an annotation declares.
+
+        Raises:
+            ParameterError: the declaration has no meaning, or nothing that its values can be checked by.
+        """
+        kind, *notes = get_args(declaration) if get_origin(declaration) is Annotated else (declaration,)
+        meaning, limits, checked = _last(notes, str), _last(notes, AtLeast), _last(notes, Checked)
+        search = _last(notes, Range) or _last(notes, Choice)
+        if isinstance(search, Range) and int in _alternatives(kind):
+            search = replace(search, whole=True)
+        made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
+        if not meaning or not (checked or made._kind in (bool, str) or get_origin(made._kind) is Literal or limits):
+            raise ParameterError(
+                f"{name} must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "
+                "or as ClassVar where it is no parameter"
+            )
+        return made
+
+    @property
+    def _kind(self) -> Any:
+        """The type of values that are not None."""
+        return next((kind for kind in _alternatives(self.type) if kind is not type(None)), None)
+
+    def check(self, value: Any) -> None:
+        """Refuse what is not of the type or outside the limits.
+
+        Raises:
+            ParameterError: names the parameter, the value and what it takes.
+        """
+        kind = self._kind
+        if self.refuse is not None:
+            self.refuse(value)
+        elif value is None and type(None) in _alternatives(self.type):
+            return
+        elif kind is bool:
+            check_choice(self.name, value, (False, True))
+        elif get_origin(kind) is Literal:
+            check_choice(self.name, value, get_args(kind))
+        elif self.limits is not None:
+            self._check_limits(kind, value, self.limits)
+
+    def _check_limits(self, kind: Any, value: Any, limits: AtLeast) -> None:
+        if kind is int:
+            high = None if limits.at_most is None else int(limits.at_most)
+            check_whole(self.name, value, low=int(limits.low), high=high)
+        else:
+            high_number = math.inf if limits.at_most is None else limits.at_most
+            check_number(self.name, value, low=limits.low, high=high_number, open_low=isinstance(limits, Above))
 
     @property
     def type_name(self) -> str:
@@ -103,12 +198,42 @@ class Parameter:
 
 
 def parameters_of(cls: type) -> list[Parameter]:
-    """Return the constructor's parameters; the signature is the only home of a default."""
-    meanings = _argument_texts(inspect.getdoc(cls) or "")
-    return [
-        Parameter(name, p.default, p.annotation, meanings.get(name, ""))
-        for name, p in inspect.signature(cls, eval_str=True).parameters.items()
-    ]
+    """Return the parameters of a model class, in the order of its constructor."""
+    return list(vars(cls)["declarations"].values())
+
+
+def declared_by(cls: type) -> dict[str, Parameter]:
+    """Return the parameters that the fields of a dataclass declare; those of its bases are taken as they are.
+
+    Raises:
+        ParameterError: as `Parameter.of`.
+    """
+    known: dict[str, Parameter] = {}
+    for base in reversed(cls.__mro__[1:]):
+        known |= vars(base).get("declarations", {})
+    own, names = inspect.get_annotations(cls), vars(sys.modules[cls.__module__])
+    for field in fields(cls):
+        if field.init and field.name in own:
+            holder: Any = types.SimpleNamespace(__annotations__={field.name: own[field.name]})
+            hint = get_type_hints(holder, names, include_extras=True)[field.name]
+            known[field.name] = Parameter.of(field.name, field.default, hint)
+    ordered = sorted((field for field in fields(cls) if field.init), key=lambda field: bool(field.kw_only))
+    return {field.name: known[field.name] for field in ordered}
+
+
+def search_space_of(declarations: Mapping[str, Parameter]) -> dict[str, Range | Choice]:
+    """Return {name: what a search may try}, numbers first and then choices."""
+    spaces = {name: one.search for name, one in declarations.items() if one.search is not None}
+    return dict(sorted(spaces.items(), key=lambda pair: isinstance(pair[1], Choice)))
+
+
+def with_arguments(doc: str, parameters: Iterable[Parameter]) -> str:
+    """Return the docstring of a class with the meaning of its parameters, before its attributes."""
+    lines = [f"    {one.name}: {one.meaning}" for one in parameters]
+    wrapped = [textwrap.fill(line, DOC_WIDTH, subsequent_indent=" " * 8, break_on_hyphens=False) for line in lines]
+    text, attributes, rest = inspect.cleandoc(doc).partition("\nAttributes:\n")
+    section = ["Args:", *wrapped] if wrapped else []
+    return "\n".join([*text.rstrip().splitlines(), "", *section, *(["", "Attributes:", rest] if attributes else [])])
 
 
 _NO_VALUE = object()
@@ -141,18 +266,5 @@ def _parse_as(kind: Any, text: str) -> Any:
         return _NO_VALUE
 
 
-def _argument_texts(doc: str) -> dict[str, str]:
-    """Return {argument: text} of a docstring's Args section (names that share a line share the text)."""
-    texts: dict[str, str] = {}
-    names: list[str] = []
-    inside = False
-    for line in doc.splitlines():
-        if not line.startswith(" ") and line.strip():
-            inside = line.strip() == "Args:"
-        elif inside and line.startswith("    ") and not line.startswith("     "):
-            head, _, text = line.strip().partition(":")
-            names = [n.strip() for n in head.split(",")]
-            texts.update(dict.fromkeys(names, text.strip()))
-        elif inside and line.strip():
-            texts.update({n: f"{texts[n]} {line.strip()}" for n in names})
-    return texts
+def _last(notes: Sequence[Any], kind: type[T]) -> T | None:
+    return next((note for note in reversed(notes) if isinstance(note, kind)), None)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.kernels import weights as weights_kernel
-from palate.topk import Excluded, Factors, score_pairs, topk, topk_of_rows
+from palate.sparse import Rows
+from palate.topk import Factors, score_pairs, topk, topk_of_rows
 
 
 class Scorer(ABC):
@@ -28,7 +28,7 @@ class Scorer(ABC):
         users: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
         places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
@@ -41,7 +41,7 @@ class Scorer(ABC):
         items: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded],
+        excluded: Sequence[Rows],
         places: NDArray[np.int32],
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -77,7 +77,7 @@ class FactorScorer(Scorer):
         users: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
         places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
@@ -90,7 +90,7 @@ class FactorScorer(Scorer):
         items: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded],
+        excluded: Sequence[Rows],
         places: NDArray[np.int32],
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -152,7 +152,7 @@ class WeightScorer(Scorer):
         users: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded] = (),
+        excluded: Sequence[Rows] = (),
         allowed: NDArray[np.bool_] | None = None,
         places: NDArray[np.int32] | None = None,
         n_threads: int | None = None,
@@ -167,13 +167,12 @@ class WeightScorer(Scorer):
         items: NDArray[np.int32],
         n: int,
         *,
-        excluded: Sequence[Excluded],
+        excluded: Sequence[Rows],
         places: NDArray[np.int32],
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return users and scores of the best n users of each item."""
-        n_users = len(self.rows.indptr) - 1
-        user = np.repeat(np.arange(n_users), np.diff(self.rows.indptr))
+        n_users, user = self.rows.n_rows, self.rows.row_of_cells()
 
         def fill(wanted: NDArray[np.int32], S: NDArray[np.float32]) -> None:
             for row, item in enumerate(wanted):
@@ -193,9 +192,8 @@ class WeightScorer(Scorer):
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items whose score rises most where a user has had this one."""
-        single = Rows(np.arange(self.n_items + 1), np.arange(self.n_items, dtype=np.int32), np.ones(self.n_items, "f4"))
-        itself = single.indptr, single.indices
-        return WeightScorer(single, self.B, self.n_items).best(
+        itself = Rows.identity(self.n_items)
+        return WeightScorer(itself, self.B, self.n_items).best(
             index, min(n, self.n_items), excluded=[itself], places=places, n_threads=n_threads
         )
 
@@ -236,6 +234,5 @@ def nearest(
     lengths = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1))
     unit = factors / np.where(lengths > 0, lengths, 1)[:, None]
     nothing = np.zeros(len(unit))
-    itself = np.arange(len(unit) + 1, dtype=np.int64), np.arange(len(unit), dtype=np.int32)
-    parts = (unit, unit, nothing, nothing, 0.0)
+    parts, itself = (unit, unit, nothing, nothing, 0.0), Rows.identity(len(unit))
     return topk(parts, index, min(n, len(unit)), excluded=[itself], places=places, n_threads=n_threads)

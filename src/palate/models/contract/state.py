@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.ids import Ids
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.models.ridge.rows import feature_names
+from palate.sparse import Rows
 
 
 @dataclass(frozen=True, eq=False)

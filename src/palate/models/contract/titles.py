@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.models.contract.lists import Lists
-from palate.topk import Excluded
+from palate.sparse import Rows
 
 GROUP = ("title", "year")
 
@@ -40,18 +40,16 @@ def wide_enough(n: int, groups: NDArray[np.int64]) -> int:
     return min(len(groups), n + int((sizes[sizes > 0] - 1).sum()), n * int(sizes.max(initial=1)))
 
 
-def same_titles(had: Excluded, groups: NDArray[np.int64]) -> Excluded:
-    """Return all items of the titles of which users have had one of several, as compressed rows over the users."""
-    ptr, items = had
+def same_titles(had: Rows, groups: NDArray[np.int64]) -> Rows:
+    """Return all items of the titles of which users have had one of several, as rows over the users."""
     sizes, by_group = np.bincount(groups), np.argsort(groups, kind="stable")
-    several = np.flatnonzero(sizes[groups[items]] > 1)
-    group = groups[items[several]]
+    several = np.flatnonzero(sizes[groups[had.indices]] > 1)
+    group = groups[had.indices[several]]
     counts = sizes[group]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     cells = by_group[np.repeat(np.cumsum(sizes)[group] - counts, counts) + within]
-    users = np.repeat(np.searchsorted(ptr, several, side="right") - 1, counts)
-    pairs = np.unique(np.column_stack([users, cells]), axis=0)
-    return np.searchsorted(pairs[:, 0], np.arange(len(ptr))).astype(np.int64), pairs[:, 1].astype(np.int32)
+    users = np.repeat(had.row_of_cells()[several], counts)
+    return Rows.from_cells(users, cells, had.n_rows, len(groups)).distinct()
 
 
 def one_of_each(lists: Lists, groups: NDArray[np.int64], n: int) -> Lists:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError, ParameterError
-from palate.kernels import given
-from palate.kernels.order import stable_order
-from palate.models.contract.parameters import check_number
+from palate.data.interactions import Interactions
+from palate.errors import DataError, ParameterError, Remedy, Set
+from palate.models.contract.parameters import Checked, check_number
+from palate.sparse import Rows
 
-Positive = float | Literal["any", "values"] | None
 RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
 
 
@@ -30,6 +27,20 @@ def check_positive_rule(positive: Any) -> None:
     check_number("positive", positive, low=-np.inf)
 
 
+Positive = Annotated[
+    float | Literal["any", "values"] | None,
+    Checked(check_positive_rule),
+    'how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a row\'s value '
+    "is how much it counts), or a number (values of at least it are clicks).",
+]
+
+
+class FromClicks:
+    """What models that learn from clicks have: the rule by which values become them."""
+
+    positive: Positive
+
+
 def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     """Return the clicks of compressed rows: their values are how much each click counts, 1 or its value.
 
@@ -42,7 +53,10 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     if positive is None and len(values) and (values != values[0]).any():
         raise DataError(
             f"the values of {what} differ, from {values.min():g} to {values.max():g}, and this model learns from "
-            f"clicks: say how values count, positive={RULES}; positive=4 suits ratings of 1 to 5"
+            "clicks",
+            Remedy(f": say how values count, positive={RULES}; ", Set("positive", 4), " suits ratings of 1 to 5"),
+            code="clicks",
+            subject="positive",
         )
     if positive == "values" and len(values) and not values.min() > 0:
         raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")
@@ -50,8 +64,7 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     counts = values if positive == "values" else np.ones(len(values), np.float32)
     if rows.weights is not None:
         counts = counts * rows.weights
-    before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-    return Rows(before[rows.indptr], rows.indices[keep], np.ascontiguousarray(counts[keep], np.float32))
+    return Rows(rows.indptr, rows.indices, counts).filter(keep)
 
 
 def training_clicks(data: Interactions, positive: Positive) -> Rows:
@@ -64,11 +77,3 @@ def training_clicks(data: Interactions, positive: Positive) -> Rows:
     if not len(clicks.indices):
         raise DataError(f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}")
     return clicks
-
-
-def transpose_rows(rows: Rows, n_columns: int) -> Rows:
-    """Return the transpose: the same cells as compressed rows of the columns."""
-    user = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-    order, indptr = stable_order(*given(rows.indices, n_columns))
-    weights = None if rows.weights is None else rows.weights[order]
-    return replace(rows, indptr=indptr, indices=user[order], values=rows.values[order], weights=weights)

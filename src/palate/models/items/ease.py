@@ -15,23 +15,25 @@ equal to rounding, not to the bit, for other numbers of threads and other machin
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError
 from palate.kernels import weights as kernel
 from palate.models.contract.learner import Training
-from palate.models.contract.numbering import popular_first, square_renumbered
-from palate.models.contract.parameters import check_choice, check_number, check_whole
-from palate.models.items.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
+from palate.models.contract.numbering import popular_first
+from palate.models.contract.parameters import Above, AtLeast
+from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
-from palate.models.search import Range, SearchSpace
+from palate.models.search import Range
 from palate.parallel import Workers, blas_threads, check_threads, chunks
+from palate.sparse import Rows
 
 MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
 BLOCK = 2048  # rows
@@ -41,16 +43,6 @@ COLUMNS = 256  # of which the largest weights are sought at once
 class EASE(ItemWeights):
     """Item-to-item weights of one closed-form ridge regression: strong, without factors, for up to some 50,000 items.
 
-    Args:
-        reg: L2 penalty of the weights, in clicks; stronger for sparser data.
-        dropout: part of a user's clicks that is left out when learning to predict the others (EDLAE); 0 is EASE.
-        n_neighbors: keep only this many weights of each item, the largest in size; none keeps all.
-        positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
-            row's value is its size), or a number (values of at least it are clicks).
-        dtype: "float32" or "float64".
-        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
-        n_threads: threads, None for all cores; other numbers give the same weights up to rounding.
-
     Attributes:
         weights_: (n_items, n_items), from the item had to the item scored; no rows where n_neighbors is given, and then
         weights_indptr_, weights_indices_, weights_values_: its compressed rows.
@@ -58,26 +50,29 @@ class EASE(ItemWeights):
 
     key: ClassVar[str] = "ease"
     own_blas_threads: ClassVar[bool] = True
-    search_space: ClassVar[SearchSpace] = {"reg": Range(10.0, 3000.0, log=True), "dropout": Range(0.0, 0.8)}
 
-    def __init__(
-        self,
-        reg: float = 250.0,
-        *,
-        dropout: float = 0.0,
-        n_neighbors: int | None = None,
-        positive: Positive = None,
-        dtype: str = "float32",
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.reg = reg
-        self.dropout = dropout
-        self.n_neighbors = n_neighbors
-        self.positive = positive
-        self.dtype = dtype
-        self.store_history = store_history
-        self.n_threads = n_threads
+    reg: Annotated[
+        float,
+        Above(0),
+        Range(10.0, 3000.0, log=True),
+        "L2 penalty of the weights, in clicks; stronger for sparser data.",
+    ] = 250.0
+    _: KW_ONLY
+    dropout: Annotated[
+        float,
+        AtLeast(0, at_most=0.99),
+        Range(0.0, 0.8),
+        "part of a user's clicks that is left out when learning to predict the others (EDLAE); 0 is EASE.",
+    ] = 0.0
+    n_neighbors: Annotated[
+        int | None, AtLeast(1), "keep only this many weights of each item, the largest in size; none keeps all."
+    ] = None
+    positive: Positive = None
+    dtype: Dtype = "float32"
+    store_history: HistoryToScore = True
+    n_threads: Annotated[
+        NThreads, "threads, None for all cores; other numbers give the same weights up to rounding."
+    ] = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
@@ -101,7 +96,7 @@ class EASE(ItemWeights):
             nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
             _renumber(B, order.places)
             return named(B, *nothing)
-        largest = square_renumbered(Rows(*_largest(B, self.n_neighbors)), order.order)
+        largest = _largest(B, self.n_neighbors).permute(order.order)
         return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
@@ -112,28 +107,11 @@ class EASE(ItemWeights):
     def _memory_advice(self) -> str:
         return "EASE needs the square of the number of items: learn from fewer items, or take ials"
 
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        check_number("reg", self.reg, low=0, open_low=True)
-        check_number("dropout", self.dropout, low=0, high=0.99)
-        if self.n_neighbors is not None:
-            check_whole("n_neighbors", self.n_neighbors, low=1)
-        check_positive_rule(self.positive)
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)
-
 
 def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     """Write X'X into G."""
-    by_item = transpose_rows(clicks, len(G))
-    of_items = by_item.indptr, by_item.indices, by_item.values
-    of_users = clicks.indptr, clicks.indices, clicks.values
-    call = partial(kernel.co_occurrences, of_items, of_users)
+    by_item = clicks.transpose(len(G))
+    call = partial(kernel.co_occurrences, by_item.cells, clicks.cells)
     workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
 
 
@@ -192,8 +170,8 @@ def _renumber(B: Array, source: Array) -> None:
             at = following
 
 
-def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
-    """Return compressed rows of the n weights of largest size in each column."""
+def _largest(B: Array, n: int) -> Rows:
+    """Return the n weights of largest size in each column."""
     rows, columns, values = [], [], []
     for part in chunks(len(B), COLUMNS):
         sizes = np.abs(B[:, part])
@@ -203,6 +181,4 @@ def _largest(B: Array, n: int) -> tuple[Array, Array, Array]:
         columns.append(column.ravel())
         values.append(B[top.ravel(), column.ravel()])
     row, column = np.concatenate(rows), np.concatenate(columns)
-    order = np.lexsort((column, row))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(B)))]).astype(np.int64)
-    return indptr, column[order].astype(np.int32), np.concatenate(values)[order]
+    return Rows.from_cells(row, column, len(B), len(B), np.concatenate(values))

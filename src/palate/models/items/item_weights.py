@@ -6,17 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
-from palate.models.items.clicks import Positive, clicks_of
+from palate.models.items.clicks import FromClicks, clicks_of
 from palate.models.ridge.rows import Array
+from palate.sparse import Rows
 
 
-class ItemWeights(Recommender):
+class ItemWeights(FromClicks, Recommender):
     """score(u, i) = sum_j x_uj B_ji over the user's own items j: base of `EASE`, `ItemKNN` and `RP3beta`.
 
     Attributes:
@@ -33,7 +33,6 @@ class ItemWeights(Recommender):
     }
     learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
-    positive: Positive
 
     def _scorer(self) -> Scorer:
         if self.seen_ is None:

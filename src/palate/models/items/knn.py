@@ -23,86 +23,62 @@ weights an item, and n_items numbers a thread.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.kernels import similarities as kernel
 from palate.models.contract.learner import Training
 from palate.models.contract.lists import ItemOrder
-from palate.models.contract.numbering import popular_first, square_renumbered
-from palate.models.contract.parameters import check_choice, check_number, check_whole
-from palate.models.items.clicks import Positive, check_positive_rule, training_clicks, transpose_rows
+from palate.models.contract.numbering import popular_first
+from palate.models.contract.parameters import Above, AtLeast
+from palate.models.contract.shared import HistoryToScore, NThreads
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
-from palate.models.search import Choice, Range, SearchSpace
+from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
+from palate.sparse import Rows
 
 MEMORY_ADVICE = "choose a smaller n_neighbors"
+NNeighbors = Annotated[int, AtLeast(1), Range(10, 1000, log=True), "weights kept of each item, the largest."]
 
 
 class ItemKNN(ItemWeights):
     """The items most similar by cosine to those a user had.
-
-    Args:
-        n_neighbors: weights kept of each item, the largest.
-        shrinkage: added to the product of lengths: pairs that few users had both count for less.
-        idf: weight users by the inverse frequency of what they had.
-        positive: how values become clicks; as `EASE`.
-        store_history: keep the training interactions: known users are scored by them; False leaves `recommend_for`.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
     """
 
     key: ClassVar[str] = "knn"
-    search_space: ClassVar[SearchSpace] = {
-        "n_neighbors": Range(10, 1000, log=True, whole=True),
-        "shrinkage": Range(0.1, 1000.0, log=True),
-        "idf": Choice((False, True)),
-    }
 
-    def __init__(
-        self,
-        n_neighbors: int = 100,
-        *,
-        shrinkage: float = 10.0,
-        idf: bool = False,
-        positive: Positive = None,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.shrinkage = shrinkage
-        self.idf = idf
-        self.positive = positive
-        self.store_history = store_history
-        self.n_threads = n_threads
+    n_neighbors: NNeighbors = 100
+    _: KW_ONLY
+    shrinkage: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.1, 1000.0, log=True),
+        "added to the product of lengths: pairs that few users had both count for less.",
+    ] = 10.0
+    idf: Annotated[bool, Choice((False, True)), "weight users by the inverse frequency of what they had."] = False
+    positive: Positive = None
+    store_history: HistoryToScore = True
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
-        w = np.ones(len(clicks.indptr) - 1)
+        w = np.ones(clicks.n_rows)
         if self.idf:
-            w = np.square(np.log(n_items / np.maximum(np.diff(clicks.indptr), 1)))
-        squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, np.diff(clicks.indptr))
+            w = np.square(np.log(n_items / np.maximum(clicks.sizes, 1)))
+        squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, clicks.sizes)
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(transpose_rows(rows, n_items), order)
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        _check_common(self)
-        check_number("shrinkage", self.shrinkage, low=0)
-        check_choice("idf", self.idf, (False, True))
+        return _learned(rows.transpose(n_items), order)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return _bytes_needed(self, n_items, n_rows)
@@ -115,62 +91,36 @@ class ItemKNN(ItemWeights):
 class RP3beta(ItemWeights):
     """Where a random walk of three steps from a user ends, popular items held back.
 
-    Args:
-        n_neighbors: weights kept of each item, the largest.
-        alpha: power of the steps' probabilities.
-        beta: power of the popularity that an item is divided by; 0 lets popular items win.
-        positive, store_history, n_threads: as `ItemKNN`.
-
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
     """
 
     key: ClassVar[str] = "rp3beta"
-    search_space: ClassVar[SearchSpace] = {
-        "n_neighbors": Range(10, 1000, log=True, whole=True),
-        "alpha": Range(0.2, 2.0),
-        "beta": Range(0.0, 1.5),
-    }
 
-    def __init__(
-        self,
-        n_neighbors: int = 100,
-        *,
-        alpha: float = 1.0,
-        beta: float = 0.6,
-        positive: Positive = None,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.alpha = alpha
-        self.beta = beta
-        self.positive = positive
-        self.store_history = store_history
-        self.n_threads = n_threads
+    n_neighbors: NNeighbors = 100
+    _: KW_ONLY
+    alpha: Annotated[float, Above(0, at_most=10), Range(0.2, 2.0), "power of the steps' probabilities."] = 1.0
+    beta: Annotated[
+        float,
+        AtLeast(0, at_most=10),
+        Range(0.0, 1.5),
+        "power of the popularity that an item is divided by; 0 lets popular items win.",
+    ] = 0.6
+    positive: Positive = None
+    store_history: HistoryToScore = True
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
-        user = np.repeat(np.arange(len(clicks.indptr) - 1), np.diff(clicks.indptr))
-        of_users = np.bincount(user, clicks.values, len(clicks.indptr) - 1)
+        of_users = np.bincount(clicks.row_of_cells(), clicks.values, clicks.n_rows)
         of_items = np.bincount(clicks.indices, clicks.values, n_items)
         alpha, beta = float(self.alpha), float(self.beta)
         with np.errstate(divide="ignore"):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
         weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
-        powered = Rows(clicks.indptr, clicks.indices, clicks.values ** np.float32(alpha))
+        powered = replace(clicks, values=clicks.values ** np.float32(alpha))
         return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        _check_common(self)
-        check_number("alpha", self.alpha, low=0, high=10, open_low=True)
-        check_number("beta", self.beta, low=0, high=10)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return _bytes_needed(self, n_items, n_rows)
@@ -180,13 +130,6 @@ class RP3beta(ItemWeights):
         return MEMORY_ADVICE
 
 
-def _check_common(model: Any) -> None:
-    check_whole("n_neighbors", model.n_neighbors, low=1)
-    check_positive_rule(model.positive)
-    check_choice("store_history", model.store_history, (False, True))
-    check_threads(model.n_threads)
-
-
 def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
     kept = n_items * min(int(model.n_neighbors), max(n_items - 1, 1))
     return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
@@ -194,7 +137,7 @@ def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
 
 def _learned(rows: Rows, order: ItemOrder) -> dict[str, Any]:
     """Return the learned arrays, of weights by the item had, the items in their own order again."""
-    own = square_renumbered(rows, order.order)
+    own = rows.permute(order.order)
     return named(np.zeros((0, len(order.order)), np.float32), own.indptr, own.indices, own.values)
 
 
@@ -203,10 +146,8 @@ def _largest(
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
-    by_item = transpose_rows(clicks, n_items)
-    of_items, of_users = (
-        (rows.indptr, rows.indices, np.asarray(rows.values, np.float64)) for rows in (by_item, clicks)
-    )
+    by_item = clicks.transpose(n_items)
+    of_items, of_users = (rows.cells._replace(values=rows.values.astype(np.float64)) for rows in (by_item, clicks))
     indices, values = np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32)
     counts = np.zeros(n_items, np.int64)
     call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
@@ -214,5 +155,4 @@ def _largest(
         parts = row_ranges(by_item, workers)
         workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
     kept = np.arange(n) < counts[:, None]
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Rows(indptr, indices[kept], values[kept])
+    return Rows.of_sizes(counts, indices[kept], values[kept])

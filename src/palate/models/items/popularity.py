@@ -12,20 +12,22 @@ One pass over the rows: O(rows) in time; memory of one number a row with a half 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
-from palate.errors import DataError
+from palate.data.interactions import Interactions
+from palate.errors import Blank, DataError, Set
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number
+from palate.models.contract.parameters import Above
 from palate.models.contract.scoring import FactorScorer, Scorer
-from palate.models.search import Choice, SearchSpace
-from palate.parallel import check_threads
+from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
+from palate.models.search import Choice
+from palate.sparse import Rows
 from palate.topk import Factors
 
 SECONDS_A_DAY = 86_400
@@ -36,28 +38,25 @@ class Popularity(Recommender):
 
     Values do not count, only rows do. Items of exactly equal score stand in the order of their index.
 
-    Args:
-        half_life_days: a row this much older than the latest one counts half; none counts all rows alike.
-        store_history: keep the training interactions, to leave out what a user has seen.
-        n_threads: threads when recommending, None for all cores; the answer is the same for any number.
-
     Attributes:
         item_biases_: (n_items,) float64, the scores.
     """
 
     key: ClassVar[str] = "popularity"
     score_kind: ClassVar[ScoreKind] = "order"
-    search_space: ClassVar[SearchSpace] = {"half_life_days": Choice((None, 7.0, 30.0, 90.0, 180.0, 365.0, 730.0))}
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {"item_biases_": ("n_items",)}
     learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "explain", "weights"})
 
-    def __init__(
-        self, half_life_days: float | None = None, *, store_history: bool = True, n_threads: int | None = None
-    ) -> None:
-        self.half_life_days = half_life_days
-        self.store_history = store_history
-        self.n_threads = n_threads
+    half_life_days: Annotated[
+        float | None,
+        Above(0),
+        Choice((None, 7.0, 30.0, 90.0, 180.0, 365.0, 730.0)),
+        "a row this much older than the latest one counts half; none counts all rows alike.",
+    ] = None
+    _: KW_ONLY
+    store_history: StoreHistory = True
+    n_threads: ThreadsToRecommend = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         data = training.data
@@ -68,7 +67,7 @@ class Popularity(Recommender):
         return {"item_biases_": counts.astype(np.float64)}
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        n_users = len(rows.indptr) - 1
+        n_users = rows.n_rows
         empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
         return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
 
@@ -85,7 +84,11 @@ class Popularity(Recommender):
         if data.times is None:
             raise DataError(
                 f"half_life_days={self.half_life_days:g} needs the time of each row, and the training part has none; "
-                "name its column (columns={'time': NAME}), or leave half_life_days out"
+                "name its column (",
+                Set("columns", {"time": Blank("NAME")}),
+                "), or leave half_life_days out",
+                code="times",
+                subject="half_life_days",
             )
         days = (data.times - data.times.max()) / SECONDS_A_DAY
         with np.errstate(over="ignore"):  # a half life of nearly nothing: all but the latest count 0
@@ -95,14 +98,3 @@ class Popularity(Recommender):
     def _factors(self) -> Factors:
         n_users, n_items = len(self.users_), len(self.items_)
         return np.zeros((n_users, 0)), np.zeros((n_items, 0)), np.zeros(n_users), self.item_biases_, 0.0
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        if self.half_life_days is not None:
-            check_number("half_life_days", self.half_life_days, low=0, open_low=True)
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)

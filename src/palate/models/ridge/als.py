@@ -19,17 +19,28 @@ folding in a training user gives the stored factors, bit for bit.
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.shared import (
+    Dtype,
+    InitScale,
+    NFactors,
+    NThreads,
+    RandomState,
+    RegFeatures,
+    StoreHistory,
+    Sweeps,
+)
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.priors import (
     LEARNED_ARRAYS,
@@ -52,30 +63,16 @@ from palate.models.ridge.rows import (
     started,
     taken_over,
 )
-from palate.models.search import Range, SearchSpace
+from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
-from palate.parallel import Workers, check_threads
+from palate.parallel import Workers
 from palate.progress import Progress
+from palate.sparse import Rows
 from palate.topk import Factors, score_pairs
 
 
 class ALS(Recommender):
     """Matrix factorization learned by alternating exact ridge regressions.
-
-    Args:
-        n_factors: length of each user's and item's vector.
-        n_epochs: sweeps over items and users.
-        reg: L2 penalty of the factors; see reg_exponent.
-        reg_biases: L2 penalty of the biases, once a row: this many ratings at the mean are added to the row's own.
-        reg_exponent: reg is multiplied by the row's number of ratings to the power of this; 1 is weighted lambda, 0
-            plain.
-        reg_features: L2 penalty of the weights of features, in rows.
-        biases: learn a mean and a bias for each user and item.
-        init_scale: standard deviation of the initial factors.
-        dtype: "float32" or "float64".
-        store_history: keep the training interactions, to leave out what a user has seen.
-        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         user_factors_: (n_users, n_factors).
@@ -94,13 +91,6 @@ class ALS(Recommender):
 
     key: ClassVar[str] = "als"
     score_kind: ClassVar[ScoreKind] = "rating"
-    search_space: ClassVar[SearchSpace] = {
-        "n_factors": Range(4, 128, log=True, whole=True),
-        "reg": Range(0.02, 20, log=True),
-        "reg_exponent": Range(0.0, 1.0),
-        "reg_biases": Range(0.1, 20, log=True),
-        "n_epochs": Range(4, 40, log=True, whole=True),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),
@@ -114,34 +104,29 @@ class ALS(Recommender):
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution"}
 
-    def __init__(
-        self,
-        n_factors: int = 32,
-        *,
-        n_epochs: int = 15,
-        reg: float = 1.4,
-        reg_exponent: float = 0.5,
-        reg_biases: float = 2.0,
-        reg_features: float = 10.0,
-        biases: bool = True,
-        init_scale: float = 0.1,
-        dtype: str = "float32",
-        store_history: bool = True,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_epochs = n_epochs
-        self.reg = reg
-        self.reg_biases = reg_biases
-        self.reg_features = reg_features
-        self.reg_exponent = reg_exponent
-        self.biases = biases
-        self.init_scale = init_scale
-        self.dtype = dtype
-        self.store_history = store_history
-        self.random_state = random_state
-        self.n_threads = n_threads
+    n_factors: Annotated[NFactors, Range(4, 128, log=True)] = 32
+    _: KW_ONLY
+    reg: Annotated[float, Above(0), Range(0.02, 20, log=True), "L2 penalty of the factors; see reg_exponent."] = 1.4
+    reg_exponent: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.0, 1.0),
+        "reg is multiplied by the row's number of ratings to the power of this; 1 is weighted lambda, 0 plain.",
+    ] = 0.5
+    reg_biases: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.1, 20, log=True),
+        "L2 penalty of the biases, once a row: this many ratings at the mean are added to the row's own.",
+    ] = 2.0
+    n_epochs: Annotated[Sweeps, Range(4, 40, log=True)] = 15
+    reg_features: RegFeatures = 10.0
+    biases: Annotated[bool, "learn a mean and a bias for each user and item."] = True
+    init_scale: InitScale = 0.1
+    dtype: Dtype = "float32"
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         data, dtype = training.data, np.dtype(self.dtype).type
@@ -207,7 +192,7 @@ class ALS(Recommender):
 
     def _row_weights(self, rows: Rows) -> Array:
         """Return w of each row; 0 for one without ratings, which is no part of eq. 1."""
-        counts = np.diff(rows.indptr).astype(np.float64)
+        counts = rows.sizes.astype(np.float64)
         if rows.weights is not None:
             counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
         weights: Array = counts**self.reg_exponent * (counts > 0)
@@ -281,25 +266,6 @@ class ALS(Recommender):
 
     def _factors(self) -> Factors:
         return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        for name in ("n_factors", "n_epochs"):
-            check_whole(name, getattr(self, name), low=1)
-        check_number("reg", self.reg, low=0, open_low=True)
-        check_number("reg_biases", self.reg_biases, low=0)
-        check_number("reg_exponent", self.reg_exponent, low=0)
-        check_number("reg_features", self.reg_features, low=0, open_low=True)
-        check_number("init_scale", self.init_scale, low=0, open_low=True)
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        for name in ("biases", "store_history"):
-            check_choice(name, getattr(self, name), (False, True))
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)
 
 
 def _mean(data: Interactions) -> float:

@@ -21,22 +21,23 @@ side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usua
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.numbering import popular_first
-from palate.models.contract.parameters import check_choice, check_number
+from palate.models.contract.parameters import AtLeast
+from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.ridge.priors import rating_parts
-from palate.models.search import Range, SearchSpace
-from palate.parallel import check_threads
+from palate.models.search import Range
+from palate.sparse import Rows
 from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
@@ -48,12 +49,6 @@ class Baseline(Recommender):
 
     The biases are the exact minimum of the squared error with an L2 penalty, once a row.
 
-    Args:
-        reg_users: L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own.
-        reg_items: the same of an item's bias; only one of the two may be 0.
-        store_history: keep the training interactions, to leave out what a user has seen.
-        n_threads: threads when recommending, None for all cores; the answer is the same for any number.
-
     Attributes:
         user_biases_, item_biases_: (n_users,), (n_items,) float64; 0 without ratings.
         mean_: mean rating of the training part.
@@ -61,10 +56,6 @@ class Baseline(Recommender):
 
     key: ClassVar[str] = "baseline"
     score_kind: ClassVar[ScoreKind] = "rating"
-    search_space: ClassVar[SearchSpace] = {
-        "reg_users": Range(0.1, 100, log=True),
-        "reg_items": Range(0.1, 100, log=True),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_biases_": ("n_users",),
         "item_biases_": ("n_items",),
@@ -74,18 +65,18 @@ class Baseline(Recommender):
         {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
     )
 
-    def __init__(
-        self,
-        reg_users: float = 1.0,
-        *,
-        reg_items: float = 3.0,
-        store_history: bool = True,
-        n_threads: int | None = None,
-    ) -> None:
-        self.reg_users = reg_users
-        self.reg_items = reg_items
-        self.store_history = store_history
-        self.n_threads = n_threads
+    reg_users: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.1, 100, log=True),
+        "L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own.",
+    ] = 1.0
+    _: KW_ONLY
+    reg_items: Annotated[
+        float, AtLeast(0), Range(0.1, 100, log=True), "the same of an item's bias; only one of the two may be 0."
+    ] = 3.0
+    store_history: StoreHistory = True
+    n_threads: ThreadsToRecommend = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         data = training.data
@@ -119,31 +110,27 @@ class Baseline(Recommender):
         return P, Q, self.user_biases_, self.item_biases_, self.mean_
 
     def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
+        """Refuse parameters outside their type or range, and two penalties of 0.
 
         Raises:
             ParameterError: names the parameter, the value and the range.
         """
-        for name in ("reg_users", "reg_items"):
-            check_number(name, getattr(self, name), low=0)
+        super().check_parameters()
         if self.reg_users == self.reg_items == 0:
             raise ParameterError(
                 "reg_users and reg_items are both 0: users' and items' biases could then be shifted against each other "
                 "at will; give one of them a penalty, such as reg_items=0.1"
             )
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)
 
 
 def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: float) -> NDArray[np.float64]:
     """Return c (n_items,) at the minimum of eq. 1."""
-    from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator, cg
 
-    shape = len(rows.indptr) - 1, n_items
+    shape = rows.n_rows, n_items
     weights = np.ones(len(rows.indices)) if rows.weights is None else rows.weights.astype(np.float64)
-    A = csr_array((weights, rows.indices, rows.indptr), shape)
-    R = csr_array((weights * (rows.values - np.float64(mean)), A.indices, A.indptr), shape)
+    A = rows.to_scipy(n_items, weights)
+    R = rows.to_scipy(n_items, weights * (rows.values - np.float64(mean)))
     sums_u, sums_i = R @ np.ones(shape[1]), R.T @ np.ones(shape[0])
     D_u, D_i = A @ np.ones(shape[1]) + reg_users, A.T @ np.ones(shape[0]) + reg_items
     D_u[D_u == 0], D_i[D_i == 0] = 1, 1  # no ratings and no penalty: 0, as with one
@@ -173,8 +160,8 @@ def _pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[NDArray[np.float64
 def _users(rows: Rows, mean: float, c: NDArray[Any], reg: float) -> NDArray[np.float64]:
     """Return eq. 2: the users' biases by the items' as they are, (n_rows,); of training and of fold-in."""
     weights, pulls = _pulls(rows, mean, c)
-    n_rows = len(rows.indptr) - 1
-    row = np.repeat(np.arange(n_rows), np.diff(rows.indptr))
+    n_rows = rows.n_rows
+    row = rows.row_of_cells()
     below = np.bincount(row, weights, minlength=n_rows) + reg
     biases: NDArray[np.float64] = np.bincount(row, weights * pulls, minlength=n_rows) / np.where(below > 0, below, 1)
     return biases

@@ -25,12 +25,12 @@ clicks twice and the factors twice.
 from __future__ import annotations
 
 import time
+from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from palate.data.interactions import Rows
 from palate.errors import DivergenceError, ParameterError
 from palate.kernels import given
 from palate.kernels.simd import gradients
@@ -38,8 +38,22 @@ from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
-from palate.models.items.clicks import Positive, check_positive_rule, clicks_of, training_clicks, transpose_rows
+from palate.models.contract.parameters import (
+    Above,
+    AtLeast,
+    draw_seed,
+)
+from palate.models.contract.shared import (
+    Dtype,
+    InitScale,
+    NFactors,
+    NThreads,
+    RandomState,
+    RegFeatures,
+    StoreHistory,
+    Sweeps,
+)
+from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import (
     LEARNED_ARRAYS,
     LEARNED_SCALARS,
@@ -63,9 +77,10 @@ from palate.models.ridge.rows import (
     started,
     taken_over,
 )
-from palate.models.search import Range, SearchSpace
-from palate.parallel import Workers, check_threads
+from palate.models.search import Range
+from palate.parallel import Workers
 from palate.progress import Progress
+from palate.sparse import Rows
 from palate.topk import Factors
 
 MOST_EXACT = 512  # factors; a factorization costs their cube
@@ -75,23 +90,6 @@ MOST_STEPS = 200
 
 class ImplicitALS(Recommender):
     """Matrix factorization of clicks and counts: every cell counts, those without a click a little.
-
-    Args:
-        n_factors: length of each user's and item's vector.
-        n_epochs: sweeps over items and users.
-        alpha: confidence of one click, or of a count of one.
-        unobserved_weight: weight of a cell without a click, of the target 0.
-        reg: L2 penalty, multiplied by what a row weighs in all to the power of reg_exponent.
-        reg_exponent: 1 weighs rows as they count in the loss, 0 all alike.
-        reg_features: L2 penalty of the weights of features.
-        positive: how values become clicks: none (they must all be equal), "any" (every row is a click), "values" (a
-            row's value is its confidence), or a number (values of at least it are clicks).
-        cg_steps: conjugate gradients a row between; 0 solves every row exactly.
-        init_scale: length of the initial vectors.
-        dtype: "float32" or "float64".
-        store_history: keep the training interactions, to leave out what a user has seen.
-        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         user_factors_: (n_users, n_factors).
@@ -108,11 +106,6 @@ class ImplicitALS(Recommender):
 
     key: ClassVar[str] = "ials"
     score_kind: ClassVar[ScoreKind] = "order"
-    search_space: ClassVar[SearchSpace] = {
-        "n_factors": Range(16, 256, log=True, whole=True),
-        "reg": Range(0.001, 0.1, log=True),
-        "unobserved_weight": Range(0.01, 1.0, log=True),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),
@@ -125,51 +118,41 @@ class ImplicitALS(Recommender):
     )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
 
-    def __init__(
-        self,
-        n_factors: int = 64,
-        *,
-        n_epochs: int = 16,
-        alpha: float = 1.0,
-        unobserved_weight: float = 0.1,
-        reg: float = 0.01,
-        reg_exponent: float = 1.0,
-        reg_features: float = 10.0,
-        positive: Positive = None,
-        cg_steps: int = 3,
-        init_scale: float = 0.1,
-        dtype: str = "float32",
-        store_history: bool = True,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_epochs = n_epochs
-        self.alpha = alpha
-        self.unobserved_weight = unobserved_weight
-        self.reg = reg
-        self.reg_exponent = reg_exponent
-        self.reg_features = reg_features
-        self.positive = positive
-        self.cg_steps = cg_steps
-        self.init_scale = init_scale
-        self.dtype = dtype
-        self.store_history = store_history
-        self.random_state = random_state
-        self.n_threads = n_threads
+    n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
+    _: KW_ONLY
+    n_epochs: Sweeps = 16
+    reg: Annotated[
+        float,
+        Above(0),
+        Range(0.001, 0.1, log=True),
+        "L2 penalty, multiplied by what a row weighs in all to the power of reg_exponent.",
+    ] = 0.01
+    reg_exponent: Annotated[float, AtLeast(0), "1 weighs rows as they count in the loss, 0 all alike."] = 1.0
+    alpha: Annotated[float, Above(0), "confidence of one click, or of a count of one."] = 1.0
+    unobserved_weight: Annotated[
+        float, Above(0), Range(0.01, 1.0, log=True), "weight of a cell without a click, of the target 0."
+    ] = 0.1
+    reg_features: Annotated[RegFeatures, "L2 penalty of the weights of features."] = 10.0
+    positive: Positive = None
+    cg_steps: Annotated[int, AtLeast(0), "conjugate gradients a row between; 0 solves every row exactly."] = 3
+    init_scale: Annotated[InitScale, "length of the initial vectors."] = 0.1
+    dtype: Dtype = "float32"
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
 
     def _learn(self, training: Training) -> dict[str, Any]:
         data, dtype = training.data, np.dtype(self.dtype).type
         seed = draw_seed(self.random_state)
         clicks = training_clicks(data, self.positive)
-        by_item = transpose_rows(clicks, data.n_items)
+        by_item = clicks.transpose(data.n_items)
         rng = np.random.default_rng([seed, 0])
         scale = self.init_scale / self.n_factors**0.5
         P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
         if training.start is not None:
             taken_over(P, data.users, training.start.user_factors_, training.start.users_)
             taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
-        warm = np.diff(clicks.indptr) > 0, np.diff(by_item.indptr) > 0
+        warm = clicks.sizes > 0, by_item.sizes > 0
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
         penalties = self._penalties(clicks, warm[1].sum()), self._penalties(by_item, warm[0].sum())
@@ -245,7 +228,7 @@ class ImplicitALS(Recommender):
             P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
             self._check(0.0 if failed < 0 else np.inf, 0)
             return P, float(losses.sum())
-        P = np.zeros((len(rows.indptr) - 1, Q.shape[1]), dtype) if start is None else start.copy()
+        P = np.zeros((rows.n_rows, Q.shape[1]), dtype) if start is None else start.copy()
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
@@ -329,24 +312,6 @@ class ImplicitALS(Recommender):
     def _factors(self) -> Factors:
         P, Q = self.user_factors_, self.item_factors_
         return P, Q, np.zeros(len(P), P.dtype), np.zeros(len(Q), Q.dtype), 0.0
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        for name in ("n_factors", "n_epochs"):
-            check_whole(name, getattr(self, name), low=1)
-        check_whole("cg_steps", self.cg_steps, low=0)
-        for name in ("alpha", "unobserved_weight", "reg", "reg_features", "init_scale"):
-            check_number(name, getattr(self, name), low=0, open_low=True)
-        check_number("reg_exponent", self.reg_exponent, low=0)
-        check_positive_rule(self.positive)
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_choice("store_history", self.store_history, (False, True))
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)
 
 
 def _prior(X: Array, features: Array | None, penalties: Array, reg: float) -> Prior | None:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.data.interactions import Rows
 from palate.errors import ParameterError
 from palate.kernels import given, ridge
 from palate.kernels import prior as prior_kernel
 from palate.kernels.simd.tile import ROWS
 from palate.models.contract.explanation import Part
 from palate.parallel import Workers, chunks
+from palate.sparse import Rows
 
 PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
 SMALLEST_PART = 1 << 15  # cells of a piece: a smaller one takes hardly longer than to wake a thread for it
@@ -85,7 +85,7 @@ def solve(
         workers: threads.
     """
     dtype = side.Q.dtype.type
-    n_rows, k = len(rows.indptr) - 1, side.Q.shape[1]
+    n_rows, k = rows.n_rows, side.Q.shape[1]
     P, b, losses = np.zeros((n_rows, k), dtype), np.zeros(n_rows, dtype), np.zeros(n_rows)
     cells = given(rows.indptr, rows.indices, rows.values, _as(weights, dtype))
     gram = np.zeros((0, 0), dtype) if side.gram is None else side.gram
@@ -99,7 +99,7 @@ def solve(
 
 def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> list[tuple[int, int]]:
     """Return ranges of rows of about the same work: cells, and a little for each row; not below ``smallest``."""
-    n_rows = len(rows.indptr) - 1
+    n_rows = rows.n_rows
     if n_rows == 1:  # a fold-in, where microseconds count
         return [(0, 1)]
     work = rows.indptr + 32 * np.arange(n_rows + 1)

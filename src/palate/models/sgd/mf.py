@@ -13,21 +13,31 @@ ones besides.
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.shared import (
+    Dtype,
+    NBlocks,
+    NFactors,
+    NThreads,
+    OwnFactors,
+    RandomState,
+    Schedule,
+    StoreHistory,
+)
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.priors import (
     LEARNED_ARRAYS,
@@ -39,11 +49,12 @@ from palate.models.ridge.priors import (
     user_prior,
 )
 from palate.models.ridge.rows import Prior, Side, explained, feature_names, on_ids, solve, taken_over
-from palate.models.search import Choice, Range, SearchSpace
+from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
 from palate.models.sgd.training import Run, rows_held_out, trained, warn_of_first_epoch
-from palate.parallel import Workers, check_threads
+from palate.parallel import Workers
+from palate.sparse import Rows
 from palate.topk import Factors as AllFactors
 
 COPIES = 4  # of the factors at the peak of training
@@ -57,29 +68,6 @@ class MatrixFactorization(Recommender):
 
     Early stopping chooses the number of epochs on a validation part of the training data and then trains on all of
     it for as many; a validation set given to ``fit`` is watched instead, and the best epoch restored.
-
-    Args:
-        n_factors: length of each user's and item's vector.
-        n_epochs: passes over the ratings, at most.
-        learning_rate: step of the gradient 2 x error x factor.
-        reg: L2 penalty of the factors, met at every rating; one step takes a row to zero at most.
-        reg_biases: L2 penalty of the biases, met at every rating.
-        biases: learn a mean and a bias for each user and item; False leaves them at zero.
-        init: distribution of the initial factors, "normal" around 0 or "uniform" from 0.
-        init_scale: its standard deviation, or its upper end.
-        schedule: learning rate by epoch, "constant" or "linear" (falling to zero after n_epochs).
-        patience: stop this many epochs after the best one; epochs count from the first in which the factors explain a
-            twentieth of what mean and biases leave: before it they have not begun to learn.
-        validation_fraction: part of the ratings held out to choose the epoch; 0 trains all n_epochs.
-        reg_features: L2 penalty of the embeddings of features, times reg.
-        own_factors: with features, whether rows have factors of their own beside those of their features; a side
-            without features always has.
-        n_blocks: blocks of users and of items that may be trained side by side; None follows from the data, 1 is
-            strictly one rating after the other.
-        dtype: "float32" or "float64".
-        store_history: keep the training interactions, to leave out what a user has seen.
-        random_state: seed, Generator, or None to draw a seed; the seed used is ``seed_``.
-        n_threads: threads, None for all cores; the answer is the same for any number.
 
     Attributes:
         user_factors_: (n_users, n_factors).
@@ -100,14 +88,6 @@ class MatrixFactorization(Recommender):
     key: ClassVar[str] = "mf"
     score_kind: ClassVar[ScoreKind] = "rating"
     presets: ClassVar[tuple[str, ...]] = ("original",)
-    search_space: ClassVar[SearchSpace] = {
-        "n_factors": Range(8, 256, log=True, whole=True),
-        "learning_rate": Range(0.001, 0.05, log=True),
-        "reg": Range(0.005, 0.3, log=True),
-        "reg_biases": Range(0.001, 0.1, log=True),
-        "init_scale": Range(0.003, 0.3, log=True),
-        "schedule": Choice(("constant", "linear")),
-    }
     learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
         "user_factors_": ("n_users", "n_factors"),
         "item_factors_": ("n_items", "n_factors"),
@@ -123,46 +103,51 @@ class MatrixFactorization(Recommender):
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
-    def __init__(
-        self,
-        n_factors: int = 100,
-        *,
-        n_epochs: int = 60,
-        learning_rate: float = 0.008,
-        reg: float = 0.065,
-        reg_biases: float = 0.02,
-        biases: bool = True,
-        init: Literal["normal", "uniform"] = "normal",
-        init_scale: float = 0.02,
-        schedule: Literal["constant", "linear"] = "linear",
-        patience: int = 5,
-        validation_fraction: float = 0.1,
-        reg_features: float = 10.0,
-        own_factors: bool = True,
-        n_blocks: int | None = None,
-        dtype: Literal["float32", "float64"] = "float32",
-        store_history: bool = True,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_factors = n_factors
-        self.n_epochs = n_epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.reg_biases = reg_biases
-        self.biases = biases
-        self.init = init
-        self.init_scale = init_scale
-        self.schedule = schedule
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.reg_features = reg_features
-        self.own_factors = own_factors
-        self.n_blocks = n_blocks
-        self.dtype = dtype
-        self.store_history = store_history
-        self.random_state = random_state
-        self.n_threads = n_threads
+    n_factors: Annotated[NFactors, Range(8, 256, log=True)] = 100
+    _: KW_ONLY
+    n_epochs: Annotated[int, AtLeast(1), "passes over the ratings, at most."] = 60
+    learning_rate: Annotated[
+        float, Above(0), Range(0.001, 0.05, log=True), "step of the gradient 2 x error x factor."
+    ] = 0.008
+    reg: Annotated[
+        float,
+        AtLeast(0),
+        Range(0.005, 0.3, log=True),
+        "L2 penalty of the factors, met at every rating; one step takes a row to zero at most.",
+    ] = 0.065
+    reg_biases: Annotated[
+        float, AtLeast(0), Range(0.001, 0.1, log=True), "L2 penalty of the biases, met at every rating."
+    ] = 0.02
+    biases: Annotated[bool, "learn a mean and a bias for each user and item; False leaves them at zero."] = True
+    init: Annotated[
+        Literal["normal", "uniform"], 'distribution of the initial factors, "normal" around 0 or "uniform" from 0.'
+    ] = "normal"
+    init_scale: Annotated[
+        float, AtLeast(0), Range(0.003, 0.3, log=True), "its standard deviation, or its upper end."
+    ] = 0.02
+    schedule: Annotated[Schedule, Choice(("constant", "linear"))] = "linear"
+    patience: Annotated[
+        int,
+        AtLeast(1),
+        "stop this many epochs after the best one; epochs count from the first in which the factors explain a "
+        "twentieth of what mean and biases leave: before it they have not begun to learn.",
+    ] = 5
+    validation_fraction: Annotated[
+        float,
+        AtLeast(0, at_most=0.9),
+        "part of the ratings held out to choose the epoch; 0 trains all n_epochs.",
+    ] = 0.1
+    reg_features: Annotated[float, AtLeast(0), "L2 penalty of the embeddings of features, times reg."] = 10.0
+    own_factors: OwnFactors = True
+    n_blocks: Annotated[
+        NBlocks,
+        "blocks of users and of items that may be trained side by side; None follows from the data, 1 is strictly one "
+        "rating after the other.",
+    ] = None
+    dtype: Dtype = "float32"
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
 
     @classmethod
     def original(cls, random_state: int | np.random.Generator | None = None) -> Self:
@@ -232,7 +217,7 @@ class MatrixFactorization(Recommender):
     def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
         if prior is not None and not self.own_factors:
             return prior.means()
-        counts = np.diff(rows.indptr).astype(np.float64)
+        counts = rows.sizes.astype(np.float64)
         with Workers(self.n_threads) as workers:
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
@@ -328,7 +313,7 @@ class MatrixFactorization(Recommender):
         A step of a rating with the error e adds 2 rate e q to p, and likewise to q, both of which grow to about the
         root of the largest error E: where 2 rate E is well below 1 it cannot jump beyond its aim, whatever the order.
         """
-        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        default = {name: parameter.default for name, parameter in self.declarations.items()}
         tips, scale = [], float(self.init_scale)
         if mean_square > HUGE_MEAN_SQUARE:
             tips.append(f"to rescale the values (they are about {mean_square**0.5:.2g} in size) to a few units")
@@ -355,26 +340,3 @@ class MatrixFactorization(Recommender):
 
     def _factors(self) -> AllFactors:
         return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
-
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        for name in ("n_factors", "n_epochs", "patience"):
-            check_whole(name, getattr(self, name), low=1)
-        check_number("learning_rate", self.learning_rate, low=0, open_low=True)
-        for name in ("reg", "reg_biases", "reg_features"):
-            check_number(name, getattr(self, name), low=0)
-        check_number("init_scale", self.init_scale, low=0)
-        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
-        check_choice("init", self.init, ("normal", "uniform"))
-        check_choice("schedule", self.schedule, ("constant", "linear"))
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        for name in ("biases", "own_factors", "store_history"):
-            check_choice(name, getattr(self, name), (False, True))
-        if self.n_blocks is not None:
-            check_whole("n_blocks", self.n_blocks, low=1)
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)

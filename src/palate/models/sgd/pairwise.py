@@ -12,16 +12,15 @@ the factors.
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.interactions import Interactions, Rows
+from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
 from palate.kernels import given
 from palate.kernels import pairs as kernel
@@ -31,20 +30,40 @@ from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import check_choice, check_number, check_random_state, check_whole, draw_seed
+from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.shared import (
+    Dtype,
+    NBlocks,
+    NFactors,
+    NThreads,
+    OwnFactors,
+    RandomState,
+    Schedule,
+    StoreHistory,
+)
 from palate.models.contract.training_part import LARGEST_VALUE
-from palate.models.items.clicks import Positive, check_positive_rule, clicks_of, training_clicks
+from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
 from palate.models.ridge.rows import Side, feature_names, on_ids, row_ranges, taken_over
+from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.models.sgd.rating_blocks import SMALL, rounds
 from palate.models.sgd.training import Run, rows_held_out, trained
-from palate.parallel import Workers, check_threads, shares
+from palate.parallel import Workers, shares
+from palate.sparse import Rows
 from palate.topk import Factors, topk
 
 Array = NDArray[Any]
-Draw = Literal["users", "clicks"]
 NEGATIVES = {"uniform": kernel.UNIFORM, "popular": kernel.POPULAR, "adaptive": kernel.ADAPTIVE}
+LearningRate = Annotated[float, Above(0), "step of the gradient."]
+RegUsers = Annotated[float, AtLeast(0), "L2 penalty of the factors of the user, at every draw."]
+RegItems = Annotated[float, AtLeast(0), "L2 penalty of the factors of the clicked item, at every draw."]
+RegNegatives = Annotated[float, AtLeast(0), "L2 penalty of the factors of the other item, at every draw."]
+RegBiases = Annotated[float, AtLeast(0), "L2 penalty of the items' biases, at every draw."]
+Negatives = Annotated[
+    Literal["uniform", "popular", "adaptive"],
+    '"uniform", "popular" (as often as clicked) or "adaptive" (what the user\'s factors score high).',
+]
 COPIES = 4  # of the factors at the peak of training
 CLICK_BYTES = 24
 JUDGED = 2000  # users at most whose lists are judged after an epoch
@@ -77,27 +96,45 @@ class Pairwise(Recommender):
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
-    # the constructor parameters of both, set by the final classes
-    n_factors: int
-    n_epochs: int
-    learning_rate: float
-    reg_users: float
-    reg_items: float
-    reg_negatives: float
-    reg_biases: float
-    reg_features: float
-    own_factors: bool
-    draw: Draw
-    negatives: str
-    negative_rank: float
-    init_scale: float
-    schedule: str
-    patience: int | None
-    validation_fraction: float
-    positive: Positive
-    n_blocks: int | None
-    dtype: str
-    random_state: int | np.random.Generator | None
+    n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
+    _: KW_ONLY
+    n_epochs: Annotated[int, AtLeast(1), "passes over the clicks, at most."] = 100
+    learning_rate: LearningRate
+    reg_users: RegUsers
+    reg_items: RegItems
+    reg_negatives: RegNegatives
+    reg_biases: RegBiases = 0.01
+    reg_features: Annotated[
+        float, AtLeast(0), "L2 penalty of the embeddings of features, times reg_users or reg_items."
+    ] = 10.0
+    own_factors: OwnFactors = True
+    negatives: Negatives = "uniform"
+    negative_rank: Annotated[
+        float,
+        Above(0, at_most=1),
+        "mean rank of adaptive negatives in a factor's order, as a share of the items.",
+    ] = 0.1
+    draw: Annotated[
+        Literal["users", "clicks"], Choice(("users", "clicks")), '"users" draws users alike, "clicks" all clicks alike.'
+    ] = "users"
+    init_scale: Annotated[float, AtLeast(0), "standard deviation of the initial factors, normal around 0."] = 0.05
+    schedule: Schedule = "linear"
+    patience: Annotated[
+        int | None,
+        AtLeast(1),
+        "stop this many epochs after the best one; None runs all: a falling rate brings much at its end.",
+    ] = None
+    validation_fraction: Annotated[
+        float,
+        AtLeast(0, at_most=0.9),
+        "part of the rows held out to choose the epoch by NDCG@10; 0 trains all n_epochs.",
+    ] = 0.1
+    positive: Positive = None
+    n_blocks: NBlocks = None
+    dtype: Dtype = "float32"
+    store_history: StoreHistory = True
+    random_state: RandomState = None
+    n_threads: NThreads = None
 
     def _rule(self) -> tuple[int, int, int, float]:
         """Return (warp, kind of negatives, most draws of WARP, mean rank of adaptive negatives)."""
@@ -137,7 +174,7 @@ class Pairwise(Recommender):
     def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
         clicks = training_clicks(data, self.positive)
         n_clicks = len(clicks.indices)
-        of_users, of_items = np.diff(clicks.indptr), np.bincount(clicks.indices, minlength=data.n_items)
+        of_users, of_items = clicks.sizes, np.bincount(clicks.indices, minlength=data.n_items)
         weight = np.bincount(clicks.indices, clicks.values, minlength=data.n_items)
         dtype = np.dtype(self.dtype).type
         rng = np.random.default_rng([seed, 0])
@@ -191,7 +228,7 @@ class Pairwise(Recommender):
 
     def calmer(self) -> str:
         """Return what to try after divergence: a step of the loss is at most the rate, so that the defaults hold."""
-        default = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        default = {name: parameter.default for name, parameter in self.declarations.items()}
         tips = [f"init_scale={default['init_scale']:g}"] if self.init_scale > 1 else []
         return ", ".join([*tips, f"learning_rate={min(self.learning_rate / 4, default['learning_rate']):.1g}"])
 
@@ -218,7 +255,7 @@ class Pairwise(Recommender):
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
         told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
-        n_rows, k = len(rows.indptr) - 1, self.n_factors
+        n_rows, k = rows.n_rows, self.n_factors
         prior = user_prior(self, features)
         P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
         if prior is not None:
@@ -230,8 +267,8 @@ class Pairwise(Recommender):
         Q[:, :k] = self.item_factors_
         rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
         steps = np.array([(rate, max(0.0, 1 - rate * self.reg_users)) for rate in rates], dtype)
-        counts = np.diff(clicks.indptr)
-        sums = np.bincount(np.repeat(np.arange(n_rows), counts), clicks.values, n_rows)
+        counts = clicks.sizes
+        sums = np.bincount(clicks.row_of_cells(), clicks.values, n_rows)
         mean = np.where(sums > 0, sums, 1.0)
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
         cells = given(clicks.indptr, clicks.indices, clicks.values)
@@ -284,31 +321,6 @@ class Pairwise(Recommender):
         size = np.dtype(self.dtype).itemsize
         return COPIES * (n_users + n_items) * padded_width(int(self.n_factors), size) * size + CLICK_BYTES * n_rows
 
-    def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range.
-
-        Raises:
-            ParameterError: names the parameter, the value and the range.
-        """
-        for name in ("n_factors", "n_epochs", *(("patience",) if self.patience is not None else ())):
-            check_whole(name, getattr(self, name), low=1)
-        check_number("learning_rate", self.learning_rate, low=0, open_low=True)
-        for name in ("reg_users", "reg_items", "reg_negatives", "reg_biases", "reg_features", "init_scale"):
-            check_number(name, getattr(self, name), low=0)
-        check_number("negative_rank", self.negative_rank, low=0, high=1, open_low=True)
-        check_number("validation_fraction", self.validation_fraction, low=0, high=0.9)
-        check_choice("draw", self.draw, ("users", "clicks"))
-        check_choice("negatives", self.negatives, tuple(NEGATIVES))
-        check_choice("schedule", self.schedule, ("constant", "linear"))
-        check_choice("dtype", self.dtype, ("float32", "float64"))
-        check_positive_rule(self.positive)
-        for name in ("own_factors", "store_history"):
-            check_choice(name, getattr(self, name), (False, True))
-        if self.n_blocks is not None:
-            check_whole("n_blocks", self.n_blocks, low=1)
-        check_threads(self.n_threads)
-        check_random_state(self.random_state)
-
 
 TINY = 1e-6  # a penalty, where none is asked for: the regression on features has a minimum all the same
 
@@ -319,28 +331,25 @@ class Watched:
 
     Attributes:
         users: (m,) positions.
-        relevant: their clicks, compressed rows.
-        seen: compressed rows over all users of what lists leave out.
+        relevant: their clicks.
+        seen: rows over all users of what lists leave out.
         n_items: size of the catalogue.
     """
 
     users: NDArray[np.int32]
     relevant: Rows
-    seen: tuple[Array, Array]
+    seen: Rows
     n_items: int
 
     @classmethod
     def of(cls, data: Interactions, watched: Interactions, positive: Positive, seed: int) -> Watched:
         """Return the clicks of at most JUDGED users, drawn by the seed."""
-        clicks, rows = clicks_of(watched.by_user(), positive, "the validation part"), data.by_user()
-        users = np.flatnonzero(np.diff(clicks.indptr))
+        clicks = clicks_of(watched.by_user(), positive, "the validation part")
+        users = np.flatnonzero(clicks.sizes)
         if len(users) > JUDGED:
             users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:JUDGED])
-        cells = [np.unique(clicks.row(int(u))[0]) for u in users]
-        indptr = np.concatenate([[0], np.cumsum([len(one) for one in cells])]).astype(np.int64)
-        items = np.concatenate([np.empty(0, np.int32), *cells])
-        relevant = Rows(indptr, items, np.ones(len(items), np.float32))
-        return cls(users.astype(np.int32), relevant, (rows.indptr, rows.indices), data.n_items)
+        relevant = clicks.take(users).distinct()
+        return cls(users.astype(np.int32), relevant, data.by_user(), data.n_items)
 
     def ndcg(self, factors: tuple[Array, Array, Array], workers: Workers) -> float:
         """Return the mean NDCG of the users' lists of PLACES items, what they had left out; 0 where nobody is."""
@@ -379,12 +388,11 @@ class ClickEpochs:
     def __post_init__(self) -> None:
         P, Q, _ = self.factors
         self._warm = np.flatnonzero(self.of_items).astype(np.int32)
-        self._active = np.flatnonzero(np.diff(self.clicks.indptr)).astype(np.int32)
+        self._active = np.flatnonzero(self.clicks.sizes).astype(np.int32)
         row_bytes = P.shape[1] * P.itemsize
         asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes)
         self._n_blocks = min(asked, len(self._active), len(self._warm))
-        counts = np.diff(self.clicks.indptr)
-        sums = np.bincount(np.repeat(np.arange(len(P)), counts), self.clicks.values, len(P))
+        sums = np.bincount(self.clicks.row_of_cells(), self.clicks.values, len(P))
         if self.model.draw == "users":
             self._scale = self.draws / np.where(sums > 0, sums, 1.0)
         else:
@@ -441,7 +449,7 @@ class ClickEpochs:
 
     def layout(self, epoch: int, workers: Workers) -> Layout:
         """Deal users and items to blocks anew, and group the clicks by them."""
-        n, lengths = self._n_blocks, np.diff(self.clicks.indptr)
+        n, lengths = self._n_blocks, self.clicks.sizes
         rng = np.random.default_rng([self.seed, 1, epoch])
         first, second = (np.uint64(one) for one in rng.integers(2**63, size=2))
         users = np.array_split(rng.permutation(self._active), n)
