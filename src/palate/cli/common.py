@@ -163,11 +163,13 @@ def check_writable(path: Path) -> None:
     try:
         check_target(path)
         if not folder.is_dir():
-            raise PalateError(f"cannot write {path}: the folder {folder} is not there; make it first")
+            raise PalateError.of(
+                f"cannot write {path}", f": the folder {folder} is not there; make it first", code="disk"
+            )
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise PalateError(f"cannot write {path}: {error.strerror or error}") from None
+        raise PalateError.of_disk("cannot write", path, error) from None
 
 
 class Stopped(SystemExit):

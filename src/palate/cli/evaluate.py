@@ -113,7 +113,12 @@ def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
 
     folds = make_splits(data, text)
     if fold is not None and fold > len(folds):
-        raise ParameterError(f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}")
+        raise ParameterError(
+            f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}",
+            code="split",
+            value=fold,
+            subject="fold",
+        )
     return folds if fold is None else [folds[fold - 1]]
 
 

@@ -129,7 +129,6 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError, unknown_name
     from palate.models import MODELS
-    from palate.models.contract.parameters import parameters_of
 
     if key.endswith(".json"):
         if preset is not None:
@@ -145,7 +144,7 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         if preset is not None and preset not in cls.presets:
             raise usage_error(unknown_name(f"{key} has no preset", preset, cls.presets, having="it has"))
         model = cls() if preset is None else getattr(cls, preset)()
-    known = {p.name: p for p in parameters_of(cls)}
+    known = cls.declarations
     try:
         for name, text in key_values(words, "--set").items():
             if name not in known:

@@ -132,11 +132,9 @@ def _record(learner: Recommender) -> dict[str, Any]:
 def _rule(learner: Recommender, text: str) -> float | str | None:
     """Return the rule of --positive, as the model takes it."""
     from palate.errors import ParameterError
-    from palate.models.contract.parameters import parameters_of
 
-    known = {one.name: one for one in parameters_of(type(learner))}
     try:
-        rule: float | str | None = known["positive"].parse(text)
+        rule: float | str | None = learner.declarations["positive"].parse(text)
     except ParameterError as error:
         raise common.usage_error(str(error)) from None
     return rule

@@ -21,7 +21,7 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.split import Split
-from palate.errors import DataError, ParameterError, unknown_name
+from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked
 from palate.evaluation.rows import UNITS, Job, Row, part_words
@@ -180,22 +180,22 @@ def _named(models: Models) -> dict[str, Recommender]:
             one.key if keys.count(one.key) == 1 else repr(one).replace(type(one).__name__, one.key) for one in made
         ]
         if len(set(labels)) < len(labels):
-            raise ParameterError(
-                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError.of(
+                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
             )
         named = dict(zip(labels, made, strict=True))
     if not named:
-        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}")
+        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}", subject="models")
     return named
 
 
 def _model(one: Any) -> Recommender:
     if isinstance(one, str):
         if one not in MODELS:
-            raise ParameterError(unknown_name("no model", one, MODELS))
+            raise ParameterError.unknown("no model", one, MODELS)
         return MODELS[one]()
     if not isinstance(one, Recommender):
-        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}")
+        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}", subject="models")
     return one
 
 
@@ -209,19 +209,21 @@ def _check(
 ) -> None:
     """Refuse what would fail after hours of work."""
     if n_processes is not None and (not isinstance(n_processes, int) or n_processes < 1):
-        raise ParameterError(f"n_processes must be a whole number of at least 1, or None, got {n_processes!r}")
+        raise ParameterError.outside("n_processes", "a whole number of at least 1, or None", n_processes)
     for label, model in named.items():
         model.check_parameters()
         if isinstance(model.get_params().get("random_state"), np.random.Generator):
-            raise ParameterError(
-                f"{label}: random_state must be a whole number or None here, so that a run can be repeated"
+            raise ParameterError.of(
+                label, ": random_state must be a whole number or None here, so that a run can be repeated"
             )
     for fold in folds:
         n_users = len(np.unique(data.user_index[fold.test]))
         if n_users < FEWEST_USERS:
-            raise DataError(
-                f"the test part of {fold.name} has rows of one user only, and intervals and tests are over users: "
-                "choose a larger part or fewer folds, or measure one model with evaluate"
+            raise DataError.of(
+                f"the test part of {fold.name}",
+                "has rows of one user only, and intervals and tests are over users: "
+                "choose a larger part or fewer folds, or measure one model with evaluate",
+                code="split",
             )
 
 
@@ -256,17 +258,23 @@ def _prepared(out: Path, plan: Mapping[str, Any]) -> Path:
             before = Comparison.open(out).plan
             for name in ("split", "metrics", "positive", "part", "random_state"):
                 if before.get(name) != plan[name]:
-                    raise DataError(
-                        f"{out} holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
-                        "choose another folder, or remove that one"
+                    raise DataError.of(
+                        out,
+                        f"holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
+                        "choose another folder, or remove that one",
+                        code="other_data",
                     )
             if before["data"]["fingerprint"] != plan["data"]["fingerprint"]:
-                raise DataError(f"{out} holds a comparison of other data: choose another folder, or remove that one")
+                raise DataError.of(
+                    out,
+                    "holds a comparison of other data: choose another folder, or remove that one",
+                    code="other_data",
+                )
         elif out.is_dir() and any(out.iterdir()) and not rows.is_dir():
-            raise DataError(f"{out} holds other files: choose an empty folder for the results")
+            raise DataError.of(out, "holds other files: choose an empty folder for the results", code="other_data")
         rows.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write results to {out}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write results to", out, error) from None
     return rows
 
 
@@ -326,7 +334,11 @@ def _gathered(
     of = [(job, row) for job, row in zip(jobs, results, strict=True) if isinstance(row, Row)]
     failures = [vars(one) for one in results if isinstance(one, Failure)]
     if not of:
-        raise DataError("every run failed: " + "; ".join(dict.fromkeys(one["error"] for one in failures)))
+        raise DataError(
+            "every run failed: " + "; ".join(dict.fromkeys(one["error"] for one in failures)),
+            code="failed_runs",
+            subject="models",
+        )
     models = []
     details: dict[str, Any] = {}
     for label, model in named.items():

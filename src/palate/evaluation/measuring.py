@@ -80,11 +80,15 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
         ParameterError: there is none, one stands twice, or `palate.metrics.at` refuses one.
     """
     if isinstance(metrics, str):
-        raise ParameterError(f"metrics takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'")
+        raise ParameterError.of(
+            "metrics", f"takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'", value=metrics
+        )
     asked = [at(name, n_items) for name in metrics]
     names = [one.name for one in asked]
     if not names or len(set(names)) < len(names):
-        raise ParameterError(f"name at least one metric, and each once; got {', '.join(names) or 'none'}")
+        raise ParameterError(
+            f"name at least one metric, and each once; got {', '.join(names) or 'none'}", subject="metrics"
+        )
     return asked
 
 
@@ -104,7 +108,7 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     for one in metrics:
         for name in one.metric.inputs:
             if name in lacking:
-                raise ParameterError(f"{one.name} needs {NEEDS[name]}: none here offers it")
+                raise ParameterError.of(one.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
 
 
 def measure(
@@ -164,9 +168,11 @@ def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> 
         check_interactions(name, part)
         known = part.with_ids(model.users_, model.items_)
         if known.users != model.users_ or known.items != model.items_:
-            raise DataError(
-                f"{name} has other users or items than the model was fitted with: take both parts from one set of "
-                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part"
+            raise DataError.of(
+                name,
+                "has other users or items than the model was fitted with: take both parts from one set of "
+                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part",
+                code="other_data",
             )
         parts.append(known)
     return parts[0], parts[1]
@@ -228,7 +234,9 @@ def _need(sources: Sources, one: At, name: str) -> Any:
     value = sources.given(name, of_part="n_items" in one.metric.inputs)
     if value is None:
         what = NEEDS.get(name, name)
-        raise ParameterError(f"{one.name} needs {what}; {type(sources.model).__name__} here does not offer it")
+        raise ParameterError.of(
+            one.name, f"needs {what}; {type(sources.model).__name__} here does not offer it", code="not_offered"
+        )
     return value
 
 

@@ -151,10 +151,16 @@ class Row:
             rest = json.loads(path.read_text(encoding="utf-8"))
             units = pl.read_parquet(io.BytesIO((folder / f"{digest}.parquet").read_bytes()))
             if units.schema != pl.Schema(UNITS):
-                raise DataError(f"{folder / digest}.parquet has the columns {', '.join(units.columns)}; remove it")
+                raise DataError.of(
+                    f"{folder / digest}.parquet",
+                    f"has the columns {', '.join(units.columns)}; remove it",
+                    code="damaged",
+                )
             return cls(**rest, units=units)
         except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"the finished row {path} is damaged ({error}); remove it, and it is made again") from None
+            raise DataError.of(
+                f"the finished row {path}", f"is damaged ({error}); remove it, and it is made again", code="damaged"
+            ) from None
 
 
 def run(

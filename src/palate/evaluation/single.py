@@ -153,7 +153,7 @@ def evaluate(
     """
     test = _without_leaks(train, test, name, on_overlap)
     if stop_on not in ("validation", "test"):
-        raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
+        raise ParameterError.outside("stop_on", "'validation' or 'test'", stop_on)
     wanted = default_metrics(model, train) if metrics is None else metrics
     asked = checked(wanted, test.n_items)
     part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
@@ -203,14 +203,16 @@ def _evaluation(
 def _without_leaks(train: Interactions, test: Interactions, name: str, on_overlap: str) -> Interactions:
     """Return the test part, checked, and less the pairs of the training part where these shall be dropped."""
     if on_overlap not in ("raise", "drop"):
-        raise ParameterError(f"on_overlap must be 'raise' or 'drop', got {on_overlap!r}")
+        raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
     if on_overlap == "raise":
         check_parts(train, test, name)
         return test
     check_same_ids(train, test)
     rest = without_overlap(train, test)
     if not len(rest):
-        raise DataError(f"{name}: all of the {len(test):,} test rows are also in the training part: nothing is left")
+        raise DataError.of(
+            name, f": all of the {len(test):,} test rows are also in the training part: nothing is left", code="empty"
+        )
     if len(rest) < len(test):
         log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
     return rest
@@ -235,7 +237,9 @@ def check_same_ids(train: Interactions, test: Interactions) -> None:
     check_interactions("train", train)
     check_interactions("test", test)
     if train.users != test.users or train.items != test.items:
-        raise DataError("test has other ids than the training part; take both from one set of interactions")
+        raise DataError.of(
+            "test", "has other ids than the training part; take both from one set of interactions", code="other_data"
+        )
 
 
 def evaluate_splits(
@@ -269,7 +273,12 @@ def all_splits(interactions: Interactions, splits: str | Split | Iterable[str | 
         DataError: the data cannot be split like this.
     """
     if not isinstance(splits, str | Split | Iterable):
-        raise ParameterError(f"splits takes a text such as random:0.2:42, or a list of splits, got {splits!r}")
+        raise ParameterError.of(
+            "splits",
+            f"takes a text such as random:0.2:42, or a list of splits, got {splits!r}",
+            code="split",
+            value=splits,
+        )
     if isinstance(splits, Folds):
         return iter(splits)  # never all of them at once
     several = [splits] if isinstance(splits, str | Split) else splits

@@ -36,7 +36,9 @@ def class_of(key: str) -> type[Recommender]:
         ModelFileError: no model has this key.
     """
     if key not in MODELS:
-        raise ModelFileError(f"unknown model class '{key[:40]}'; this Palate knows {', '.join(MODELS)}")
+        raise ModelFileError(
+            f"unknown model class '{key[:40]}'; this Palate knows {', '.join(MODELS)}", code="unknown_name", subject=key
+        )
     return MODELS[key]
 
 
@@ -76,24 +78,26 @@ def _check_state(state: ModelState) -> None:
     for name, array in state.arrays.items():
         kinds = kinds_of(name)
         if array.dtype.name not in kinds:
-            raise ModelFileError(f"{name} holds {array.dtype}, not {' or '.join(kinds)}")
+            raise ModelFileError.of(name, f"holds {array.dtype}, not {' or '.join(kinds)}")
         check_finite(name, array)
         largest = LARGEST_SQUARE if name in SQUARES else LARGEST
         if array.dtype.kind == "f" and array.size and max(-array.min(), array.max()) > largest:
-            raise ModelFileError(f"{name} holds a number beyond {largest:g}, with which scores would overflow")
+            raise ModelFileError.of(name, f"holds a number beyond {largest:g}, with which scores would overflow")
     for name, value in state.learned.items():
         good, form = _LEARNED.get(name, (lambda _: True, ""))
         if not good(value):
-            raise ModelFileError(f"{name} must be {form}")
+            raise ModelFileError.of(name, f"must be {form}")
     if state.seen is not None:
         check_seen(state.seen, len(state.users), len(state.items))
     if state.rated is not None:
         check_rated(state.rated, len(state.items))
     table, items = state.item_table, state.items
     if "item_id" not in table.columns or not table["item_id"].equals(items.values):
-        raise ModelFileError(f"the item table is out of step with the {len(items)} items: its item_id must be theirs")
+        raise ModelFileError.of(
+            "the item table", f"is out of step with the {len(items)} items: its item_id must be theirs"
+        )
     if table.schema.get("title") != pl.String:
-        raise ModelFileError("the item table has no column 'title' of text")
+        raise ModelFileError.of("the item table", "has no column 'title' of text")
 
 
 def kinds_of(name: str) -> tuple[str, ...]:
@@ -110,7 +114,7 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
     with np.errstate(invalid="ignore"):
         finite = not array.size or (np.isfinite(array.min()) and np.isfinite(array.max()))  # NaN passes through both
     if not finite:
-        raise ModelFileError(f"{name} holds NaN or an infinite number")
+        raise ModelFileError.of(name, "holds NaN or an infinite number")
 
 
 def check_seen(seen: Rows, n_users: int, n_items: int) -> None:
@@ -122,26 +126,26 @@ def check_seen(seen: Rows, n_users: int, n_items: int) -> None:
     for part, dtype in SEEN.items():
         array = getattr(seen, part)
         if array.dtype != dtype or array.ndim != 1:
-            raise ModelFileError(f"seen.{part} must be one row of {np.dtype(dtype)}")
+            raise ModelFileError.of(f"seen.{part}", f"must be one row of {np.dtype(dtype)}")
     indptr, indices, values = seen.indptr, seen.indices, seen.values
     if len(indptr) != n_users + 1:
-        raise ModelFileError(f"seen.indptr has {len(indptr)} numbers for {n_users} users; it must have one more")
+        raise ModelFileError.of("seen.indptr", f"has {len(indptr)} numbers for {n_users} users; it must have one more")
     if len(indices) != len(values):
-        raise ModelFileError(f"seen.indices has {len(indices)} numbers, seen.values {len(values)}")
+        raise ModelFileError.of("seen.indices", f"has {len(indices)} numbers, seen.values {len(values)}")
     if indptr[0] != 0 or indptr[-1] != len(indices) or (indptr[1:] < indptr[:-1]).any():
-        raise ModelFileError(f"seen.indptr does not rise from 0 to the {len(indices)} cells")
+        raise ModelFileError.of("seen.indptr", f"does not rise from 0 to the {len(indices)} cells")
     if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-        raise ModelFileError(f"seen.indices leaves the range of the {n_items} items")
+        raise ModelFileError.of("seen.indices", f"leaves the range of the {n_items} items")
     falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
     if not np.isin(falls, indptr).all():
-        raise ModelFileError("seen.indices does not rise within a row")
+        raise ModelFileError.of("seen.indices", "does not rise within a row")
     check_finite("seen.values", values)
     if seen.weights is not None:
         if seen.weights.dtype != np.float32 or seen.weights.shape != values.shape:
-            raise ModelFileError(f"seen.weights must be one row of {len(values)} float32")
+            raise ModelFileError.of("seen.weights", f"must be one row of {len(values)} float32")
         check_finite("seen.weights", seen.weights)
         if len(values) and not seen.weights.min() > 0:
-            raise ModelFileError("seen.weights holds a number that is not above 0")
+            raise ModelFileError.of("seen.weights", "holds a number that is not above 0")
 
 
 def check_rated(rated: Rated, n_items: int) -> None:
@@ -153,10 +157,10 @@ def check_rated(rated: Rated, n_items: int) -> None:
     for part, dtype in (("counts", np.int64), ("means", np.float64)):
         array = getattr(rated, part)
         if array.dtype != dtype or array.shape != (n_items,):
-            raise ModelFileError(f"rated.{part} must be one row of {n_items} {np.dtype(dtype)}")
+            raise ModelFileError.of(f"rated.{part}", f"must be one row of {n_items} {np.dtype(dtype)}")
         check_finite(f"rated.{part}", array)
     if n_items and rated.counts.min() < 0:
-        raise ModelFileError("rated.counts holds a number below 0")
+        raise ModelFileError.of("rated.counts", "holds a number below 0")
 
 
 def _is_number(value: Any) -> bool:

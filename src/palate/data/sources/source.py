@@ -53,7 +53,7 @@ def open_dataset(
     path = path_of(data)
     if data in KNOWN or path.is_dir():
         if read and items is None and users is None:
-            raise ParameterError(f"{data} has a format of its own; reading options are for files: {', '.join(read)}")
+            raise ParameterError.of(data, f"has a format of its own; reading options are for files: {', '.join(read)}")
         on_missing = "keep" if all_rows else "drop"
         if data in KNOWN:
             dataset = load_movielens(KNOWN[data], on_missing=on_missing)
@@ -62,9 +62,11 @@ def open_dataset(
     elif path.exists():
         dataset = _of_file(path.name, read_ratings(path, **read))
     else:
-        raise DataError(
-            f"no data at '{data}': give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
-            "(other sizes of MovieLens: unpack them and give the folder)"
+        raise DataError.of(
+            f"no data at '{data}'",
+            f": give {', '.join(KNOWN)}, a file of ratings, or a MovieLens folder "
+            "(other sizes of MovieLens: unpack them and give the folder)",
+            code="not_found",
         )
     return with_tables(dataset, items, users, title=title, **read)
 

@@ -113,7 +113,9 @@ def _matrix(features: Features | None, ids: Ids) -> Array:
 def _effects(model: Any, training: Training) -> list[TimeEffect]:
     names, data = effect_names(model.time_effects), training.data
     if names and data.times is None:
-        raise DataError(f"time_effects='{model.time_effects}' needs the time of each rating, and these have none")
+        raise DataError.of(
+            f"time_effects='{model.time_effects}'", "needs the time of each rating, and these have none", code="times"
+        )
     order = np.lexsort((data.item_index, data.user_index))
     return [TimeEffect.of(name, data, order, model.time_shape, model.time_rate) for name in names]
 
@@ -124,9 +126,9 @@ def _stars(model: Any, training: Training) -> Stars | None:
     order = np.lexsort((training.data.item_index, training.data.user_index))
     levels, index = np.unique(training.data.values[order], return_inverse=True)
     if not 2 <= len(levels) <= MOST_STARS:
-        raise ParameterError(
-            f"likelihood='ordinal' is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: "
-            "take 'gaussian'"
+        raise ParameterError.of(
+            "likelihood='ordinal'",
+            f"is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: take 'gaussian'",
         )
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 
@@ -198,6 +200,8 @@ class Watch:
 def _groups_of(effect: TimeEffect, part: Interactions) -> Array:
     if part.times is None:
         raise DataError(
-            f"time effects need the time of each rating, and those of the {effect.name}s to predict have none"
+            f"time effects need the time of each rating, and those of the {effect.name}s to predict have none",
+            code="times",
+            subject="time_effects",
         )
     return found_groups(effect.keys, keys_of(effect.name, part.user_index, part.item_index, part.times))

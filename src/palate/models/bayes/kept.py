@@ -161,16 +161,16 @@ def check_kept(model: Any) -> None:
     ):
         if size not in allowed:
             wanted = " or ".join(map(str, sorted(allowed)))
-            raise ModelFileError(f"{name} does not fit the other arrays: {size} where there must be {wanted}")
+            raise ModelFileError.of(name, f"does not fit the other arrays: {size} where there must be {wanted}")
     if n_kept < 1:
-        raise ModelFileError("no draw was kept")
+        raise ModelFileError("no draw was kept", subject="draws")
     if set(model.time_variances_) != set(effect_names(model.time_effects)):
-        raise ModelFileError("time_variances_ names other time effects than the model has")
+        raise ModelFileError.of("time_variances_", "names other time effects than the model has")
     for name in ("user_scales_", "item_scales_", "noise_draws_"):
         if not (getattr(model, name) > 0).all():
-            raise ModelFileError(f"{name} holds a number that is not above 0")
+            raise ModelFileError.of(name, "holds a number that is not above 0")
     if (np.linalg.eigvalsh(model.prior_precisions_.astype(np.float64)) <= 0).any():
-        raise ModelFileError("prior_precisions_ holds a matrix that is not positive definite")
+        raise ModelFileError.of("prior_precisions_", "holds a matrix that is not positive definite")
 
 
 def last_draw(model: Any) -> tuple[Array, Array]:

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
-from palate.errors import DataError, DivergenceError
+from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
 from palate.models.bayes.kept import KEPT_ARRAYS, check_kept, side_by_side
@@ -56,6 +56,7 @@ from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import Above, AtLeast, Checked, check_random_state, check_whole
+from palate.models.contract.person import Person, Users
 from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer, Scorer
 from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomState, StoreHistory
@@ -63,7 +64,7 @@ from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, single_blas_thread
 from palate.sparse import Rows
-from palate.topk import Factors
+from palate.topk import Factors, ItemSide
 
 Array = NDArray[Any]
 
@@ -202,7 +203,9 @@ class BayesianMF(Recommender):
         given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
         advice = ", ".join(f"{name}={self.declarations[name].default}" for name in changed)
         tried = f"with {given}; try {advice}" if changed else "; try another random_state"
-        return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
+        return DivergenceError(
+            f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"), subject="chain"
+        )
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -243,7 +246,7 @@ class BayesianMF(Recommender):
 
     def predict(
         self,
-        users: UserIds,
+        users: Users,
         items: UserIds,
         *,
         clip: bool = True,
@@ -254,7 +257,7 @@ class BayesianMF(Recommender):
         """Return the predicted rating of each user-item pair, and with ``return_std`` its standard deviation.
 
         Args:
-            users, items: n ids each (or one id against n).
+            users, items: n ids each (or one id against n); a user may be a `person`.
             clip: clip to ``rating_range_``.
             on_unknown: as `Recommender.predict`; the standard deviation of an unknown pair is NaN.
             times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; 0 where not given.
@@ -266,7 +269,14 @@ class BayesianMF(Recommender):
                 effects, or of another number.
         """
         self._check_fitted()
-        u, i, when = self._pairs(users, items, times, on_unknown)
+        wanted = id_list(users)
+        if any(isinstance(user, Person) for user in wanted):
+            if return_std or times is not None:
+                raise ParameterError.of(
+                    "return_std and times", "go with users of training, not with people it has not seen"
+                )
+            return super().predict(wanted, items, clip=clip, on_unknown=on_unknown)
+        u, i, when = self._pairs(wanted, items, times, on_unknown)
         found = self._predicted(u, i, on_unknown, clip=clip, times=when)
         if not return_std:
             return found
@@ -347,8 +357,8 @@ class BayesianMF(Recommender):
             gains[self.seen_.row(u)[0]] = -1
         best = np.lexsort((self.item_order.places, -gains))[:n]
         best = best[gains[best] >= 0]
-        shown = item_columns(self.item_table_, best)
-        return pl.DataFrame({"rank": np.arange(len(best)) + 1, **shown, "gain": gains[best]})
+        shown = item_columns(self.items_, self.item_table_["title"], best)
+        return pl.DataFrame([pl.Series("rank", np.arange(len(best)) + 1), *shown, pl.Series("gain", gains[best])])
 
     def questions(self, n: int = 10) -> pl.DataFrame:
         """Return the items to ask a newcomer about: rank, item_id, title, gain, known.
@@ -370,21 +380,31 @@ class BayesianMF(Recommender):
         among = np.lexsort((self.item_order.places, -shares))[:MOST_QUESTIONS]
         with single_blas_thread():
             chosen, gains = questions(self, among, shares[among], min(n, len(among)))
-        shown = item_columns(self.item_table_, chosen)
-        return pl.DataFrame({"rank": np.arange(len(chosen)) + 1, **shown, "gain": gains, "known": shares[chosen]})
+        shown = item_columns(self.items_, self.item_table_["title"], np.array(chosen))
+        of_all = pl.Series("gain", gains), pl.Series("known", shares[chosen])
+        return pl.DataFrame([pl.Series("rank", np.arange(len(chosen)) + 1), *shown, *of_all])
 
     def _times_of(self, rows: Interactions) -> Array | None:
         if self.time_effects is None:
             return None
         if rows.times is None:
-            raise DataError("the model has time effects, and the ratings to predict have no times")
+            raise DataError(
+                "the model has time effects, and the ratings to predict have no times",
+                code="times",
+                subject="time_effects",
+            )
         return rows.times
 
     def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:
-        factors, biases = self._fold(rows, features)
-        item_biases = self.item_draws_[:, :, -1].mean(axis=1, dtype=np.float64)
-        mean = float(self.mean_draws_.mean(dtype=np.float64))
-        return FactorScorer((factors, side_by_side(self.item_draws_), biases, item_biases, mean))
+        return FactorScorer(*self._fold(rows, features), self._derived("items of draws", self._items_of_draws))
+
+    def _items_of_draws(self) -> ItemSide:
+        """Return the items as newcomers meet them: in each kept draw."""
+        biases = self.item_draws_[:, :, -1].mean(axis=1, dtype=np.float64)
+        return ItemSide(side_by_side(self.item_draws_), biases, float(self.mean_draws_.mean(dtype=np.float64)))
+
+    def _users_as_folded(self) -> Array:
+        return self._derived("users of draws", lambda: side_by_side(self.user_draws_))
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:

@@ -41,7 +41,7 @@ def predictive(model: Any, u: Array, i: Array, times: Array | None) -> Predictiv
     levels = np.asarray(model.levels_, np.float64) if model.levels_ else whole
     if not model.levels_:
         means, sds = grouped(means, sds)
-    means += (model._scorer().pairs(u, i) + offsets - means.mean(axis=1))[:, None]
+    means += (model.ranker.scorer.pairs(u, i) + offsets - means.mean(axis=1))[:, None]
     return Predictive(means, sds, model.cut_draws_, levels, model.n_threads)
 
 

@@ -37,11 +37,13 @@ def check_time_effects(time_effects: Any) -> None:
         ParameterError: names the value and the effects that there are.
     """
     if time_effects is not None and not isinstance(time_effects, str):
-        raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {time_effects!r}")
+        raise ParameterError.outside("time_effects", "text such as 'day,page', or None", time_effects)
     names = effect_names(time_effects)
     if not set(names) <= set(EFFECTS) or len(set(names)) < len(names):
-        raise ParameterError(
-            f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{time_effects}'"
+        raise ParameterError.of(
+            "time_effects",
+            f"takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{time_effects}'",
+            value=time_effects,
         )
 
 

@@ -17,7 +17,7 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import item_table
-from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
+from palate.errors import NotFittedError, ParameterError, UnknownParameterError
 from palate.models.contract.abilities import check_supports
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
@@ -225,9 +225,11 @@ class Learner(ABC):
             return
         check_supports(self, "warm_start")
         if type(start) is not type(self) or not hasattr(start, "users_"):
-            raise ParameterError(f"start must be a fitted {type(self).__name__}, got {start!r}")
+            raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
         if getattr(start, "n_factors", None) != getattr(self, "n_factors", None):
-            raise ParameterError(f"start has {start.n_factors} factors, this model {getattr(self, 'n_factors', None)}")
+            raise ParameterError.of(
+                "start", f"has {start.n_factors} factors, this model {getattr(self, 'n_factors', None)}"
+            )
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -273,7 +275,7 @@ class Learner(ABC):
         if self.score_kind == "rating":
             wrapped = f"palate.integrations.sklearn.RatingRegressor({name}())"
             ways = f"for GridSearchCV and the like take {wrapped}, with parameters named model__…; {ways}"
-        return ParameterError(f"{name} learns from interactions, not from X and y: {ways}")
+        return ParameterError.of(name, f"learns from interactions, not from X and y: {ways}", code="not_offered")
 
     def __repr__(self) -> str:
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
@@ -329,7 +331,7 @@ class Learner(ABC):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "users_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+            raise NotFittedError.of(f"this {type(self).__name__}", "is not fitted yet: call fit(interactions) first")
         if self.file_ is not None:
             self.file_.check()
 
@@ -342,7 +344,7 @@ def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Seque
     """
     for name in names:
         if name not in known:
-            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+            raise UnknownParameterError.unknown(f"{cls.__name__} has no parameter", name, known, having="it has")
 
 
 def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:

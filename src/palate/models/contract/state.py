@@ -72,7 +72,7 @@ def positions(what: str, index: Any) -> NDArray[Any]:
     array = np.asarray(index)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         shape = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
+        raise ParameterError.of(what, f"positions must be a flat array of whole numbers, got {shape}", value=shape)
     return array
 
 
@@ -87,11 +87,11 @@ def restore(model: Any, state: ModelState) -> None:
         array = state.arrays[name]
         shape = tuple(sizes.setdefault(word, size) for word, size in zip(words, array.shape, strict=False))
         if array.shape != shape or array.ndim != len(words):
-            raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(words)} is {shape}")
+            raise ModelFileError.of(name, f"has shape {array.shape}, but {' x '.join(words)} is {shape}")
         setattr(model, name, array)
     _check_features(sizes, state.learned)
     if len(state.item_table) != len(state.items):
-        raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
+        raise ModelFileError.of("the item table", f"has {len(state.item_table)} rows for {len(state.items)} items")
     for name, value in state.learned.items():
         setattr(model, name, value)
     model.rating_range_ = (float(model.rating_range_[0]), float(model.rating_range_[1]))
@@ -112,10 +112,10 @@ def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> Non
         encoding = learned[f"{side}_encoding_"]
         named = len(feature_names(encoding)) if encoding else 0
         if n_features != named:
-            raise ModelFileError(f"{side}_encoding_ names {named} features, the arrays hold {n_features}")
+            raise ModelFileError.of(f"{side}_encoding_", f"names {named} features, the arrays hold {n_features}")
     n_rows = sizes.get("n_users_with_features", 0)
     if n_rows != (sizes["n_users"] if sizes.get("n_user_features") else 0):
-        raise ModelFileError(f"user_features_ has {n_rows} rows for {sizes['n_users']} users: out of step")
+        raise ModelFileError.of("user_features_", f"has {n_rows} rows for {sizes['n_users']} users: out of step")
 
 
 def check_names(cls: Any, state: ModelState) -> None:
@@ -131,4 +131,4 @@ def check_names(cls: Any, state: ModelState) -> None:
     ):
         if given != wanted:
             odd = ", ".join(sorted(given ^ wanted))
-            raise ModelFileError(f"the {what} of a {cls.__name__} are not as they should be: {odd}")
+            raise ModelFileError.of(f"the {what} of a {cls.__name__}", f"are not as they should be: {odd}")

@@ -86,7 +86,8 @@ class EASE(ItemWeights):
             if too_small or not _invert(B, check_threads(self.n_threads)):
                 raise DivergenceError(
                     f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; "
-                    "take a larger one, or dtype='float64'"
+                    "take a larger one, or dtype='float64'",
+                    subject="reg",
                 )
             diagonal = B.diagonal().copy()
             ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)

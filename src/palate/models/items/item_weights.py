@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,9 +39,12 @@ class ItemWeights(FromClicks, Recommender):
         if self.seen_ is None:
             raise ParameterError(
                 f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
-                "give the rows to recommend_for, or fit with store_history=True"
+                "give the rows to recommend_for, or fit with store_history=True",
+                code="no_history",
+                subject="store_history",
             )
-        return self._scorer_for(self.seen_, None)
+        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
+        return WeightScorer(self.seen_, self._weights(), len(self.items_), clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
         return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
@@ -71,17 +75,21 @@ class ItemWeights(FromClicks, Recommender):
         n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
         if self.weights_.shape[0]:
             if self.weights_.shape[0] != n_items or len(indptr):
-                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
+                raise ModelFileError.of(
+                    "weights_", f"must have a row for each of the {n_items} items, and no others beside"
+                )
             return
         if len(self.weights_values_) != len(indices):
-            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
+            raise ModelFileError.of(
+                "weights_values_", f"has {len(self.weights_values_)} numbers for {len(indices)} weights"
+            )
         if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
+            raise ModelFileError.of("weights_indptr_", f"does not rise from 0 to the {len(indices)} weights")
         if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
+            raise ModelFileError.of("weights_indices_", f"leaves the range of the {n_items} items")
         falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
         if not np.isin(falls, indptr).all():
-            raise ModelFileError("weights_indices_ does not rise within a row")
+            raise ModelFileError.of("weights_indices_", "does not rise within a row")
 
 
 def named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:

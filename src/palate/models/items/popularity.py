@@ -67,9 +67,7 @@ class Popularity(Recommender):
         return {"item_biases_": counts.astype(np.float64)}
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        n_users = rows.n_rows
-        empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
-        return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
+        return FactorScorer(np.zeros((rows.n_rows, 0)), np.zeros(rows.n_rows), self._among)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         nothing = np.zeros(0)

@@ -184,9 +184,10 @@ class ALS(Recommender):
         penalties = self.reg * weights, self.reg_biases * (weights > 0)
         P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError(
-                f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
-                "row's equations cannot be solved; take larger ones, or dtype='float64'"
+            raise ParameterError.of(
+                f"reg={self.reg} and reg_biases={self.reg_biases}",
+                f"are too small for these ratings in {self.dtype}: a "
+                "row's equations cannot be solved; take larger ones, or dtype='float64'",
             )
         return P, b
 

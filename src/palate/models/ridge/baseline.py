@@ -117,9 +117,10 @@ class Baseline(Recommender):
         """
         super().check_parameters()
         if self.reg_users == self.reg_items == 0:
-            raise ParameterError(
-                "reg_users and reg_items are both 0: users' and items' biases could then be shifted against each other "
-                "at will; give one of them a penalty, such as reg_items=0.1"
+            raise ParameterError.of(
+                "reg_users",
+                "and reg_items are both 0: users' and items' biases could then be shifted against each other "
+                "at will; give one of them a penalty, such as reg_items=0.1",
             )
 
 
@@ -145,7 +146,8 @@ def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: f
     if steps:
         raise DivergenceError(
             f"the biases were not found in {steps:,} steps: with reg_users={reg_users:g} and reg_items={reg_items:g} "
-            "users' biases can hardly be told from items'; give them larger penalties"
+            "users' biases can hardly be told from items'; give them larger penalties",
+            subject="reg_users",
         )
     found: NDArray[np.float64] = c
     return found

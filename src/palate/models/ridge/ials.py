@@ -261,7 +261,8 @@ class ImplicitALS(Recommender):
             where = f" in epoch {epoch}" if epoch else ""
             raise DivergenceError(
                 f"the equations of a row cannot be solved in {self.dtype}{where}: reg={self.reg:g} is too small for "
-                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'"
+                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'",
+                subject="reg",
             )
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
@@ -288,7 +289,9 @@ class ImplicitALS(Recommender):
         if self.user_encoding_:
             raise ParameterError(
                 "the model was fitted with store_history=False and user_features, and does not know which users had "
-                "clicks: items cannot be folded in"
+                "clicks: items cannot be folded in",
+                code="no_history",
+                subject="store_history",
             )
         some: Array = self.user_factors_.any(axis=1)
         return some

@@ -222,9 +222,9 @@ class MatrixFactorization(Recommender):
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError(
-                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "
-                "0, such as the default, to fold users in"
+            raise ParameterError.of(
+                f"with reg={self.reg:g} a newcomer's factors",
+                "are not determined by their ratings: fit with a reg above 0, such as the default, to fold users in",
             )
         return P, b
 

@@ -412,7 +412,8 @@ class ClickEpochs:
         rate = self.model.rate(epoch)
         if not (np.isfinite(loss) and all(np.abs(X).max(initial=0) <= LARGEST_VALUE for X in (P, Q, c))):
             raise DivergenceError(
-                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}"
+                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}",
+                subject="learning_rate",
             )
         for one, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
             if one is not None:

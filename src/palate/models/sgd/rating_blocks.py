@@ -170,7 +170,8 @@ class RatingEpochs:
         if not figure < 100 * (1 + self._mean_square):
             raise DivergenceError(
                 f"training diverged in epoch {epoch}: the error reached {figure:.3g} at learning rate {rate:g}; "
-                f"try {self.advice(rate, self._mean_square)}"
+                f"try {self.advice(rate, self._mean_square)}",
+                subject="learning_rate",
             )
 
     @cached_property
