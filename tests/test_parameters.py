@@ -131,7 +131,10 @@ def test_an_alias_is_told_otherwise_by_the_note_that_comes_last():
     assert list(Wider.declarations) == list(Example.declarations)
 
 
-@pytest.mark.parametrize("declaration", [int, Annotated[int, AtLeast(1)], Annotated[int, "how many."], float | None])
+@pytest.mark.parametrize(
+    "declaration",
+    [int, Annotated[int, AtLeast(1)], Annotated[int, "how many."], Annotated[str, "a name."], float | None],
+)
 def test_a_declaration_without_meaning_or_limits_is_an_error_when_the_class_is_made(declaration):
     with pytest.raises(ParameterError, match="n must be declared with limits and a meaning, such as Annotated"):
         type("Undeclared", (Popularity,), {"__annotations__": {"n": declaration}, "n": 1, "__module__": __name__})

@@ -68,7 +68,7 @@ class Features:
         frame = as_frame(table)
         name = id_column(frame.columns, side)
         ids = Ids(frame[name].cast(pl.String) if frame[name].dtype in (pl.Categorical, pl.Enum) else frame[name], side)
-        plain = _plain(frame.drop(name))
+        plain = _as_numbers(frame.drop(name))
         if encoding is None:
             encoding = [_spec(plain[column]) for column in _chosen(plain, columns, side)]
         if not encoding:
@@ -149,7 +149,7 @@ class Features:
             DataError: as `from_table`.
         """
         frame = as_frame(table)
-        plain = _plain(frame.drop(id_column(frame.columns, side)))
+        plain = _as_numbers(frame.drop(id_column(frame.columns, side)))
         return cls.from_table(frame, side) if _chosen(plain, None, side) else None
 
     def on(self, ids: Ids) -> NDArray[np.float32]:
@@ -212,7 +212,7 @@ def _tags(given: Any) -> list[str]:
     return tags
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+def _as_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     return (
         with_lists(frame)
         .with_columns(

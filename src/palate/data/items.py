@@ -55,7 +55,7 @@ def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title
     if items is None:
         table = pl.DataFrame({"item_id": ids.values})
     else:
-        table = with_lists(_plain(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
+        table = with_lists(_kept_types(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     if isinstance(table.schema["title"], pl.List):
@@ -121,7 +121,7 @@ def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = N
     return pl.DataFrame({name: ids.values}).join(frame, on=name, how="left", maintain_order="left")
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+def _kept_types(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the table with the column types that a model keeps: numbers, text, truth, days, times, lists of text.
 
     NaN becomes null, categories become text, and times lose their zone (they are UTC then).

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.card import card
-from palate.data.dataset import Dataset
+from palate.data.dataset import Dataset, interactions_of
+from palate.data.features import Features
 from palate.data.fingerprint import fingerprint
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
-from palate.data.items import Condition, item_table
+from palate.data.interactions import Interactions
+from palate.data.items import Condition
 from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
@@ -31,7 +33,9 @@ from palate.evaluation.single import all_splits, default_metrics, versions
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
+from palate.models.contract.abilities import check_supports
 from palate.models.contract.answers import allowed_items, id_list
+from palate.models.contract.attributes import features_for
 from palate.models.contract.base import Recommender
 from palate.notebook import watched
 from palate.parallel import check_threads
@@ -56,6 +60,7 @@ def compare(
     deny: Sequence[Id] | None = None,
     where: Condition | Sequence[Condition] | None = None,
     groups: Sequence[str] | None = None,
+    attributes: bool | None = None,
     out: str | Path | None = None,
     n_processes: int | None = None,
     random_state: int = 42,
@@ -77,6 +82,8 @@ def compare(
         positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in `measure`; training has all.
         groups: columns of the user table to look at users by, besides "activity"; None takes age and gender.
+        attributes: whether those of the data's users and items enter each model that takes features; None lets them
+            enter models that use them by themselves (``uses_attributes``).
         out: folder for the results; made where it is not there.
         n_processes: run so many side by side, each in a process of its own, which tells its memory; None runs them
             here. A script that asks for processes needs ``if __name__ == "__main__":``.
@@ -102,6 +109,7 @@ def compare(
         for fold in folds:
             relevant_rows(dataset.interactions.take(fold.test), positive, part, f" of {fold.name}")
     of_users = _groupings(dataset, groups)
+    entering = _entering(named, dataset, attributes)
     plan = {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
@@ -113,14 +121,14 @@ def compare(
         "positive": positive,
         "part": _of_part(part, allow, deny, where),
         "random_state": random_state,
+        "attributes": attributes,
         "versions": versions(),
         "machine": machine(),
     }
     rows_folder = None if out is None else _prepared(Path(out), plan)
-    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes)
-    tables = (dataset.interactions, dataset.items, dataset.users)
+    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes, entering)
     with watched(progress) as callback:
-        results = run_all(jobs, tables, rows_folder, n_processes, callback)
+        results = run_all(jobs, dataset, rows_folder, n_processes, callback)
     comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
     comparison = _with_groups(comparison, of_users)
     for one in comparison.failures:
@@ -163,9 +171,7 @@ def machine() -> dict[str, Any]:
 def _dataset(data: Dataset | Interactions) -> Dataset:
     if isinstance(data, Dataset):
         return data
-    check_interactions("data", data)
-    users = pl.DataFrame({"user_id": data.users.values})
-    return Dataset("the given interactions", data, item_table(data.items), users)
+    return Dataset.from_tables(interactions_of(data))
 
 
 def _named(models: Models) -> dict[str, Recommender]:
@@ -227,6 +233,39 @@ def _check(
             )
 
 
+class _Entering(NamedTuple):
+    """What a model is given of the attributes: as in `features_for`, and a hash of the features, None without any."""
+
+    attributes: bool | None
+    mark: str | None
+
+
+def _entering(named: Mapping[str, Recommender], dataset: Dataset, attributes: bool | None) -> dict[str, _Entering]:
+    """Return what each model is given; one that takes no features is compared without.
+
+    Raises:
+        ParameterError: attributes shall enter, and no model takes features, or the data has none.
+    """
+    takes = {label: "features" in model.supports for label, model in named.items()}
+    if attributes and not any(takes.values()):
+        check_supports(next(iter(named.values())), "features")
+    entering = {}
+    for label, model in named.items():
+        wanted = attributes if takes[label] else None
+        features = features_for(model, dataset, attributes=wanted)
+        entering[label] = _Entering(wanted, _mark(features) if any(features.values()) else None)
+    return entering
+
+
+def _mark(features: Mapping[str, Features | None]) -> str:
+    """Return a hash of features: rows measured with others are made again."""
+    digest = hashlib.sha256()
+    for side in features.values():
+        if side is not None:
+            digest.update("|".join(side.names).encode() + side.matrix.tobytes())
+    return digest.hexdigest()[:24]
+
+
 def _jobs(
     named: Mapping[str, Recommender],
     folds: Sequence[Split],
@@ -234,19 +273,22 @@ def _jobs(
     metrics: Sequence[str],
     part: NDArray[np.bool_] | None,
     n_processes: int | None,
+    entering: Mapping[str, _Entering],
 ) -> list[Job]:
     identity = {"data": plan["data"]["fingerprint"], "palate": plan["versions"]["palate"]}
     n_threads = None if n_processes is None else max(1, check_threads(None) // n_processes)
     jobs = []
     for label, model in named.items():
+        attributes, mark = entering[label]
+        known = identity if mark is None else {**identity, "attributes": mark}
         for number, fold in enumerate(folds):
             parameters = model.get_params()
             if "random_state" in parameters and parameters["random_state"] is None:
                 parameters["random_state"] = plan["random_state"] + number
             if parameters.get("n_threads", 0) is None:
                 parameters.pop("n_threads")  # changes speed, never the answer
-            what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], identity)
-            jobs.append(Job(*what, part, part_words(plan["part"]), n_threads))
+            what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], known)
+            jobs.append(Job(*what, part, part_words(plan["part"]), n_threads, attributes))
     return jobs
 
 
@@ -256,7 +298,7 @@ def _prepared(out: Path, plan: Mapping[str, Any]) -> Path:
     try:
         if (out / "run.json").exists():
             before = Comparison.open(out).plan
-            for name in ("split", "metrics", "positive", "part", "random_state"):
+            for name in ("split", "metrics", "positive", "part", "random_state", "attributes"):
                 if before.get(name) != plan[name]:
                     raise DataError.of(
                         out,

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
-from palate.data.items import Condition
+from palate.data.interactions import Interactions
+from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
 from palate.evaluation.sources import Relevance, Sources, has_genres
@@ -113,11 +114,11 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
 
 def measure(
     model: Recommender,
-    train: Interactions,
-    test: Interactions,
+    train: Dataset | Interactions,
+    test: Dataset | Interactions,
     metrics: Sequence[str],
     *,
-    items: pl.DataFrame | None = None,
+    items: Any = None,
     positive: Relevance = None,
     allow: Sequence[Id] | None = None,
     deny: Sequence[Id] | None = None,
@@ -134,7 +135,8 @@ def measure(
         train: what the users had: left out of their lists.
         test: rows of the same ids.
         metrics: names such as "rmse" or "ndcg@10".
-        items: a table with item_id and further columns (genres); None takes the model's own.
+        items: a table with item_id and further columns (genres); None takes that of ``train`` where it is a data set,
+            else the model's own.
         positive: test values of at least this are relevant; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in ``recommend``. Test rows of other
             items are not relevant then; users without any in the part are left out, and counted. Errors of predicted
@@ -148,9 +150,10 @@ def measure(
         DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
     """
     check_table_threads("measuring a model")
-    train, test = with_ids_of(model, train, test)
+    items = train.items if items is None and isinstance(train, Dataset) else items
+    train, test = with_ids_of(model, interactions_of(train, "train"), interactions_of(test, "test"))
     check_fitted_on(model.seen_, test)
-    table = model.item_table_ if items is None else items
+    table = model.item_table_ if items is None else item_table(model.items_, items)
     part = allowed_items(model.items_, table, allow, deny, where)
     return measure_part(model, train, test, metrics, items=table, positive=positive, part=part, skip=skip)
 
@@ -165,7 +168,6 @@ def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> 
     model._check_fitted()
     parts = []
     for name, part in (("train", train), ("test", test)):
-        check_interactions(name, part)
         known = part.with_ids(model.users_, model.items_)
         if known.users != model.users_ or known.items != model.items_:
             raise DataError.of(

@@ -31,10 +31,12 @@ from palate.data.items import item_table
 from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files import strict_json
-from palate.files.checks import class_of, kinds_of, model_of, plain_state
+from palate.files.checks import class_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
-from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
+from palate.models.ridge.priors import LearnedPriors
+from palate.models.sgd.mf import MFLearned
+from palate.models.sgd.training import SGDCourse
 from palate.sparse import Rows
 
 FORMAT_VERSION = 1
@@ -153,7 +155,8 @@ def _palate_state(folder: Path) -> ModelState:
     cls = class_of(meta["model"])
     users, items = (_read_ids(folder / f"{what}s.json", what) for what in ("user", "item"))
     arrays = {
-        name: read_npy(folder / _npy(name), len(words), kinds_of(name)) for name, words in cls.learned_arrays.items()
+        name: read_npy(folder / _npy(name), len(shape.axes), shape.dtypes)
+        for name, shape in cls.learned_.kind.ARRAYS.items()
     }
     return ModelState(
         key=meta["model"],
@@ -221,7 +224,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 
 def _original_files(state: ModelState) -> dict[str, Writer]:
-    if state.key != MatrixFactorization.key or set(state.arrays) != set(MatrixFactorization.learned_arrays):
+    if state.key != MatrixFactorization.key or set(state.arrays) != set(MatrixFactorization.learned_.kind.ARRAYS):
         raise ModelFileError.of(
             "the original layout", f"holds user and item factors; a '{state.key}' model has other parts"
         )
@@ -260,28 +263,17 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
             "the embeddings differ in length or dtype", f": {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}"
         )
     model = MatrixFactorization.original().set_params(n_factors=P.shape[1], dtype=P.dtype.name, store_history=False)
-    no_features = learned_priors((None, None), (None, None), P.shape[1], P.dtype)
-    zeros = {f"{side}_biases_": np.zeros(len(ids), P.dtype) for side, ids in (("user", users), ("item", items))}
+    b, c = (np.zeros(len(ids), P.dtype) for ids in (users, items))
+    priors = LearnedPriors.of((None, None), (None, None), P.shape[1], P.dtype)
+    course = SGDCourse(  # neither epoch nor seed is known
+        history=[], refit_history=[], best_epoch=0, epoch_chosen_on="unknown", interrupted=False, seed=0
+    )
+    learned = MFLearned(P, Q, b, c, 0.0, priors, course)
     return ModelState(
         key=model.key,
         parameters=model.get_params(),
-        learned={
-            "mean_": 0.0,
-            "rating_range_": list(rating_range),
-            "history_": [],
-            "refit_history_": [],
-            "best_epoch_": 0,  # neither epoch nor seed is known
-            "epoch_chosen_on_": "unknown",
-            "interrupted_": False,
-            "seed_": 0,
-            **{name: no_features[name] for name in LEARNED_SCALARS},
-        },
-        arrays={
-            "user_factors_": P,
-            "item_factors_": Q,
-            **zeros,
-            **{name: no_features[name] for name in LEARNED_ARRAYS},
-        },
+        learned={"rating_range_": list(rating_range), **{name: learned.read(name) for name in learned.SCALARS}},
+        arrays={name: learned.read(name) for name in learned.ARRAYS},
         users=users,
         items=items,
         seen=None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
 from palate.errors import DataError, ModelFileError
-from palate.files.checks import check_finite
+from palate.models.contract.learned import check_finite
 
 MAX_PICKLE = 256 << 20  # bytes; ten million ids need half of it
 

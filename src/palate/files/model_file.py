@@ -145,7 +145,7 @@ def _load(path: Path, *, copy: bool) -> Recommender:
         key=header["model"],
         parameters=header["parameters"],
         learned=header["learned"],
-        arrays={name: arrays[f"learned.{name}"] for name in cls.learned_arrays},
+        arrays={name: arrays[f"learned.{name}"] for name in cls.learned_.kind.ARRAYS},
         users=users,
         items=items,
         seen=_seen_of(arrays) if header["seen"] else None,
@@ -210,7 +210,7 @@ def _header_of(container: Container) -> dict[str, Any]:
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender]) -> None:
     """Refuse arrays beyond or short of what the header announces, and any that does not fit its checksum."""
-    wanted = {f"learned.{name}" for name in cls.learned_arrays} | {"item_table"}
+    wanted = {f"learned.{name}" for name in cls.learned_.kind.ARRAYS} | {"item_table"}
     for side in ("users", "items"):
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:

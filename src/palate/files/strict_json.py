@@ -22,7 +22,7 @@ def dumps(value: Any, what: str) -> bytes:
         ModelFileError: the value holds NaN, an infinite number, or what JSON cannot hold; names ``what``.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_number)
         return text.encode()
     except TypeError as error:
         raise ModelFileError.of(what, f"cannot be saved as JSON: {error}") from None
@@ -75,7 +75,7 @@ def loads(data: bytes, what: str) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a value of type {type(value).__name__}")

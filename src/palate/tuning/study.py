@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from palate.atomic import check_target
-from palate.data.dataset import Dataset
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.fingerprint import fingerprint
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.errors import DataError, PalateError, ParameterError, missing_extra
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.sources import Relevance
 from palate.models import MODELS
-from palate.models.contract.attributes import attributes_for, within
+from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
 from palate.models.contract.parameters import searched_as
 from palate.models.search import Choice, Range
@@ -58,6 +58,7 @@ def tune(
     validation: str | None = None,
     space: Mapping[str, Range | Choice] | None = None,
     positive: Relevance = None,
+    attributes: bool | None = None,
     out: str | Path | None = None,
     n_workers: int = 1,
     patience: int | None = None,
@@ -80,6 +81,7 @@ def tune(
         validation: how the training part is split again; None asks of it what ``split`` asks of the data.
         space: {parameter: Range or Choice}; None takes the model's own. What is not in it stays as the model has it.
         positive: as in `evaluate`.
+        attributes: whether those of the data's users and items enter the model, as in ``fit``.
         out: folder for the study (SQLite), the model, its config and the trials; the same call goes on where it was.
         n_workers: trials side by side, on threads; with more than one their order, and so the search, may differ.
         patience: stop after so many trials without a better one.
@@ -100,8 +102,7 @@ def tune(
     if not isinstance(base, Recommender):
         raise ParameterError.outside("model", f"a model or one of {', '.join(MODELS)}", model)
     dataset = data if isinstance(data, Dataset) else None
-    interactions = data.interactions if isinstance(data, Dataset) else data
-    check_interactions("data", interactions)
+    interactions = interactions_of(data)
     _check_numbers(
         n_trials=n_trials, n_workers=n_workers, patience=patience, seconds=seconds, random_state=random_state
     )
@@ -121,6 +122,7 @@ def tune(
         "validation": parts.validation,
         "positive": positive,
         "random_state": random_state,
+        **({} if attributes is None else {"attributes": attributes}),
     }
     question = {
         **record,
@@ -128,7 +130,7 @@ def tune(
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
-    known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
+    known = within(features_for(base, data, attributes=attributes), interactions)
     kept = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
     with kept as study, watched(progress) as callback:
         search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
@@ -313,7 +315,7 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
                 path, f"cannot be read as a study ({str(error).splitlines()[0]}): remove it", code="damaged"
             ) from None
         if before not in (None, asked):
-            names = [name for name in asked if before.get(name) != asked[name]]
+            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
             raise DataError.of(
                 out,
                 f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",

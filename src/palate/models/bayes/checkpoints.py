@@ -64,7 +64,7 @@ def _put(found: Snapshot, name: str, value: Any) -> None:
     elif isinstance(value, dict):
         for key, one in value.items():
             _put(found, f"{name}.{key}", one)
-    elif isinstance(value, tuple | list) and not _plain(value):
+    elif isinstance(value, tuple | list) and not _is_history(value):
         found.said[name] = len(value)
         for place, one in enumerate(value):
             _put(found, f"{name}.{place}", one)
@@ -72,7 +72,7 @@ def _put(found: Snapshot, name: str, value: Any) -> None:
         found.said[name] = value
 
 
-def _plain(values: Any) -> bool:
+def _is_history(values: Any) -> bool:
     """Return whether this is a history: a list of records, which JSON holds as it is."""
     return bool(values) and all(isinstance(one, dict) and not hasattr(one, "CHANGES") for one in values)
 

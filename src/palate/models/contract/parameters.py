@@ -140,7 +140,7 @@ class Parameter:
         search: Range | Choice | None = _last(notes, Range) or _last(notes, Choice)
         search = search and searched_as(kind, search)
         made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
-        if not meaning or not (checked or made._kind in (bool, str) or get_origin(made._kind) is Literal or limits):
+        if not meaning or not (checked or made._kind is bool or get_origin(made._kind) is Literal or limits):
             raise ParameterError.of(
                 name,
                 "must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "

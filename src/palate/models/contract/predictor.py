@@ -97,8 +97,8 @@ class Predictor(Learner):
     def _derived(self, name: str, compute: Callable[[], T]) -> T:
         """Return what is derived of this fit, computed at its first use and kept until the next fit."""
         of_fit: dict[str, Any] | None = self.__dict__.get("_of_fit")
-        if of_fit is None or of_fit["table"] is not self.item_table_:  # each fit makes a new one
-            of_fit = self.__dict__["_of_fit"] = {"table": self.item_table_}
+        if of_fit is None or of_fit["learned"] is not self.learned_:  # each fit makes a new one
+            of_fit = self.__dict__["_of_fit"] = {"learned": self.learned_}
         return kept(of_fit, name, compute)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 LARGEST_VALUE = 1e15  # a model file holds no larger mean; a million products of two such stay finite in float32
 
 
-def check_parts(interactions: Interactions, validation: Interactions | None) -> None:
+def check_learnable(interactions: Interactions, validation: Interactions | None) -> None:
     """Refuse a training or validation part that nothing can be learned from, or that no file could hold.
 
     Raises:
