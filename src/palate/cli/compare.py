@@ -66,14 +66,14 @@ def compare(
     from palate.parallel import check_threads
 
     named = {label: inputs.with_positive(one, positive) for label, one in _models(models, set_).items()}
-    source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
+    dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
     options["attributes"] = attributes
-    options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
+    options |= inputs.part_of_catalogue(dataset.interactions.items, allow, deny, where)
     try:
         with common.live_progress() as progress:
-            found = compare_all(named, source, split, common.names(metrics), progress=progress, **options)
+            found = compare_all(named, dataset, split, common.names(metrics), progress=progress, **options)
     except KeyboardInterrupt:
         kept = f"finished runs are kept in {out}, the same command goes on" if out else "with --out runs are kept"
         raise common.Stopped(f"stopped; {kept}") from None

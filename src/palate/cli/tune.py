@@ -70,10 +70,10 @@ def tune(
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
     limits |= {"split": split, "validation": validation, "positive": positive, "random_state": seed}
     limits["attributes"] = attributes
-    source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
+    dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     try:
         with common.live_progress() as progress:
-            tuned = search(learner, source, metric=metric, space=space, out=out, progress=progress, **limits)
+            tuned = search(learner, dataset, metric=metric, space=space, out=out, progress=progress, **limits)
     except KeyboardInterrupt:
         raise common.Stopped(f"stopped; finished trials are kept in {out}, the same command goes on") from None
     figures = _draw(tuned, out)

@@ -26,11 +26,11 @@ from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked
+from palate.evaluation.metric_inputs import Relevance, relevant_rows
 from palate.evaluation.rows import UNITS, Job, Row, part_words
 from palate.evaluation.running import Failure, run_all
 from palate.evaluation.significance import bootstrap
 from palate.evaluation.single import all_splits, default_metrics, versions
-from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
 from palate.models.contract.abilities import check_supports

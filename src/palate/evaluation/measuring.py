@@ -21,7 +21,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
-from palate.evaluation.sources import Relevance, Sources, has_genres
+from palate.evaluation.metric_inputs import MetricInputs, Relevance, has_genres
 from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
 from palate.metrics.units import Units
@@ -194,14 +194,14 @@ def measure_part(
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
     asked = checked(metrics, test.n_items)
     width = max((one.k for one in asked if one.k), default=None)
-    sources = Sources(model, train, test, items, positive, width, part)
+    inputs = MetricInputs(model, train, test, items, positive, width, part)
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
     units: dict[str, Units] = {}
     skipped: dict[str, str] = {}
     for one in asked:
         try:
-            given = {name: _need(sources, one, name) for name in one.metric.inputs}
+            given = {name: _need(inputs, one, name) for name in one.metric.inputs}
         except ParameterError as error:
             if not skip:
                 raise
@@ -209,58 +209,58 @@ def measure_part(
             continue
         result = one(**given)
         values[one.name] = one.metric.value(result)
-        shares = one.metric.units(result, given, sources.users_of(one.metric))
+        shares = one.metric.units(result, given, inputs.users_of(one.metric))
         if shares is not None:
             units[one.name] = shares
-            summaries[one.name] = _summary(one, result, shares, values[one.name], sources)
-    lists, popular, ranked = _listed(sources, asked, values)
-    return Measured(values, summaries, units, skipped, lists, popular, ranked, sources.made)
+            summaries[one.name] = _summary(one, result, shares, values[one.name], inputs)
+    lists, popular, ranked = _listed(inputs, asked, values)
+    return Measured(values, summaries, units, skipped, lists, popular, ranked, inputs.made)
 
 
 def _listed(
-    sources: Sources, asked: Sequence[At], values: Mapping[str, float]
+    inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]
 ) -> tuple[NDArray[np.int32] | None, NDArray[np.bool_], NDArray[np.intp]]:
     """Return the lists if any metric took them, who got the popular one, and whose they are; with their warnings."""
-    ranked = sources.made_of("ranked")
+    ranked = inputs.made_of("ranked")
     if ranked is None:
         return None, np.empty(0, bool), np.empty(0, np.intp)
     if not any(name in one.metric.inputs for one in asked for name in ("lists", "judged")):
-        return None, sources.popular, ranked
+        return None, inputs.popular, ranked
     if not any(one.name.startswith("list_overlap") for one in asked):
-        list_overlap(sources.lists, sources.test.n_items, sources.lists.shape[1])  # for its warning
-    _compare_with_popularity(sources, asked, values)
-    return np.ascontiguousarray(sources.lists), sources.popular, ranked
+        list_overlap(inputs.lists, inputs.test.n_items, inputs.lists.shape[1])  # for its warning
+    _compare_with_popularity(inputs, asked, values)
+    return np.ascontiguousarray(inputs.lists), inputs.popular, ranked
 
 
-def _need(sources: Sources, one: At, name: str) -> Any:
-    value = sources.given(name, of_part="n_items" in one.metric.inputs)
+def _need(inputs: MetricInputs, one: At, name: str) -> Any:
+    value = inputs.given(name, of_part="n_items" in one.metric.inputs)
     if value is None:
         what = NEEDS.get(name, name)
         raise ParameterError.of(
-            one.name, f"needs {what}; {type(sources.model).__name__} here does not offer it", code="not_offered"
+            one.name, f"needs {what}; {type(inputs.model).__name__} here does not offer it", code="not_offered"
         )
     return value
 
 
-def _summary(one: At, result: Any, shares: Units, value: float, sources: Sources) -> Summary:
+def _summary(one: At, result: Any, shares: Units, value: float, inputs: MetricInputs) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
     up = one.metric.higher_is_better is not False
     if one.metric.per != "user":
         return replace(summarise(shares.own, higher_is_better=up), mean=value)
     if one.metric.kind == "rating":
         return summarise(result, higher_is_better=up)
-    lists = sources.lists if one.k and sources.made_of("ranked_lists") else None
-    summary = summarise(result, lists, popular=sources.popular, higher_is_better=up)
-    n_tested = len(np.unique(sources.test.user_index))
+    lists = inputs.lists if one.k and inputs.made_of("ranked_lists") else None
+    summary = summarise(result, lists, popular=inputs.popular, higher_is_better=up)
+    n_tested = len(np.unique(inputs.test.user_index))
     return replace(summary, n_left_out=summary.n_left_out + n_tested - len(result))
 
 
-def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapping[str, float]) -> None:
+def _compare_with_popularity(inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]) -> None:
     """Warn, in one line, where a model made for ratings ranks below popularity."""
-    model = sources.model
+    model = inputs.model
     if model.score_kind != "rating":
         return
-    judged = sources.popular_lists.judged(sources.relevant, sources.test.n_items)
+    judged = inputs.popular_lists.judged(inputs.relevant, inputs.test.n_items)
     below = []
     for one in asked:
         if one.metric.inputs == ("judged",):

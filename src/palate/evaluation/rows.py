@@ -27,8 +27,8 @@ from palate.data.dataset import Dataset
 from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
+from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.single import evaluate
-from palate.evaluation.sources import Relevance
 from palate.metrics import Summary
 from palate.metrics.units import Units
 from palate.models.contract.base import Recommender

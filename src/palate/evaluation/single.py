@@ -23,7 +23,7 @@ from palate.data.splits.making import make_splits
 from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
 from palate.errors import DataError, ParameterError
 from palate.evaluation.measuring import Measured, checked, measure_part
-from palate.evaluation.sources import Relevance, relevant_rows
+from palate.evaluation.metric_inputs import Relevance, relevant_rows
 from palate.metrics import Summary, label_of
 from palate.models.contract.answers import allowed_items
 from palate.models.contract.attributes import features_for, within

@@ -26,7 +26,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, PalateError, ParameterError, missing_extra
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
-from palate.evaluation.sources import Relevance
+from palate.evaluation.metric_inputs import Relevance
 from palate.models import MODELS
 from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender

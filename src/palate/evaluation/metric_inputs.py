@@ -76,7 +76,7 @@ def has_genres(items: pl.DataFrame) -> bool:
     return items.schema.get("genres") == pl.List(pl.String)
 
 
-class Sources:
+class MetricInputs:
     """What metrics take, by name; None where the model or the data does not have it.
 
     Args:
