@@ -17,7 +17,7 @@ import polars as pl
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
 from palate.evaluation.findings import findings
-from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
+from palate.evaluation.significance import FoldSums, bootstrap, effect_size, holm, permutation, wilcoxon
 from palate.metrics import named
 from palate.notebook import card, plainly, preview
 from palate.terminal import command, json_values
@@ -64,13 +64,13 @@ class Comparison:
     @property
     def failed(self) -> list[str]:
         """Models that lack the result of a fold, or of all; ``failures`` says why."""
-        return list(dict.fromkeys(one["model"] for one in self.failures))
+        return list(dict.fromkeys(failure["model"] for failure in self.failures))
 
     @property
     def warnings(self) -> list[str]:
         """What was warned of on the way, with the model's name."""
-        found = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
-        return [text if text.startswith(f"{label} ") else f"{label}: {text}" for label, text in found]
+        warnings = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
+        return [text if text.startswith(f"{label} ") else f"{label}: {text}" for label, text in warnings]
 
     def table(self, *, level: float = 0.95, n_resamples: int = 2000) -> pl.DataFrame:
         """Return one row a model and metric that was asked for.
@@ -196,11 +196,11 @@ class Comparison:
             )
         try:
             plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))
-            found = plan.get("format_version") if isinstance(plan, dict) else None
-            if plan.get("kind") != "comparison" or found != FORMAT_VERSION:
+            version = plan.get("format_version") if isinstance(plan, dict) else None
+            if plan.get("kind") != "comparison" or version != FORMAT_VERSION:
                 raise DataError.of(
                     folder / "run.json",
-                    f"is no comparison of version {FORMAT_VERSION}, but of {found!r}",
+                    f"is no comparison of version {FORMAT_VERSION}, but of {version!r}",
                     code="version",
                 )
             frames = [pl.read_parquet(io.BytesIO((folder / f"{n}.parquet").read_bytes())) for n in FRAMES]
@@ -238,7 +238,7 @@ class Comparison:
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
-    def columns_of(self, users: Any = None) -> dict[tuple[str, str], Column]:
+    def columns_of(self, users: Any = None) -> dict[tuple[str, str], FoldSums]:
         """Return {(model, metric): sums of each user in each fold}; all over the same users, or of those given."""
         units = self.units if users is None else self.units.filter(pl.col("user_index").is_in(users))
         if units.is_empty():
@@ -250,13 +250,13 @@ class Comparison:
             num, den = np.zeros((2, len(everyone), n_folds))
             place = np.searchsorted(everyone, part["user_index"].to_numpy()), part["fold"].to_numpy()
             num[place], den[place] = part["num"].to_numpy(), part["den"].to_numpy()
-            out[str(model), str(metric)] = Column(num, den, named(str(metric)).metric.form)
+            out[str(model), str(metric)] = FoldSums(num, den, named(str(metric)).metric.form)
         return out
 
-    def _columns(self) -> dict[tuple[str, str], Column]:
+    def _columns(self) -> dict[tuple[str, str], FoldSums]:
         return {key: column for key, column in self.columns_of().items() if key[1] in self.plan["metrics"]}
 
-    def _fold_columns(self) -> dict[tuple[str, str], Column]:
+    def _fold_columns(self) -> dict[tuple[str, str], FoldSums]:
         n_folds = len(self.plan["splits"])
         if n_folds < 2:
             raise ParameterError.of("a test across folds", f"needs two of them, such as kfold:5:42; this has {n_folds}")
@@ -264,7 +264,7 @@ class Comparison:
         for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
             values = part.sort("fold")["value"].drop_nulls().to_numpy()
             if metric in self.plan["metrics"] and len(values) == n_folds:
-                out[str(model), str(metric)] = Column(values[:, None], np.ones((n_folds, 1)), "mean")
+                out[str(model), str(metric)] = FoldSums(values[:, None], np.ones((n_folds, 1)), "mean")
         return out
 
     def _intervals(self, level: float, n_resamples: int) -> pl.DataFrame:
