@@ -102,7 +102,7 @@ def _learner(
 ) -> Recommender:
     """Return the unfitted model that the options name."""
     from palate import files
-    from palate.models import BayesianMF
+    from palate.models.contract.abilities import Checkpoints, models_that
 
     learner = inputs.new_model(key, preset, set_)
     if positive is not None:
@@ -110,8 +110,9 @@ def _learner(
             raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
         inputs.with_positive(learner, _rule(learner, positive))
     if checkpoint is not None:
-        if not isinstance(learner, BayesianMF):
-            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
+        if not isinstance(learner, Checkpoints):
+            able = ", ".join(cls.key for cls in models_that(lambda cls: isinstance(cls(), Checkpoints)))
+            raise common.usage_error(f"{learner.key} keeps no checkpoints, {able} does: leave out --checkpoint")
         common.check_writable(checkpoint)
         learner.checkpoint = files.Checkpoint(checkpoint)
     return learner
