@@ -144,13 +144,13 @@ def _parts(data: Dataset, split: str) -> tuple[Dataset, Dataset]:
     """Return the training and the test part of a split of one test part."""
     from palate.data.splits.making import make_splits
 
-    found = make_splits(data, split)
-    if len(found) > 1:
+    splits = make_splits(data, split)
+    if len(splits) > 1:
         raise common.usage_error(
-            f"train saves one model, and {split} has {len(found)} test parts: take a split of one, such as "
+            f"train saves one model, and {split} has {len(splits)} test parts: take a split of one, such as "
             "random:0.2:42, time:0.2 or official:u1"
         )
-    return found[0].apply(data)
+    return splits[0].apply(data)
 
 
 def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:

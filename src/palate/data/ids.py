@@ -110,13 +110,13 @@ class Ids:
         else:
             wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
         usual = str if self.kind == "text" else int  # the type that needs no closer look
-        for one in wanted:
-            if type(one) is not usual:
-                self._check_type(one)
-        found = self._positions(wanted)
-        if on_unknown == "raise" and (found < 0).any():
-            raise self._unknown([w for w, f in zip(wanted, found, strict=True) if f < 0])
-        return found
+        for given in wanted:
+            if type(given) is not usual:
+                self._check_type(given)
+        positions = self._positions(wanted)
+        if on_unknown == "raise" and (positions < 0).any():
+            raise self._unknown([w for w, f in zip(wanted, positions, strict=True) if f < 0])
+        return positions
 
     def _positions(self, wanted: list[Any]) -> NDArray[np.int32]:
         """Return where these ids, of the right type, stand, -1 for an unknown one.
@@ -126,10 +126,10 @@ class Ids:
         """
         if self._ascending and len(wanted) <= FEW:
             ids = self._ids
-            places = [bisect_left(ids, one) for one in wanted]
-            good = (p if p < len(ids) and ids[p] == one else -1 for p, one in zip(places, wanted, strict=True))
+            places = [bisect_left(ids, given) for given in wanted]
+            good = (p if p < len(ids) and ids[p] == given else -1 for p, given in zip(places, wanted, strict=True))
             return np.fromiter(good, np.int32, len(wanted))
-        return np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
+        return np.fromiter((self._lookup.get(given, -1) for given in wanted), np.int32, len(wanted))
 
     def parse(self, text: str) -> Id:
         """Return the id that a person typed as text.
@@ -155,13 +155,15 @@ class Ids:
 
     @once
     def _lookup(self) -> dict[Id, int]:
-        return {one: position for position, one in enumerate(self.values.to_list())}
+        return {given: position for position, given in enumerate(self.values.to_list())}
 
-    def _check_type(self, one: object) -> None:
-        good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
-        if not good or isinstance(one, bool):
+    def _check_type(self, given: object) -> None:
+        good = isinstance(given, str) if self.kind == "text" else isinstance(given, int | np.integer)
+        if not good or isinstance(given, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError.of(self.what, f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
+            raise UnknownIdError.of(
+                self.what, f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
+            )
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
@@ -180,8 +182,8 @@ class Ids:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, one: object) -> bool:
-        return type(one) is (str if self.kind == "text" else int) and bool(self._positions([one])[0] >= 0)
+    def __contains__(self, given: object) -> bool:
+        return type(given) is (str if self.kind == "text" else int) and bool(self._positions([given])[0] >= 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ids) or self.kind != other.kind or len(self) != len(other):

@@ -2,6 +2,7 @@
 
 from palate.models.bayes.model import BayesianMF
 from palate.models.contract.base import Recommender
+from palate.models.contract.registry import MODELS
 from palate.models.contract.state import ModelState
 from palate.models.items.ease import EASE
 from palate.models.items.knn import ItemKNN, RP3beta
@@ -13,8 +14,8 @@ from palate.models.sgd.bpr import BPR
 from palate.models.sgd.mf import MatrixFactorization
 from palate.models.sgd.warp import WARP
 
-MODELS: dict[str, type[Recommender]] = {
-    cls.key: cls
+MODELS.update(
+    (cls.key, cls)
     for cls in (
         Popularity,
         Baseline,
@@ -28,7 +29,7 @@ MODELS: dict[str, type[Recommender]] = {
         ItemKNN,
         RP3beta,
     )
-}
+)
 
 __all__ = [
     "ALS",

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.errors import ParameterError
+from palate.models.contract.registry import MODELS
 from palate.sparse import Rows
 
 if TYPE_CHECKING:
@@ -149,8 +150,6 @@ def abilities_of(cls: type[Learner]) -> frozenset[str]:
 
 def models_that(have: Callable[[type[Learner]], bool]) -> list[type[Learner]]:
     """Return the classes of Palate's models that have something."""
-    from palate.models import MODELS
-
     return [cls for cls in MODELS.values() if have(cls)]
 
 
