@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
@@ -14,6 +16,7 @@ from palate import MODELS, Features, files
 from palate.data.interactions import Interactions
 from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdError
 from palate.models.contract.abilities import ABILITIES
+from palate.parallel import GRAIN, Workers
 
 SMALL = {  # where a model has them
     "random_state": 0,
@@ -198,12 +201,42 @@ def test_exclusions_and_filters_hold(data, fitted):
     assert np.isfinite(every["score"].to_numpy()).all()
 
 
-def test_threads_change_nothing(key, data, fitted):
-    for n_threads in (2, 3, 7):
-        other = make(key, n_threads=n_threads).fit(data)
-        same(every_score(other), every_score(fitted), key)
+@pytest.fixture
+def tasks(monkeypatch):
+    """Make every task small, and count those of each place that gives some to threads: {where: the most at once}."""
+    for field in fields(GRAIN):
+        monkeypatch.setattr(GRAIN, field.name, 2)
+    most, run = {}, Workers.run
+
+    def counted(self, tasks):
+        where = sys._getframe(1).f_code.co_qualname
+        most[where] = max(most.get(where, 0), len(tasks))
+        return run(self, tasks)
+
+    monkeypatch.setattr(Workers, "run", counted)
+    return most
+
+
+def test_threads_change_nothing(key, data, request):
+    """The same bits for any number of threads; and all parts done: as one task does them, but for rounding."""
+    several = {"n_blocks": 3, "n_chains": 3}
+    whole = make(key, **several).fit(data)
+    scores, lists = every_score(whole), whole.recommend(data.users.values, 4)
+    tasks = request.getfixturevalue("tasks")
+    assert whole.set_params(n_threads=7).recommend(data.users.values, 4).equals(lists)
+    alone = None
+    for n_threads in (1, 2, 3, 7):
+        m = make(key, **several, n_threads=n_threads).fit(data)
+        learned = [every_score(m), m.recommend(data.users.values, 4)]
+        if "recommend_for" in m.supports:
+            learned.append(m.recommend_for(data, 4))
+        alone = alone or learned
+        same(learned[0], alone[0], key)
         if key not in EXACT_TO_ROUNDING:
-            assert other.recommend(data.users.values, 4).equals(fitted.recommend(data.users.values, 4))
+            assert all(lists.equals(others) for lists, others in zip(learned[1:], alone[1:], strict=True))
+        np.testing.assert_allclose(learned[0], scores, rtol=1e-3, atol=1e-3)
+    assert tasks
+    assert {where: n for where, n in tasks.items() if n < 3} == {}
 
 
 def test_fitting_again_forgets_and_repeats(key, data, fitted):

@@ -20,7 +20,7 @@ from palate.models.bayes.ordinal import expected_latent
 from palate.models.bayes.start import Counts, incidence, projected
 from palate.models.contract.explanation import Part
 from palate.models.ridge.rows import feature_names, row_ranges
-from palate.parallel import Workers
+from palate.parallel import GRAIN, Workers
 from palate.sparse import Rows
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ def _of_draw(model: Any, s: int, rows: Rows, M: Array, workers: Workers) -> tupl
     n = len(M)
     E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
     errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
-    parts = row_ranges(rows, workers)
+    parts = row_ranges(rows, workers, GRAIN.solved)
     counts = rows.sizes
     nu = model.scale_df
     stars = _stars_of(model, s, rows)

@@ -32,7 +32,7 @@ from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, named
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Range
-from palate.parallel import Workers, blas_threads, check_threads, chunks
+from palate.parallel import GRAIN, Workers, blas_threads, check_threads, chunks
 from palate.sparse import Rows
 
 MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
@@ -112,7 +112,7 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     """Write X'X into G."""
     by_item = clicks.transpose(len(G))
     call = partial(kernel.co_occurrences, by_item.cells, clicks.cells)
-    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
+    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers, GRAIN.solved)])
 
 
 def _invert(G: Array, n_threads: int) -> bool:
