@@ -23,8 +23,7 @@ from scipy.stats import t as student
 import palate
 from palate.metrics.distribution import coverage_80, coverage_95, crps_normal
 from palate.models.bayes.model import BayesianMF
-from palate.models.bayes.predictive import predictive
-from palate.models.contract.attributes import attributes_for
+from palate.models.contract.attributes import features_of
 
 FRESH = [f"random:0.2:{seed}" for seed in range(100, 120)]
 SEED42, CUT, COLD = "random:0.2:42", "time:0.2", ("cold-items:0.2:42", "cold-users:0.2:42")
@@ -135,7 +134,7 @@ def ours(part: str, split: str, seeds: int, effects: str | None = None) -> None:
 
         def call(model: Any = model) -> dict[str, Any]:
             train, test, data = parts_and_tables(split)
-            model.fit(train, **attributes_for(model, data.users, data.items))
+            model.fit(train, **features_of(data))
             found = {"rmse": rmse(model.predict_rows(test), train, test)}
             return found | (honesty(model, train, test) if split in HONEST else {})
 
@@ -145,7 +144,7 @@ def ours(part: str, split: str, seeds: int, effects: str | None = None) -> None:
 def honesty(model: Any, train: Any, test: Any) -> dict[str, Any]:
     """Return CRPS and coverage, and the CRPS of a normal of one variance, that of the training errors, and our mean."""
     times = test.times if model.time_effects else None
-    found = predictive(model, test.user_index, test.item_index, times)
+    found = model._predictive(test.user_index, test.item_index, times)
     spread = np.sqrt(np.mean((model.predict_rows(train) - train.values) ** 2))
     truth, mean = test.values.astype(float), np.asarray(model.predict_rows(test), float)
     return {

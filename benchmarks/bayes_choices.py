@@ -12,7 +12,7 @@ from common import arguments, machine, markdown, publish
 import palate
 from palate.data.splits.making import make_splits
 from palate.models.bayes import begin as bayes_begin
-from palate.models.contract.attributes import attributes_for
+from palate.models.contract.attributes import features_of
 
 SEEDS = (11, 12, 13)
 OWN_CELL = "without the pair's own cell"
@@ -38,7 +38,7 @@ def main() -> None:
     source = palate.load_movielens("100k")
     train = parts_of(source.interactions, "random:0.2:42")[0]
     splits = [parts_of(train, f"random:0.2:{seed}") for seed in SEEDS]
-    known = attributes_for(palate.BayesianMF(), source.users, source.items)
+    known = features_of(source)
     found: dict[str, np.ndarray] = {}
     for name, changes in {**CHOICES, "without attributes": {}}.items():
         features = {} if name == "without attributes" else known

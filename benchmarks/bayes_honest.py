@@ -14,7 +14,7 @@ from scipy.stats import kstest
 import palate
 from palate import plots
 from palate.metrics.distribution import coverage_80, coverage_95, pit_stars
-from palate.models.contract.attributes import attributes_for
+from palate.models.contract.attributes import features_of
 from palate.models.contract.predictive import Predictive
 
 SPLIT = "official:u1"
@@ -26,7 +26,7 @@ def main() -> None:
     data = palate.load_movielens("100k", on_missing="keep")
     train, test = parts_of(data.interactions, SPLIT)
     model = palate.BayesianMF(random_state=0)
-    model.fit(train, validation=test, **attributes_for(model, data.users, data.items))
+    model.fit(train, validation=test, **features_of(data))
     found, truth = model.predictive_of(test), test.values.astype(float)
     n_user = np.bincount(train.user_index, minlength=train.n_users)[test.user_index]
     n_item = np.bincount(train.item_index, minlength=train.n_items)[test.item_index]

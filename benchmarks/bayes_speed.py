@@ -26,7 +26,7 @@ from quality import arrays_of, parts_of
 import palate
 from palate.data.interactions import Interactions
 from palate.models.bayes.model import BayesianMF
-from palate.models.contract.attributes import attributes_for
+from palate.models.contract.attributes import features_of
 
 OUT = ROOT / "out" / "bayes-speed"
 LARGE = (10_000_000, 100_000, 20_000)  # ratings, users, items
@@ -160,7 +160,7 @@ def fit() -> list[list[str]]:
         seconds = []
         for turn in range(1 if ASKED.tiny else 3):
             model = BayesianMF(random_state=turn, n_threads=threads, **(short if ASKED.tiny else {}))
-            features = attributes_for(model, data.users, data.items)
+            features = features_of(data)
             BayesianMF(**{**model.get_params(), **short}).fit(train, **features)  # compiles
             started = time.perf_counter()
             model.fit(train, **features)
@@ -181,7 +181,7 @@ def saved() -> list[list[str]]:
     rows = []
     for n_kept in (100, 25):
         model = BayesianMF(random_state=0, n_kept=n_kept, **short)
-        model.fit(train, validation=test, **attributes_for(model, data.users, data.items))
+        model.fit(train, validation=test, **features_of(data))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             palate.save(model, path)

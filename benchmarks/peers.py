@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from common import ROOT
 from peer_environment import Environment
 
 import palate
+from palate.data.interactions import Rows
+from palate.models.items.item_weights import LearnedWeights
 
 PINNED = (  # newest on 2026-11-26
     *("implicit==0.7.3", "cmfrec==3.5.1.post14", "lenskit==2025.8.1", "pyspark==4.1.1"),
@@ -37,12 +40,15 @@ def as_ours(found: dict[str, Any], train: Any) -> Any:
     """Return a model of ours that scores by a peer's factors or weights: what it is worth, our code measures."""
     if "weights" in found:
         knn = palate.ItemKNN(1, positive="any").fit(train)
-        knn.weights_indptr_, knn.weights_indices_ = found["indptr"].astype(np.int64), found["indices"].astype(np.int32)
-        knn.weights_values_ = found["weights"].astype(np.float32)
+        rows = Rows(
+            *(found[name].astype(kind) for name, kind in (("indptr", "i8"), ("indices", "i4"), ("weights", "f4")))
+        )
+        knn.learned_ = LearnedWeights.sparse(rows)
         return knn
     model = palate.BPR(1, n_epochs=1, validation_fraction=0.0, positive="any", random_state=0).fit(train)
-    model.user_factors_, model.item_factors_ = found["P"].astype(np.float32), found["Q"].astype(np.float32)
-    model.item_biases_ = np.asarray(found.get("c", np.zeros(len(found["Q"]))), np.float32)
+    P, Q, c = found["P"], found["Q"], found.get("c", np.zeros(len(found["Q"])))
+    P, Q, c = (np.asarray(array, np.float32) for array in (P, Q, c))
+    model.learned_ = replace(model.learned_, user_factors=P, item_factors=Q, item_biases=c)
     return model
 
 

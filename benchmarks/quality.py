@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def of_peer(task: str, parameters: dict[str, Any], train: Any, test: Any, metric
     """Return what a peer's factors are worth, measured by our own code: they are put into a model of ours."""
     found = peers.run(task, arrays_of(train), 1, **parameters)
     model = palate.ImplicitALS(1, n_epochs=1, positive="any", random_state=0).fit(train)
-    model.user_factors_, model.item_factors_ = found["P"].astype(np.float32), found["Q"].astype(np.float32)
+    P, Q = (found[name].astype(np.float32) for name in ("P", "Q"))
+    model.learned_ = replace(model.learned_, user_factors=P, item_factors=Q)
     return palate.measure(model, train, test, metrics)
 
 

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def learned(model) -> dict[str, str]:
-    return {name: digest(getattr(model, name)) for name in model.learned_arrays}
+    return {name: digest(getattr(model, name)) for name in model.learned_.ARRAYS}
 
 
 def answers(model, data) -> dict[str, str]:

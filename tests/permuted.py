@@ -18,7 +18,7 @@ SPARSE = ("weights_indptr_", "weights_indices_", "weights_values_")
 def with_items_in_order(model, order):
     """Return the model whose item at position p is the one that stood at ``order[p]``."""
     state, n = model.state(), len(order)
-    arrays = {name: moved(array, model.learned_arrays[name], order) for name, array in state.arrays.items()}
+    arrays = {name: moved(array, model.learned_.ARRAYS[name].axes, order) for name, array in state.arrays.items()}
     if len(arrays.get("weights_indptr_", ())):
         indptr, indices, values = (state.arrays[name] for name in SPARSE)
         square = sparse.csr_matrix((values, indices, indptr), (n, n))[order][:, order]

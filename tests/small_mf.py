@@ -6,7 +6,7 @@ import numpy as np
 
 from palate.models import MatrixFactorization
 
-ARRAYS = tuple(MatrixFactorization.learned_arrays)
+ARRAYS = tuple(MatrixFactorization.learned_.kind.ARRAYS)
 SMALL = {
     "n_factors": 4,
     "n_epochs": 12,

@@ -56,7 +56,7 @@ def one_process(monkeypatch):
 
     def run_here(pool, waiting, _):
         for number in waiting:
-            pool.keep(number, running._run_here(pool.jobs[number], pool.tables, pool.progress))
+            pool.keep(number, running._run_here(pool.jobs[number], pool.dataset, pool.progress))
 
     monkeypatch.setattr("palate.evaluation.running._Pool.run", run_here)
 

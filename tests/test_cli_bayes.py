@@ -54,8 +54,10 @@ def test_evaluate_tells_how_honest_the_distributions_are(run):
 
 @pytest.mark.usefixtures("here")
 def test_attributes_enter_unless_they_are_left_out(run):
-    assert evaluated(run) == evaluated(run, "--features")
-    assert evaluated(run, "--no-features")["rmse"] != evaluated(run)["rmse"]
+    assert evaluated(run) == evaluated(run, "--attributes") == evaluated(run, "--features")
+    without = evaluated(run, "--no-attributes")
+    assert without == evaluated(run, "--no-features")
+    assert without["rmse"] != evaluated(run)["rmse"]
 
 
 def test_train_keeps_the_attributes_encoding(here, run):

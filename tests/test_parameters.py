@@ -18,7 +18,6 @@ from palate.models.contract.parameters import (
     check_number,
     check_whole,
     draw_seed,
-    parameters_of,
 )
 from palate.models.contract.shared import RandomState
 from palate.models.search import Choice, Range
@@ -45,7 +44,7 @@ class Example(Popularity):
     n_calls: int = field(default=0, init=False)  # no parameter
 
 
-PARAMETERS = {p.name: p for p in parameters_of(Example)}
+PARAMETERS = Example.declarations
 OWN = ["whole", "number", "other", "maybe", "yes", "word", "anything", "text"]
 
 
@@ -94,12 +93,9 @@ def test_one_line_of_a_model_is_stored_checked_searched_and_told(monkeypatch):
     before, _, attributes = (inspect.getdoc(Example) or "").partition("\n\nAttributes:\n")
     summary, _, told = before.partition("\n\nArgs:\n")
     assert (summary, attributes.strip()) == ("One of each kind.", "item_biases_: (n_items,).")
-    assert told.splitlines()[:2] == [
-        "    half_life_days: a row this much older than the latest one counts half; none counts all rows alike.",
-        "    whole: how many of them.",
-    ]
+    assert told.splitlines()[2] == "    whole (whole number of at least 1 and at most 9): how many of them."
     for parameter in PARAMETERS.values():
-        assert f"    {parameter.name}: {parameter.meaning}" in told
+        assert f"{parameter.name} ({parameter.takes}): {parameter.meaning}" in " ".join(told.split())
 
 
 @pytest.mark.parametrize(
@@ -129,13 +125,16 @@ def test_an_alias_is_told_otherwise_by_the_note_that_comes_last():
     class Wider(Example):
         whole: Annotated[Whole, Range(1, 9), "wider."] = 7
 
-    parameter = {p.name: p for p in parameters_of(Wider)}["whole"]
+    parameter = Wider.declarations["whole"]
     assert (parameter.default, parameter.meaning, parameter.search) == (7, "wider.", Range(1, 9, whole=True))
     assert parameter.limits == AtLeast(1, at_most=9)
     assert list(Wider.declarations) == list(Example.declarations)
 
 
-@pytest.mark.parametrize("declaration", [int, Annotated[int, AtLeast(1)], Annotated[int, "how many."], float | None])
+@pytest.mark.parametrize(
+    "declaration",
+    [int, Annotated[int, AtLeast(1)], Annotated[int, "how many."], Annotated[str, "a name."], float | None],
+)
 def test_a_declaration_without_meaning_or_limits_is_an_error_when_the_class_is_made(declaration):
     with pytest.raises(ParameterError, match="n must be declared with limits and a meaning, such as Annotated"):
         type("Undeclared", (Popularity,), {"__annotations__": {"n": declaration}, "n": 1, "__module__": __name__})
@@ -184,7 +183,7 @@ def test_texts_of_another_type_are_refused(name, text, message):
 
 @pytest.mark.parametrize("key", MODELS)
 def test_every_parameter_of_every_model_has_a_meaning_and_takes_its_default_as_text(key):
-    for parameter in parameters_of(MODELS[key]):
+    for parameter in MODELS[key].declarations.values():
         assert parameter.meaning.endswith("."), parameter.name
         assert parameter.parse(str(parameter.default)) == parameter.default
 

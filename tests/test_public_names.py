@@ -36,6 +36,7 @@ EXPECTED = [
     "export",
     "import_folder",
     "load",
+    "load_dataset",
     "load_movielens",
     "load_splits",
     "make_splits",
@@ -69,16 +70,23 @@ def test_packages_and_the_version_are_there_after_import_palate():
     assert seen == [*(f"palate.{name}" for name in PACKAGES), importlib.metadata.version("palate")]
 
 
-def test_type_checkers_see_packages_and_the_version(tmp_path):
+def test_type_checkers_see_packages_and_what_models_have(tmp_path):
     """`mypy --strict` of somebody else's file."""
     file = tmp_path / "theirs.py"
-    asked = ("palate.__version__", "palate.plots.popularity", "palate.metrics.rmse", "palate.errors.PalateError")
-    file.write_text("import palate\n" + "".join(f"reveal_type({one})\n" for one in asked))
+    learned = {"user_factors_": "ndarray", "mean_": "float", "users_": "Ids", "history_": "list[dict[str, float]]"}
+    asked = ["palate.__version__", "palate.plots.popularity", "palate.metrics.rmse", "palate.errors.PalateError"]
+    asked += [f"palate.ALS().{name}" for name in learned]
+    revealed = "".join(f"reveal_type({asking})\n" for asking in asked)
+    file.write_text(f"import palate\n{revealed}palate.Popularity().recomend(1)\npalate.ALS().mean_ = 3.0\n")
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     seen = re.findall('Revealed type is "(.*)"', done.stdout)
     assert len(seen) == len(asked), done.stdout
-    assert [one for one in seen if one == "Any"] == []  # as all was while the lazy door alone was there
+    assert [kind for kind in seen if kind == "Any"] == []  # as all was while the lazy door alone was there
+    for kind, part in zip(seen[-len(learned) :], learned.values(), strict=True):
+        assert part in kind.replace("builtins.", "")
+    assert re.search(r'error: "Popularity" has no attribute "recomend"', done.stdout), done.stdout
+    assert len(re.findall("error:", done.stdout)) == 2, done.stdout  # what is learned cannot be set, either
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -18,7 +18,7 @@ from palate import load
 from palate.data.splits.making import make_splits
 from palate.errors import DataError, MissingExtraError, ParameterError
 from palate.files.config import read_config
-from palate.models import MODELS, Baseline, MatrixFactorization, Popularity
+from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
 from palate.models.search import Choice, Range
 from palate.tuning import tune
 from palate.tuning.parts import make_parts
@@ -88,6 +88,14 @@ def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
         assert outside not in space
     assert True not in Range(0, 5, whole=True)
     assert 2.5 not in Range(0, 5, whole=True)
+
+
+def test_a_range_of_a_whole_number_is_searched_in_whole_numbers(data):
+    space = {"n_factors": Range(1, 4), "reg": Range(1, 4)}
+    tuned = tune(ALS(n_epochs=1, random_state=0), data, space=space, n_trials=4)
+    tried = [json.loads(text) for text in tuned.trials["parameters"]]
+    assert {type(values["n_factors"]) for values in tried} == {int}
+    assert float in {type(values["reg"]) for values in tried}
 
 
 def test_the_best_is_refitted_and_measured_once_on_the_test_part(data):

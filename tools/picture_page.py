@@ -7,7 +7,6 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 import palate
-from palate.models.contract.attributes import attributes_for
 from palate.ui import launch
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "images" / "page.png"
@@ -17,13 +16,12 @@ SIZE = {"width": 1280, "height": 1320}
 
 def main() -> None:
     data = palate.load_movielens("100k")
-    known = attributes_for(palate.BayesianMF(), data.users, data.items)
     models = {
-        "bayes": palate.BayesianMF(random_state=42).fit(data.interactions, items=data.items, **known),
-        "ease": palate.EASE(positive=4).fit(data.interactions, items=data.items),
-        "bpr": palate.BPR(positive=4, random_state=42).fit(data.interactions, items=data.items),
-        "warp": palate.WARP(positive=4, random_state=42).fit(data.interactions, items=data.items),
-        "knn": palate.ItemKNN(positive=4).fit(data.interactions, items=data.items),
+        "bayes": palate.BayesianMF(random_state=42).fit(data),
+        "ease": palate.EASE(positive=4).fit(data),
+        "bpr": palate.BPR(positive=4, random_state=42).fit(data),
+        "warp": palate.WARP(positive=4, random_state=42).fit(data),
+        "knn": palate.ItemKNN(positive=4).fit(data),
     }
     with launch(models, port=0, block=False) as server, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

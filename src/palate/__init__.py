@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from palate.data.features import Features
     from palate.data.interactions import Interactions
     from palate.data.reading.ratings import read_ratings
+    from palate.data.sources.loading import load_dataset
     from palate.data.sources.movielens import load_movielens
     from palate.data.splits.file import load_splits
     from palate.data.splits.making import make_splits, save_splits, split
@@ -79,6 +80,7 @@ _HOME = {
     "export": "palate.files",
     "import_folder": "palate.files",
     "load": "palate.files",
+    "load_dataset": "palate.data.sources.loading",
     "load_movielens": "palate.data.sources.movielens",
     "load_splits": "palate.data.splits.file",
     "make_splits": "palate.data.splits.making",
@@ -118,6 +120,7 @@ __all__ = [
     "export",
     "import_folder",
     "load",
+    "load_dataset",
     "load_movielens",
     "load_splits",
     "make_splits",

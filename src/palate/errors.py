@@ -27,22 +27,36 @@ from typing import Any, Literal, Self
 Code = Literal[
     "clicks",
     "columns",
+    "damaged",
     "data",
     "disk",
+    "diverged",
     "duplicates",
-    "encoding",
+    "empty",
     "failed",
+    "failed_runs",
     "faults",
+    "forked",
     "format",
-    "id_kinds",
+    "ids",
+    "missing_extra",
+    "model_file",
     "no_history",
+    "not_fitted",
+    "not_found",
+    "not_offered",
+    "nothing_to_draw",
+    "other_data",
     "overlap",
     "parameter",
-    "quotes",
-    "table",
+    "source",
+    "split",
     "times",
     "too_large",
+    "unknown_id",
     "unknown_name",
+    "unknown_parameter",
+    "version",
 ]
 WIDE = 60  # characters of a value shown in a message
 
@@ -131,14 +145,14 @@ def shown(value: object) -> str:
     return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, levels: int = 3) -> Any:
     """Return a value as JSON holds it: numbers, texts, lists and objects of these; all else as a message shows it."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()  # a number of NumPy
-    if isinstance(value, Mapping):
-        return {str(key): plain(of) for key, of in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(of) for of in value]
+    if isinstance(value, Mapping) and levels:
+        return {str(key): plain(of, levels - 1) for key, of in value.items()}
+    if isinstance(value, list | tuple) and levels:
+        return [plain(of, levels - 1) for of in value]
     if isinstance(value, str):
         return str(value)
     short = value is None or (isinstance(value, int) and abs(value) < 1 << 64)
@@ -183,13 +197,18 @@ class PalateError(Exception):
         rows: Sequence[int] = (),
     ) -> Self:
         """Return an error whose sentence begins with its subject."""
-        gap = "" if words[:1] in (":", "'") else " "
+        gap = "" if words.startswith(":") else " "
         return cls(f"{subject}{gap}{words}", *parts, code=code, subject=subject, value=value, rows=rows)
 
     @classmethod
     def of_disk(cls, doing: str, path: object, error: OSError) -> Self:
         """Return the error for a file that cannot be read or written, with the system's reason."""
         return cls(f"{doing} {path}: {error.strerror or error}", code="disk", subject=path)
+
+    @classmethod
+    def unknown(cls, what: str, name: object, known: Iterable[str], *, having: str = "there is") -> Self:
+        """Return the error for a name that is not known, with the sentence of `unknown_name`."""
+        return cls(unknown_name(what, name, known, having=having), code="unknown_name", subject=name)
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
@@ -239,55 +258,69 @@ class DataError(PalateError, ValueError):
 class ParameterError(PalateError, ValueError):
     """A parameter has a wrong type or lies outside its range."""
 
-    code = "parameter"
+    code: Code = "parameter"
 
     @classmethod
     def outside(cls, name: str, allowed: str, value: object) -> Self:
         """Return the error for a value that is none of those allowed."""
         return cls.of(name, f"must be {allowed}, got {value!r}", value=value)
 
-    @classmethod
-    def unknown(cls, what: str, name: object, known: Iterable[str], *, having: str = "there is") -> Self:
-        """Return the error for a name that is not known, with the sentence of `unknown_name`."""
-        return cls(unknown_name(what, name, known, having=having), code="unknown_name", subject=name)
-
 
 class UnknownParameterError(ParameterError, TypeError):
     """A name is no parameter of the model; as Python's own error for unknown keywords, a TypeError."""
+
+    code = "unknown_parameter"
 
 
 class UnknownIdError(PalateError, LookupError):
     """An id is unknown to the model, or of the wrong type."""
 
+    code = "unknown_id"
+
 
 class NotFittedError(PalateError, AttributeError):
     """The model has not been fitted yet."""
+
+    code = "not_fitted"
 
 
 class DivergenceError(PalateError, ArithmeticError):
     """Training diverged; the message names epoch and learning rate."""
 
+    code = "diverged"
+
 
 class ModelFileError(PalateError, ValueError):
     """A model file is refused; the message says which check failed."""
+
+    code = "model_file"
 
 
 class ForkedError(PalateError, RuntimeError):
     """A process forked from one whose table threads ran cannot do this; the message says what can be done."""
 
+    code = "forked"
+
 
 class SourceError(PalateError, OSError):
     """No source of a data set answered; names each source and why."""
+
+    code = "source"
 
 
 class MissingExtraError(PalateError, ImportError):
     """An optional dependency is missing; the message has the pip command."""
 
+    code = "missing_extra"
+
 
 def missing_extra(extra: str, what: str) -> MissingExtraError:
     """Return the error for a feature whose extra is not installed."""
-    return MissingExtraError(
-        f"{what} needs the extra '{extra}': pip install 'palate[{extra}]' (in a clone: pip install -e '.[{extra}]')"
+    return MissingExtraError.of(
+        what,
+        f"needs the extra '{extra}'",
+        Remedy(f": pip install 'palate[{extra}]' (in a clone: pip install -e '.[{extra}]')"),
+        value=extra,
     )
 
 

@@ -49,7 +49,7 @@ def check_threads(n_threads: int | None) -> int:
     if n_threads is None:
         return default_threads()
     if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer) or n_threads < 1:
-        raise ParameterError(f"n_threads must be None or a whole number of at least 1, got {n_threads!r}")
+        raise ParameterError.outside("n_threads", "None or a whole number of at least 1", n_threads)
     return int(n_threads)
 
 
@@ -199,15 +199,21 @@ class once(Generic[T]):  # noqa: N801 - a decorator, as property is
         """Return the value: from now on the object's own attribute of this name, found before this one is asked."""
         if owner is None:
             return self
-        kept = vars(owner)
+        return kept(vars(owner), self.name, partial(self.compute, owner))
+
+
+def kept(values: dict[str, Any], name: str, compute: Callable[[], T]) -> T:
+    """Return the value of a name, computed by one thread where it is not there yet."""
+    if name not in values:
         with _once.lock:
-            if self.name not in kept:
-                kept[self.name] = self.compute(owner)
-        return kept[self.name]
+            if name not in values:
+                values[name] = compute()
+    value: T = values[name]
+    return value
 
 
 class _Once:
-    """The lock of `once`; another thread may hold it at a fork, so a child makes its own."""
+    """The lock of `once` and `kept`; another thread may hold it at a fork, so a child makes its own."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -269,8 +275,9 @@ def check_table_threads(work: str) -> None:
         ForkedError: says what can be done.
     """
     if _fork.lost:
-        raise ForkedError(
-            f"{work} needs the threads of Polars, which a forked process does not have where its parent had started "
+        raise ForkedError.of(
+            work,
+            "needs the threads of Polars, which a forked process does not have where its parent had started "
             "them. Do it in the parent before the fork; or fork from a parent that has done no more than load models; "
-            "or start processes with multiprocessing's 'spawn', and servers such as gunicorn without --preload"
+            "or start processes with multiprocessing's 'spawn', and servers such as gunicorn without --preload",
         )

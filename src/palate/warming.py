@@ -55,7 +55,9 @@ def _named(models: Warmed | Iterable[Warmed] | Mapping[str, Warmed] | None) -> l
         named = [(one if isinstance(one, str) else one.key, one) for one in several]
     for _, one in named:
         if isinstance(one, str) and one not in MODELS:
-            raise ParameterError(f"there is no model {one!r}; known are {', '.join(MODELS)}")
+            raise ParameterError(
+                f"there is no model {one!r}; known are {', '.join(MODELS)}", code="unknown_name", subject=one
+            )
     return named
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from palate import read_ratings
 from palate.data.reading.incoming import as_file
-from palate.data.sources.source import open_dataset
+from palate.data.sources.loading import load_dataset
 from palate.errors import DataError
 
 TEXT = "user,item,rating\n1,7,5\n1,8,3\n"
@@ -55,7 +55,7 @@ def test_remarks_name_the_source(caplog):
 
 @pytest.mark.parametrize("given", ["https://example.org/ratings.csv", "s3://bucket/r.csv", "gs:/bucket/r.csv"])
 def test_addresses_are_named_as_such(given):
-    for read in (read_ratings, open_dataset):
+    for read in (read_ratings, load_dataset):
         with pytest.raises(DataError, match=rf"^{given} is an address: fetch it first, and give the file$"):
             read(given)
 
@@ -73,7 +73,7 @@ def test_a_disk_is_no_address():
 
 def test_standard_input_is_a_data_set(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode()), "utf-8"))
-    data = open_dataset("-")
+    data = load_dataset("-")
     assert data.name == "standard input"
     assert data.interactions.to_table().rows() == ROWS
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from altered import alter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_files import als_model, assert_same_model, baseline_model, number_model, popularity_model, text_model
@@ -111,8 +112,7 @@ def test_what_cannot_be_exported_is_said(numbers, tmp_path, monkeypatch):
         export(MatrixFactorization(), tmp_path)
     with pytest.raises(ParameterError, match="layout must be 'palate' or 'original', got 'csv'"):
         export(numbers, tmp_path, layout="csv")
-    bad = MatrixFactorization.from_state(numbers.state())
-    bad.item_biases_ = np.full(9, np.nan, np.float32)
+    bad = alter(MatrixFactorization.from_state(numbers.state()), item_biases_=np.full(9, np.nan, np.float32))
     with pytest.raises(ModelFileError, match="item_biases_ holds NaN or an infinite number"):
         export(bad, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -294,8 +294,7 @@ def test_biases_are_not_lost_in_the_original_layout(numbers, plain, tmp_path):
     ):
         export(numbers, tmp_path, layout="original")
     for name, value in (("mean_", 3.0), ("user_biases_", np.ones(4)), ("item_biases_", np.ones(4))):
-        biased = MatrixFactorization.from_state(plain.state())
-        setattr(biased, name, value)
+        biased = alter(MatrixFactorization.from_state(plain.state()), **{name: value})
         with pytest.raises(ModelFileError, match="no place for the mean and the biases"):
             export(biased, tmp_path, layout="original")
     assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pytest
 import safetensors.numpy
+from altered import alter
 from make_samples import make_samples
 from model_files import (
     Parts,
@@ -53,10 +54,7 @@ def texts():
 
 def changed(model, **attributes):
     """Return a copy of a fitted model with other attributes."""
-    other = type(model).from_state(model.state())
-    for name, value in attributes.items():
-        setattr(other, name, value)
-    return other
+    return alter(type(model).from_state(model.state()), **attributes)
 
 
 def names(folder):
@@ -165,11 +163,9 @@ def test_loaded_arrays_are_read_only_views_of_one_mapped_file(numbers, tmp_path)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_processes_share_the_pages_of_a_loaded_model(tmp_path):
-    model = number_model()
-    model.user_factors_ = np.ones((12, 1 << 16), np.float32)  # 3 MB
-    model.item_factors_ = np.ones((9, 1 << 16), np.float32)
-    model.user_weights_ = model.item_weights_ = np.zeros((0, 1 << 16), np.float32)
-    files.save(model, tmp_path / "big")
+    ones, none = np.ones((12, 1 << 16), np.float32), np.zeros((0, 1 << 16), np.float32)  # 3 MB
+    large = {"user_factors_": ones, "item_factors_": ones[:9], "user_weights_": none, "item_weights_": none}
+    files.save(alter(number_model(), **large), tmp_path / "big")
     loaded = files.load(tmp_path / "big")
     lines = Path("/proc/self/smaps").read_text().split(str(tmp_path / "big"), 1)[1].splitlines()[1:20]
     sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from altered import alter
 from synthetic import low_rank
 
 from palate import ImplicitALS, Popularity, files
@@ -50,8 +51,7 @@ def test_a_model_of_an_older_file_without_rows_says_that_it_knows_nothing_of_pop
     ],
 )
 def test_faulty_popularity_is_refused(tmp_path, data, rated, text):
-    m = Popularity(store_history=False).fit(data)
-    m.rated_ = rated
+    m = alter(Popularity(store_history=False).fit(data), rated_=rated)
     with pytest.raises(ModelFileError, match=text):
         files.save(m, tmp_path / "m.safetensors")
 

@@ -9,17 +9,16 @@ from scipy.stats import kstest
 from palate.data.splits.making import make_splits
 from palate.metrics.distribution import coverage_80, coverage_95, crps_normal, pit_stars
 from palate.models import BayesianMF
-from palate.models.contract.attributes import attributes_for
 from palate.models.contract.predictive import Predictive
 
 
 @pytest.fixture(scope="module")
 def judged(movielens):
     """Return a short chain's distributions of the test part, the truth, and how often training saw user and item."""
-    (split, *_) = make_splits(movielens.interactions, "random:0.2:42")
-    train, test = movielens.interactions.take(split.train), movielens.interactions.take(split.test)
-    model = BayesianMF(n_sweeps=140, n_burn_in=60, n_chains=1, random_state=0)
-    model.fit(train, **attributes_for(model, movielens.users, movielens.items))
+    (split, *_) = make_splits(movielens, "random:0.2:42")
+    of_train, test = movielens.take(split.train), movielens.interactions.take(split.test)
+    model = BayesianMF(n_sweeps=140, n_burn_in=60, n_chains=1, random_state=0).fit(of_train)
+    train = of_train.interactions
     counts = [
         np.bincount(index, minlength=n)[at]
         for index, n, at in (

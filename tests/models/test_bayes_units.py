@@ -13,7 +13,8 @@ from palate.data.splits.making import split
 from palate.errors import DivergenceError, ParameterError
 from palate.models import BayesianMF
 from palate.models.bayes.chain import draw_log_scale
-from palate.models.bayes.units import LOWEST_SPREAD, POWERS, unit_of
+from palate.models.bayes.posterior import POWERS
+from palate.models.bayes.units import LOWEST_SPREAD, unit_of
 
 TINY = {"n_factors": 2, "n_sweeps": 25, "n_burn_in": 5, "n_components": 2, "n_chains": 2, "random_state": 0}
 WITH_TIME = {"time_effects": "day,month", "mean_sd": 2.0, "mean_center": 3.0}
@@ -78,7 +79,7 @@ def test_ratings_times_a_power_of_two_give_answers_times_that_power(data, doubli
 def test_what_is_learned_and_told_is_in_the_unit_of_the_ratings(data, doublings):
     factor = 2.0**doublings
     one, other = fitted(data, 1, **WITH_TIME), fitted(data, factor, **WITH_TIME)
-    for name in BayesianMF.learned_arrays:
+    for name in BayesianMF.learned_.kind.ARRAYS:
         before, after = getattr(one, name), getattr(other, name)
         if name == "item_draws_":
             np.testing.assert_array_equal(before[:, :, :-1], after[:, :, :-1])

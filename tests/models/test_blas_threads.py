@@ -43,7 +43,7 @@ def test_bits_are_the_same_with_one_and_two_blas_threads(key, found):
         pytest.skip(f"{key} lets BLAS use threads, and is equal to rounding")
     one, two = (each[key] for each in found)
     assert [name for name in one if one[name] != two[name]] == []
-    assert {*MODELS[key].learned_arrays, "lists"} <= set(one)
+    assert {*MODELS[key].learned_.kind.ARRAYS, "lists"} <= set(one)
 
 
 def test_only_ease_lets_blas_use_threads():

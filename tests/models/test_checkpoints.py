@@ -42,7 +42,7 @@ def begin(path, data=DATA, at=11, **options):
 
 def same(one, other):
     assert one.seed_ == other.seed_
-    for name in one.learned_arrays:
+    for name in one.learned_.ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     for a, b in zip(one.history_, other.history_, strict=True):
         assert a | {"seconds": 0} == b | {"seconds": 0}

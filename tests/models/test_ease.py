@@ -3,6 +3,7 @@
 import naive
 import numpy as np
 import pytest
+from altered import alter
 from synthetic import interactions, low_rank
 
 from palate import files
@@ -124,10 +125,10 @@ def test_weights_of_a_file_that_do_not_fit_are_refused(data):
         (sparse, "weights_values_", np.zeros(23, np.float32), "weights_values_ has 23 numbers for 24 weights"),
     ):
         kept = getattr(m, name)
-        setattr(m, name, value)
+        alter(m, **{name: value})
         with pytest.raises(ModelFileError, match=message):
             m.check_learned()
-        setattr(m, name, kept)
+        alter(m, **{name: kept})
         m.check_learned()
 
 

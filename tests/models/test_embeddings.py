@@ -114,7 +114,7 @@ def test_threads_change_nothing_with_features(cls, world):
     one = fitted(cls, world, n_blocks=3)
     for n_threads in (2, 5):
         other = fitted(cls, world, n_blocks=3, n_threads=n_threads)
-        for name in cls.learned_arrays:
+        for name in cls.learned_.kind.ARRAYS:
             np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
 
 

@@ -15,7 +15,8 @@ from palate.data.splits.making import split
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.kernels import pairs
 from palate.models import BPR, WARP, Popularity
-from palate.models.sgd.pairwise import ClickEpochs, default_blocks
+from palate.models.sgd.pairwise import BLOCKS, ClickEpochs
+from palate.models.sgd.rating_blocks import default_blocks
 from palate.parallel import Workers
 
 BOTH = pytest.mark.parametrize("cls", [BPR, WARP])
@@ -84,15 +85,15 @@ def test_threads_and_blocks_change_nothing(cls, negatives, clicks):
     one = cls(**settings).fit(clicks)
     for n_threads in (2, 3, 7):
         other = cls(**{**settings, "n_threads": n_threads}).fit(clicks)
-        for name in cls.learned_arrays:
+        for name in cls.learned_.kind.ARRAYS:
             np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
     assert not np.array_equal(cls(**{**settings, "n_blocks": 1}).fit(clicks).user_factors_, one.user_factors_)
 
 
 def test_blocks_follow_from_the_data():
-    assert default_blocks(499_999, 10**9, 400) == 1
-    assert default_blocks(500_000, 100, 400) == 16
-    assert default_blocks(500_000, 1_000_000, 256) == 123
+    assert default_blocks(499_999, 10**9, 400, **BLOCKS) == 1
+    assert default_blocks(500_000, 100, 400, **BLOCKS) == 16
+    assert default_blocks(500_000, 1_000_000, 256, **BLOCKS) == 123
 
 
 @BOTH

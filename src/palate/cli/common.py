@@ -60,13 +60,13 @@ ModelKey = Annotated[
 ]
 Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
 Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
-Features = Annotated[
-    bool | None,
-    typer.Option(
-        "--features/--no-features",
-        help="Let the attributes in the user and item tables enter the model; without a word, where it is made for it "
-        "(bayes).",
-    ),
+ATTRIBUTES = "--attributes/--no-attributes"
+ABOUT_ATTRIBUTES = (
+    "Let the attributes in the user and item tables enter the model; without a word, where it is made for it (bayes)."
+)
+Attributes = Annotated[bool | None, typer.Option(ATTRIBUTES, help=ABOUT_ATTRIBUTES)]
+AttributesOnceFeatures = Annotated[  # under the former name as well
+    bool | None, typer.Option(ATTRIBUTES, "--features/--no-features", help=ABOUT_ATTRIBUTES)
 ]
 
 
@@ -163,11 +163,13 @@ def check_writable(path: Path) -> None:
     try:
         check_target(path)
         if not folder.is_dir():
-            raise PalateError(f"cannot write {path}: the folder {folder} is not there; make it first")
+            raise PalateError.of(
+                f"cannot write {path}", f": the folder {folder} is not there; make it first", code="disk"
+            )
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise PalateError(f"cannot write {path}: {error.strerror or error}") from None
+        raise PalateError.of_disk("cannot write", path, error) from None
 
 
 class Stopped(SystemExit):

@@ -52,6 +52,7 @@ def compare(
     test: Annotated[Literal["permutation", "wilcoxon"], typer.Option(help="The paired test.")] = "permutation",
     across: Annotated[Literal["users", "folds"], typer.Option(help="What the test is across.")] = "users",
     seed: Annotated[int, typer.Option(min=0, help="Seed of models without one, of intervals and tests.")] = 42,
+    attributes: common.Attributes = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -68,6 +69,7 @@ def compare(
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
+    options["attributes"] = attributes
     options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
     try:
         with common.live_progress() as progress:

@@ -23,7 +23,7 @@ def fetch(
     as_json: common.Json = False,
 ) -> None:
     """Bring a data set into the cache, from its maker or a mirror; nothing is fetched twice."""
-    from palate.data.sources.source import KNOWN
+    from palate.data.sources.loading import KNOWN
 
     if name not in KNOWN:
         raise common.usage_error(f"can fetch {', '.join(KNOWN)}; got '{name}'")

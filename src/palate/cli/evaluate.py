@@ -11,7 +11,7 @@ import typer
 from palate.cli import common, completion, inputs
 
 if TYPE_CHECKING:
-    from palate.data.interactions import Interactions
+    from palate.data.dataset import Dataset
     from palate.data.splits.split import Split
     from palate.evaluation import Evaluation
     from palate.metrics import Summary
@@ -52,7 +52,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep the model that was measured, in this file (one fold only).")
     ] = None,
-    features: common.Features = None,
+    attributes: common.AttributesOnceFeatures = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -78,22 +78,21 @@ def evaluate(
     with common.live_progress() as progress:
         options: dict[str, Any] = {"stop_on": stop_on, "positive": positive, "progress": progress}
         options["on_overlap"] = on_overlap
-        options["metrics"] = common.names(metrics)
+        options |= {"metrics": common.names(metrics), "attributes": attributes}
         if train is not None and test is not None:
-            parts, table = inputs.train_and_test(train, test, read, items, users)
-            options |= inputs.part_of_catalogue(parts[0].items, allow, deny, where)
-            results = [evaluate_one(learner, *parts, name=f"{train} / {test}", items=table, **options)]
+            parts = inputs.train_and_test(train, test, read, items, users)
+            options |= inputs.part_of_catalogue(parts[0].interactions.items, allow, deny, where)
+            results = [evaluate_one(learner, *parts, name=f"{train} / {test}", **options)]
         else:
             wanted = (split or DEFAULT_SPLIT).strip()
             source = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
-            splits = _folds(source.interactions, wanted, fold)
+            splits = _folds(source, wanted, fold)
             if out is not None and len(splits) > 1:
                 raise common.usage_error(
                     f"--out keeps one model, and {wanted} fits {len(splits)}: choose one with --fold"
                 )
             options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
-            options |= inputs.attributes(learner, source, features)
-            results = evaluate_splits(learner, source.interactions, splits, items=source.items, **options)
+            results = evaluate_splits(learner, source, splits, **options)
     if out is not None:
         from palate import files
 
@@ -106,14 +105,19 @@ def evaluate(
         common.console().print(f"the model is in {out}, fitted on the training part alone")
 
 
-def _folds(data: Interactions, text: str, fold: int | None) -> Sequence[Split]:
+def _folds(data: Dataset, text: str, fold: int | None) -> Sequence[Split]:
     """Return the split's folds, or the one of that number."""
     from palate.data.splits.making import make_splits
     from palate.errors import ParameterError
 
     folds = make_splits(data, text)
     if fold is not None and fold > len(folds):
-        raise ParameterError(f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}")
+        raise ParameterError(
+            f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}",
+            code="split",
+            value=fold,
+            subject="fold",
+        )
     return folds if fold is None else [folds[fold - 1]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,8 @@ from palate.cli.common import usage_error
 from palate.cli.wording import READ_KEYS, ROLE_KEYS, YES_NO
 
 if TYPE_CHECKING:
-    from polars import DataFrame
-
     from palate.data.dataset import Dataset
     from palate.data.ids import Ids
-    from palate.data.interactions import Interactions
     from palate.models.contract.base import Recommender
 
 
@@ -66,9 +64,9 @@ def dataset(
     all_rows: bool = False,
 ) -> Dataset:
     """Return the data that DATA, --read, --items and --users name; ``all_rows`` keeps incomplete movies' ratings."""
-    from palate.data.sources.source import open_dataset
+    from palate.data.sources.loading import load_dataset
 
-    return open_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
+    return load_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
 
 
 def all_rows(split: str) -> bool:
@@ -85,26 +83,18 @@ def all_rows(split: str) -> bool:
 
 def train_and_test(
     train: Path, test: Path, read: Sequence[str] | None, items: Path | None, users: Path | None
-) -> tuple[tuple[Interactions, Interactions], DataFrame]:
-    """Return two files as parts of one set of interactions, and the item table; --users is checked and joined, too."""
+) -> tuple[Dataset, Dataset]:
+    """Return two files as parts of one data set, with the tables of --items and --users."""
     from palate.data.dataset import Dataset
     from palate.data.interactions import on_shared_ids
-    from palate.data.items import item_table
     from palate.data.reading.ratings import read_ratings
-    from palate.data.sources.source import with_tables
+    from palate.data.sources.loading import with_tables
 
     options = read_options(read)
     title = options.pop("title", None)
-    first, second = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
-    bare = Dataset(train.name, first, item_table(first.items), first.users.values.alias("user_id").to_frame())
-    return (first, second), with_tables(bare, items, users, title=title, **options).items
-
-
-def attributes(model: Recommender, source: Dataset, wanted: bool | None) -> dict[str, Any]:
-    """Return the features of users and items for ``fit``: --features, or where the model is made for them."""
-    from palate.models.contract.attributes import attributes_for
-
-    return attributes_for(model, source.users, source.items, wanted=wanted)
+    rows, test_rows = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
+    part = with_tables(Dataset.from_tables(rows, name=train.name), items, users, title=title, **options)
+    return part, replace(part, name=test.name, interactions=test_rows)
 
 
 def part_of_catalogue(
@@ -129,7 +119,6 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError, unknown_name
     from palate.models import MODELS
-    from palate.models.contract.parameters import parameters_of
 
     if key.endswith(".json"):
         if preset is not None:
@@ -145,7 +134,7 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         if preset is not None and preset not in cls.presets:
             raise usage_error(unknown_name(f"{key} has no preset", preset, cls.presets, having="it has"))
         model = cls() if preset is None else getattr(cls, preset)()
-    known = {p.name: p for p in parameters_of(cls)}
+    known = cls.declarations
     try:
         for name, text in key_values(words, "--set").items():
             if name not in known:

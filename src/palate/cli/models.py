@@ -28,7 +28,6 @@ def models(
     from palate.cli.draw import table
     from palate.errors import unknown_name
     from palate.models import MODELS
-    from palate.models.contract.parameters import parameters_of
 
     if key is not None and key not in MODELS:
         raise common.usage_error(unknown_name("no model", key, MODELS))
@@ -38,7 +37,7 @@ def models(
         summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
         parameters = [
             {"name": p.name, "default": p.default, "type": p.type_name, "meaning": p.meaning}
-            for p in parameters_of(cls)
+            for p in cls.declarations.values()
         ]
         records[name] = {"class": cls.__name__, "summary": summary, "presets": cls.presets, "parameters": parameters}
     if as_json:

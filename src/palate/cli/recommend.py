@@ -140,7 +140,7 @@ def _basket(fitted: Recommender, words: list[str]) -> dict[Any, float] | list[An
 
 def _attributes(fitted: Recommender, path: Path, read: list[str] | None) -> Features:
     from palate.data.features import Features
-    from palate.data.sources.source import read_attributes
+    from palate.data.sources.loading import read_attributes
 
     table, id_name = read_attributes(path, "user", fitted.users_, inputs.read_options(read))
     if id_name is not None:

@@ -12,7 +12,7 @@ from palate.cli import common, inputs
 from palate.progress import as_test, figures, watching_test
 
 if TYPE_CHECKING:
-    from palate.data.interactions import Interactions
+    from palate.data.dataset import Dataset
     from palate.models.contract.base import Recommender
 
 
@@ -47,7 +47,7 @@ def train(
         Path | None,
         typer.Option(help="Keep the state of a long chain in this file; the same command goes on from it."),
     ] = None,
-    features: common.Features = None,
+    attributes: common.AttributesOnceFeatures = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -71,20 +71,19 @@ def train(
     common.check_writable(out)
     source = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
     replaced = " in place of the old file" if out.exists() else ""
-    rows, test = (source.interactions, None) if split is None else _parts(source.interactions, split)
+    part, test = (source, None) if split is None else _parts(source, split)
     watched = test if stop_on == "test" else None
     with common.live_progress() as progress:
-        known = inputs.attributes(learner, source, features)
         callback = progress if watched is None else watching_test(progress)
-        learner.fit(rows, validation=watched, items=source.items, progress=callback, **known)
+        learner.fit(part, validation=watched, attributes=attributes, progress=callback)
     chosen_on = "test" if watched is not None and learner.epoch_chosen_on_ == "validation" else learner.epoch_chosen_on_
     files.save(learner, out)
     if as_json:
-        facts = {"data": source.name, "split": split, "n_train": len(rows), "epoch_chosen_on": chosen_on}
+        facts = {"data": source.name, "split": split, "n_train": len(part), "epoch_chosen_on": chosen_on}
         common.emit({**_record(learner), **facts, "out": str(out), "bytes": out.stat().st_size})
         return
     stdout = common.console()
-    stdout.print(f"{learner!r} learned from {len(rows):,} ratings of {source.name}")
+    stdout.print(f"{learner!r} learned from {len(part):,} ratings of {source.name}")
     if test is not None:
         stdout.print(f"the {len(test):,} ratings of the test part of {split} are left out")
     if learner.interrupted_:
@@ -132,17 +131,15 @@ def _record(learner: Recommender) -> dict[str, Any]:
 def _rule(learner: Recommender, text: str) -> float | str | None:
     """Return the rule of --positive, as the model takes it."""
     from palate.errors import ParameterError
-    from palate.models.contract.parameters import parameters_of
 
-    known = {one.name: one for one in parameters_of(type(learner))}
     try:
-        rule: float | str | None = known["positive"].parse(text)
+        rule: float | str | None = learner.declarations["positive"].parse(text)
     except ParameterError as error:
         raise common.usage_error(str(error)) from None
     return rule
 
 
-def _parts(data: Interactions, split: str) -> tuple[Interactions, Interactions]:
+def _parts(data: Dataset, split: str) -> tuple[Dataset, Dataset]:
     """Return the training and the test part of a split of one test part."""
     from palate.data.splits.making import make_splits
 
@@ -164,4 +161,5 @@ def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
         record = as_test(record)
     chosen = "all of them, none held out to choose" if chosen_on == "none" else f"chosen on {chosen_on}"
     errors = ("RMSE " if any(name.endswith("_rmse") for name in record) else "") + figures(record)
-    return f"epochs: {learner.best_epoch_}, {chosen}; {errors}{'; ' if errors else ''}seed {learner.seed_}"
+    seed = getattr(learner, "seed_", None)
+    return f"epochs: {learner.best_epoch_}, {chosen}; {errors}{'; ' if errors else ''}seed {seed}"

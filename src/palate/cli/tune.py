@@ -52,6 +52,7 @@ def tune(
     workers: Annotated[int, typer.Option(min=1, help="Trials side by side, on threads.")] = 1,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials without a better one.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search, and of models without one.")] = 42,
+    attributes: common.Attributes = None,
     items: common.Items = None,
     users: common.Users = None,
     read: common.Read = None,
@@ -68,6 +69,7 @@ def tune(
     space = {name: one for name, one in learner.search_space.items() if name not in fixed}
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
     limits |= {"split": split, "validation": validation, "positive": positive, "random_state": seed}
+    limits["attributes"] = attributes
     source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     try:
         with common.live_progress() as progress:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from palate.data.ids import Ids
     from palate.data.interactions import Interactions
     from palate.data.reading.ratings import read_ratings
+    from palate.data.sources.loading import load_dataset
     from palate.data.sources.movielens import load_movielens
     from palate.data.splits.making import split
 
@@ -20,12 +21,13 @@ _HOME = {
     "Dataset": "dataset",
     "Ids": "ids",
     "Interactions": "interactions",
+    "load_dataset": "sources.loading",
     "load_movielens": "sources.movielens",
     "read_ratings": "reading.ratings",
     "split": "splits.making",
 }
 
-__all__ = ["Dataset", "Ids", "Interactions", "load_movielens", "read_ratings", "split"]
+__all__ = ["Dataset", "Ids", "Interactions", "load_dataset", "load_movielens", "read_ratings", "split"]
 
 
 def __getattr__(name: str) -> Any:

@@ -87,7 +87,7 @@ def card(data: Dataset | Interactions) -> Card:
         data = Dataset("interactions", data, item_table(data.items), pl.DataFrame(), notes)
     rows = data.interactions
     if not len(rows):
-        raise DataError(f"{data.name} is empty: there is no rating to make a card of")
+        raise DataError.of(data.name, "is empty: there is no rating to make a card of", code="empty")
     by_user, by_item = (np.bincount(i) for i in (rows.user_index, rows.item_index))
     n_users, n_items = int(np.count_nonzero(by_user)), int(np.count_nonzero(by_item))
     days = None if rows.times is None else [_day(int(t)) for t in (rows.times.min(), rows.times.max())]

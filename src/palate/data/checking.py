@@ -364,7 +364,7 @@ def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:
 def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Where) -> dict[str, int]:
     """Return how many rows each fault costs, a row counted once; or raise one error of all that may not be dropped."""
     if n_rows == 0:
-        raise DataError(f"{where.name} is empty: there is no rating in it")
+        raise DataError.of(where.name, "is empty: there is no rating in it", code="empty")
     allowed = {"missing": policy.on_missing, "invalid": policy.on_invalid}
     fatal = [f for f in faults if allowed.get(f.kind, "error") == "error"]
     if fatal:
@@ -375,7 +375,7 @@ def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Wh
         dropped[fault.reason] = int((~seen[fault.rows]).sum())
         seen[fault.rows] = True
     if seen.all():
-        raise DataError(f"{where.name}: no row is left after dropping {n_rows:,} faulty rows")
+        raise DataError.of(where.name, f": no row is left after dropping {n_rows:,} faulty rows", code="empty")
     return {reason: count for reason, count in dropped.items() if count}
 
 

@@ -102,16 +102,22 @@ def check_columns(given: object) -> None:
         isinstance(role, str) and isinstance(name, str | int | None) and not isinstance(name, bool)
         for role, name in given.items()
     ):
-        raise DataError(
-            "columns= maps roles to names or positions of columns, such as {'user': 'buyer', 'item': 2, 'time': None}; "
-            f"got {shown(given)}"
+        raise DataError.of(
+            "columns= maps roles to",
+            f"names or positions of columns, such as {{'user': 'buyer', 'item': 2, 'time': None}}; got {shown(given)}",
+            code="columns",
+            value=given,
         )
     unknown = set(given) - set(ROLES)
     if unknown:
-        raise DataError(f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}")
+        raise DataError.of(
+            "columns=", f"knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}", code="columns"
+        )
     off = [role for role in ("user", "item") if role in given and given[role] is None]
     if off:
-        raise DataError(f"columns= cannot leave out the {off[0]}: every row needs a user and an item")
+        raise DataError.of(
+            "columns=", f"cannot leave out the {off[0]}: every row needs a user and an item", code="columns"
+        )
 
 
 def place_of(column: str | int, n_columns: int) -> int | None:
@@ -151,11 +157,11 @@ def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]
             )
         place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
-            raise DataError(f"no column {column!r}; the table has {_list(names)}")
+            raise DataError(f"no column {column!r}; the table has {_list(names)}", code="columns", subject="columns")
         places.append(place)
         found[role] = names[place]
     if len(set(places)) < len(places):
-        raise DataError(f"columns= gives one column two roles: {dict(given or {})}")
+        raise DataError.of("columns=", f"gives one column two roles: {dict(given or {})}", code="columns")
     return found
 
 

@@ -77,7 +77,7 @@ def as_id(column: pl.Series) -> pl.Series:
         return pl.select(pl.when(exact).then(whole)).to_series().alias(column.name)
     if kind == pl.Null:
         return column.cast(pl.Int64)
-    raise DataError(f"column '{column.name}' has type {kind}; ids are integers or text")
+    raise DataError.of(f"column '{column.name}'", f"has type {kind}; ids are integers or text", code="columns")
 
 
 def as_value(column: pl.Series) -> pl.Series:
@@ -88,7 +88,7 @@ def as_value(column: pl.Series) -> pl.Series:
         if column.null_count() == len(column):  # true and false, as a frame may hold them
             column = stripped.str.to_lowercase().replace_strict({"true": 1.0, "false": 0.0}, default=None)
     elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise DataError(f"column '{column.name}' has type {column.dtype}; values are numbers")
+        raise DataError.of(f"column '{column.name}'", f"has type {column.dtype}; values are numbers", code="columns")
     return column.cast(pl.Float32, strict=False)
 
 
@@ -100,7 +100,9 @@ def as_time(column: pl.Series, unit: TimeUnit = "s") -> pl.Series:
         return column.cast(pl.Datetime("us")).dt.epoch("s")
     if column.dtype.is_numeric() or column.dtype == pl.Null:
         return _seconds(column.cast(pl.Int64, strict=False), unit)
-    raise DataError(f"column '{column.name}' has type {column.dtype}; times are seconds, dates or ISO text")
+    raise DataError.of(
+        f"column '{column.name}'", f"has type {column.dtype}; times are seconds, dates or ISO text", code="columns"
+    )
 
 
 def _seconds(whole: pl.Series, unit: TimeUnit) -> pl.Series:

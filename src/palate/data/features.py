@@ -64,18 +64,26 @@ class Features:
                 encoded or holds an infinite number, or nothing to encode.
         """
         if side not in ("user", "item"):
-            raise DataError(f"side must be 'user' or 'item', got {side!r}")
+            raise DataError.of("side", f"must be 'user' or 'item', got {side!r}", code="parameter", value=side)
         frame = as_frame(table)
         name = id_column(frame.columns, side)
         ids = Ids(frame[name].cast(pl.String) if frame[name].dtype in (pl.Categorical, pl.Enum) else frame[name], side)
-        plain = _plain(frame.drop(name))
+        plain = _as_numbers(frame.drop(name))
         if encoding is None:
             encoding = [_spec(plain[column]) for column in _chosen(plain, columns, side)]
         if not encoding:
-            raise DataError(f"the {side} table has no column to make features of; it has {', '.join(frame.columns)}")
+            raise DataError.of(
+                f"the {side} table",
+                f"has no column to make features of; it has {', '.join(frame.columns)}",
+                code="columns",
+            )
         absent = [spec["column"] for spec in encoding if spec["column"] not in plain.columns]
         if absent:
-            raise DataError(f"the {side} table lacks the column '{absent[0]}'; it has {', '.join(plain.columns)}")
+            raise DataError.of(
+                f"the {side} table",
+                f"lacks the column '{absent[0]}'; it has {', '.join(plain.columns)}",
+                code="columns",
+            )
         names, blocks = ["all"], [np.ones((len(ids), 1), np.float32)]
         for spec in encoding:
             of, block = _encoded(plain[spec["column"]], spec)
@@ -125,7 +133,7 @@ class Features:
             DataError: as `from_table`, or neither mappings nor lists of text.
         """
         if not isinstance(attributes, Mapping) or not attributes:
-            raise DataError("from_dict takes {id: {name: value}} or {id: [tag, …]} with one id at least")
+            raise DataError.of("from_dict", "takes {id: {name: value}} or {id: [tag, …]} with one id at least")
         rows = [one if isinstance(one, Mapping) else {"tags": _tags(one)} for one in attributes.values()]
         columns: dict[str, Any] = {f"{side}_id": list(attributes)}
         columns |= {
@@ -141,7 +149,7 @@ class Features:
             DataError: as `from_table`.
         """
         frame = as_frame(table)
-        plain = _plain(frame.drop(id_column(frame.columns, side)))
+        plain = _as_numbers(frame.drop(id_column(frame.columns, side)))
         return cls.from_table(frame, side) if _chosen(plain, None, side) else None
 
     def on(self, ids: Ids) -> NDArray[np.float32]:
@@ -151,13 +159,18 @@ class Features:
             DataError: an id has no row here; names some.
         """
         if ids.kind != self.ids.kind:
-            raise DataError(f"the {self.ids.what} features' ids are {self.ids.kind}, those of the ratings {ids.kind}")
+            raise DataError.of(
+                f"the {self.ids.what} features' ids",
+                f"are {self.ids.kind}, those of the ratings {ids.kind}",
+                code="ids",
+            )
         index = self.ids.index(ids.values, on_unknown="mark")
         if (index < 0).any():
             absent = ids.values.filter(pl.Series(index < 0))
-            raise DataError(
-                f"{len(absent):,} {self.ids.what}s have no row in the table of features, such as "
-                f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty"
+            raise DataError.of(
+                f"{len(absent):,} {self.ids.what}s",
+                f"have no row in the table of features, such as "
+                f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty",
             )
         return self.matrix[index]
 
@@ -168,7 +181,11 @@ class Features:
             DataError: the ids are of another type.
         """
         if ids.kind != self.ids.kind:
-            raise DataError(f"the {self.ids.what} features' ids are {self.ids.kind}, those of the ratings {ids.kind}")
+            raise DataError.of(
+                f"the {self.ids.what} features' ids",
+                f"are {self.ids.kind}, those of the ratings {ids.kind}",
+                code="ids",
+            )
         index = self.ids.index(ids.values, on_unknown="mark")
         if len(index) == len(self.ids) and (index >= 0).all():
             return self
@@ -189,11 +206,13 @@ class Features:
 def _tags(given: Any) -> list[str]:
     tags = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if isinstance(given, str) or not all(isinstance(tag, str) for tag in tags):
-        raise DataError(f"from_dict takes {{id: {{name: value}}}} or {{id: [tag, …]}}; got {shown(given)} for an id")
+        raise DataError.of(
+            "from_dict", f"takes {{id: {{name: value}}}} or {{id: [tag, …]}}; got {shown(given)} for an id"
+        )
     return tags
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+def _as_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     return (
         with_lists(frame)
         .with_columns(
@@ -209,7 +228,9 @@ def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, side: str) -> li
     if columns is not None:
         absent = [c for c in columns if c not in frame.columns]
         if absent:
-            raise DataError(f"the {side} table has no column '{absent[0]}'; it has {', '.join(frame.columns)}")
+            raise DataError.of(
+                f"the {side} table", f"has no column '{absent[0]}'; it has {', '.join(frame.columns)}", code="columns"
+            )
         return list(columns)
     chosen = []
     for column in frame.get_columns():
@@ -234,10 +255,14 @@ def _spec(column: pl.Series) -> dict[str, Any]:
     if column.dtype == pl.List(pl.String):
         return {**spec, "kind": "list", "values": found.explode().drop_nulls().unique().sort().to_list()}
     if not column.dtype.is_numeric():
-        raise DataError(f"column '{column.name}' has type {column.dtype}; features are made of numbers, text and lists")
+        raise DataError.of(
+            f"column '{column.name}'",
+            f"has type {column.dtype}; features are made of numbers, text and lists",
+            code="columns",
+        )
     numbers = found.cast(pl.Float64).to_numpy()
     if not np.isfinite(numbers).all():
-        raise DataError(f"column '{column.name}' holds an infinite number")
+        raise DataError.of(f"column '{column.name}'", "holds an infinite number", code="columns")
     spread = float(numbers.std()) if len(numbers) else 0.0
     mean = float(numbers.mean()) if len(numbers) else 0.0
     return {**spec, "kind": "number", "mean": mean, "scale": spread or 1.0}
@@ -250,11 +275,13 @@ def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDA
         column = as_list(column)
     wanted = {"number": column.dtype.is_numeric(), "category": column.dtype == pl.String}
     if column.dtype != pl.Null and not wanted.get(kind, column.dtype == pl.List(pl.String)):
-        raise DataError(f"column '{name}' has type {column.dtype}, and was a {kind} when the features were made")
+        raise DataError.of(
+            f"column '{name}'", f"has type {column.dtype}, and was a {kind} when the features were made", code="columns"
+        )
     if kind == "number":
         numbers = column.cast(pl.Float64).fill_null(spec["mean"]).to_numpy()
         if not np.isfinite(numbers).all():
-            raise DataError(f"column '{name}' holds an infinite number")
+            raise DataError.of(f"column '{name}'", "holds an infinite number", code="columns")
         names, parts = [name], [(numbers - spec["mean"]) / spec["scale"]]
     elif kind == "category":
         names = [f"{name}={value}" for value in spec["values"]]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -12,9 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.errors import DataError, Remedy, Set, UnknownIdError, shown
+from palate.parallel import once
 
 Id = int | str
 BLOCK = 1 << 20  # rows handled at once
+FEW = 64  # ids sought one by one
 READ_AS_TEXT = Remedy("; read both with ", Set("ids", "text"))
 
 
@@ -29,16 +31,15 @@ class Ids:
         DataError: an id is missing, repeated, or neither an integer nor text.
     """
 
-    def __init__(self, values: pl.Series | Iterable[Id], what: str = "id") -> None:
-        series = values if isinstance(values, pl.Series) else _series_of(_listed(values, what), what)
-        if series.dtype.is_integer():
-            series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
-        if series.dtype not in (pl.Int64, pl.String) or series.null_count():
-            raise DataError(f"{what} ids must be all integers or all text, none missing; got {series.dtype}")
-        if not _all_differ(series):
-            raise DataError(f"{what} ids repeat: each may stand once")
-        self._values = series
+    def __init__(self, values: pl.Series | NDArray[np.int64] | Iterable[Id], what: str = "id") -> None:
         self.what = what
+        if isinstance(values, np.ndarray) and values.dtype == np.int64:
+            self._ids: pl.Series | NDArray[np.int64] = values
+        else:
+            series = values if isinstance(values, pl.Series) else _series_of(_listed(values, what), what)
+            self._ids = _checked(series, what)
+        if not _all_differ(self._ids):
+            raise DataError.of(what, "ids repeat: each may stand once", code="duplicates")
 
     @classmethod
     def from_column(cls, column: pl.Series, what: str) -> tuple[Ids, NDArray[np.int32]]:
@@ -49,16 +50,31 @@ class Ids:
     @property
     def kind(self) -> Literal["integer", "text"]:
         """Which type every id here has."""
-        return "integer" if self._values.dtype == pl.Int64 else "text"
+        return "integer" if isinstance(self._ids, np.ndarray) else "text"
 
     @property
+    def dtype(self) -> pl.DataType:
+        """The type of a column of such ids."""
+        return pl.Int64() if self.kind == "integer" else pl.String()
+
+    @once
     def values(self) -> pl.Series:
-        """All ids in position order, Int64 or String."""
-        return self._values
+        """All ids in position order, Int64 or String; integers are copied at first use."""
+        return pl.Series(self._ids) if isinstance(self._ids, np.ndarray) else self._ids
 
     def at(self, index: NDArray[Any]) -> pl.Series:
         """Return the ids at these positions; without Polars' threads, which ``gather`` would start."""
-        return self._values[np.asarray(index)]
+        ids, index = self._ids, np.asarray(index)
+        return pl.Series(ids[index]) if isinstance(ids, np.ndarray) else ids[index]
+
+    def sorted_positions(self) -> NDArray[np.int32]:
+        """Return the positions in the order of their ids."""
+        if self._ascending:
+            return np.arange(len(self), dtype=np.int32)
+        if isinstance(self._ids, np.ndarray):
+            return np.argsort(self._ids, kind="stable").astype(np.int32)
+        texts = self._ids.to_list()
+        return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int32)
 
     def joined(self, others: Ids | None) -> Ids:
         """Return these ids with those of ``others`` that are missing here behind them; these where there is none.
@@ -69,7 +85,9 @@ class Ids:
         if others is None:
             return self
         if others.kind != self.kind:
-            raise DataError(f"the {self.what} features' ids are {others.kind}, those of the ratings {self.kind}")
+            raise DataError.of(
+                f"the {self.what} features' ids", f"are {others.kind}, those of the ratings {self.kind}", code="ids"
+            )
         new = others.values.filter(pl.Series(self.index(others.values, on_unknown="mark") < 0))
         return Ids(pl.concat([self.values, new]), self.what) if len(new) else self
 
@@ -89,10 +107,23 @@ class Ids:
         for one in wanted:
             if type(one) is not usual:
                 self._check_type(one)
-        found = np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
+        found = self._positions(wanted)
         if on_unknown == "raise" and (found < 0).any():
             raise self._unknown([w for w, f in zip(wanted, found, strict=True) if f < 0])
         return found
+
+    def _positions(self, wanted: list[Any]) -> NDArray[np.int32]:
+        """Return where these ids, of the right type, stand, -1 for an unknown one.
+
+        Few are sought by halving, many in a dictionary, which is made then: a model that serves one user after the
+        other holds none.
+        """
+        if self._ascending and len(wanted) <= FEW:
+            ids = self._ids
+            places = [bisect_left(ids, one) for one in wanted]
+            good = (p if p < len(ids) and ids[p] == one else -1 for p, one in zip(places, wanted, strict=True))
+            return np.fromiter(good, np.int32, len(wanted))
+        return np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
 
     def parse(self, text: str) -> Id:
         """Return the id that a person typed as text.
@@ -104,41 +135,53 @@ class Ids:
             return text
         digits = re.fullmatch(r"[+-]?0*([0-9]*[0-9])", text.strip())
         if digits is None:
-            raise UnknownIdError(f"{self.what} ids are integers here, {self._range()}; got {shown(text)}")
+            raise UnknownIdError.of(self.what, f"ids are integers here, {self._range()}; got {shown(text)}", value=text)
         if len(digits[1]) > 19:  # digits of 2**63
             raise self._unknown([text])
         return int(text)
 
-    @cached_property
+    @once
+    def _ascending(self) -> bool:
+        ids = self._ids
+        return bool((ids[1:] > ids[:-1]).all()) if isinstance(ids, np.ndarray) else ids.is_sorted()
+
+    @once
     def _lookup(self) -> dict[Id, int]:
-        return {one: position for position, one in enumerate(self._values.to_list())}
+        return {one: position for position, one in enumerate(self.values.to_list())}
 
     def _check_type(self, one: object) -> None:
         good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
         if not good or isinstance(one, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError(f"{self.what} ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
+            raise UnknownIdError.of(self.what, f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}")
+        return UnknownIdError(
+            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
+        )
 
     def _range(self) -> str:
         if not len(self):
             return "none"
-        if self.kind == "integer":
-            return f"from {self._values.min()!r} to {self._values.max()!r}"
-        return "such as " + ", ".join(map(shown, self._values.head(3)))
+        if isinstance(self._ids, np.ndarray):
+            return f"from {int(self._ids.min())} to {int(self._ids.max())}"
+        return "such as " + ", ".join(map(shown, self._ids.head(3)))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._ids)
 
     def __contains__(self, one: object) -> bool:
-        return type(one) in (int, str) and one in self._lookup
+        return type(one) is (str if self.kind == "text" else int) and bool(self._positions([one])[0] >= 0)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ids) and self._values.equals(other._values)
+        if not isinstance(other, Ids) or self.kind != other.kind or len(self) != len(other):
+            return False
+        ids, others = self._ids, other._ids
+        if isinstance(ids, pl.Series) and isinstance(others, pl.Series):
+            return ids.equals(others)
+        return bool(np.array_equal(ids, others))
 
     def __hash__(self) -> int:
         return hash((len(self), self.kind))
@@ -147,17 +190,32 @@ class Ids:
         return f"Ids({len(self)} {self.what}s, {self.kind}, {self._range()})"
 
 
-def _all_differ(series: pl.Series) -> bool:
+def _checked(series: pl.Series, what: str) -> pl.Series | NDArray[np.int64]:
+    """Return a column of ids as they are held: integers as an array.
+
+    Raises:
+        DataError: an id is missing, or neither an integer of 64 bits nor text.
+    """
+    if series.dtype.is_integer():
+        series = series.cast(pl.Int64, strict=False)  # beyond 64 bits: null, refused below
+    if series.dtype not in (pl.Int64, pl.String) or series.null_count():
+        wrong = f"ids must be all integers or all text, none missing; got {series.dtype}"
+        raise DataError.of(what, wrong, code="ids", value=series.dtype)
+    return series if series.dtype == pl.String else series.to_numpy()
+
+
+def _all_differ(ids: pl.Series | NDArray[np.int64]) -> bool:
     """Return whether no id repeats; without Polars' threads, which a forked process may lack."""
-    if series.dtype == pl.String:
-        return series.n_unique() == len(series)
-    values = series.to_numpy()
-    return bool((values[1:] > values[:-1]).all()) or len(np.unique(values)) == len(values)
+    if isinstance(ids, pl.Series):
+        return ids.n_unique() == len(ids)
+    return bool((ids[1:] > ids[:-1]).all()) or len(np.unique(ids)) == len(ids)
 
 
 def _listed(values: Iterable[Id], what: str) -> list[Id]:
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise DataError(f"{what} ids are given as a list or a column, one for each; got {shown(values)}")
+        raise DataError.of(
+            what, f"ids are given as a list or a column, one for each; got {shown(values)}", code="ids", value=values
+        )
     return list(values)
 
 
@@ -169,7 +227,7 @@ def _series_of(values: list[Id], what: str) -> pl.Series:
         return pl.Series(values, dtype=dtype, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         why = str(error).split("\n", 1)[0][:120]
-        raise DataError(f"{what} ids must be all integers (64 bit) or all text: {why}") from None
+        raise DataError.of(what, f"ids must be all integers (64 bit) or all text: {why}", code="ids") from None
 
 
 def _text_positions(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:

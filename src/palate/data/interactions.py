@@ -272,7 +272,7 @@ def _union(several: Sequence[Ids]) -> Ids:
         raise DataError(
             f"{several[0].what} ids are integers in one part and text in another",
             READ_AS_TEXT,
-            code="id_kinds",
+            code="ids",
             subject=several[0].what,
         )
     return Ids(pl.concat([ids.values for ids in several]).unique().sort(), several[0].what)
@@ -323,4 +323,4 @@ def check_interactions(name: str, value: Any) -> None:
     """
     if not isinstance(value, Interactions):
         kind = type(value).__name__
-        raise DataError(f"{name} must be Interactions, got {kind}: build it with Interactions.from_table(table)")
+        raise DataError.of(name, f"must be Interactions, got {kind}: build it with Interactions.from_table(table)")

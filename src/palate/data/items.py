@@ -55,11 +55,15 @@ def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title
     if items is None:
         table = pl.DataFrame({"item_id": ids.values})
     else:
-        table = with_lists(_plain(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
+        table = with_lists(_kept_types(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     if isinstance(table.schema["title"], pl.List):
-        raise DataError(f"the item table's column 'title' must hold text, not {table.schema['title']}: cast or drop it")
+        raise DataError.of(
+            "the item table's column 'title'",
+            f"must hold text, not {table.schema['title']}: cast or drop it",
+            code="columns",
+        )
     shown = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
     return table.with_columns(title=shown).select("item_id", "title", pl.exclude("item_id", "title"))
 
@@ -69,7 +73,11 @@ def _titled(table: pl.DataFrame, title: str | None) -> pl.DataFrame:
     names = [name for name in table.columns if name != "item_id"]
     if title is not None:
         if title not in names:
-            raise DataError(f"the item table has no column {title!r} of titles; it has {', '.join(map(repr, names))}")
+            raise DataError.of(
+                "the item table",
+                f"has no column {title!r} of titles; it has {', '.join(map(repr, names))}",
+                code="columns",
+            )
         return table if title == "title" else table.drop("title", strict=False).rename({title: "title"})
     if "title" in names:
         return table
@@ -113,7 +121,7 @@ def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = N
     return pl.DataFrame({name: ids.values}).join(frame, on=name, how="left", maintain_order="left")
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+def _kept_types(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the table with the column types that a model keeps: numbers, text, truth, days, times, lists of text.
 
     NaN becomes null, categories become text, and times lose their zone (they are UTC then).
@@ -127,7 +135,9 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     for name, kind in frame.schema.items():
         good = kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Date, pl.Null, pl.List(pl.String))
         if not good and not isinstance(kind, pl.Datetime):
-            raise DataError(f"the item table's column '{name}' has type {kind}: drop it, or cast it to text")
+            raise DataError.of(
+                f"the item table's column '{name}'", f"has type {kind}: drop it, or cast it to text", code="columns"
+            )
     return frame
 
 
@@ -161,14 +171,14 @@ def _check(column: pl.Series, ids: Ids, side: str) -> None:
         raise DataError(
             f"the {side} table's ids are {column.dtype}, those of the ratings are {ids.values.dtype}",
             Remedy("; read the ratings with ", Set("ids", "text")),
-            code="id_kinds",
+            code="ids",
             subject=side,
         )
     if column.n_unique() != len(column):
         twice = column.filter(column.is_duplicated())[0]
-        raise DataError(f"the {side} table has id {twice!r} more than once")
+        raise DataError.of(f"the {side} table", f"has id {twice!r} more than once", code="duplicates")
     if len(ids) and not column.is_in(ids.values.implode()).any():
-        raise DataError(f"the {side} table shares no id with the ratings (such as {ids.values[0]!r})")
+        raise DataError.of(f"the {side} table", f"shares no id with the ratings (such as {ids.values[0]!r})")
 
 
 def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) -> NDArray[np.bool_]:
@@ -192,30 +202,34 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
 
 def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
-        raise ParameterError(f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}")
+        raise ParameterError.of(
+            "where=", f"takes text such as 'year>=1990' or Polars expressions, got {where!r}", value=where
+        )
     check_table_threads("where=")
     condition = _condition(table, where) if isinstance(where, str) else where
     try:
         mask = table.select(condition.fill_null(value=False).alias("keep"))["keep"]
     except pl.exceptions.PolarsError as error:
-        raise ParameterError(f"where= cannot be applied to the item table: {error}") from None
+        raise ParameterError(f"where= cannot be applied to the item table: {error}", subject="item table") from None
     if mask.dtype != pl.Boolean or len(mask) != len(table):
-        raise ParameterError("where= must give true or false for each item")
+        raise ParameterError.of("where=", "must give true or false for each item")
     return mask.to_numpy()
 
 
 def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
     match = CONDITION.match(text)
     if match is None:
-        raise ParameterError(f"cannot read the condition '{text}'; write it like genres=Comedy or year>=1990")
+        raise ParameterError(
+            f"cannot read the condition '{text}'; write it like genres=Comedy or year>=1990", subject="where"
+        )
     name, sign, value = match["column"], match["sign"].replace("==", "="), match["value"]
     if name not in table.columns:
-        raise ParameterError(f"the item table has no column '{name}'; it has {', '.join(table.columns)}")
+        raise ParameterError.of("the item table", f"has no column '{name}'; it has {', '.join(table.columns)}")
     kind = table.schema[name]
     column = pl.col(name)
     if isinstance(kind, pl.List):
         if sign not in ("=", "!="):
-            raise ParameterError(f"'{name}' holds lists; ask with = or !=, not {sign}")
+            raise ParameterError.of(f"'{name}'", f"holds lists; ask with = or !=, not {sign}")
         _check_value(name, table[name].explode(), value)
         return column.list.contains(value) if sign == "=" else ~column.list.contains(value)
     if kind == pl.String and sign in ("=", "!="):
@@ -232,7 +246,7 @@ def _check_value(name: str, column: pl.Series, value: str) -> None:
     if not column.eq(value).any():
         known = column.drop_nulls().unique().sort()
         shown = ", ".join(known.head(SHOWN)) + (", …" if len(known) > SHOWN else "")
-        raise ParameterError(f"no item has {name} '{value}'; there is {shown}")
+        raise ParameterError(f"no item has {name} '{value}'; there is {shown}", code="unknown_name", subject=name)
 
 
 def _value(name: str, kind: pl.DataType, value: str) -> float | str | date | datetime:
@@ -247,7 +261,7 @@ def _value(name: str, kind: pl.DataType, value: str) -> float | str | date | dat
                 raise ValueError("NaN and infinity compare with nothing")
             return float(value)
     except ValueError:
-        raise ParameterError(f"'{name}' holds {kind}; cannot compare it with '{value}'") from None
+        raise ParameterError.of(f"'{name}'", f"holds {kind}; cannot compare it with '{value}'") from None
     return value
 
 

@@ -23,7 +23,7 @@ def append(log: Interactions, more: Interactions, on_duplicate: OnDuplicate) -> 
     for name in ("times", "weights"):
         if (getattr(log, name) is None) != (getattr(more, name) is None):
             lacking = "the log" if getattr(log, name) is None else "the new rows"
-            raise DataError(f"{lacking} without {name}, the other part with them: read both alike")
+            raise DataError.of(lacking, f"without {name}, the other part with them: read both alike", code="times")
     users, items = _longer(log.users, more.users), _longer(log.items, more.items)
     both = replace(
         log,
@@ -58,7 +58,7 @@ def _longer(known: Ids, more: Ids) -> Ids:
         raise DataError(
             f"{known.what} ids are {known.kind} in the log and {more.kind} in the new rows",
             READ_AS_TEXT,
-            code="id_kinds",
+            code="ids",
             subject=known.what,
         )
     new = more.values.filter(~more.values.is_in(known.values.implode())).sort()

@@ -60,23 +60,31 @@ def columns_of(
     _check_sparse(matrix)
     n_ids, n_features = matrix.shape
     if n_ids * n_features > MOST_CELLS:
-        raise DataError(
-            f"features are kept dense, and {n_ids:,} x {n_features:,} are too many: choose the columns that tell most"
+        raise DataError.of(
+            "features",
+            f"are kept dense, and {n_ids:,} x {n_features:,} are too many: choose the columns that tell most",
+            code="too_large",
         )
     ids = _ids(given, n_ids, side)
     columns = [f"feature {k}" for k in range(n_features)] if names is None else list(map(str, names))
     if len(columns) != n_features or len(set(columns)) < n_features:
-        raise DataError(f"the matrix has {n_features:,} columns: each needs one name of its own, got {len(columns):,}")
+        raise DataError.of(
+            "the matrix",
+            f"has {n_features:,} columns: each needs one name of its own, got {len(columns):,}",
+            code="columns",
+        )
     dense = matrix.toarray().astype(np.float32)
     if not np.isfinite(dense).all():
-        raise DataError("the matrix of features holds a number that is not finite")
+        raise DataError.of("the matrix of features", "holds a number that is not finite", code="columns")
     return ids, dense, tuple(columns)
 
 
 def _check_sparse(matrix: Any) -> None:
     if not sparse.issparse(matrix) or matrix.ndim != 2:
         kind = type(matrix).__name__
-        raise DataError(f"a sparse matrix of two dimensions is needed, got {kind}: scipy.sparse.csr_matrix makes one")
+        raise DataError.of(
+            "a sparse matrix of two dimensions", f"is needed, got {kind}: scipy.sparse.csr_matrix makes one"
+        )
 
 
 def _cells(matrix: Any) -> Any:
@@ -88,15 +96,15 @@ def _cells(matrix: Any) -> Any:
     try:
         return matrix.tocoo()
     except (ValueError, IndexError) as error:
-        raise DataError(f"the sparse matrix is damaged: {brief(error)}; build it again") from None
+        raise DataError.of("the sparse matrix", f"is damaged: {brief(error)}; build it again", code="damaged") from None
 
 
 def _ids(given: IdsGiven, n: int, what: str) -> Ids:
     made = Ids(pl.Series(np.arange(n)) if given is None else given.values if isinstance(given, Ids) else given, what)
     if len(made) != n:
         place = "rows" if what == "user" else "columns"
-        raise DataError(
-            f"the matrix has {n:,} {place}, and {len(made):,} {what} ids were given: one for each is needed"
+        raise DataError.of(
+            "the matrix", f"has {n:,} {place}, and {len(made):,} {what} ids were given: one for each is needed"
         )
     return made
 
@@ -105,4 +113,8 @@ def _refuse_repeats(row: NDArray[np.int32], column: NDArray[np.int32], n_columns
     key = row.astype(np.int64) * n_columns + column
     twice = len(key) - len(np.unique(key))
     if twice:
-        raise DataError(f"{twice:,} cells of the matrix are stored again: matrix.sum_duplicates() adds them up")
+        raise DataError.of(
+            f"{twice:,} cells of the matrix",
+            "are stored again: matrix.sum_duplicates() adds them up",
+            code="duplicates",
+        )

@@ -34,18 +34,18 @@ def as_frame(table: Any) -> pl.DataFrame:
         if is_pandas(table):
             return _of_pandas(table)
         if table is None or isinstance(table, str | bytes | Path):
-            raise DataError(f"{type(table).__name__} is no table; read_ratings reads a file")
+            raise DataError.of(type(table).__name__, "is no table; read_ratings reads a file")
         if type(table).__module__.startswith("scipy.sparse"):
-            raise DataError(
-                "a SciPy matrix is no table: Interactions.from_scipy(matrix, users=…, items=…) takes it, one row for "
-                "each stored cell"
+            raise DataError.of(
+                "a SciPy matrix",
+                "is no table: Interactions.from_scipy(matrix, users=…, items=…) takes it, one row for each stored cell",
             )
         return _of_python(table)
     except FAILS as error:
         if isinstance(error, DataError):
             raise
         words = f"cannot read a table from {type(table).__name__}: {brief(error)}"
-        raise DataError(words, way_in(table), code="table", subject=type(table).__name__) from None
+        raise DataError(words, way_in(table), subject=type(table).__name__) from None
 
 
 def numeric_columns(frame: pl.DataFrame) -> list[str]:
@@ -86,7 +86,7 @@ def to_pandas(table: pl.DataFrame) -> Any:
     try:
         import pandas as pd
     except ImportError:
-        raise MissingExtraError("to_pandas needs pandas: pip install pandas") from None
+        raise MissingExtraError.of("to_pandas", "needs pandas: pip install pandas") from None
     return pd.DataFrame(
         {c.name: c.to_numpy() if c.dtype.is_numeric() else c.to_list() for c in table.get_columns()}, copy=True
     )
@@ -94,13 +94,15 @@ def to_pandas(table: pl.DataFrame) -> Any:
 
 def _of_pandas(table: Any) -> pl.DataFrame:
     if not hasattr(table, "columns"):
-        raise DataError("one column of pandas is no table", way_in(table), code="table")
+        raise DataError("one column of pandas is no table", way_in(table))
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(
             f"two columns have the name {shown(twice)}: leave one out, or rename it, such as by "
-            "table.loc[:, ~table.columns.duplicated()], which keeps the first"
+            "table.loc[:, ~table.columns.duplicated()], which keeps the first",
+            code="columns",
+            subject=twice,
         )
     return pl.DataFrame([_of_pandas_column(name, table.iloc[:, k]) for k, name in enumerate(names)])
 
@@ -142,7 +144,11 @@ def _of_rows(rows: Sequence[Any]) -> pl.DataFrame:
     width = len(first)
     odd = next((k for k, row in enumerate(rows) if not isinstance(row, tuple | list) or len(row) != width), None)
     if odd is not None:
-        raise DataError(f"row {odd} has not {width} values, as the first row has: each row needs one for each column")
+        raise DataError(
+            f"row {odd} has not {width} values, as the first row has: each row needs one for each column",
+            code="columns",
+            subject="the table",
+        )
     fields: Sequence[str] = getattr(first, "_fields", [f"column_{k}" for k in range(width)])
     return pl.DataFrame([_column(name, [row[k] for row in rows]) for k, name in enumerate(fields)])
 

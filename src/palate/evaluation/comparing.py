@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.card import card
-from palate.data.dataset import Dataset
+from palate.data.dataset import Dataset, interactions_of
+from palate.data.features import Features
 from palate.data.fingerprint import fingerprint
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
-from palate.data.items import Condition, item_table
+from palate.data.interactions import Interactions
+from palate.data.items import Condition
 from palate.data.splits.split import Split
-from palate.errors import DataError, ParameterError, unknown_name
+from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.measuring import beside, check_offered, checked
 from palate.evaluation.rows import UNITS, Job, Row, part_words
@@ -31,7 +33,9 @@ from palate.evaluation.single import all_splits, default_metrics, versions
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
+from palate.models.contract.abilities import check_supports
 from palate.models.contract.answers import allowed_items, id_list
+from palate.models.contract.attributes import features_for
 from palate.models.contract.base import Recommender
 from palate.notebook import watched
 from palate.parallel import check_threads
@@ -56,6 +60,7 @@ def compare(
     deny: Sequence[Id] | None = None,
     where: Condition | Sequence[Condition] | None = None,
     groups: Sequence[str] | None = None,
+    attributes: bool | None = None,
     out: str | Path | None = None,
     n_processes: int | None = None,
     random_state: int = 42,
@@ -77,6 +82,8 @@ def compare(
         positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in `measure`; training has all.
         groups: columns of the user table to look at users by, besides "activity"; None takes age and gender.
+        attributes: whether those of the data's users and items enter each model that takes features; None lets them
+            enter models that use them by themselves (``uses_attributes``).
         out: folder for the results; made where it is not there.
         n_processes: run so many side by side, each in a process of its own, which tells its memory; None runs them
             here. A script that asks for processes needs ``if __name__ == "__main__":``.
@@ -102,6 +109,7 @@ def compare(
         for fold in folds:
             relevant_rows(dataset.interactions.take(fold.test), positive, part, f" of {fold.name}")
     of_users = _groupings(dataset, groups)
+    entering = _entering(named, dataset, attributes)
     plan = {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
@@ -113,14 +121,14 @@ def compare(
         "positive": positive,
         "part": _of_part(part, allow, deny, where),
         "random_state": random_state,
+        "attributes": attributes,
         "versions": versions(),
         "machine": machine(),
     }
     rows_folder = None if out is None else _prepared(Path(out), plan)
-    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes)
-    tables = (dataset.interactions, dataset.items, dataset.users)
+    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes, entering)
     with watched(progress) as callback:
-        results = run_all(jobs, tables, rows_folder, n_processes, callback)
+        results = run_all(jobs, dataset, rows_folder, n_processes, callback)
     comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
     comparison = _with_groups(comparison, of_users)
     for one in comparison.failures:
@@ -163,9 +171,7 @@ def machine() -> dict[str, Any]:
 def _dataset(data: Dataset | Interactions) -> Dataset:
     if isinstance(data, Dataset):
         return data
-    check_interactions("data", data)
-    users = pl.DataFrame({"user_id": data.users.values})
-    return Dataset("the given interactions", data, item_table(data.items), users)
+    return Dataset.from_tables(interactions_of(data))
 
 
 def _named(models: Models) -> dict[str, Recommender]:
@@ -180,22 +186,22 @@ def _named(models: Models) -> dict[str, Recommender]:
             one.key if keys.count(one.key) == 1 else repr(one).replace(type(one).__name__, one.key) for one in made
         ]
         if len(set(labels)) < len(labels):
-            raise ParameterError(
-                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError.of(
+                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
             )
         named = dict(zip(labels, made, strict=True))
     if not named:
-        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}")
+        raise ParameterError(f"give at least one model; there is {', '.join(MODELS)}", subject="models")
     return named
 
 
 def _model(one: Any) -> Recommender:
     if isinstance(one, str):
         if one not in MODELS:
-            raise ParameterError(unknown_name("no model", one, MODELS))
+            raise ParameterError.unknown("no model", one, MODELS)
         return MODELS[one]()
     if not isinstance(one, Recommender):
-        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}")
+        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}", subject="models")
     return one
 
 
@@ -209,20 +215,55 @@ def _check(
 ) -> None:
     """Refuse what would fail after hours of work."""
     if n_processes is not None and (not isinstance(n_processes, int) or n_processes < 1):
-        raise ParameterError(f"n_processes must be a whole number of at least 1, or None, got {n_processes!r}")
+        raise ParameterError.outside("n_processes", "a whole number of at least 1, or None", n_processes)
     for label, model in named.items():
         model.check_parameters()
         if isinstance(model.get_params().get("random_state"), np.random.Generator):
-            raise ParameterError(
-                f"{label}: random_state must be a whole number or None here, so that a run can be repeated"
+            raise ParameterError.of(
+                label, ": random_state must be a whole number or None here, so that a run can be repeated"
             )
     for fold in folds:
         n_users = len(np.unique(data.user_index[fold.test]))
         if n_users < FEWEST_USERS:
-            raise DataError(
-                f"the test part of {fold.name} has rows of one user only, and intervals and tests are over users: "
-                "choose a larger part or fewer folds, or measure one model with evaluate"
+            raise DataError.of(
+                f"the test part of {fold.name}",
+                "has rows of one user only, and intervals and tests are over users: "
+                "choose a larger part or fewer folds, or measure one model with evaluate",
+                code="split",
             )
+
+
+class _Entering(NamedTuple):
+    """What a model is given of the attributes: as in `features_for`, and a hash of the features, None without any."""
+
+    attributes: bool | None
+    mark: str | None
+
+
+def _entering(named: Mapping[str, Recommender], dataset: Dataset, attributes: bool | None) -> dict[str, _Entering]:
+    """Return what each model is given; one that takes no features is compared without.
+
+    Raises:
+        ParameterError: attributes shall enter, and no model takes features, or the data has none.
+    """
+    takes = {label: "features" in model.supports for label, model in named.items()}
+    if attributes and not any(takes.values()):
+        check_supports(next(iter(named.values())), "features")
+    entering = {}
+    for label, model in named.items():
+        wanted = attributes if takes[label] else None
+        features = features_for(model, dataset, attributes=wanted)
+        entering[label] = _Entering(wanted, _mark(features) if any(features.values()) else None)
+    return entering
+
+
+def _mark(features: Mapping[str, Features | None]) -> str:
+    """Return a hash of features: rows measured with others are made again."""
+    digest = hashlib.sha256()
+    for side in features.values():
+        if side is not None:
+            digest.update("|".join(side.names).encode() + side.matrix.tobytes())
+    return digest.hexdigest()[:24]
 
 
 def _jobs(
@@ -232,19 +273,22 @@ def _jobs(
     metrics: Sequence[str],
     part: NDArray[np.bool_] | None,
     n_processes: int | None,
+    entering: Mapping[str, _Entering],
 ) -> list[Job]:
     identity = {"data": plan["data"]["fingerprint"], "palate": plan["versions"]["palate"]}
     n_threads = None if n_processes is None else max(1, check_threads(None) // n_processes)
     jobs = []
     for label, model in named.items():
+        attributes, mark = entering[label]
+        known = identity if mark is None else {**identity, "attributes": mark}
         for number, fold in enumerate(folds):
             parameters = model.get_params()
             if "random_state" in parameters and parameters["random_state"] is None:
                 parameters["random_state"] = plan["random_state"] + number
             if parameters.get("n_threads", 0) is None:
                 parameters.pop("n_threads")  # changes speed, never the answer
-            what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], identity)
-            jobs.append(Job(*what, part, part_words(plan["part"]), n_threads))
+            what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], known)
+            jobs.append(Job(*what, part, part_words(plan["part"]), n_threads, attributes))
     return jobs
 
 
@@ -254,19 +298,25 @@ def _prepared(out: Path, plan: Mapping[str, Any]) -> Path:
     try:
         if (out / "run.json").exists():
             before = Comparison.open(out).plan
-            for name in ("split", "metrics", "positive", "part", "random_state"):
+            for name in ("split", "metrics", "positive", "part", "random_state", "attributes"):
                 if before.get(name) != plan[name]:
-                    raise DataError(
-                        f"{out} holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
-                        "choose another folder, or remove that one"
+                    raise DataError.of(
+                        out,
+                        f"holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
+                        "choose another folder, or remove that one",
+                        code="other_data",
                     )
             if before["data"]["fingerprint"] != plan["data"]["fingerprint"]:
-                raise DataError(f"{out} holds a comparison of other data: choose another folder, or remove that one")
+                raise DataError.of(
+                    out,
+                    "holds a comparison of other data: choose another folder, or remove that one",
+                    code="other_data",
+                )
         elif out.is_dir() and any(out.iterdir()) and not rows.is_dir():
-            raise DataError(f"{out} holds other files: choose an empty folder for the results")
+            raise DataError.of(out, "holds other files: choose an empty folder for the results", code="other_data")
         rows.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write results to {out}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write results to", out, error) from None
     return rows
 
 
@@ -326,7 +376,11 @@ def _gathered(
     of = [(job, row) for job, row in zip(jobs, results, strict=True) if isinstance(row, Row)]
     failures = [vars(one) for one in results if isinstance(one, Failure)]
     if not of:
-        raise DataError("every run failed: " + "; ".join(dict.fromkeys(one["error"] for one in failures)))
+        raise DataError(
+            "every run failed: " + "; ".join(dict.fromkeys(one["error"] for one in failures)),
+            code="failed_runs",
+            subject="models",
+        )
     models = []
     details: dict[str, Any] = {}
     for label, model in named.items():

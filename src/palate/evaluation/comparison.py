@@ -133,7 +133,9 @@ class Comparison:
         """
         _check_resampling(level, n_resamples)
         if test not in ("permutation", "wilcoxon") or across not in ("users", "folds"):
-            raise ParameterError(f"test is permutation or wilcoxon, across users or folds; got {test!r}, {across!r}")
+            raise ParameterError.of(
+                "test", f"is permutation or wilcoxon, across users or folds; got {test!r}, {across!r}"
+            )
         columns = self._columns() if across == "users" else self._fold_columns()
         pairs = [
             (metric, a, b)
@@ -174,7 +176,7 @@ class Comparison:
                     text = json.dumps(json_values(record), allow_nan=False, ensure_ascii=False, indent=1)
                     file.write(text.encode())
         except OSError as error:
-            raise DataError(f"cannot write the comparison to {folder}: {error.strerror or error}") from None
+            raise DataError.of_disk("cannot write the comparison to", folder, error) from None
 
     @classmethod
     def open(cls, folder: str | Path) -> Comparison:
@@ -186,22 +188,30 @@ class Comparison:
         folder = Path(folder)
         if not (folder / "run.json").is_file():
             begun = " yet: it was begun, and the same command finishes it" if (folder / "rows").is_dir() else ""
-            raise DataError(
-                f"{folder} holds no comparison{begun} (no run.json); "
-                f"{command('palate', 'compare', 'DATA', '--out', folder)} makes one"
+            raise DataError.of(
+                folder,
+                f"holds no comparison{begun} (no run.json); "
+                f"{command('palate', 'compare', 'DATA', '--out', folder)} makes one",
+                code="not_found",
             )
         try:
             plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))
             found = plan.get("format_version") if isinstance(plan, dict) else None
             if plan.get("kind") != "comparison" or found != FORMAT_VERSION:
-                raise DataError(f"{folder / 'run.json'} is no comparison of version {FORMAT_VERSION}, but of {found!r}")
+                raise DataError.of(
+                    folder / "run.json",
+                    f"is no comparison of version {FORMAT_VERSION}, but of {found!r}",
+                    code="version",
+                )
             frames = [pl.read_parquet(io.BytesIO((folder / f"{n}.parquet").read_bytes())) for n in FRAMES]
             named = dict(zip(FRAMES, frames, strict=True))
             return cls(plan, details=details, **{**named, "results": _with_popular(named["results"])})
         except (ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"the comparison in {folder} is damaged ({error}); make it again") from None
+            raise DataError.of(
+                f"the comparison in {folder}", f"is damaged ({error}); make it again", code="damaged"
+            ) from None
 
     def findings(self) -> list[str]:
         """Return for each metric, in a sentence, who is ahead, and from whom the difference is not significant."""
@@ -249,7 +259,7 @@ class Comparison:
     def _fold_columns(self) -> dict[tuple[str, str], Column]:
         n_folds = len(self.plan["splits"])
         if n_folds < 2:
-            raise ParameterError(f"a test across folds needs two of them, such as kfold:5:42; this has {n_folds}")
+            raise ParameterError.of("a test across folds", f"needs two of them, such as kfold:5:42; this has {n_folds}")
         out = {}
         for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
             values = part.sort("fold")["value"].drop_nulls().to_numpy()
@@ -312,4 +322,6 @@ def _verdict(name: str, a: str, b: str, figures: Sequence[float], *, sure: bool)
 
 def _check_resampling(level: float, n_resamples: int) -> None:
     if not 0 < level < 1 or n_resamples < 1:
-        raise ParameterError(f"level must lie between 0 and 1, n_resamples be 1 or more; got {level}, {n_resamples}")
+        raise ParameterError.of(
+            "level", f"must lie between 0 and 1, n_resamples be 1 or more; got {level}, {n_resamples}"
+        )

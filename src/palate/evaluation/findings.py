@@ -72,7 +72,9 @@ def ranked(table: pl.DataFrame, metric: str) -> pl.DataFrame:
     rows = table.filter(pl.col("metric") == metric).drop_nulls("mean").filter(pl.col("mean").is_finite())
     if rows.is_empty():
         known = ", ".join(table["metric"].unique(maintain_order=True)) or "none"
-        raise DataError(f"the table has no values of {metric} to draw; it has {known}")
+        raise DataError(
+            f"the table has no values of {metric} to draw; it has {known}", code="nothing_to_draw", subject=metric
+        )
     up = named(metric).metric.higher_is_better
     return rows if up is None else rows.sort("mean", descending=up, maintain_order=True)
 

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
-from palate.data.items import Condition
+from palate.data.interactions import Interactions
+from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
 from palate.evaluation.sources import Relevance, Sources, has_genres
@@ -80,11 +81,15 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
         ParameterError: there is none, one stands twice, or `palate.metrics.at` refuses one.
     """
     if isinstance(metrics, str):
-        raise ParameterError(f"metrics takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'")
+        raise ParameterError.of(
+            "metrics", f"takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'", value=metrics
+        )
     asked = [at(name, n_items) for name in metrics]
     names = [one.name for one in asked]
     if not names or len(set(names)) < len(names):
-        raise ParameterError(f"name at least one metric, and each once; got {', '.join(names) or 'none'}")
+        raise ParameterError(
+            f"name at least one metric, and each once; got {', '.join(names) or 'none'}", subject="metrics"
+        )
     return asked
 
 
@@ -104,16 +109,16 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     for one in metrics:
         for name in one.metric.inputs:
             if name in lacking:
-                raise ParameterError(f"{one.name} needs {NEEDS[name]}: none here offers it")
+                raise ParameterError.of(one.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
 
 
 def measure(
     model: Recommender,
-    train: Interactions,
-    test: Interactions,
+    train: Dataset | Interactions,
+    test: Dataset | Interactions,
     metrics: Sequence[str],
     *,
-    items: pl.DataFrame | None = None,
+    items: Any = None,
     positive: Relevance = None,
     allow: Sequence[Id] | None = None,
     deny: Sequence[Id] | None = None,
@@ -130,7 +135,8 @@ def measure(
         train: what the users had: left out of their lists.
         test: rows of the same ids.
         metrics: names such as "rmse" or "ndcg@10".
-        items: a table with item_id and further columns (genres); None takes the model's own.
+        items: a table with item_id and further columns (genres); None takes that of ``train`` where it is a data set,
+            else the model's own.
         positive: test values of at least this are relevant; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in ``recommend``. Test rows of other
             items are not relevant then; users without any in the part are left out, and counted. Errors of predicted
@@ -144,9 +150,10 @@ def measure(
         DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
     """
     check_table_threads("measuring a model")
-    train, test = with_ids_of(model, train, test)
+    items = train.items if items is None and isinstance(train, Dataset) else items
+    train, test = with_ids_of(model, interactions_of(train, "train"), interactions_of(test, "test"))
     check_fitted_on(model.seen_, test)
-    table = model.item_table_ if items is None else items
+    table = model.item_table_ if items is None else item_table(model.items_, items)
     part = allowed_items(model.items_, table, allow, deny, where)
     return measure_part(model, train, test, metrics, items=table, positive=positive, part=part, skip=skip)
 
@@ -161,12 +168,13 @@ def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> 
     model._check_fitted()
     parts = []
     for name, part in (("train", train), ("test", test)):
-        check_interactions(name, part)
         known = part.with_ids(model.users_, model.items_)
         if known.users != model.users_ or known.items != model.items_:
-            raise DataError(
-                f"{name} has other users or items than the model was fitted with: take both parts from one set of "
-                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part"
+            raise DataError.of(
+                name,
+                "has other users or items than the model was fitted with: take both parts from one set of "
+                "interactions (make_splits, or on_shared_ids of two files), and fit on the training part",
+                code="other_data",
             )
         parts.append(known)
     return parts[0], parts[1]
@@ -228,7 +236,9 @@ def _need(sources: Sources, one: At, name: str) -> Any:
     value = sources.given(name, of_part="n_items" in one.metric.inputs)
     if value is None:
         what = NEEDS.get(name, name)
-        raise ParameterError(f"{one.name} needs {what}; {type(sources.model).__name__} here does not offer it")
+        raise ParameterError.of(
+            one.name, f"needs {what}; {type(sources.model).__name__} here does not offer it", code="not_offered"
+        )
     return value
 
 

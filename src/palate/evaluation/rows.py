@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
-from palate.data.interactions import Interactions
+from palate.data.dataset import Dataset
 from palate.data.splits.split import Split
 from palate.errors import DataError
 from palate.evaluation.details import details_of
@@ -31,7 +31,6 @@ from palate.evaluation.single import evaluate
 from palate.evaluation.sources import Relevance
 from palate.metrics import Summary
 from palate.metrics.units import Units
-from palate.models.contract.attributes import attributes_for
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback
 from palate.terminal import command, json_values
@@ -55,6 +54,7 @@ class Job:
         part_words: the same as options of the command line.
         identity: whatever else the result depends on: fingerprint of the data, versions.
         n_threads: for the model; None for all cores.
+        attributes: whether those of the data enter the model; None leaves it to the model.
     """
 
     label: str
@@ -68,6 +68,7 @@ class Job:
     part: NDArray[np.bool_] | None = None
     part_words: tuple[str, ...] = ()
     n_threads: int | None = None
+    attributes: bool | None = None
 
     @property
     def task(self) -> str:
@@ -80,7 +81,7 @@ class Job:
         rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
         part = None if self.part is None else hashlib.sha256(self.part.tobytes()).hexdigest()
         what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
-        what += [part, DEFINITIONS]
+        what += [part, DEFINITIONS, *([] if self.attributes is None else [self.attributes])]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     def command(self, words: Sequence[str], metrics: Sequence[str]) -> str:
@@ -94,6 +95,7 @@ class Job:
         asked += [word for one in changed for word in ("--set", one)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
+        asked += {None: [], True: ["--attributes"], False: ["--no-attributes"]}[self.attributes]
         return command(*asked, *positive_words(self.positive), *self.part_words)
 
 
@@ -151,15 +153,19 @@ class Row:
             rest = json.loads(path.read_text(encoding="utf-8"))
             units = pl.read_parquet(io.BytesIO((folder / f"{digest}.parquet").read_bytes()))
             if units.schema != pl.Schema(UNITS):
-                raise DataError(f"{folder / digest}.parquet has the columns {', '.join(units.columns)}; remove it")
+                raise DataError.of(
+                    f"{folder / digest}.parquet",
+                    f"has the columns {', '.join(units.columns)}; remove it",
+                    code="damaged",
+                )
             return cls(**rest, units=units)
         except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"the finished row {path} is damaged ({error}); remove it, and it is made again") from None
+            raise DataError.of(
+                f"the finished row {path}", f"is damaged ({error}); remove it, and it is made again", code="damaged"
+            ) from None
 
 
-def run(
-    job: Job, data: Interactions, items: pl.DataFrame | None, users: pl.DataFrame | None, progress: ProgressCallback
-) -> Row:
+def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row:
     """Return the finished row of a job.
 
     Raises:
@@ -169,15 +175,15 @@ def run(
     model = job.cls(**job.parameters)
     if "n_threads" in model.get_params() and job.n_threads is not None:
         model.set_params(n_threads=job.n_threads)
-    train, test = job.split.apply(data)
+    train, test = job.split.apply(dataset)
     with warnings_of_palate() as warned:
         options: dict[str, Any] = {"metrics": job.metrics, "name": job.split.name, "positive": job.positive}
-        options |= attributes_for(model, users, items)
         if job.part is not None:
-            options["allow"] = data.items.values.filter(pl.Series(job.part))
-        result = evaluate(model, train, test, items=items, skip=True, progress=progress, **options)
+            options["allow"] = dataset.interactions.items.values.filter(pl.Series(job.part))
+        result = evaluate(model, train, test, attributes=job.attributes, skip=True, progress=progress, **options)
     if model.interrupted_:
         raise KeyboardInterrupt
+    details = details_of(model, train.interactions, test.interactions, result.measured, dataset.users)
     return Row(
         figures={
             "split": job.split.name,
@@ -190,7 +196,7 @@ def run(
             "n_threads": job.n_threads,
         },
         results=[_result(name, value, result.summaries.get(name)) for name, value in result.metrics.items()],
-        details={**details_of(model, train, test, result.measured, users), "warnings": warned},
+        details={**details, "warnings": warned},
         skipped=result.measured.skipped,
         units=_table(result.measured.units),
     )

@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from palate.data.interactions import Interactions
+from palate.data.dataset import Dataset
 from palate.errors import PalateError
 from palate.evaluation.rows import Job, Row, peak_megabytes, run
 from palate.progress import DONE, Progress, ProgressCallback
@@ -31,17 +29,16 @@ class Failure:
 
 
 Results = list[Row | Failure]
-Tables = tuple[Interactions, pl.DataFrame | None, pl.DataFrame | None]  # data, items, users
 
 
 def run_all(
-    jobs: Sequence[Job], tables: Tables, folder: Path | None, n_processes: int | None, progress: ProgressCallback
+    jobs: Sequence[Job], dataset: Dataset, folder: Path | None, n_processes: int | None, progress: ProgressCallback
 ) -> Results:
     """Return a row or a failure for each job, in their order; rows that stand in the folder are not run again.
 
     Args:
         jobs: what to run.
-        tables: interactions, item table and user table.
+        dataset: what their splits are of.
         folder: where finished rows are kept, or None.
         n_processes: side by side, each job in a process of its own; None runs them here, one after the other.
         progress: called by every job with its name as ``task``, and with task "" as jobs are finished.
@@ -65,15 +62,15 @@ def run_all(
 
     if n_processes is None:
         for number in waiting:
-            keep(number, _run_here(jobs[number], tables, progress))
+            keep(number, _run_here(jobs[number], dataset, progress))
     elif waiting:
-        _Pool(jobs, tables, keep, progress).run(waiting, n_processes)
+        _Pool(jobs, dataset, keep, progress).run(waiting, n_processes)
     return [results[number] for number in range(len(jobs))]
 
 
-def _run_here(job: Job, tables: Tables, progress: ProgressCallback) -> Row | Failure:
+def _run_here(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row | Failure:
     try:
-        return run(job, *tables, partial(_named, progress, job.task))
+        return run(job, dataset, partial(_named, progress, job.task))
     except PalateError as error:
         return Failure(job.label, job.fold, str(error))
 
@@ -85,8 +82,8 @@ def _named(progress: ProgressCallback, task: str, step: Progress) -> None:
 class _Pool:
     """Processes of one job each: what one holds, or how it dies, is no other's affair."""
 
-    def __init__(self, jobs: Sequence[Job], tables: Tables, keep: Any, progress: ProgressCallback) -> None:
-        self.jobs, self.tables, self.keep, self.progress = jobs, tables, keep, progress
+    def __init__(self, jobs: Sequence[Job], dataset: Dataset, keep: Any, progress: ProgressCallback) -> None:
+        self.jobs, self.dataset, self.keep, self.progress = jobs, dataset, keep, progress
         self.context = multiprocessing.get_context("spawn")
         self.messages: Any = self.context.Queue()
         self.running: dict[int, Any] = {}
@@ -105,7 +102,7 @@ class _Pool:
             self.messages.close()
 
     def _start(self, number: int) -> None:
-        arguments = (self.messages, number, self.jobs[number], self.tables)
+        arguments = (self.messages, number, self.jobs[number], self.dataset)
         process = self.context.Process(target=_child, args=arguments, daemon=True)
         process.start()
         self.running[number] = process
@@ -130,10 +127,10 @@ class _Pool:
         self.keep(number, result)
 
 
-def _child(messages: Any, number: int, job: Job, tables: Tables) -> None:
+def _child(messages: Any, number: int, job: Job, dataset: Dataset) -> None:
     """Run one job in this process and send its steps and its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
-    result = _run_here(job, tables, lambda step: messages.put((number, step)))
+    result = _run_here(job, dataset, lambda step: messages.put((number, step)))
     if isinstance(result, Row):
         result.figures["peak_mb"] = peak_megabytes()
     messages.put((number, result))

@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from palate.data.dataset import Data, Dataset, interactions_of
 from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition, item_table
-from palate.data.splits.leaks import check_parts as check_leaks
-from palate.data.splits.leaks import without_overlap
+from palate.data.splits.leaks import check_parts, without_overlap
 from palate.data.splits.making import make_splits
 from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
 from palate.errors import DataError, ParameterError
@@ -26,7 +26,7 @@ from palate.evaluation.measuring import Measured, checked, measure_part
 from palate.evaluation.sources import Relevance, relevant_rows
 from palate.metrics import Summary, label_of
 from palate.models.contract.answers import allowed_items
-from palate.models.contract.attributes import within
+from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
 from palate.notebook import card, plainly, values_in_words, watched
 from palate.progress import ProgressCallback, automatic, watching_test
@@ -109,8 +109,8 @@ def default_metrics(model: Recommender, data: Interactions) -> tuple[str, ...]:
 
 def evaluate(
     model: Recommender,
-    train: Interactions,
-    test: Interactions,
+    train: Dataset | Interactions,
+    test: Dataset | Interactions,
     *,
     metrics: Sequence[str] | None = None,
     name: str = "given",
@@ -123,6 +123,7 @@ def evaluate(
     items: Any = None,
     user_features: Features | None = None,
     item_features: Features | None = None,
+    attributes: bool | None = None,
     skip: bool = False,
     progress: ProgressCallback | None = automatic,
 ) -> Evaluation:
@@ -130,7 +131,7 @@ def evaluate(
 
     Args:
         model: any model; it is fitted here.
-        train, test: parts of one set of interactions.
+        train, test: parts of one set of interactions, or of one data set.
         metrics: names such as "rmse" or "ndcg@10"; None takes RMSE and MAE, or metrics of lists of
             ten from a model that only ranks, and for clicks.
         name: the split's name, for the record.
@@ -139,8 +140,9 @@ def evaluate(
         positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in `measure`; training has all.
         on_overlap: "raise" where test rows are also in the training part, or "drop" them, and tell how many.
-        items: an item table to keep in the model.
-        user_features, item_features: attributes that enter the model.
+        items: an item table to keep in the model; None takes the data set's.
+        user_features, item_features, attributes: what enters the model, as in ``fit``; people and items that ``train``
+            does not know are left out.
         skip: leave out metrics that the model does not have, such as RMSE of one that only ranks.
         progress: as in ``fit``; None shows nothing.
 
@@ -151,15 +153,17 @@ def evaluate(
         DataError: train or test is no `Interactions`, the test part has other ids than the training part, or holds
             pairs of it, or none of its rows is relevant.
     """
+    data, train, test = train, interactions_of(train, "train"), interactions_of(test, "test")
     test = _without_leaks(train, test, name, on_overlap)
     if stop_on not in ("validation", "test"):
-        raise ParameterError(f"stop_on must be 'validation' or 'test', got {stop_on!r}")
+        raise ParameterError.outside("stop_on", "'validation' or 'test'", stop_on)
     wanted = default_metrics(model, train) if metrics is None else metrics
     asked = checked(wanted, test.n_items)
+    items = data.items if items is None and isinstance(data, Dataset) else items
     part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
     if any(one.metric.kind != "rating" for one in asked):
         relevant_rows(test, positive, part)  # refused before training, not after
-    features = within({"user_features": user_features, "item_features": item_features}, train)
+    features = within(features_for(model, data, user_features, item_features, attributes=attributes), train)
     started = time.perf_counter()
     with watched(progress) as callback:
         if stop_on == "test":
@@ -203,27 +207,19 @@ def _evaluation(
 def _without_leaks(train: Interactions, test: Interactions, name: str, on_overlap: str) -> Interactions:
     """Return the test part, checked, and less the pairs of the training part where these shall be dropped."""
     if on_overlap not in ("raise", "drop"):
-        raise ParameterError(f"on_overlap must be 'raise' or 'drop', got {on_overlap!r}")
+        raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
+    check_same_ids(train, test)
     if on_overlap == "raise":
         check_parts(train, test, name)
         return test
-    check_same_ids(train, test)
     rest = without_overlap(train, test)
     if not len(rest):
-        raise DataError(f"{name}: all of the {len(test):,} test rows are also in the training part: nothing is left")
+        raise DataError.of(
+            name, f": all of the {len(test):,} test rows are also in the training part: nothing is left", code="empty"
+        )
     if len(rest) < len(test):
         log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
     return rest
-
-
-def check_parts(train: Interactions, test: Interactions, name: str) -> None:
-    """Refuse parts that are no interactions, have different ids, or share pairs.
-
-    Raises:
-        DataError: names the part, and how many pairs are shared.
-    """
-    check_same_ids(train, test)
-    check_leaks(train, test, name)
 
 
 def check_same_ids(train: Interactions, test: Interactions) -> None:
@@ -235,17 +231,19 @@ def check_same_ids(train: Interactions, test: Interactions) -> None:
     check_interactions("train", train)
     check_interactions("test", test)
     if train.users != test.users or train.items != test.items:
-        raise DataError("test has other ids than the training part; take both from one set of interactions")
+        raise DataError.of(
+            "test", "has other ids than the training part; take both from one set of interactions", code="other_data"
+        )
 
 
 def evaluate_splits(
-    model: Recommender, interactions: Interactions, splits: str | Split | Iterable[str | Split], **options: Any
+    model: Recommender, interactions: Data, splits: str | Split | Iterable[str | Split], **options: Any
 ) -> list[Evaluation]:
     """Evaluate a fresh copy of a model on each split of a string, or of a list of strings and splits.
 
     Args:
         model: its parameters are used; it is not fitted itself.
-        interactions: the rows to split.
+        interactions: the rows to split, or a data set.
         splits: as `make_splits` takes and gives them.
         options: as in `evaluate`.
 
@@ -253,12 +251,12 @@ def evaluate_splits(
         ParameterError: splits holds something else, or a string is no split.
         DataError: interactions is no `Interactions`, or cannot be split like this.
     """
-    check_interactions("interactions", interactions)
-    out = []
-    for one in all_splits(interactions, splits):
+    rows = interactions_of(interactions, "interactions")
+    evaluations = []
+    for split in all_splits(rows, splits):
         fresh = type(model)(**model.get_params())
-        out.append(evaluate(fresh, *one.apply(interactions), name=one.name, **options))
-    return out
+        evaluations.append(evaluate(fresh, *split.apply(interactions), name=split.name, **options))
+    return evaluations
 
 
 def all_splits(interactions: Interactions, splits: str | Split | Iterable[str | Split]) -> Iterator[Split]:
@@ -269,7 +267,12 @@ def all_splits(interactions: Interactions, splits: str | Split | Iterable[str | 
         DataError: the data cannot be split like this.
     """
     if not isinstance(splits, str | Split | Iterable):
-        raise ParameterError(f"splits takes a text such as random:0.2:42, or a list of splits, got {splits!r}")
+        raise ParameterError.of(
+            "splits",
+            f"takes a text such as random:0.2:42, or a list of splits, got {splits!r}",
+            code="split",
+            value=splits,
+        )
     if isinstance(splits, Folds):
         return iter(splits)  # never all of them at once
     several = [splits] if isinstance(splits, str | Split) else splits

@@ -41,10 +41,11 @@ def check_positive(positive: Relevance, values: NDArray[np.float32], where: str 
     if positive is None or positive == "any":
         return
     if not isinstance(positive, int | float | np.number) or not np.isfinite(positive):
-        raise ParameterError(f"positive must be a finite number, or 'any' for every row, got {positive!r}")
+        raise ParameterError.outside("positive", "a finite number, or 'any' for every row", positive)
     if values.max() < positive:
         raise DataError(
-            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it"
+            f"no test row{where} has a value of at least {positive:g}, the highest is {values.max():g}: lower it",
+            subject="positive",
         )
 
 
@@ -64,7 +65,8 @@ def relevant_rows(
         if not rows.any():
             raise DataError(
                 f"none of the relevant test rows{where} is of the {allowed.sum():,} items that may be listed: take a "
-                "larger part of the catalogue"
+                "larger part of the catalogue",
+                subject="positive",
             )
     return np.flatnonzero(rows)
 

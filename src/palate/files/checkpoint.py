@@ -58,11 +58,15 @@ class Checkpoint:
         try:
             container = Container.open(self.path)
             if ENTRY not in container.metadata:
-                raise ModelFileError("it is no checkpoint")
+                raise ModelFileError("it is no checkpoint", subject=self.path)
             container.check_seal()
             said: Any = strict_json.loads(container.metadata[ENTRY].encode(), "the checkpoint")
             if said.pop("format_version", None) != FORMAT_VERSION:
-                raise ModelFileError(f"its format is another than {FORMAT_VERSION}, which this Palate reads")
+                raise ModelFileError(
+                    f"its format is another than {FORMAT_VERSION}, which this Palate reads",
+                    code="version",
+                    subject=self.path,
+                )
             return Snapshot(container.arrays(), said)
         except ModelFileError as error:
             raise ModelFileError(f"cannot go on from {self.path}: {error}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from palate.atomic import replacing
-from palate.errors import DataError, ModelFileError, ParameterError, unknown_name
+from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files.foreign import size_of
 from palate.files.strict_json import dumps, loads
 from palate.models import MODELS
@@ -33,7 +33,7 @@ def write_config(model: Recommender, path: str | Path, tuned: Mapping[str, Any] 
         with replacing(Path(path)) as file:
             file.write(f"{text}\n".encode())
     except OSError as error:
-        raise DataError(f"cannot write the config to {path}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write the config to", path, error) from None
 
 
 def read_config(path: str | Path) -> Recommender:
@@ -46,24 +46,28 @@ def read_config(path: str | Path) -> Recommender:
     path = Path(path)
     try:
         if size_of(path) > LARGEST:
-            raise DataError(f"{path} is too large for a config")
+            raise DataError.of(path, "is too large for a config", code="format")
         record = loads(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"cannot read the config {path}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot read the config", path, error) from None
     except ModelFileError as error:
         raise DataError(f"{error}; a config is JSON, as palate tune writes it") from None
     if not isinstance(record, dict) or {"format_version", "model", "parameters"} - set(record):
-        raise DataError(f"{path} is no config: it needs format_version, model and parameters")
+        raise DataError.of(path, "is no config: it needs format_version, model and parameters", code="format")
     if unknown := set(record) - {"format_version", "model", "parameters", "tuned"}:
-        raise DataError(
-            f"{path} has the unknown key '{min(unknown)}'; a config has format_version, model, parameters, tuned"
+        raise DataError.of(
+            path,
+            f"has the unknown key '{min(unknown)}'; a config has format_version, model, parameters, tuned",
+            code="format",
         )
     if record["format_version"] != FORMAT_VERSION:
-        raise DataError(f"{path} is of version {record['format_version']}, this Palate reads {FORMAT_VERSION}")
+        raise DataError.of(
+            path, f"is of version {record['format_version']}, this Palate reads {FORMAT_VERSION}", code="version"
+        )
     if not isinstance(record["model"], str) or record["model"] not in MODELS:
-        raise DataError(unknown_name(f"{path} is of the model", record["model"], MODELS))
+        raise DataError.unknown(f"{path} is of the model", record["model"], MODELS)
     if not isinstance(record["parameters"], dict):
-        raise DataError(f"the parameters of {path} must be an object of names and values")
+        raise DataError.of(f"the parameters of {path}", "must be an object of names and values", code="format")
     model = MODELS[record["model"]]()
     try:
         model.set_params(**record["parameters"])

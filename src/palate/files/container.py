@@ -56,8 +56,8 @@ def pieces(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> I
     for name, array in sorted(arrays.items(), key=lambda pair: -pair[1].itemsize):  # wide first: all stay aligned
         word = words.get(array.dtype.newbyteorder("<"))
         if word is None:
-            raise ModelFileError(
-                f"array {name} has dtype {array.dtype}; a model file holds {', '.join(map(str, words))}"
+            raise ModelFileError.of(
+                f"array {name}", f"has dtype {array.dtype}; a model file holds {', '.join(map(str, words))}"
             )
         laid_out.append(np.ascontiguousarray(array, dtype=DTYPES[word]))
         begin, end = end, end + array.nbytes
@@ -65,7 +65,7 @@ def pieces(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> I
     header = strict_json.dumps(table, "the header")
     header += b" " * (-(8 + len(header)) % ALIGN)
     if len(header) > MAX_HEADER:
-        raise ModelFileError(f"the header would have {len(header):,} bytes; at most {MAX_HEADER:,} are admitted")
+        raise ModelFileError.of("the header would", f"have {len(header):,} bytes; at most {MAX_HEADER:,} are admitted")
     yield len(header).to_bytes(8, "little")
     yield header.replace(NO_SEAL.encode(), seal_of(header, NO_SEAL).encode(), 1)
     yield from map(bytes_of, laid_out)
@@ -112,10 +112,11 @@ class MappedFile:
         except OSError:
             return  # removed: the pages stay as they are
         if (now.device, now.inode) == (self.device, self.inode) and now != self:
-            raise ModelFileError(
-                f"{self.path} was changed in place since this model was loaded from it: load it again. palate.save "
+            raise ModelFileError.of(
+                self.path,
+                "was changed in place since this model was loaded from it: load it again. palate.save "
                 "and mv replace a file without harm, cp and open(…, 'w') do not; palate.load(path, copy=True) reads a "
-                "model into memory, where no file can change it"
+                "model into memory, where no file can change it",
             )
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
@@ -150,23 +151,25 @@ class Container:
             OSError: the file cannot be read.
         """
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ModelFileError("it is not an ordinary file")
+            raise ModelFileError("it is not an ordinary file", subject=path)
         with path.open("rb") as file:
             start = file.read(9)
             if len(start) < 9:
-                raise ModelFileError(f"truncated: {len(start)} bytes are no model")
+                raise ModelFileError(f"truncated: {len(start)} bytes are no model", subject=path)
             found = MappedFile.of(path, os.fstat(file.fileno()))
             mapped = start + file.read() if copy else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         n = int.from_bytes(start[:8], "little")
         if n > MAX_HEADER or start[8:] != b"{":
-            raise ModelFileError(_not_safetensors(mapped[:16], n))
+            raise ModelFileError(_not_safetensors(mapped[:16], n), subject=path)
         if 8 + n > len(mapped):
-            raise ModelFileError(f"truncated: the header claims {n:,} bytes, the whole file has {len(mapped):,}")
+            raise ModelFileError(
+                f"truncated: the header claims {n:,} bytes, the whole file has {len(mapped):,}", subject="header"
+            )
         header = mapped[8 : 8 + n]
         table = strict_json.loads(header, "the header")
         metadata = table.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-            raise ModelFileError("the header's __metadata__ does not map text to text")
+            raise ModelFileError.of("the header's __metadata__", "does not map text to text")
         return cls(header, metadata, table, mapped, None if copy else found)
 
     def check_seal(self) -> None:
@@ -177,7 +180,7 @@ class Container:
         """
         seal = self.metadata.get(SEAL, "")
         if len(seal) != len(NO_SEAL) or seal_of(self.header, seal) != seal:
-            raise ModelFileError(f"the header does not fit its checksum {SEAL}: the file is damaged")
+            raise ModelFileError.of("the header", f"does not fit its checksum {SEAL}: the file is damaged")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all arrays, read-only views of the mapped file.
@@ -191,22 +194,26 @@ class Container:
         for name, entry in self.table.items():
             dtype, shape, begin, end = _parsed(name, entry)
             if begin != expected:
-                raise ModelFileError(
-                    f"array {name} starts at {begin}, not at {expected}: arrays overlap or leave a gap"
+                raise ModelFileError.of(
+                    f"array {name}", f"starts at {begin}, not at {expected}: arrays overlap or leave a gap"
                 )
             if end > data_size:
-                raise ModelFileError(f"truncated: array {name} ends at {end:,}, the file's arrays at {data_size:,}")
+                raise ModelFileError(
+                    f"truncated: array {name} ends at {end:,}, the file's arrays at {data_size:,}", subject=name
+                )
             if (data_start + begin) % dtype.itemsize:
-                raise ModelFileError(f"array {name} is not aligned to its {dtype.itemsize}-byte numbers")
+                raise ModelFileError.of(f"array {name}", f"is not aligned to its {dtype.itemsize}-byte numbers")
             expected = end
             count = (end - begin) // dtype.itemsize
             flat = np.frombuffer(self.bytes, dtype, count, data_start + begin) if count else np.empty(0, dtype)
             try:
                 found[name] = flat.reshape(shape)
             except ValueError:
-                raise ModelFileError(f"array {name} has the impossible shape {shape}") from None
+                raise ModelFileError.of(f"array {name}", f"has the impossible shape {shape}") from None
         if expected != data_size:
-            raise ModelFileError(f"the arrays end at {expected:,}, but the file goes on to {data_size:,}")
+            raise ModelFileError(
+                f"the arrays end at {expected:,}, but the file goes on to {data_size:,}", subject="arrays"
+            )
         return found
 
 
@@ -224,16 +231,16 @@ def _not_safetensors(start: bytes, n: int) -> str:
 def _parsed(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], int, int]:
     """Return dtype, shape, begin and end of an entry of the header."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ModelFileError(f"array {name}: the header must give dtype, shape and data_offsets, nothing else")
+        raise ModelFileError.of(f"array {name}", ": the header must give dtype, shape and data_offsets, nothing else")
     word, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(word, str) or word not in DTYPES:
-        raise ModelFileError(f"array {name} has the unknown dtype {word!r}; known are {', '.join(DTYPES)}")
+        raise ModelFileError.of(f"array {name}", f"has the unknown dtype {word!r}; known are {', '.join(DTYPES)}")
     if not _whole(shape) or not _whole(offsets) or len(offsets) != 2:
-        raise ModelFileError(f"array {name}: shape and data_offsets must be lists of whole numbers from 0")
+        raise ModelFileError.of(f"array {name}", ": shape and data_offsets must be lists of whole numbers from 0")
     dtype = np.dtype(DTYPES[word])
     begin, end = offsets
     if math.prod(shape) * dtype.itemsize != end - begin:
-        raise ModelFileError(f"array {name}: shape {shape} of {word} does not fill bytes {begin} to {end}")
+        raise ModelFileError.of(f"array {name}", f": shape {shape} of {word} does not fill bytes {begin} to {end}")
     return dtype, shape, begin, end
 
 

@@ -31,10 +31,12 @@ from palate.data.items import item_table
 from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files import strict_json
-from palate.files.checks import class_of, kinds_of, model_of, plain_state
+from palate.files.checks import class_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
-from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors
+from palate.models.ridge.priors import LearnedPriors
+from palate.models.sgd.mf import MFLearned
+from palate.models.sgd.training import SGDCourse
 from palate.sparse import Rows
 
 FORMAT_VERSION = 1
@@ -64,7 +66,7 @@ def export(model: Recommender, folder: str | Path, layout: Literal["palate", "or
         ModelFileError: the layout cannot hold the model, the model holds NaN, or a file cannot be written.
     """
     if layout not in ("palate", "original"):
-        raise ParameterError(f"layout must be 'palate' or 'original', got {layout!r}")
+        raise ParameterError.outside("layout", "'palate' or 'original'", layout)
     state = plain_state(model.state())
     writers = _palate_files(state) if layout == "palate" else _original_files(state)
     folder = Path(folder)
@@ -74,7 +76,7 @@ def export(model: Recommender, folder: str | Path, layout: Literal["palate", "or
             with replacing(folder / name) as file:
                 write(file)
     except OSError as error:
-        raise ModelFileError(f"cannot export to {folder}: {error.strerror or error}") from error
+        raise ModelFileError.of_disk("cannot export to", folder, error) from error
     return [folder / name for name in writers]
 
 
@@ -93,11 +95,13 @@ def import_folder(folder: str | Path, rating_range: tuple[float, float] | None =
     if rating_range is not None:
         rating_range = _range(rating_range)
     if not folder.is_dir():
-        raise ModelFileError(f"there is no folder {folder}")
+        raise ModelFileError(f"there is no folder {folder}", code="not_found", subject=folder)
     is_palate, is_original = (folder / "meta.json").exists(), (folder / "user_embeddings.npy").exists()
     if is_palate == is_original:
         found = "both layouts" if is_palate else "neither meta.json nor user_embeddings.npy"
-        raise ModelFileError(f"{folder} holds {found}; it must be what `palate export`, or the original system, wrote")
+        raise ModelFileError.of(
+            folder, f"holds {found}; it must be what `palate export`, or the original system, wrote"
+        )
     try:
         state = _palate_state(folder) if is_palate else _original_state(folder, rating_range)
         if rating_range is not None:
@@ -106,9 +110,9 @@ def import_folder(folder: str | Path, rating_range: tuple[float, float] | None =
     except ModelFileError as error:
         raise ModelFileError(f"{folder} is refused: {error}") from None
     except FileNotFoundError as error:
-        raise ModelFileError(f"{folder} lacks the file {Path(str(error.filename)).name}") from None
+        raise ModelFileError.of(folder, f"lacks the file {Path(str(error.filename)).name}", code="not_found") from None
     except OSError as error:
-        raise ModelFileError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
+        raise ModelFileError.of_disk("cannot read", error.filename or folder, error) from error
 
 
 # -- layout "palate" ------------------------------------------------------------------------------------------------
@@ -137,19 +141,22 @@ def _palate_files(state: ModelState) -> dict[str, Writer]:
 def _palate_state(folder: Path) -> ModelState:
     meta = _read_json(folder / "meta.json")
     if not isinstance(meta, dict) or type(meta.get("format_version")) is not int:
-        raise ModelFileError("meta.json gives no format_version")
+        raise ModelFileError.of("meta.json", "gives no format_version", code="version")
     if meta["format_version"] != FORMAT_VERSION:
-        raise ModelFileError(
-            f"meta.json has format version {meta['format_version']}, this Palate reads {FORMAT_VERSION}; "
-            "pip install --upgrade palate"
+        raise ModelFileError.of(
+            "meta.json",
+            f"has format version {meta['format_version']}, this Palate reads {FORMAT_VERSION}; "
+            "pip install --upgrade palate",
+            code="version",
         )
     odd = [key for key in meta.keys() | _META.keys() if type(meta.get(key)) is not _META.get(key)]
     if odd:
-        raise ModelFileError(f"meta.json: '{min(odd)[:40]}' is missing, unknown, or of a wrong type")
+        raise ModelFileError.of("meta.json", f": '{min(odd)[:40]}' is missing, unknown, or of a wrong type")
     cls = class_of(meta["model"])
     users, items = (_read_ids(folder / f"{what}s.json", what) for what in ("user", "item"))
     arrays = {
-        name: read_npy(folder / _npy(name), len(words), kinds_of(name)) for name, words in cls.learned_arrays.items()
+        name: read_npy(folder / _npy(name), len(shape.axes), shape.dtypes)
+        for name, shape in cls.learned_.kind.ARRAYS.items()
     }
     return ModelState(
         key=meta["model"],
@@ -183,17 +190,17 @@ def _read_seen(path: Path, n_users: int) -> Rows:
     table = _read_parquet(path)
     wanted = {"user_index": pl.Int32, "item_index": pl.Int32, "value": pl.Float32}
     if table.schema != wanted or any(table.null_count().row(0)):
-        raise ModelFileError(f"{path.name} must hold {', '.join(wanted)} (Int32, Int32, Float32), nothing missing")
+        raise ModelFileError.of(path.name, f"must hold {', '.join(wanted)} (Int32, Int32, Float32), nothing missing")
     user_index, item_index, values = (table[name].to_numpy() for name in wanted)
     if len(table) and (user_index[0] < 0 or user_index[-1] >= n_users or (user_index[1:] < user_index[:-1]).any()):
-        raise ModelFileError(f"{path.name}: user_index does not rise within 0 to {n_users - 1}")
+        raise ModelFileError.of(path.name, f": user_index does not rise within 0 to {n_users - 1}")
     return Rows.of_sizes(np.bincount(user_index, minlength=n_users), item_index, values)
 
 
 def _read_ids(path: Path, what: str) -> Ids:
     values = _read_json(path)
     if not isinstance(values, list):
-        raise ModelFileError(f"{path.name} must be a list of ids in index order")
+        raise ModelFileError.of(path.name, "must be a list of ids in index order")
     return ids_from(values, path.name, what)
 
 
@@ -217,13 +224,16 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 
 def _original_files(state: ModelState) -> dict[str, Writer]:
-    if state.key != MatrixFactorization.key or set(state.arrays) != set(MatrixFactorization.learned_arrays):
-        raise ModelFileError(f"the original layout holds user and item factors; a '{state.key}' model has other parts")
+    if state.key != MatrixFactorization.key or set(state.arrays) != set(MatrixFactorization.learned_.kind.ARRAYS):
+        raise ModelFileError.of(
+            "the original layout", f"holds user and item factors; a '{state.key}' model has other parts"
+        )
     biases = state.arrays["user_biases_"], state.arrays["item_biases_"]
     if state.learned["mean_"] != 0 or any(array.any() for array in biases):
-        raise ModelFileError(
-            "the original layout has no place for the mean and the biases, and scores without them would be wrong; "
-            "export with layout='palate', or train with biases=False"
+        raise ModelFileError.of(
+            "the original layout",
+            "has no place for the mean and the biases, and scores without them would be wrong; "
+            "export with layout='palate', or train with biases=False",
         )
     files: dict[str, Writer] = {}
     for side, other, ids in (("user", "user", state.users), ("item", "movie", state.items)):
@@ -237,41 +247,33 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
     if rating_range is None:
         raise ParameterError(
             f"{folder} has the original layout, which does not say the range of the ratings: give "
-            "rating_range=(lowest, highest), such as (1, 5); on the command line, --rating-range 1:5"
+            "rating_range=(lowest, highest), such as (1, 5); on the command line, --rating-range 1:5",
+            subject="layout",
         )
     P, Q = (read_npy(folder / f"{side}_embeddings.npy", 2) for side in ("user", "item"))
     users = read_pickled_ids(folder / "user_to_index.pkl", "user")
     items = read_pickled_ids(folder / "movie_to_index.pkl", "item")
     for name, ids, factors in (("user", users, P), ("item", items, Q)):
         if len(ids) != len(factors):
-            raise ModelFileError(f"{name}_embeddings.npy has {len(factors)} rows for {len(ids)} ids: out of step")
+            raise ModelFileError.of(
+                f"{name}_embeddings.npy", f"has {len(factors)} rows for {len(ids)} ids: out of step"
+            )
     if P.shape[1] != Q.shape[1] or P.dtype != Q.dtype or not P.shape[1]:
-        raise ModelFileError(
-            f"the embeddings differ in length or dtype: {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}"
+        raise ModelFileError.of(
+            "the embeddings differ in length or dtype", f": {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}"
         )
     model = MatrixFactorization.original().set_params(n_factors=P.shape[1], dtype=P.dtype.name, store_history=False)
-    no_features = learned_priors((None, None), (None, None), P.shape[1], P.dtype)
-    zeros = {f"{side}_biases_": np.zeros(len(ids), P.dtype) for side, ids in (("user", users), ("item", items))}
+    b, c = (np.zeros(len(ids), P.dtype) for ids in (users, items))
+    priors = LearnedPriors.of((None, None), (None, None), P.shape[1], P.dtype)
+    course = SGDCourse(  # neither epoch nor seed is known
+        history=[], refit_history=[], best_epoch=0, epoch_chosen_on="unknown", interrupted=False, seed=0
+    )
+    learned = MFLearned(P, Q, b, c, 0.0, priors, course)
     return ModelState(
         key=model.key,
         parameters=model.get_params(),
-        learned={
-            "mean_": 0.0,
-            "rating_range_": list(rating_range),
-            "history_": [],
-            "refit_history_": [],
-            "best_epoch_": 0,  # neither epoch nor seed is known
-            "epoch_chosen_on_": "unknown",
-            "interrupted_": False,
-            "seed_": 0,
-            **{name: no_features[name] for name in LEARNED_SCALARS},
-        },
-        arrays={
-            "user_factors_": P,
-            "item_factors_": Q,
-            **zeros,
-            **{name: no_features[name] for name in LEARNED_ARRAYS},
-        },
+        learned={"rating_range_": list(rating_range), **{name: learned.read(name) for name in learned.SCALARS}},
+        arrays={name: learned.read(name) for name in learned.ARRAYS},
         users=users,
         items=items,
         seen=None,
@@ -285,5 +287,7 @@ def _range(given: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ParameterError(f"rating_range must be (lowest, highest), such as (1, 5); got {given!r}")
+        raise ParameterError.of(
+            "rating_range", f"must be (lowest, highest), such as (1, 5); got {given!r}", value=given
+        )
     return low, high

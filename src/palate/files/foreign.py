@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
 from palate.errors import DataError, ModelFileError
-from palate.files.checks import check_finite
+from palate.models.contract.learned import check_finite
 
 MAX_PICKLE = 256 << 20  # bytes; ten million ids need half of it
 
@@ -42,7 +42,7 @@ def size_of(path: Path) -> int:
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # of a folder the system says it
-        raise ModelFileError(f"{path.name} is no regular file")
+        raise ModelFileError.of(path.name, "is no regular file")
     return found.st_size
 
 
@@ -57,24 +57,24 @@ def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32",
     with path.open("rb") as file:
         start = file.read(10)
         if not start.startswith(b"\x93NUMPY"):
-            raise ModelFileError(f"{path.name} is not a NumPy file")
+            raise ModelFileError.of(path.name, "is not a NumPy file")
         header = file.read(int.from_bytes(start[8:10], "little")) if start[6:8] == b"\x01\x00" else b""
         size = whole - len(start) - len(header)
     match = _NPY_HEADER.fullmatch(header)
     if match is None or np.dtype(match["dtype"].decode()).name not in kinds:
-        raise ModelFileError(
-            f"{path.name} does not hold plain {' or '.join(kinds)} numbers: its header is {header[:80]!r}"
+        raise ModelFileError.of(
+            path.name, f"does not hold plain {' or '.join(kinds)} numbers: its header is {header[:80]!r}"
         )
     shape = [int(n) for n in re.findall(rb"\d+", match["shape"])]
     if len(shape) != n_dimensions:
-        raise ModelFileError(f"{path.name} has {len(shape)} dimensions, not {n_dimensions}")
+        raise ModelFileError.of(path.name, f"has {len(shape)} dimensions, not {n_dimensions}")
     needed = math.prod(shape) * np.dtype(match["dtype"].decode()).itemsize
     if needed != size:
-        raise ModelFileError(
-            f"{path.name} has {size:,} bytes of numbers, its shape {shape} needs {needed:,}: truncated?"
+        raise ModelFileError.of(
+            path.name, f"has {size:,} bytes of numbers, its shape {shape} needs {needed:,}: truncated?"
         )
     if max(shape, default=0) >= 2**31:
-        raise ModelFileError(f"{path.name} has the impossible shape {shape}: positions have 31 bits")
+        raise ModelFileError.of(path.name, f"has the impossible shape {shape}: positions have 31 bits")
     array = np.ascontiguousarray(np.load(path, allow_pickle=False))
     check_finite(path.name, array)
     return array
@@ -96,7 +96,7 @@ def read_pickled_ids(path: Path, what: str) -> Ids:
     """
     size = size_of(path)
     if size > MAX_PICKLE:
-        raise ModelFileError(f"{path.name} has {size:,} bytes; at most {MAX_PICKLE:,} are admitted")
+        raise ModelFileError.of(path.name, f"has {size:,} bytes; at most {MAX_PICKLE:,} are admitted")
     pairs = _pairs_of(path.read_bytes(), path.name)
     return _ids_of(pairs[::2], pairs[1::2], path.name, what)
 
@@ -109,9 +109,9 @@ def _pairs_of(data: bytes, name: str) -> list[Id]:
     try:
         for operation, argument, position in pickletools.genops(data):
             if operation.name not in _ADMITTED:
-                raise ModelFileError(_refusal(name, operation.name, argument, texts, position))
+                raise ModelFileError(_refusal(name, operation.name, argument, texts, position), subject=name)
             if operation.name.endswith("PUT") and not 0 <= int(argument or 0) <= len(data):
-                raise ModelFileError(f"{name} is not a plain dict of ints and strings: memo slot {argument}")
+                raise ModelFileError.of(name, f"is not a plain dict of ints and strings: memo slot {argument}")
             if isinstance(argument, str):
                 texts = [*texts[-1:], argument]
             if operation.name in _ATOMS:
@@ -122,9 +122,9 @@ def _pairs_of(data: bytes, name: str) -> list[Id]:
     except ModelFileError:
         raise
     except (ValueError, IndexError, OverflowError) as error:
-        raise ModelFileError(f"{name} is not a valid pickle: {error}") from None
+        raise ModelFileError.of(name, f"is not a valid pickle: {error}") from None
     if stop != len(data) - 1:
-        raise ModelFileError(f"{name} goes on after the end of its pickle")
+        raise ModelFileError.of(name, "goes on after the end of its pickle")
     return dicts.pairs
 
 
@@ -140,7 +140,7 @@ class _Dict:
     def take(self, atom: Any) -> None:
         """Put an int or a string on the stack."""
         if type(atom) is int and not -(2**63) <= atom < 2**63:
-            raise ModelFileError(f"{self.name}: an id is past 64 bits, or an index")
+            raise ModelFileError.of(self.name, ": an id is past 64 bits, or an index")
         self.above.append(atom)
 
     def make(self) -> None:
@@ -173,7 +173,7 @@ class _Dict:
     def stop(self) -> None:
         """End with the dict alone."""
         if self.above and not self.is_made and not self.is_marked:
-            raise ModelFileError(f"{self.name} holds a {type(self.above[-1]).__name__}, not a dict from id to index")
+            raise ModelFileError.of(self.name, f"holds a {type(self.above[-1]).__name__}, not a dict from id to index")
         self._expect(self.is_made and not self.is_marked and not self.above)
 
     def refer(self) -> None:
@@ -186,7 +186,7 @@ class _Dict:
 
     def _expect(self, holds: bool) -> None:
         if not holds:
-            raise ModelFileError(f"{self.name} is not a valid pickle of a dict from id to index")
+            raise ModelFileError.of(self.name, "is not a valid pickle of a dict from id to index")
 
 
 _STEPS = {
@@ -216,11 +216,11 @@ def _refusal(name: str, operation: str, argument: Any, texts: list[str], positio
 def _ids_of(ids: list[Id], indexes: list[Id], name: str, what: str) -> Ids:
     kinds = set(map(type, ids))
     if len(kinds) > 1 or not kinds <= {int, str}:
-        raise ModelFileError(f"{name}: the ids must be all ints or all strings")
+        raise ModelFileError.of(name, ": the ids must be all ints or all strings")
     given = np.array(indexes if set(map(type, indexes)) <= {int} else [-1], np.int64)
     place = np.argsort(given, kind="stable")
     if not np.array_equal(given[place], np.arange(len(indexes))):
-        raise ModelFileError(f"{name}: the indexes are not 0 to {len(indexes) - 1}, each once")
+        raise ModelFileError.of(name, f": the indexes are not 0 to {len(indexes) - 1}, each once")
     return ids_from([ids[k] for k in place], name, what)
 
 
@@ -231,10 +231,10 @@ def ids_from(values: list[Id], name: str, what: str) -> Ids:
         ModelFileError: an id repeats, is past 64 bits, no Unicode, or neither int nor text; names the file.
     """
     if len(set(map(type, values))) > 1 or not set(map(type, values)) <= {int, str}:
-        raise ModelFileError(f"{name}: the ids must be all ints or all strings")
+        raise ModelFileError.of(name, ": the ids must be all ints or all strings")
     try:
         return Ids(pl.Series(values, dtype=pl.String if values and isinstance(values[0], str) else pl.Int64), what)
     except DataError as error:
         raise ModelFileError(f"{name}: {error}") from None
     except (OverflowError, UnicodeEncodeError, TypeError, pl.exceptions.PolarsError):
-        raise ModelFileError(f"{name}: an id is past 64 bits, or no Unicode text") from None
+        raise ModelFileError.of(name, ": an id is past 64 bits, or no Unicode text") from None

@@ -40,9 +40,9 @@ def check_item_columns(table: pl.DataFrame) -> None:
         _word(column)
         if column.dtype.is_float() and not column.is_finite().fill_null(value=True).all():
             row = (~column.is_finite()).arg_true()[0]
-            raise ModelFileError(
-                f"item column '{column.name}' holds NaN or an infinite number in row {row}; "
-                "mark missing values as null (fill_nan(None))"
+            raise ModelFileError.of(
+                f"item column '{column.name}'",
+                f"holds NaN or an infinite number in row {row}; mark missing values as null (fill_nan(None))",
             )
 
 
@@ -69,21 +69,21 @@ def item_table_from_json(data: bytes, items: Ids) -> pl.DataFrame:
     """
     document = strict_json.loads(data, "the item table")
     if not isinstance(document, dict) or set(document) != {"columns"} or not isinstance(document["columns"], list):
-        raise ModelFileError("the item table must be a list of columns")
+        raise ModelFileError.of("the item table", "must be a list of columns")
     found = {"item_id": items.values}
     for column in document["columns"]:
         if not isinstance(column, dict) or set(column) != {"name", "dtype", "values"}:
-            raise ModelFileError("the item table: a column must have name, dtype and values, nothing else")
+            raise ModelFileError.of("the item table", ": a column must have name, dtype and values, nothing else")
         name, word, values = column["name"], column["dtype"], column["values"]
         if not isinstance(name, str) or not isinstance(word, str) or not isinstance(values, list):
-            raise ModelFileError("the item table: a column's name and dtype must be text, its values a list")
+            raise ModelFileError.of("the item table", ": a column's name and dtype must be text, its values a list")
         if word not in _COLUMNS:
-            raise ModelFileError(f"item column '{name}' has the unknown dtype '{word[:40]}'")
+            raise ModelFileError.of(f"item column '{name}'", f"has the unknown dtype '{word[:40]}'")
         if name in found:
-            raise ModelFileError(f"the item table has the column '{name}' twice")
+            raise ModelFileError(f"the item table has the column '{name}' twice", subject=name)
         if len(values) != len(items):
-            raise ModelFileError(
-                f"item column '{name}' has {len(values)} rows for {len(items)} items: the item table is out of step"
+            raise ModelFileError.of(
+                f"item column '{name}'", f"has {len(values)} rows for {len(items)} items: the item table is out of step"
             )
         found[name] = _series(name, word, values)
     return pl.DataFrame(found)
@@ -93,9 +93,9 @@ def _word(column: pl.Series) -> str:
     for word, (kind, _, _) in _COLUMNS.items():
         if column.dtype == kind:
             return word
-    raise ModelFileError(
-        f"item column '{column.name}' has type {column.dtype}, which a model file cannot hold; "
-        f"drop it or cast it to one of {', '.join(_COLUMNS)}"
+    raise ModelFileError.of(
+        f"item column '{column.name}'",
+        f"has type {column.dtype}, which a model file cannot hold; drop it or cast it to one of {', '.join(_COLUMNS)}",
     )
 
 
@@ -105,8 +105,8 @@ def _series(name: str, word: str, values: list[Any]) -> pl.Series:
     if word == "list[str]" and not wrong:
         wrong = set(map(type, chain.from_iterable(v for v in values if v is not None))) - {str, type(None)}
     if wrong:
-        raise ModelFileError(f"item column '{name}' holds {min(t.__name__ for t in wrong)} values, not {word}")
+        raise ModelFileError.of(f"item column '{name}'", f"holds {min(t.__name__ for t in wrong)} values, not {word}")
     try:
         return pl.Series(name, values, dtype=stored, strict=True).cast(kind)
     except (TypeError, OverflowError, UnicodeEncodeError, pl.exceptions.PolarsError):
-        raise ModelFileError(f"item column '{name}' holds a value that is no {word}") from None
+        raise ModelFileError.of(f"item column '{name}'", f"holds a value that is no {word}") from None

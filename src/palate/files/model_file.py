@@ -70,7 +70,9 @@ def save(model: Recommender, path: str | Path) -> None:
         ModelFileError: no model, one that holds NaN or what a file cannot hold, or the file cannot be written.
     """
     if not isinstance(model, Recommender):
-        raise ModelFileError(f"a fitted model is saved, such as EASE().fit(interactions); got {type(model).__name__}")
+        raise ModelFileError.of(
+            "a fitted model", f"is saved, such as EASE().fit(interactions); got {type(model).__name__}"
+        )
     target = _named(path)
     state = plain_state(model.state())
     arrays = _arrays_of(state)
@@ -91,7 +93,7 @@ def save(model: Recommender, path: str | Path) -> None:
             for piece in pieces(arrays, metadata):
                 file.write(piece)
     except OSError as error:
-        raise ModelFileError(f"cannot save {path}: {error.strerror or error}") from error
+        raise ModelFileError.of_disk("cannot save", path, error) from error
 
 
 def load(path: str | Path, *, copy: bool = False) -> Recommender:
@@ -116,15 +118,19 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
         raise ModelFileError(f"{path} is refused: {error}") from None
     except FileNotFoundError:
         made = command("palate", "train", "DATA", "--out", path)
-        raise ModelFileError(f"there is no model file {path}; `{made}` makes one") from None
+        raise ModelFileError(
+            f"there is no model file {path}; `{made}` makes one", code="not_found", subject=path
+        ) from None
     except OSError as error:
-        raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ModelFileError.of_disk("cannot read", path, error) from error
 
 
 def _named(path: object) -> Path:
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         shown = "a name with the character NUL" if isinstance(path, str) else type(path).__name__
-        raise ModelFileError(f"a model file is given by its name, such as 'model.safetensors'; got {shown}")
+        raise ModelFileError(
+            f"a model file is given by its name, such as 'model.safetensors'; got {shown}", value=shown, subject="path"
+        )
     return Path(path)
 
 
@@ -139,7 +145,7 @@ def _load(path: Path, *, copy: bool) -> Recommender:
         key=header["model"],
         parameters=header["parameters"],
         learned=header["learned"],
-        arrays={name: arrays[f"learned.{name}"] for name in cls.learned_arrays},
+        arrays={name: arrays[f"learned.{name}"] for name in cls.learned_.kind.ARRAYS},
         users=users,
         items=items,
         seen=_seen_of(arrays) if header["seen"] else None,
@@ -173,18 +179,20 @@ def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:
 def _header_of(container: Container) -> dict[str, Any]:
     """Return the parsed ``palate`` header, its version, checksum, keys and types checked."""
     if "palate" not in container.metadata:
-        raise ModelFileError("a safetensors file, but no Palate model: its metadata lacks 'palate'")
+        raise ModelFileError("a safetensors file, but no Palate model: its metadata lacks 'palate'", subject="palate")
     header = strict_json.loads(container.metadata["palate"].encode(), "the 'palate' header")
     if not isinstance(header, dict) or type(header.get("format_version")) is not int:
-        raise ModelFileError("the 'palate' header gives no format_version")
+        raise ModelFileError.of("the 'palate' header", "gives no format_version", code="version")
     found = header["format_version"]
     if found > FORMAT_VERSION:
         raise ModelFileError(
             f"made by a newer Palate: format version {found}, this one reads up to {FORMAT_VERSION}; "
-            "pip install --upgrade palate"
+            "pip install --upgrade palate",
+            code="version",
+            subject="palate",
         )
     if found < 1:
-        raise ModelFileError(f"unknown format version {found}")
+        raise ModelFileError(f"unknown format version {found}", code="version", subject="palate")
     container.check_seal()
     for what, given, known in (
         ("metadata", container.metadata, {"palate", SEAL}),
@@ -193,16 +201,16 @@ def _header_of(container: Container) -> dict[str, Any]:
         _check_names(f"the {what}", "key", set(given), known)
     for key, kind in _HEADER.items():
         if type(header[key]) is not kind:
-            raise ModelFileError(f"the 'palate' header's {key} is no {kind.__name__}")
+            raise ModelFileError.of(f"the 'palate' header's {key}", f"is no {kind.__name__}")
     for side in ("users", "items"):
         if header[side] not in ("integer", "text"):
-            raise ModelFileError(f"the 'palate' header's {side} must be 'integer' or 'text'")
+            raise ModelFileError.of(f"the 'palate' header's {side}", "must be 'integer' or 'text'")
     return header
 
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender]) -> None:
     """Refuse arrays beyond or short of what the header announces, and any that does not fit its checksum."""
-    wanted = {f"learned.{name}" for name in cls.learned_arrays} | {"item_table"}
+    wanted = {f"learned.{name}" for name in cls.learned_.kind.ARRAYS} | {"item_table"}
     for side in ("users", "items"):
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:
@@ -213,7 +221,7 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any],
     _check_names("the header's sha256", "array", set(header["sha256"]), wanted)
     for name, array in arrays.items():
         if _sha256(array) != header["sha256"][name]:
-            raise ModelFileError(f"array {name} does not fit its checksum: the file is damaged")
+            raise ModelFileError.of(f"array {name}", "does not fit its checksum: the file is damaged")
 
 
 def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
@@ -223,9 +231,9 @@ def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
 
 def _check_names(where: str, what: str, given: set[str], known: set[str]) -> None:
     if given - known:
-        raise ModelFileError(f"{where} has the unknown {what} '{min(given - known)[:40]}'")
+        raise ModelFileError(f"{where} has the unknown {what} '{min(given - known)[:40]}'", subject="palate")
     if known - given:
-        raise ModelFileError(f"{where} lacks the {what} '{min(known - given)}'")
+        raise ModelFileError(f"{where} lacks the {what} '{min(known - given)}'", subject="palate")
 
 
 def _sha256(array: NDArray[Any]) -> str:
@@ -239,12 +247,14 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
             return Ids(pl.Series(_row(arrays, f"{side}.ids", np.int64)), side[:-1])
         text, offsets = _row(arrays, f"{side}.text", np.uint8), _row(arrays, f"{side}.offsets", np.int64)
         if not len(offsets) or offsets[0] or offsets[-1] != len(text) or (offsets[1:] < offsets[:-1]).any():
-            raise ModelFileError(f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text")
+            raise ModelFileError(
+                f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text", subject="palate"
+            )
         whole, cuts = text.tobytes(), offsets.tolist()
         texts = [whole[a:b].decode() for a, b in itertools.pairwise(cuts)]
         return Ids(pl.Series(texts, dtype=pl.String), side[:-1])
     except UnicodeDecodeError:
-        raise ModelFileError(f"{side}.text is not UTF-8 text") from None
+        raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate") from None
     except DataError as error:
         raise ModelFileError(str(error)) from None
 
@@ -253,6 +263,7 @@ def _row(arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any) -> NDArray[A
     array = arrays[name]
     if array.dtype != dtype or array.ndim != 1:
         raise ModelFileError(
-            f"{name} must be one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}"
+            f"{name} must be one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}",
+            subject="palate",
         )
     return array

@@ -22,12 +22,12 @@ def dumps(value: Any, what: str) -> bytes:
         ModelFileError: the value holds NaN, an infinite number, or what JSON cannot hold; names ``what``.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_number)
         return text.encode()
     except TypeError as error:
-        raise ModelFileError(f"{what} cannot be saved as JSON: {error}") from None
+        raise ModelFileError.of(what, f"cannot be saved as JSON: {error}") from None
     except ValueError as error:  # NaN, a circle, or text that is no Unicode
-        raise ModelFileError(f"{what} cannot be saved as JSON (NaN or an infinite number?): {error}") from None
+        raise ModelFileError.of(what, f"cannot be saved as JSON (NaN or an infinite number?): {error}") from None
 
 
 def loads(data: bytes, what: str) -> Any:
@@ -41,11 +41,11 @@ def loads(data: bytes, what: str) -> Any:
         found = dict(pairs)
         if len(found) != len(pairs):
             keys = [key for key, _ in pairs]
-            raise ModelFileError(f"{what} has the key '{next(k for k in keys if keys.count(k) > 1)}' twice")
+            raise ModelFileError.of(what, f"has the key '{next(k for k in keys if keys.count(k) > 1)}' twice")
         return found
 
     def refused(text: str) -> NoReturn:
-        raise ModelFileError(f"{what} holds {text[:40]}, which is not a finite number of 64 bits")
+        raise ModelFileError.of(what, f"holds {text[:40]}, which is not a finite number of 64 bits")
 
     def integer(text: str) -> int:
         if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
@@ -64,18 +64,18 @@ def loads(data: bytes, what: str) -> Any:
     except ModelFileError:
         raise
     except UnicodeDecodeError:
-        raise ModelFileError(f"{what} is not UTF-8 text") from None
+        raise ModelFileError.of(what, "is not UTF-8 text") from None
     except UnicodeEncodeError:
-        raise ModelFileError(f"{what} holds half a surrogate pair, which is no text") from None
+        raise ModelFileError.of(what, "holds half a surrogate pair, which is no text") from None
     except RecursionError:
-        raise ModelFileError(f"{what} is nested too deeply") from None
+        raise ModelFileError.of(what, "is nested too deeply") from None
     except ValueError as error:
-        raise ModelFileError(f"{what} is not valid JSON: {error}") from None
+        raise ModelFileError.of(what, f"is not valid JSON: {error}") from None
     _check_depth(value, what, 1)
     return value
 
 
-def _plain(value: Any) -> Any:
+def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a value of type {type(value).__name__}")
@@ -83,7 +83,7 @@ def _plain(value: Any) -> Any:
 
 def _check_depth(value: Any, what: str, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise ModelFileError(f"{what} is nested too deeply: at most {MAX_DEPTH} levels are admitted")
+        raise ModelFileError.of(what, f"is nested too deeply: at most {MAX_DEPTH} levels are admitted")
     for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         if isinstance(one, dict | list):
             _check_depth(one, what, depth + 1)

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import DataError, ParameterError, missing_extra, unknown_name
+from palate.errors import DataError, ParameterError, missing_extra
 from palate.models import MODELS
 from palate.models.contract.base import Recommender
 
@@ -86,13 +86,15 @@ class RatingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
 def _model(model: Recommender | str) -> Recommender:
     """Return an unfitted model of its own."""
     if isinstance(model, str) and model not in MODELS:
-        raise ParameterError(unknown_name("no model", model, MODELS))
+        raise ParameterError.unknown("no model", model, MODELS)
     made = MODELS[model]() if isinstance(model, str) else model
     if not isinstance(made, Recommender):
-        raise ParameterError(f"model must be a model or one of {', '.join(MODELS)}, got {made!r}")
+        raise ParameterError.outside("model", f"a model or one of {', '.join(MODELS)}", made)
     if made.score_kind != "rating":
         able = ", ".join(key for key, cls in MODELS.items() if cls.score_kind == "rating")
-        raise ParameterError(f"{made.key} ranks and predicts no values: take {able}, or search with palate.tune")
+        raise ParameterError.of(
+            made.key, f"ranks and predicts no values: take {able}, or search with palate.tune", code="not_offered"
+        )
     copy: Recommender = clone(made)
     return copy
 
@@ -100,7 +102,9 @@ def _model(model: Recommender | str) -> Recommender:
 def _pairs(X: NDArray[Any]) -> dict[str, Any]:
     """Return the columns of ids."""
     if X.shape[1] != len(COLUMNS):
-        raise DataError(f"X must have two columns, the ids of user and item, got {X.shape[1]} feature(s)")
+        raise DataError.of(
+            "X", f"must have two columns, the ids of user and item, got {X.shape[1]} feature(s)", code="columns"
+        )
     return {name: _ids(X[:, at], name) for at, name in enumerate(COLUMNS)}
 
 
@@ -111,7 +115,9 @@ def _ids(column: NDArray[Any], what: str) -> pl.Series:
         return pl.Series(what, found, pl.String)
     odd = next((one for one in found if not _is_whole(one)), None)
     if odd is not None:
-        raise DataError(f"the {what} ids in X must be all whole numbers or all text, got {odd!r}")
+        raise DataError.of(
+            f"the {what} ids in X", f"must be all whole numbers or all text, got {odd!r}", code="ids", value=odd
+        )
     return pl.Series(what, [int(one) for one in found], pl.Int64)
 
 

@@ -99,9 +99,9 @@ def _counts(ordered: Values, high: Values, side: Any) -> NDArray[np.int64]:
 
 def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:
     if scores.shape != shape:
-        raise ParameterError(f"score_block gave shape {scores.shape}, asked for {shape}")
+        raise ParameterError.of("score_block", f"gave shape {scores.shape}, asked for {shape}")
     if np.isnan(scores).any():
-        raise ParameterError("score_block gave missing scores (NaN); every item needs a score")
+        raise ParameterError.of("score_block", "gave missing scores (NaN); every item needs a score")
     return scores
 
 

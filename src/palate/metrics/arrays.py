@@ -42,7 +42,9 @@ def cut(lists: NDArray[Number], k: int) -> NDArray[Number]:
         ParameterError: k is below 1, or the lists are shorter.
     """
     if not 1 <= k <= lists.shape[1]:
-        raise ParameterError(f"k must be from 1 to {lists.shape[1]}, the length of the lists, got {k}; ask for longer")
+        raise ParameterError.of(
+            "k", f"must be from 1 to {lists.shape[1]}, the length of the lists, got {k}; ask for longer"
+        )
     return lists[:, :k]
 
 
@@ -53,14 +55,18 @@ def check_lists(lists: Lists, n_items: int) -> None:
         ParameterError: says which list is at fault.
     """
     if lists.ndim != 2 or not np.issubdtype(lists.dtype, np.integer):
-        raise ParameterError(f"lists must be whole numbers of shape (m, k), got {lists.dtype} of shape {lists.shape}")
+        raise ParameterError.of(
+            "lists", f"must be whole numbers of shape (m, k), got {lists.dtype} of shape {lists.shape}"
+        )
     if lists.size and (lists.min() < -1 or lists.max() >= n_items):
-        raise ParameterError(f"lists must hold item positions from 0 to {n_items - 1}, or -1 where there is none")
+        raise ParameterError.of("lists", f"must hold item positions from 0 to {n_items - 1}, or -1 where there is none")
     for block in chunks(len(lists), max(1, CELLS // max(1, lists.shape[1]))):
         ordered = np.sort(lists[block], axis=1)
         twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
         if twice.any():
-            raise ParameterError(f"list {block.start + int(twice.argmax())} holds an item twice; each may stand once")
+            raise ParameterError(
+                f"list {block.start + int(twice.argmax())} holds an item twice; each may stand once", subject="lists"
+            )
 
 
 def check_rows(rows: Rows, n_rows: int, n_items: int, name: str) -> None:
@@ -70,11 +76,11 @@ def check_rows(rows: Rows, n_rows: int, n_items: int, name: str) -> None:
         ParameterError: names the rows.
     """
     if rows.n_rows != n_rows:
-        raise ParameterError(f"{name} has {rows.n_rows} rows for {n_rows} users; take_rows picks users")
+        raise ParameterError.of(name, f"has {rows.n_rows} rows for {n_rows} users; take_rows picks users")
     items = rows.indices
     if len(items) and (items.min() < 0 or items.max() >= n_items):
-        raise ParameterError(f"{name} items must be positions from 0 to {n_items - 1}")
+        raise ParameterError.of(name, f"items must be positions from 0 to {n_items - 1}")
     follows = np.ones(len(items), bool)
     follows[rows.indptr[:-1][rows.sizes > 0]] = False
     if (items[1:] <= items[:-1])[follows[1:]].any():
-        raise ParameterError(f"{name} rows must be sorted by item, each item once; Interactions.by_user gives such")
+        raise ParameterError.of(name, "rows must be sorted by item, each item once; Interactions.by_user gives such")

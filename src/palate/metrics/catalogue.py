@@ -67,7 +67,7 @@ def novelty(lists: Lists, counts: Array, n_users: int, k: int) -> Values:
         ParameterError: a count is negative or above n_users, or the lists do not fit.
     """
     if (counts < 0).any() or (counts > n_users).any():
-        raise ParameterError(f"counts must lie from 0 to {n_users}, the number of users in training")
+        raise ParameterError.of("counts", f"must lie from 0 to {n_users}, the number of users in training")
     return _list_mean(lists, -np.log2(np.maximum(counts, 1) / n_users), k)
 
 
@@ -95,7 +95,9 @@ def popularity_lift(lists: Lists, history: Rows, counts: Array, k: int) -> float
     if not both.any():
         return float("nan")
     if not had[both].any():
-        raise ParameterError("counts are 0 for all that users had: they must be of the training part, as history is")
+        raise ParameterError.of(
+            "counts", "are 0 for all that users had: they must be of the training part, as history is"
+        )
     return float(shown[both].mean() / had[both].mean() - 1)
 
 
@@ -114,7 +116,7 @@ def intra_list_diversity(lists: Lists, features: Array, k: int) -> Values:
         ParameterError: a feature is not finite, or the lists do not fit.
     """
     if not np.isfinite(features).all():
-        raise ParameterError("features must be finite numbers; fill in or leave out what is missing")
+        raise ParameterError.of("features", "must be finite numbers; fill in or leave out what is missing")
     check_lists(lists, len(features))
     lists = cut(lists, k)
     length = np.sqrt(np.square(features, dtype=np.float64).sum(axis=1, keepdims=True))
@@ -190,7 +192,7 @@ def serendipity(judged: Judged, expected: Lists, k: int) -> Values:
     """
     shown = cut(judged.lists, k)
     if len(expected) != len(shown):
-        raise ParameterError(f"expected must have a list for each of {len(shown)} users, got {len(expected)}")
+        raise ParameterError.of("expected", f"must have a list for each of {len(shown)} users, got {len(expected)}")
     shares = np.empty(len(shown))
     for block in chunks(len(shown), max(1, CELLS // (k * max(1, expected.shape[1])))):
         plain = (shown[block][:, :, None] == expected[block][:, None, :]).any(axis=2)
@@ -217,7 +219,7 @@ def genre_calibration(lists: Lists, history: Rows, genres: Array, k: int, alpha:
         ParameterError: alpha is out of range, genres are not 0 and 1, or rows and lists do not fit.
     """
     if not 0 < alpha < 1:
-        raise ParameterError(f"alpha must be above 0 and below 1, got {alpha!r}")
+        raise ParameterError.outside("alpha", "above 0 and below 1", alpha)
     _check_genres(genres)
     check_rows(history, len(lists), len(genres), "history")
     check_lists(lists, len(genres))
@@ -277,7 +279,7 @@ def _genre_shares(row: Array, items: Array, spread: Values, m: int) -> Values:
 
 def _check_genres(genres: Array) -> None:
     if genres.ndim != 2 or not genres.shape[1] or not np.isin(genres, (0, 1)).all():
-        raise ParameterError("genres must be a table of 0 and 1, (n_items, n_genres)")
+        raise ParameterError.of("genres", "must be a table of 0 and 1, (n_items, n_genres)")
 
 
 _of_all = partial(Metric, kind="catalogue", per="all")

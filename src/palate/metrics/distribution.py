@@ -86,7 +86,7 @@ def crps_normal(truth: Array, mean: Array, std: Array) -> Values:
     """
     _check(truth, mean=mean, std=std)
     if (std < 0).any():
-        raise ParameterError(f"std must not be negative, got {std.min()}")
+        raise ParameterError.of("std", f"must not be negative, got {std.min()}")
     away = np.asarray(truth, np.float64) - mean
     z = np.divide(away, std, out=np.zeros(len(away)), where=std > 0)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
@@ -122,7 +122,9 @@ def log_score_normal(truth: Array, mean: Array, std: Array) -> Values:
     """
     _check(truth, mean=mean, std=std)
     if (std <= 0).any():
-        raise ParameterError(f"the log score needs every std above 0, {(std <= 0).sum()} of {len(std)} are not")
+        raise ParameterError(
+            f"the log score needs every std above 0, {(std <= 0).sum()} of {len(std)} are not", subject="std"
+        )
     return np.asarray(np.log(std) + LOG_2PI / 2 + ((truth - mean) / std) ** 2 / 2)
 
 
@@ -137,7 +139,9 @@ def log_score_draws(truth: Array, draws: Array) -> Values:
     """
     _check(truth, draws=draws, axis=1)
     if len(draws) < 2:
-        raise ParameterError("the log score of draws needs at least 2 of them: their spread is part of it")
+        raise ParameterError(
+            "the log score of draws needs at least 2 of them: their spread is part of it", subject="std"
+        )
     return log_score_normal(truth, draws.mean(axis=0, dtype=np.float64), draws.std(axis=0, ddof=1, dtype=np.float64))
 
 
@@ -158,9 +162,9 @@ def log_score_mixture(truth: Array, draws: Array, noise_std: Array | float) -> V
     _check(truth, draws=draws, axis=1)
     noise = np.asarray(noise_std, np.float64)
     if not (noise > 0).all():
-        raise ParameterError("noise_std must be above 0 for every draw")
+        raise ParameterError.of("noise_std", "must be above 0 for every draw")
     if np.broadcast_shapes(noise.shape, draws.shape) != draws.shape:
-        raise ParameterError(f"noise_std of shape {noise.shape} does not fit draws of shape {draws.shape}")
+        raise ParameterError.of("noise_std", f"of shape {noise.shape} does not fit draws of shape {draws.shape}")
     noise = np.broadcast_to(noise, draws.shape)
     out = np.empty(len(truth))
     for block in chunks(len(truth), max(1, CELLS // len(draws))):
@@ -239,27 +243,29 @@ def interval_coverage(truth: Array, low: Array, high: Array) -> float:
     """
     _check(truth, low=low, high=high)
     if (low > high).any():
-        raise ParameterError(f"{(low > high).sum()} of {len(low)} intervals end below where they begin")
+        raise ParameterError(
+            f"{(low > high).sum()} of {len(low)} intervals end below where they begin", subject="intervals"
+        )
     return float(np.mean((low <= truth) & (truth <= high)))
 
 
 def _tails(level: float) -> tuple[float, float]:
     if not 0 < level < 1:
-        raise ParameterError(f"level must lie between 0 and 1, such as 0.8; got {level!r}")
+        raise ParameterError.of("level", f"must lie between 0 and 1, such as 0.8; got {level!r}", value=level)
     return (1 - level) / 2, (1 + level) / 2
 
 
 def _check(truth: Array, axis: int = 0, **given: Array) -> None:
     """Refuse arrays whose ``axis`` is not as long as truth, and missing numbers."""
     if truth.ndim != 1 or not len(truth):
-        raise ParameterError(f"truth must be a row of at least one rating, got shape {truth.shape}")
+        raise ParameterError.of("truth", f"must be a row of at least one rating, got shape {truth.shape}")
     for name, array in given.items():
         if array.ndim != axis + 1 or array.shape[axis] != len(truth) or not array.size:
             shape = f"(n_draws, {len(truth)})" if axis else f"({len(truth)},)"
-            raise ParameterError(f"{name} must have shape {shape}, got {array.shape}")
+            raise ParameterError.of(name, f"must have shape {shape}, got {array.shape}", value=array.shape)
     for name, array in {"truth": truth, **given}.items():
         if np.isnan(array).any():
-            raise ParameterError(f"{name} has {np.isnan(array).sum()} missing numbers (NaN)")
+            raise ParameterError.of(name, f"has {np.isnan(array).sum()} missing numbers (NaN)")
 
 
 def _places(truth: Array, probabilities: Array, stars: Array) -> Array:
@@ -268,19 +274,25 @@ def _places(truth: Array, probabilities: Array, stars: Array) -> Array:
     place = np.searchsorted(stars, truth).clip(max=len(stars) - 1)
     odd = np.flatnonzero(stars[place] != truth)
     if len(odd):
-        raise ParameterError(f"rating {truth[odd[0]]} in row {odd[0]} is none of the stars {stars.tolist()}")
+        raise ParameterError.of(
+            f"rating {truth[odd[0]]} in row {odd[0]}", f"is none of the stars {stars.tolist()}", code="unknown_name"
+        )
     return place
 
 
 def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:
     _check(truth)
     if probabilities.shape != (len(truth), len(stars)):
-        raise ParameterError(f"probabilities must have shape ({len(truth)}, {len(stars)}), got {probabilities.shape}")
+        raise ParameterError.of(
+            "probabilities",
+            f"must have shape ({len(truth)}, {len(stars)}), got {probabilities.shape}",
+            value=probabilities.shape,
+        )
     if (np.diff(stars) <= 0).any():
-        raise ParameterError(f"stars must ascend, got {stars.tolist()}")
+        raise ParameterError.of("stars", f"must ascend, got {stars.tolist()}")
     bad = np.flatnonzero(~((probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-6)))
     if len(bad):
-        raise ParameterError(f"{len(bad)} rows of probabilities are no distribution, the first is row {bad[0]}")
+        raise ParameterError.of(f"{len(bad)} rows of probabilities", f"are no distribution, the first is row {bad[0]}")
 
 
 _coverage = partial(Metric, kind="rating", per="all", higher_is_better=None, unit="share")

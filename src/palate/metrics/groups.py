@@ -46,10 +46,10 @@ def by_group(
     """
     series = pl.Series("group", groups)
     if len(series) != len(values):
-        raise ParameterError(f"each of {len(values)} values needs a group, got {len(series)}")
+        raise ParameterError(f"each of {len(values)} values needs a group, got {len(series)}", subject="groups")
     if not 0 < level < 1 or n_resamples < 1:
-        raise ParameterError(
-            f"level must lie between 0 and 1 and n_resamples be at least 1, got {level}, {n_resamples}"
+        raise ParameterError.of(
+            "level", f"must lie between 0 and 1 and n_resamples be at least 1, got {level}, {n_resamples}"
         )
     labels = series.unique().sort(nulls_last=True)
     rows = []
@@ -92,7 +92,10 @@ def quantile_groups(numbers: NDArray[Any] | pl.Series, n_groups: int = 4) -> pl.
     x = pl.Series(numbers).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     known = ~np.isnan(x)
     if n_groups < 1 or not known.any():
-        raise ParameterError(f"quantile groups need n_groups of at least 1 and a number, got {n_groups}, {known.sum()}")
+        raise ParameterError(
+            f"quantile groups need n_groups of at least 1 and a number, got {n_groups}, {known.sum()}",
+            subject="n_groups",
+        )
     edges = np.quantile(x[known], np.arange(1, n_groups) / n_groups, method="inverted_cdf")
     _, place = np.unique(np.searchsorted(np.unique(edges), x[known]), return_inverse=True)
     spans = [x[known][place == group] for group in range(place.max() + 1)]
@@ -110,11 +113,13 @@ def user_column(table: pl.DataFrame, column: str, users: Ids) -> pl.Series:
     """
     for name in ("user_id", column):
         if name not in table.columns:
-            raise ParameterError(f"the user table has no column '{name}'; it has {', '.join(table.columns)}")
+            raise ParameterError.of("the user table", f"has no column '{name}'; it has {', '.join(table.columns)}")
     if table["user_id"].dtype.is_integer() != (users.kind == "integer"):
-        raise ParameterError(f"user_id in the user table is {table['user_id'].dtype}, the data's ids are {users.kind}")
+        raise ParameterError.of(
+            "user_id in the user table", f"is {table['user_id'].dtype}, the data's ids are {users.kind}"
+        )
     if table["user_id"].is_duplicated().any():
-        raise ParameterError("a user_id stands twice in the user table; each may stand once")
+        raise ParameterError("a user_id stands twice in the user table; each may stand once", subject="user table")
     wanted = pl.DataFrame({"user_id": users.values})
     known = table.select(pl.col("user_id").cast(users.values.dtype), pl.col(column).alias("group"))
     return wanted.join(known, on="user_id", how="left", maintain_order="left")["group"]

@@ -77,7 +77,9 @@ def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
     check_rows(relevant, len(lists), n_items, "relevant")
     gains = relevant.values
     if not (np.isfinite(gains) & (gains >= 0)).all():
-        raise ParameterError("gains must be finite and at least 0; leave out what is not relevant, or shift the values")
+        raise ParameterError.of(
+            "gains", "must be finite and at least 0; leave out what is not relevant, or shift the values"
+        )
     keys = np.append(row_of_cells(relevant) * n_items + relevant.indices, np.iinfo(np.int64).max)
     gain_of_cell = np.append(gains, np.float32(0))
     hits, gain = np.zeros(lists.shape, bool), np.zeros(lists.shape, np.float32)

@@ -116,18 +116,20 @@ def _mean_by_user(values: Values, user_index: Array, n_users: int) -> Values:
 
 def _checked_users(user_index: Array, n_users: int, n: int) -> Array:
     if len(user_index) != n or user_index.min() < 0 or user_index.max() >= n_users:
-        raise ParameterError(f"user_index must give each of {n} ratings a position from 0 to {n_users - 1}")
+        raise ParameterError.of("user_index", f"must give each of {n} ratings a position from 0 to {n_users - 1}")
     return user_index
 
 
 def _errors(truth: Array, predicted: Array) -> Values:
     if truth.shape != predicted.shape or not truth.size:
-        raise ParameterError(
-            f"truth and predicted must have one shape and a row, got {truth.shape} and {predicted.shape}"
+        raise ParameterError.of(
+            "truth and predicted", f"must have one shape and a row, got {truth.shape} and {predicted.shape}"
         )
     errors: Values = np.asarray(truth, np.float64) - predicted
     if np.isnan(errors).any():
-        raise ParameterError(f"{np.isnan(errors).sum()} of {errors.size} ratings or predictions are missing (NaN)")
+        raise ParameterError(
+            f"{np.isnan(errors).sum()} of {errors.size} ratings or predictions are missing (NaN)", subject="predicted"
+        )
     return errors
 
 

@@ -52,7 +52,9 @@ class At:
         """
         missing = [name for name in self.metric.inputs if available.get(name) is None]
         if missing:
-            raise ParameterError(f"{self.name} needs {' and '.join(missing)}, which this model or data does not have")
+            raise ParameterError.of(
+                self.name, f"needs {' and '.join(missing)}, which this model or data does not have", code="not_offered"
+            )
         given = {name: available[name] for name in self.metric.inputs}
         return self.metric.function(**given, **({} if self.k is None else {"k": self.k}))
 
@@ -68,24 +70,28 @@ def at(name: str, n_items: int | None = None) -> At:
         ParameterError: no such metric; @k is missing, out of place, no whole number, below 1 or beyond the catalogue.
     """
     if not isinstance(name, str):
-        raise ParameterError(f"a metric is named by a text such as 'ndcg@10', got {name!r}")
+        raise ParameterError(
+            f"a metric is named by a text such as 'ndcg@10', got {name!r}", value=name, subject="metrics"
+        )
     key, sign, length = name.strip().lower().replace("-", "_").partition("@")
     if key not in METRICS:
         near = OTHER_NAMES.get(key) or next(iter(get_close_matches(key, METRICS, n=1)), None)
         hint = f"did you mean '{near}{sign}{length}'? " if near else ""
-        raise ParameterError(f"unknown metric '{name}': {hint}there are {', '.join(METRICS)}")
+        raise ParameterError.of(
+            f"unknown metric '{name}'", f": {hint}there are {', '.join(METRICS)}", code="unknown_name"
+        )
     metric = METRICS[key]
     if not metric.at_k:
         if sign:
-            raise ParameterError(f"{key} looks at no list and takes no @k: write '{key}', not '{name}'")
+            raise ParameterError(f"{key} looks at no list and takes no @k: write '{key}', not '{name}'", subject=name)
         return At(key, metric, None)
     if not sign:
-        raise ParameterError(f"{key} looks at the first k of a list: say how many, such as '{key}@10'")
+        raise ParameterError.of(key, f"looks at the first k of a list: say how many, such as '{key}@10'")
     if not (length.isascii() and length.isdigit() and int(length) >= 1):
-        raise ParameterError(f"'{name}': k must be a whole number of at least 1, such as '{key}@10'")
+        raise ParameterError.of(f"'{name}'", f": k must be a whole number of at least 1, such as '{key}@10'")
     k = int(length)
     if n_items is not None and k > n_items:
-        raise ParameterError(f"'{name}' asks for lists of {k:,} of {n_items:,} items: choose k up to {n_items}")
+        raise ParameterError.of(f"'{name}'", f"asks for lists of {k:,} of {n_items:,} items: choose k up to {n_items}")
     return At(f"{key}@{k}", metric, k)
 
 

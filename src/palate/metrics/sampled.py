@@ -53,7 +53,9 @@ class SampledRanks:
             ParameterError: k is not from 1 to n_negatives, beyond which everything hits.
         """
         if not 1 <= k <= self.n_negatives:
-            raise ParameterError(f"k must be from 1 to {self.n_negatives}, the number of negatives, got {k}")
+            raise ParameterError.of(
+                "k", f"must be from 1 to {self.n_negatives}, the number of negatives, got {k}", value=k
+            )
         of = self.standing
         triples = np.column_stack([np.repeat(of.negatives, np.diff(of.indptr)), of.better, of.tied])
         different, place = np.unique(triples, axis=0, return_inverse=True)
@@ -86,7 +88,7 @@ def sampled_ranks(
         ParameterError: rows do not fit, n_negatives is below 1, or a score is missing.
     """
     if n_negatives < 1:
-        raise ParameterError(f"n_negatives must be at least 1, got {n_negatives}")
+        raise ParameterError.of("n_negatives", f"must be at least 1, got {n_negatives}", value=n_negatives)
     log.warning(
         "ranking against %s sampled negatives: comparable with old papers only, and may order models wrongly "
         "(Krichene & Rendle 2020)",

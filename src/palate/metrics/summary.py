@@ -53,7 +53,7 @@ def summarise(
         ParameterError: values and lists are not of the same users.
     """
     if lists is not None and len(lists) != len(values):
-        raise ParameterError(f"values are of {len(values)} users, lists of {len(lists)}")
+        raise ParameterError(f"values are of {len(values)} users, lists of {len(lists)}", subject="lists")
     known = ~np.isnan(values)
     empty = np.zeros(len(values), bool) if lists is None else ~(lists >= 0).any(axis=1)
     counts = (int(known.sum()), int((known & empty).sum()), int((~known).sum()))

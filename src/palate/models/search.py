@@ -14,7 +14,7 @@ class Range:
     Attributes:
         low, high: the ends.
         log: equal steps of the logarithm are equally likely.
-        whole: whole numbers only.
+        whole: whole numbers only; of a parameter that is a whole number they are anyway.
     """
 
     low: float

@@ -59,7 +59,7 @@ def write_figure(figure: Figure, path: Path) -> None:
         with replacing(path) as file:
             figure.savefig(file, format=path.suffix.removeprefix("."))
     except OSError as error:
-        raise DataError(f"cannot write the figure {path}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write the figure", path, error) from None
 
 
 def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (6.4, 3.8)) -> tuple[Figure, Axes]:

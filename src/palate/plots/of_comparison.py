@@ -63,7 +63,9 @@ def groups(groups_table: pl.DataFrame, metric: str, grouping: str) -> Figure:
     """
     rows = groups_table.filter((pl.col("metric") == metric) & (pl.col("grouping") == grouping)).drop_nulls("mean")
     if rows.is_empty():
-        raise DataError(f"there are no values of {metric} by {grouping} to draw")
+        raise DataError(
+            f"there are no values of {metric} by {grouping} to draw", code="nothing_to_draw", subject=metric
+        )
     order = rows.sort("place")["group"].unique(maintain_order=True).to_list()
     drawn = []
     for place, label in enumerate(groups_table["model"].unique(maintain_order=True)):
@@ -87,7 +89,11 @@ def paired(table: pl.DataFrame, accuracy: str, beyond: str) -> pl.DataFrame:
     x, y = (ranked(table, metric).select("model", "mean") for metric in (accuracy, beyond))
     both = x.rename({"mean": "x"}).join(y.rename({"mean": "y"}), on="model", maintain_order="left")
     if both.is_empty():
-        raise DataError(f"no model has both {accuracy} and {beyond}, so there is no trade-off to draw")
+        raise DataError(
+            f"no model has both {accuracy} and {beyond}, so there is no trade-off to draw",
+            code="nothing_to_draw",
+            subject=accuracy,
+        )
     signs = [-1.0 if named(metric).metric.higher_is_better is False else 1.0 for metric in (accuracy, beyond)]
     points = both.select("x", "y").to_numpy() * signs
     beaten = [bool(((points >= p).all(axis=1) & (points > p).any(axis=1)).any()) for p in points]

@@ -114,7 +114,7 @@ def ratings_over_time(data: Interactions) -> Figure:
         DataError: the interactions have no times.
     """
     if data.times is None:
-        raise DataError("ratings over time need times, and these interactions have none")
+        raise DataError("ratings over time need times, and these interactions have none", code="times", subject="times")
     figure, axes = new_figure("Ratings over time", "week", "ratings")
     counts = pl.from_epoch(pl.Series("week", data.times), time_unit="s").dt.truncate("1w").value_counts().sort("week")
     # one week more, so that the last has its width; weeks without ratings are drawn as such
@@ -196,7 +196,7 @@ def save_all(dataset: Dataset, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot draw into {folder}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot draw into", folder, error) from None
     paths = []
     for drawn, draw_one in figures.items():
         paths.append(folder / f"{drawn}.png")

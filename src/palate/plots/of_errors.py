@@ -31,7 +31,11 @@ def known(details: Details, key: str) -> dict[str, list[dict[str, Any]]]:
     """
     by_model = {label: list(of[key]) for label, of in details.items() if of.get(key)}
     if not by_model:
-        raise DataError(f"there is no {key.replace('_', ' ')} to draw: no model here predicts ratings")
+        raise DataError(
+            f"there is no {key.replace('_', ' ')} to draw: no model here predicts ratings",
+            code="nothing_to_draw",
+            subject=key,
+        )
     return by_model
 
 
@@ -64,7 +68,9 @@ def error_by(details: Details, by: By) -> Figure:
         DataError: by is neither, or no model has such errors.
     """
     if by not in COUNTED:
-        raise DataError(f"errors are drawn by {' or '.join(COUNTED)}, not by {by!r}")
+        raise DataError(
+            f"errors are drawn by {' or '.join(COUNTED)}, not by {by!r}", code="nothing_to_draw", subject="by"
+        )
     by_model = known(details, f"error_by_{by}")
     order = list(dict.fromkeys(row["group"] for rows in by_model.values() for row in rows))
     drawn = [
@@ -88,7 +94,9 @@ def shares_of_pit(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], tup
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
-        raise ParameterError("a probability integral transform needs a row of at least one number from 0 to 1")
+        raise ParameterError(
+            "a probability integral transform needs a row of at least one number from 0 to 1", subject="pit"
+        )
     counts = np.histogram(values, BINS, (0.0, 1.0))[0]
     low, high = binom.ppf([0.025, 0.975], len(values), 1 / BINS) / len(values)
     return counts / len(values), (float(low), float(high))

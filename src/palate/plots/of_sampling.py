@@ -68,7 +68,9 @@ def summary_of(model: BayesianMF) -> pl.DataFrame:
         DataError: the model was not sampled.
     """
     if not any("noise_precision" in record for record in model.history_):
-        raise DataError("there is no chain to draw: this model was not sampled")
+        raise DataError(
+            "there is no chain to draw: this model was not sampled", code="nothing_to_draw", subject="chain"
+        )
     return chain_summary(model.history_, int(model.n_burn_in))
 
 

@@ -39,7 +39,11 @@ def training_curves(history: Sequence[dict[str, float]], best_epoch: int | None,
     """
     keys = scores(history)
     if not keys:
-        raise DataError("there is no training history to draw: this model was not trained by epochs")
+        raise DataError(
+            "there is no training history to draw: this model was not trained by epochs",
+            code="nothing_to_draw",
+            subject="history",
+        )
     if not any(key in keys for key, *_ in CURVES):
         return _any_curves(history, keys, best_epoch, title)
     figure, axes = new_figure(name(title), "epoch", "RMSE")

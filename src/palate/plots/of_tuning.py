@@ -24,7 +24,11 @@ def importances(shares: Mapping[str, float]) -> Figure:
         DataError: there is none.
     """
     if not shares:
-        raise DataError("there are no parameter importances to draw: a search needs at least two finished trials")
+        raise DataError(
+            "there are no parameter importances to draw: a search needs at least two finished trials",
+            code="nothing_to_draw",
+            subject="history",
+        )
     ordered = sorted(shares.items(), key=lambda pair: pair[1])
     figure, axes = new_figure(
         "Which parameters mattered", "share of the differences explained", "", (6.4, 1.3 + 0.36 * len(ordered))
@@ -49,7 +53,9 @@ def tuning_history(values: Sequence[float | None], best: Sequence[float | None])
         DataError: no trial has a result, or the two differ in length.
     """
     if len(values) != len(best) or not any(value is not None for value in values):
-        raise DataError(f"a tuning history needs results, as many as best ones; got {len(values)} and {len(best)}")
+        raise DataError.of(
+            "a tuning history", f"needs results, as many as best ones; got {len(values)} and {len(best)}"
+        )
     figure, axes = new_figure("Search", "trial", "value")
     trials = np.arange(1, len(values) + 1)
     results, until = (np.array([np.nan if v is None else v for v in part], np.float64) for part in (values, best))

@@ -43,17 +43,21 @@ def write_report(run: Comparison | str | Path, path: str | Path | None = None) -
 
     folder = Path(run) if isinstance(run, str | Path) else None
     if path is None and folder is None:
-        raise ParameterError("a comparison that is not in a folder needs a path for its report, such as report.html")
+        raise ParameterError(
+            "a comparison that is not in a folder needs a path for its report, such as report.html", subject="path"
+        )
     comparison = Comparison.open(folder) if folder is not None else run
     target = Path(path) if path is not None else Path(str(folder)) / "report.html"
     if target.suffix.lower() not in (".html", ".htm"):  # no slip may cost a run its own files
-        raise ParameterError(f"a report is a web page: name a file that ends in .html, not {target.name}")
+        raise ParameterError(
+            f"a report is a web page: name a file that ends in .html, not {target.name}", subject="path"
+        )
     if not isinstance(comparison, Comparison):
-        raise ParameterError(f"run must be a Comparison or its folder, got {type(comparison).__name__}")
+        raise ParameterError.of("run", f"must be a Comparison or its folder, got {type(comparison).__name__}")
     text = page(comparison).encode("utf-8", "replace")  # ids may hold halves of characters
     try:
         with replacing(target) as file:
             file.write(text)
     except OSError as error:
-        raise DataError(f"cannot write the report to {target}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write the report to", target, error) from None
     return target

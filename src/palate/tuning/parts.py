@@ -61,9 +61,11 @@ def make_parts(data: Interactions, split: str, validation: str | None, random_st
 def _single(data: Interactions, text: str) -> Split:
     found = make_splits(data, text)
     if len(found) > 1:
-        raise ParameterError(
-            f"the split {text} has {len(found)} test parts, and a search needs one: take time:0.2, random:0.2:42, or "
-            "none to use all rows"
+        raise ParameterError.of(
+            f"the split {text}",
+            f"has {len(found)} test parts, and a search needs one: take time:0.2, random:0.2:42, or "
+            "none to use all rows",
+            code="split",
         )
     return found[0]
 

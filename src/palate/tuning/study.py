@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from palate.atomic import check_target
-from palate.data.dataset import Dataset
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.fingerprint import fingerprint
-from palate.data.interactions import Interactions, check_interactions
-from palate.errors import DataError, PalateError, ParameterError, missing_extra, unknown_name
+from palate.data.interactions import Interactions
+from palate.errors import DataError, PalateError, ParameterError, missing_extra
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.sources import Relevance
 from palate.models import MODELS
-from palate.models.contract.attributes import attributes_for, within
+from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
+from palate.models.contract.parameters import searched_as
 from palate.models.search import Choice, Range
 from palate.notebook import watched
 from palate.parallel import check_threads
@@ -57,6 +58,7 @@ def tune(
     validation: str | None = None,
     space: Mapping[str, Range | Choice] | None = None,
     positive: Relevance = None,
+    attributes: bool | None = None,
     out: str | Path | None = None,
     n_workers: int = 1,
     patience: int | None = None,
@@ -79,6 +81,7 @@ def tune(
         validation: how the training part is split again; None asks of it what ``split`` asks of the data.
         space: {parameter: Range or Choice}; None takes the model's own. What is not in it stays as the model has it.
         positive: as in `evaluate`.
+        attributes: whether those of the data's users and items enter the model, as in ``fit``.
         out: folder for the study (SQLite), the model, its config and the trials; the same call goes on where it was.
         n_workers: trials side by side, on threads; with more than one their order, and so the search, may differ.
         patience: stop after so many trials without a better one.
@@ -94,13 +97,12 @@ def tune(
     """
     _optuna()
     if isinstance(model, str) and model not in MODELS:
-        raise ParameterError(unknown_name("no model", model, MODELS))
+        raise ParameterError.unknown("no model", model, MODELS)
     base = MODELS[model]() if isinstance(model, str) else model
     if not isinstance(base, Recommender):
-        raise ParameterError(f"model must be a model or one of {', '.join(MODELS)}, got {model!r}")
+        raise ParameterError.outside("model", f"a model or one of {', '.join(MODELS)}", model)
     dataset = data if isinstance(data, Dataset) else None
-    interactions = data.interactions if isinstance(data, Dataset) else data
-    check_interactions("data", interactions)
+    interactions = interactions_of(data)
     _check_numbers(
         n_trials=n_trials, n_workers=n_workers, patience=patience, seconds=seconds, random_state=random_state
     )
@@ -111,7 +113,7 @@ def tune(
     if items is not None:
         check_offered([one], [base], items)
     if one.metric.higher_is_better is None:
-        raise ParameterError(f"{metric} has no better end to search for; choose another metric")
+        raise ParameterError.of(metric, "has no better end to search for; choose another metric")
     parts = make_parts(interactions, split, validation, random_state)
     record = {
         "data": dataset.name if dataset is not None else "the given interactions",
@@ -120,6 +122,7 @@ def tune(
         "validation": parts.validation,
         "positive": positive,
         "random_state": random_state,
+        **({} if attributes is None else {"attributes": attributes}),
     }
     question = {
         **record,
@@ -127,7 +130,7 @@ def tune(
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
-    known = {} if dataset is None else within(attributes_for(base, dataset.users, dataset.items), interactions)
+    known = within(features_for(base, data, attributes=attributes), interactions)
     kept = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
     with kept as study, watched(progress) as callback:
         search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
@@ -210,7 +213,7 @@ class _Search:
         value = found.values[self.metric]
         if value != value:
             trial.set_user_attr("error", f"{self.metric} has nothing to measure on the validation part")
-            raise DataError(trial.user_attrs["error"])
+            raise DataError(trial.user_attrs["error"], code="failed_runs", subject="model")
         return value
 
     def _model(self, values: Mapping[str, Any]) -> Recommender:
@@ -233,7 +236,11 @@ class _Search:
         trials = _table(study)
         if not (trials["state"] == "complete").any():
             said = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
-            raise DataError(f"no trial came to an end: {'; '.join(said) or 'there was no time for one'}")
+            raise DataError(
+                f"no trial came to an end: {'; '.join(said) or 'there was no time for one'}",
+                code="failed_runs",
+                subject="trials",
+            )
         best = dict(study.best_params)
         model = self._model(best)
         model.set_params(
@@ -288,10 +295,10 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
         out.mkdir(parents=True, exist_ok=True)
         check_target(path)
         if path.exists() and _beginning(path) not in (b"", SQLITE):
-            raise DataError(f"{path} is no study: remove it, or choose another folder")
+            raise DataError.of(path, "is no study: remove it, or choose another folder", code="damaged")
         _check_database(path)
     except OSError as error:
-        raise DataError(f"cannot keep the study in {out}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot keep the study in", out, error) from None
     from sqlalchemy.exc import SQLAlchemyError
 
     with ExitStack() as at_end:
@@ -304,11 +311,15 @@ def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> 
             if before is None:
                 study.set_user_attr("question", asked)
         except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
-            raise DataError(f"{path} cannot be read as a study ({str(error).splitlines()[0]}): remove it") from None
+            raise DataError.of(
+                path, f"cannot be read as a study ({str(error).splitlines()[0]}): remove it", code="damaged"
+            ) from None
         if before not in (None, asked):
-            names = [name for name in asked if before.get(name) != asked[name]]
-            raise DataError(
-                f"{out} holds a search with another {' and '.join(names)}: choose another folder, or remove that one"
+            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
+            raise DataError.of(
+                out,
+                f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",
+                code="other_data",
             )
         yield study
 
@@ -326,7 +337,7 @@ def _check_database(path: Path) -> None:
         with closing(sqlite3.connect(path)) as database:
             database.execute("SELECT name FROM sqlite_master").fetchall()
     except sqlite3.DatabaseError as error:
-        raise DataError(f"{path} cannot be read as a study ({error}): remove it") from None
+        raise DataError.of(path, f"cannot be read as a study ({error}): remove it", code="damaged") from None
 
 
 def _created(**options: Any) -> optuna.Study:
@@ -346,15 +357,16 @@ def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dic
     wanted = dict(base.search_space if space is None else space)
     unknown = sorted(set(wanted) - set(base.get_params()))
     if unknown:
-        raise ParameterError(
-            unknown_name(f"{base.key} has no parameter", unknown[0], base.get_params(), having="it has")
-        )
+        raise ParameterError.unknown(f"{base.key} has no parameter", unknown[0], base.get_params(), having="it has")
     if not wanted:
-        raise ParameterError(f"there is nothing to search for in {base.key}: every parameter is fixed")
-    for name, one in wanted.items():
-        if not isinstance(one, Range | Choice):
-            raise ParameterError(f"the space of {name} must be a Range or a Choice, got {one!r}")
-    return wanted
+        raise ParameterError(
+            f"there is nothing to search for in {base.key}: every parameter is fixed", subject=base.key
+        )
+    for name, tried in wanted.items():
+        if not isinstance(tried, Range | Choice):
+            raise ParameterError.of(f"the space of {name}", f"must be a Range or a Choice, got {tried!r}", value=tried)
+    kinds = {name: parameter.type for name, parameter in base.declarations.items()}
+    return {name: searched_as(kinds.get(name), tried) for name, tried in wanted.items()}
 
 
 def _check_numbers(**numbers: Any) -> None:
@@ -365,7 +377,7 @@ def _check_numbers(**numbers: Any) -> None:
         kinds: Any = int | float if name == "seconds" else int
         if not isinstance(value, kinds) or isinstance(value, bool) or value < (1e-9 if name == "seconds" else low):
             what = "a number above 0" if name == "seconds" else f"a whole number of at least {low}"
-            raise ParameterError(f"{name} must be {what}, got {value!r}")
+            raise ParameterError.outside(name, f"{what}", value)
 
 
 def _seeded(base: Recommender, random_state: int) -> Recommender:

@@ -60,7 +60,7 @@ class Tuned:
             with replacing(paths[2]) as file:
                 self.trials.write_parquet(file)
         except OSError as error:
-            raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from None
+            raise DataError.of_disk("cannot write the result to", folder, error) from None
         return paths
 
     def __repr__(self) -> str:

@@ -68,7 +68,9 @@ def _checked(name: str) -> str:
         sent = ""
     address = _address(sent)
     if address is None and not re.fullmatch(r"[a-z0-9_.-]+", sent):
-        raise ParameterError(
-            f"allow_hosts takes names alone, such as palate.example.org (no scheme, port or path), got {name!r}"
+        raise ParameterError.of(
+            "allow_hosts",
+            f"takes names alone, such as palate.example.org (no scheme, port or path), got {name!r}",
+            value=name,
         )
     return str(address or sent)

@@ -91,14 +91,13 @@ def why(source: Source, user_id: Id | None, item: int | None) -> str:
         found = source.model.explain(user_id, source.items.values[int(item)])
     except PalateError as error:
         return cards.empty(str(error))
-    return _reasons(source, found, int(item))
+    return _reasons(source, found, int(item), _given(source, user_id))
 
 
-def _reasons(source: Source, found: Explanation, item: int) -> str:
+def _reasons(source: Source, found: Explanation, item: int, given: dict[int, float]) -> str:
     """Return the parts of no item, the user's own items that count most, and the rest; as shown they add up."""
     digits = 2 if source.shows_scores else 0 if found.score.is_integer() else 3
     own = found.parts.filter(kind="item").sort(pl.col("contribution").abs(), descending=True, maintain_order=True)
-    given = _given(source, found.user_id)
     rows: list[tuple[str, str, float]] = [
         (cards.label(f"{part[:1].upper()}{part[1:]}"), "", round(value, digits))
         for part, value in found.parts.filter(pl.col("kind") != "item").select("name", "contribution").iter_rows()

@@ -122,7 +122,7 @@ def _guarded(answer: Callable[..., Any], sorry: type[Exception]) -> Callable[...
     async def guarded(block_fn: Any, inputs: list[Any], *args: Any, **settings: Any) -> Any:
         with Answering(sorry):
             if not is_plain(inputs):
-                raise ParameterError("an event of the page takes texts and numbers alone")
+                raise ParameterError.of("an event of the page", "takes texts and numbers alone")
             return await answer(block_fn, inputs, *args, **settings)
 
     return guarded

@@ -55,7 +55,7 @@ class PageServer:
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > end:
                 self.close()
-                raise PalateError(f"the page did not start at {self.url}; the log above says why")
+                raise PalateError(f"the page did not start at {self.url}; the log above says why", subject=self.url)
             time.sleep(0.01)
         return self
 
@@ -172,12 +172,12 @@ def listen(host: str, port: int) -> socket.socket:
         ParameterError: the port is out of range or in use, or the host is not an address of this machine.
     """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ParameterError(f"port must be a whole number from 0 to 65535, got {port!r}")
+        raise ParameterError.outside("port", "a whole number from 0 to 65535", port)
     try:
         family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise ParameterError(
-            f"cannot listen on {host}:{port}: {why}; choose another port (0 takes a free one) or host"
+            f"cannot listen on {host}:{port}: {why}; choose another port (0 takes a free one) or host", subject="port"
         ) from None

@@ -43,7 +43,7 @@ class Shelf:
     ) -> None:
         models = dict(model) if isinstance(model, Mapping) else {"": model}
         if not models:
-            raise ParameterError("the page needs a model, and there is none")
+            raise ParameterError("the page needs a model, and there is none", subject="models")
         self.name, self._data_card, self.coming = name, data_card, list(coming)
         self.sources: dict[str, Source] = {}
         self.heads: dict[str, str] = {}
@@ -67,7 +67,9 @@ class Shelf:
         if self.sources and (model.users_ != self.first.users or model.items_ != self.first.items):
             raise ParameterError(
                 f"the models of one page must know the same users and items, and '{name}' knows others; train them on "
-                "the same data"
+                "the same data",
+                code="other_data",
+                subject=name,
             )
         source = Source(model)
         name = name or cards.model_words(source)

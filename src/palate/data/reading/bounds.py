@@ -28,7 +28,7 @@ def check_bounds(path: Path, max_bytes: float = MAX_BYTES) -> None:
         ParameterError: max_bytes is no number above 0.
     """
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int | float) or not max_bytes > 0:
-        raise ParameterError(f"max_bytes must be a number of bytes above 0, got {max_bytes!r}")
+        raise ParameterError.outside("max_bytes", "a number of bytes above 0", max_bytes)
     if not path.is_file():
         return
     if _is_parquet(path):
@@ -59,7 +59,9 @@ def _check_text(path: Path, packed: str, max_bytes: float) -> None:
 def _check_first_line(path: Path, start: bytes) -> None:
     line, end, _ = start.lstrip(b"\r\n").partition(b"\n")
     if not end and len(start) > MAX_LINE:
-        raise DataError(f"{path}: the first line goes on after {MAX_LINE:,} bytes; this is no log, one row a line")
+        raise DataError.of(
+            path, f": the first line goes on after {MAX_LINE:,} bytes; this is no log, one row a line", code="format"
+        )
     n_columns = max(line.count(b'":') if line.startswith(b"{") else 0, *map(line.count, SEPARATORS)) + 1
     if n_columns > MAX_COLUMNS:
         raise _too_wide(path, n_columns)
@@ -71,13 +73,19 @@ def _check_parquet(path: Path, max_bytes: float) -> None:
         file.seek(max(size - 8, 0))
         footer = int.from_bytes(file.read(4), "little")
     if MAX_FOOTER < footer < size:  # a longer one is damaged, as Polars will say
-        raise DataError(f"{path}: the names of its columns take {footer:,} bytes; at most {MAX_FOOTER:,} are admitted")
+        raise DataError.of(
+            path,
+            f": the names of its columns take {footer:,} bytes; at most {MAX_FOOTER:,} are admitted",
+            code="too_large",
+        )
     try:
         lazy = pl.scan_parquet(path, glob=False)
         n_columns = len(lazy.collect_schema())
         n_rows = int(lazy.select(pl.len()).collect().item())
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} is no whole Parquet file: {brief(error)}; fetch or write it again") from None
+        raise DataError.of(
+            path, f"is no whole Parquet file: {brief(error)}; fetch or write it again", code="damaged"
+        ) from None
     if n_columns > MAX_COLUMNS:
         raise _too_wide(path, n_columns)
     if n_rows * ROW > max_bytes and n_rows > ROWS_A_BYTE * size:
@@ -89,7 +97,9 @@ def _trust(needed: float) -> Remedy:
 
 
 def _too_wide(path: Path, n_columns: int) -> DataError:
-    return DataError(
-        f"{path} has {n_columns:,} columns; at most {MAX_COLUMNS:,} are read. A log has one row a rating: a table with "
-        "a column an item is a pivot, to be unpivoted first"
+    return DataError.of(
+        path,
+        f"has {n_columns:,} columns; at most {MAX_COLUMNS:,} are read. A log has one row a rating: a table with "
+        "a column an item is a pivot, to be unpivoted first",
+        code="too_large",
     )

@@ -58,12 +58,12 @@ def recognised(folder: Path) -> Format:
         DataError: there is no such folder, or it holds no known format.
     """
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
+        raise DataError(f"there is no folder {folder}", code="not_found", subject=folder)
     for one in FORMATS:
         if all((folder / name).is_file() for name in one.files):
             return one
     known = "; ".join(f"{f.name}: {', '.join(f.files)}" for f in FORMATS)
-    raise DataError(f"{folder} is no MovieLens folder; the files that are looked for are {known}")
+    raise DataError.of(folder, f"is no MovieLens folder; the files that are looked for are {known}", code="not_found")
 
 
 def _read_100k(folder: Path) -> Dataset:
@@ -147,7 +147,7 @@ def _chosen(path: Path, frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame
     try:
         return frame.select(**columns)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} does not have the official form: {brief(error)}") from None
+        raise DataError.of(path, f"does not have the official form: {brief(error)}", code="format") from None
 
 
 def _integer(name: str) -> pl.Expr:

@@ -24,9 +24,9 @@ def path_of(given: Any) -> Path:
         DataError: an address in the network, or no path at all.
     """
     if not isinstance(given, str | os.PathLike):
-        raise DataError(f"a file is given by its name, or open; got {type(given).__name__}")
+        raise DataError(f"a file is given by its name, or open; got {type(given).__name__}", subject="path")
     if ADDRESS.match(os.fspath(given)):
-        raise DataError(f"{given} is an address: fetch it first, and give the file")
+        raise DataError.of(given, "is an address: fetch it first, and give the file", code="not_found")
     return Path(given)
 
 
@@ -67,5 +67,5 @@ def _spooled(source: Any, path: Path, name: str) -> bool:
                 is_text = isinstance(chunk, str)
                 file.write(chunk.encode() if isinstance(chunk, str) else chunk)
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"cannot read {name}: {error}; open it for reading") from None
+            raise DataError.of(f"cannot read {name}", f": {error}; open it for reading", code="disk") from None
     return is_text

@@ -59,9 +59,9 @@ class Form:
         """Raise ParameterError for a word that is none of those above."""
         check_encoding(self.encoding)
         if self.header != "auto" and not isinstance(self.header, bool):
-            raise ParameterError(f"header must be 'auto', True or False, got {self.header!r}")
+            raise ParameterError.outside("header", "'auto', True or False", self.header)
         if self.quote not in ("auto", "none", "backslash"):
-            raise ParameterError(f"quote must be 'auto', 'none' or 'backslash', got {self.quote!r}")
+            raise ParameterError.outside("quote", "'auto', 'none' or 'backslash'", self.quote)
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,15 @@ def look_at(path: Path, form: Form, columns: Columns | None = None, *, attribute
     form.check()
     check_columns(columns)
     if path.is_dir():
-        raise DataError(f"{path} is a folder; give the file of ratings in it, or open it with load_movielens(folder=…)")
+        raise DataError.of(
+            path, "is a folder; give the file of ratings in it, or open it with load_movielens(folder=…)", code="format"
+        )
     if not path.is_file():
         raise no_file(path)
     packed = packing(path)
     head = _head(path, packed)
     if not head.strip():
-        raise DataError(f"{path} is empty: there is no rating in it")
+        raise DataError.of(path, "is empty: there is no rating in it", code="empty")
     if is_utf8(form.encoding) and head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         form = replace(form, encoding="utf-16")  # these two bytes begin no UTF-8
         head = head[: len(head) // 2 * 2]
@@ -128,7 +130,9 @@ def look_at(path: Path, form: Form, columns: Columns | None = None, *, attribute
         )
     text = _decoded(head, path, form.encoding)
     if "\r" in text and "\n" not in text:
-        raise DataError(f"{path} ends its lines in carriage returns alone; write it again with usual line ends")
+        raise DataError.of(
+            path, "ends its lines in carriage returns alone; write it again with usual line ends", code="format"
+        )
     return _text_layout(path, packed, text, form, None if attributes else columns or {})
 
 
@@ -143,8 +147,10 @@ def _reads_as_utf8(head: bytes) -> bool:
 def no_file(path: Path) -> DataError:
     """Return the error for a name that is no file."""
     if path.exists():
-        return DataError(f"{path} is no regular file; give its rows on standard input: '-' in place of the name")
-    return DataError(f"there is no file {path}")
+        return DataError.of(
+            path, "is no regular file; give its rows on standard input: '-' in place of the name", code="format"
+        )
+    return DataError(f"there is no file {path}", code="not_found", subject=path)
 
 
 def _head(path: Path, packed: str) -> bytes:
@@ -165,18 +171,20 @@ def _kind(path: Path, packed: str, head: bytes) -> Kind:
     if kind is None:
         kind = "parquet" if head.startswith(b"PAR1") else "jsonl" if head.lstrip().startswith(b"{") else "text"
     if kind == "parquet" and packed:
-        raise DataError(f"{path}: Parquet is packed inside already; unpack the file first")
+        raise DataError.of(path, ": Parquet is packed inside already; unpack the file first", code="format")
     if kind == "jsonl" and head.lstrip().startswith(b"["):
-        raise DataError(f"{path} is one JSON array; write one JSON object a line instead")
+        raise DataError.of(path, "is one JSON array; write one JSON object a line instead", code="format")
     if kind == "text" and head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-        raise DataError(f"{path} is a web page, no data: fetch the file that the page leads to")
+        raise DataError.of(path, "is a web page, no data: fetch the file that the page leads to", code="format")
     if kind == "text" and head.startswith(b"%%MatrixMarket"):
-        raise DataError(
-            f"{path} is a matrix in the Matrix Market format: Interactions.from_scipy(scipy.io.mmread(…)) takes it, or "
-            "write one row a rating without its lines of sizes"
+        raise DataError.of(
+            path,
+            "is a matrix in the Matrix Market format: Interactions.from_scipy(scipy.io.mmread(…)) takes it, or "
+            "write one row a rating without its lines of sizes",
+            code="format",
         )
     if kind == "text" and head.startswith(b"PK\x03\x04"):
-        raise DataError(f"{path} is a zip archive (or a workbook): unpack it, or save it as csv")
+        raise DataError.of(path, "is a zip archive (or a workbook): unpack it, or save it as csv", code="format")
     return kind
 
 
@@ -184,7 +192,9 @@ def _decoded(head: bytes, path: Path, encoding: str) -> str:
     stray = BINARY.search(head) if is_utf8(encoding) else None
     if stray and _is_text(head):
         line = head.count(b"\n", 0, stray.start()) + 1
-        raise DataError(f"{path} holds the control character \\x{stray[0][0]:02x} in line {line}: take it out")
+        raise DataError.of(
+            path, f"holds the control character \\x{stray[0][0]:02x} in line {line}: take it out", code="format"
+        )
     if stray:
         raise DataError(
             f"{path} has an unknown format; known are csv, tsv, '::', Parquet, JSON lines, plain, gz or zst",
@@ -213,7 +223,7 @@ def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Column
     filled = _without_comments(lines, filled[1:] if named else filled, form)
     texts = [lines[k].rstrip("\r") for k in filled]
     if not texts:
-        raise DataError(f"{path} is empty: there is no rating in it")
+        raise DataError.of(path, "is empty: there is no rating in it", code="empty")
     separator = named[1] if named else _separator(path, texts, form.quote != "none")
     quotable = form.quote != "none" and (
         separator in (",", ";") or any(f[:1] == f[-1:] == '"' for f in texts[0].split(separator) if len(f) > 1)
@@ -295,12 +305,16 @@ def _separator(path: Path, texts: list[str], quotes: bool) -> str:
         if found := [s for s in tier if s in choice]:
             return max(found, key=lambda s: choice[s][0])
     if re.fullmatch(r"\d+:", texts[0]):
-        raise DataError(
-            f"{path} has its first line '{texts[0]}' before the rows of one item, as the Netflix prize: write one row "
-            "a rating, with the item in it"
+        raise DataError.of(
+            path,
+            f"has its first line '{texts[0]}' before the rows of one item, as the Netflix prize: write one row "
+            "a rating, with the item in it",
+            code="format",
         )
     words = {"\t": "tab", " ": "space", "\x1f": "\\x1f"}
-    raise DataError(
-        f"{path} has one column only, its first line is '{texts[0][:60]}': user and item ids are needed, separated by "
-        + " or ".join(words.get(s, f"'{s}'") for s in counts)
+    raise DataError.of(
+        f"{path}",
+        f"has one column only, its first line is '{texts[0][:60]}': user and item ids are needed, separated by "
+        + " or ".join(words.get(s, f"'{s}'") for s in counts),
+        code="columns",
     )

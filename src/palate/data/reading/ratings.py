@@ -141,7 +141,7 @@ def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Seri
         return _collect_json(source, None), _unchanged
     names = layout.names or ()
     if len(set(names)) < len(names):
-        raise DataError(f"{path}: two columns have one name: {', '.join(names)}")
+        raise DataError.of(path, f": two columns have one name: {', '.join(names)}", code="columns")
     with opened(source) as source:
         if layout.quotable:
             quotes = checked_quotes(source)
@@ -193,7 +193,9 @@ def _collect_parquet(source: Source, lazy: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _damaged_parquet(source: Source, error: Exception) -> DataError:
-    return DataError(f"{source.name} is no whole Parquet file: {brief(error)}; fetch or write it again")
+    return DataError.of(
+        source.name, f"is no whole Parquet file: {brief(error)}; fetch or write it again", code="damaged"
+    )
 
 
 def _from_json(source: Source, columns: Columns) -> SeriesByRole:
@@ -239,7 +241,7 @@ def _collect_json(source: Source, schema: Mapping[str, pl.DataType] | None) -> p
 
 def _unreadable_json(source: Source, error: Exception) -> DataError:
     fault = json_fault(source.path, source.layout.packed)
-    return fault or DataError(f"{source.name} cannot be read: {brief(error)}")
+    return fault or DataError.of(source.name, f"cannot be read: {brief(error)}", code="damaged")
 
 
 def _roles_of(source: Source, schema: pl.Schema, columns: Columns) -> dict[str, str]:
@@ -248,6 +250,8 @@ def _roles_of(source: Source, schema: pl.Schema, columns: Columns) -> dict[str, 
     for role, name in roles.items():
         if schema[name].is_nested():
             raise DataError(
-                f"{source.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row"
+                f"{source.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row",
+                code="columns",
+                subject=name,
             )
     return roles

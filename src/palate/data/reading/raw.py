@@ -72,7 +72,7 @@ def raw_chunks(path: Path, packed: str) -> Iterator[bytes]:
             while chunk := file.read(CHUNK):
                 yield chunk
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is no whole gzip file: {error}; fetch or write it again") from None
+        raise DataError.of(path, f"is no whole gzip file: {error}; fetch or write it again", code="damaged") from None
 
 
 def zstd_chunks(path: Path, n_rows: int | None = None) -> Iterator[bytes]:
@@ -84,8 +84,10 @@ def zstd_chunks(path: Path, n_rows: int | None = None) -> Iterator[bytes]:
             text: str = batch.select(pl.col("line").fill_null("").str.join("\n")).item()
             yield text.encode() + b"\n"
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{path} is no whole zstd file, or its text is not UTF-8 (then unpack it first: zstd -d): {brief(error)}"
+        raise DataError.of(
+            path,
+            f"is no whole zstd file, or its text is not UTF-8 (then unpack it first: zstd -d): {brief(error)}",
+            code="damaged",
         ) from None
 
 
@@ -100,7 +102,9 @@ def check_encoding(encoding: str) -> None:
     try:
         "".encode(encoding)
     except (LookupError, ValueError, TypeError):
-        raise ParameterError(f"unknown encoding {encoding!r}; usual are 'utf-8' and 'latin-1'") from None
+        raise ParameterError(
+            f"unknown encoding {encoding!r}; usual are 'utf-8' and 'latin-1'", code="unknown_name", subject="encoding"
+        ) from None
 
 
 def is_utf8(encoding: str) -> bool:
@@ -127,7 +131,7 @@ def decoded(chunks: Iterator[bytes], path: Path, encoding: str) -> Iterator[str]
         windows = b"\x80" <= error.object[error.start : error.start + 1] < b"\xa0"
         raise not_encoded(path, encoding, line, windows=windows) from None
     except UnicodeError as error:  # UTF-16 without its first mark
-        raise DataError(f"{path} is not {encoding}: {brief(error)}; give its true encoding=") from None
+        raise DataError.of(path, f"is not {encoding}: {brief(error)}; give its true encoding=", code="format") from None
 
 
 def not_encoded(path: Path, encoding: str, line: int, *, windows: bool = False) -> DataError:
@@ -135,9 +139,9 @@ def not_encoded(path: Path, encoding: str, line: int, *, windows: bool = False) 
     if is_utf8(encoding):
         likely, name = ("Windows-1252", "cp1252") if windows else ("Latin-1", "latin-1")
         remedy = Remedy(f"; if it is {likely}, say ", Set("encoding", name))
-        return DataError.of(path, f"is not UTF-8 in line {line}", remedy, code="encoding", rows=[line])
+        return DataError.of(path, f"is not UTF-8 in line {line}", remedy, code="format", rows=[line])
     words = f"is not {encoding} in line {line}; give its true encoding="
-    return DataError.of(path, words, code="encoding", value=encoding, rows=[line])
+    return DataError.of(path, words, code="format", value=encoding, rows=[line])
 
 
 def split_line(line: str, separator: str, *, quoted: bool) -> list[str]:
@@ -147,7 +151,7 @@ def split_line(line: str, separator: str, *, quoted: bool) -> list[str]:
     try:
         return next(csv.reader(line.splitlines(keepends=True), delimiter=separator), [""])
     except csv.Error as error:
-        raise DataError(f"cannot cut a line into fields: {error}: '{line[:60]}'") from None
+        raise DataError.of("cannot cut a line into fields", f": {error}: '{line[:60]}'", code="format") from None
 
 
 def records(path: Path, packed: str, skip: int, *, quoted: bool) -> Iterator[tuple[int, bytes]]:
@@ -191,8 +195,10 @@ def readable(
             if _rewritten(path, packed, (separator, spare), encoding, copy, escaped=escaped):
                 break
         else:
-            raise DataError(
-                f"{path} holds every control character that could stand for '{separator}'; rewrite it as csv"
+            raise DataError.of(
+                path,
+                f"holds every control character that could stand for '{separator}'; rewrite it as csv",
+                code="format",
             )
         yield copy, "", spare
 
@@ -228,11 +234,19 @@ def json_fault(path: Path, packed: str) -> DataError | None:
             continue
         try:
             if not isinstance(json.loads(line, parse_constant=_no_constant), dict):
-                return DataError(f'{path}: line {number} is no JSON object, such as {{"user": 1, "item": 2}}')
+                return DataError(
+                    f'{path}: line {number} is no JSON object, such as {{"user": 1, "item": 2}}',
+                    code="format",
+                    subject=path,
+                )
         except ValueError as error:
-            return DataError(f"{path}: line {number} is no JSON: {brief(error)}; one JSON object a line is needed")
+            return DataError.of(
+                path, f": line {number} is no JSON: {brief(error)}; one JSON object a line is needed", code="format"
+            )
         except RecursionError:
-            return DataError(f"{path}: line {number} is nested too deep; write one flat JSON object a line")
+            return DataError.of(
+                path, f": line {number} is nested too deep; write one flat JSON object a line", code="format"
+            )
     return None
 
 

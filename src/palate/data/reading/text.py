@@ -105,12 +105,12 @@ def checked_quotes(source: Source) -> Quotes:
             Remedy("; say ", Set("quote", "none"), " where those are letters"),
             Remedy(", or ", Set("quote", "backslash"), ' where \\" is one'),
             "; else quote the whole field and double the others",
-            code="quotes",
+            code="format",
             rows=[quotes.stray],
         )
     if quotes.unclosed:
         words, remedy = f": a quote opened in line {quotes.unclosed} is never closed", Remedy("; say ", *LETTERS)
-        raise DataError.of(source.name, words, remedy, code="quotes", rows=[quotes.unclosed])
+        raise DataError.of(source.name, words, remedy, code="format", rows=[quotes.unclosed])
     if quotes.spanning:
         log.warning(
             "%s: %s line ends stand inside quotes, the first in line %d, so rows go over several lines; %s makes "
@@ -129,7 +129,7 @@ def _refuse_broken_ids(source: Source, found: SeriesByRole) -> None:
             [line] = numbering(source, None).numbers_of(np.array([row]))
             words = f": a {role} id goes over several lines (line {line}): its quote closes in a later row"
             remedy = Remedy("; say ", *LETTERS, ", or mend that line")
-            raise DataError.of(source.name, words, remedy, code="quotes", rows=[line])
+            raise DataError.of(source.name, words, remedy, code="format", rows=[line])
 
 
 def _typed(source: Source) -> SeriesByRole | None:
@@ -231,11 +231,13 @@ def _unreadable(source: Source, why: str) -> DataError:
         names = ""
         if layout.names and all(line.endswith(f"has {layout.width + 1} fields") for line in long):
             names = "; if the rows begin with their names, as R writes them, give that column a name too (col.names=NA)"
-        return DataError(
-            f"{source.name}: {', '.join(long)}, the first line has {layout.width}: put fields that hold the separator "
-            f"into double quotes, or mend these lines{names}"
+        return DataError.of(
+            source.name,
+            f": {', '.join(long)}, the first line has {layout.width}: put fields that hold the separator "
+            f"into double quotes, or mend these lines{names}",
+            code="format",
         )
-    return DataError(f"{source.name} cannot be read: {why}")
+    return DataError.of(source.name, f"cannot be read: {why}", code="damaged")
 
 
 def without_blank_lines(source: Source, columns: SeriesByRole) -> NDArray[np.intp] | None:

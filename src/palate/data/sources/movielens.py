@@ -60,9 +60,11 @@ def load_movielens(
         SourceError: a file is not the official one, or no source could be reached: names each and why.
     """
     if on_missing not in ("drop", "keep"):
-        raise ParameterError(f"on_missing must be 'drop' or 'keep', got {on_missing!r}")
+        raise ParameterError.outside("on_missing", "'drop' or 'keep'", on_missing)
     if name is not None and name not in NAMES:
-        raise ParameterError(f"unknown MovieLens size {name!r}; known are {', '.join(NAMES)}")
+        raise ParameterError(
+            f"unknown MovieLens size {name!r}; known are {', '.join(NAMES)}", code="unknown_name", subject=name
+        )
     if folder is not None:
         with reading(Path(folder)):
             inside = Path(folder) / f"ml-{name or '100k'}"
@@ -100,7 +102,7 @@ def _found(name: str) -> tuple[Path | None, list[str]]:
     if not given:
         reasons.append("PALATE_DATA: not set")
     elif not Path(given).is_dir():
-        raise SourceError(f"PALATE_DATA is set to {given}, which is no folder; correct or unset it")
+        raise SourceError.of("PALATE_DATA", f"is set to {given}, which is no folder; correct or unset it")
     else:
         place = _holding(Path(given), name)
         if place is not None:
@@ -138,9 +140,10 @@ def _found_or_fetched(name: str, progress: ProgressCallback) -> tuple[Path, str]
     if place is not None:
         return place, name
     if name != "100k":
-        raise SourceError(
-            f"MovieLens {name} is not fetched; unpack it and call load_movielens('{name}', folder=…)\n"
-            + "\n".join(f"  {r}" for r in reasons)
+        raise SourceError.of(
+            f"MovieLens {name}",
+            f"is not fetched; unpack it and call load_movielens('{name}', folder=…)\n"
+            + "\n".join(f"  {r}" for r in reasons),
         )
     sources: tuple[tuple[str, Callable[[], dict[str, bytes]]], ...] = (
         ("GroupLens", lambda: fetching.from_zip(fetching.ZIP_URL)),
@@ -158,7 +161,9 @@ def _found_or_fetched(name: str, progress: ProgressCallback) -> tuple[Path, str]
         cache = cache_folder() / "ml-100k"
         fetching.write_files(files, cache)
         return cache, name
-    raise SourceError("MovieLens 100K was found nowhere:\n" + "\n".join(f"  {r}" for r in [*reasons, WHAT_TO_DO]))
+    raise SourceError(
+        "MovieLens 100K was found nowhere:\n" + "\n".join(f"  {r}" for r in [*reasons, WHAT_TO_DO]), subject="ml-100k"
+    )
 
 
 # -- what it holds -----------------------------------------------------------------------------------------------------
@@ -168,13 +173,13 @@ def _from_folder(folder: Path, name: str | None) -> Dataset:
     found = recognised(folder)
     sizes = found.name.replace(" or ", ", ").split(", ")
     if name is not None and name not in sizes:
-        raise DataError(f"{folder} holds MovieLens {found.name}, not {name}")
+        raise DataError.of(folder, f"holds MovieLens {found.name}, not {name}", code="other_data")
     if found is FORMATS[0]:
         fetching.check_files(_bytes(folder), str(folder))
     loaded = found.read(folder)
     ratings = loaded.interactions
     if ratings.items.kind != "integer" or ratings.users.kind != "integer":
-        raise DataError(f"{folder}: the ids of MovieLens are integers, here some are not")
+        raise DataError.of(folder, ": the ids of MovieLens are integers, here some are not", code="ids")
     return replace(loaded, notes=(f"read from {folder}",))
 
 

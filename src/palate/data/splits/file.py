@@ -41,7 +41,9 @@ def check_ending(path: Path) -> None:
         ParameterError: it ends otherwise.
     """
     if path.suffix != FILE_ENDING:
-        raise ParameterError(f"a file of splits ends in {FILE_ENDING}, got {path.name}")
+        raise ParameterError(
+            f"a file of splits ends in {FILE_ENDING}, got {path.name}", code="split", value=path.name, subject=path.name
+        )
 
 
 def write_splits(splits: Sequence[Split], path: Path, data: Interactions) -> None:
@@ -52,7 +54,7 @@ def write_splits(splits: Sequence[Split], path: Path, data: Interactions) -> Non
         DataError: a split does not fit the interactions, or the file cannot be written.
     """
     if not splits or not all(isinstance(split, Split) for split in splits):
-        raise ParameterError("give at least one split, or a string such as time:0.2")
+        raise ParameterError("give at least one split, or a string such as time:0.2", code="split", subject="splits")
     mark = fingerprint(data)
     rows = []
     for split in splits:
@@ -64,7 +66,7 @@ def write_splits(splits: Sequence[Split], path: Path, data: Interactions) -> Non
         with replacing(path) as file:
             table.write_parquet(file)
     except OSError as error:
-        raise DataError(f"cannot write the splits to {path}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot write the splits to", path, error) from None
 
 
 def load_splits(path: str | Path, interactions: Dataset | Interactions) -> list[Split]:
@@ -81,9 +83,11 @@ def load_splits(path: str | Path, interactions: Dataset | Interactions) -> list[
     table = _table(Path(path))
     mark, n_rows = table["fingerprint"][0], table["n_rows"][0]
     if mark != fingerprint(data):
-        raise DataError(
-            f"{path} was made of other interactions ({n_rows:,} rows; these are {len(data):,}), or of the same "
-            "in another order or read with other options: a split holds row numbers"
+        raise DataError.of(
+            path,
+            f"was made of other interactions ({n_rows:,} rows; these are {len(data):,}), or of the same "
+            "in another order or read with other options: a split holds row numbers",
+            code="other_data",
         )
     splits = []
     for place, row in enumerate(table.iter_rows(named=True), 1):
@@ -91,9 +95,11 @@ def load_splits(path: str | Path, interactions: Dataset | Interactions) -> list[
         try:
             split = Split(row["name"], train, test, row["in_time"], (str(path), place))
         except (DataError, ParameterError) as error:
-            raise DataError(f"{path} is damaged: {error}") from None
+            raise DataError.of(path, f"is damaged: {error}", code="damaged") from None
         if split.n_rows > len(data):
-            raise DataError(f"{path} is damaged: it has row {split.n_rows - 1:,}, and the data {len(data):,} rows")
+            raise DataError.of(
+                path, f"is damaged: it has row {split.n_rows - 1:,}, and the data {len(data):,} rows", code="damaged"
+            )
         splits.append(split)
     return splits
 
@@ -116,13 +122,17 @@ def _table(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_parquet(io.BytesIO(path.read_bytes()))
     except OSError as error:
-        raise DataError(f"cannot read the splits of {path}: {error.strerror or error}") from None
+        raise DataError.of_disk("cannot read the splits of", path, error) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a damaged page makes Polars panic
-        raise DataError(f"{path} is damaged: {error}") from None
+        raise DataError.of(path, f"is damaged: {error}", code="damaged") from None
     if dict(table.schema) != SCHEMA or table.is_empty():
-        raise DataError(f"{path} is no file of splits: its columns are {', '.join(table.columns)}")
+        raise DataError.of(path, f"is no file of splits: its columns are {', '.join(table.columns)}", code="damaged")
     if (version := table["format_version"][0]) != FORMAT_VERSION:
-        raise DataError(f"{path} is of version {version}, this Palate reads {FORMAT_VERSION}: it needs a newer Palate")
+        raise DataError.of(
+            path,
+            f"is of version {version}, this Palate reads {FORMAT_VERSION}: it needs a newer Palate",
+            code="version",
+        )
     if any(series.has_nulls() for name in SCHEMA for series in (table[name], *_inside(table[name]))):
-        raise DataError(f"{path} is damaged: it has missing values")
+        raise DataError.of(path, "is damaged: it has missing values", code="damaged")
     return table

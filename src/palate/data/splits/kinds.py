@@ -46,9 +46,11 @@ def _rolling(data: Interactions, name: str, n: int, part: float) -> list[Split]:
     times = _times(data, name)
     size = math.ceil(part * len(times))
     if n * size >= len(times):
-        raise DataError(
-            f"the split {name} has {n} windows of {size:,} rows, and the data has {len(times):,}: nothing is left to "
-            "learn from before the first; take fewer or smaller windows"
+        raise DataError.of(
+            f"the split {name}",
+            f"has {n} windows of {size:,} rows, and the data has {len(times):,}: nothing is left to "
+            "learn from before the first; take fewer or smaller windows",
+            code="split",
         )
     cuts = np.sort(times)[len(times) - size * np.arange(n, 0, -1)]
     ends = [*cuts[1:], None]  # rows of one moment are never parted
@@ -65,26 +67,32 @@ def _rolling(data: Interactions, name: str, n: int, part: float) -> list[Split]:
 
 def _kfold(data: Interactions, name: str, n: int, seed: int) -> Folds:
     if n > len(data):
-        raise DataError(f"the split {name} asks for more folds than there are rows ({len(data):,})")
+        raise DataError.of(
+            f"the split {name}", f"asks for more folds than there are rows ({len(data):,})", code="split"
+        )
     return Folds(name, np.random.RandomState(seed).permutation(len(data)), n)
 
 
 def _official(data: Interactions, name: str, which: str) -> list[Split]:
     if which not in ("u1", "u2", "u3", "u4", "u5"):
-        raise ParameterError(f"the split '{name}' should be official:u1 to official:u5")
+        raise ParameterError.of(f"the split '{name}'", "should be official:u1 to official:u5", code="split")
     if len(data) != OFFICIAL_ROWS:
-        raise DataError(
-            f"the official splits are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
-            f'{len(data):,} (load_movielens keeps them all with on_missing="keep")'
+        raise DataError.of(
+            "the official splits",
+            f"are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
+            f'{len(data):,} (load_movielens keeps them all with on_missing="keep")',
+            code="other_data",
         )
     ends = [0, -1]
     users, items = data.users.at(data.user_index[ends]), data.items.at(data.item_index[ends])
     pairs = list(zip(map(str, users), map(str, items), strict=True))
     if pairs != OFFICIAL_ENDS or (data.n_users, data.n_items) != OFFICIAL_SIZES:
-        raise DataError(
-            "the official splits are made for MovieLens 100K, whose 943 users and 1,682 items begin with user 196 and "
+        raise DataError.of(
+            "the official splits",
+            "are made for MovieLens 100K, whose 943 users and 1,682 items begin with user 196 and "
             f"item 242 and end with 12 and 203; these {data.n_users:,} users and {data.n_items:,} items begin with "
-            f"{pairs[0][0]} and {pairs[0][1]} and end with {pairs[1][0]} and {pairs[1][1]}"
+            f"{pairs[0][0]} and {pairs[0][1]} and end with {pairs[1][0]} and {pairs[1][1]}",
+            code="other_data",
         )
     row = np.arange(len(data))
     return [by_mask(name, row // OFFICIAL_BLOCK == int(which[1]) - 1)]

@@ -53,7 +53,9 @@ def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
         raise DataError(
             f"the model was fitted on {len(shared):,} of the {len(test):,} test rows, such as "
             f"{_pair(test, shared[0])}: figures on them would say nothing; fit it on the training part alone, or "
-            "let evaluate do both"
+            "let evaluate do both",
+            code="overlap",
+            subject="test",
         )
 
 
@@ -79,7 +81,7 @@ def check_time(train: Interactions, test: Interactions, name: str, *, within_use
         DataError: there are no times; or tells how many rows are later, and the two dates.
     """
     if train.times is None or test.times is None:
-        raise DataError(f"{name} is a split by time, and these interactions have no times")
+        raise DataError.of(name, "is a split by time, and these interactions have no times", code="times")
     if within_users:
         first = np.full(test.n_users, np.iinfo(np.int64).max)
         np.minimum.at(first, test.user_index, test.times)
@@ -90,10 +92,12 @@ def check_time(train: Interactions, test: Interactions, name: str, *, within_use
     if len(late):
         worst = late[np.argmax(train.times[late])]
         whose = " of the same user" if within_users else ""
-        raise DataError(
-            f"{name} is a split by time, and {len(late):,} of {len(train):,} training rows are later than the first "
+        raise DataError.of(
+            name,
+            f"is a split by time, and {len(late):,} of {len(train):,} training rows are later than the first "
             f"test row{whose}, such as {_date(train.times[worst])} after {_date(limit[worst])}: training would see the "
-            "future; make the split again from these interactions"
+            "future; make the split again from these interactions",
+            code="overlap",
         )
 
 

@@ -47,12 +47,19 @@ def split(interactions: Data, test: float | str = 0.2, random_state: int = 42) -
     if isinstance(test, str):
         several = make_splits(rows, test)
         if len(several) > 1:
-            raise ParameterError(
-                f"'{test}' is {len(several)} splits, and this gives one: take make_splits(interactions, '{test}')"
+            raise ParameterError.of(
+                f"'{test}'",
+                f"is {len(several)} splits, and this gives one: take make_splits(interactions, '{test}')",
+                code="split",
             )
         return several[0].apply(interactions)
     if isinstance(test, bool) or not isinstance(test, Real) or not 0 < test < 1:
-        raise ParameterError(f"test must lie between 0 and 1, or be a split such as 'time:0.2'; got {test!r}")
+        raise ParameterError.of(
+            "test",
+            f"must lie between 0 and 1, or be a split such as 'time:0.2'; got {test!r}",
+            code="split",
+            value=test,
+        )
     name = f"random:{test}:{random_state}"
     _check_seed(random_state, name)
     return at_random(rows, name, float(test), random_state)[0].apply(interactions)
@@ -72,28 +79,30 @@ def make_splits(interactions: Dataset | Interactions, text: str) -> Sequence[Spl
     """
     data = interactions_of(interactions, "interactions")
     if not isinstance(text, str):
-        raise ParameterError(f"a split is a text such as {EXAMPLES[0]}, got {text!r}")
+        raise ParameterError.of("a split", f"is a text such as {EXAMPLES[0]}, got {text!r}", code="split", value=text)
     text = text.strip()
     if text.endswith(FILE_ENDING):
         return load_splits(text, data)
     kind, *words = text.split(":")
     if kind not in KINDS:
-        raise ParameterError(f"unknown split '{text}'; known are {', '.join(EXAMPLES)}")
+        raise ParameterError(
+            f"unknown split '{text}'; known are {', '.join(EXAMPLES)}", code="unknown_name", subject=text
+        )
     example = next(e for e in EXAMPLES if e.startswith(kind))
     types: list[Callable[[str], float | int | str]] = [_type_of(w) for w in example.split(":")[1:]]
     if kind not in ("official", "last", "time", "rolling") and len(words) == len(types) - 1:
         words.append("42")
     if len(words) != len(types):
-        raise ParameterError(f"the split '{text}' should look like {example}")
+        raise ParameterError.of(f"the split '{text}'", f"should look like {example}", code="split")
     try:
         values = [t(w) for t, w in zip(types, words, strict=True)]
     except ValueError:
-        raise ParameterError(f"the split '{text}' should look like {example}") from None
+        raise ParameterError.of(f"the split '{text}'", f"should look like {example}", code="split") from None
     for value in values:
         if isinstance(value, float):
             _check_part(value, text)
     if isinstance(values[0], int) and values[0] < (2 if kind == "kfold" else 1):
-        raise ParameterError(f"the split '{text}' asks for too few; it should look like {example}")
+        raise ParameterError.of(f"the split '{text}'", f"asks for too few; it should look like {example}", code="split")
     if len(values) == 2 and kind != "rolling":
         _check_seed(values[1], text)
     return KINDS[kind](data, text, *values)
@@ -123,9 +132,11 @@ def _type_of(word: str) -> Callable[[str], float | int | str]:
 
 def _check_part(part: float, text: str) -> None:
     if not isinstance(part, Real) or not 0 < part < 1:
-        raise ParameterError(f"the test part of the split '{text}' must lie between 0 and 1")
+        raise ParameterError.of(f"the test part of the split '{text}'", "must lie between 0 and 1", code="split")
 
 
 def _check_seed(seed: object, text: str) -> None:
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise ParameterError(f"the seed of the split '{text}' must be a whole number from 0 to {2**32 - 1}")
+        raise ParameterError.of(
+            f"the seed of the split '{text}'", f"must be a whole number from 0 to {2**32 - 1}", code="split"
+        )

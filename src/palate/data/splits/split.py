@@ -74,13 +74,17 @@ class Split:
             DataError: a part is empty, a number is no row, stands twice, or stands in both parts.
         """
         if self.in_time not in get_args(InTime):
-            raise ParameterError(f"in_time must be one of {get_args(InTime)}, got {self.in_time!r}")
+            raise ParameterError.outside("in_time", f"one of {get_args(InTime)}", self.in_time)
         for part in ("train", "test"):
             rows = np.asarray(getattr(self, part))
             if not rows.size:
-                raise DataError(f"the split {self.name} leaves no row in the {part} part; choose another size")
+                raise DataError.of(
+                    f"the split {self.name}", f"leaves no row in the {part} part; choose another size", code="split"
+                )
             if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.min() < 0:
-                raise DataError(f"the {part} part of {self.name} must be a list of row numbers from 0")
+                raise DataError.of(
+                    f"the {part} part of {self.name}", "must be a list of row numbers from 0", code="split"
+                )
             view = rows.view()
             view.flags.writeable = False
             object.__setattr__(self, part, view)
@@ -88,12 +92,18 @@ class Split:
         in_train[self.train] = True
         shared = int(in_train[self.test].sum())
         if shared:
-            raise DataError(f"{self.name}: {shared:,} rows stand in both parts; a test row must not be a training row")
+            raise DataError.of(
+                self.name,
+                f": {shared:,} rows stand in both parts; a test row must not be a training row",
+                code="overlap",
+            )
         for part, marked in (("train", in_train), ("test", np.zeros(self.n_rows, bool))):
             marked[getattr(self, part)] = True
             repeats = len(getattr(self, part)) - int(marked.sum())
             if repeats:
-                raise DataError(f"{self.name}: {repeats:,} rows stand again in the {part} part; each may stand once")
+                raise DataError.of(
+                    self.name, f": {repeats:,} rows stand again in the {part} part; each may stand once", code="overlap"
+                )
 
     def __repr__(self) -> str:
         return f"Split({plainly(self.name)}: {len(self.train):,} training rows, {len(self.test):,} test rows)"
@@ -114,9 +124,11 @@ class Split:
             DataError: the data has fewer rows, or the split claims to be in time and training sees the future.
         """
         if self.n_rows > len(interactions):
-            raise DataError(
-                f"the split {self.name} has row {self.n_rows - 1:,}, and these interactions end at "
-                f"{len(interactions) - 1:,}: it was made of other data"
+            raise DataError.of(
+                f"the split {self.name}",
+                f"has row {self.n_rows - 1:,}, and these interactions end at "
+                f"{len(interactions) - 1:,}: it was made of other data",
+                code="other_data",
             )
         train, test = interactions.take(self.train), interactions.take(self.test)
         if self.in_time:

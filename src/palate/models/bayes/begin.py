@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
-from palate.models.bayes.kept import last_draw
 from palate.models.bayes.mean import MOST_CELLS
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
@@ -23,6 +22,9 @@ from palate.models.bayes.time_effects import TimeEffect, effect_names, found_gro
 from palate.models.contract.learner import Training
 from palate.models.contract.training_part import rating_limits
 from palate.models.ridge.rows import on_ids, taken_over
+
+if TYPE_CHECKING:
+    from palate.models.bayes.model import BayesianMF
 
 Array = NDArray[Any]
 
@@ -44,7 +46,7 @@ class Ground:
     encoders: Encoders
 
 
-def ground_of(model: Any, training: Training) -> Ground:
+def ground_of(model: BayesianMF, training: Training) -> Ground:
     """Return the features of both sides."""
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
@@ -67,7 +69,7 @@ def ground_of(model: Any, training: Training) -> Ground:
 
 
 def begun(
-    model: Any, training: Training, ground: Ground, seed: int, number: int = 0, unit: float = 1.0
+    model: BayesianMF, training: Training, ground: Ground, seed: int, number: int = 0, unit: float = 1.0
 ) -> tuple[Chain, Asked | None]:
     """Return a chain before its first sweep, and what a question brings.
 
@@ -110,23 +112,25 @@ def _matrix(features: Features | None, ids: Ids) -> Array:
     return np.zeros((len(ids), 0), np.float32) if matrix is None else matrix[:, 1:]
 
 
-def _effects(model: Any, training: Training) -> list[TimeEffect]:
+def _effects(model: BayesianMF, training: Training) -> list[TimeEffect]:
     names, data = effect_names(model.time_effects), training.data
     if names and data.times is None:
-        raise DataError(f"time_effects='{model.time_effects}' needs the time of each rating, and these have none")
+        raise DataError.of(
+            f"time_effects='{model.time_effects}'", "needs the time of each rating, and these have none", code="times"
+        )
     order = np.lexsort((data.item_index, data.user_index))
     return [TimeEffect.of(name, data, order, model.time_shape, model.time_rate) for name in names]
 
 
-def _stars(model: Any, training: Training) -> Stars | None:
+def _stars(model: BayesianMF, training: Training) -> Stars | None:
     if model.likelihood == "gaussian":
         return None
     order = np.lexsort((training.data.item_index, training.data.user_index))
     levels, index = np.unique(training.data.values[order], return_inverse=True)
     if not 2 <= len(levels) <= MOST_STARS:
-        raise ParameterError(
-            f"likelihood='ordinal' is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: "
-            "take 'gaussian'"
+        raise ParameterError.of(
+            "likelihood='ordinal'",
+            f"is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: take 'gaussian'",
         )
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 
@@ -134,13 +138,14 @@ def _stars(model: Any, training: Training) -> Stars | None:
 def _go_on_from(chain: Chain, training: Training, unit: float) -> None:
     """Take rows, mu and alpha over from a fitted model, by the ids that both know."""
     start, data = training.start, training.data
-    users, items = (rows.copy() for rows in last_draw(start))
+    draws = start.learned_.draws
+    users, items = draws.user_draws[:, -1].copy(), draws.item_draws[:, -1].copy()
     users /= np.float32(unit)
     items[:, -1] /= np.float32(unit)  # factors of items have no unit
     taken_over(chain.users.X, data.users, users, start.users_)
     taken_over(chain.items.X, data.items, items, start.items_)
-    if chain.stars is None and not start.levels_:
-        chain.mu, chain.alpha = float(start.mean_draws_[-1]) / unit, float(start.noise_draws_[-1]) * unit**2
+    if chain.stars is None and not draws.levels:
+        chain.mu, chain.alpha = float(draws.mean_draws[-1]) / unit, float(draws.noise_draws[-1]) * unit**2
 
 
 class Watch:
@@ -198,6 +203,8 @@ class Watch:
 def _groups_of(effect: TimeEffect, part: Interactions) -> Array:
     if part.times is None:
         raise DataError(
-            f"time effects need the time of each rating, and those of the {effect.name}s to predict have none"
+            f"time effects need the time of each rating, and those of the {effect.name}s to predict have none",
+            code="times",
+            subject="time_effects",
         )
     return found_groups(effect.keys, keys_of(effect.name, part.user_index, part.item_index, part.times))

@@ -90,7 +90,7 @@ def _halves(draws: ArrayLike) -> Array:
     """Return the halves of each chain, (2 n_chains, n_draws // 2)."""
     x = np.asarray(draws, np.float64)
     if x.ndim not in (1, 2) or (x.ndim == 2 and not len(x)):
-        raise DataError(f"draws must be of shape (n_draws,) or (n_chains, n_draws), got {x.shape}")
+        raise DataError.of("draws", f"must be of shape (n_draws,) or (n_chains, n_draws), got {x.shape}", value=x.shape)
     x = np.atleast_2d(x)
     half = x.shape[1] // 2
     return np.concatenate([x[:, :half], x[:, x.shape[1] - half :]])

@@ -64,7 +64,7 @@ def _put(found: Snapshot, name: str, value: Any) -> None:
     elif isinstance(value, dict):
         for key, one in value.items():
             _put(found, f"{name}.{key}", one)
-    elif isinstance(value, tuple | list) and not _plain(value):
+    elif isinstance(value, tuple | list) and not _is_history(value):
         found.said[name] = len(value)
         for place, one in enumerate(value):
             _put(found, f"{name}.{place}", one)
@@ -72,7 +72,7 @@ def _put(found: Snapshot, name: str, value: Any) -> None:
         found.said[name] = value
 
 
-def _plain(values: Any) -> bool:
+def _is_history(values: Any) -> bool:
     """Return whether this is a history: a list of records, which JSON holds as it is."""
     return bool(values) and all(isinstance(one, dict) and not hasattr(one, "CHANGES") for one in values)
 
@@ -89,7 +89,9 @@ def restored(found: Snapshot, parts: Mapping[str, Any], fit: Mapping[str, Any]) 
         if before.get(name) != value:
             raise ParameterError(
                 f"the checkpoint is of another fit ({name} was {before.get(name)}, and is {value}): go on with that "
-                "fit, or remove the checkpoint"
+                "fit, or remove the checkpoint",
+                code="other_data",
+                subject=name,
             )
     for name, part in parts.items():
         _take(found, name, part)
@@ -106,7 +108,7 @@ def _take(found: Snapshot, name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _take(found, f"{name}.{key}", one) for key, one in value.items()}
     if name not in found.said:
-        raise ModelFileError(f"the checkpoint is damaged: it has no {name}")
+        raise ModelFileError(f"the checkpoint is damaged: it has no {name}", subject=name)
     said = found.said[name]
     if isinstance(value, tuple | list) and not isinstance(said, list):
         several = [_take(found, f"{name}.{place}", one) for place, one in enumerate(value)]
@@ -119,5 +121,5 @@ def _array(found: Snapshot, name: str, like: Array | None) -> Array:
     array = found.arrays.get(name)
     if array is None or (like is not None and (array.shape, array.dtype) != (like.shape, like.dtype)):
         was = "no such array" if array is None else f"{array.dtype} {array.shape}"
-        raise ModelFileError(f"the checkpoint is damaged: {name} is {was}")
+        raise ModelFileError(f"the checkpoint is damaged: {name} is {was}", subject=name)
     return array.copy()

@@ -2,44 +2,142 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.errors import ModelFileError
 from palate.models.bayes.chain import Chain
+from palate.models.bayes.draw import Draw
 from palate.models.bayes.side import Dense, Incidence
-from palate.models.bayes.start import BANDS, Encoders
-from palate.models.bayes.time_effects import EFFECTS, effect_names
+from palate.models.bayes.start import BANDS, Counts, Encoders, incidence, projected
+from palate.models.bayes.time_effects import EFFECTS, TimeOffsets
+from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Levels, Shape
+from palate.sparse import Rows
 
-Array = NDArray[Any]
 
-KEPT_ARRAYS: dict[str, tuple[str, ...]] = {
-    "user_factors_": ("n_users", "n_long"),
-    "item_factors_": ("n_items", "n_long"),
-    "user_biases_": ("n_users",),
-    "item_biases_": ("n_items",),
-    "user_draws_": ("n_users", "n_kept", "n_row"),
-    "item_draws_": ("n_items", "n_kept", "n_row"),
-    "user_scales_": ("n_users", "n_kept"),
-    "item_scales_": ("n_items", "n_kept"),
-    "mean_draws_": ("n_kept",),
-    "noise_draws_": ("n_kept",),
-    "cut_draws_": ("n_kept", "n_cuts"),
-    "prior_means_": ("n_kept", "n_row"),
-    "prior_precisions_": ("n_kept", "n_row", "n_row"),
-    "dense_weights_": ("n_kept", "n_dense", "n_row"),
-    "incidence_weights_": ("n_kept", "n_incidence", "n_row"),
-    "counts_encoding_": ("n_counts",),
-    "component_projection_": ("n_projected", "n_components"),
-    "user_features_": ("n_users_with_features", "n_user_features"),
-    **{
-        f"{name}_{what}_": (f"n_{name}", *("two",) * (what == "keys"))
-        for name in EFFECTS
-        for what in ("keys", "offsets", "variances")
-    },
-}
+@dataclass(frozen=True, eq=False)
+class KeptDraws(Learned):
+    """The kept draws of both sides and of all that newcomers need, and how newcomers' rows become features.
+
+    Attributes:
+        user_draws, item_draws: (n_users, n_kept, D), (n_items, n_kept, D), [factors, bias], D being n_factors + 1.
+        user_scales, item_scales: (n_users, n_kept), (n_items, n_kept), noise scales g and h.
+        mean_draws, noise_draws: (n_kept,), mu and alpha.
+        cut_draws: (n_kept, n_levels - 1), cut points of the ordinal likelihood.
+        prior_means, prior_precisions: (n_kept, D), (n_kept, D, D) of the users, eq. 4.
+        dense_weights, incidence_weights: (n_kept, F, D), (n_kept, n_items or 0, D) of the users' features, eq. 3.
+        counts_encoding: mean, scale and octiles of `Counts`, or nothing.
+        component_projection: (n_items, n_components) of `Components`.
+        user_features: (n_users, n_user_features), no rows without features.
+        levels: the stars of the ordinal likelihood, or nothing.
+    """
+
+    user_draws: Annotated[Array, Shape("n_users", "n_kept", "n_row")]
+    item_draws: Annotated[Array, Shape("n_items", "n_kept", "n_row")]
+    user_scales: Annotated[Array, Shape("n_users", "n_kept")]
+    item_scales: Annotated[Array, Shape("n_items", "n_kept")]
+    mean_draws: Annotated[Array, Shape("n_kept")]
+    noise_draws: Annotated[Array, Shape("n_kept", largest=LARGEST_SQUARE)]
+    cut_draws: Annotated[Array, Shape("n_kept", "n_cuts")]
+    prior_means: Annotated[Array, Shape("n_kept", "n_row")]
+    prior_precisions: Annotated[Array, Shape("n_kept", "n_row", "n_row", largest=LARGEST_SQUARE)]
+    dense_weights: Annotated[Array, Shape("n_kept", "n_dense", "n_row")]
+    incidence_weights: Annotated[Array, Shape("n_kept", "n_incidence", "n_row")]
+    counts_encoding: Annotated[Array, Shape("n_counts")]
+    component_projection: Annotated[Array, Shape("n_projected", "n_components")]
+    user_features: Annotated[Array, Shape("n_users_with_features", "n_user_features")]
+    levels: Levels
+
+    @property
+    def n_kept(self) -> int:
+        """How many draws there are."""
+        return len(self.mean_draws)
+
+    def __getitem__(self, s: int) -> Draw:
+        """Return one draw of what newcomers need."""
+        return Draw(
+            items=np.ascontiguousarray(self.item_draws[:, s]),
+            item_scales=np.ascontiguousarray(self.item_scales[:, s]),
+            mean=self.mean_draws[s],
+            noise=self.noise_draws[s],
+            cuts=self.cut_draws[s],
+            prior_mean=self.prior_means[s],
+            precision=np.ascontiguousarray(self.prior_precisions[s]),
+            dense_weights=np.ascontiguousarray(self.dense_weights[s]),
+            incidence_weights=self.incidence_weights[s],
+            levels=np.asarray(self.levels),
+        )
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Yield the draws one after the other."""
+        return (self[s] for s in range(self.n_kept))
+
+    def features_of(self, rows: Rows, features: Array | None) -> tuple[Array, Any]:
+        """Return the dense features of newcomers (attributes, counts, components), and their incidence.
+
+        Where attributes are not known, they have their mean in training.
+        """
+        n, parts = rows.n_rows, []
+        if self.user_features.shape[1]:
+            mean = self.user_features.mean(axis=0, keepdims=True)
+            parts.append((mean.repeat(n, axis=0) if features is None else features)[:, 1:])
+        if len(self.counts_encoding):
+            parts.append(Counts.from_plain(self.counts_encoding).matrix(rows.sizes))
+        if self.component_projection.shape[1]:
+            parts.append(projected(rows, self.component_projection))
+        dense = np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)
+        return dense, incidence(rows, len(self.item_draws))
+
+    def long_items(self) -> tuple[Array, Array, float]:
+        """Return the items as newcomers meet them in all draws: factors side by side, mean biases, and the mean."""
+        biases = self.item_draws[:, :, -1].mean(axis=1, dtype=np.float64)
+        return side_by_side(self.item_draws), biases, float(self.mean_draws.mean(dtype=np.float64))
+
+    def check(self, n_factors: int) -> None:
+        """Refuse draws that do not fit each other, in what their shapes by name do not tell.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        D = self.prior_means.shape[1]
+        n_users, n_items = len(self.user_draws), len(self.item_draws)
+        dense = len(self.counts_encoding) and 2 + BANDS
+        dense += self.component_projection.shape[1] + max(self.user_features.shape[1] - 1, 0)
+        for name, size, allowed in (
+            ("n_factors", D - 1, {n_factors}),
+            ("cut_draws_", self.cut_draws.shape[1], {max(len(self.levels) - 1, 0)}),
+            ("counts_encoding_", len(self.counts_encoding), {0, 1 + BANDS}),
+            ("component_projection_", len(self.component_projection), {n_items}),
+            ("incidence_weights_", self.incidence_weights.shape[1], {0, n_items}),
+            ("dense_weights_", self.dense_weights.shape[1], {dense}),
+            ("user_features_", len(self.user_features), {n_users} if self.user_features.shape[1] else {0}),
+        ):
+            check_size(name, size, allowed)
+        if not self.n_kept:
+            raise ModelFileError("no draw was kept", subject="draws")
+        for name, draws in (
+            ("user_scales_", self.user_scales),
+            ("item_scales_", self.item_scales),
+            ("noise_draws_", self.noise_draws),
+        ):
+            if not (draws > 0).all():
+                raise ModelFileError.of(name, "holds a number that is not above 0")
+        if (np.linalg.eigvalsh(self.prior_precisions.astype(np.float64)) <= 0).any():
+            raise ModelFileError.of("prior_precisions_", "holds a matrix that is not positive definite")
+
+
+def check_size(name: str, size: int, allowed: set[int]) -> None:
+    """Refuse a size that is none of those allowed.
+
+    Raises:
+        ModelFileError: names what has it.
+    """
+    if size not in allowed:
+        wanted = " or ".join(map(str, sorted(allowed)))
+        raise ModelFileError.of(name, f"does not fit the other arrays: {size} where there must be {wanted}")
 
 
 class Kept:
@@ -96,34 +194,40 @@ class Kept:
                 total += more
             self.taus[effect.name] += effect.tau
 
-    def learned(self, features: Array | None) -> dict[str, Any]:
-        """Return the learned attributes that come of the draws; ``features`` of the users, or None."""
+    def learned(self, features: Array | None) -> KeptDraws:
+        """Return the draws; ``features`` of the users, or None."""
         n, D = self.count, self.user_means.shape[2]
 
         def stacked(kind: type) -> Array:
             found = self.weights[kind.__name__]
             return np.stack(found) if found else np.zeros((n, 0, D), np.float32)
 
-        return {
-            "user_draws_": np.ascontiguousarray(self.user_draws[:, :n]),
-            "item_draws_": np.ascontiguousarray(self.item_draws[:, :n]),
-            "user_scales_": np.ascontiguousarray(self.scales[0][:, :n]),
-            "item_scales_": np.ascontiguousarray(self.scales[1][:, :n]),
-            **{name: np.stack(values) for name, values in self.single.items()},
-            "dense_weights_": stacked(Dense),
-            "incidence_weights_": stacked(Incidence),
-            "counts_encoding_": np.zeros(0) if self.encoders.counts is None else self.encoders.counts.plain(),
-            "component_projection_": self.encoders.projection,
-            "user_features_": np.zeros((0, 0), np.float32) if features is None else features,
-            "levels_": self.levels,
-            **self._of_time(),
-        }
+        of_rows = self.user_draws, self.item_draws, *self.scales
+        user_draws, item_draws, user_scales, item_scales = (np.ascontiguousarray(kept[:, :n]) for kept in of_rows)
+        mean_draws, noise_draws, cut_draws, prior_means, precisions = map(np.stack, self.single.values())
+        return KeptDraws(
+            user_draws=user_draws,
+            item_draws=item_draws,
+            user_scales=user_scales,
+            item_scales=item_scales,
+            mean_draws=mean_draws,
+            noise_draws=noise_draws,
+            cut_draws=cut_draws,
+            prior_means=prior_means,
+            prior_precisions=precisions,
+            dense_weights=stacked(Dense),
+            incidence_weights=stacked(Incidence),
+            counts_encoding=np.zeros(0) if self.encoders.counts is None else self.encoders.counts.plain(),
+            component_projection=self.encoders.projection,
+            user_features=np.zeros((0, 0), np.float32) if features is None else features,
+            levels=self.levels,
+        )
 
     def long_factors(self) -> tuple[Array, Array]:
         """Return the users' means and the items' draws of all kept sweeps side by side: see `side_by_side`."""
         return side_by_side(self.user_means[:, : self.count]), side_by_side(self.item_draws[:, : self.count])
 
-    def _of_time(self) -> dict[str, Any]:
+    def time_offsets(self) -> TimeOffsets:
         """Return the offsets' means and variances over the draws, and of groups that training never saw."""
         found: dict[str, Any] = {"time_variances_": {name: self.count / tau for name, tau in self.taus.items()}}
         for name in EFFECTS:
@@ -131,48 +235,9 @@ class Kept:
             found[f"{name}_keys_"] = self.keys.get(name, np.zeros((0, 2), np.int64))
             found[f"{name}_offsets_"] = first
             found[f"{name}_variances_"] = np.maximum(second - first**2, 0) + variances
-        return found
+        return TimeOffsets.from_values(found)
 
 
 def side_by_side(rows: Array) -> Array:
     """Return factors of draws (n, n_kept, D) as (n, n_kept (D - 1)), over the root of n_kept: products are means."""
     return np.ascontiguousarray(rows[:, :, :-1].reshape(len(rows), -1) / np.float32(rows.shape[1] ** 0.5))
-
-
-def check_kept(model: Any) -> None:
-    """Refuse kept draws of a file that do not fit each other, in what their shapes by name do not tell.
-
-    Raises:
-        ModelFileError: says what is wrong.
-    """
-    n_kept, D = model.prior_means_.shape
-    n_users, n_items = len(model.users_), len(model.items_)
-    dense = len(model.counts_encoding_) and 2 + BANDS
-    dense += model.component_projection_.shape[1] + max(model.user_features_.shape[1] - 1, 0)
-    for name, size, allowed in (
-        ("n_factors", D - 1, {int(model.n_factors)}),
-        ("cut_draws_", model.cut_draws_.shape[1], {max(len(model.levels_) - 1, 0)}),
-        ("counts_encoding_", len(model.counts_encoding_), {0, 1 + BANDS}),
-        ("component_projection_", len(model.component_projection_), {n_items}),
-        ("incidence_weights_", model.incidence_weights_.shape[1], {0, n_items}),
-        ("dense_weights_", model.dense_weights_.shape[1], {dense}),
-        ("user_features_", len(model.user_features_), {n_users} if model.user_features_.shape[1] else {0}),
-        *((f"{name}_keys_", getattr(model, f"{name}_keys_").shape[1], {2}) for name in EFFECTS),
-    ):
-        if size not in allowed:
-            wanted = " or ".join(map(str, sorted(allowed)))
-            raise ModelFileError(f"{name} does not fit the other arrays: {size} where there must be {wanted}")
-    if n_kept < 1:
-        raise ModelFileError("no draw was kept")
-    if set(model.time_variances_) != set(effect_names(model.time_effects)):
-        raise ModelFileError("time_variances_ names other time effects than the model has")
-    for name in ("user_scales_", "item_scales_", "noise_draws_"):
-        if not (getattr(model, name) > 0).all():
-            raise ModelFileError(f"{name} holds a number that is not above 0")
-    if (np.linalg.eigvalsh(model.prior_precisions_.astype(np.float64)) <= 0).any():
-        raise ModelFileError("prior_precisions_ holds a matrix that is not positive definite")
-
-
-def last_draw(model: Any) -> tuple[Array, Array]:
-    """Return the last kept rows of users and of items, (n, D) each, of a fitted model."""
-    return model.user_draws_[:, -1], model.item_draws_[:, -1]

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from palate.models.bayes.asked import Asked
 from palate.models.bayes.chain import Chain
-
-Array = NDArray[Any]
+from palate.models.contract.learned import Array, Learned, NotNegative, Shape
+from palate.topk import Factors
 
 MOST_CELLS = 20_000_000  # users times items; beyond it the matrix of mean scores is not held
 RANK = 128  # singular vectors kept: what they leave out is ``mean_score_error_``
+
+
+@dataclass(frozen=True, eq=False)
+class MeanFactors(Learned):
+    """The mean score: mean + b_u + c_i + the product of r factors.
+
+    Attributes:
+        user_factors, item_factors: (n_users, r), (n_items, r).
+        user_biases, item_biases: (n_users,), (n_items,), means over sweeps.
+        mean: of mu.
+        mean_score_error: root mean square of what r singular vectors leave out.
+    """
+
+    user_factors: Annotated[Array, Shape("n_users", "n_long")]
+    item_factors: Annotated[Array, Shape("n_items", "n_long")]
+    user_biases: Annotated[Array, Shape("n_users")]
+    item_biases: Annotated[Array, Shape("n_items")]
+    mean: float
+    mean_score_error: NotNegative
+
+    def factors(self) -> Factors:
+        """Return what scores are made of."""
+        return self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean
 
 
 class MeanScore:
@@ -51,8 +74,8 @@ class MeanScore:
             total += more
         self.mu += other.mu
 
-    def learned(self, long: tuple[Array, Array], asked: Asked | None) -> dict[str, Any]:
-        """Return the learned attributes that make the score; the sum is spent.
+    def learned(self, long: tuple[Array, Array], asked: Asked | None) -> MeanFactors:
+        """Return the mean score; the sum is spent.
 
         Args:
             asked: what the pairs' own cells add, or None.
@@ -67,11 +90,5 @@ class MeanScore:
             root = np.sqrt(S[:RANK])
             factors = np.ascontiguousarray(U[:, :RANK] * root), np.ascontiguousarray(Vt[:RANK].T * root)
             error = float(np.sqrt(np.square(S[RANK:], dtype=np.float64).sum() / self.total.size))
-        return {
-            "user_factors_": factors[0],
-            "item_factors_": factors[1],
-            "user_biases_": (self.biases[0] / self.count).astype(np.float32),
-            "item_biases_": (self.biases[1] / self.count).astype(np.float32),
-            "mean_": float(self.mu / self.count),
-            "mean_score_error_": error,
-        }
+        b, c = ((total / self.count).astype(np.float32) for total in self.biases)
+        return MeanFactors(*factors, b, c, float(self.mu / self.count), error)

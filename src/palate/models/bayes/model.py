@@ -40,22 +40,23 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
-from palate.errors import DataError, DivergenceError
+from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
-from palate.models.bayes.kept import KEPT_ARRAYS, check_kept, side_by_side
+from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.mean import MOST_CELLS
-from palate.models.bayes.newcomers import fold, item_rows, parts_of_fold, questions
-from palate.models.bayes.predictive import predictive, time_offsets
+from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.run import Run
-from palate.models.bayes.time_effects import check_time_effects
-from palate.models.bayes.units import in_unit, out_of_unit, unit_of
+from palate.models.bayes.time_effects import check_time_effects, effect_names
+from palate.models.bayes.units import in_unit, unit_of
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.answers import UserIds, id_list, item_columns
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.factors import FactorModel
+from palate.models.contract.learned import Array, Attribute, Learns
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import Above, AtLeast, Checked, check_random_state, check_whole
+from palate.models.contract.person import Person, Users
 from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer, Scorer
 from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomState, StoreHistory
@@ -63,9 +64,7 @@ from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, single_blas_thread
 from palate.sparse import Rows
-from palate.topk import Factors
-
-Array = NDArray[Any]
+from palate.topk import Factors, ItemSide
 
 DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
@@ -77,7 +76,7 @@ PRIORS = (
 MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
 
 
-class BayesianMF(Recommender):
+class BayesianMF(FactorModel):
     """Bayesian matrix factorization: predicted ratings with the whole distribution behind them.
 
     Attributes:
@@ -101,12 +100,36 @@ class BayesianMF(Recommender):
     score_kind: ClassVar[ScoreKind] = "rating"
     uses_attributes: ClassVar[bool] = True
     explains: ClassVar[str] = "the fold-in"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = KEPT_ARRAYS
-    learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
-        *("user_encoding_", "item_encoding_", "levels_", "time_variances_", "mean_score_error_"),
-    )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
+    learned_ = Learns(Posterior)
+    user_biases_ = Attribute[Array]()
+    item_biases_ = Attribute[Array]()
+    user_draws_ = Attribute[Array]()
+    item_draws_ = Attribute[Array]()
+    user_scales_ = Attribute[Array]()
+    item_scales_ = Attribute[Array]()
+    mean_draws_ = Attribute[Array]()
+    noise_draws_ = Attribute[Array]()
+    cut_draws_ = Attribute[Array]()
+    prior_means_ = Attribute[Array]()
+    prior_precisions_ = Attribute[Array]()
+    dense_weights_ = Attribute[Array]()
+    incidence_weights_ = Attribute[Array]()
+    counts_encoding_ = Attribute[Array]()
+    component_projection_ = Attribute[Array]()
+    day_keys_ = Attribute[Array]()
+    day_offsets_ = Attribute[Array]()
+    day_variances_ = Attribute[Array]()
+    page_keys_ = Attribute[Array]()
+    page_offsets_ = Attribute[Array]()
+    page_variances_ = Attribute[Array]()
+    month_keys_ = Attribute[Array]()
+    month_offsets_ = Attribute[Array]()
+    month_variances_ = Attribute[Array]()
+    mean_ = Attribute[float]()
+    mean_score_error_ = Attribute[float]()
+    levels_ = Attribute[list[float]]()
+    time_variances_ = Attribute[dict[str, float]]()
 
     n_factors: Annotated[NFactors, Range(4, 48, log=True)] = 16
     _: KW_ONLY
@@ -179,7 +202,7 @@ class BayesianMF(Recommender):
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> Posterior:
         data = training.data
         warn_of_equal_values(data)
         unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
@@ -190,19 +213,16 @@ class BayesianMF(Recommender):
         except np.linalg.LinAlgError as error:
             raise self._diverged(error) from None
         warn_of_unsettled(run.history, int(self.n_burn_in))
-        encodings = [
-            [dict(spec) for spec in one.encoding] if one is not None else []
-            for one in (training.user_features, training.item_features)
-        ]
-        words = {"user_encoding_": encodings[0], "item_encoding_": encodings[1], "interrupted_": interrupted}
-        return {**out_of_unit(run.learned(), unit), **words}
+        return run.posterior(interrupted=interrupted)
 
     def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
         changed = [name for name in PRIORS if getattr(self, name) != self.declarations[name].default]
         given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
         advice = ", ".join(f"{name}={self.declarations[name].default}" for name in changed)
         tried = f"with {given}; try {advice}" if changed else "; try another random_state"
-        return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"))
+        return DivergenceError(
+            f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"), subject="chain"
+        )
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -239,11 +259,11 @@ class BayesianMF(Recommender):
     # -- scoring ----------------------------------------------------------------------------------------------------
 
     def _factors(self) -> Factors:
-        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
+        return self.learned_.score.factors()
 
     def predict(
         self,
-        users: UserIds,
+        users: Users,
         items: UserIds,
         *,
         clip: bool = True,
@@ -254,7 +274,7 @@ class BayesianMF(Recommender):
         """Return the predicted rating of each user-item pair, and with ``return_std`` its standard deviation.
 
         Args:
-            users, items: n ids each (or one id against n).
+            users, items: n ids each (or one id against n); a user may be a `person`.
             clip: clip to ``rating_range_``.
             on_unknown: as `Recommender.predict`; the standard deviation of an unknown pair is NaN.
             times: (n,) seconds since 1970 (or one for all), for a model with ``time_effects``; 0 where not given.
@@ -266,12 +286,19 @@ class BayesianMF(Recommender):
                 effects, or of another number.
         """
         self._check_fitted()
-        u, i, when = self._pairs(users, items, times, on_unknown)
+        wanted = id_list(users)
+        if any(isinstance(user, Person) for user in wanted):
+            if return_std or times is not None:
+                raise ParameterError.of(
+                    "return_std and times", "go with users of training, not with people it has not seen"
+                )
+            return super().predict(wanted, items, clip=clip, on_unknown=on_unknown)
+        u, i, when = self._pairs(wanted, items, times, on_unknown)
         found = self._predicted(u, i, on_unknown, clip=clip, times=when)
         if not return_std:
             return found
         known, spread = (u >= 0) & (i >= 0), np.full(len(u), np.nan)
-        spread[known] = predictive(self, u[known], i[known], None if when is None else when[known]).std()
+        spread[known] = self._predictive(u[known], i[known], None if when is None else when[known]).std()
         return found, spread
 
     def predict_index(
@@ -285,10 +312,10 @@ class BayesianMF(Recommender):
         scores = super().predict_index(user_index, item_index, clip=False)
         if times is not None:
             self._check_times(times, len(scores))
-        if self.levels_:
-            scores = predictive(self, np.asarray(user_index), np.asarray(item_index), times).mean()
+        if self.learned_.draws.levels:
+            scores = self._predictive(np.asarray(user_index), np.asarray(item_index), times).mean()
         elif times is not None:
-            scores = scores + time_offsets(self, np.asarray(user_index), np.asarray(item_index), times)[0]
+            scores = scores + self.learned_.time.at(np.asarray(user_index), np.asarray(item_index), times)[0]
         return np.clip(scores, *self.rating_range_) if clip else scores
 
     def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
@@ -300,7 +327,7 @@ class BayesianMF(Recommender):
         return self.predict_index(rows.user_index, rows.item_index, clip=False, times=self._times_of(rows))
 
     def _predictive(self, u: Array, i: Array, times: Array | None) -> Predictive:
-        return predictive(self, u, i, times)
+        return self.learned_.predictive(u, i, times, self.rating_range_, self.n_threads)
 
     def sample_scores(
         self, users: UserIds, *, random_state: int | np.random.Generator | None = None
@@ -316,14 +343,14 @@ class BayesianMF(Recommender):
         """
         self._check_fitted()
         check_random_state(random_state)
-        u = self.users_.index(id_list(users))
-        chosen = np.random.default_rng(random_state).integers(len(self.mean_draws_), size=len(u))
+        u, draws = self.users_.index(id_list(users)), self.learned_.draws
+        chosen = np.random.default_rng(random_state).integers(draws.n_kept, size=len(u))
         out = np.empty((len(u), len(self.items_)))
         for s in np.unique(chosen):
-            rows, items = np.flatnonzero(chosen == s), item_rows(self, int(s)).astype(np.float64)
-            own = self.user_draws_[u[rows], s].astype(np.float64)
+            rows, items = np.flatnonzero(chosen == s), draws.item_draws[:, s].astype(np.float64)
+            own = draws.user_draws[u[rows], s].astype(np.float64)
             with single_blas_thread():
-                out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + self.mean_draws_[s]
+                out[rows] = own[:, :-1] @ items[:, :-1].T + own[:, -1:] + items[:, -1] + draws.mean_draws[s]
         return out
 
     def information_gain(self, user: Id, n: int = 10) -> pl.DataFrame:
@@ -341,14 +368,14 @@ class BayesianMF(Recommender):
         check_whole("n", n, low=1)
         u = int(self.users_.index([user])[0])
         every = np.arange(len(self.items_))
-        found = predictive(self, np.full(len(every), u), every, None)
+        found = self._predictive(np.full(len(every), u), every, None)
         gains = np.log1p(found.means.var(axis=1) / (found.sds**2).mean(axis=1)) / 2
         if self.seen_ is not None:
             gains[self.seen_.row(u)[0]] = -1
         best = np.lexsort((self.item_order.places, -gains))[:n]
         best = best[gains[best] >= 0]
-        shown = item_columns(self.item_table_, best)
-        return pl.DataFrame({"rank": np.arange(len(best)) + 1, **shown, "gain": gains[best]})
+        shown = item_columns(self.items_, self.item_table_["title"], best)
+        return pl.DataFrame([pl.Series("rank", np.arange(len(best)) + 1), *shown, pl.Series("gain", gains[best])])
 
     def questions(self, n: int = 10) -> pl.DataFrame:
         """Return the items to ask a newcomer about: rank, item_id, title, gain, known.
@@ -369,29 +396,37 @@ class BayesianMF(Recommender):
             shares = np.bincount(self.seen_.indices, minlength=n_items) / len(self.users_)
         among = np.lexsort((self.item_order.places, -shares))[:MOST_QUESTIONS]
         with single_blas_thread():
-            chosen, gains = questions(self, among, shares[among], min(n, len(among)))
-        shown = item_columns(self.item_table_, chosen)
-        return pl.DataFrame({"rank": np.arange(len(chosen)) + 1, **shown, "gain": gains, "known": shares[chosen]})
+            chosen, gains = self.learned_.questions(among, shares[among], min(n, len(among)))
+        shown = item_columns(self.items_, self.item_table_["title"], np.array(chosen))
+        of_all = pl.Series("gain", gains), pl.Series("known", shares[chosen])
+        return pl.DataFrame([pl.Series("rank", np.arange(len(chosen)) + 1), *shown, *of_all])
 
     def _times_of(self, rows: Interactions) -> Array | None:
         if self.time_effects is None:
             return None
         if rows.times is None:
-            raise DataError("the model has time effects, and the ratings to predict have no times")
+            raise DataError(
+                "the model has time effects, and the ratings to predict have no times",
+                code="times",
+                subject="time_effects",
+            )
         return rows.times
 
     def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:
-        factors, biases = self._fold(rows, features)
-        item_biases = self.item_draws_[:, :, -1].mean(axis=1, dtype=np.float64)
-        mean = float(self.mean_draws_.mean(dtype=np.float64))
-        return FactorScorer((factors, side_by_side(self.item_draws_), biases, item_biases, mean))
+        return FactorScorer(*self._fold(rows, features), self._derived("items of draws", self._items_of_draws))
+
+    def _items_of_draws(self) -> ItemSide:
+        return ItemSide(*self.learned_.draws.long_items())
+
+    def _users_as_folded(self) -> Array:
+        return self._derived("users of draws", lambda: side_by_side(self.learned_.draws.user_draws))
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:
-            return fold(self, rows, features, workers)
+            return self.learned_.fold(rows, features, self.scale_df, workers)
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        return parts_of_fold(self, row, features, item)
+        return self.learned_.parts_of_fold(row, features, item, self.scale_df)
 
     def check_learned(self) -> None:
         """Refuse kept draws of a file that do not fit each other.
@@ -400,7 +435,7 @@ class BayesianMF(Recommender):
             ModelFileError: says what is wrong.
         """
         self._check_fitted()
-        check_kept(self)
+        self.learned_.check(int(self.n_factors), effect_names(self.time_effects))
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range, and a warm-up of all sweeps.

@@ -6,7 +6,7 @@ import hashlib
 import time
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,17 @@ from palate.models.bayes.chains import WATCHED
 from palate.models.bayes.checkpoints import CheckpointStore, restored, snapshot
 from palate.models.bayes.kept import Kept
 from palate.models.bayes.mean import MeanScore
+from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.units import record_out_of_unit
+from palate.models.contract.learned import Course
 from palate.models.contract.learner import Training
 from palate.models.contract.parameters import draw_seed
+from palate.models.ridge.priors import encoding_of
 from palate.parallel import Workers, check_threads
 from palate.progress import Progress
+
+if TYPE_CHECKING:
+    from palate.models.bayes.model import BayesianMF
 
 Array = NDArray[Any]
 
@@ -33,7 +39,9 @@ class Line:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("chain", "mean", "asked", "watch")
 
-    def __init__(self, model: Any, training: Training, ground: Ground, seed: int, number: int, unit: float) -> None:
+    def __init__(
+        self, model: BayesianMF, training: Training, ground: Ground, seed: int, number: int, unit: float
+    ) -> None:
         self.burn_in = int(model.n_burn_in)
         self.chain, self.asked = begun(model, training, ground, seed, number, unit)
         self.mean, self.watch = MeanScore(self.chain), Watch(self.chain, training, self.asked)
@@ -67,7 +75,7 @@ class Run:
     CHANGES: ClassVar[tuple[str, ...]] = ("lines", "kept", "history")
 
     def __init__(
-        self, model: Any, training: Training, wanted: int, store: CheckpointStore | None, unit: float = 1.0
+        self, model: BayesianMF, training: Training, wanted: int, store: CheckpointStore | None, unit: float = 1.0
     ) -> None:
         self.model, self.training, self.store, self.unit = model, training, store, unit
         before = None if store is None else store.load()
@@ -142,21 +150,19 @@ class Run:
             record["validation_rmse"] = watches[0].error(np.sum(totals, axis=0) + own)
         return record_out_of_unit(record, self.unit)
 
-    def learned(self) -> dict[str, Any]:
-        """Return the learned attributes that the chains give; their sums are spent."""
+    def posterior(self, *, interrupted: bool) -> Posterior:
+        """Return what the chains have learned, in the ratings' own unit; their sums are spent."""
         first, *others = self.lines
         for line in others:
             first.mean.join(line.mean)
             if first.asked is not None and line.asked is not None:
                 first.asked.join(line.asked)
         features, users = self.training.user_features, self.training.data.users
-        return {
-            **first.mean.learned(self.kept.long_factors(), first.asked),
-            **self.kept.learned(None if features is None else features.on(users)),
-            "history_": self.history,
-            "best_epoch_": len(self.history),
-            "seed_": self.seed,
-        }
+        score = first.mean.learned(self.kept.long_factors(), first.asked)
+        draws = self.kept.learned(None if features is None else features.on(users))
+        course = Course(history=self.history, best_epoch=len(self.history), interrupted=interrupted, seed=self.seed)
+        of_users, of_items = (encoding_of(given) for given in (features, self.training.item_features))
+        return Posterior(score, draws, self.kept.time_offsets(), of_users, of_items, course).out_of_unit(self.unit)
 
     def _spaced(self, wanted: int) -> frozenset[int]:
         """Return the numbers of so many sweeps after the warm-up, or of all: evenly spaced, the last one among them."""
@@ -166,7 +172,7 @@ class Run:
         return frozenset(burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
 
 
-def identity(model: Any, training: Training) -> dict[str, Any]:
+def identity(model: BayesianMF, training: Training) -> dict[str, Any]:
     """Return what must be the same for a chain to go on: parameters, but for threads and the seed; and the data."""
     left_out = ("n_threads", "random_state", "store_history")
     found = {name: value for name, value in model.get_params().items() if name not in left_out}

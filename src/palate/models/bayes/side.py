@@ -22,7 +22,6 @@ from palate.sparse import Rows
 Array = NDArray[Any]
 
 
-
 @dataclass(frozen=True)
 class Hyper:
     """Constants of the priors of one side, eq. 3 and 4: see `BayesianMF`."""

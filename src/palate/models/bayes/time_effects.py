@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-
-Array = NDArray[Any]
+from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Shape, Variances
 
 DAY = 86400  # seconds
 MONTH = 30 * DAY
@@ -37,11 +35,13 @@ def check_time_effects(time_effects: Any) -> None:
         ParameterError: names the value and the effects that there are.
     """
     if time_effects is not None and not isinstance(time_effects, str):
-        raise ParameterError(f"time_effects must be text such as 'day,page', or None, got {time_effects!r}")
+        raise ParameterError.outside("time_effects", "text such as 'day,page', or None", time_effects)
     names = effect_names(time_effects)
     if not set(names) <= set(EFFECTS) or len(set(names)) < len(names):
-        raise ParameterError(
-            f"time_effects takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{time_effects}'"
+        raise ParameterError.of(
+            "time_effects",
+            f"takes {', '.join(EFFECTS)}, each once, such as 'day,page', got '{time_effects}'",
+            value=time_effects,
         )
 
 
@@ -114,3 +114,38 @@ def found_groups(keys: Array, wanted: Array) -> Array:
     at[place[: len(keys)]] = np.arange(len(keys))
     places: Array = at[place[len(keys) :]]
     return places
+
+
+@dataclass(frozen=True, eq=False)
+class TimeOffsets(Learned):
+    """Offsets by group of ratings; no groups of an effect that the model does not have.
+
+    Attributes:
+        day_keys, page_keys, month_keys: (n_groups, 2) int64, sorted: the user or item, and the stretch of time.
+        day_offsets, …, day_variances, …: (n_groups,) means and variances over the draws.
+        time_variances: by effect, of groups that training never saw.
+    """
+
+    day_keys: Annotated[Array, Shape("n_day", "two", dtypes=("int64",))]
+    day_offsets: Annotated[Array, Shape("n_day")]
+    day_variances: Annotated[Array, Shape("n_day", largest=LARGEST_SQUARE)]
+    page_keys: Annotated[Array, Shape("n_page", "two", dtypes=("int64",))]
+    page_offsets: Annotated[Array, Shape("n_page")]
+    page_variances: Annotated[Array, Shape("n_page", largest=LARGEST_SQUARE)]
+    month_keys: Annotated[Array, Shape("n_month", "two", dtypes=("int64",))]
+    month_offsets: Annotated[Array, Shape("n_month")]
+    month_variances: Annotated[Array, Shape("n_month", largest=LARGEST_SQUARE)]
+    time_variances: Variances
+
+    def at(self, u: Array, i: Array, times: Array | None) -> tuple[Array, Array]:
+        """Return mean and variance of what the time of each rating adds, (n,) each; zeros where no times are given."""
+        mean, variance = np.zeros(len(u)), np.zeros(len(u))
+        if times is None:
+            return mean, variance
+        for name, unseen in self.time_variances.items():
+            keys, offsets, variances = (self.read(f"{name}_{what}_") for what in ("keys", "offsets", "variances"))
+            groups = found_groups(keys, keys_of(name, u, i, times))
+            known = groups >= 0
+            mean += np.where(known, np.append(offsets, 0.0)[groups], 0.0)
+            variance += np.where(known, np.append(variances, 0.0)[groups], unseen)
+        return mean, variance

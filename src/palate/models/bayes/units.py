@@ -17,19 +17,11 @@ from typing import Any
 import numpy as np
 
 from palate.data.interactions import Interactions
-from palate.models.bayes.time_effects import EFFECTS
 from palate.models.contract.learner import Training
 
 LOWEST_SPREAD = 0.75  # of what is sampled; the highest is twice as much
 MOST_DOUBLINGS = 50  # 1e15, the largest value that is learned from: squares of it are still within single precision
 
-POWERS: dict[str, int] = {
-    **dict.fromkeys(("user_factors_", "user_biases_", "item_biases_", "user_draws_", "mean_draws_", "prior_means_"), 1),
-    **dict.fromkeys(("dense_weights_", "incidence_weights_", "mean_", "mean_score_error_"), 1),
-    **dict.fromkeys(("noise_draws_", "prior_precisions_"), -2),
-    **{f"{name}_offsets_": 1 for name in EFFECTS},
-    **{f"{name}_variances_": 2 for name in (*EFFECTS, "time")},
-}  # of the unit, by learned attribute; item_draws_ are mixed
 RECORD_POWERS = {
     "loss": 2,
     "train_rmse_unclipped": 1,
@@ -61,22 +53,6 @@ def _divided(data: Interactions, unit: float) -> Interactions:
     return replace(data, values=data.values / np.float32(unit), rating_range=low_high)
 
 
-def out_of_unit(learned: Mapping[str, Any], unit: float) -> dict[str, Any]:
-    """Return what was learned in a unit as what it is in the ratings' own; arrays are changed in place."""
-    found = {name: _times(value, unit ** POWERS[name]) if name in POWERS else value for name, value in learned.items()}
-    found["item_draws_"][:, :, -1] *= np.float32(unit)  # the bias; factors of items have no unit
-    return found
-
-
 def record_out_of_unit(record: Mapping[str, float], unit: float) -> dict[str, float]:
     """Return a sweep's figures in the ratings' own unit; those of further chains have their number behind."""
     return {name: value * unit ** RECORD_POWERS.get(name.rstrip("_0123456789"), 0) for name, value in record.items()}
-
-
-def _times(value: Any, factor: float) -> Any:
-    if isinstance(value, dict):
-        return {name: one * factor for name, one in value.items()}
-    if isinstance(value, np.ndarray):
-        value *= value.dtype.type(factor)  # many draws: no copy
-        return value
-    return value * factor

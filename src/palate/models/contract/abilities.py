@@ -33,4 +33,4 @@ def check_supports(model: Any, ability: str, remedy: str = "") -> None:
 
     able = ", ".join(key for key, cls in MODELS.items() if ability in cls.supports)
     other = f"; {remedy}" if remedy else ""
-    raise ParameterError(f"{type(model).__name__} {ABILITIES[ability]}{other}; {able} can")
+    raise ParameterError.of(type(model).__name__, f"{ABILITIES[ability]}{other}; {able} can", code="not_offered")

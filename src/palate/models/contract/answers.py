@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
 from palate.models.contract.lists import ItemOrder, Lists
+from palate.models.contract.titles import Titles
 from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
@@ -22,21 +24,21 @@ log = logging.getLogger(__name__)
 UserIds = Id | Iterable[Id] | pl.Series
 
 
-def id_list(ids: UserIds) -> list[Id]:
-    """Return one id or many as a list of plain ids; their types are checked where they are looked up.
+def id_list(ids: Any) -> list[Any]:
+    """Return one id (or person) or many as a list of plain ids; their types are checked where they are looked up.
 
     Raises:
         ParameterError: ids is an array of more than one dimension.
     """
     if isinstance(ids, np.ndarray) and ids.ndim > 1:
-        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}")
+        raise ParameterError(f"give one id or a flat list of ids, got an array of shape {ids.shape}", subject="ids")
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
     return [one.item() if isinstance(one, np.generic) else one for one in several]
 
 
-def check_64_bits(users: list[Id]) -> None:
+def check_64_bits(users: Sequence[Id]) -> None:
     """Refuse an integer that the answer's column of ids cannot hold.
 
     Raises:
@@ -44,11 +46,37 @@ def check_64_bits(users: list[Id]) -> None:
     """
     for one in users:
         if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits")
+            raise UnknownIdError.of(f"unknown user id {one}", ": integer ids have 64 bits")
 
 
-def rows_of_pairs(exclude: Interactions, users: Ids, items: Ids) -> Rows:
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What lists are made of.
+
+    Attributes:
+        n: how many items a user.
+        allowed: (n_items,) items to choose from, or None for all.
+        titles: where each title is shown once; else None.
+        exclude_seen: leave out what users had.
+        exclude: further pairs to leave out, or None.
+    """
+
+    n: int
+    allowed: NDArray[np.bool_] | None
+    titles: Titles | None
+    exclude_seen: bool
+    exclude: Interactions | None = None
+
+    def width(self, n_items: int) -> int:
+        """Return how many items of each user are to be found."""
+        return min(self.n, n_items) if self.titles is None else self.titles.wide_enough(self.n)
+
+
+def rows_of_pairs(exclude: Interactions, users: Ids | Sequence[Id | None], items: Ids) -> Rows:
     """Return pairs to leave out as rows over ``users``; unknown ids need no leaving out."""
+    if not isinstance(users, Ids):
+        left_out = [np.sort(found[found >= 0]) for found in (items_of(exclude, user, items) for user in users)]
+        return Rows.of_sizes([len(found) for found in left_out], np.concatenate(left_out))
     user = users.index(exclude.users.values, on_unknown="mark")[exclude.user_index]
     item = items.index(exclude.items.values, on_unknown="mark")[exclude.item_index]
     known = (user >= 0) & (item >= 0)
@@ -91,9 +119,9 @@ def say_unknown(where: str, count: int, what: str, of: str = "") -> None:
         )
 
 
-def items_of(exclude: Interactions | None, user: Id, items: Ids) -> NDArray[np.int32]:
+def items_of(exclude: Interactions | None, user: Id | None, items: Ids) -> NDArray[np.int32]:
     """Return the items to leave out for a user that the model does not know; -1 for unknown items."""
-    if exclude is None:
+    if exclude is None or user is None:
         return np.empty(0, np.int32)
     rows = exclude.user_index == exclude.users.index([user], on_unknown="mark")[0]
     return items.index(exclude.items.at(exclude.item_index[rows]), on_unknown="mark")
@@ -108,20 +136,39 @@ def popular_items(popular: ItemOrder, allowed: NDArray[np.bool_] | None) -> NDAr
     if not popular.known:
         raise ParameterError(
             "this model, of an older file without training rows, does not know which items are popular; leave out "
-            "unknown users, or fit it again"
+            "unknown users, or fit it again",
+            code="no_history",
+            subject="on_unknown",
         )
     return popular.order if allowed is None else popular.order[allowed[popular.order]]
 
 
-def list_table(ids: pl.Series, lists: Lists, table: pl.DataFrame) -> pl.DataFrame:
-    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source: "model" or "popular"."""
+def list_table(ids: pl.Series, lists: Lists, items: Ids, titles: pl.Series, once: Titles | None) -> pl.DataFrame:
+    """Return lists as rows: user_id, rank (from 1), item_id, title, score, and source: "model" or "popular".
+
+    Args:
+        ids: of the users.
+        lists: theirs.
+        items: the model's.
+        titles: of all items.
+        once: names the other ids of each title in a column ``same_title``, where each is shown once.
+    """
     row, rank = np.nonzero(lists.items >= 0)
-    columns = {"user_id": ids[row], "rank": rank + 1, **item_columns(table, lists.items[row, rank])}
-    columns["score"] = pl.Series(lists.scores[row, rank], nan_to_null=True, dtype=pl.Float64)
-    columns["source"] = pl.Series(np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
-    return pl.DataFrame(columns)
+    index, scores = (
+        lists.items[row, rank],
+        pl.Series("score", lists.scores[row, rank], dtype=pl.Float64, nan_to_null=True),
+    )
+    source = pl.Series("source", np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
+    columns = [taken(ids, row).alias("user_id"), pl.Series("rank", rank + 1), *item_columns(items, titles, index)]
+    more = [] if once is None else [taken(once.same_title, index)]
+    return pl.DataFrame([*columns, scores, source, *more])
 
 
-def item_columns(table: pl.DataFrame, index: Any) -> dict[str, Any]:
-    """Return item_id and title at these positions; without Polars' threads, which a forked process may lack."""
-    return {name: table[name][np.asarray(index)] for name in ("item_id", "title")}
+def item_columns(items: Ids, titles: pl.Series, index: NDArray[Any]) -> list[pl.Series]:
+    """Return item_id and title at these positions."""
+    return [items.at(index).alias("item_id"), taken(titles, index)]
+
+
+def taken(column: pl.Series, index: NDArray[Any]) -> pl.Series:
+    """Return the values at these positions; by a column of positions, the quickest way, and without Polars' threads."""
+    return column[pl.Series(index.astype(np.uint32))]

@@ -16,31 +16,26 @@ from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
 from palate.errors import ParameterError, Set
 from palate.models.contract.answers import (
+    Choice,
     UserIds,
     allowed_items,
-    check_64_bits,
     id_list,
+    item_columns,
     items_of,
     list_table,
     popular_items,
     rows_of_pairs,
+    taken,
 )
 from palate.models.contract.explanation import Explanation, Part, parts_table
-from palate.models.contract.lists import ItemOrder, Lists, best_lists, places_of_ids, ranking_keys
-from palate.models.contract.newcomers import (
-    Given,
-    Newcomers,
-    NewItems,
-    basket_of,
-    features_on,
-    rows_of,
-    transpose,
-)
+from palate.models.contract.lists import ItemOrder, Lists, places_of_ids
+from palate.models.contract.newcomers import Newcomers, NewItems, features_on, rows_of, transpose
 from palate.models.contract.parameters import check_choice, check_whole
+from palate.models.contract.person import Given, Group, Person, Users, people_of, users_of
 from palate.models.contract.predictor import Predictor
-from palate.models.contract.scoring import FactorScorer, Scorer, nearest
-from palate.models.contract.state import Rated
-from palate.models.contract.titles import groups_of, one_of_each, same_titles, wide_enough, with_same_title
+from palate.models.contract.ranker import Ranker
+from palate.models.contract.scoring import nearest
+from palate.models.contract.titles import Titles, one_of_each
 from palate.parallel import single_blas_thread
 from palate.sparse import Rows
 
@@ -48,19 +43,9 @@ from palate.sparse import Rows
 class Recommender(Predictor):
     """What every fitted model answers; the final classes say how they learn and how they score."""
 
-    def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return factors and biases of users by these rows and their features."""
-        raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
-
     def _fold_items(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return factors and biases of items by these rows, one an item, and their features."""
         raise NotImplementedError(f"{type(self).__name__} declares fold_in_items and has none")
-
-    def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
-        """Return what scores users by these rows and their features."""
-        factors, biases = self._fold(rows, features)
-        _, Q, _, c, mean = self._factors()
-        return FactorScorer((factors, Q, biases, c, mean))
 
     def _parts(
         self, row: Rows, features: NDArray[Any] | None, item: int
@@ -68,9 +53,30 @@ class Recommender(Predictor):
         """Return the parts of a score of a user with this one row: of no item; and items, values, contributions."""
         raise NotImplementedError(f"{type(self).__name__} declares explain and has none")
 
+    def person(self, rows: Given = None, features: Features | None = None, *, on_unknown: str = "drop") -> Person:
+        """Return somebody whom training did not see, to be asked about wherever a user's id may stand.
+
+        `recommend`, `predict`, `explain` and `similar_users` take ids and people alike, and give them one score.
+
+        Args:
+            rows: what they gave, {item: value}, or items had, or rows of one user; or None where features are given.
+            features: of this one user; as in `fold_in`.
+            on_unknown: "drop" items that training did not know, and say how many in one line, or "raise".
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ParameterError: nothing is given, several users' rows are, or the features are not those of training; or
+                the model knows nothing of people by their rows alone, and names those that do.
+            DataError: values are no numbers, or an item stands twice.
+            UnknownIdError: an item that training did not know, with ``on_unknown="raise"``.
+        """
+        self._check_can("recommend_for")
+        check_choice("on_unknown", on_unknown, ("drop", "raise"))
+        return people_of(rows, features, self, on_unknown).person(self.items_)
+
     def recommend(
         self,
-        users: UserIds,
+        users: Users,
         n: int = 10,
         *,
         exclude_seen: bool = True,
@@ -86,13 +92,13 @@ class Recommender(Predictor):
 
         Exactly min(n, allowed items) rows a user; equal scores stand in the order of popularity. ``source`` is
         "popular" where the model's scores of all allowed items are equal, as for somebody of whom nothing is known,
-        and the list is therefore the popular one; else it is "model" (`palate.models.contract.lists`). With
+        and the list is therefore the popular one; else it is "model" (`palate.models.contract.ranker`). With
         ``on_unknown="popular"`` users that training did not know get the popular list, too, without a score.
 
         Args:
-            users: one id or many.
+            users: one id or person (`person`), or many of them.
             n: how many items a user.
-            exclude_seen: leave out what the user had in training.
+            exclude_seen: leave out what the user had in training, or a person's own rows.
             exclude: further pairs to leave out, such as the test part when a person will read the list.
             allow, deny: item ids to choose from; to leave out, where unknown ones do no harm.
             where: conditions on the item table, such as "genres=Comedy", "year>=1990", or Polars expressions.
@@ -113,47 +119,50 @@ class Recommender(Predictor):
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
         if exclude is not None:
             check_interactions("exclude", exclude)
-        wanted = id_list(users)
-        index = self.users_.index(wanted, on_unknown="mark" if on_unknown == "popular" else "raise")
-        check_64_bits(wanted)
+        ids, groups = users_of(self, id_list(users), "mark" if on_unknown == "popular" else "raise")
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        groups = groups_of(self.item_table_) if one_per_title else None
-        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
-        had = [] if not exclude_seen else [self._seen()]
-        had += [] if groups is None else [same_titles(one, groups) for one in had]
-        lists = self._lists_of(wanted, index, wide, exclude, allowed, had)
+        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=exclude)
+        return self._answer(ids, groups, choice, clip=clip)
+
+    def _answer(self, ids: pl.Series, groups: list[Group], choice: Choice, *, clip: bool = False) -> pl.DataFrame:
+        """Return the lists of users in the table that people read; users of no group get the popular one."""
+        lists, unknown = Lists.empty(len(ids), choice.width(len(self.items_))), np.ones(len(ids), bool)
+        for group in groups:
+            filters: dict[str, Any] = {"excluded": self._left_out(ids, group, choice), "allowed": choice.allowed}
+            found = group.ranker.lists(group.users, lists.items.shape[1], **filters, n_threads=self.n_threads)
+            lists.put(group.at, found)
+            unknown[group.at] = False
+        if unknown.any():
+            best = popular_items(self.item_order, choice.allowed)
+            for row in np.flatnonzero(unknown):
+                left = best[~np.isin(best, items_of(choice.exclude, ids[int(row)], self.items_))][
+                    : lists.items.shape[1]
+                ]
+                lists.items[row, : len(left)] = left
         if clip and self.score_kind == "rating":
             lists = replace(lists, scores=np.clip(lists.scores, *self.rating_range_))
-        return self._shown(pl.Series(wanted, dtype=self.users_.values.dtype), lists, groups, n)
+        shown = lists if choice.titles is None else one_of_each(lists, choice.titles.groups, choice.n)
+        return list_table(ids, shown, self.items_, self.item_table_["title"], choice.titles)
 
-    def _lists_of(
-        self,
-        wanted: list[Id],
-        index: NDArray[np.int32],
-        n: int,
-        exclude: Interactions | None,
-        allowed: NDArray[np.bool_] | None,
-        had: list[Rows],
-    ) -> Lists:
-        """Return the lists of users by their ids and positions; the popular one where the position is -1."""
-        known = index >= 0
-        items, scores = np.full((len(index), n), -1, np.int32), np.full((len(index), n), np.nan)
-        popular = np.ones(len(index), bool)
-        also = [] if exclude is None else [rows_of_pairs(exclude, self.users_, self.items_)]
-        lists = self.lists_index(index[known], n, excluded=[*had, *also], allowed=allowed)
-        items[known], scores[known], popular[known] = lists.items, lists.scores, lists.popular
-        best = np.empty(0, np.int32) if known.all() else popular_items(self.item_order, allowed)
-        for row in np.flatnonzero(~known):
-            left = best[~np.isin(best, items_of(exclude, wanted[row], self.items_))][:n]
-            items[row, : len(left)] = left
-        return Lists(items, scores, popular)
+    def _left_out(self, ids: pl.Series, group: Group, choice: Choice) -> list[Rows]:
+        """Return what a group's lists leave out, as rows over the users of its ranker."""
+        left_out = []
+        if choice.exclude_seen:
+            left_out.append(self._had(group.ranker))
+            left_out += [] if choice.titles is None else [choice.titles.had(left_out[0], group.users)]
+        if choice.exclude is not None:
+            users = self.users_ if group.ranker is self.ranker else ids[group.at].to_list()
+            left_out.append(rows_of_pairs(choice.exclude, users, self.items_))
+        return left_out
 
-    def _shown(self, ids: pl.Series, lists: Lists, groups: NDArray[np.int64] | None, n: int) -> pl.DataFrame:
-        """Return lists as a table, each title once where items are grouped by it."""
-        if groups is None:
-            return list_table(ids, lists, self.item_table_)
-        shown = list_table(ids, one_of_each(lists, groups, n), self.item_table_)
-        return with_same_title(shown, self.item_table_, groups)
+    @property
+    def titles(self) -> Titles:
+        """Which items have the same title and year.
+
+        Raises:
+            ParameterError: the item table has no titles, or no years.
+        """
+        return self._derived("titles", lambda: Titles.of(self.item_table_))
 
     def fold_in(
         self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
@@ -207,16 +216,11 @@ class Recommender(Predictor):
         self._check_can("recommend_for")
         check_whole("n", n, low=1)
         check_choice("on_unknown", on_unknown, ("drop", "raise"))
-        asked = basket_of(interactions, features, self, on_unknown)
-        scorer = self._scorer_for(asked.rows, asked.features)
+        people = people_of(interactions, features, self, on_unknown)
+        group = Group(self.ranker_of(people.rows, people.features), people.asked, np.arange(len(people.asked)))
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        groups = groups_of(self.item_table_) if one_per_title else None
-        had = [asked.rows] if exclude_seen else []
-        had += [] if groups is None else [same_titles(one, groups) for one in had]
-        filters: dict[str, Any] = {"excluded": had, "allowed": allowed, "n_threads": self.n_threads}
-        wide = min(n, len(self.items_)) if groups is None else wide_enough(n, groups)
-        lists = best_lists(scorer, self.item_order, asked.asked, wide, **filters)
-        return self._shown(asked.ids[asked.asked], lists, groups, n)
+        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen)
+        return self._answer(people.ids[people.asked], [group], choice)
 
     def recommend_users(self, items: UserIds, n: int = 10, *, exclude_seen: bool = True) -> pl.DataFrame:
         """Return the ``n`` users for whom each item scores highest: item_id, title, rank (from 1), user_id, score.
@@ -238,15 +242,19 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted)
-        excluded = [self._seen().transpose(len(self.items_))] if exclude_seen else []
-        scorer, places = self._scorer(), places_of_ids(self.users_)
-        n = min(n, len(self.users_))
-        filters: dict[str, Any] = {"excluded": excluded, "places": places, "n_threads": self.n_threads}
-        found, scores = scorer.best_users(index, n, **filters)
+        if exclude_seen:
+            self._had(self.ranker)
+        found, scores = self.ranker.best_users(
+            index,
+            min(n, len(self.users_)),
+            places=self._places_of_users(),
+            exclude_seen=exclude_seen,
+            n_threads=self.n_threads,
+        )
         row, rank = np.nonzero(found >= 0)
-        shown = self.item_table_.select("item_id", "title")[index[row]].with_columns(rank=pl.Series(rank + 1))
-        users = self.users_.values[found[row, rank]]
-        return shown.with_columns(users.alias("user_id"), pl.Series("score", scores[row, rank], dtype=pl.Float64))
+        columns = item_columns(self.items_, self.item_table_["title"], index[row])
+        users = self.users_.at(found[row, rank]).alias("user_id")
+        return pl.DataFrame([*columns, pl.Series("rank", rank + 1), users, pl.Series("score", scores[row, rank])])
 
     def fold_in_items(
         self, interactions: Interactions, features: Features | None = None, *, on_unknown: str = "drop"
@@ -268,42 +276,66 @@ class Recommender(Predictor):
         return NewItems(interactions.items, factors, biases, rows)
 
     def explain(
-        self, user: Id, item: Id, *, interactions: Interactions | None = None, on_unknown: str = "drop"
+        self,
+        user: Id | Person,
+        item: Id,
+        *,
+        interactions: Interactions | None = None,
+        features: Features | None = None,
+        on_unknown: str = "drop",
     ) -> Explanation:
         """Return the parts of a score: of the user's own items, of biases and features; they add up to it.
 
         Args:
-            user: an id of the training part or, with ``interactions``, of those.
+            user: an id of the training part or, with ``interactions``, of those; or a `person`.
             item: whose score is explained; the user may have had it.
             interactions: rows of users that training did not see, folded in.
+            features: of these users, as in `fold_in`.
             on_unknown: as in `fold_in`, of the items of these rows.
 
         Raises:
             NotFittedError: before ``fit``.
             UnknownIdError: the user or the item is unknown.
-            ParameterError: the model cannot explain, or training rows were not kept (``store_history``).
+            ParameterError: the model cannot explain, training rows were not kept (``store_history``), or features are
+                given of a user of training, or of a person, who has their own.
             DataError: interactions is none.
         """
         self._check_can("explain")
         at = int(self.items_.index([item])[0])
-        if interactions is None:
-            u = int(self.users_.index([user])[0])
-            if self.seen_ is None:
-                raise ParameterError(
-                    "the model was fitted with store_history=False and does not know the user's rows; give them as "
-                    "interactions="
-                )
-            row, features = self.seen_.take(np.array([u])), self._stored_features(u)
-        else:
-            everybody = rows_of(interactions, self.items_, on_unknown)
-            row, features = everybody.take(interactions.users.index([user])), None
+        if interactions is not None and not isinstance(user, Person):
+            people = people_of(interactions, features, self, on_unknown)
+            mine = interactions.users.index([user])
+            user = replace(people, asked=mine).person(self.items_)
+        elif features is not None:
+            raise ParameterError.of(
+                "features", "go with interactions=, of users that training did not see; a person has their own"
+            )
+        of_model = not isinstance(user, Person) and self.explains == "the model"
+        row, features_of, ranker, place = self._asked_about(user)
         with single_blas_thread():
-            parts, own = self._parts(row, features, at)
-        of_model = interactions is None and self.explains == "the model"
-        scorer = self._scorer() if of_model else self._scorer_for(row, features)
-        score = float(scorer.pairs(np.array([u if of_model else 0]), np.array([at]))[0])
+            parts, own = self._parts(row, features_of, at)
+        score = float(ranker.scorer.pairs(np.array([place]), np.array([at]))[0])
         table = parts_table(parts, own, self.items_, self.item_table_)
-        return Explanation(user, item, score, "the model" if of_model else "the fold-in", table)
+        of = "the model" if of_model else "the fold-in"
+        return Explanation(user.id if isinstance(user, Person) else user, item, score, of, table)
+
+    def _asked_about(self, user: Id | Person) -> tuple[Rows, NDArray[Any] | None, Ranker, int]:
+        """Return a user's row and features, and the ranker and position whose score is to be explained."""
+        if isinstance(user, Person):
+            _, (group,) = users_of(self, [user], "raise")
+            return user.rows, user.features, group.ranker, 0
+        place = int(self.users_.index([user])[0])
+        if self.seen_ is None:
+            raise ParameterError(
+                "the model was fitted with store_history=False and does not know the user's rows; give them as "
+                "interactions=",
+                code="no_history",
+                subject="interactions",
+            )
+        row, features = self.seen_.take(np.array([place])), self._stored_features(place)
+        if self.explains == "the model":
+            return row, features, self.ranker, place
+        return row, features, self.ranker_of(row, features), 0
 
     def similar_items(self, items: UserIds, n: int = 10) -> pl.DataFrame:
         """Return the ``n`` items nearest to each item: by the cosine of their factors, or by weights of items.
@@ -321,14 +353,16 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted).astype(np.int32)
-        found, scores = self._scorer().nearest(index, n, self.item_order.places, self.n_threads)
-        lists = Lists(found, scores, np.zeros(len(found), bool))
-        table = list_table(pl.Series(wanted, dtype=self.items_.values.dtype), lists, self.item_table_)
-        like, *columns, _ = table.get_columns()  # not rename, which would start Polars' threads
-        return pl.DataFrame([like.alias("like"), *columns])
+        found, scores = self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
+        row, rank = np.nonzero(found >= 0)
+        like = self.items_.at(index[row]).alias("like")
+        columns = item_columns(self.items_, self.item_table_["title"], found[row, rank])
+        return pl.DataFrame([like, pl.Series("rank", rank + 1), *columns, pl.Series("score", scores[row, rank])])
 
-    def similar_users(self, users: UserIds, n: int = 10) -> pl.DataFrame:
+    def similar_users(self, users: Users, n: int = 10) -> pl.DataFrame:
         """Return the ``n`` users nearest to each user by the cosine of their factors: like, rank, user_id, score.
+
+        A user is an id, or a `person`, whose factors are folded in.
 
         Raises:
             NotFittedError: before ``fit``.
@@ -337,13 +371,17 @@ class Recommender(Predictor):
         """
         self._check_can("similar_users")
         check_whole("n", n, low=1)
-        wanted = id_list(users)
-        index = self.users_.index(wanted).astype(np.int32)
-        found, scores = nearest(self._factors()[0], index, n, places_of_ids(self.users_), self.n_threads)
+        ids, groups = users_of(self, id_list(users), "raise")
+        n, places = min(n, len(self.users_)), self._places_of_users()
+        found, scores = np.full((len(ids), n), -1, np.int32), np.full((len(ids), n), np.nan)
+        for group in groups:
+            known, scorer = group.ranker is self.ranker, self._factor_scorer(group.ranker)
+            factors, wanted = scorer.P if known else self._users_as_folded(), scorer.P[group.users]
+            itself = group.users if known else np.full(len(group.users), -1, np.int32)
+            found[group.at], scores[group.at] = nearest(factors, wanted, itself, n, places, self.n_threads)
         row, rank = np.nonzero(found >= 0)
-        like = pl.Series(wanted, dtype=self.users_.values.dtype)[row]
-        others = self.users_.values[found[row, rank]]
-        return pl.DataFrame({"like": like, "rank": rank + 1, "user_id": others, "score": scores[row, rank]})
+        like, others = taken(ids, row).alias("like"), self.users_.at(found[row, rank]).alias("user_id")
+        return pl.DataFrame([like, pl.Series("rank", rank + 1), others, pl.Series("score", scores[row, rank])])
 
     def lists_index(
         self,
@@ -364,10 +402,8 @@ class Recommender(Predictor):
         Raises:
             NotFittedError: before ``fit``.
         """
-        self._check_fitted()
         users = np.asarray(user_index, np.int32)
-        filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "n_threads": self.n_threads}
-        return best_lists(self._scorer(), self.item_order, users, n, **filters)
+        return self.ranker.lists(users, n, excluded=excluded, allowed=allowed, n_threads=self.n_threads)
 
     def rank_index(
         self,
@@ -400,9 +436,8 @@ class Recommender(Predictor):
         Raises:
             NotFittedError: before ``fit``.
         """
-        self._check_fitted()
         users = np.asarray(user_index, np.int32)
-        return ranking_keys(self._scorer(), self.item_order, users, excluded=excluded, allowed=allowed)
+        return self.ranker.keys(users, excluded=excluded, allowed=allowed)
 
     @property
     def item_order(self) -> ItemOrder:
@@ -411,15 +446,7 @@ class Recommender(Predictor):
         Raises:
             NotFittedError: before ``fit``.
         """
-        self._check_fitted()
-        made: tuple[Any, ItemOrder] | None = self.__dict__.get("_item_order")
-        if made is None or made[0] is not self.item_table_:  # each fit makes a new one
-            rated = (
-                self.rated_ if self.seen_ is None else Rated.of(self.seen_.indices, self.seen_.values, len(self.items_))
-            )
-            made = self.item_table_, ItemOrder.of(rated, self.items_)
-            self.__dict__["_item_order"] = made
-        return made[1]
+        return self.ranker.popular
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
@@ -428,8 +455,15 @@ class Recommender(Predictor):
         stored = getattr(self, "user_features_", None)
         return None if stored is None or not stored.shape[1] else stored[user : user + 1]
 
-    def _seen(self) -> Rows:
-        if self.seen_ is None:
+    def _users_as_folded(self) -> NDArray[Any]:
+        """Return the factors of the users of training that those of people folded in are like, (n_users, k)."""
+        return self._factors()[0]
+
+    def _places_of_users(self) -> NDArray[np.int32]:
+        return self._derived("places of users", lambda: places_of_ids(self.users_))
+
+    def _had(self, ranker: Ranker) -> Rows:
+        if ranker.seen is None:
             raise ParameterError(
                 "the model was fitted with store_history=False and does not know what users have seen; pass ",
                 Set("exclude_seen", False),
@@ -437,4 +471,4 @@ class Recommender(Predictor):
                 code="no_history",
                 subject="exclude_seen",
             )
-        return self.seen_
+        return ranker.seen

@@ -30,7 +30,7 @@ class Explanation:
     """A score split into parts.
 
     Attributes:
-        user_id, item_id: the pair explained.
+        user_id, item_id: the pair explained; None for a nameless person.
         score: what the parts add up to.
         of: "the model" where this is the model's own score of the pair, or "the fold-in" where the model's user factors
             are no function of the user's rows, and the score is that of the same rows folded in.
@@ -38,7 +38,7 @@ class Explanation:
             …), item_id and title of the user's own item, value given to it, name, contribution.
     """
 
-    user_id: Id
+    user_id: Id | None
     item_id: Id
     score: float
     of: str

@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_transform
+from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_transform
 
 import numpy as np
 import polars as pl
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.data.items import item_table
-from palate.errors import NotFittedError, ParameterError, UnknownParameterError, unknown_name
+from palate.errors import ParameterError, UnknownParameterError
 from palate.models.contract.abilities import check_supports
+from palate.models.contract.attributes import features_for
+from palate.models.contract.learned import Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
-from palate.models.contract.state import ModelState, Rated, check_names, restore
-from palate.models.contract.training_part import check_features, check_parts, rating_limits, with_known
+from palate.models.contract.state import Known, ModelState, Rated, check_names, known_of, learned_of
+from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
 from palate.parallel import single_blas_thread
@@ -65,8 +68,8 @@ class Learner(ABC):
     Each model class is a dataclass of its parameters: what it annotates, other than as ClassVar, is one, and declared
     as `palate.models.contract.parameters` says.
 
-    Learned attributes, besides the class's own: ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None),
-    ``rated_`` (what is popular, where they were not kept),
+    Attributes of a fitted model, besides the class's own: ``learned_`` (all that was learned, in one typed object),
+    ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None), ``rated_`` (popularity, where they were not kept),
     ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
     ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
     computed in one go has an empty history and best epoch 0.
@@ -77,31 +80,27 @@ class Learner(ABC):
     declarations: ClassVar[Mapping[str, Parameter]] = {}  # parameters by name, made of the annotations
     search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter, made of the annotations
     presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
-    learned_arrays: ClassVar[Mapping[str, tuple[str, ...]]]  # attribute: shape in the words n_users, n_items, n_factors
-    learned_scalars: ClassVar[tuple[str, ...]]  # attributes that JSON can hold
     supports: ClassVar[frozenset[str]]  # of `palate.models.contract.abilities.ABILITIES`
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
     own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
-    if TYPE_CHECKING:
+    learned_ = Learns(Learned)  # of each final class its own type
+    known_: Known
 
-        def __getattr__(self, name: str) -> Any:
-            """Let the arrays of ``learned_arrays`` be read as attributes; `restore` and ``fit`` set them."""
+    users_ = OfTraining[Ids]()
+    items_ = OfTraining[Ids]()
+    seen_ = OfTraining[Rows | None]()
+    rated_ = OfTraining[Rated | None]()
+    item_table_ = OfTraining[pl.DataFrame]()
+    rating_range_ = OfTraining[tuple[float, float]]()
+    history_ = Attribute[list[dict[str, float]]](list)
+    best_epoch_ = Attribute[int](int)
+    epoch_chosen_on_ = Attribute[str](lambda: "none")
+    interrupted_ = Attribute[bool](bool)
 
     store_history: bool
     n_threads: int | None
-    users_: Ids
-    items_: Ids
-    seen_: Rows | None
-    rated_: Rated | None = None
-    item_table_: pl.DataFrame
-    rating_range_: tuple[float, float]
-    history_: list[dict[str, float]]
-    best_epoch_: int = 0
-    epoch_chosen_on_: str = "none"
-    interrupted_: bool = False
-    seed_: int
     file_: SourceFile | None = None  # what the arrays are read from, where that is no memory of our own
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -130,8 +129,8 @@ class Learner(ABC):
             parameter.check(getattr(self, name))
 
     @abstractmethod
-    def _learn(self, training: Training) -> dict[str, Any]:
-        """Return the learned attributes; nothing of the model may change before."""
+    def _learn(self, training: Training) -> Learned:
+        """Return what was learned; nothing of the model may change before."""
 
     @abstractmethod
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
@@ -149,59 +148,64 @@ class Learner(ABC):
 
     def fit(
         self,
-        interactions: Interactions,
+        interactions: Dataset | Interactions,
         *,
-        validation: Interactions | None = None,
+        validation: Dataset | Interactions | None = None,
         items: Any = None,
         user_features: Features | None = None,
         item_features: Features | None = None,
+        attributes: bool | None = None,
         start: Self | None = None,
         progress: ProgressCallback | None = automatic,
     ) -> Self:
         """Learn from interactions; what was learned before is forgotten once all has gone well.
 
         Args:
-            interactions: the training part.
+            interactions: the training part; of a data set come the item table and the attributes, too.
             validation: rows of the same ids to tell of after each epoch; `MatrixFactorization` chooses its epoch by
                 them, other models choose nothing.
-            items: a table with item_id, title and further columns, to show and to filter by.
+            items: a table with item_id, title and further columns, to show and to filter by; None takes the data set's.
             user_features, item_features: attributes that enter the model; see ``supports``. Users and items that stand
                 there alone are known to the model, too, as people and items without a row.
+            attributes: whether those of the data set's users and items enter, where no features are given; None lets
+                them enter a model that ``uses_attributes``.
             start: a fitted model of this class to go on from, its users and items found by their ids; new ones start
                 afresh, and those that the rows and features given now lack are forgotten. See ``supports``.
             progress: called after every epoch; None shows nothing. Without it a notebook shows a bar.
 
         Raises:
             ParameterError: a parameter has a wrong type or range, the model does not support what is given, the start
-                does not fit, or training would need more memory than there is.
+                does not fit, training would need more memory than there is, or there are no attributes where they shall
+                enter.
             DataError: there is no row, a value is beyond 1e15, validation has other ids than the training part, one of
                 them is no `Interactions`, an id has no features, or the item table is faulty.
             DivergenceError: training left the finite numbers; names the epoch, and what to try.
         """
         self.check_parameters()
-        check_parts(interactions, validation)
+        items = interactions.items if items is None and isinstance(interactions, Dataset) else items
+        known = features_for(self, interactions, user_features, item_features, attributes=attributes)
+        interactions = interactions_of(interactions, "interactions")
+        validation = None if validation is None else interactions_of(validation, "validation")
+        check_learnable(interactions, validation)
         if interactions.weights is not None:
             check_supports(self, "weights")
-        for name, features in (("user_features", user_features), ("item_features", item_features)):
+        for name, features in known.items():
             if features is not None:
                 check_supports(self, "features")
                 check_features(name, features)
+        user_features, item_features = known["user_features"], known["item_features"]
         interactions, validation = with_known(interactions, validation, user_features, item_features)
         self._check_start(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
         table = item_table(interactions.items, items)
-        learned = {"history_": [], "best_epoch_": 0, "epoch_chosen_on_": "none", "interrupted_": False}
         blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
         with watched(progress) as callback, blas:
-            learned |= self._learn(Training(interactions, validation, user_features, item_features, start, callback))
-        for name, value in learned.items():
-            setattr(self, name, value)
-        self.users_, self.items_, self.item_table_ = interactions.users, interactions.items, table
-        self.rating_range_ = rating_limits(interactions)
-        rows, n_items = interactions.by_user(), interactions.n_items
-        self.seen_ = rows if self.store_history else None
-        self.rated_ = None if self.store_history else Rated.of(rows.indices, rows.values, n_items)
+            learned = self._learn(Training(interactions, validation, user_features, item_features, start, callback))
+        rows = interactions.by_user()
+        rated = None if self.store_history else Rated.of(rows.indices, rows.values, interactions.n_items)
+        kept = (rows if self.store_history else None), rated, table, rating_limits(interactions)
+        self.learned_, self.known_ = learned, Known(interactions.users, interactions.items, *kept)
         self.file_ = None
         return self
 
@@ -210,14 +214,14 @@ class Learner(ABC):
         names = self.parameter_names()
         return "choose a smaller n_factors" if "n_factors" in names else "learn from fewer users, items or rows"
 
-    def memory_estimate(self, interactions: Interactions) -> int:
+    def memory_estimate(self, interactions: Dataset | Interactions) -> int:
         """Return about how many bytes ``fit`` will hold at its peak, the compressed training rows included.
 
         Raises:
             DataError: interactions is none.
         """
-        check_interactions("interactions", interactions)
-        n_users, n_items, n_rows = interactions.n_users, interactions.n_items, len(interactions)
+        data = interactions_of(interactions, "interactions")
+        n_users, n_items, n_rows = data.n_users, data.n_items, len(data)
         return 16 * n_rows + self._bytes_needed(n_users, n_items, n_rows)
 
     def _check_start(self, start: Any) -> None:
@@ -225,9 +229,10 @@ class Learner(ABC):
             return
         check_supports(self, "warm_start")
         if type(start) is not type(self) or not hasattr(start, "users_"):
-            raise ParameterError(f"start must be a fitted {type(self).__name__}, got {start!r}")
-        if getattr(start, "n_factors", None) != getattr(self, "n_factors", None):
-            raise ParameterError(f"start has {start.n_factors} factors, this model {getattr(self, 'n_factors', None)}")
+            raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
+        theirs, ours = (model.get_params()["n_factors"] for model in (start, self))
+        if theirs != ours:
+            raise ParameterError.of("start", f"has {theirs} factors, this model {ours}")
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -273,7 +278,7 @@ class Learner(ABC):
         if self.score_kind == "rating":
             wrapped = f"palate.integrations.sklearn.RatingRegressor({name}())"
             ways = f"for GridSearchCV and the like take {wrapped}, with parameters named model__…; {ways}"
-        return ParameterError(f"{name} learns from interactions, not from X and y: {ways}")
+        return ParameterError.of(name, f"learns from interactions, not from X and y: {ways}", code="not_offered")
 
     def __repr__(self) -> str:
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
@@ -301,12 +306,13 @@ class Learner(ABC):
         self._check_fitted()
         parameters = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
         if isinstance(parameters.get("random_state"), np.random.Generator):
-            parameters["random_state"] = self.seed_  # a Generator cannot be written; the seed it gave can
+            parameters["random_state"] = self.learned_.read("seed_")  # a Generator cannot be written; its seed can
+        learned = self.learned_
         return ModelState(
             key=self.key,
             parameters=parameters,
-            learned={name: getattr(self, name) for name in self.learned_scalars},
-            arrays={name: getattr(self, name) for name in self.learned_arrays},
+            learned={"rating_range_": self.rating_range_, **{name: learned.read(name) for name in learned.SCALARS}},
+            arrays={name: learned.read(name) for name in learned.ARRAYS},
             users=self.users_,
             items=self.items_,
             seen=self.seen_,
@@ -321,15 +327,14 @@ class Learner(ABC):
         Raises:
             ModelFileError: parameters, learned values, arrays or their shapes are not those of this class.
         """
-        check_names(cls, state)
+        kind = cls.learned_.kind
+        check_names(cls.__name__, cls.parameter_names(), kind, state)
         model = cls(**state.parameters)
-        model.history_ = []
-        restore(model, state)
+        model.learned_, model.known_ = learned_of(kind, state), known_of(state)
         return model
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "users_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(interactions) first")
+        _ = self.learned_  # refuses before ``fit``
         if self.file_ is not None:
             self.file_.check()
 
@@ -342,7 +347,7 @@ def check_parameter_names(cls: type[Learner], names: Iterable[str], known: Seque
     """
     for name in names:
         if name not in known:
-            raise UnknownParameterError(unknown_name(f"{cls.__name__} has no parameter", name, known, having="it has"))
+            raise UnknownParameterError.unknown(f"{cls.__name__} has no parameter", name, known, having="it has")
 
 
 def _checking_names(cls: type[Learner], init: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""Users that a model meets after training: their rows by position of the model's items, and their factors."""
+"""What a model meets after training: rows by position of its items, and factors folded in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from palate.data.features import Features
@@ -63,61 +62,6 @@ class NewItems:
     rows: Rows
 
 
-@dataclass(frozen=True, eq=False)
-class Basket:
-    """People to be scored by what they give with the question.
-
-    Attributes:
-        ids: the ids to show, one a person; null for somebody who has none.
-        rows: what they gave, by position of the model's items.
-        asked: (n,) positions of those who want a list.
-        features: (n, n_features) of all of them, or None.
-    """
-
-    ids: pl.Series
-    rows: Rows
-    asked: NDArray[np.int32]
-    features: NDArray[Any] | None
-
-
-Given = Interactions | Mapping[Id, float] | Iterable[Id] | None
-
-
-def basket_of(given: Given, features: Features | None, model: Any, on_unknown: str) -> Basket:
-    """Return whom `Recommender.recommend_for` is asked about.
-
-    Args:
-        given: rows of any users; or what one nameless person gave: {item: value}, or items; or None.
-        features: of these users; where no rows are given, those of whom attributes alone are known.
-        model: a fitted one.
-        on_unknown: "drop" or "raise", of an item that the model does not know.
-
-    Raises:
-        ParameterError: nothing is given, or features do not fit the model.
-        DataError: a user has no features where some are given, or a basket cannot be read.
-        UnknownIdError: an unknown item, with ``on_unknown="raise"``.
-    """
-    if given is None and features is None:
-        raise ParameterError(
-            "nothing is known of whom to recommend for: give their rows, {item: value}, a list of items, or features="
-        )
-    if features is not None and (given is None or (isinstance(given, Interactions) and not len(given))):
-        check_features("features", features)
-        n, ids = len(features.ids), features.ids
-        return Basket(ids.values, Rows.empty(n), np.arange(n, dtype=np.int32), features_on(features, ids, model))
-    if not isinstance(given, Interactions):
-        rows, nobody = row_of(given or {}, model, on_unknown), pl.Series([None], dtype=model.users_.values.dtype)
-        if features is None:
-            return Basket(nobody, rows, np.zeros(1, np.int32), None)
-        check_features("features", features)
-        if len(features.ids) != 1:
-            raise ParameterError(f"features of {len(features.ids)} users are given beside the items of one")
-        return Basket(features.ids.values, rows, np.zeros(1, np.int32), features_on(features, features.ids, model))
-    rows = rows_of(given, model.items_, on_unknown)
-    asked = np.unique(given.user_index) if features is None else np.arange(given.n_users)
-    return Basket(given.users.values, rows, asked.astype(np.int32), features_on(features, given.users, model))
-
-
 def features_on(features: Features | None, ids: Ids, model: Any, side: str = "user") -> NDArray[Any] | None:
     """Return the rows of features of these users, or items; refuse such as the model's training did not have.
 
@@ -130,11 +74,16 @@ def features_on(features: Features | None, ids: Ids, model: Any, side: str = "us
     check_features("features", features)
     encoding = getattr(model, f"{side}_encoding_", None)
     if not encoding:
-        raise ParameterError(f"the model was fitted without {side}_features, and cannot use those of newcomers")
+        raise ParameterError(
+            f"the model was fitted without {side}_features, and cannot use those of newcomers",
+            code="no_history",
+            subject=f"{side}_features",
+        )
     if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
         raise ParameterError(
             "these features were encoded in another way than those of training: make them with "
-            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)"
+            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)",
+            subject="features",
         )
     return features.on(ids)
 
@@ -165,15 +114,19 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
         check_interactions("interactions", given)
     ids, items, rule = id_list(given), model.items_, getattr(model, "positive", None)
     if not isinstance(given, Mapping) and model.score_kind == "rating":
-        raise ParameterError(f"{type(model).__name__} learns from ratings: give them as {{item: rating}}")
+        raise ParameterError.of(
+            type(model).__name__, "learns from ratings: give them as {item: rating}", code="not_offered"
+        )
     click = float(rule) if isinstance(rule, int | float) else 1.0
     values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
     good = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
     array = np.array(values, np.float32) if good else np.array([np.nan], np.float32)
     if not np.isfinite(array).all():
-        raise DataError(f"the values of a basket must be finite numbers, got {shown(values)}")
+        raise DataError(
+            f"the values of a basket must be finite numbers, got {shown(values)}", value=values, subject="items"
+        )
     if len(set(ids)) < len(ids):
-        raise DataError(f"an item stands twice in the basket {shown(ids)}")
+        raise DataError(f"an item stands twice in the basket {shown(ids)}", code="duplicates", subject="items")
     index = items.index(ids, on_unknown="raise" if on_unknown == "raise" else "mark")
     known = index >= 0
     say_unknown("the basket", int((~known).sum()), "item")

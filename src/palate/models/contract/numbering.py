@@ -13,5 +13,5 @@ def popular_first(rows: Rows, data: Interactions) -> tuple[Rows, ItemOrder]:
 
     Sums over items, and the choice between equal ones, are then the same for any numbering.
     """
-    order = ItemOrder.of(Rated.of(data.item_index, data.values, data.n_items), data.items)
+    order = ItemOrder(Rated.of(data.item_index, data.values, data.n_items), data.items)
     return rows.renumber(order.places), order

@@ -40,7 +40,7 @@ def check_whole(name: str, value: Any, *, low: int, high: int | None = None) -> 
         high = LARGEST_WHOLE
     if not good or value < low or (high is not None and value > high):
         to = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ParameterError(f"{name} must be a whole number {to}, got {value!r}")
+        raise ParameterError.outside(name, f"a whole number {to}", value)
 
 
 def check_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
@@ -53,7 +53,7 @@ def check_number(name: str, value: Any, *, low: float, high: float = math.inf, o
     if not good or not math.isfinite(value) or value < low or value > high or (open_low and value == low):
         above = f"above {low:g}" if open_low else f"of at least {low:g}"
         to = "" if high == math.inf else f" and at most {high:g}"
-        raise ParameterError(f"{name} must be a number {above}{to}, got {value!r}")
+        raise ParameterError.outside(name, f"a number {above}{to}", value)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -63,7 +63,7 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
         ParameterError: names the parameter, the value and the choices.
     """
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
-        raise ParameterError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+        raise ParameterError.outside(name, f"{' or '.join(map(repr, choices))}", value)
 
 
 def draw_seed(random_state: int | np.random.Generator | None) -> int:
@@ -137,16 +137,27 @@ class Parameter:
         """
         kind, *notes = get_args(declaration) if get_origin(declaration) is Annotated else (declaration,)
         meaning, limits, checked = _last(notes, str), _last(notes, AtLeast), _last(notes, Checked)
-        search = _last(notes, Range) or _last(notes, Choice)
-        if isinstance(search, Range) and int in _alternatives(kind):
-            search = replace(search, whole=True)
+        search: Range | Choice | None = _last(notes, Range) or _last(notes, Choice)
+        search = search and searched_as(kind, search)
         made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
-        if not meaning or not (checked or made._kind in (bool, str) or get_origin(made._kind) is Literal or limits):
-            raise ParameterError(
-                f"{name} must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "
-                "or as ClassVar where it is no parameter"
+        if not meaning or not (checked or made._kind is bool or get_origin(made._kind) is Literal or limits):
+            raise ParameterError.of(
+                name,
+                "must be declared with limits and a meaning, such as Annotated[int, AtLeast(1), 'how many.'], "
+                "or as ClassVar where it is no parameter",
             )
         return made
+
+    @property
+    def takes(self) -> str:
+        """Return the type with its limits, for example ``number above 0 or none``."""
+        words = self.type_name
+        if self.limits is not None:
+            low, high = self.limits.low, self.limits.at_most
+            limits = f"{'above' if isinstance(self.limits, Above) else 'of at least'} {low:g}"
+            limits += "" if high is None else f" and at most {high:g}"
+            words = words.replace("number", f"number {limits}", 1)
+        return words
 
     @property
     def _kind(self) -> Any:
@@ -194,12 +205,7 @@ class Parameter:
             value = _parse_as(kind, text.strip())
             if value is not _NO_VALUE:
                 return value
-        raise ParameterError(f"{self.name} takes {self.type_name}, got '{text}'")
-
-
-def parameters_of(cls: type) -> list[Parameter]:
-    """Return the parameters of a model class, in the order of its constructor."""
-    return list(vars(cls)["declarations"].values())
+        raise ParameterError.of(self.name, f"takes {self.type_name}, got '{text}'", value=text)
 
 
 def declared_by(cls: type) -> dict[str, Parameter]:
@@ -221,15 +227,20 @@ def declared_by(cls: type) -> dict[str, Parameter]:
     return {field.name: known[field.name] for field in ordered}
 
 
+def searched_as(kind: Any, space: Range | Choice) -> Range | Choice:
+    """Return what a search may try for a parameter of a type: whole numbers where it is one."""
+    return replace(space, whole=True) if isinstance(space, Range) and int in _alternatives(kind) else space
+
+
 def search_space_of(declarations: Mapping[str, Parameter]) -> dict[str, Range | Choice]:
     """Return {name: what a search may try}, numbers first and then choices."""
-    spaces = {name: one.search for name, one in declarations.items() if one.search is not None}
+    spaces = {name: declared.search for name, declared in declarations.items() if declared.search is not None}
     return dict(sorted(spaces.items(), key=lambda pair: isinstance(pair[1], Choice)))
 
 
 def with_arguments(doc: str, parameters: Iterable[Parameter]) -> str:
     """Return the docstring of a class with the meaning of its parameters, before its attributes."""
-    lines = [f"    {one.name}: {one.meaning}" for one in parameters]
+    lines = [f"    {parameter.name} ({parameter.takes}): {parameter.meaning}" for parameter in parameters]
     wrapped = [textwrap.fill(line, DOC_WIDTH, subsequent_indent=" " * 8, break_on_hyphens=False) for line in lines]
     text, attributes, rest = inspect.cleandoc(doc).partition("\nAttributes:\n")
     section = ["Args:", *wrapped] if wrapped else []

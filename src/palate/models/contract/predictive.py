@@ -81,7 +81,7 @@ class Predictive:
             ParameterError: level does not lie between 0 and 1.
         """
         if not isinstance(level, int | float) or not 0 < level < 1:
-            raise ParameterError(f"level must be a number between 0 and 1, got {level!r}")
+            raise ParameterError.outside("level", "a number between 0 and 1", level)
         tails = np.array([(1 - level) / 2, (1 + level) / 2])
         if self.is_ordinal:
             below = np.cumsum(self.probabilities, axis=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,11 +14,18 @@ from palate.errors import ParameterError
 from palate.models.contract.abilities import check_supports
 from palate.models.contract.answers import UserIds, id_list
 from palate.models.contract.learner import Learner
+from palate.models.contract.lists import ItemOrder
 from palate.models.contract.parameters import check_choice
+from palate.models.contract.person import Person, Users, users_of
 from palate.models.contract.predictive import Predictive
+from palate.models.contract.ranker import Ranker
 from palate.models.contract.scoring import FactorScorer, Scorer
-from palate.models.contract.state import positions
-from palate.topk import Factors
+from palate.models.contract.state import Rated, positions
+from palate.parallel import kept
+from palate.sparse import Rows
+from palate.topk import Factors, ItemSide
+
+T = TypeVar("T")
 
 
 class Predictor(Learner):
@@ -36,16 +44,75 @@ class Predictor(Learner):
         return None
 
     def _scorer(self) -> Scorer:
-        """Return what scores the users of training."""
-        return FactorScorer(self._factors())
+        """Return what scores the users of training; asked once a fit, by `ranker`."""
+        return FactorScorer.of(self._factors())
+
+    def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return factors and biases of users by these rows and their features."""
+        raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
+
+    def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
+        """Return what scores users by these rows and their features."""
+        return FactorScorer(*self._fold(rows, features), self._among)
+
+    @property
+    def _among(self) -> ItemSide:
+        """The items as the scorer of the users of training has them."""
+        return self._factor_scorer(self.ranker).among
+
+    def _factor_scorer(self, ranker: Ranker) -> FactorScorer:
+        if not isinstance(ranker.scorer, FactorScorer):
+            raise NotImplementedError(f"{type(self).__name__} has no factors")
+        return ranker.scorer
+
+    @property
+    def ranker(self) -> Ranker:
+        """What lists and scores the users of training, by position; made once a fit.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        return self._derived(
+            "ranker", lambda: Ranker(self._scorer, ItemOrder(self._popularity(), self.items_), self.seen_)
+        )
+
+    def ranker_of(self, rows: Rows, features: NDArray[Any] | None = None) -> Ranker:
+        """Return what lists and scores people by their rows alone, in the items' positions.
+
+        Args:
+            rows: one a person.
+            features: (n, n_features) of them, or None.
+
+        Raises:
+            ParameterError: the model knows nothing of people by their rows alone.
+        """
+        self._check_can("recommend_for")
+        scorer = self._scorer_for(rows, features)
+        return Ranker(lambda: scorer, self.ranker.popular, rows)
+
+    def _popularity(self) -> Rated | Rows | None:
+        return self.rated_ if self.seen_ is None else self.seen_
+
+    def _derived(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what is derived of this fit, computed at its first use and kept until the next fit."""
+        of_fit: dict[str, Any] | None = self.__dict__.get("_of_fit")
+        if of_fit is None or of_fit["learned"] is not self.learned_:  # each fit makes a new one
+            of_fit = self.__dict__["_of_fit"] = {"learned": self.learned_}
+        return kept(of_fit, name, compute)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is derived out of copies and pickles: it is made again at its first use."""
+        return {name: value for name, value in self.__dict__.items() if name != "_of_fit"}
 
     def predict(
-        self, users: UserIds, items: UserIds, *, clip: bool = True, on_unknown: str = "raise"
+        self, users: Users, items: UserIds, *, clip: bool = True, on_unknown: str = "raise"
     ) -> NDArray[np.float64]:
         """Return the predicted value of each user-item pair.
 
         Args:
-            users, items: n ids each (or one id against n).
+            users: n ids or people (`Recommender.person`), or one against n items.
+            items: n ids, or one against n users.
             clip: clip to ``rating_range_``; scores that rank are never clipped.
             on_unknown: of a pair with an id that training did not know, "raise" an error, give the "mean" (`mean_of`),
                 or "nan".
@@ -60,8 +127,30 @@ class Predictor(Learner):
                 the model's ``score_kind`` is "order", and there is no value to predict.
         """
         self._check_can("predict")
-        u, i, _ = self._pairs(users, items, None, on_unknown)
+        wanted = id_list(users)
+        if any(isinstance(user, Person) for user in wanted):
+            return self._predicted_of_people(wanted, items, on_unknown, clip=clip)
+        u, i, _ = self._pairs(wanted, items, None, on_unknown)
         return self._predicted(u, i, on_unknown, clip=clip)
+
+    def _predicted_of_people(
+        self, wanted: list[Any], items: UserIds, on_unknown: str, *, clip: bool
+    ) -> NDArray[np.float64]:
+        """Return the predictions of people that the model has not seen, perhaps among others: what their lists say."""
+        check_choice("on_unknown", on_unknown, ("raise", "mean", "nan"))
+        mark = "raise" if on_unknown == "raise" else "mark"
+        item_index = self.items_.index(id_list(items), on_unknown=mark)
+        who, i = _broadcast(np.arange(len(wanted)), item_index)
+        values, known = np.full(len(who), np.nan), np.zeros(len(who), bool)
+        for group in users_of(self, wanted, mark)[1]:
+            place = np.full(len(wanted), -1, np.int32)
+            place[group.at] = group.users
+            own = (place[who] >= 0) & (i >= 0)
+            values[own], known = group.ranker.scorer.pairs(place[who][own], i[own]), known | own
+        if on_unknown == "mean":
+            nobody = np.full((~known).sum(), -1)
+            values[~known] = self.mean_of(nobody, i[~known])
+        return np.clip(values, *self.rating_range_) if clip and self.score_kind == "rating" else values
 
     def _predicted(
         self, u: NDArray[Any], i: NDArray[Any], on_unknown: str, *, clip: bool, **more: Any
@@ -98,7 +187,11 @@ class Predictor(Learner):
         if self.seen_ is not None:
             return float(self.seen_.values.mean(dtype=np.float64))
         if self.rated_ is None:
-            raise ParameterError("this model, of an older file without training rows, does not know the mean rating")
+            raise ParameterError(
+                "this model, of an older file without training rows, does not know the mean rating",
+                code="no_history",
+                subject="mean",
+            )
         return float(np.average(self.rated_.means, weights=self.rated_.counts))
 
     def predict_index(
@@ -114,11 +207,13 @@ class Predictor(Learner):
         self._check_can("predict")
         user_index, item_index = positions("user", user_index), positions("item", item_index)
         if len(user_index) != len(item_index):
-            raise ParameterError(f"got {len(user_index)} user positions and {len(item_index)} item positions")
+            raise ParameterError(
+                f"got {len(user_index)} user positions and {len(item_index)} item positions", subject="positions"
+            )
         for ids, index in ((self.users_, user_index), (self.items_, item_index)):
             if len(index) and not (np.min(index) >= 0 and np.max(index) < len(ids)):
-                raise ParameterError(f"{ids.what} positions must lie from 0 to {len(ids) - 1}")
-        scores = self._scorer().pairs(user_index, item_index)
+                raise ParameterError.of(ids.what, f"positions must lie from 0 to {len(ids) - 1}")
+        scores = self.ranker.scorer.pairs(user_index, item_index)
         return np.clip(scores, *self.rating_range_) if clip and self.score_kind == "rating" else scores
 
     def predict_rows(self, rows: Interactions) -> NDArray[np.float64]:
@@ -188,7 +283,11 @@ class Predictor(Learner):
         found = self._predictive(u, i, when)
         n = len(found.levels)
         if n < 2:
-            raise ParameterError(f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars")
+            raise ParameterError(
+                f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars",
+                code="not_offered",
+                subject="stars",
+            )
         return pl.DataFrame(
             {
                 "user_id": self.users_.at(np.repeat(u, n)),
@@ -205,7 +304,7 @@ class Predictor(Learner):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        return self._scorer().pairs(user_index, item_index)
+        return self.ranker.scorer.pairs(user_index, item_index)
 
     def score_rows(self, user_index: NDArray[Any]) -> NDArray[np.float64]:
         """Return the raw scores of all items for these users, (m, n_items): give a few users at a time.
@@ -214,7 +313,7 @@ class Predictor(Learner):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        return self._scorer().of_all(np.asarray(user_index, np.int32))
+        return self.ranker.scorer.of_all(np.asarray(user_index, np.int32))
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
@@ -226,9 +325,7 @@ class Predictor(Learner):
         mark = "raise" if on_unknown == "raise" else "mark"
         u = self.users_.index(id_list(users), on_unknown=mark)
         i = self.items_.index(id_list(items), on_unknown=mark)
-        if len(u) != len(i) and 1 not in (len(u), len(i)):
-            raise ParameterError(f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}")
-        u, i = np.broadcast_arrays(u, i)
+        u, i = _broadcast(u, i)
         if times is None:
             return u, i, None
         when = np.asarray(times)
@@ -240,11 +337,27 @@ class Predictor(Learner):
         if getattr(self, "time_effects", None) is None:
             raise ParameterError(
                 f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
-                "time_effects='day,page'"
+                "time_effects='day,page'",
+                code="not_offered",
+                subject="times",
             )
         if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
-            raise ParameterError(f"times must be {n} whole numbers, in seconds since 1970")
+            raise ParameterError.of("times", f"must be {n} whole numbers, in seconds since 1970")
 
     def _check_can(self, ability: str) -> None:
         self._check_fitted()
         check_supports(self, ability, "use recommend" if ability == "predict" else "")
+
+
+def _broadcast(u: NDArray[Any], i: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return as many users as items, one of either repeated.
+
+    Raises:
+        ParameterError: there are several of both, and not as many.
+    """
+    if len(u) != len(i) and 1 not in (len(u), len(i)):
+        raise ParameterError(
+            f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}", subject="users"
+        )
+    users, items = np.broadcast_arrays(u, i)
+    return users, items

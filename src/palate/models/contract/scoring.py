@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.kernels import given
 from palate.kernels import weights as weights_kernel
 from palate.sparse import Rows
-from palate.topk import Factors, score_pairs, topk, topk_of_rows
+from palate.topk import Factors, ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
 
 class Scorer(ABC):
@@ -45,7 +46,7 @@ class Scorer(ABC):
         places: NDArray[np.int32],
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return users and scores of the best n users of each item; excluded has compressed rows of items."""
+        """Return users and scores of the best n users of each item; excluded has a row of users for each."""
 
     @abstractmethod
     def nearest(
@@ -62,15 +63,29 @@ class Scorer(ABC):
         """Return of which users it is plain, without scoring, that the scores of all allowed items are equal, (m,)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactorScorer(Scorer):
-    """score = mean + b_u + c_i + p_u . q_i."""
+    """score = mean + b_u + c_i + p_u . q_i.
 
-    factors: Factors
+    Attributes:
+        P: (n_users, k).
+        b: (n_users,).
+        among: the items, which scorers of other users share.
+    """
+
+    P: NDArray[Any]
+    b: NDArray[Any]
+    among: ItemSide
+
+    @classmethod
+    def of(cls, factors: Factors) -> FactorScorer:
+        """Return the scorer of P, Q, b, c and the mean."""
+        P, Q, b, c, mean = factors
+        return cls(P, b, ItemSide(Q, c, mean))
 
     def pairs(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float64]:
         """Return the score of each pair of positions, (n,)."""
-        return score_pairs(self.factors, users, items)
+        return score_pairs((self.P, self.among.Q, self.b, self.among.c, self.among.mean), users, items)
 
     def best(
         self,
@@ -83,7 +98,8 @@ class FactorScorer(Scorer):
         n_threads: int | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user."""
-        return topk(self.factors, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads)
+        filters: dict[str, Any] = {"excluded": excluded, "allowed": allowed, "places": places, "n_threads": n_threads}
+        return topk_among(self.P, self.b, self.among, users, n, **filters)
 
     def best_users(
         self,
@@ -95,8 +111,10 @@ class FactorScorer(Scorer):
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return users and scores of the best n users of each item."""
-        P, Q, b, c, mean = self.factors
-        found, _ = topk((Q, P, c, b, mean), items, n, excluded=excluded, places=places, n_threads=n_threads)
+        own = self.among.only(items)
+        every = np.arange(len(items), dtype=np.int32)
+        filters: dict[str, Any] = {"excluded": excluded, "places": places}
+        found, _ = topk((own.Q, self.P, own.c, self.b, own.mean), every, n, **filters, n_threads=n_threads)
         scores = np.full(found.shape, np.nan)
         row, rank = np.nonzero(found >= 0)
         scores[row, rank] = self.pairs(found[row, rank], items[row])  # summed as in a user's list, bit for bit
@@ -107,33 +125,35 @@ class FactorScorer(Scorer):
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items of highest cosine."""
-        return nearest(self.factors[1], index, n, places, n_threads)
+        return nearest(self.among.Q, self.among.Q[index], index, n, places, n_threads)
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
-        m, n_items = len(users), len(self.factors[1])
+        m, n_items = len(users), len(self.among.c)
         every = np.tile(np.arange(n_items, dtype=np.int32), m)
         return self.pairs(np.repeat(users, n_items), every).reshape(m, n_items)
 
     def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Return which users have no factors, where the allowed items' biases are all equal."""
-        biases = self.factors[3] if allowed is None else self.factors[3][allowed]
-        nothing: NDArray[np.bool_] = ~self.factors[0][users].any(axis=1)
+        biases = self.among.c if allowed is None else self.among.c[allowed]
+        nothing: NDArray[np.bool_] = ~self.P[users].any(axis=1)
         return nothing & bool(len(biases) and (biases == biases[0]).all())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeightScorer(Scorer):
     """score = sum over the user's own items j of x_uj B_ji: a row of values times item-to-item weights.
 
     Attributes:
         rows: what each user has had, with the value of each.
         B: (n_items, n_items) weights, from the item had to the item scored; or compressed rows of them.
+        clicks: makes clicks of rows; asked about the users of a call alone, so that a log is never read whole.
     """
 
     rows: Rows
     B: NDArray[Any] | Rows
     n_items: int
+    clicks: Callable[[Rows], Rows] = lambda rows: rows
 
     def pairs(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float64]:
         """Return the score of each pair of positions, (n,)."""
@@ -172,13 +192,15 @@ class WeightScorer(Scorer):
         n_threads: int | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return users and scores of the best n users of each item."""
-        n_users, user = self.rows.n_rows, self.rows.row_of_cells()
+        clicks = self.clicks(self.rows)
+        n_users, user = clicks.n_rows, clicks.row_of_cells()
 
         def fill(wanted: NDArray[np.int32], S: NDArray[np.float32]) -> None:
-            for row, item in enumerate(wanted):
-                S[row] = np.bincount(user, self.rows.values * self._column(int(item))[self.rows.indices], n_users)
+            for row, item in enumerate(items[wanted]):
+                S[row] = np.bincount(user, clicks.values * self._column(int(item))[clicks.indices], n_users)
 
-        return topk_of_rows(fill, n_users, items, n, excluded=excluded, places=places, n_threads=n_threads)
+        every = np.arange(len(items), dtype=np.int32)
+        return topk_of_rows(fill, n_users, every, n, excluded=excluded, places=places, n_threads=n_threads)
 
     def _column(self, item: int) -> NDArray[np.float32]:
         """Return the weights from every item had to one item scored."""
@@ -192,10 +214,9 @@ class WeightScorer(Scorer):
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items whose score rises most where a user has had this one."""
-        itself = Rows.identity(self.n_items)
-        return WeightScorer(itself, self.B, self.n_items).best(
-            index, min(n, self.n_items), excluded=[itself], places=places, n_threads=n_threads
-        )
+        itself, every = Rows.of_sizes(np.ones(len(index)), index), np.arange(len(index), dtype=np.int32)
+        of_one = WeightScorer(itself, self.B, self.n_items)
+        return of_one.best(every, min(n, self.n_items), excluded=[itself], places=places, n_threads=n_threads)
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
@@ -205,34 +226,47 @@ class WeightScorer(Scorer):
 
     def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Return which users have had nothing."""
-        nothing: NDArray[np.bool_] = self.rows.indptr[users] == self.rows.indptr[np.asarray(users) + 1]
+        nothing: NDArray[np.bool_] = self.clicks(self.rows.take(users)).sizes == 0
         return nothing
 
     def _fill(self, users: NDArray[np.int32], S: NDArray[np.float32]) -> None:
-        rows = self.rows.indptr, self.rows.indices, self.rows.values
+        clicks, every = self.clicks(self.rows.take(users)).cells, np.arange(len(users), dtype=np.int32)
         if isinstance(self.B, Rows):
-            weights_kernel.scores_sparse(*rows, self.B.indptr, self.B.indices, self.B.values, users, S)
+            weights_kernel.scores_sparse(*clicks, *self.B.cells, every, S)
         else:
-            weights_kernel.scores(*rows, self.B, users, S)
+            (B,) = given(self.B)
+            weights_kernel.scores(*clicks, B, every, S)
 
 
 ROWS = 64
 
 
 def nearest(
-    factors: NDArray[Any], index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
+    factors: NDArray[Any],
+    wanted: NDArray[Any],
+    itself: NDArray[np.int32],
+    n: int,
+    places: NDArray[np.int32],
+    n_threads: int | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the n rows of highest cosine for each row asked for, itself left out.
 
     Args:
         factors: (rows, k).
-        index: (m,) rows asked for.
+        wanted: (m, k) rows asked for.
+        itself: (m,) where each of them stands among the factors, or -1.
         n: how many.
         places: (rows,) int32; of rows equally near the one of lower place comes first.
         n_threads: threads, None for all cores.
     """
+    near, unit = _unit(wanted), _unit(factors)
+    left_out = Rows.of_sizes(itself >= 0, itself[itself >= 0])
+    parts, every = (near, unit, np.zeros(len(near)), np.zeros(len(unit)), 0.0), np.arange(len(near), dtype=np.int32)
+    return topk(parts, every, min(n, len(unit)), excluded=[left_out], places=places, n_threads=n_threads)
+
+
+def _unit(factors: NDArray[Any]) -> NDArray[np.float64]:
+    """Return rows divided by their lengths; a row of zeros as it is."""
     lengths = np.sqrt(np.square(factors, dtype=np.float64).sum(axis=1))
-    unit = factors / np.where(lengths > 0, lengths, 1)[:, None]
-    nothing = np.zeros(len(unit))
-    parts, itself = (unit, unit, nothing, nothing, 0.0), Rows.identity(len(unit))
-    return topk(parts, index, min(n, len(unit)), excluded=[itself], places=places, n_threads=n_threads)
+    unit: NDArray[np.float64] = factors / np.where(lengths > 0, lengths, 1)[:, None]
+    return unit

@@ -27,7 +27,7 @@ NBlocks = Annotated[
     AtLeast(1),
     "blocks of users and of items that may be trained side by side; None follows from the data.",
 ]
-Dtype = Annotated[Literal["float32", "float64"], '"float32" or "float64".']
+Dtype = Annotated[Literal["float32", "float64"], "precision of what is learned."]
 StoreHistory = Annotated[bool, "keep the training interactions, to leave out what a user has seen."]
 HistoryToScore = Annotated[
     bool, "keep the training interactions: known users are scored by them; False leaves `recommend_for`."

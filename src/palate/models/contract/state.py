@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Ids
 from palate.errors import ModelFileError, ParameterError
+from palate.models.contract.learned import Learned
 from palate.models.ridge.rows import feature_names
 from palate.sparse import Rows
+
+L = TypeVar("L", bound=Learned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,30 @@ class Rated:
         return cls(counts, means)
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a fitted model keeps of its training part.
+
+    Attributes:
+        users, items: the ids of the rows and columns.
+        seen: the training rows, or None where they were not kept.
+        rated: what is popular, where they were not kept; None beside them, and in files that are older than it.
+        item_table: columns of the items to show.
+        rating_range: lowest and highest rating.
+    """
+
+    users: Ids
+    items: Ids
+    seen: Rows | None
+    rated: Rated | None
+    item_table: pl.DataFrame
+    rating_range: tuple[float, float]
+
+    def read(self, name: str) -> Any:
+        """Return a value by the name of the model's attribute."""
+        return getattr(self, name.removesuffix("_"))
+
+
 @dataclass(frozen=True)
 class ModelState:
     """All that a fitted model is, as plain data: what a model file holds.
@@ -44,7 +71,7 @@ class ModelState:
         key: the model's key in ``MODELS``.
         parameters: constructor parameters (JSON values).
         learned: learned scalars and the history (JSON values), by attribute name.
-        arrays: learned arrays by attribute name, shapes as in the class's ``learned_arrays``.
+        arrays: learned arrays by attribute name, shapes as in the dataclass of what the model has learned.
         users, items: the ids of the rows and columns.
         seen: training interactions as compressed rows, or None where they were not kept.
         item_table: one row an item in index order: item_id, title, and further columns to show and filter by.
@@ -72,31 +99,33 @@ def positions(what: str, index: Any) -> NDArray[Any]:
     array = np.asarray(index)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         shape = f"{array.dtype} of shape {array.shape}"
-        raise ParameterError(f"{what} positions must be a flat array of whole numbers, got {shape}")
+        raise ParameterError.of(what, f"positions must be a flat array of whole numbers, got {shape}", value=shape)
     return array
 
 
-def restore(model: Any, state: ModelState) -> None:
-    """Give an unfitted model the learned state that ``state`` describes.
+def known_of(state: ModelState) -> Known:
+    """Return what a state says of the training part.
 
     Raises:
-        ModelFileError: learned values, arrays or their shapes are not those of the model's class.
+        ModelFileError: the item table has another number of rows than there are items.
+    """
+    if len(state.item_table) != len(state.items):
+        raise ModelFileError.of("the item table", f"has {len(state.item_table)} rows for {len(state.items)} items")
+    low, high = state.learned["rating_range_"]
+    return Known(state.users, state.items, state.seen, state.rated, state.item_table, (float(low), float(high)))
+
+
+def learned_of(kind: type[L], state: ModelState) -> L:
+    """Return what was learned, as a state describes it.
+
+    Raises:
+        ModelFileError: an array has another shape than the others and the ids ask for.
     """
     sizes = {"n_users": len(state.users), "n_items": len(state.items)}
-    for name, words in model.learned_arrays.items():
-        array = state.arrays[name]
-        shape = tuple(sizes.setdefault(word, size) for word, size in zip(words, array.shape, strict=False))
-        if array.shape != shape or array.ndim != len(words):
-            raise ModelFileError(f"{name} has shape {array.shape}, but {' x '.join(words)} is {shape}")
-        setattr(model, name, array)
+    for name, shape in kind.ARRAYS.items():
+        shape.match(name, state.arrays[name], sizes)
     _check_features(sizes, state.learned)
-    if len(state.item_table) != len(state.items):
-        raise ModelFileError(f"the item table has {len(state.item_table)} rows for {len(state.items)} items")
-    for name, value in state.learned.items():
-        setattr(model, name, value)
-    model.rating_range_ = (float(model.rating_range_[0]), float(model.rating_range_[1]))
-    model.users_, model.items_ = state.users, state.items
-    model.seen_, model.item_table_, model.rated_ = state.seen, state.item_table, state.rated
+    return kind.from_values({**state.arrays, **state.learned})
 
 
 def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> None:
@@ -112,23 +141,23 @@ def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> Non
         encoding = learned[f"{side}_encoding_"]
         named = len(feature_names(encoding)) if encoding else 0
         if n_features != named:
-            raise ModelFileError(f"{side}_encoding_ names {named} features, the arrays hold {n_features}")
+            raise ModelFileError.of(f"{side}_encoding_", f"names {named} features, the arrays hold {n_features}")
     n_rows = sizes.get("n_users_with_features", 0)
     if n_rows != (sizes["n_users"] if sizes.get("n_user_features") else 0):
-        raise ModelFileError(f"user_features_ has {n_rows} rows for {sizes['n_users']} users: out of step")
+        raise ModelFileError.of("user_features_", f"has {n_rows} rows for {sizes['n_users']} users: out of step")
 
 
-def check_names(cls: Any, state: ModelState) -> None:
-    """Refuse a state whose parameters, learned values or arrays are not those of the class.
+def check_names(model: str, parameters: Iterable[str], kind: type[Learned], state: ModelState) -> None:
+    """Refuse a state whose parameters, learned values or arrays are not those of the model.
 
     Raises:
         ModelFileError: names those that are too many or missing.
     """
     for what, given, wanted in (
-        ("parameters", set(state.parameters), set(cls.parameter_names())),
-        ("learned values", set(state.learned), set(cls.learned_scalars)),
-        ("arrays", set(state.arrays), set(cls.learned_arrays)),
+        ("parameters", set(state.parameters), set(parameters)),
+        ("learned values", set(state.learned), {"rating_range_", *kind.SCALARS}),
+        ("arrays", set(state.arrays), set(kind.ARRAYS)),
     ):
         if given != wanted:
             odd = ", ".join(sorted(given ^ wanted))
-            raise ModelFileError(f"the {what} of a {cls.__name__} are not as they should be: {odd}")
+            raise ModelFileError.of(f"the {what} of a {model}", f"are not as they should be: {odd}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.models.contract.lists import Lists
+from palate.parallel import once
 from palate.sparse import Rows
 
 GROUP = ("title", "year")
@@ -24,32 +26,16 @@ def groups_of(table: pl.DataFrame) -> NDArray[np.int64]:
     titled = (table["title"] != table["item_id"].cast(pl.String)).any()
     if "year" not in table.columns or not titled:
         lacking = "years" if titled else "titles beside the ids"
-        raise ParameterError(
-            f"one_per_title needs the title and the year of items, and the item table has no {lacking}; it has "
-            f"{', '.join(table.columns)}: give them to fit(items=…) as columns 'title' and 'year'"
+        raise ParameterError.of(
+            "one_per_title",
+            f"needs the title and the year of items, and the item table has no {lacking}; it has "
+            f"{', '.join(table.columns)}: give them to fit(items=…) as columns 'title' and 'year'",
+            code="columns",
         )
     own = pl.col("position")
     first = pl.when(pl.col("year").is_null()).then(own).otherwise(own.first().over(GROUP))
     rows = table.select(*GROUP).with_columns(position=pl.int_range(pl.len()))
     return rows.select(first.alias("group"))["group"].to_numpy()
-
-
-def wide_enough(n: int, groups: NDArray[np.int64]) -> int:
-    """Return how many items hold n different titles for sure."""
-    sizes = np.bincount(groups)
-    return min(len(groups), n + int((sizes[sizes > 0] - 1).sum()), n * int(sizes.max(initial=1)))
-
-
-def same_titles(had: Rows, groups: NDArray[np.int64]) -> Rows:
-    """Return all items of the titles of which users have had one of several, as rows over the users."""
-    sizes, by_group = np.bincount(groups), np.argsort(groups, kind="stable")
-    several = np.flatnonzero(sizes[groups[had.indices]] > 1)
-    group = groups[had.indices[several]]
-    counts = sizes[group]
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    cells = by_group[np.repeat(np.cumsum(sizes)[group] - counts, counts) + within]
-    users = np.repeat(had.row_of_cells()[several], counts)
-    return Rows.from_cells(users, cells, had.n_rows, len(groups)).distinct()
 
 
 def one_of_each(lists: Lists, groups: NDArray[np.int64], n: int) -> Lists:
@@ -63,10 +49,59 @@ def one_of_each(lists: Lists, groups: NDArray[np.int64], n: int) -> Lists:
     return Lists(items, scores, lists.popular)
 
 
-def with_same_title(shown: pl.DataFrame, table: pl.DataFrame, groups: NDArray[np.int64]) -> pl.DataFrame:
-    """Return a table of lists with ``same_title``: the other ids of the title, a list, or null where there is none."""
-    ids: Any = table.select("item_id").with_columns(group=pl.Series(groups))
-    others = ids.join(ids.rename({"item_id": "other"}), on="group").filter(pl.col("item_id") != pl.col("other"))
-    named = others.group_by("item_id").agg(pl.col("other").sort().alias("same_title"))
-    joined: pl.DataFrame = shown.join(named, on="item_id", how="left", maintain_order="left")
-    return joined
+@dataclass(frozen=True, eq=False)
+class Titles:
+    """Which items are one title, and what lists need of it, made once.
+
+    Attributes:
+        groups: (n_items,) a number, the same for items of one title.
+        ids: (n_items,) of the items.
+    """
+
+    groups: NDArray[np.int64]
+    ids: pl.Series
+
+    @classmethod
+    def of(cls, table: pl.DataFrame) -> Titles:
+        """Return the titles of an item table.
+
+        Raises:
+            ParameterError: it has no titles, or no years.
+        """
+        return cls(groups_of(table), table["item_id"])
+
+    @once
+    def sizes(self) -> NDArray[np.int64]:
+        """How many items each title has, by its number."""
+        return np.bincount(self.groups)
+
+    @once
+    def by_group(self) -> NDArray[np.int64]:
+        """The items, those of one title together."""
+        return np.argsort(self.groups, kind="stable")
+
+    def wide_enough(self, n: int) -> int:
+        """Return how many items hold n different titles for sure."""
+        sizes = self.sizes
+        return min(len(self.groups), n + int((sizes[sizes > 0] - 1).sum()), n * int(sizes.max(initial=1)))
+
+    def had(self, seen: Rows, users: NDArray[np.int32]) -> Rows:
+        """Return all items of the titles of which these users have had one of several, as rows over all users."""
+        asked = np.unique(users)
+        had = seen.take(asked)
+        several = np.flatnonzero(self.sizes[self.groups[had.indices]] > 1)
+        group = self.groups[had.indices[several]]
+        counts = self.sizes[group]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        cells = self.by_group[np.repeat(np.cumsum(self.sizes)[group] - counts, counts) + within]
+        rows = np.repeat(asked[had.row_of_cells()[several]], counts)
+        return Rows.from_cells(rows, cells, seen.n_rows, len(self.groups)).distinct()
+
+    @once
+    def same_title(self) -> pl.Series:
+        """The other ids of each item's title, a list, or null where there is none."""
+        ids: Any = pl.DataFrame({"item_id": self.ids, "group": self.groups})
+        others = ids.join(ids.rename({"item_id": "other"}), on="group").filter(pl.col("item_id") != pl.col("other"))
+        named = others.group_by("item_id").agg(pl.col("other").sort().alias("same_title"))
+        column: pl.Series = ids.join(named, on="item_id", how="left", maintain_order="left")["same_title"]
+        return column

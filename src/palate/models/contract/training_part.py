@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 LARGEST_VALUE = 1e15  # a model file holds no larger mean; a million products of two such stay finite in float32
 
 
-def check_parts(interactions: Interactions, validation: Interactions | None) -> None:
+def check_learnable(interactions: Interactions, validation: Interactions | None) -> None:
     """Refuse a training or validation part that nothing can be learned from, or that no file could hold.
 
     Raises:
@@ -25,13 +25,21 @@ def check_parts(interactions: Interactions, validation: Interactions | None) -> 
     if validation is not None:
         check_interactions("validation", validation)
     if not len(interactions) or (validation is not None and not len(validation)):
-        raise DataError(f"the {'validation' if len(interactions) else 'training'} part has no rating")
+        raise DataError(
+            f"the {'validation' if len(interactions) else 'training'} part has no rating",
+            code="empty",
+            subject="validation" if len(interactions) else "training",
+        )
     if validation is not None and not _same_ids(validation, interactions):
-        raise DataError("validation has other ids than the training part; take both from one set of interactions")
+        raise DataError.of(
+            "validation",
+            "has other ids than the training part; take both from one set of interactions",
+            code="other_data",
+        )
     low, high = interactions.values.min(), interactions.values.max()
     if max(-low, high) > LARGEST_VALUE:
         worst = high if high > -low else low
-        raise DataError(f"the training part has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
+        raise DataError.of("the training part", f"has the value {worst:g}; beyond {LARGEST_VALUE:g} rescale the values")
 
 
 def with_known(
@@ -78,4 +86,4 @@ def check_features(name: str, value: Any) -> None:
     """
     if not isinstance(value, Features):
         kind = type(value).__name__
-        raise ParameterError(f"{name} must be Features, got {kind}: make it with Features.from_table(table, side)")
+        raise ParameterError.of(name, f"must be Features, got {kind}: make it with Features.from_table(table, side)")

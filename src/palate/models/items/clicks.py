@@ -23,7 +23,7 @@ def check_positive_rule(positive: Any) -> None:
     if positive is None or positive in ("any", "values"):
         return
     if isinstance(positive, str):
-        raise ParameterError(f"positive must be none, {RULES}, got {positive!r}")
+        raise ParameterError.outside("positive", f"none, {RULES}", positive)
     check_number("positive", positive, low=-np.inf)
 
 
@@ -59,7 +59,7 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
             subject="positive",
         )
     if positive == "values" and len(values) and not values.min() > 0:
-        raise DataError(f"{what} holds the value {values.min():g}: with positive='values' all must lie above 0")
+        raise DataError.of(what, f"holds the value {values.min():g}: with positive='values' all must lie above 0")
     keep = np.ones(len(values), bool) if positive is None or isinstance(positive, str) else values >= positive
     counts = values if positive == "values" else np.ones(len(values), np.float32)
     if rows.weights is not None:
@@ -75,5 +75,8 @@ def training_clicks(data: Interactions, positive: Positive) -> Rows:
     """
     clicks = clicks_of(data.by_user(), positive, "the training part")
     if not len(clicks.indices):
-        raise DataError(f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}")
+        raise DataError(
+            f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}",
+            subject="positive",
+        )
     return clicks

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.items.clicks import Positive, training_clicks
-from palate.models.items.item_weights import ItemWeights, named
+from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Range
 from palate.parallel import GRAIN, Workers, blas_threads, check_threads, chunks
@@ -74,7 +74,7 @@ class EASE(ItemWeights):
         NThreads, "threads, None for all cores; other numbers give the same weights up to rounding."
     ] = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         n_items = training.data.n_items
         B = np.empty((n_items, n_items), self.dtype)
@@ -86,18 +86,17 @@ class EASE(ItemWeights):
             if too_small or not _invert(B, check_threads(self.n_threads)):
                 raise DivergenceError(
                     f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; "
-                    "take a larger one, or dtype='float64'"
+                    "take a larger one, or dtype='float64'",
+                    subject="reg",
                 )
             diagonal = B.diagonal().copy()
             ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * n_items).astype(int)
             calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
             workers.run(calls)
         if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
-            nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype)
             _renumber(B, order.places)
-            return named(B, *nothing)
-        largest = _largest(B, self.n_neighbors).permute(order.order)
-        return named(np.zeros((0, n_items), B.dtype), largest.indptr, largest.indices, largest.values)
+            return LearnedWeights.whole(B)
+        return LearnedWeights.sparse(_largest(B, self.n_neighbors).permute(order.order), B.dtype)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)

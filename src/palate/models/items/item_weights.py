@@ -2,18 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
 from palate.models.items.clicks import FromClicks, clicks_of
-from palate.models.ridge.rows import Array
 from palate.sparse import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedWeights(Learned):
+    """A whole matrix of weights, or compressed rows of one; the other is empty.
+
+    Attributes:
+        weights: (n_items, n_items), from the item had to the item scored; no rows where they are sparse.
+        weights_indptr, weights_indices, weights_values: compressed rows.
+    """
+
+    weights: Annotated[Array, Shape("n_items_had", "n_items")]
+    weights_indptr: Annotated[Array, Shape("n_pointers", dtypes=("int64",))]
+    weights_indices: Annotated[Array, Shape("n_weights", dtypes=("int32",))]
+    weights_values: Annotated[Array, Shape("n_weights")]
+
+    @classmethod
+    def whole(cls, B: Array) -> Self:
+        """Return a whole matrix."""
+        return cls(B, np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype))
+
+    @classmethod
+    def sparse(cls, rows: Rows, dtype: Any = np.float32) -> Self:
+        """Return compressed rows of a square matrix."""
+        return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values)
+
+    def either(self) -> Array | Rows:
+        """Return the whole matrix or the compressed rows."""
+        if self.weights.shape[0] or not len(self.weights_indptr):
+            return self.weights
+        return Rows(self.weights_indptr, self.weights_indices, self.weights_values)
+
+    def check(self, n_items: int) -> None:
+        """Refuse what is neither a whole matrix nor compressed rows of one.
+
+        Raises:
+            ModelFileError: says what is wrong.
+        """
+        indptr, indices = self.weights_indptr, self.weights_indices
+        if self.weights.shape[0]:
+            if self.weights.shape[0] != n_items or len(indptr):
+                raise ModelFileError.of(
+                    "weights_", f"must have a row for each of the {n_items} items, and no others beside"
+                )
+            return
+        if len(self.weights_values) != len(indices):
+            raise ModelFileError.of(
+                "weights_values_", f"has {len(self.weights_values)} numbers for {len(indices)} weights"
+            )
+        if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
+            raise ModelFileError.of("weights_indptr_", f"does not rise from 0 to the {len(indices)} weights")
+        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
+            raise ModelFileError.of("weights_indices_", f"leaves the range of the {n_items} items")
+        falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
+        if not np.isin(falls, indptr).all():
+            raise ModelFileError.of("weights_indices_", "does not rise within a row")
 
 
 class ItemWeights(FromClicks, Recommender):
@@ -25,35 +83,32 @@ class ItemWeights(FromClicks, Recommender):
     """
 
     score_kind: ClassVar[ScoreKind] = "order"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "weights_": ("n_items_had", "n_items"),
-        "weights_indptr_": ("n_pointers",),
-        "weights_indices_": ("n_weights",),
-        "weights_values_": ("n_weights",),
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
+    learned_ = Learns(LearnedWeights)
+    weights_ = Attribute[Array]()
+    weights_indptr_ = Attribute[Array]()
+    weights_indices_ = Attribute[Array]()
+    weights_values_ = Attribute[Array]()
 
     def _scorer(self) -> Scorer:
         if self.seen_ is None:
             raise ParameterError(
                 f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
-                "give the rows to recommend_for, or fit with store_history=True"
+                "give the rows to recommend_for, or fit with store_history=True",
+                code="no_history",
+                subject="store_history",
             )
-        return self._scorer_for(self.seen_, None)
+        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
+        return WeightScorer(self.seen_, self.learned_.either(), len(self.items_), clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights(), len(self.items_))
-
-    def _weights(self) -> Array | Rows:
-        if self.weights_.shape[0] or not len(self.weights_indptr_):
-            dense: Array = self.weights_
-            return dense
-        return Rows(self.weights_indptr_, self.weights_indices_, self.weights_values_)
+        return WeightScorer(
+            clicks_of(rows, self.positive, "these interactions"), self.learned_.either(), len(self.items_)
+        )
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")
-        weights = self._weights()
+        weights = self.learned_.either()
         if isinstance(weights, Rows):
             cells = [weights.row(int(j)) for j in clicks.indices]
             own = np.array([float(v[i == item].sum()) for i, v in cells])
@@ -68,22 +123,4 @@ class ItemWeights(FromClicks, Recommender):
             ModelFileError: says what is wrong.
         """
         self._check_fitted()
-        n_items, indptr, indices = len(self.items_), self.weights_indptr_, self.weights_indices_
-        if self.weights_.shape[0]:
-            if self.weights_.shape[0] != n_items or len(indptr):
-                raise ModelFileError(f"weights_ must have a row for each of the {n_items} items, and no others beside")
-            return
-        if len(self.weights_values_) != len(indices):
-            raise ModelFileError(f"weights_values_ has {len(self.weights_values_)} numbers for {len(indices)} weights")
-        if len(indptr) != n_items + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-            raise ModelFileError(f"weights_indptr_ does not rise from 0 to the {len(indices)} weights")
-        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-            raise ModelFileError(f"weights_indices_ leaves the range of the {n_items} items")
-        falls = np.flatnonzero(indices[1:] <= indices[:-1]) + 1  # only where a row starts may an index not rise
-        if not np.isin(falls, indptr).all():
-            raise ModelFileError("weights_indices_ does not rise within a row")
-
-
-def named(B: Array, indptr: Array, indices: Array, values: Array) -> dict[str, Any]:
-    """Return the learned arrays by name."""
-    return {"weights_": B, "weights_indptr_": indptr, "weights_indices_": indices, "weights_values_": values}
+        self.learned_.check(len(self.items_))

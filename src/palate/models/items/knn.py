@@ -25,28 +25,38 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, replace
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from palate.kernels import similarities as kernel
 from palate.models.contract.learner import Training
-from palate.models.contract.lists import ItemOrder
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import HistoryToScore, NThreads
 from palate.models.items.clicks import Positive, training_clicks
-from palate.models.items.item_weights import ItemWeights, named
+from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Choice, Range
 from palate.parallel import GRAIN, Workers, check_threads
 from palate.sparse import Rows
 
-MEMORY_ADVICE = "choose a smaller n_neighbors"
-NNeighbors = Annotated[int, AtLeast(1), Range(10, 1000, log=True), "weights kept of each item, the largest."]
+
+class Neighbors(ItemWeights):
+    """The largest weights of each item: base of `ItemKNN` and `RP3beta`."""
+
+    n_neighbors: Annotated[int, AtLeast(1), Range(10, 1000, log=True), "weights kept of each item, the largest."] = 100
+
+    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
+        kept = n_items * min(int(self.n_neighbors), max(n_items - 1, 1))
+        return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(self.n_threads)
+
+    @property
+    def _memory_advice(self) -> str:
+        return "choose a smaller n_neighbors"
 
 
-class ItemKNN(ItemWeights):
+class ItemKNN(Neighbors):
     """The items most similar by cosine to those a user had.
 
     Attributes:
@@ -55,7 +65,6 @@ class ItemKNN(ItemWeights):
 
     key: ClassVar[str] = "knn"
 
-    n_neighbors: NNeighbors = 100
     _: KW_ONLY
     shrinkage: Annotated[
         float,
@@ -68,7 +77,7 @@ class ItemKNN(ItemWeights):
     store_history: HistoryToScore = True
     n_threads: NThreads = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         w = np.ones(clicks.n_rows)
@@ -78,17 +87,10 @@ class ItemKNN(ItemWeights):
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
-        return _learned(rows.transpose(n_items), order)
-
-    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        return _bytes_needed(self, n_items, n_rows)
-
-    @property
-    def _memory_advice(self) -> str:
-        return MEMORY_ADVICE
+        return LearnedWeights.sparse(rows.transpose(n_items).permute(order.order))
 
 
-class RP3beta(ItemWeights):
+class RP3beta(Neighbors):
     """Where a random walk of three steps from a user ends, popular items held back.
 
     Attributes:
@@ -97,7 +99,6 @@ class RP3beta(ItemWeights):
 
     key: ClassVar[str] = "rp3beta"
 
-    n_neighbors: NNeighbors = 100
     _: KW_ONLY
     alpha: Annotated[float, Above(0, at_most=10), Range(0.2, 2.0), "power of the steps' probabilities."] = 1.0
     beta: Annotated[
@@ -110,7 +111,7 @@ class RP3beta(ItemWeights):
     store_history: HistoryToScore = True
     n_threads: NThreads = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> LearnedWeights:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         of_users = np.bincount(clicks.row_of_cells(), clicks.values, clicks.n_rows)
@@ -120,25 +121,8 @@ class RP3beta(ItemWeights):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
         weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
         powered = replace(clicks, values=clicks.values ** np.float32(alpha))
-        return _learned(_largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads), order)
-
-    def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        return _bytes_needed(self, n_items, n_rows)
-
-    @property
-    def _memory_advice(self) -> str:
-        return MEMORY_ADVICE
-
-
-def _bytes_needed(model: Any, n_items: int, n_rows: int) -> int:
-    kept = n_items * min(int(model.n_neighbors), max(n_items - 1, 1))
-    return 48 * kept + 64 * n_rows + 24 * n_items * check_threads(model.n_threads)
-
-
-def _learned(rows: Rows, order: ItemOrder) -> dict[str, Any]:
-    """Return the learned arrays, of weights by the item had, the items in their own order again."""
-    own = rows.permute(order.order)
-    return named(np.zeros((0, len(order.order)), np.float32), own.indptr, own.indices, own.values)
+        rows = _largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
+        return LearnedWeights.sparse(rows.permute(order.order))
 
 
 def _largest(

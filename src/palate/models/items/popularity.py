@@ -12,7 +12,7 @@ One pass over the rows: O(rows) in time; memory of one number a row with a half 
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from palate.data.interactions import Interactions
 from palate.errors import Blank, DataError, Set
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import Above
 from palate.models.contract.scoring import FactorScorer, Scorer
@@ -31,6 +32,17 @@ from palate.sparse import Rows
 from palate.topk import Factors
 
 SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Learned):
+    """How often each item was had.
+
+    Attributes:
+        item_biases: (n_items,) float64.
+    """
+
+    item_biases: Annotated[Array, Shape("n_items")]
 
 
 class Popularity(Recommender):
@@ -44,9 +56,9 @@ class Popularity(Recommender):
 
     key: ClassVar[str] = "popularity"
     score_kind: ClassVar[ScoreKind] = "order"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {"item_biases_": ("n_items",)}
-    learned_scalars: ClassVar[tuple[str, ...]] = ("rating_range_",)
     supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "explain", "weights"})
+    learned_ = Learns(Counts)
+    item_biases_ = Attribute[Array]()
 
     half_life_days: Annotated[
         float | None,
@@ -58,18 +70,16 @@ class Popularity(Recommender):
     store_history: StoreHistory = True
     n_threads: ThreadsToRecommend = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> Counts:
         data = training.data
         weights = None if self.half_life_days is None else self._weights(data)
         if data.weights is not None:
             weights = data.weights.astype(np.float64) * (1 if weights is None else weights)
         counts = np.bincount(data.item_index, weights, minlength=data.n_items)
-        return {"item_biases_": counts.astype(np.float64)}
+        return Counts(counts.astype(np.float64))
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        n_users = rows.n_rows
-        empty = np.zeros((n_users, 0)), np.zeros((len(self.items_), 0))
-        return FactorScorer((*empty, np.zeros(n_users), self.item_biases_, 0.0))
+        return FactorScorer(np.zeros((rows.n_rows, 0)), np.zeros(rows.n_rows), self._among)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         nothing = np.zeros(0)

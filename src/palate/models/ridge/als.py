@@ -19,17 +19,18 @@ folding in a training user gives the stored factors, bit for bit.
 from __future__ import annotations
 
 import time
-from dataclasses import KW_ONLY
-from typing import Annotated, Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models.contract.abilities import ABILITIES
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
-from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.learned import Course, Learns
+from palate.models.contract.learner import Training
 from palate.models.contract.parameters import Above, AtLeast, draw_seed
 from palate.models.contract.shared import (
     Dtype,
@@ -42,21 +43,12 @@ from palate.models.contract.shared import (
     Sweeps,
 )
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
-from palate.models.ridge.priors import (
-    LEARNED_ARRAYS,
-    LEARNED_SCALARS,
-    item_prior,
-    learned_priors,
-    prior_parts,
-    rating_parts,
-    user_prior,
-)
+from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
 from palate.models.ridge.rows import (
     Array,
     Prior,
     Side,
     explained,
-    feature_names,
     on_ids,
     prior_of,
     solve,
@@ -68,10 +60,17 @@ from palate.models.sgd.rating_blocks import rmse_both
 from palate.parallel import Workers
 from palate.progress import Progress
 from palate.sparse import Rows
-from palate.topk import Factors, score_pairs
+from palate.topk import score_pairs
 
 
-class ALS(Recommender):
+@dataclass(frozen=True, eq=False)
+class ALSLearned(RatingFactors):
+    """What `ALS` has learned."""
+
+    course: Course
+
+
+class ALS(RatingModel):
     """Matrix factorization learned by alternating exact ridge regressions.
 
     Attributes:
@@ -90,19 +89,8 @@ class ALS(Recommender):
     """
 
     key: ClassVar[str] = "als"
-    score_kind: ClassVar[ScoreKind] = "rating"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_factors_": ("n_users", "n_factors"),
-        "item_factors_": ("n_items", "n_factors"),
-        "user_biases_": ("n_users",),
-        "item_biases_": ("n_items",),
-        **LEARNED_ARRAYS,
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("mean_", "rating_range_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
-        *LEARNED_SCALARS,
-    )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution"}
+    learned_ = Learns(ALSLearned)
 
     n_factors: Annotated[NFactors, Range(4, 128, log=True)] = 32
     _: KW_ONLY
@@ -128,7 +116,7 @@ class ALS(Recommender):
     random_state: RandomState = None
     n_threads: NThreads = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> ALSLearned:
         data, dtype = training.data, np.dtype(self.dtype).type
         warn_of_equal_values(data)
         seed = draw_seed(self.random_state)
@@ -144,15 +132,15 @@ class ALS(Recommender):
         weights = self._row_weights(by_user), self._row_weights(by_item)
         priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
-        interrupted = False
+        interrupted, side = False, partial(Side, mean=mean, biases=self.biases)
         with Workers(self.n_threads) as workers:
             try:
                 for epoch in range(1, self.n_epochs + 1):
                     started_at = time.perf_counter()
                     of_items = prior_of(Q, c, features[1], weights[1], self.reg_features)
-                    new_Q, new_c = self._half(by_item, (P, b), mean, weights[1], of_items, workers)
+                    new_Q, new_c = self._half(by_item, side(P, b), weights[1], of_items, workers)
                     of_users = prior_of(P, b, features[0], weights[0], self.reg_features)
-                    new_P, new_b = self._half(by_user, (new_Q, new_c), mean, weights[0], of_users, workers)
+                    new_P, new_b = self._half(by_user, side(new_Q, new_c), weights[0], of_users, workers)
                     # Ctrl-C inside a sweep leaves the last whole one
                     P, b, Q, c, priors = new_P, new_b, new_Q, new_c, (of_users, of_items)
                     record = {"epoch": epoch, **self._record((P, Q, b, c), mean, priors, weights, training, workers)}
@@ -163,30 +151,21 @@ class ALS(Recommender):
                 if not history:
                     raise
                 interrupted = True
-        return {
-            "user_factors_": P,
-            "item_factors_": Q,
-            "user_biases_": b,
-            "item_biases_": c,
-            "mean_": mean,
-            **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
-            "history_": history,
-            "best_epoch_": len(history),
-            "interrupted_": interrupted,
-            "seed_": seed,
-        }
+        kept = LearnedPriors.of(priors, (training.user_features, training.item_features), self.n_factors, dtype)
+        course = Course(history=history, best_epoch=len(history), interrupted=interrupted, seed=seed)
+        return ALSLearned(P, Q, b, c, mean, kept, course)
 
     def _half(
-        self, rows: Rows, other: tuple[Array, Array], mean: float, weights: Array, prior: Prior | None, workers: Workers
+        self, rows: Rows, side: Side, weights: Array, prior: Prior | None, workers: Workers
     ) -> tuple[Array, Array]:
         """Return factors and biases of all rows of one side; eq. 2."""
-        side = Side(*other, mean=mean, biases=self.biases)
         penalties = self.reg * weights, self.reg_biases * (weights > 0)
         P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError(
-                f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
-                "row's equations cannot be solved; take larger ones, or dtype='float64'"
+            raise ParameterError.of(
+                f"reg={self.reg} and reg_biases={self.reg_biases}",
+                f"are too small for these ratings in {self.dtype}: a "
+                "row's equations cannot be solved; take larger ones, or dtype='float64'",
             )
         return P, b
 
@@ -199,27 +178,29 @@ class ALS(Recommender):
         return weights
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
-        with Workers(self.n_threads) as workers:
-            other = self.item_factors_, self.item_biases_
-            return self._half(rows, other, self.mean_, self._row_weights(rows), user_prior(self, features), workers)
+        learned = self.learned_
+        return self._folded(rows, learned.items_given(biases=self.biases), learned.priors.of_users(features))
 
     def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        learned = self.learned_
+        return self._folded(rows, learned.users_given(biases=self.biases), learned.priors.of_items(features))
+
+    def _folded(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:
-            other = self.user_factors_, self.user_biases_
-            return self._half(rows, other, self.mean_, self._row_weights(rows), item_prior(self, features), workers)
+            return self._half(rows, side, self._row_weights(rows), prior, workers)
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        side = Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
+        learned, side = self.learned_, self.learned_.items_given(biases=self.biases)
         weights = np.ones(len(row.indices)) if row.weights is None else row.weights.astype(np.float64)
-        expected = self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        expected = learned.mean + learned.item_biases[row.indices].astype(np.float64)
         pulls = weights * (row.values.astype(np.float64) - expected)
-        of_row = float(self._row_weights(row)[0])
-        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
-        penalties = self.reg * of_row, self.reg_biases
+        prior, names = learned.priors.of_users(features), learned.priors.user_names
+        parts = rating_parts(learned.mean, learned.item_biases[item])
         if not len(row.indices):
-            return rating_parts(self, item) + prior_parts(prior, names, side, item), (row.indices, row.values, pulls)
-        parts, own = explained(row, weights, pulls, side, penalties, item, prior, names)
-        return rating_parts(self, item) + parts, (row.indices, row.values, own)
+            return [*parts, *prior_parts(prior, names, side, item)], (row.indices, row.values, pulls)
+        penalties = self.reg * float(self._row_weights(row)[0]), self.reg_biases
+        more, own = explained(row, weights, pulls, side, penalties, item, prior, names)
+        return [*parts, *more], (row.indices, row.values, own)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         factors = 2 * (n_users + n_items) * (int(self.n_factors) + 1) * np.dtype(self.dtype).itemsize  # old and new
@@ -263,9 +244,6 @@ class ALS(Recommender):
             squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
             total += self.reg_features * (self.reg * squares[0] + self.reg_biases * squares[1])
         return total
-
-    def _factors(self) -> Factors:
-        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_
 
 
 def _mean(data: Interactions) -> float:

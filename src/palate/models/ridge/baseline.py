@@ -21,7 +21,7 @@ side; (2) then gives b exactly. A step costs O(ratings), 10 to 30 steps are usua
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from palate.errors import DivergenceError, ParameterError
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import AtLeast
@@ -44,6 +45,20 @@ TOLERANCE = 1e-12  # of the right side of eq. 4
 MOST_STEPS = 10_000
 
 
+@dataclass(frozen=True, eq=False)
+class Biases(Learned):
+    """The mean, and how far users and items lie from it.
+
+    Attributes:
+        user_biases, item_biases: (n_users,), (n_items,) float64; 0 without ratings.
+        mean: of the training part.
+    """
+
+    user_biases: Annotated[Array, Shape("n_users")]
+    item_biases: Annotated[Array, Shape("n_items")]
+    mean: float
+
+
 class Baseline(Recommender):
     """Mean rating plus a bias of the user and of the item: the floor that every predicted rating must beat.
 
@@ -56,14 +71,13 @@ class Baseline(Recommender):
 
     key: ClassVar[str] = "baseline"
     score_kind: ClassVar[ScoreKind] = "rating"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_biases_": ("n_users",),
-        "item_biases_": ("n_items",),
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = ("mean_", "rating_range_")
     supports: ClassVar[frozenset[str]] = frozenset(
         {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
     )
+    learned_ = Learns(Biases)
+    user_biases_ = Attribute[Array]()
+    item_biases_ = Attribute[Array]()
+    mean_ = Attribute[float]()
 
     reg_users: Annotated[
         float,
@@ -78,14 +92,14 @@ class Baseline(Recommender):
     store_history: StoreHistory = True
     n_threads: ThreadsToRecommend = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> Biases:
         data = training.data
         warn_of_equal_values(data)
         mean = float(np.average(data.values.astype(np.float64), weights=data.weights))
         rows = data.by_user()
         popular, order = popular_first(rows, data)
         c = _solve(popular, data.n_items, mean, self.reg_users, self.reg_items)[order.places]
-        return {"mean_": mean, "user_biases_": _users(rows, mean, c, self.reg_users), "item_biases_": c}
+        return Biases(_users(rows, mean, c, self.reg_users), c, mean)
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return eq. 2 for each row, by the items' biases as they are."""
@@ -100,7 +114,8 @@ class Baseline(Recommender):
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         weights, pulls = _pulls(row, self.mean_, self.item_biases_)
         below = weights.sum() + self.reg_users
-        return rating_parts(self, item), (row.indices, row.values, weights * pulls / (below or 1))
+        own = weights * pulls / (below or 1)
+        return rating_parts(self.mean_, self.item_biases_[item]), (row.indices, row.values, own)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         return 48 * n_rows + 64 * (n_users + n_items)  # the pattern and the residuals in float64, and their transposes
@@ -117,9 +132,10 @@ class Baseline(Recommender):
         """
         super().check_parameters()
         if self.reg_users == self.reg_items == 0:
-            raise ParameterError(
-                "reg_users and reg_items are both 0: users' and items' biases could then be shifted against each other "
-                "at will; give one of them a penalty, such as reg_items=0.1"
+            raise ParameterError.of(
+                "reg_users",
+                "and reg_items are both 0: users' and items' biases could then be shifted against each other "
+                "at will; give one of them a penalty, such as reg_items=0.1",
             )
 
 
@@ -145,7 +161,8 @@ def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: f
     if steps:
         raise DivergenceError(
             f"the biases were not found in {steps:,} steps: with reg_users={reg_users:g} and reg_items={reg_items:g} "
-            "users' biases can hardly be told from items'; give them larger penalties"
+            "users' biases can hardly be told from items'; give them larger penalties",
+            subject="reg_users",
         )
     found: NDArray[np.float64] = c
     return found

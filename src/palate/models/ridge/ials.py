@@ -25,9 +25,9 @@ clicks twice and the factors twice.
 from __future__ import annotations
 
 import time
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -35,14 +35,10 @@ from palate.errors import DivergenceError, ParameterError
 from palate.kernels import given
 from palate.kernels.simd import gradients
 from palate.models.contract.abilities import ABILITIES
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import (
-    Above,
-    AtLeast,
-    draw_seed,
-)
+from palate.models.contract.parameters import Above, AtLeast, draw_seed
 from palate.models.contract.shared import (
     Dtype,
     InitScale,
@@ -54,20 +50,12 @@ from palate.models.contract.shared import (
     Sweeps,
 )
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
-from palate.models.ridge.priors import (
-    LEARNED_ARRAYS,
-    LEARNED_SCALARS,
-    item_prior,
-    learned_priors,
-    prior_parts,
-    user_prior,
-)
+from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
 from palate.models.ridge.rows import (
     Array,
     Prior,
     Side,
     explained,
-    feature_names,
     gram,
     on_ids,
     padded,
@@ -88,7 +76,27 @@ TOLERANCE = 1e-6  # of the right side, where factors are more
 MOST_STEPS = 200
 
 
-class ImplicitALS(Recommender):
+@dataclass(frozen=True, eq=False)
+class ClickFactors(Learned):
+    """What `ImplicitALS` has learned.
+
+    Attributes:
+        user_factors, item_factors: (n_users, n_factors), (n_items, n_factors).
+        gram: (n_factors, n_factors), the upper triangle of o Q'Q, of the items with clicks.
+        n_warm: how many items had clicks.
+        priors: of users and items by their features.
+        course: of the training.
+    """
+
+    user_factors: Annotated[Array, Shape("n_users", "n_factors")]
+    item_factors: Annotated[Array, Shape("n_items", "n_factors")]
+    gram: Annotated[Array, Shape("n_factors", "n_factors")]
+    n_warm: int
+    priors: LearnedPriors
+    course: Course
+
+
+class ImplicitALS(PriorModel):
     """Matrix factorization of clicks and counts: every cell counts, those without a click a little.
 
     Attributes:
@@ -106,17 +114,10 @@ class ImplicitALS(Recommender):
 
     key: ClassVar[str] = "ials"
     score_kind: ClassVar[ScoreKind] = "order"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_factors_": ("n_users", "n_factors"),
-        "item_factors_": ("n_items", "n_factors"),
-        "gram_": ("n_factors", "n_factors"),
-        **LEARNED_ARRAYS,
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("rating_range_", "n_warm_", "history_", "best_epoch_", "epoch_chosen_on_", "interrupted_", "seed_"),
-        *LEARNED_SCALARS,
-    )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
+    learned_ = Learns(ClickFactors)
+    gram_ = Attribute[Array]()
+    n_warm_ = Attribute[int]()
 
     n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
     _: KW_ONLY
@@ -141,7 +142,7 @@ class ImplicitALS(Recommender):
     random_state: RandomState = None
     n_threads: NThreads = None
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> ClickFactors:
         data, dtype = training.data, np.dtype(self.dtype).type
         seed = draw_seed(self.random_state)
         clicks = training_clicks(data, self.positive)
@@ -181,17 +182,9 @@ class ImplicitALS(Recommender):
                 interrupted = True
             if not exact:
                 P, _, G = self._half(clicks, Q, warm[1], penalties[0], priors[0], None, workers)
-        return {
-            "user_factors_": P,
-            "item_factors_": Q,
-            "gram_": G,
-            "n_warm_": int(warm[1].sum()),
-            **learned_priors(priors, (training.user_features, training.item_features), self.n_factors, dtype),
-            "history_": history,
-            "best_epoch_": len(history),
-            "interrupted_": interrupted,
-            "seed_": seed,
-        }
+        kept = LearnedPriors.of(priors, (training.user_features, training.item_features), self.n_factors, dtype)
+        course = Course(history=history, best_epoch=len(history), interrupted=interrupted, seed=seed)
+        return ClickFactors(P, Q, G, int(warm[1].sum()), kept, course)
 
     def _half(
         self,
@@ -261,19 +254,21 @@ class ImplicitALS(Recommender):
             where = f" in epoch {epoch}" if epoch else ""
             raise DivergenceError(
                 f"the equations of a row cannot be solved in {self.dtype}{where}: reg={self.reg:g} is too small for "
-                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'"
+                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'",
+                subject="reg",
             )
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         clicks = clicks_of(rows, self.positive, "these interactions")
-        penalties, prior = self._penalties(clicks, self.n_warm_), user_prior(self, features)
+        learned = self.learned_
+        penalties, prior = self._penalties(clicks, learned.n_warm), learned.priors.of_users(features)
         with Workers(self.n_threads) as workers:
-            P, _ = self._rows(clicks, self.item_factors_, self.gram_, penalties, prior, None, workers)
+            P, _ = self._rows(clicks, learned.item_factors, learned.gram, penalties, prior, None, workers)
         return P, np.zeros(len(P), P.dtype)
 
     def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         clicks = clicks_of(rows, self.positive, "these interactions")
-        warm, prior = self._warm_users(), item_prior(self, features)
+        warm, prior = self._warm_users(), self.learned_.priors.of_items(features)
         penalties, P = self._penalties(clicks, int(warm.sum())), self.user_factors_
         with Workers(self.n_threads) as workers:
             G = gram(P if warm.all() else P[warm], self.unobserved_weight, workers)
@@ -288,17 +283,19 @@ class ImplicitALS(Recommender):
         if self.user_encoding_:
             raise ParameterError(
                 "the model was fitted with store_history=False and user_features, and does not know which users had "
-                "clicks: items cannot be folded in"
+                "clicks: items cannot be folded in",
+                code="no_history",
+                subject="store_history",
             )
-        some: Array = self.user_factors_.any(axis=1)
-        return some
+        return np.asarray(self.user_factors_.any(axis=1))
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")
         weights = self.alpha * clicks.values.astype(np.float64)
-        side = Side(self.item_factors_, np.zeros(0), 0.0, self.unobserved_weight, self.gram_)
-        penalty = float(self._penalties(clicks, self.n_warm_)[0])
-        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        learned = self.learned_
+        side = Side(learned.item_factors, np.zeros(0), 0.0, self.unobserved_weight, learned.gram)
+        penalty = float(self._penalties(clicks, learned.n_warm)[0])
+        prior, names = learned.priors.of_users(features), learned.priors.user_names
         if not len(clicks.indices):
             return prior_parts(prior, names, side, item), (clicks.indices, clicks.values, clicks.values)
         pulls = self.unobserved_weight + weights

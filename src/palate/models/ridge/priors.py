@@ -1,67 +1,137 @@
-"""Priors by features as models store them, and the parts of a score that they and the biases make."""
+"""What models of factors with priors by features keep, and the parts of a score that priors and biases make."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
 from palate.data.features import Features
 from palate.models.contract.explanation import Part
-from palate.models.ridge.rows import Array, Prior, Side
-
-LEARNED_ARRAYS: dict[str, tuple[str, ...]] = {
-    "user_features_": ("n_users_with_features", "n_user_features"),
-    "user_weights_": ("n_user_features", "n_factors"),
-    "user_weights_biases_": ("n_user_features",),
-    "item_weights_": ("n_item_features", "n_factors"),
-    "item_weights_biases_": ("n_item_features",),
-}
-LEARNED_SCALARS = ("user_encoding_", "item_encoding_")
+from palate.models.contract.factors import FactorModel
+from palate.models.contract.learned import Array, Attribute, Encoding, Learned, Learns, Shape
+from palate.models.contract.learner import ScoreKind
+from palate.models.ridge.rows import Prior, Side, feature_names
+from palate.topk import Factors
 
 
-def learned_priors(
-    priors: tuple[Prior | None, Prior | None],
-    features: tuple[Features | None, Features | None],
-    n_factors: int,
-    dtype: Any,
-) -> dict[str, Any]:
-    """Return the learned attributes of the priors of users and items; empty ones where there are no features."""
-    empty = Prior(np.zeros((0, 0), dtype), np.zeros((0, n_factors), dtype), np.zeros(0, dtype))
-    of_users, of_items = (one or empty for one in priors)
-    encodings = [[dict(spec) for spec in one.encoding] if one is not None else [] for one in features]
-    return {
-        "user_features_": of_users.features,
-        "user_weights_": of_users.weights,
-        "user_weights_biases_": of_users.weights_biases,
-        "item_weights_": of_items.weights,
-        "item_weights_biases_": of_items.weights_biases,
-        "user_encoding_": encodings[0],
-        "item_encoding_": encodings[1],
-    }
+@dataclass(frozen=True, eq=False)
+class LearnedPriors(Learned):
+    """Features of users and the weights of both sides' features; no rows where there are none.
+
+    Attributes:
+        user_features: (n_users, n_user_features).
+        user_weights, item_weights: (n_features, n_factors).
+        user_weights_biases, item_weights_biases: (n_features,).
+        user_encoding, item_encoding: how the features were made; for `Features.from_table`.
+    """
+
+    user_features: Annotated[Array, Shape("n_users_with_features", "n_user_features")]
+    user_weights: Annotated[Array, Shape("n_user_features", "n_factors")]
+    user_weights_biases: Annotated[Array, Shape("n_user_features")]
+    item_weights: Annotated[Array, Shape("n_item_features", "n_factors")]
+    item_weights_biases: Annotated[Array, Shape("n_item_features")]
+    user_encoding: Encoding
+    item_encoding: Encoding
+
+    @classmethod
+    def of(
+        cls,
+        priors: tuple[Prior | None, Prior | None],
+        features: tuple[Features | None, Features | None],
+        n_factors: int,
+        dtype: Any,
+    ) -> Self:
+        """Return the priors of users and items as they are kept."""
+        empty = Prior(np.zeros((0, 0), dtype), np.zeros((0, n_factors), dtype), np.zeros(0, dtype))
+        of_users, of_items = (prior or empty for prior in priors)
+        weights = of_users.weights, of_users.weights_biases, of_items.weights, of_items.weights_biases
+        return cls(of_users.features, *weights, *map(encoding_of, features))
+
+    def of_users(self, features: Array | None) -> Prior | None:
+        """Return the prior of users with these features."""
+        return _prior(features, self.user_weights, self.user_weights_biases)
+
+    def of_items(self, features: Array | None) -> Prior | None:
+        """Return the prior of items with these features."""
+        return _prior(features, self.item_weights, self.item_weights_biases)
+
+    @property
+    def user_names(self) -> list[str]:
+        """The names of the users' features."""
+        return feature_names(self.user_encoding)
 
 
-def user_prior(model: Any, features: Array | None) -> Prior | None:
-    """Return the prior of users with these features by a fitted model's weights."""
+class PriorModel(FactorModel):
+    """A model of factors that keeps `LearnedPriors`."""
+
+    user_weights_ = Attribute[Array]()
+    user_weights_biases_ = Attribute[Array]()
+    item_weights_ = Attribute[Array]()
+    item_weights_biases_ = Attribute[Array]()
+
+
+@dataclass(frozen=True, eq=False)
+class RatingFactors(Learned):
+    """Factors, biases and the mean of a model of ratings.
+
+    Attributes:
+        user_factors, item_factors: (n_users, n_factors), (n_items, n_factors).
+        user_biases, item_biases: (n_users,), (n_items,).
+        mean: 0 without biases.
+        priors: of users and items by their features.
+    """
+
+    user_factors: Annotated[Array, Shape("n_users", "n_factors")]
+    item_factors: Annotated[Array, Shape("n_items", "n_factors")]
+    user_biases: Annotated[Array, Shape("n_users")]
+    item_biases: Annotated[Array, Shape("n_items")]
+    mean: float
+    priors: LearnedPriors
+
+    def factors(self) -> Factors:
+        """Return what scores are made of."""
+        return self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean
+
+    def users_given(self, *, biases: bool) -> Side:
+        """Return what is fixed where items are folded in."""
+        return Side(self.user_factors, self.user_biases, mean=self.mean, biases=biases)
+
+    def items_given(self, *, biases: bool) -> Side:
+        """Return what is fixed where users are folded in."""
+        return Side(self.item_factors, self.item_biases, mean=self.mean, biases=biases)
+
+
+class RatingModel(PriorModel):
+    """A model of ratings by factors and biases: base of `ALS` and `MatrixFactorization`."""
+
+    score_kind: ClassVar[ScoreKind] = "rating"
+    learned_ = Learns(RatingFactors)
+    user_biases_ = Attribute[Array]()
+    item_biases_ = Attribute[Array]()
+    mean_ = Attribute[float]()
+
+    def _factors(self) -> Factors:
+        return self.learned_.factors()
+
+
+def encoding_of(features: Features | None) -> list[Mapping[str, Any]]:
+    """Return how features were made, as files hold it."""
+    return [] if features is None else [dict(spec) for spec in features.encoding]
+
+
+def _prior(features: Array | None, weights: Array, weights_biases: Array) -> Prior | None:
     if features is None:
         return None
-    dtype = model.user_weights_.dtype
-    return Prior(np.ascontiguousarray(features, dtype), model.user_weights_, model.user_weights_biases_)
+    return Prior(np.ascontiguousarray(features, weights.dtype), weights, weights_biases)
 
 
-def item_prior(model: Any, features: Array | None) -> Prior | None:
-    """Return the prior of items with these features by a fitted model's weights."""
-    if features is None:
-        return None
-    dtype = model.item_weights_.dtype
-    return Prior(np.ascontiguousarray(features, dtype), model.item_weights_, model.item_weights_biases_)
-
-
-def rating_parts(model: Any, item: int) -> list[Part]:
+def rating_parts(mean: float, item_bias: float) -> list[Part]:
     """Return the parts of a predicted rating that are the same for everybody."""
-    parts = [Part("mean", "mean rating", model.mean_)] if model.mean_ else []
-    bias = float(model.item_biases_[item])
-    return [*parts, Part("item bias", "how the item is rated by all", bias)] if bias else parts
+    parts = [Part("mean", "mean rating", mean)] if mean else []
+    return [*parts, Part("item bias", "how the item is rated by all", float(item_bias))] if item_bias else parts
 
 
 def prior_parts(prior: Prior | None, names: list[str], side: Side, item: int) -> list[Part]:

@@ -154,7 +154,8 @@ def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array
         except np.linalg.LinAlgError:
             raise ParameterError(
                 "the features repeat each other, and their weights are not determined without a penalty: take a "
-                "larger reg_features, and a reg above 0"
+                "larger reg_features, and a reg above 0",
+                subject="reg_features",
             ) from None
         return np.asarray(found.astype(X.dtype))
 

@@ -13,7 +13,7 @@ ones besides.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -24,9 +24,9 @@ from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.abilities import ABILITIES
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
-from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.learned import Attribute, Learns
+from palate.models.contract.learner import Training
 from palate.models.contract.parameters import Above, AtLeast, draw_seed
 from palate.models.contract.shared import (
     Dtype,
@@ -39,23 +39,14 @@ from palate.models.contract.shared import (
     StoreHistory,
 )
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
-from palate.models.ridge.priors import (
-    LEARNED_ARRAYS,
-    LEARNED_SCALARS,
-    item_prior,
-    learned_priors,
-    prior_parts,
-    rating_parts,
-    user_prior,
-)
-from palate.models.ridge.rows import Prior, Side, explained, feature_names, on_ids, solve, taken_over
+from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
+from palate.models.ridge.rows import Prior, Side, explained, on_ids, solve, taken_over
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
-from palate.models.sgd.training import Run, rows_held_out, trained, warn_of_first_epoch
+from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained, warn_of_first_epoch
 from palate.parallel import Workers
 from palate.sparse import Rows
-from palate.topk import Factors as AllFactors
 
 COPIES = 4  # of the factors at the peak of training
 LARGEST_STEP = 0.5  # of a rating, in its own size, that training is sure to survive
@@ -63,7 +54,14 @@ TINY = 1e-30  # an error that is none
 HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
 
 
-class MatrixFactorization(Recommender):
+@dataclass(frozen=True, eq=False)
+class MFLearned(RatingFactors):
+    """What `MatrixFactorization` has learned."""
+
+    course: SGDCourse
+
+
+class MatrixFactorization(RatingModel):
     """Matrix factorization learned by stochastic gradient descent on squared error.
 
     Early stopping chooses the number of epochs on a validation part of the training data and then trains on all of
@@ -86,21 +84,10 @@ class MatrixFactorization(Recommender):
     """
 
     key: ClassVar[str] = "mf"
-    score_kind: ClassVar[ScoreKind] = "rating"
     presets: ClassVar[tuple[str, ...]] = ("original",)
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_factors_": ("n_users", "n_factors"),
-        "item_factors_": ("n_items", "n_factors"),
-        "user_biases_": ("n_users",),
-        "item_biases_": ("n_items",),
-        **LEARNED_ARRAYS,
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("mean_", "rating_range_", "history_", "refit_history_", "best_epoch_"),
-        *("epoch_chosen_on_", "interrupted_", "seed_"),
-        *LEARNED_SCALARS,
-    )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights"}
+    learned_ = Learns(MFLearned)
+    refit_history_ = Attribute[list[dict[str, float]]]()
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     n_factors: Annotated[NFactors, Range(8, 256, log=True)] = 100
@@ -171,7 +158,7 @@ class MatrixFactorization(Recommender):
             random_state=random_state,
         )
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> MFLearned:
         seed, data = draw_seed(self.random_state), training.data
         held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
         if held_out is not None:
@@ -182,21 +169,14 @@ class MatrixFactorization(Recommender):
             )
         if held_out is not None or training.validation is not None:
             warn_of_first_epoch(done.run)
-        epochs: Any = done.final.one_epoch
+        epochs = done.final.one_epoch
         P, Q, b, c = epochs.factors
         P[self._unlearned(training)] = 0
         features = training.user_features, training.item_features
-        of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
-        return {
-            "user_factors_": np.ascontiguousarray(P[:, : self.n_factors]),
-            "item_factors_": np.ascontiguousarray(Q[:, : self.n_factors]),
-            "user_biases_": b,
-            "item_biases_": c,
-            "mean_": float(epochs.mean),
-            "seed_": seed,
-            **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
-            **done.learned(),
-        }
+        of_users, of_items = (None if side is None else side.prior(self.n_factors) for side in epochs.sides)
+        kept = LearnedPriors.of((of_users, of_items), features, self.n_factors, P.dtype)
+        P, Q = (np.ascontiguousarray(X[:, : self.n_factors]) for X in (P, Q))
+        return MFLearned(P, Q, b, c, float(epochs.mean), kept, done.course(seed))
 
     def _unlearned(self, training: Training) -> NDArray[np.bool_]:
         """Return which users' factors are still as they were drawn: noise that would make up a taste for them."""
@@ -208,11 +188,12 @@ class MatrixFactorization(Recommender):
 
     def _fold(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the exact minimum of the objective over the users' own factors: a ridge regression, items fixed."""
-        return self._solved(rows, self._side(), user_prior(self, features))
+        learned = self.learned_
+        return self._solved(rows, learned.items_given(biases=self.biases), learned.priors.of_users(features))
 
     def _fold_items(self, rows: Rows, features: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        side = Side(self.user_factors_, self.user_biases_, mean=self.mean_, biases=self.biases)
-        return self._solved(rows, side, item_prior(self, features))
+        learned = self.learned_
+        return self._solved(rows, learned.users_given(biases=self.biases), learned.priors.of_items(features))
 
     def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
         if prior is not None and not self.own_factors:
@@ -222,29 +203,29 @@ class MatrixFactorization(Recommender):
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError(
-                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings: fit with a reg above "
-                "0, such as the default, to fold users in"
+            raise ParameterError.of(
+                f"with reg={self.reg:g} a newcomer's factors",
+                "are not determined by their ratings: fit with a reg above 0, such as the default, to fold users in",
             )
         return P, b
-
-    def _side(self) -> Side:
-        return Side(self.item_factors_, self.item_biases_, mean=self.mean_, biases=self.biases)
 
     def _parts(
         self, row: Rows, features: Any, item: int
     ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        side, n = self._side(), len(row.indices)
-        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
-        parts, pulls = rating_parts(self, item), row.values.astype(np.float64)
+        learned, n = self.learned_, len(row.indices)
+        side, pulls = learned.items_given(biases=self.biases), row.values.astype(np.float64)
+        prior, names = learned.priors.of_users(features), learned.priors.user_names
+        parts = rating_parts(learned.mean, learned.item_biases[item])
         if not n or (prior is not None and not self.own_factors):
             return [*parts, *prior_parts(prior, names, side, item)], (row.indices, row.values, 0 * pulls)
-        pulls -= self.mean_ + self.item_biases_[row.indices].astype(np.float64)
+        pulls -= learned.mean + learned.item_biases[row.indices].astype(np.float64)
         penalties = self.reg * n, self.reg_biases * n
         more, pulls = explained(row, np.ones(n), pulls, side, penalties, item, prior, names)
         return [*parts, *more], (row.indices, row.values, pulls)
 
-    def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
+    def _run(
+        self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str
+    ) -> Run[RatingEpochs]:
         dtype = np.dtype(self.dtype).type
         factors = self._initial(data, seed)
         if training.start is not None:
@@ -337,6 +318,3 @@ class MatrixFactorization(Recommender):
         dtype = np.dtype(self.dtype).type
         shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
         return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
-
-    def _factors(self) -> AllFactors:
-        return self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_, self.mean_

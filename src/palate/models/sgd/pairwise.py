@@ -27,8 +27,8 @@ from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
 from palate.models.contract.abilities import ABILITIES
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import Above, AtLeast, draw_seed
 from palate.models.contract.shared import (
@@ -43,12 +43,12 @@ from palate.models.contract.shared import (
 )
 from palate.models.contract.training_part import LARGEST_VALUE
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
-from palate.models.ridge.priors import LEARNED_ARRAYS, LEARNED_SCALARS, learned_priors, prior_parts, user_prior
-from palate.models.ridge.rows import Side, feature_names, on_ids, row_ranges, taken_over
+from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
+from palate.models.ridge.rows import Side, on_ids, row_ranges, taken_over
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
-from palate.models.sgd.rating_blocks import SMALL, rounds
-from palate.models.sgd.training import Run, rows_held_out, trained
+from palate.models.sgd.rating_blocks import default_blocks, rounds
+from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained
 from palate.parallel import GRAIN, Workers, shares
 from palate.sparse import Rows
 from palate.topk import Factors, topk
@@ -68,32 +68,41 @@ COPIES = 4  # of the factors at the peak of training
 CLICK_BYTES = 24
 JUDGED = 2000  # users at most whose lists are judged after an epoch
 PLACES = 10  # of a list
-BLOCK_BYTES = 1 << 21  # factors of one block, whose rows are met in random order
-FEWEST_BLOCKS = 16
+BLOCKS = {"block_bytes": 1 << 21, "fewest": 16}  # factors of one block, whose rows are met in random order
 
 
-def default_blocks(n_clicks: int, n_rows: int, row_bytes: int) -> int:
-    """Return how many blocks of users (and as many of items) the data ask for; threads have no say."""
-    return 1 if n_clicks < SMALL else max(FEWEST_BLOCKS, -(-n_rows * row_bytes // BLOCK_BYTES))
+@dataclass(frozen=True, eq=False)
+class PairFactors(Learned):
+    """What `BPR` and `WARP` have learned.
+
+    Attributes:
+        user_factors, item_factors: (n_users, n_factors), (n_items, n_factors).
+        item_biases: (n_items,).
+        item_clicks: (n_items,), what each item's clicks count together: negatives of newcomers.
+        draws: how often a user is drawn in an epoch where users are drawn alike.
+        priors: of users and items by their features.
+        course: of the training.
+    """
+
+    user_factors: Annotated[Array, Shape("n_users", "n_factors")]
+    item_factors: Annotated[Array, Shape("n_items", "n_factors")]
+    item_biases: Annotated[Array, Shape("n_items")]
+    item_clicks: Annotated[Array, Shape("n_items")]
+    draws: NotNegative
+    priors: LearnedPriors
+    course: SGDCourse
 
 
-class Pairwise(Recommender):
+class Pairwise(PriorModel):
     """score(u, i) = c_i + p_u . q_i, learned from pairs of a clicked item and another: base of `BPR` and `WARP`."""
 
     score_kind: ClassVar[ScoreKind] = "order"
-    learned_arrays: ClassVar[dict[str, tuple[str, ...]]] = {
-        "user_factors_": ("n_users", "n_factors"),
-        "item_factors_": ("n_items", "n_factors"),
-        "item_biases_": ("n_items",),
-        "item_clicks_": ("n_items",),
-        **LEARNED_ARRAYS,
-    }
-    learned_scalars: ClassVar[tuple[str, ...]] = (
-        *("rating_range_", "draws_", "history_", "refit_history_", "best_epoch_"),
-        *("epoch_chosen_on_", "interrupted_", "seed_"),
-        *LEARNED_SCALARS,
-    )
     supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
+    learned_ = Learns(PairFactors)
+    item_biases_ = Attribute[Array]()
+    item_clicks_ = Attribute[Array]()
+    draws_ = Attribute[float]()
+    refit_history_ = Attribute[list[dict[str, float]]]()
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
     n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
@@ -140,7 +149,7 @@ class Pairwise(Recommender):
         """Return (warp, kind of negatives, most draws of WARP, mean rank of adaptive negatives)."""
         raise NotImplementedError
 
-    def _learn(self, training: Training) -> dict[str, Any]:
+    def _learn(self, training: Training) -> PairFactors:
         seed, data = draw_seed(self.random_state), training.data
         training_clicks(data, self.positive)  # refuses before anything is done
         held_out = None if training.validation is not None else rows_held_out(data, self.validation_fraction, seed)
@@ -149,20 +158,13 @@ class Pairwise(Recommender):
         patience = self.n_epochs if self.patience is None else self.patience
         with Workers(self.n_threads) as workers:
             done = trained(training, partial(self._run, training, seed), held_out, self.n_epochs, patience, workers)
-        epochs: Any = done.final.one_epoch
+        epochs = done.final.one_epoch
         P, Q, c = epochs.factors
         features = training.user_features, training.item_features
-        of_users, of_items = (None if one is None else one.prior(self.n_factors) for one in epochs.sides)
-        return {
-            "user_factors_": np.ascontiguousarray(P[:, : self.n_factors]),
-            "item_factors_": np.ascontiguousarray(Q[:, : self.n_factors]),
-            "item_biases_": c,
-            "item_clicks_": epochs.of_items,
-            "draws_": epochs.draws,
-            "seed_": seed,
-            **learned_priors((of_users, of_items), features, self.n_factors, P.dtype),
-            **done.learned(),
-        }
+        of_users, of_items = (None if side is None else side.prior(self.n_factors) for side in epochs.sides)
+        kept = LearnedPriors.of((of_users, of_items), features, self.n_factors, P.dtype)
+        P, Q = (np.ascontiguousarray(X[:, : self.n_factors]) for X in (P, Q))
+        return PairFactors(P, Q, c, epochs.of_items, epochs.draws, kept, done.course(seed))
 
     def _has_both(self, data: Interactions, held_out: Array) -> bool:
         """Return whether there are clicks to learn from and clicks to choose the epoch by."""
@@ -171,7 +173,9 @@ class Pairwise(Recommender):
         liked = data.values >= self.positive
         return bool(0 < liked[held_out].sum() < liked.sum())
 
-    def _run(self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str) -> Run:
+    def _run(
+        self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str
+    ) -> Run[ClickEpochs]:
         clicks = training_clicks(data, self.positive)
         n_clicks = len(clicks.indices)
         of_users, of_items = clicks.sizes, np.bincount(clicks.indices, minlength=data.n_items)
@@ -256,7 +260,7 @@ class Pairwise(Recommender):
         dtype = np.dtype(self.dtype).type
         told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
         n_rows, k = rows.n_rows, self.n_factors
-        prior = user_prior(self, features)
+        prior = self.learned_.priors.of_users(features)
         P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
         if prior is not None:
             M = padded_rows(n_rows, k, dtype)
@@ -305,7 +309,8 @@ class Pairwise(Recommender):
         left = np.cumprod(np.append(1.0, less[taken][::-1].astype(np.float64)))[:-1][::-1]  # of each step at the end
         differences = self.item_factors_[clicks.indices[own[taken]]] - self.item_factors_[negatives[taken]]
         each = moves[taken] * left * (differences.astype(np.float64) @ q)
-        prior, names = user_prior(self, features), feature_names(self.user_encoding_)
+        learned = self.learned_
+        prior, names = learned.priors.of_users(features), learned.priors.user_names
         side = Side(self.item_factors_, np.zeros(0))
         parts = prior_parts(prior, names, side, item)
         bias = float(self.item_biases_[item])
@@ -390,7 +395,7 @@ class ClickEpochs:
         self._warm = np.flatnonzero(self.of_items).astype(np.int32)
         self._active = np.flatnonzero(self.clicks.sizes).astype(np.int32)
         row_bytes = P.shape[1] * P.itemsize
-        asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes)
+        asked = self.model.n_blocks or default_blocks(len(self.clicks.indices), len(P) + len(Q), row_bytes, **BLOCKS)
         self._n_blocks = min(asked, len(self._active), len(self._warm))
         sums = np.bincount(self.clicks.row_of_cells(), self.clicks.values, len(P))
         if self.model.draw == "users":
@@ -412,7 +417,8 @@ class ClickEpochs:
         rate = self.model.rate(epoch)
         if not (np.isfinite(loss) and all(np.abs(X).max(initial=0) <= LARGEST_VALUE for X in (P, Q, c))):
             raise DivergenceError(
-                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}"
+                f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}",
+                subject="learning_rate",
             )
         for one, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
             if one is not None:

@@ -17,7 +17,8 @@ from palate.kernels.order import dealt, stable_order
 from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.parallel import GRAIN, Workers, chunks, shares
 
-BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met again and again
+BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met again and again, while the other's
+# pass through the cache once a block
 FEWEST_BLOCKS = 8  # so that as many threads have something to do
 SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
@@ -27,17 +28,19 @@ LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: wi
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
 
 
-def default_blocks(n_ratings: int, shorter: int, row_bytes: int) -> int:
-    """Return how many row blocks (and as many column blocks) the data ask for; threads have no say.
+def default_blocks(
+    n_cells: int, n_rows: int, row_bytes: int, *, block_bytes: int = BLOCK_BYTES, fewest: int = FEWEST_BLOCKS
+) -> int:
+    """Return how many blocks of users (and as many of items) the data ask for; threads have no say.
 
     Args:
-        n_ratings: of the training part.
-        shorter: rows of the side that has fewer; the other's factors pass through the cache once a block.
+        n_cells: ratings or clicks of the training part.
+        n_rows: rows of factors that blocks are to keep in the cache.
         row_bytes: of one row of factors.
+        block_bytes: of the factors of one block.
+        fewest: blocks, where there is more than one.
     """
-    if n_ratings < SMALL:
-        return 1
-    return max(FEWEST_BLOCKS, -(-shorter * row_bytes // BLOCK_BYTES))
+    return 1 if n_cells < SMALL else max(fewest, -(-n_rows * row_bytes // block_bytes))
 
 
 def rounds(n_blocks: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -169,7 +172,8 @@ class RatingEpochs:
         if not figure < 100 * (1 + self._mean_square):
             raise DivergenceError(
                 f"training diverged in epoch {epoch}: the error reached {figure:.3g} at learning rate {rate:g}; "
-                f"try {self.advice(rate, self._mean_square)}"
+                f"try {self.advice(rate, self._mean_square)}",
+                subject="learning_rate",
             )
 
     @cached_property

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
+from palate.models.contract.learned import Course, History
 from palate.models.contract.learner import Training
 from palate.parallel import Workers
 from palate.progress import Progress, ProgressCallback
@@ -23,8 +24,29 @@ Array = NDArray[Any]
 FEWEST_TO_HOLD_OUT = 20  # rows; with fewer there is nothing to learn from a validation part
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SGDCourse(Course):
+    """The course of a training by SGD.
+
+    Attributes:
+        refit_history: one record an epoch of the second training, on all data.
+    """
+
+    refit_history: History
+
+
+class Epochs(Protocol):
+    """What trains an epoch."""
+
+    def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
+        """Train one epoch and return its record; raise where training diverges."""
+
+
+E = TypeVar("E", bound=Epochs)
+
+
 @dataclass
-class Run:
+class Run(Generic[E]):
     """One training run: what it starts from, what it watches, and what it leaves.
 
     Attributes:
@@ -37,7 +59,7 @@ class Run:
     """
 
     arrays: tuple[Array, ...]
-    one_epoch: Callable[[int, Workers], dict[str, float]]
+    one_epoch: E
     watched: str | None
     stage: str
     has_begun: Callable[[], bool] = lambda: True
@@ -93,35 +115,36 @@ class Run:
         return -figure if self.watched.startswith("-") else figure
 
 
-RunOf = Callable[[Interactions, Interactions | None, str], Run]
+RunOf = Callable[[Interactions, Interactions | None, str], Run[E]]
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Generic[E]):
     """The run that chose the epoch, and the second one on all data, where the first left some out."""
 
-    run: Run
-    refit: Run | None
+    run: Run[E]
+    refit: Run[E] | None
 
     @property
-    def final(self) -> Run:
+    def final(self) -> Run[E]:
         """The run whose arrays are the model's."""
         return self.refit or self.run
 
-    def learned(self) -> dict[str, Any]:
+    def course(self, seed: int) -> SGDCourse:
         """Return what all SGD models keep of their training."""
-        return {
-            "history_": self.run.history,
-            "refit_history_": self.refit.history if self.refit else [],
-            "best_epoch_": self.run.best_epoch,
-            "interrupted_": self.run.interrupted,
-            "epoch_chosen_on_": "none" if self.run.watched is None else "validation",
-        }
+        return SGDCourse(
+            history=self.run.history,
+            refit_history=self.refit.history if self.refit else [],
+            best_epoch=self.run.best_epoch,
+            epoch_chosen_on="none" if self.run.watched is None else "validation",
+            interrupted=self.run.interrupted,
+            seed=seed,
+        )
 
 
 def trained(
-    training: Training, run_of: RunOf, held_out: Array | None, n_epochs: int, patience: int, workers: Workers
-) -> Trained:
+    training: Training, run_of: RunOf[E], held_out: Array | None, n_epochs: int, patience: int, workers: Workers
+) -> Trained[E]:
     """Return the runs of a fit: one alone or, where rows are held out to choose the epoch, a second on all data.
 
     Args:
@@ -163,12 +186,12 @@ def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | Non
     return np.random.default_rng([seed, 4]).permutation(len(data))[:n]
 
 
-def _say_interrupted(run: Run, remark: str) -> None:
+def _say_interrupted(run: Run[Any], remark: str) -> None:
     if run.interrupted:
         log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)
 
 
-def warn_of_first_epoch(run: Run) -> None:
+def warn_of_first_epoch(run: Run[Any]) -> None:
     """Log a warning where the first epoch was the best: factors learned nothing that holds for other ratings."""
     if run.best_epoch == 1 < len(run.history) and not run.interrupted:
         log.warning(
