@@ -9,7 +9,7 @@ from metrics.twins import OF_LISTS
 
 import palate.metrics
 from palate.errors import ParameterError
-from palate.evaluation.sources import Sources
+from palate.evaluation.metric_inputs import MetricInputs
 from palate.metrics import METRICS, SampledRanks, at, judge, ranking, rating
 from palate.metrics.area import Standing
 from palate.models.contract.predictive import Predictive
@@ -73,7 +73,7 @@ def test_a_metric_that_splits_over_users_is_made_again_of_their_shares(name):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_input_of_a_metric_is_a_source(name):
-    assert [key for key in METRICS[name].inputs if not hasattr(Sources, key)] == []
+    assert [key for key in METRICS[name].inputs if not hasattr(MetricInputs, key)] == []
 
 
 def test_each_name_leads_to_the_function_of_that_name():

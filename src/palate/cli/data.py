@@ -27,12 +27,12 @@ def fetch(
 
     if name not in KNOWN:
         raise common.usage_error(f"can fetch {', '.join(KNOWN)}; got '{name}'")
-    source = inputs.dataset(name)
-    record = {"name": name, "ratings": len(source.interactions), "notes": source.notes}
+    dataset = inputs.dataset(name)
+    record = {"name": name, "ratings": len(dataset.interactions), "notes": dataset.notes}
     if as_json:
         common.emit(record)
     else:
-        common.console().print(f"{name} is here: {len(source.interactions):,} ratings, {source.notes[0]}")
+        common.console().print(f"{name} is here: {len(dataset.interactions):,} ratings, {dataset.notes[0]}")
 
 
 @app.command("show")
@@ -47,13 +47,13 @@ def show(
     """Show the card of a data set: counts, sparsity, histogram, time span, top titles, faults."""
     from palate.data.card import card
 
-    source = inputs.dataset(data, read, items, users)
-    made = card(source)
+    dataset = inputs.dataset(data, read, items, users)
+    made = card(dataset)
     paths = []
     if plots is not None:
         from palate.plots import save_all
 
-        paths = save_all(source, plots)
+        paths = save_all(dataset, plots)
     if as_json:
         common.emit({**made.to_dict(), "plots": [str(p) for p in paths]})
         return
@@ -83,16 +83,16 @@ def split(
     from palate.data.splits.making import make_splits, save_splits
 
     common.check_writable(out)
-    source = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))
-    made = make_splits(source.interactions, by)
-    save_splits(made, out, source.interactions)
-    facts = [one.describe(source.interactions) for one in made]
+    dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))
+    made = make_splits(dataset.interactions, by)
+    save_splits(made, out, dataset.interactions)
+    facts = [split.describe(dataset.interactions) for split in made]
     if as_json:
-        common.emit({"path": str(out), "splits": [{**vars(one), "says": one.says} for one in facts]})
+        common.emit({"path": str(out), "splits": [{**vars(fact), "says": fact.says} for fact in facts]})
         return
     stdout = common.console()
-    for one in facts:
-        stdout.print(f"{one.name}: {one.says}")
+    for fact in facts:
+        stdout.print(f"{fact.name}: {fact.says}")
     common.show_next(stdout, "compare", Path(data), "--split", out, done=f"saved to {out}")
 
 

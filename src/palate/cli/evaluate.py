@@ -85,14 +85,14 @@ def evaluate(
             results = [evaluate_one(learner, *parts, name=f"{train} / {test}", **options)]
         else:
             wanted = (split or DEFAULT_SPLIT).strip()
-            source = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
-            splits = _folds(source, wanted, fold)
+            dataset = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
+            splits = _folds(dataset, wanted, fold)
             if out is not None and len(splits) > 1:
                 raise common.usage_error(
                     f"--out keeps one model, and {wanted} fits {len(splits)}: choose one with --fold"
                 )
-            options |= inputs.part_of_catalogue(source.interactions.items, allow, deny, where)
-            results = evaluate_splits(learner, source, splits, **options)
+            options |= inputs.part_of_catalogue(dataset.interactions.items, allow, deny, where)
+            results = evaluate_splits(learner, dataset, splits, **options)
     if out is not None:
         from palate import files
 

@@ -69,9 +69,9 @@ def train(
         raise common.usage_error("--stop-on test needs a test part: name it with --split, such as random:0.2:42")
     learner = _learner(config or model, preset, set_, positive, checkpoint)
     common.check_writable(out)
-    source = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
+    dataset = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
     replaced = " in place of the old file" if out.exists() else ""
-    part, test = (source, None) if split is None else _parts(source, split)
+    part, test = (dataset, None) if split is None else _parts(dataset, split)
     watched = test if stop_on == "test" else None
     with common.live_progress() as progress:
         callback = progress if watched is None else watching_test(progress)
@@ -79,11 +79,11 @@ def train(
     chosen_on = "test" if watched is not None and learner.epoch_chosen_on_ == "validation" else learner.epoch_chosen_on_
     files.save(learner, out)
     if as_json:
-        facts = {"data": source.name, "split": split, "n_train": len(part), "epoch_chosen_on": chosen_on}
+        facts = {"data": dataset.name, "split": split, "n_train": len(part), "epoch_chosen_on": chosen_on}
         common.emit({**_record(learner), **facts, "out": str(out), "bytes": out.stat().st_size})
         return
     stdout = common.console()
-    stdout.print(f"{learner!r} learned from {len(part):,} ratings of {source.name}")
+    stdout.print(f"{learner!r} learned from {len(part):,} ratings of {dataset.name}")
     if test is not None:
         stdout.print(f"the {len(test):,} ratings of the test part of {split} are left out")
     if learner.interrupted_:
@@ -92,7 +92,7 @@ def train(
     if chosen_on == "test":
         stdout.print("the epoch was chosen on the test part, so that figures of this model on it are optimistic")
     stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)")
-    ids = source.interactions.users.values.cast(pl.String)
+    ids = dataset.interactions.users.values.cast(pl.String)
     whom = next((("--user", user) for user in ids if "\0" not in user), ("--all",))  # no command holds a NUL
     common.show_next(stdout, "recommend", out, *whom)
 
@@ -102,7 +102,7 @@ def _learner(
 ) -> Recommender:
     """Return the unfitted model that the options name."""
     from palate import files
-    from palate.models import BayesianMF
+    from palate.models.contract.abilities import Checkpoints, models_that
 
     learner = inputs.new_model(key, preset, set_)
     if positive is not None:
@@ -110,8 +110,9 @@ def _learner(
             raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
         inputs.with_positive(learner, _rule(learner, positive))
     if checkpoint is not None:
-        if not isinstance(learner, BayesianMF):
-            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
+        if not isinstance(learner, Checkpoints):
+            able = ", ".join(cls.key for cls in models_that(lambda cls: isinstance(cls(), Checkpoints)))
+            raise common.usage_error(f"{learner.key} keeps no checkpoints, {able} does: leave out --checkpoint")
         common.check_writable(checkpoint)
         learner.checkpoint = files.Checkpoint(checkpoint)
     return learner
@@ -143,13 +144,13 @@ def _parts(data: Dataset, split: str) -> tuple[Dataset, Dataset]:
     """Return the training and the test part of a split of one test part."""
     from palate.data.splits.making import make_splits
 
-    found = make_splits(data, split)
-    if len(found) > 1:
+    splits = make_splits(data, split)
+    if len(splits) > 1:
         raise common.usage_error(
-            f"train saves one model, and {split} has {len(found)} test parts: take a split of one, such as "
+            f"train saves one model, and {split} has {len(splits)} test parts: take a split of one, such as "
             "random:0.2:42, time:0.2 or official:u1"
         )
-    return found[0].apply(data)
+    return splits[0].apply(data)
 
 
 def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:

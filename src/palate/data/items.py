@@ -105,8 +105,8 @@ def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = N
     """
     frame = as_frame(table)
     name = f"{side}_id"
-    found = id_column(frame.columns, side, id_name)
-    frame = (frame if found == name else frame.drop(name, strict=False)).rename({found: name})
+    column = id_column(frame.columns, side, id_name)
+    frame = (frame if column == name else frame.drop(name, strict=False)).rename({column: name})
     frame = frame.with_columns(
         (cs.by_name(name) & cs.integer()).cast(pl.Int64, strict=False),
         (cs.by_name(name) & (cs.categorical() | cs.enum())).cast(pl.String),
@@ -195,8 +195,8 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
             the text asked for.
     """
     keep = np.ones(len(table), bool)
-    for one in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
-        keep &= _mask(table, one)
+    for condition in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
+        keep &= _mask(table, condition)
     return keep
 
 

@@ -21,7 +21,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
 from palate.errors import DataError, ParameterError
-from palate.evaluation.sources import Relevance, Sources, has_genres
+from palate.evaluation.metric_inputs import MetricInputs, Relevance, has_genres
 from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
 from palate.metrics.units import Units
@@ -85,7 +85,7 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
             "metrics", f"takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'", value=metrics
         )
     asked = [at(name, n_items) for name in metrics]
-    names = [one.name for one in asked]
+    names = [request.name for request in asked]
     if not names or len(set(names)) < len(names):
         raise ParameterError(
             f"name at least one metric, and each once; got {', '.join(names) or 'none'}", subject="metrics"
@@ -106,10 +106,10 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
         lacking.add("predictive")
     if not has_genres(items):
         lacking.add("genres")
-    for one in metrics:
-        for name in one.metric.inputs:
+    for request in metrics:
+        for name in request.metric.inputs:
             if name in lacking:
-                raise ParameterError.of(one.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
+                raise ParameterError.of(request.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
 
 
 def measure(
@@ -193,80 +193,72 @@ def measure_part(
 ) -> Measured:
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
     asked = checked(metrics, test.n_items)
-    width = max((one.k for one in asked if one.k), default=None)
-    sources = Sources(model, train, test, items, positive, width, part)
+    width = max((request.k for request in asked if request.k), default=None)
+    inputs = MetricInputs(model, train, test, items, positive, width, part)
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
     units: dict[str, Units] = {}
     skipped: dict[str, str] = {}
-    for one in asked:
-        try:
-            given = {name: _need(sources, one, name) for name in one.metric.inputs}
-        except ParameterError as error:
+    for request in asked:
+        given = inputs.given(request.metric)
+        if missing := next((name for name, value in given.items() if value is None), None):
+            needed = NEEDS.get(missing, missing)
             if not skip:
-                raise
-            skipped[one.name] = str(error).partition("; ")[0]
+                raise ParameterError.of(
+                    request.name, f"needs {needed}; {model.key} here does not offer it", code="not_offered"
+                )
+            skipped[request.name] = f"{request.name} needs {needed}"
             continue
-        result = one(**given)
-        values[one.name] = one.metric.value(result)
-        shares = one.metric.units(result, given, sources.users_of(one.metric))
+        result = request(**given)
+        values[request.name] = request.metric.value(result)
+        shares = request.metric.units(result, given, inputs.users_of(request.metric))
         if shares is not None:
-            units[one.name] = shares
-            summaries[one.name] = _summary(one, result, shares, values[one.name], sources)
-    lists, popular, ranked = _listed(sources, asked, values)
-    return Measured(values, summaries, units, skipped, lists, popular, ranked, sources.made)
+            units[request.name] = shares
+            summaries[request.name] = _summary(request, result, shares, values[request.name], inputs)
+    lists, popular, ranked = _listed(inputs, asked, values)
+    return Measured(values, summaries, units, skipped, lists, popular, ranked, inputs.made_of("predicted"))
 
 
 def _listed(
-    sources: Sources, asked: Sequence[At], values: Mapping[str, float]
+    inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]
 ) -> tuple[NDArray[np.int32] | None, NDArray[np.bool_], NDArray[np.intp]]:
     """Return the lists if any metric took them, who got the popular one, and whose they are; with their warnings."""
-    ranked = sources.made_of("ranked")
+    ranked = inputs.made_of("ranked")
     if ranked is None:
         return None, np.empty(0, bool), np.empty(0, np.intp)
-    if not any(name in one.metric.inputs for one in asked for name in ("lists", "judged")):
-        return None, sources.popular, ranked
-    if not any(one.name.startswith("list_overlap") for one in asked):
-        list_overlap(sources.lists, sources.test.n_items, sources.lists.shape[1])  # for its warning
-    _compare_with_popularity(sources, asked, values)
-    return np.ascontiguousarray(sources.lists), sources.popular, ranked
+    if not any(name in request.metric.inputs for request in asked for name in ("lists", "judged")):
+        return None, inputs.popular, ranked
+    if not any(request.name.startswith("list_overlap") for request in asked):
+        list_overlap(inputs.lists, inputs.test.n_items, inputs.lists.shape[1])  # for its warning
+    _compare_with_popularity(inputs, asked, values)
+    return np.ascontiguousarray(inputs.lists), inputs.popular, ranked
 
 
-def _need(sources: Sources, one: At, name: str) -> Any:
-    value = sources.given(name, of_part="n_items" in one.metric.inputs)
-    if value is None:
-        what = NEEDS.get(name, name)
-        raise ParameterError.of(
-            one.name, f"needs {what}; {type(sources.model).__name__} here does not offer it", code="not_offered"
-        )
-    return value
-
-
-def _summary(one: At, result: Any, shares: Units, value: float, sources: Sources) -> Summary:
+def _summary(request: At, result: Any, shares: Units, value: float, inputs: MetricInputs) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
-    up = one.metric.higher_is_better is not False
-    if one.metric.per != "user":
+    up = request.metric.higher_is_better is not False
+    if request.metric.per != "user":
         return replace(summarise(shares.own, higher_is_better=up), mean=value)
-    if one.metric.kind == "rating":
+    if request.metric.kind == "rating":
         return summarise(result, higher_is_better=up)
-    lists = sources.lists if one.k and sources.made_of("ranked_lists") else None
-    summary = summarise(result, lists, popular=sources.popular, higher_is_better=up)
-    n_tested = len(np.unique(sources.test.user_index))
+    lists = inputs.lists if request.k and inputs.made_of("ranked_lists") else None
+    summary = summarise(result, lists, popular=inputs.popular, higher_is_better=up)
+    n_tested = len(np.unique(inputs.test.user_index))
     return replace(summary, n_left_out=summary.n_left_out + n_tested - len(result))
 
 
-def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapping[str, float]) -> None:
+def _compare_with_popularity(inputs: MetricInputs, asked: Sequence[At], values: Mapping[str, float]) -> None:
     """Warn, in one line, where a model made for ratings ranks below popularity."""
-    model = sources.model
+    model = inputs.model
     if model.score_kind != "rating":
         return
-    judged = sources.popular_lists.judged(sources.relevant, sources.test.n_items)
+    judged = inputs.popular_lists.judged(inputs.relevant, inputs.test.n_items)
     below = []
-    for one in asked:
-        if one.metric.inputs == ("judged",):
-            floor = one.metric.value(one(judged=judged))
-            if values[one.name] < floor:
-                below.append(f"{one.name} {values[one.name]:.3f} against {floor:.3f}")
+    for request in asked:
+        if request.metric.inputs == ("judged",):
+            floor = request.metric.value(request(judged=judged))
+            if values[request.name] < floor:
+                below.append(f"{request.name} {values[request.name]:.3f} against {floor:.3f}")
     if below:
         log.warning(
             "%s is made for ratings, and its lists rank below mere popularity here (%s): rank with popularity, or with "
@@ -278,8 +270,8 @@ def _compare_with_popularity(sources: Sources, asked: Sequence[At], values: Mapp
 
 def beside(metrics: Sequence[At]) -> list[str]:
     """Return what is recorded beside ranking metrics that were asked for: accuracy is never the whole story."""
-    k = max((one.k for one in metrics if one.k), default=None)
+    k = max((request.k for request in metrics if request.k), default=None)
     if k is None:
         return []
     names = [f"{metric.key}@{k}" for metric in METRICS.values() if metric.beside]
-    return [name for name in names if name not in {one.name for one in metrics}]
+    return [name for name in names if name not in {request.name for request in metrics}]

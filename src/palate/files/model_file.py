@@ -20,7 +20,6 @@ and brings into memory what serving needs anyway. Checksums find accidents; agai
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -28,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.ids import Ids
+from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
 from palate.files.checks import SEEN, class_of, model_of, plain_state
@@ -244,17 +243,16 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
     """Return the ids of one side: integers as they are, or text cut at its offsets."""
     try:
         if kind == "integer":
-            return Ids(pl.Series(_row(arrays, f"{side}.ids", np.int64)), side[:-1])
+            return Ids(_row(arrays, f"{side}.ids", np.int64), side[:-1])
         text, offsets = _row(arrays, f"{side}.text", np.uint8), _row(arrays, f"{side}.offsets", np.int64)
         if not len(offsets) or offsets[0] or offsets[-1] != len(text) or (offsets[1:] < offsets[:-1]).any():
             raise ModelFileError(
                 f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text", subject="palate"
             )
-        whole, cuts = text.tobytes(), offsets.tolist()
-        texts = [whole[a:b].decode() for a, b in itertools.pairwise(cuts)]
-        return Ids(pl.Series(texts, dtype=pl.String), side[:-1])
-    except UnicodeDecodeError:
-        raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate") from None
+        texts = Texts(text, offsets)
+        if not texts.is_utf8():
+            raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate")
+        return Ids(texts, side[:-1])
     except DataError as error:
         raise ModelFileError(str(error)) from None
 

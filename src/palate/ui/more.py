@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.errors import PalateError
-from palate.models import BayesianMF
+from palate.models.contract.abilities import AsksQuestions
 from palate.models.contract.explanation import Explanation
 from palate.ui import cards
 from palate.ui.source import Entry, Source
@@ -43,7 +43,7 @@ def to_rate(source: Source) -> list[int]:
 
     Else well-known items of different kinds: the most rated of those that share few genres with others.
     """
-    if isinstance(source.model, BayesianMF):
+    if isinstance(source.model, AsksQuestions):
         return [int(at) for at in source.items.index(source.model.questions(TO_RATE)["item_id"])]
     chosen: list[int] = []
     by_count = source.model.item_order.order[: 20 * TO_RATE].tolist()

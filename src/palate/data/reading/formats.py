@@ -19,7 +19,7 @@ from palate.data.interactions import Interactions
 from palate.data.reading.layout import Layout
 from palate.data.reading.ratings import read_ratings, read_table
 from palate.data.reading.raw import brief
-from palate.data.reading.text import Source, as_text, opened
+from palate.data.reading.text import TableFile, as_text, opened
 from palate.errors import DataError
 
 GENRES_100K = (
@@ -59,9 +59,9 @@ def recognised(folder: Path) -> Format:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", code="not_found", subject=folder)
-    for one in FORMATS:
-        if all((folder / name).is_file() for name in one.files):
-            return one
+    for form in FORMATS:
+        if all((folder / name).is_file() for name in form.files):
+            return form
     known = "; ".join(f"{f.name}: {', '.join(f.files)}" for f in FORMATS)
     raise DataError.of(folder, f"is no MovieLens folder; the files that are looked for are {known}", code="not_found")
 
@@ -138,8 +138,8 @@ def _user_ids(ratings: Interactions) -> pl.DataFrame:
 def _fields(path: Path, separator: str, width: int, encoding: str) -> pl.DataFrame:
     """Return the fields of a file without header as text, in columns "0", "1", …; blank lines left out."""
     layout = Layout("text", separator=separator, width=width, encoding=encoding)
-    with opened(Source(str(path), path, layout)) as source:
-        frame = as_text(source, dict.fromkeys(range(width), pl.String()))
+    with opened(TableFile(str(path), path, layout)) as file:
+        frame = as_text(file, dict.fromkeys(range(width), pl.String()))
     return frame.filter(pl.col("0").is_not_null())
 
 

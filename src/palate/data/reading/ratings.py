@@ -27,7 +27,7 @@ from palate.data.reading.text import (
     FAILED,
     NUMBER,
     SeriesByRole,
-    Source,
+    TableFile,
     as_text,
     checked_quotes,
     narrowed,
@@ -120,137 +120,135 @@ def read_table(
 
 def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Policy) -> Interactions:
     layout = look_at(path, form, columns)
-    source = Source(form.name, path, layout, policy.ids)
+    file = TableFile(form.name, path, layout, policy.ids)
     if layout.kind == "text":
-        with opened(source) as copy:
-            found, source = text_columns(copy)
-            kept = without_blank_lines(source, found)
-            return build(found, policy, numbering(source, kept))
+        with opened(file) as copy:
+            by_role, file = text_columns(copy)
+            kept = without_blank_lines(file, by_role)
+            return build(by_role, policy, numbering(file, kept))
     if layout.kind == "parquet":
-        return build(_from_parquet(source, columns or {}), policy, Where(source.name))
-    return build(_from_json(source, columns or {}), policy, numbering(source, None))
+        return build(_from_parquet(file, columns or {}), policy, Where(file.name))
+    return build(_from_json(file, columns or {}), policy, numbering(file, None))
 
 
 def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
     """Return a table as it is written, and what gives its columns their types."""
     layout = look_at(path, form, attributes=True)
-    source = Source(form.name, path, layout)
+    file = TableFile(form.name, path, layout)
     if layout.kind == "parquet":
-        return _collect_parquet(source, _scan_parquet(source)), _unchanged
+        return _collect_parquet(file, _scan_parquet(file)), _unchanged
     if layout.kind == "jsonl":
-        return _collect_json(source, None), _unchanged
+        return _collect_json(file, None), _unchanged
     names = layout.names or ()
     if len(set(names)) < len(names):
         raise DataError.of(path, f": two columns have one name: {', '.join(names)}", code="columns")
-    with opened(source) as source:
+    with opened(file) as file:
         if layout.quotable:
-            quotes = checked_quotes(source)
-            source = replace(source, layout=replace(source.layout, quoted=bool(quotes.count)))
-        frame = as_text(source, dict.fromkeys(range(layout.width), pl.String()))
+            quotes = checked_quotes(file)
+            file = replace(file, layout=replace(file.layout, quoted=bool(quotes.count)))
+        frame = as_text(file, dict.fromkeys(range(layout.width), pl.String()))
     frame = frame.filter(pl.any_horizontal(pl.all().is_not_null()))
     named = pl.DataFrame({name: frame[str(k)] for k, name in enumerate(names)})
-    return named, narrowed if layout.separator == "," else partial(_narrowed_with_points, source)
+    return named, narrowed if layout.separator == "," else partial(_narrowed_with_points, file)
 
 
-def _narrowed_with_points(source: Source, column: pl.Series) -> pl.Series:
+def _narrowed_with_points(file: TableFile, column: pl.Series) -> pl.Series:
     done = narrowed(column)
     if done.dtype != pl.String or not column.drop_nulls().str.contains(NUMBER).all():
         return done
-    return narrowed(with_points(source, column))
+    return narrowed(with_points(file, column))
 
 
 def _unchanged(column: pl.Series) -> pl.Series:
     return column
 
 
-def _from_parquet(source: Source, columns: Columns) -> SeriesByRole:
-    lazy = _scan_parquet(source)
+def _from_parquet(file: TableFile, columns: Columns) -> SeriesByRole:
+    lazy = _scan_parquet(file)
     try:
         schema = lazy.collect_schema()
     except FAILED as error:
-        raise _damaged_parquet(source, error) from None
+        raise _damaged_parquet(file, error) from None
     chosen = []
-    for role, name in _roles_of(source, schema, columns).items():
+    for role, name in _roles_of(file, schema, columns).items():
         column = pl.col(name).alias(role)
         if role == "value" and schema[name].is_numeric():
             column = column.cast(pl.Float32)
-        elif role in ("user", "item") and source.ids == "text":
+        elif role in ("user", "item") and file.ids == "text":
             column = column.cast(pl.String)
         chosen.append(column)
-    frame = _collect_parquet(source, lazy.select(chosen))
+    frame = _collect_parquet(file, lazy.select(chosen))
     return {column.name: column for column in frame}
 
 
-def _scan_parquet(source: Source) -> pl.LazyFrame:
-    return pl.scan_parquet(source.path, glob=False)
+def _scan_parquet(file: TableFile) -> pl.LazyFrame:
+    return pl.scan_parquet(file.path, glob=False)
 
 
-def _collect_parquet(source: Source, lazy: pl.LazyFrame) -> pl.DataFrame:
+def _collect_parquet(file: TableFile, lazy: pl.LazyFrame) -> pl.DataFrame:
     try:
         return lazy.collect()
     except FAILED as error:
-        raise _damaged_parquet(source, error) from None
+        raise _damaged_parquet(file, error) from None
 
 
-def _damaged_parquet(source: Source, error: Exception) -> DataError:
-    return DataError.of(
-        source.name, f"is no whole Parquet file: {brief(error)}; fetch or write it again", code="damaged"
-    )
+def _damaged_parquet(file: TableFile, error: Exception) -> DataError:
+    return DataError.of(file.name, f"is no whole Parquet file: {brief(error)}; fetch or write it again", code="damaged")
 
 
-def _from_json(source: Source, columns: Columns) -> SeriesByRole:
-    inferred = _json_schema(source)
-    roles = _roles_of(source, inferred, columns)
-    types = {name: _json_type(source, role, inferred[name]) for role, name in roles.items()}
+def _from_json(file: TableFile, columns: Columns) -> SeriesByRole:
+    inferred = _json_schema(file)
+    roles = _roles_of(file, inferred, columns)
+    types = {name: _json_type(file, role, inferred[name]) for role, name in roles.items()}
     try:
-        frame = _scan_json(source, types).collect()
+        frame = _scan_json(file, types).collect()
     except FAILED:
-        frame = _collect_json(source, dict.fromkeys(types, pl.String()))
-        found = {role: frame[name].alias(role) for role, name in roles.items()}
-        return with_integer_ids(source, found, [r for r, name in roles.items() if types[name] == pl.Int64])
+        frame = _collect_json(file, dict.fromkeys(types, pl.String()))
+        by_role = {role: frame[name].alias(role) for role, name in roles.items()}
+        return with_integer_ids(file, by_role, [r for r, name in roles.items() if types[name] == pl.Int64])
     return {role: frame[name].alias(role) for role, name in roles.items()}
 
 
-def _json_schema(source: Source) -> pl.Schema:
+def _json_schema(file: TableFile) -> pl.Schema:
     """Return the types that the first rows promise."""
     try:
-        return _scan_json(source, None, infer=1000).collect_schema()
+        return _scan_json(file, None, infer=1000).collect_schema()
     except FAILED as error:
-        raise _unreadable_json(source, error) from None
+        raise _unreadable_json(file, error) from None
 
 
-def _json_type(source: Source, role: str, inferred: pl.DataType) -> pl.DataType:
-    if role in ("user", "item") and source.ids == "text":
+def _json_type(file: TableFile, role: str, inferred: pl.DataType) -> pl.DataType:
+    if role in ("user", "item") and file.ids == "text":
         return pl.String()
     if role == "value" and inferred.is_numeric():
         return pl.Float32()
     return inferred if inferred in (pl.Int64, pl.Float64) else pl.String()
 
 
-def _scan_json(source: Source, schema: Mapping[str, pl.DataType] | None, infer: int | None = None) -> pl.LazyFrame:
+def _scan_json(file: TableFile, schema: Mapping[str, pl.DataType] | None, infer: int | None = None) -> pl.LazyFrame:
     kinds = None if schema is None else dict(schema)
-    return pl.scan_ndjson(glob.escape(str(source.path)), schema=kinds, infer_schema_length=infer)
+    return pl.scan_ndjson(glob.escape(str(file.path)), schema=kinds, infer_schema_length=infer)
 
 
-def _collect_json(source: Source, schema: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
+def _collect_json(file: TableFile, schema: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
     try:
-        return _scan_json(source, schema).collect()
+        return _scan_json(file, schema).collect()
     except FAILED as error:
-        raise _unreadable_json(source, error) from None
+        raise _unreadable_json(file, error) from None
 
 
-def _unreadable_json(source: Source, error: Exception) -> DataError:
-    fault = json_fault(source.path, source.layout.packed)
-    return fault or DataError.of(source.name, f"cannot be read: {brief(error)}", code="damaged")
+def _unreadable_json(file: TableFile, error: Exception) -> DataError:
+    fault = json_fault(file.path, file.layout.packed)
+    return fault or DataError.of(file.name, f"cannot be read: {brief(error)}", code="damaged")
 
 
-def _roles_of(source: Source, schema: pl.Schema, columns: Columns) -> dict[str, str]:
+def _roles_of(file: TableFile, schema: pl.Schema, columns: Columns) -> dict[str, str]:
     numeric = [name for name, kind in schema.items() if kind.is_numeric() or kind == pl.Boolean]
-    roles = find_columns(schema.names(), columns, numeric=numeric, source=source.name)
+    roles = find_columns(schema.names(), columns, numeric=numeric, source=file.name)
     for role, name in roles.items():
         if schema[name].is_nested():
             raise DataError(
-                f"{source.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row",
+                f"{file.name}: column '{name}' has type {schema[name]}; the {role} must be one value a row",
                 code="columns",
                 subject=name,
             )

@@ -34,7 +34,7 @@ FAILED = (pl.exceptions.PolarsError, OSError)
 
 
 @dataclass(frozen=True)
-class Source:
+class TableFile:
     """A file as Polars reads it: ``path`` is the file ``name``, or a rewritten copy with the same lines."""
 
     name: str
@@ -44,63 +44,63 @@ class Source:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Source]:
-    """Yield the source as Polars can read it."""
-    layout = source.layout
-    with readable(source.path, layout.packed, layout.separator, layout.encoding, escaped=layout.escaped) as (
+def opened(file: TableFile) -> Iterator[TableFile]:
+    """Yield the file as Polars can read it."""
+    layout = file.layout
+    with readable(file.path, layout.packed, layout.separator, layout.encoding, escaped=layout.escaped) as (
         path,
         packed,
         separator,
     ):
-        yield replace(source, path=path, layout=replace(layout, packed=packed, separator=separator))
+        yield replace(file, path=path, layout=replace(layout, packed=packed, separator=separator))
 
 
-def text_columns(source: Source) -> tuple[SeriesByRole, Source]:
+def text_columns(file: TableFile) -> tuple[SeriesByRole, TableFile]:
     """Return the columns by role, typed where the whole file can be parsed, else as text; and how they were read."""
-    layout = source.layout
-    found = None
+    layout = file.layout
+    by_role = None
     if not layout.quoted:
-        found = _typed(source)
-        if found is not None and _is_plain(source, found):
-            return found, source
+        by_role = _typed(file)
+        if by_role is not None and _is_plain(file, by_role):
+            return by_role, file
     if layout.quotable:
-        quotes = checked_quotes(source)
+        quotes = checked_quotes(file)
         if quotes.count:
-            source, found = replace(source, layout=replace(layout, quoted=True)), None
-            found = _typed(source)
+            file, by_role = replace(file, layout=replace(layout, quoted=True)), None
+            by_role = _typed(file)
     else:
         quotes = Quotes()
-    if found is None:
-        found = _as_written(source)
+    if by_role is None:
+        by_role = _as_written(file)
     if quotes.spanning:
-        _refuse_broken_ids(source, found)
-    return found, source
+        _refuse_broken_ids(file, by_role)
+    return by_role, file
 
 
-def _is_plain(source: Source, found: SeriesByRole) -> bool:
+def _is_plain(file: TableFile, by_role: SeriesByRole) -> bool:
     """Return whether columns that were read as if there were no quotes are surely what the file holds."""
-    layout = source.layout
+    layout = file.layout
     if not layout.quotable:
         return True
-    if any(column.null_count() for column in found.values()):
+    if any(column.null_count() for column in by_role.values()):
         return False
-    texts = [column for column in found.values() if column.dtype == pl.String]
-    if len(found) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
+    texts = [column for column in by_role.values() if column.dtype == pl.String]
+    if len(by_role) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
         return not any(column.str.contains('"', literal=True).any() for column in texts)
-    return not any(b'"' in chunk for chunk in raw_chunks(source.path, layout.packed))
+    return not any(b'"' in chunk for chunk in raw_chunks(file.path, layout.packed))
 
 
-def checked_quotes(source: Source) -> Quotes:
+def checked_quotes(file: TableFile) -> Quotes:
     """Return what the quotes of a text are like.
 
     Raises:
         DataError: a quote stands inside a field or is never closed, so that rows may be swallowed.
     """
-    layout = source.layout
-    quotes = quotes_in(raw_chunks(source.path, layout.packed), layout.separator, layout.skip)
+    layout = file.layout
+    quotes = quotes_in(raw_chunks(file.path, layout.packed), layout.separator, layout.skip)
     if quotes.stray:
         raise DataError.of(
-            source.name,
+            file.name,
             f": line {quotes.stray} has a quote inside a field",
             Remedy("; say ", Set("quote", "none"), " where those are letters"),
             Remedy(", or ", Set("quote", "backslash"), ' where \\" is one'),
@@ -110,34 +110,34 @@ def checked_quotes(source: Source) -> Quotes:
         )
     if quotes.unclosed:
         words, remedy = f": a quote opened in line {quotes.unclosed} is never closed", Remedy("; say ", *LETTERS)
-        raise DataError.of(source.name, words, remedy, code="format", rows=[quotes.unclosed])
+        raise DataError.of(file.name, words, remedy, code="format", rows=[quotes.unclosed])
     if quotes.spanning:
         log.warning(
             "%s: %s line ends stand inside quotes, the first in line %d, so rows go over several lines; %s makes "
             "every line a row",
-            *(source.name, f"{quotes.spanning:,}", quotes.first_spanning, Set("quote", "none")),
+            *(file.name, f"{quotes.spanning:,}", quotes.first_spanning, Set("quote", "none")),
         )
     return quotes
 
 
-def _refuse_broken_ids(source: Source, found: SeriesByRole) -> None:
+def _refuse_broken_ids(file: TableFile, by_role: SeriesByRole) -> None:
     for role in ("user", "item"):
-        column = found[role]
+        column = by_role[role]
         broken = column.str.contains("\n", literal=True) if column.dtype == pl.String else None
         if broken is not None and broken.any():
             row = int(np.flatnonzero(broken.fill_null(value=False).to_numpy())[0])
-            [line] = numbering(source, None).numbers_of(np.array([row]))
+            [line] = numbering(file, None).numbers_of(np.array([row]))
             words = f": a {role} id goes over several lines (line {line}): its quote closes in a later row"
             remedy = Remedy("; say ", *LETTERS, ", or mend that line")
-            raise DataError.of(source.name, words, remedy, code="format", rows=[line])
+            raise DataError.of(file.name, words, remedy, code="format", rows=[line])
 
 
-def _typed(source: Source) -> SeriesByRole | None:
+def _typed(file: TableFile) -> SeriesByRole | None:
     """Return the columns by role in the types that the first rows promise, or None where a field does not fit."""
-    roles = source.layout.roles
-    types = {roles[role]: _type_of(source, role) for role in roles}
+    roles = file.layout.roles
+    types = {roles[role]: _type_of(file, role) for role in roles}
     try:
-        frame = _collect_text(source, types, pl.Boolean())
+        frame = _collect_text(file, types, pl.Boolean())
     except FAILED:
         return None
     if frame[BEYOND].null_count() < len(frame):
@@ -145,18 +145,18 @@ def _typed(source: Source) -> SeriesByRole | None:
     return {role: frame[str(place)].alias(role) for role, place in roles.items()}
 
 
-def _as_written(source: Source) -> SeriesByRole:
+def _as_written(file: TableFile) -> SeriesByRole:
     """Return the columns by role as text, ids as integers where all are, numbers with a point."""
-    roles = source.layout.roles
-    frame = as_text(source, dict.fromkeys(roles.values(), pl.String()))
-    found = {role: frame[str(place)].alias(role) for role, place in roles.items()}
-    for role in {"value", "weight"} & set(found) if source.layout.separator != "," else ():
-        found[role] = with_points(source, found[role])
-    promised = [role for role in roles if _type_of(source, role) == pl.Int64]
-    return with_integer_ids(source, found, promised)
+    roles = file.layout.roles
+    frame = as_text(file, dict.fromkeys(roles.values(), pl.String()))
+    by_role = {role: frame[str(place)].alias(role) for role, place in roles.items()}
+    for role in {"value", "weight"} & set(by_role) if file.layout.separator != "," else ():
+        by_role[role] = with_points(file, by_role[role])
+    promised = [role for role in roles if _type_of(file, role) == pl.Int64]
+    return with_integer_ids(file, by_role, promised)
 
 
-def with_points(source: Source, column: pl.Series) -> pl.Series:
+def with_points(file: TableFile, column: pl.Series) -> pl.Series:
     """Return a column of text with points for decimal commas, where that is what they are, and say so."""
     commas = column.str.contains(",", literal=True).fill_null(value=False)
     if not commas.any() or column.str.contains(".", literal=True).any():
@@ -166,20 +166,20 @@ def with_points(source: Source, column: pl.Series) -> pl.Series:
         return column
     log.warning(
         "%s: '%s' has decimal commas, such as %s; write the file without them where they are none",
-        *(source.name, column.name, shown(with_commas[0])),
+        *(file.name, column.name, shown(with_commas[0])),
     )
     return column.str.replace(",", ".", literal=True)
 
 
-def _type_of(source: Source, role: str) -> pl.DataType:
+def _type_of(file: TableFile, role: str) -> pl.DataType:
     """Return the type that the first rows promise."""
-    layout = source.layout
+    layout = file.layout
     fields = [row[layout.roles[role]] for row in layout.sample if len(row) >= layout.width]
     if role in ("value", "weight"):
         return pl.Float32()
     if role == "time":
         return pl.Int64() if is_integers(fields) else pl.Float64() if is_numbers(fields) else pl.String()
-    if source.ids == "text":
+    if file.ids == "text":
         return pl.String()
     ids = [field for field in fields if field.strip() not in WORDS]
     # a promise of whole fractions, such as 17850.0, is broken by the first, and kept where all are: see _integers
@@ -187,12 +187,12 @@ def _type_of(source: Source, role: str) -> pl.DataType:
     return pl.Int64() if whole else pl.String()
 
 
-def _collect_text(source: Source, types: Mapping[int, pl.DataType], beyond: pl.DataType) -> pl.DataFrame:
+def _collect_text(file: TableFile, types: Mapping[int, pl.DataType], beyond: pl.DataType) -> pl.DataFrame:
     """Return the columns of these numbers, named by them, and what stands beyond the last one in rows too long."""
-    layout = source.layout
+    layout = file.layout
     schema = {str(k): types.get(k, pl.String()) for k in range(layout.width)}
     lazy = pl.scan_csv(
-        source.path,
+        file.path,
         has_header=False,
         skip_lines=layout.skip,
         separator=layout.separator,
@@ -204,24 +204,24 @@ def _collect_text(source: Source, types: Mapping[int, pl.DataType], beyond: pl.D
     return lazy.select(*(str(k) for k in types), BEYOND).collect()
 
 
-def as_text(source: Source, types: Mapping[int, pl.DataType]) -> pl.DataFrame:
+def as_text(file: TableFile, types: Mapping[int, pl.DataType]) -> pl.DataFrame:
     """Return the columns of these numbers as they are written; raise DataError where that is impossible."""
     try:
-        frame = _collect_text(source, types, pl.String())
+        frame = _collect_text(file, types, pl.String())
     except FAILED as error:
-        raise _unreadable(source, brief(error)) from None
+        raise _unreadable(file, brief(error)) from None
     if frame[BEYOND].null_count() < len(frame):
-        raise _unreadable(source, "rows are too long")
+        raise _unreadable(file, "rows are too long")
     return frame.drop(BEYOND)
 
 
-def _unreadable(source: Source, why: str) -> DataError:
+def _unreadable(file: TableFile, why: str) -> DataError:
     """Return the error that says why Polars refused a text: look for damage, letters, quotes, rows too long."""
-    layout = source.layout
-    for _ in decoded(raw_chunks(source.path, layout.packed), Path(source.name), "utf-8"):
+    layout = file.layout
+    for _ in decoded(raw_chunks(file.path, layout.packed), Path(file.name), "utf-8"):
         pass
     long = []
-    for line, record in records(source.path, layout.packed, layout.skip, quoted=layout.quoted):
+    for line, record in records(file.path, layout.packed, layout.skip, quoted=layout.quoted):
         n_fields = len(split_line(record.decode(), layout.separator, quoted=layout.quoted))
         if n_fields > layout.width:
             long.append(f"line {line} has {n_fields} fields")
@@ -232,15 +232,15 @@ def _unreadable(source: Source, why: str) -> DataError:
         if layout.names and all(line.endswith(f"has {layout.width + 1} fields") for line in long):
             names = "; if the rows begin with their names, as R writes them, give that column a name too (col.names=NA)"
         return DataError.of(
-            source.name,
+            file.name,
             f": {', '.join(long)}, the first line has {layout.width}: put fields that hold the separator "
             f"into double quotes, or mend these lines{names}",
             code="format",
         )
-    return DataError.of(source.name, f"cannot be read: {why}", code="damaged")
+    return DataError.of(file.name, f"cannot be read: {why}", code="damaged")
 
 
-def without_blank_lines(source: Source, columns: SeriesByRole) -> NDArray[np.intp] | None:
+def without_blank_lines(file: TableFile, columns: SeriesByRole) -> NDArray[np.intp] | None:
     """Leave out the rows that Polars makes of blank lines; return which are left, or None where there are none."""
     if not (columns["user"].null_count() or columns["item"].null_count()):
         return None
@@ -249,9 +249,9 @@ def without_blank_lines(source: Source, columns: SeriesByRole) -> NDArray[np.int
     if not len(suspects):
         return None
     wanted, last = set(suspects.tolist()), int(suspects[-1])
-    layout = source.layout
+    layout = file.layout
     keep = np.ones(len(columns["user"]), bool)
-    for row, (_, record) in enumerate(records(source.path, layout.packed, layout.skip, quoted=layout.quoted)):
+    for row, (_, record) in enumerate(records(file.path, layout.packed, layout.skip, quoted=layout.quoted)):
         if row > last:
             break
         if row in wanted and not record.strip(b" \r"):
@@ -260,32 +260,32 @@ def without_blank_lines(source: Source, columns: SeriesByRole) -> NDArray[np.int
     return np.flatnonzero(keep)
 
 
-def numbering(source: Source, kept: NDArray[np.intp] | None) -> Where:
+def numbering(file: TableFile, kept: NDArray[np.intp] | None) -> Where:
     """Return how rows get the numbers of their lines; ``kept`` are the rows that are no blank lines."""
-    layout = source.layout
+    layout = file.layout
 
     def numbers(rows: list[int]) -> list[int]:
         wanted = rows if kept is None else kept[rows].tolist()
         if layout.kind == "text" and not layout.quoted:
             return [layout.skip + 1 + row for row in wanted]
-        lines = records(source.path, layout.packed, layout.skip, quoted=layout.quoted)
+        lines = records(file.path, layout.packed, layout.skip, quoted=layout.quoted)
         starts = (line for line, record in lines if layout.kind == "text" or record.strip())
-        found = {row: line for row, line in zip(range(wanted[-1] + 1), starts, strict=False) if row in set(wanted)}
-        return [found[row] for row in wanted]
+        line_of = {row: line for row, line in zip(range(wanted[-1] + 1), starts, strict=False) if row in set(wanted)}
+        return [line_of[row] for row in wanted]
 
-    return Where(source.name, "line", numbers=numbers)
+    return Where(file.name, "line", numbers=numbers)
 
 
-def with_integer_ids(source: Source, columns: SeriesByRole, promised: list[str]) -> SeriesByRole:
+def with_integer_ids(file: TableFile, columns: SeriesByRole, promised: list[str]) -> SeriesByRole:
     """Make ids integers where all of them are; say so where the first rows promised it and others break it."""
-    for role in ("user", "item") if source.ids == "auto" else ():
+    for role in ("user", "item") if file.ids == "auto" else ():
         integers = _integers(without_words(columns[role]))
         if integers is not None:
             columns[role] = integers
         elif role in promised:
             odd = columns[role].filter(~columns[role].str.contains(INTEGER))
             example = f", such as {shown(odd[0])}" if len(odd) else ""
-            log.warning("%s: %s ids are kept as text, for not all are integers%s", source.name, role, example)
+            log.warning("%s: %s ids are kept as text, for not all are integers%s", file.name, role, example)
     return columns
 
 

@@ -19,9 +19,9 @@ from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, Counts, Encoders, side
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
-from palate.models.contract.learner import Training
+from palate.models.contract.learner import Training, WarmStart
 from palate.models.contract.training_part import rating_limits
-from palate.models.ridge.rows import on_ids, taken_over
+from palate.models.ridge.rows import copy_known, on_ids
 
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
@@ -96,7 +96,7 @@ def begun(
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:
-        _go_on_from(chain, training, unit)
+        _go_on_from(chain, training.start, data, unit)
     more = ground.more
     brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
     if not brings or data.n_users * data.n_items > MOST_CELLS:
@@ -135,17 +135,15 @@ def _stars(model: BayesianMF, training: Training) -> Stars | None:
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 
 
-def _go_on_from(chain: Chain, training: Training, unit: float) -> None:
-    """Take rows, mu and alpha over from a fitted model, by the ids that both know."""
-    start, data = training.start, training.data
-    draws = start.learned_.draws
-    users, items = draws.user_draws[:, -1].copy(), draws.item_draws[:, -1].copy()
-    users /= np.float32(unit)
-    items[:, -1] /= np.float32(unit)  # factors of items have no unit
-    taken_over(chain.users.X, data.users, users, start.users_)
-    taken_over(chain.items.X, data.items, items, start.items_)
-    if chain.stars is None and not draws.levels:
-        chain.mu, chain.alpha = float(draws.mean_draws[-1]) / unit, float(draws.noise_draws[-1]) * unit**2
+def _go_on_from(chain: Chain, start: WarmStart, data: Interactions, unit: float) -> None:
+    """Begin with the rows, mu and alpha of a fitted model's last draw, by the ids that both know."""
+    one = np.float32(unit)
+    copy_known(chain.users.X[:, :-1], data.users, start.P / one, start.users)
+    copy_known(chain.users.X[:, -1], data.users, start.b / one, start.users)
+    copy_known(chain.items.X[:, :-1], data.items, start.Q, start.items)  # factors of items have no unit
+    copy_known(chain.items.X[:, -1], data.items, start.c / one, start.items)
+    if chain.stars is None and start.noise_precision is not None:
+        chain.mu, chain.alpha = start.mean / unit, start.noise_precision * unit**2
 
 
 class Watch:

@@ -15,6 +15,15 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
 from palate.errors import ParameterError, Set
+from palate.models.contract.abilities import (
+    Explains,
+    FoldsIn,
+    FoldsItemsIn,
+    LikensItems,
+    LikensUsers,
+    TakesFeatures,
+    cannot,
+)
 from palate.models.contract.answers import (
     Choice,
     UserIds,
@@ -27,14 +36,13 @@ from palate.models.contract.answers import (
     rows_of_pairs,
     taken,
 )
-from palate.models.contract.explanation import Explanation, Part, parts_table
+from palate.models.contract.explanation import Explanation, parts_table
 from palate.models.contract.lists import ItemOrder, Lists, places_of_ids
 from palate.models.contract.newcomers import Newcomers, NewItems, features_on, rows_of, transpose
 from palate.models.contract.parameters import check_choice, check_whole
 from palate.models.contract.person import Given, Group, Person, Users, people_of, users_of
 from palate.models.contract.predictor import Predictor
 from palate.models.contract.ranker import Ranker
-from palate.models.contract.scoring import nearest
 from palate.models.contract.titles import Titles, one_of_each
 from palate.parallel import single_blas_thread
 from palate.sparse import Rows
@@ -42,16 +50,6 @@ from palate.sparse import Rows
 
 class Recommender(Predictor):
     """What every fitted model answers; the final classes say how they learn and how they score."""
-
-    def _fold_items(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return factors and biases of items by these rows, one an item, and their features."""
-        raise NotImplementedError(f"{type(self).__name__} declares fold_in_items and has none")
-
-    def _parts(
-        self, row: Rows, features: NDArray[Any] | None, item: int
-    ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Return the parts of a score of a user with this one row: of no item; and items, values, contributions."""
-        raise NotImplementedError(f"{type(self).__name__} declares explain and has none")
 
     def person(self, rows: Given = None, features: Features | None = None, *, on_unknown: str = "drop") -> Person:
         """Return somebody whom training did not see, to be asked about wherever a user's id may stand.
@@ -181,7 +179,9 @@ class Recommender(Predictor):
             DataError: interactions is none, or a user has no features where some are given.
             UnknownIdError: an item that training did not know, with ``on_unknown="raise"``.
         """
-        self._check_can("fold_in")
+        self._check_fitted()
+        if not isinstance(self, FoldsIn):
+            raise cannot(self, "fold_in")
         rows = rows_of(interactions, self.items_, on_unknown)
         factors, biases = self._fold(rows, features_on(features, interactions.users, self))
         return Newcomers(interactions.users, factors, biases, rows)
@@ -270,7 +270,9 @@ class Recommender(Predictor):
             NotFittedError, ParameterError, DataError: as `fold_in`.
             UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
         """
-        self._check_can("fold_in_items")
+        self._check_fitted()
+        if not isinstance(self, FoldsItemsIn):
+            raise cannot(self, "fold_in_items")
         rows = rows_of(transpose(interactions), self.users_, on_unknown)
         factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
         return NewItems(interactions.items, factors, biases, rows)
@@ -300,7 +302,9 @@ class Recommender(Predictor):
                 given of a user of training, or of a person, who has their own.
             DataError: interactions is none.
         """
-        self._check_can("explain")
+        self._check_fitted()
+        if not isinstance(self, Explains):
+            raise cannot(self, "explain")
         at = int(self.items_.index([item])[0])
         if interactions is not None and not isinstance(user, Person):
             people = people_of(interactions, features, self, on_unknown)
@@ -332,7 +336,8 @@ class Recommender(Predictor):
                 code="no_history",
                 subject="interactions",
             )
-        row, features = self.seen_.take(np.array([place])), self._stored_features(place)
+        row = self.seen_.take(np.array([place]))
+        features = self._stored_features(place) if isinstance(self, TakesFeatures) else None
         if self.explains == "the model":
             return row, features, self.ranker, place
         return row, features, self.ranker_of(row, features), 0
@@ -349,11 +354,13 @@ class Recommender(Predictor):
             UnknownIdError: an item that training did not know.
             ParameterError: n is below 1, or the model has no likeness of items.
         """
-        self._check_can("similar_items")
+        self._check_fitted()
+        if not isinstance(self, LikensItems):
+            raise cannot(self, "similar_items")
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted).astype(np.int32)
-        found, scores = self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
+        found, scores = self._items_like(index, n)
         row, rank = np.nonzero(found >= 0)
         like = self.items_.at(index[row]).alias("like")
         columns = item_columns(self.items_, self.item_table_["title"], found[row, rank])
@@ -369,16 +376,15 @@ class Recommender(Predictor):
             UnknownIdError: a user that training did not know.
             ParameterError: n is below 1, or the model has no likeness of users.
         """
-        self._check_can("similar_users")
+        self._check_fitted()
+        if not isinstance(self, LikensUsers):
+            raise cannot(self, "similar_users")
         check_whole("n", n, low=1)
         ids, groups = users_of(self, id_list(users), "raise")
-        n, places = min(n, len(self.users_)), self._places_of_users()
+        n = min(n, len(self.users_))
         found, scores = np.full((len(ids), n), -1, np.int32), np.full((len(ids), n), np.nan)
         for group in groups:
-            known, scorer = group.ranker is self.ranker, self._factor_scorer(group.ranker)
-            factors, wanted = scorer.P if known else self._users_as_folded(), scorer.P[group.users]
-            itself = group.users if known else np.full(len(group.users), -1, np.int32)
-            found[group.at], scores[group.at] = nearest(factors, wanted, itself, n, places, self.n_threads)
+            found[group.at], scores[group.at] = self._users_like(group, n)
         row, rank = np.nonzero(found >= 0)
         like, others = taken(ids, row).alias("like"), self.users_.at(found[row, rank]).alias("user_id")
         return pl.DataFrame([like, pl.Series("rank", rank + 1), others, pl.Series("score", scores[row, rank])])
@@ -449,15 +455,6 @@ class Recommender(Predictor):
         return self.ranker.popular
 
     # -- helpers ----------------------------------------------------------------------------------------------------
-
-    def _stored_features(self, user: int) -> NDArray[Any] | None:
-        """Return the features of a training user, (1, n_features), where the model has some."""
-        stored = getattr(self, "user_features_", None)
-        return None if stored is None or not stored.shape[1] else stored[user : user + 1]
-
-    def _users_as_folded(self) -> NDArray[Any]:
-        """Return the factors of the users of training that those of people folded in are like, (n_users, k)."""
-        return self._factors()[0]
 
     def _places_of_users(self) -> NDArray[np.int32]:
         return self._derived("places of users", lambda: places_of_ids(self.users_))

@@ -153,7 +153,7 @@ def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:
     return pl.Series(ids, dtype=pl.String if kinds == {str} else pl.Int64 if kinds else users.dtype)
 
 
-def people_of(given: Given, features: Features | None, model: Any, on_unknown: str) -> People:
+def people_of(given: Given, features: Features | None, model: Predictor, on_unknown: str) -> People:
     """Return people by what they gave, and by their features.
 
     Args:

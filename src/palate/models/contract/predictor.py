@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-from palate.models.contract.abilities import check_supports
+from palate.models.contract.abilities import PredictsDistribution, ScoresPeople, cannot, check_supports, models_that
 from palate.models.contract.answers import UserIds, id_list
 from palate.models.contract.learner import Learner
 from palate.models.contract.lists import ItemOrder
@@ -19,11 +20,10 @@ from palate.models.contract.parameters import check_choice
 from palate.models.contract.person import Person, Users, users_of
 from palate.models.contract.predictive import Predictive
 from palate.models.contract.ranker import Ranker
-from palate.models.contract.scoring import FactorScorer, Scorer
+from palate.models.contract.scoring import Scorer
 from palate.models.contract.state import Rated, positions
 from palate.parallel import kept
 from palate.sparse import Rows
-from palate.topk import Factors, ItemSide
 
 T = TypeVar("T")
 
@@ -31,39 +31,22 @@ T = TypeVar("T")
 class Predictor(Learner):
     """Scores of pairs of a user and an item; the final classes say how they score."""
 
-    def _factors(self) -> Factors:
-        """Return P (n_users, k), Q (n_items, k), b, c and mean: score = mean + b_u + c_i + P_u . Q_i."""
-        raise NotImplementedError(f"{type(self).__name__} has no factors")
-
-    def _predictive(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
-        """Return the distributions of ratings of pairs of positions, at these times."""
-        raise NotImplementedError(f"{type(self).__name__} declares predict_distribution and has none")
+    @abstractmethod
+    def _scorer(self) -> Scorer:
+        """Return what scores the users of training; asked once a fit, by `ranker`."""
 
     def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
         """Return the times that the model needs of rows to predict; None for a model without time effects."""
         return None
 
-    def _scorer(self) -> Scorer:
-        """Return what scores the users of training; asked once a fit, by `ranker`."""
-        return FactorScorer.of(self._factors())
+    def _mean_of(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the mean and the bias of whichever is known, (n,); None for a model without biases."""
+        return None
 
-    def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return factors and biases of users by these rows and their features."""
-        raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
-
-    def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
-        """Return what scores users by these rows and their features."""
-        return FactorScorer(*self._fold(rows, features), self._among)
-
-    @property
-    def _among(self) -> ItemSide:
-        """The items as the scorer of the users of training has them."""
-        return self._factor_scorer(self.ranker).among
-
-    def _factor_scorer(self, ranker: Ranker) -> FactorScorer:
-        if not isinstance(ranker.scorer, FactorScorer):
-            raise NotImplementedError(f"{type(self).__name__} has no factors")
-        return ranker.scorer
+    def _distribution(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
+        if not isinstance(self, PredictsDistribution):
+            raise cannot(self, "predict_distribution")
+        return self._predictive(u, i, times)
 
     @property
     def ranker(self) -> Ranker:
@@ -87,7 +70,9 @@ class Predictor(Learner):
         Raises:
             ParameterError: the model knows nothing of people by their rows alone.
         """
-        self._check_can("recommend_for")
+        self._check_fitted()
+        if not isinstance(self, ScoresPeople):
+            raise cannot(self, "recommend_for")
         scorer = self._scorer_for(rows, features)
         return Ranker(lambda: scorer, self.ranker.popular, rows)
 
@@ -176,12 +161,8 @@ class Predictor(Learner):
             ParameterError: the model predicts no values, or has no biases, and is of an older file that tells no mean.
         """
         self._check_can("predict")
-        _, _, b, c, mean = self._factors()
-        if not (b.any() or c.any()) or getattr(self, "levels_", None):
-            return np.full(len(user_index), self._mean_rating())
-        of_users, of_items = (np.where(at >= 0, side[at], 0.0) for at, side in ((user_index, b), (item_index, c)))
-        means: NDArray[np.float64] = mean + of_users + of_items
-        return means
+        means = self._mean_of(user_index, item_index)
+        return np.full(len(user_index), self._mean_rating()) if means is None else means
 
     def _mean_rating(self) -> float:
         if self.seen_ is not None:
@@ -235,7 +216,7 @@ class Predictor(Learner):
             DataError: the model has time effects and the rows have no times.
         """
         self._check_can("predict_distribution")
-        return self._predictive(rows.user_index, rows.item_index, self._times_of(rows))
+        return self._distribution(rows.user_index, rows.item_index, self._times_of(rows))
 
     def spread_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
         """Return the standard deviation of the rating of each pair of positions, (n,): what is not known, and noise.
@@ -245,7 +226,7 @@ class Predictor(Learner):
             ParameterError: the model has no predictive distribution; names those that have one.
         """
         self._check_can("predict_distribution")
-        return self._predictive(user_index, item_index, None).std()
+        return self._distribution(user_index, item_index, None).std()
 
     def predict_interval(
         self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
@@ -264,7 +245,7 @@ class Predictor(Learner):
             ParameterError: level or the number of ids or times is wrong, or the model has no predictive distribution.
         """
         self._check_can("predict_distribution")
-        return self._predictive(*self._pairs(users, items, times)).interval(level)
+        return self._distribution(*self._pairs(users, items, times)).interval(level)
 
     def predict_distribution(self, users: UserIds, items: UserIds, *, times: Any = None) -> pl.DataFrame:
         """Return the probability of each star: user_id, item_id, stars, probability; the stars of a pair add up to 1.
@@ -280,7 +261,7 @@ class Predictor(Learner):
         """
         self._check_can("predict_distribution")
         u, i, when = self._pairs(users, items, times)
-        found = self._predictive(u, i, when)
+        found = self._distribution(u, i, when)
         n = len(found.levels)
         if n < 2:
             raise ParameterError(
@@ -334,9 +315,12 @@ class Predictor(Learner):
 
     def _check_times(self, times: NDArray[Any], n: int) -> None:
         """Refuse times of ratings where the model looks at none, or that are none."""
-        if getattr(self, "time_effects", None) is None:
+        if self.get_params().get("time_effects") is None:
+            able = " and ".join(
+                cls.__name__ for cls in models_that(lambda cls: "time_effects" in cls.parameter_names())
+            )
             raise ParameterError(
-                f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
+                f"this {type(self).__name__} has no time effects and takes no times; {able} has with "
                 "time_effects='day,page'",
                 code="not_offered",
                 subject="times",

@@ -83,7 +83,6 @@ class ItemWeights(FromClicks, Recommender):
     """
 
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
     learned_ = Learns(LearnedWeights)
     weights_ = Attribute[Array]()
     weights_indptr_ = Attribute[Array]()
@@ -105,6 +104,9 @@ class ItemWeights(FromClicks, Recommender):
         return WeightScorer(
             clicks_of(rows, self.positive, "these interactions"), self.learned_.either(), len(self.items_)
         )
+
+    def _items_like(self, index: Array, n: int) -> tuple[Array, Array]:
+        return self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")

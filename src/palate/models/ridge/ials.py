@@ -34,7 +34,6 @@ import numpy as np
 from palate.errors import DivergenceError, ParameterError
 from palate.kernels import given
 from palate.kernels.simd import gradients
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
@@ -55,6 +54,7 @@ from palate.models.ridge.rows import (
     Array,
     Prior,
     Side,
+    copy_known,
     explained,
     gram,
     on_ids,
@@ -63,7 +63,6 @@ from palate.models.ridge.rows import (
     row_ranges,
     solve,
     started,
-    taken_over,
 )
 from palate.models.search import Range
 from palate.parallel import GRAIN, Workers
@@ -114,7 +113,7 @@ class ImplicitALS(PriorModel):
 
     key: ClassVar[str] = "ials"
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(ClickFactors)
     gram_ = Attribute[Array]()
     n_warm_ = Attribute[int]()
@@ -151,8 +150,8 @@ class ImplicitALS(PriorModel):
         scale = self.init_scale / self.n_factors**0.5
         P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
         if training.start is not None:
-            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
-            taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
+            copy_known(P, data.users, training.start.P, training.start.users)
+            copy_known(Q, data.items, training.start.Q, training.start.items)
         warm = clicks.sizes > 0, by_item.sizes > 0
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)

@@ -225,8 +225,8 @@ def started(shape: tuple[int, int], scale: float, rng: np.random.Generator, dtyp
     return X.astype(dtype)
 
 
-def taken_over(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
-    """Write the rows of ids that both know from ``old`` into X."""
+def copy_known(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
+    """Copy the rows of ids that both know from ``old`` to X."""
     if ids.kind != old_ids.kind:
         return
     index = old_ids.index(ids.values, on_unknown="mark")

@@ -26,7 +26,6 @@ from palate.kernels import given
 from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape
 from palate.models.contract.learner import ScoreKind, Training
@@ -44,7 +43,7 @@ from palate.models.contract.shared import (
 from palate.models.contract.training_part import LARGEST_VALUE
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
-from palate.models.ridge.rows import Side, on_ids, row_ranges, taken_over
+from palate.models.ridge.rows import Side, copy_known, on_ids, row_ranges
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.models.sgd.rating_blocks import default_blocks, rounds
@@ -97,7 +96,7 @@ class Pairwise(PriorModel):
     """score(u, i) = c_i + p_u . q_i, learned from pairs of a clicked item and another: base of `BPR` and `WARP`."""
 
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(PairFactors)
     item_biases_ = Attribute[Array]()
     item_clicks_ = Attribute[Array]()
@@ -189,9 +188,9 @@ class Pairwise(PriorModel):
             X[counts == 0] = 0
         old = training.start
         if old is not None:
-            taken_over(P[:, : self.n_factors], data.users, old.user_factors_, old.users_)
-            taken_over(Q[:, : self.n_factors], data.items, old.item_factors_, old.items_)
-            taken_over(c, data.items, old.item_biases_, old.items_)
+            copy_known(P[:, : self.n_factors], data.users, old.P, old.users)
+            copy_known(Q[:, : self.n_factors], data.items, old.Q, old.items)
+            copy_known(c, data.items, old.c, old.items)
         draws = n_clicks / max(1, int(np.count_nonzero(of_users)))
         epochs = ClickEpochs(
             model=self,
