@@ -16,6 +16,7 @@ one_process = test_cli.one_process
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
+NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 ALONE = re.compile(r"palate [^|;&<>$`]*$")  # a line that needs no shell
 # the same commands with less to compute; `make check-long` runs the pages as they stand
 SHORTER = {
@@ -46,7 +47,9 @@ def test_snippets_run(page, capsys):
     for kind, code in blocks(page):
         for long, short in SHORTER.items():
             code = code.replace(long, short)
-        if kind == "python":
+        if file := NAMED.match(code):
+            Path(file[1]).write_text(code)
+        elif kind == "python":
             exec(compile(code, f"{page.name}", "exec"), names)
         elif all(ALONE.match(line) for line in code.splitlines()):
             for line in code.splitlines():
@@ -61,7 +64,9 @@ def test_snippets_run(page, capsys):
 def test_snippets_run_as_they_stand(page, capsys):
     names = {}
     for kind, code in blocks(page):
-        if kind == "python":
+        if file := NAMED.match(code):
+            Path(file[1]).write_text(code)
+        elif kind == "python":
             exec(compile(code, f"{page.name}", "exec"), names)
         else:
             run_in_a_shell(code)

@@ -4,6 +4,7 @@ measuring     any metrics of a fitted model, predictions and lists made once
 single        fit on the training part, measure on the test part
 findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
+verdicts      paired tests of all pairs of models, in words
 details       calibration, errors by group, example users
 metric_inputs what metrics take, each made once
 jobs          one model on one fold: what is kept of it, in memory and as files

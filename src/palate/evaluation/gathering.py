@@ -97,12 +97,11 @@ def with_groups(comparison: Comparison, groupings: Mapping[str, pl.Series]) -> C
         for place, group in enumerate(labels.unique().sort(nulls_last=True)):
             inside = labels.is_null() if group is None else (labels == group).fill_null(value=False)
             columns = comparison.columns_of(np.flatnonzero(inside.to_numpy()))
-            kept = {key: column for key, column in columns.items() if key[1] in comparison.plan["metrics"]}
-            if not kept:
+            if not columns:
                 continue
-            drawn = bootstrap(list(kept.values()), 1000, comparison.plan["random_state"])
-            for number, ((model, metric), column) in enumerate(kept.items()):
+            drawn = bootstrap(list(columns.values()), 1000, comparison.plan["random_state"])
+            for ((model, metric), column), values in zip(columns.items(), drawn.T, strict=True):
                 n = int((column.den.sum(axis=1) > 0).sum())
-                low, high = np.quantile(drawn[:, number], [0.025, 0.975]) if n > 1 else (None, None)
+                low, high = np.quantile(values, [0.025, 0.975]) if n > 1 else (None, None)
                 rows.append((model, metric, grouping, str(group or "unknown"), place, column.value(), n, low, high))
     return replace(comparison, groups=pl.DataFrame(rows, schema=_GROUPS, orient="row"))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from palate.parallel import chunks
 CELLS = 1 << 21  # weights or signs held at once
 
 Sums = NDArray[np.float64]  # (n, n_folds)
+Test = Literal["permutation", "wilcoxon"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,12 @@ def bootstrap(columns: Sequence[FoldSums], n_resamples: int, random_state: int) 
         for place, column in enumerate(columns):
             out[block, place] = _mean_of_folds(column.form, weights @ column.num, weights @ column.den)
     return out
+
+
+def central(drawn: NDArray[Any], level: float) -> tuple[float, float]:
+    """Return the ends of the central ``level`` of what was drawn."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def permutation(pairs: Sequence[tuple[FoldSums, FoldSums]], n_resamples: int, random_state: int) -> NDArray[np.float64]:

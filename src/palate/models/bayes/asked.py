@@ -27,13 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.kernels import gibbs as kernel
-from palate.models.bayes.side import LIGHT, Dense, Incidence, SideChain
+from palate.models.bayes.side import Dense, Incidence, SideChain
 from palate.models.bayes.start import Counts, incidence
-from palate.parallel import Workers, chunks
+from palate.parallel import GRAIN, Workers, chunks
 
 Array = NDArray[Any]
 
-ROWS = 256  # users whose terms are found at once
 RIDGE = 30.0  # cells that say as much of an attribute as its prior
 
 
@@ -153,7 +152,7 @@ class AskedSide:
         K = np.empty((n, D, D), np.float32)
         cells = side.rows.indptr, side.rows.indices, other.scales
         call = partial(kernel.shrinkages, cells, (other.X, side.scales, np.float32(alpha)), side.L.astype(np.float32))
-        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, LIGHT)])
+        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, GRAIN.passed)])
         moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
         outer = Z[:, :, None] * g.astype(np.float32)[:, None, :]
@@ -185,7 +184,7 @@ class Asked:
         def some(p: slice) -> None:
             self.total[p] += left[p] @ right
 
-        workers.run([partial(some, p) for p in chunks(len(left), ROWS)])
+        workers.run([partial(some, p) for p in chunks(len(left), GRAIN.asked)])
 
     def join(self, other: Asked) -> None:
         """Take over what another chain's sum has."""

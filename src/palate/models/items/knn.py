@@ -38,7 +38,7 @@ from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Choice, Range
-from palate.parallel import Workers, check_threads
+from palate.parallel import GRAIN, Workers, check_threads
 from palate.sparse import Rows
 
 
@@ -136,7 +136,7 @@ def _largest(
     counts = np.zeros(n_items, np.int64)
     call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
     with Workers(n_threads) as workers:
-        parts = row_ranges(by_item, workers)
+        parts = row_ranges(by_item, workers, GRAIN.solved)
         workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
     kept = np.arange(n) < counts[:, None]
     return Rows.of_sizes(counts, indices[kept], values[kept])

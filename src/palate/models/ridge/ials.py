@@ -65,7 +65,7 @@ from palate.models.ridge.rows import (
     started,
 )
 from palate.models.search import Range
-from palate.parallel import Workers
+from palate.parallel import GRAIN, Workers
 from palate.progress import Progress
 from palate.sparse import Rows
 from palate.topk import Factors
@@ -229,7 +229,7 @@ class ImplicitALS(PriorModel):
         l, means = given(penalties.astype(dtype), means)  # noqa: E741
         o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
         call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
-        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
+        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
         return P, float(losses.sum())
 
     def _penalties(self, clicks: Rows, n_columns: float) -> Array:

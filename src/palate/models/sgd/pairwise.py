@@ -48,7 +48,7 @@ from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings, none_of
 from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained
-from palate.parallel import Workers, shares
+from palate.parallel import GRAIN, Workers, shares
 from palate.sparse import Rows
 from palate.topk import Factors, topk
 
@@ -281,7 +281,7 @@ class Pairwise(PriorModel):
             kernel.fold_rows, sides, cells, draws / mean, *self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
         )
         with Workers(self.n_threads) as workers:
-            workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
+            workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, GRAIN.folded)])
         return np.ascontiguousarray(P[:, :k]), told
 
     def _pool(self, Q: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
