@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -223,8 +224,20 @@ class PalateError(Exception):
         self, before: str, after: str | Remedy = "", *, kind: type[PalateError] | None = None, subject: object = None
     ) -> PalateError:
         """Return the same error with words around it, of another class, and of this subject where it had none."""
-        error = (kind or type(self))(before, *self.parts, after, subject=subject)
-        vars(error).update({name: of for name, of in vars(self).items() if name != "parts" and of is not None})
+        kind = kind or type(self)
+        code = kind.code if self.code == type(self).code else self.code
+        error = kind(before, *self.parts, after, code=code, value=self.value, rows=self.rows)
+        error.subject = str(subject) if self.subject is None and subject is not None else self.subject
+        if isinstance(error, DataError) and isinstance(self, DataError):
+            error.faults = self.faults
+        return error
+
+    def renamed(self, name: str, as_: str) -> PalateError:
+        """Return the same error with its subject, such as a temporary file, under another name."""
+        error = copy(self)
+        error.parts = tuple(part.replace(name, as_) if isinstance(part, str) else part for part in self.parts)
+        error.args = ("".join(map(str, error.parts)),)
+        error.subject = None if self.subject is None else self.subject.replace(name, as_)
         return error
 
     def as_dict(self) -> dict[str, Any]:
@@ -273,9 +286,14 @@ class UnknownParameterError(ParameterError, TypeError):
 
 
 class UnknownIdError(PalateError, LookupError):
-    """An id is unknown to the model, or of the wrong type."""
+    """An id is unknown to the model, or of the wrong type; ``subject`` is its side, user or item."""
 
     code = "unknown_id"
+
+    @property
+    def ids(self) -> list[Any]:
+        """The ids at fault."""
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 class NotFittedError(PalateError, AttributeError):

@@ -163,8 +163,8 @@ def check_writable(path: Path) -> None:
     try:
         check_target(path)
         if not folder.is_dir():
-            raise PalateError.of(
-                f"cannot write {path}", f": the folder {folder} is not there; make it first", code="disk"
+            raise PalateError(
+                f"cannot write {path}: the folder {folder} is not there; make it first", subject=path, code="disk"
             )
         with tempfile.TemporaryFile(dir=folder):
             pass

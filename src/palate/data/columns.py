@@ -102,21 +102,26 @@ def check_columns(given: object) -> None:
         isinstance(role, str) and isinstance(name, str | int | None) and not isinstance(name, bool)
         for role, name in given.items()
     ):
-        raise DataError.of(
-            "columns= maps roles to",
-            f"names or positions of columns, such as {{'user': 'buyer', 'item': 2, 'time': None}}; got {shown(given)}",
+        raise DataError(
+            "columns= maps roles to names or positions of columns, such as {'user': 'buyer', 'item': 2, 'time': None}; "
+            f"got {shown(given)}",
+            subject="columns",
             code="columns",
             value=given,
         )
     unknown = set(given) - set(ROLES)
     if unknown:
-        raise DataError.of(
-            "columns=", f"knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}", code="columns"
+        raise DataError(
+            f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}",
+            subject="columns",
+            code="columns",
         )
     off = [role for role in ("user", "item") if role in given and given[role] is None]
     if off:
-        raise DataError.of(
-            "columns=", f"cannot leave out the {off[0]}: every row needs a user and an item", code="columns"
+        raise DataError(
+            f"columns= cannot leave out the {off[0]}: every row needs a user and an item",
+            subject="columns",
+            code="columns",
         )
 
 

@@ -167,10 +167,10 @@ class Features:
         index = self.ids.index(ids.values, on_unknown="mark")
         if (index < 0).any():
             absent = ids.values.filter(pl.Series(index < 0))
-            raise DataError.of(
-                f"{len(absent):,} {self.ids.what}s",
-                f"have no row in the table of features, such as "
+            raise DataError(
+                f"{len(absent):,} {self.ids.what}s have no row in the table of features, such as "
                 f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty",
+                subject=self.ids.what,
             )
         return self.matrix[index]
 

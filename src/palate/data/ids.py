@@ -168,9 +168,8 @@ class Ids:
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(
-            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
-        )
+        words = f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}"
+        return UnknownIdError(words, subject=self.what, value=unknown)
 
     def _range(self) -> str:
         if not len(self):

@@ -202,8 +202,8 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
 
 def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
-        raise ParameterError.of(
-            "where=", f"takes text such as 'year>=1990' or Polars expressions, got {where!r}", value=where
+        raise ParameterError(
+            f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}", subject="where", value=where
         )
     check_table_threads("where=")
     condition = _condition(table, where) if isinstance(where, str) else where
@@ -212,7 +212,7 @@ def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     except pl.exceptions.PolarsError as error:
         raise ParameterError(f"where= cannot be applied to the item table: {error}", subject="item table") from None
     if mask.dtype != pl.Boolean or len(mask) != len(table):
-        raise ParameterError.of("where=", "must give true or false for each item")
+        raise ParameterError("where= must give true or false for each item", subject="where")
     return mask.to_numpy()
 
 

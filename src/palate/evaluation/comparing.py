@@ -163,8 +163,9 @@ def _named(models: Models) -> dict[str, Recommender]:
         keys = [model.key for model in made]
         labels = [key if keys.count(key) == 1 else _spelled(model) for key, model in zip(keys, made, strict=True)]
         if len(set(labels)) < len(labels):
-            raise ParameterError.of(
-                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError(
+                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart",
+                subject="models",
             )
         named = dict(zip(labels, made, strict=True))
     if not named:

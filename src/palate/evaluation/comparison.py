@@ -187,8 +187,8 @@ class Comparison:
         except (ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError.of(
-                f"the comparison in {folder}", f"is damaged ({error}); make it again", code="damaged"
+            raise DataError(
+                f"the comparison in {folder} is damaged ({error}); make it again", subject=folder, code="damaged"
             ) from None
 
     def findings(self) -> list[str]:
@@ -235,7 +235,9 @@ class Comparison:
     def _fold_columns(self) -> dict[tuple[str, str], FoldSums]:
         n_folds = len(self.plan["splits"])
         if n_folds < 2:
-            raise ParameterError.of("a test across folds", f"needs two of them, such as kfold:5:42; this has {n_folds}")
+            raise ParameterError(
+                f"a test across folds needs two of them, such as kfold:5:42; this has {n_folds}", subject="across"
+            )
         out = {}
         for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
             values = part.sort("fold")["value"].drop_nulls().to_numpy()

@@ -160,8 +160,10 @@ class Outcome:
                 )
             return cls(**rest, units=units)
         except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-            raise DataError.of(
-                f"the finished row {path}", f"is damaged ({error}); remove it, and it is made again", code="damaged"
+            raise DataError(
+                f"the finished row {path} is damaged ({error}); remove it, and it is made again",
+                subject=path,
+                code="damaged",
             ) from None
 
 

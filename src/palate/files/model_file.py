@@ -69,8 +69,8 @@ def save(model: Recommender, path: str | Path) -> None:
         ModelFileError: no model, one that holds NaN or what a file cannot hold, or the file cannot be written.
     """
     if not isinstance(model, Recommender):
-        raise ModelFileError.of(
-            "a fitted model", f"is saved, such as EASE().fit(interactions); got {type(model).__name__}"
+        raise ModelFileError(
+            f"a fitted model is saved, such as EASE().fit(interactions); got {type(model).__name__}", subject="model"
         )
     target = _named(path)
     state = plain_state(model.state())
@@ -114,7 +114,7 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
     try:
         return _load(path, copy=copy)
     except ModelFileError as error:
-        raise ModelFileError(f"{path} is refused: {error}") from None
+        raise error.within(f"{path} is refused: ", subject=path) from None
     except FileNotFoundError:
         made = command("palate", "train", "DATA", "--out", path)
         raise ModelFileError(
@@ -254,14 +254,12 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
             raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate")
         return Ids(texts, side[:-1])
     except DataError as error:
-        raise ModelFileError(str(error)) from None
+        raise error.within("", kind=ModelFileError) from None
 
 
 def _row(arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any) -> NDArray[Any]:
     array = arrays[name]
     if array.dtype != dtype or array.ndim != 1:
-        raise ModelFileError(
-            f"{name} must be one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}",
-            subject="palate",
-        )
+        row = f"one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}"
+        raise ModelFileError.of(name, f"must be {row}")
     return array

@@ -274,8 +274,10 @@ def _places(truth: Array, probabilities: Array, stars: Array) -> Array:
     place = np.searchsorted(stars, truth).clip(max=len(stars) - 1)
     odd = np.flatnonzero(stars[place] != truth)
     if len(odd):
-        raise ParameterError.of(
-            f"rating {truth[odd[0]]} in row {odd[0]}", f"is none of the stars {stars.tolist()}", code="unknown_name"
+        raise ParameterError(
+            f"rating {truth[odd[0]]} in row {odd[0]} is none of the stars {stars.tolist()}",
+            subject="truth",
+            code="unknown_name",
         )
     return place
 
@@ -292,7 +294,9 @@ def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:
         raise ParameterError.of("stars", f"must ascend, got {stars.tolist()}")
     bad = np.flatnonzero(~((probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-6)))
     if len(bad):
-        raise ParameterError.of(f"{len(bad)} rows of probabilities", f"are no distribution, the first is row {bad[0]}")
+        raise ParameterError(
+            f"{len(bad)} rows of probabilities are no distribution, the first is row {bad[0]}", subject="probabilities"
+        )
 
 
 _coverage = partial(Metric, kind="rating", per="all", higher_is_better=None, unit="share")

@@ -122,8 +122,9 @@ def _checked_users(user_index: Array, n_users: int, n: int) -> Array:
 
 def _errors(truth: Array, predicted: Array) -> Values:
     if truth.shape != predicted.shape or not truth.size:
-        raise ParameterError.of(
-            "truth and predicted", f"must have one shape and a row, got {truth.shape} and {predicted.shape}"
+        raise ParameterError(
+            f"truth and predicted must have one shape and a row, got {truth.shape} and {predicted.shape}",
+            subject="predicted",
         )
     errors: Values = np.asarray(truth, np.float64) - predicted
     if np.isnan(errors).any():

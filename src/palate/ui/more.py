@@ -74,7 +74,7 @@ def like(source: Source, item: int | None, n: int) -> str:
     try:
         found = source.model.similar_items(source.items.values[int(item)], n)
     except PalateError as error:
-        return cards.empty(str(error))
+        return cards.refused(error)
     entries = _entries(source, found.filter(pl.col("score") > 0))
     title = f"More like {name(source.entry(int(item), 0.0))}"
     if not entries:
@@ -90,7 +90,7 @@ def why(source: Source, user_id: Id | None, item: int | None) -> str:
     try:
         found = source.model.explain(user_id, source.items.values[int(item)])
     except PalateError as error:
-        return cards.empty(str(error))
+        return cards.refused(error)
     return _reasons(source, found, int(item), _given(source, user_id))
 
 
@@ -160,7 +160,7 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
     try:
         found = source.model.recommend_for(_rows(source, ratings), n, one_per_title=source.has_years)
     except PalateError as error:
-        return cards.empty(str(error))
+        return cards.refused(error)
     if (found["source"] == "popular").all() and len(found):
         sentence = "This model goes by what people like: rate one higher, or name one that you love."
         return cards.panel(title, "Nothing to go by", cards.empty(sentence), "pl-next")

@@ -61,7 +61,7 @@ def by_position(source: object, rows: list[Row], columns: Columns) -> dict[str, 
             source, f"has no header: columns= needs the roles user and item; got {dict(columns)}", code="columns"
         )
     if len(set(places.values())) < len(places):
-        raise DataError.of("columns=", f"gives one column two roles: {dict(columns)}", code="columns")
+        raise DataError(f"columns= gives one column two roles: {dict(columns)}", subject="columns", code="columns")
     if "value" not in columns and len(places) < len(first):
         third = Set("columns", {"value": 2})
         log.warning("%s: every row is a click of value 1; %s takes the third column's values", source, third)

@@ -162,8 +162,8 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
             with replacing(folder / name) as file:
                 file.write(body)
     except OSError as error:
-        raise SourceError.of(
-            f"cannot write the cache {folder}",
-            f": {error}; set PALATE_CACHE to a folder that can be written",
+        raise SourceError(
+            f"cannot write the cache {folder}: {error}; set PALATE_CACHE to a folder that can be written",
+            subject=folder,
             code="disk",
         ) from None

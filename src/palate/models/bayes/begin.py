@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
 from palate.models.bayes.mean import MOST_CELLS
@@ -115,8 +115,10 @@ def _matrix(features: Features | None, ids: Ids) -> Array:
 def _effects(model: BayesianMF, training: Training) -> list[TimeEffect]:
     names, data = effect_names(model.time_effects), training.data
     if names and data.times is None:
-        raise DataError.of(
-            f"time_effects='{model.time_effects}'", "needs the time of each rating, and these have none", code="times"
+        raise DataError(
+            f"time_effects='{model.time_effects}' needs the time of each rating, and these have none",
+            subject="time_effects",
+            code="times",
         )
     order = np.lexsort((data.item_index, data.user_index))
     return [TimeEffect.of(name, data, order, model.time_shape, model.time_rate) for name in names]
@@ -128,9 +130,10 @@ def _stars(model: BayesianMF, training: Training) -> Stars | None:
     order = np.lexsort((training.data.item_index, training.data.user_index))
     levels, index = np.unique(training.data.values[order], return_inverse=True)
     if not 2 <= len(levels) <= MOST_STARS:
-        raise ParameterError.of(
-            "likelihood='ordinal'",
-            f"is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: take 'gaussian'",
+        raise ParameterError(
+            f"likelihood='ordinal' is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}",
+            Remedy(": take 'gaussian'"),
+            subject="likelihood",
         )
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 

@@ -46,7 +46,7 @@ def check_64_bits(users: Sequence[Id]) -> None:
     """
     for one in users:
         if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise UnknownIdError.of(f"unknown user id {one}", ": integer ids have 64 bits")
+            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits", subject="user", value=one)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from palate.data.features import Features
 from palate.data.ids import Id
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import Condition
-from palate.errors import ParameterError, Set
+from palate.errors import Call, ParameterError, Remedy, Set
 from palate.models.contract.abilities import (
     Explains,
     FoldsIn,
@@ -331,8 +331,8 @@ class Recommender(Predictor):
         place = int(self.users_.index([user])[0])
         if self.seen_ is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know the user's rows; give them as "
-                "interactions=",
+                "the model was fitted with store_history=False and does not know the user's rows",
+                Remedy("; give them as ", Call("interactions=")),
                 code="no_history",
                 subject="interactions",
             )

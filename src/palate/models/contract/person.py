@@ -148,7 +148,7 @@ def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:
     kinds = {type(one) for one in ids if one is not None}
     if len(kinds) > 1:
         raise ParameterError(
-            "the ids of these users and people are of two types, integers and text: ask for each apart"
+            "the ids of these users and people are of two types, integers and text: ask for each apart", subject="users"
         )
     return pl.Series(ids, dtype=pl.String if kinds == {str} else pl.Int64 if kinds else users.dtype)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
-from palate.errors import ModelFileError, ParameterError
+from palate.errors import Call, ModelFileError, ParameterError, Remedy
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
@@ -92,8 +92,8 @@ class ItemWeights(FromClicks, Recommender):
     def _scorer(self) -> Scorer:
         if self.seen_ is None:
             raise ParameterError(
-                f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
-                "give the rows to recommend_for, or fit with store_history=True",
+                f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False",
+                Remedy("; give the rows to ", Call("recommend_for"), ", or fit with store_history=True"),
                 code="no_history",
                 subject="store_history",
             )

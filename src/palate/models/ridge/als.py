@@ -161,10 +161,10 @@ class ALS(RatingModel):
         penalties = self.reg * weights, self.reg_biases * (weights > 0)
         P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError.of(
-                f"reg={self.reg} and reg_biases={self.reg_biases}",
-                f"are too small for these ratings in {self.dtype}: a "
+            raise ParameterError(
+                f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
                 "row's equations cannot be solved; take larger ones, or dtype='float64'",
+                subject="reg",
             )
         return P, b
 

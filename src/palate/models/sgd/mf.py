@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Remedy
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learns
@@ -201,9 +201,10 @@ class MatrixFactorization(RatingModel):
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError.of(
-                f"with reg={self.reg:g} a newcomer's factors",
-                "are not determined by their ratings: fit with a reg above 0, such as the default, to fold users in",
+            raise ParameterError(
+                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings",
+                Remedy(": fit with a reg above 0, such as the default, to fold users in"),
+                subject="reg",
             )
         return P, b
 
