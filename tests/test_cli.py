@@ -363,6 +363,8 @@ def test_models_lists_every_parameter_with_its_default(run):
         for p in record[key]["parameters"]:
             assert p["default"] == signature[p["name"]].default
             assert p["meaning"], p["name"]
+            assert p["takes"] in " ".join((inspect.getdoc(cls) or "").split()), p["name"]
+            assert (p["search"] is not None) == (p["name"] in cls.search_space), p["name"]
             assert p["name"] in text
 
 

@@ -41,7 +41,7 @@ class Checkpoint:
         Raises:
             OSError: the file cannot be written.
         """
-        said = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.said}, "the checkpoint").decode()
+        said = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.values}, "the checkpoint").decode()
         with replacing(self.path) as file:
             for piece in pieces(snapshot.arrays, {ENTRY: said}):
                 file.write(piece)

@@ -187,7 +187,7 @@ class Asked:
         workers.run([partial(some, p) for p in chunks(len(left), GRAIN.asked)])
 
     def join(self, other: Asked) -> None:
-        """Take over what another chain's sum has."""
+        """Add what another chain has summed."""
         self.total += other.total
         self.count += other.count
 

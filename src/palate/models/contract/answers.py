@@ -16,6 +16,7 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
 from palate.models.contract.lists import ItemOrder, Lists
+from palate.models.contract.parameters import plain_value
 from palate.models.contract.titles import Titles
 from palate.sparse import Rows
 
@@ -35,7 +36,7 @@ def id_list(ids: Any) -> list[Any]:
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
-    return [one.item() if isinstance(one, np.generic) else one for one in several]
+    return [plain_value(given) for given in several]
 
 
 def check_64_bits(users: Sequence[Id]) -> None:

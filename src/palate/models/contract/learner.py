@@ -23,7 +23,7 @@ from palate.models.contract.abilities import WarmStarts, abilities_of, check_sup
 from palate.models.contract.attributes import features_for
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
-from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
+from palate.models.contract.parameters import Parameter, declared_by, plain_value, search_space_of, with_arguments
 from palate.models.contract.state import Known, ModelState, Rated, check_names, known_of, learned_of
 from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
@@ -329,7 +329,7 @@ class Learner(ABC):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        parameters = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
+        parameters = {name: plain_value(value) for name, value in self.get_params().items()}
         if isinstance(parameters.get("random_state"), np.random.Generator):
             parameters["random_state"] = self.learned_.read("seed_")  # a Generator cannot be written; its seed can
         learned = self.learned_

@@ -250,14 +250,14 @@ class Pairwise(PriorModel):
         P, _ = self._folded(rows, features, 0)
         return P, np.zeros(len(P), P.dtype)
 
-    def _folded(self, rows: Rows, features: Array | None, n_told: int) -> tuple[Array, tuple[Array, ...]]:
+    def _folded(self, rows: Rows, features: Array | None, n_steps: int) -> tuple[Array, tuple[Array, ...]]:
         """Return factors of users: as many epochs as training had, on their own clicks, the items as they are.
 
-        Without own factors they are the sums of features. ``n_told`` is room for the steps of one user, to explain.
+        Without own factors they are the sums of features. ``n_steps`` is room for the steps of one user, to explain.
         """
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
-        told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
+        trace = tuple(np.zeros(n_steps, kind) for kind in (np.int64, np.int64, dtype, dtype))
         n_rows, k = rows.n_rows, self.n_factors
         prior = self.learned_.priors.of_users(features)
         P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
@@ -265,7 +265,7 @@ class Pairwise(PriorModel):
             M = padded_rows(n_rows, k, dtype)
             M[:, :k] = prior.means()[0]
             if not self.own_factors:
-                return M[:, :k], told
+                return M[:, :k], trace
         Q = padded_rows(len(self.item_factors_), k, dtype)
         Q[:, :k] = self.item_factors_
         rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
@@ -281,8 +281,8 @@ class Pairwise(PriorModel):
             kernel.fold_rows, sides, cells, draws / mean, *self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
         )
         with Workers(self.n_threads) as workers:
-            workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, GRAIN.folded)])
-        return np.ascontiguousarray(P[:, :k]), told
+            workers.run([partial(call, a, b, P, trace) for a, b in row_ranges(clicks, workers, GRAIN.folded)])
+        return np.ascontiguousarray(P[:, :k]), trace
 
     def _pool(self, Q: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
         """Return all items that newcomers' negatives may come from, and their orders if those are adaptive."""
@@ -406,7 +406,7 @@ class ClickEpochs:
         self._room = tuple(np.empty(n, np.int32) for _ in range(3))
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
-        """Pass once over the draws; return what is to be told of the epoch.
+        """Pass once over the draws; return the record of the epoch.
 
         Raises:
             DivergenceError: the factors have left the numbers whose products are finite.

@@ -22,7 +22,7 @@ BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met 
 FEWEST_BLOCKS = 8  # so that as many threads have something to do
 SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
-JUDGED = 500_000  # ratings of the training part whose error is told after an epoch
+JUDGED = 500_000  # ratings of the training part whose error is measured after an epoch
 LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: with less, factors have not begun to learn
 
 Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
@@ -134,7 +134,7 @@ class RatingEpochs:
     _train_error: float = np.inf
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
-        """Pass once over the ratings; return what is to be told of the epoch.
+        """Pass once over the ratings; return the record of the epoch.
 
         Raises:
             DivergenceError: the errors have left all bounds.
@@ -178,7 +178,7 @@ class RatingEpochs:
 
     @cached_property
     def _judged(self) -> tuple[NDArray[Any], ...]:
-        """Return the ratings of the training part whose error is told: all, or every so many of a large part."""
+        """Return the ratings of the training part whose error is measured: all, or every so many of a large part."""
         step = -(-len(self.ratings.arrays[0]) // JUDGED)
         return tuple(np.ascontiguousarray(array[::step]) for array in self.ratings.arrays)
 
