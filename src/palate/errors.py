@@ -122,7 +122,7 @@ class Remedy:
     def as_dict(self) -> dict[str, Any]:
         """Return the clause, and the parameters that it sets, as JSON holds them."""
         settings = {part.name: plain(part.value) for part in self.parts if isinstance(part, Set)}
-        return {"text": str(self).strip(" ,;:."), "set": settings}
+        return {"text": str(self).strip("\n ,;:."), "set": settings}
 
 
 def sentence(parts: Iterable[str | Step | Remedy], render: Render) -> str:
@@ -209,7 +209,8 @@ class PalateError(Exception):
     @classmethod
     def unknown(cls, what: str, name: object, known: Iterable[str], *, having: str = "there is") -> Self:
         """Return the error for a name that is not known, with the sentence of `unknown_name`."""
-        return cls(unknown_name(what, name, known, having=having), code="unknown_name", subject=name)
+        code: Code = cls.code if cls.code.startswith("unknown") else "unknown_name"
+        return cls(unknown_name(what, name, known, having=having), code=code, subject=name)
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:

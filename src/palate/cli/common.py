@@ -235,8 +235,8 @@ def live_progress() -> Iterator[ProgressCallback]:
                 return
             if step.task not in shown:
                 shown[step.task] = bars.add_task("", total=None, figures="")
-            said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
-            bars.update(shown[step.task], description=plain(label(step)), **said)
+            details: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
+            bars.update(shown[step.task], description=plain(label(step)), **details)
 
         yield show
 

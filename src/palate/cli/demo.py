@@ -188,13 +188,13 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
     if report:  # processes of their own tell their memory
         options |= {"n_processes": check_threads(None)}
     with common.live_progress() as progress:
-        compared = compare(models, source, SPLIT, METRICS, progress=progress, **options)
-    show(compared, compared.tests(), "permutation test across users", stdout)
+        comparison = compare(models, source, SPLIT, METRICS, progress=progress, **options)
+    show(comparison, comparison.tests(), "permutation test across users", stdout)
     if report:
         from palate.report import write_report
 
-        write_report(compared, out / "report.html")
-    return compared.table().to_dicts()
+        write_report(comparison, out / "report.html")
+    return comparison.table().to_dicts()
 
 
 def _next(paths: list[Path], stdout: Console) -> None:

@@ -158,7 +158,7 @@ def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]
             continue
         if isinstance(column, str) and list(names).count(column) > 1:
             raise DataError(
-                f"two columns have the name {column!r}", _say(names, role, column), code="columns", value=column
+                f"two columns have the name {column!r}", _say(names, role, column), code="columns", subject=role
             )
         place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
@@ -181,7 +181,7 @@ def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> st
     fits = [name for name in usual_columns(names, role) if name not in taken]
     if len(fits) > 1:
         raise DataError(
-            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", value=fits
+            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", subject=role
         )
     return fits[0] if fits else None
 
@@ -194,7 +194,7 @@ def _likely_value(
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
         raise DataError(
-            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", value=ending
+            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", subject="value"
         )
     if ending:
         clicks = Set("columns", {"value": None})
@@ -207,6 +207,7 @@ def _likely_value(
             Remedy(": say which it is, such as ", Set("columns", {"value": numbers[-1]})),
             Remedy(", or ", Set("columns", {"value": None}), " to take rows as clicks of value 1"),
             code="columns",
+            subject="value",
             value=numbers,
         )
     words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])

@@ -161,9 +161,8 @@ class Ids:
         good = isinstance(given, str) if self.kind == "text" else isinstance(given, int | np.integer)
         if not good or isinstance(given, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError.of(
-                self.what, f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
-            )
+            words = f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
+            raise UnknownIdError.of(self.what, words, value=given)
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")

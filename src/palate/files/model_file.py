@@ -230,9 +230,9 @@ def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
 
 def _check_names(where: str, what: str, given: set[str], known: set[str]) -> None:
     if given - known:
-        raise ModelFileError(f"{where} has the unknown {what} '{min(given - known)[:40]}'", subject="palate")
+        raise ModelFileError.of(where, f"has the unknown {what} '{min(given - known)[:40]}'")
     if known - given:
-        raise ModelFileError(f"{where} lacks the {what} '{min(known - given)}'", subject="palate")
+        raise ModelFileError.of(where, f"lacks the {what} '{min(known - given)}'")
 
 
 def _sha256(array: NDArray[Any]) -> str:
@@ -246,12 +246,10 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
             return Ids(_row(arrays, f"{side}.ids", np.int64), side[:-1])
         text, offsets = _row(arrays, f"{side}.text", np.uint8), _row(arrays, f"{side}.offsets", np.int64)
         if not len(offsets) or offsets[0] or offsets[-1] != len(text) or (offsets[1:] < offsets[:-1]).any():
-            raise ModelFileError(
-                f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text", subject="palate"
-            )
+            raise ModelFileError.of(f"{side}.offsets", f"does not rise from 0 to the {len(text)} bytes of text")
         texts = Texts(text, offsets)
         if not texts.is_utf8():
-            raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate")
+            raise ModelFileError.of(f"{side}.text", "is not UTF-8 text")
         return Ids(texts, side[:-1])
     except DataError as error:
         raise error.within("", kind=ModelFileError) from None

@@ -164,9 +164,11 @@ def with_points(file: TableFile, column: pl.Series) -> pl.Series:
     with_commas = column.filter(commas)
     if not with_commas.str.contains(DECIMAL_COMMA).all() or with_commas.str.contains(THOUSANDS).all():
         return column
+    leave_out = Set("columns", {column.name: None})
     log.warning(
-        "%s: '%s' has decimal commas, such as %s; write the file without them where they are none",
+        "%s: '%s' has decimal commas, such as %s; where they are none, write the file without them%s",
         *(file.name, column.name, shown(with_commas[0])),
+        Remedy(", or leave them out with ", leave_out) if column.name in ("value", "weight") else "",
     )
     return column.str.replace(",", ".", literal=True)
 
@@ -285,7 +287,10 @@ def with_integer_ids(file: TableFile, columns: SeriesByRole, promised: list[str]
         elif role in promised:
             odd = columns[role].filter(~columns[role].str.contains(INTEGER))
             example = f", such as {shown(odd[0])}" if len(odd) else ""
-            log.warning("%s: %s ids are kept as text, for not all are integers%s", file.name, role, example)
+            log.warning(
+                "%s: %s ids are kept as text, for not all are integers%s; %s says that this is meant",
+                *(file.name, role, example, Set("ids", "text")),
+            )
     return columns
 
 

@@ -462,9 +462,8 @@ class Recommender(Predictor):
     def _had(self, ranker: Ranker) -> Rows:
         if ranker.seen is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; pass ",
-                Set("exclude_seen", False),
-                ", and the pairs to leave out as exclude=",
+                "the model was fitted with store_history=False and does not know what users have seen",
+                Remedy("; pass ", Set("exclude_seen", False), ", and the pairs to leave out as exclude="),
                 code="no_history",
                 subject="exclude_seen",
             )
