@@ -302,16 +302,10 @@ def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:
 _coverage = partial(Metric, kind="rating", per="all", higher_is_better=None, unit="share")
 
 METRICS = (
-    Metric(
-        "crps", "CRPS", crps, kind="rating", per="rating", higher_is_better=False, unit="rating",
-        meaning="the error of a rating's whole predicted distribution; of a sure prediction, its absolute error",
-    ),
-    _coverage(
-        "coverage_80", "coverage 80", coverage_80,
-        meaning="the share of ratings inside the 80 % intervals predicted for them; honest ones give 0.8",
-    ),
-    _coverage(
-        "coverage_95", "coverage 95", coverage_95,
-        meaning="the share of ratings inside the 95 % intervals predicted for them; honest ones give 0.95",
-    ),
+    Metric("crps", "CRPS", crps, kind="rating", per="rating", higher_is_better=False, unit="rating",
+           meaning="the error of a rating's whole predicted distribution; of a sure prediction, its absolute error"),
+    _coverage("coverage_80", "coverage 80", coverage_80,
+              meaning="the share of ratings inside the 80 % intervals predicted for them; honest ones give 0.8"),
+    _coverage("coverage_95", "coverage 95", coverage_95,
+              meaning="the share of ratings inside the 95 % intervals predicted for them; honest ones give 0.95"),
 )  # fmt: skip
