@@ -471,7 +471,7 @@ def test_an_unexpected_error_is_a_sentence(here, run, monkeypatch):
     def broken(*_args, **_more):
         raise ZeroDivisionError("of a test")
 
-    monkeypatch.setattr("palate.data.sources.source.read_ratings", broken)
+    monkeypatch.setattr("palate.data.sources.loading.read_ratings", broken)
     code, _, err = run("train", "log.csv")
     assert code == 1
     assert "unexpected ZeroDivisionError: of a test" in err

@@ -205,7 +205,7 @@ def test_a_model_without_fold_in_says_so(films: Any, monkeypatch: pytest.MonkeyP
         raise ParameterError("this one has no fold-in; others can")
 
     source = Source(films)
-    monkeypatch.setattr(source.model, "recommend_for", lacks)
+    monkeypatch.setattr(source.model, "person", lacks)
     assert more.for_newcomer(source, [(3, "4")], [], 5) == cards.empty("this one has no fold-in; others can")
 
 

@@ -121,11 +121,13 @@ class Ids:
     def _positions(self, wanted: list[Any]) -> NDArray[np.int32]:
         """Return where these ids, of the right type, stand, -1 for an unknown one.
 
-        Few are sought by halving, many in a dictionary, which is made then: a model that serves one user after the
-        other holds none.
+        Ascending ids are sought by halving: integers all at once, texts one by one where they are few. Else a
+        dictionary is made: a model that serves one user after the other holds none.
         """
+        ids = self._ids
+        if isinstance(ids, np.ndarray) and self._ascending:
+            return _places(ids, wanted)
         if self._ascending and len(wanted) <= FEW:
-            ids = self._ids
             places = [bisect_left(ids, given) for given in wanted]
             good = (p if p < len(ids) and ids[p] == given else -1 for p, given in zip(places, wanted, strict=True))
             return np.fromiter(good, np.int32, len(wanted))
@@ -209,6 +211,20 @@ def _checked(series: pl.Series, what: str) -> pl.Series | NDArray[np.int64]:
         wrong = f"ids must be all integers or all text, none missing; got {series.dtype}"
         raise DataError.of(what, wrong, code="ids", value=series.dtype)
     return series if series.dtype == pl.String else series.to_numpy()
+
+
+def _places(ids: NDArray[np.int64], wanted: list[Any]) -> NDArray[np.int32]:
+    """Return where each integer stands among ascending ids, -1 for one that does not."""
+    try:
+        sought = np.array(wanted, np.int64)
+    except OverflowError:
+        fits = np.array([-(2**63) <= given < 2**63 for given in wanted])
+        found = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)])
+        found[~fits] = -1
+        return found
+    places = np.searchsorted(ids, sought)
+    places[places == len(ids)] = 0
+    return np.where(ids[places] == sought if len(ids) else False, places, -1).astype(np.int32)
 
 
 def _all_differ(ids: pl.Series | NDArray[np.int64] | Texts) -> bool:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from palate.data.ids import Id
-from palate.data.interactions import Interactions
 from palate.errors import PalateError
 from palate.models.contract.abilities import AsksQuestions
 from palate.models.contract.explanation import Explanation
@@ -158,7 +155,8 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
             title, "Nothing said yet", cards.empty("Rate one, and a list stands here at once."), "pl-next"
         )
     try:
-        table = source.model.recommend_for(_rows(source, ratings), n, one_per_title=source.has_years)
+        person = source.model.person({source.items.values[at]: value for at, value in ratings.items()})
+        table = source.model.recommend(person, n, one_per_title=source.has_years)
     except PalateError as error:
         return cards.refused(error)
     if (table["source"] == "popular").all() and len(table):
@@ -169,12 +167,6 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
     return cards.panel(
         title, words, cards.item_list(source, _entries(source, table), column, title, predicted=True), "pl-next"
     )
-
-
-def _rows(source: Source, ratings: dict[int, float]) -> Interactions:
-    positions: NDArray[Any] = np.array(sorted(ratings))
-    values = [ratings[at] for at in positions.tolist()]
-    return Interactions.from_table({"user": ["you"] * len(values), "item": source.items.at(positions), "value": values})
 
 
 def _entries(source: Source, table: pl.DataFrame) -> list[Entry]:

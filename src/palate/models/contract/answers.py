@@ -22,6 +22,8 @@ from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
 
+SOURCES = pl.Series("source", ["model", "popular"])
+
 UserIds = Id | Iterable[Id] | pl.Series
 
 
@@ -155,14 +157,12 @@ def list_table(ids: pl.Series, lists: Lists, items: Ids, titles: pl.Series, once
         once: names the other ids of each title in a column ``same_title``, where each is shown once.
     """
     row, rank = np.nonzero(lists.items >= 0)
-    index, scores = (
-        lists.items[row, rank],
-        pl.Series("score", lists.scores[row, rank], dtype=pl.Float64, nan_to_null=True),
-    )
-    source = pl.Series("source", np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
+    index, scores = lists.items[row, rank], lists.scores[row, rank]
+    score = pl.Series("score", scores, nan_to_null=bool(np.isnan(scores).any()))
+    source = taken(SOURCES, lists.popular[row])
     columns = [taken(ids, row).alias("user_id"), pl.Series("rank", rank + 1), *item_columns(items, titles, index)]
     more = [] if once is None else [taken(once.same_title, index)]
-    return pl.DataFrame([*columns, scores, source, *more])
+    return pl.DataFrame([*columns, score, source, *more])
 
 
 def item_columns(items: Ids, titles: pl.Series, index: NDArray[Any]) -> list[pl.Series]:

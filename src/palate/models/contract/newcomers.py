@@ -123,7 +123,9 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Learner, on_unknown:
         )
     click = float(rule) if isinstance(rule, int | float) else 1.0
     values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
-    good = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
+    good = {int, float} >= set(map(type, values)) or all(
+        isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values
+    )
     array = np.array(values, np.float32) if good else np.array([np.nan], np.float32)
     if not np.isfinite(array).all():
         raise DataError(

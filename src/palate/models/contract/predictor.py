@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,28 +10,19 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-from palate.models.contract.abilities import PredictsDistribution, ScoresPeople, cannot, check_supports, models_that
+from palate.models.contract.abilities import PredictsDistribution, cannot, models_that
 from palate.models.contract.answers import UserIds, id_list
-from palate.models.contract.learner import Learner
-from palate.models.contract.lists import ItemOrder
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.person import Person, Users, users_of
 from palate.models.contract.predictive import Predictive
-from palate.models.contract.ranker import Ranker
-from palate.models.contract.scoring import Scorer
-from palate.models.contract.state import Rated, positions
-from palate.parallel import kept
-from palate.sparse import Rows
+from palate.models.contract.ranked import Ranked
+from palate.models.contract.state import positions
 
 T = TypeVar("T")
 
 
-class Predictor(Learner):
+class Predictor(Ranked):
     """Scores of pairs of a user and an item; the final classes say how they score."""
-
-    @abstractmethod
-    def _scorer(self) -> Scorer:
-        """Return what scores the users of training; asked once a fit, by `ranker`."""
 
     def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
         """Return the times that the model needs of rows to predict; None for a model without time effects."""
@@ -47,48 +36,6 @@ class Predictor(Learner):
         if not isinstance(self, PredictsDistribution):
             raise cannot(self, "predict_distribution")
         return self._predictive(u, i, times)
-
-    @property
-    def ranker(self) -> Ranker:
-        """What lists and scores the users of training, by position; made once a fit.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self._derived(
-            "ranker", lambda: Ranker(self._scorer, ItemOrder(self._popularity(), self.items_), self.seen_)
-        )
-
-    def ranker_of(self, rows: Rows, features: NDArray[Any] | None = None) -> Ranker:
-        """Return what lists and scores people by their rows alone, in the items' positions.
-
-        Args:
-            rows: one a person.
-            features: (n, n_features) of them, or None.
-
-        Raises:
-            ParameterError: the model knows nothing of people by their rows alone.
-        """
-        self._check_fitted()
-        if not isinstance(self, ScoresPeople):
-            raise cannot(self, "recommend_for")
-        scorer = self._scorer_for(rows, features)
-        return Ranker(lambda: scorer, self.ranker.popular, rows)
-
-    def _popularity(self) -> Rated | Rows | None:
-        return self.rated_ if self.seen_ is None else self.seen_
-
-    def _derived(self, name: str, compute: Callable[[], T]) -> T:
-        """Return what is derived of this fit, computed at its first use and kept until the next fit."""
-        of_fit: dict[str, Any] | None = self.__dict__.get("_of_fit")
-        if of_fit is None or of_fit["learned"] is not self.learned_:  # each fit makes a new one
-            of_fit = self.__dict__["_of_fit"] = {"learned": self.learned_}
-        return kept(of_fit, name, compute)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is derived out of copies and pickles: it is made again at its first use."""
-        return {name: value for name, value in self.__dict__.items() if name != "_of_fit"}
 
     def predict(
         self, users: Users, items: UserIds, *, clip: bool = True, on_unknown: str = "raise"
@@ -278,24 +225,6 @@ class Predictor(Learner):
             }
         )
 
-    def score_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw score of each pair of positions, (n,) each: what `rank_index` orders by.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self.ranker.scorer.pairs(user_index, item_index)
-
-    def score_rows(self, user_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw scores of all items for these users, (m, n_items): give a few users at a time.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self.ranker.scorer.of_all(np.asarray(user_index, np.int32))
-
     # -- helpers ----------------------------------------------------------------------------------------------------
 
     def _pairs(
@@ -327,10 +256,6 @@ class Predictor(Learner):
             )
         if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
             raise ParameterError.of("times", f"must be {n} whole numbers, in seconds since 1970")
-
-    def _check_can(self, ability: str) -> None:
-        self._check_fitted()
-        check_supports(self, ability, "use recommend" if ability == "predict" else "")
 
 
 def _broadcast(u: NDArray[Any], i: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -32,7 +32,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from palate.errors import DivergenceError, ParameterError
-from palate.kernels import given
+from palate.kernels import given, ridge
 from palate.kernels.simd import gradients
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
@@ -224,11 +224,10 @@ class ImplicitALS(PriorModel):
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
-        means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
-        cells = given(rows.indptr, rows.indices, weights.astype(dtype))
-        l, means = given(penalties.astype(dtype), means)  # noqa: E741
-        o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
-        call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
+        l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
+        clicks = ridge.Clicks(*given(Q, whole, dtype(self.unobserved_weight)))
+        limits = gradients.Limits(steps, dtype(tolerance))
+        call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
         return P, float(losses.sum())
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError, Remedy
+from palate.kernels import sgd as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learns
@@ -310,9 +311,9 @@ class MatrixFactorization(RatingModel):
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
 
-    def _steps(self, epoch: int) -> tuple[Any, ...]:
+    def _steps(self, epoch: int) -> kernel.Steps:
         step = 2 * self._rate(epoch)  # the 2 of the square's gradient
         of_biases = step if self.biases else 0.0
         dtype = np.dtype(self.dtype).type
         shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
-        return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
+        return kernel.Steps(*map(dtype, (step, shrink, of_biases, shrink_biases)))
