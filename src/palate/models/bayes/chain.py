@@ -241,7 +241,7 @@ def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) 
 
 
 def blocks(rows: Rows) -> list[tuple[int, int]]:
-    """Return ranges of rows of about the same work, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
+    """Return ranges of rows, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
     n = int(min(MOST_BLOCKS, 1 + rows.indptr[-1] // GRAIN.apart))
     cuts = np.searchsorted(rows.indptr, np.linspace(0, rows.indptr[-1], n + 1)[1:-1])
     return list(pairwise([0, *cuts.tolist(), rows.n_rows]))
