@@ -57,7 +57,7 @@ def lists_only():
 @pytest.fixture(scope="module")
 def many():
     labels = [f"mf({k})" for k in range(7)]
-    return make_page(made_run(labels, ("rmse", "ndcg@10", "map@10"), n_folds=2))
+    return make_page(made_run(labels, ("rmse", "mae", "ndcg@10", "recall@10", "map@10"), n_folds=2))
 
 
 @pytest.fixture(params=["page", "hostile", "ratings_only", "lists_only", "many"])
