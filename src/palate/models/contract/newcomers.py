@@ -116,7 +116,7 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Learner, on_unknown:
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         check_interactions("interactions", given)
-    ids, items, rule = id_list(given), model.items_, model.get_params().get("positive")
+    ids, items, rule = id_list(given), model.items_, getattr(model, "positive", None)
     if not isinstance(given, Mapping) and model.score_kind == "rating":
         raise ParameterError.of(
             type(model).__name__, "learns from ratings: give them as {item: rating}", code="not_offered"

@@ -244,7 +244,7 @@ class Predictor(Ranked):
 
     def _check_times(self, times: NDArray[Any], n: int) -> None:
         """Refuse times of ratings where the model looks at none, or that are none."""
-        if self.get_params().get("time_effects") is None:
+        if getattr(self, "time_effects", None) is None:
             able = " and ".join(
                 cls.__name__ for cls in models_that(lambda cls: "time_effects" in cls.parameter_names())
             )
