@@ -36,7 +36,8 @@ def main() -> None:
     known = {"user_features": Features.from_table(user, "user"), "item_features": Features.from_table(item, "item")}
     found = {}
     for key, cls in MODELS.items():
-        model = cls(**{name: value for name, value in SMALL.items() if name in cls.parameter_names()})
+        given = SMALL | ({"n_threads": 1} if cls.own_blas_threads else {})
+        model = cls(**{name: value for name, value in given.items() if name in cls.parameter_names()})
         model.fit(data, **(known if "features" in cls.supports else {}))
         found[key] = {**learned(model), **answers(model, data)}
     json.dump(

@@ -10,7 +10,7 @@ MODELS = ("--models", "popularity,baseline,mf", "--set", "mf.n_factors=2", "--se
 ASKED = ("--split", "kfold:2:1", "--metrics", "rmse,ndcg@3")
 
 
-here, run, only_json = test_cli.here, test_cli.run, test_cli.only_json
+here, run, only_json, one_process = test_cli.here, test_cli.run, test_cli.only_json, test_cli.one_process
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def words(here):
     return ("compare", "log.csv", "--users", "people.csv", *MODELS, *ASKED)
 
 
+@pytest.mark.usefixtures("one_process")
 def test_people_see_tables_verdicts_costs_and_commands(words, run):
     code, out, err = run(*words)
     assert code == 0, err
@@ -40,6 +41,14 @@ def test_people_see_tables_verdicts_costs_and_commands(words, run):
     assert [(row[1], row[-1]) for row in rows] == [("baseline", "15"), ("popularity", "15")]  # women among the 30
 
 
+def test_a_process_of_its_own_tells_its_memory(here, run):
+    words = ("compare", "log.csv", "--models", "popularity", "--metrics", "ndcg@3", "--processes", "1", "--json")
+    code, out, _ = run(*words)
+    assert code == 0
+    assert [row["peak_mb"] > 50 for row in only_json(out)["table"]] == [True]
+
+
+@pytest.mark.usefixtures("one_process")
 def test_the_json_holds_it_all_and_each_command_repeats_its_row(words, run):
     code, out, _ = run(*words, "--out", "run", "--test", "wilcoxon", "--seed", 5, "--json")
     record = only_json(out)
@@ -61,6 +70,7 @@ def test_the_json_holds_it_all_and_each_command_repeats_its_row(words, run):
         assert again["split"] == f"kfold:2:1 fold {row['fold'] + 1}"
 
 
+@pytest.mark.usefixtures("one_process")
 def test_the_same_command_goes_on(words, run):
     _, first, _ = run(*words, "--out", "run", "--json")
     code, second, err = run(*words, "--out", "run", "--json")
@@ -69,6 +79,7 @@ def test_the_same_command_goes_on(words, run):
     assert "results are in run/; next: palate report run" in " ".join(run(*words, "--out", "run")[1].split())
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_preset_and_positive(here, run):
     words = ("compare", "log.csv", "--models", "mf:original,baseline", "--metrics", "recall@3", "--positive", 4)
     code, out, _ = run(*words, "--set", "mf:original.n_factors=2", "--set", "mf:original.n_epochs=2", "--json")
@@ -163,6 +174,7 @@ def test_impossible_requests(here, run, more, code, said):
     assert "error" in json.loads(out)
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_failed_run_exits_with_1(here, run, monkeypatch):
     from palate.errors import DataError
     from palate.models import Baseline
@@ -171,18 +183,10 @@ def test_a_failed_run_exits_with_1(here, run, monkeypatch):
         raise DataError("this data is not for me")
 
     monkeypatch.setattr(Baseline, "fit", fit)
-    monkeypatch.setattr("palate.evaluation.running._Pool.run", _in_this_process)
     code, out, _ = run("compare", "log.csv", "--models", "popularity,baseline", "--metrics", "ndcg@3")
     assert code == 1
     assert "failed: baseline, fold 1: this data is not for me" in " ".join(out.split())
     assert "popularity" in out
-
-
-def _in_this_process(pool, waiting, _):
-    from palate.evaluation import running
-
-    for number in waiting:
-        pool.keep(number, running._run_here(pool.jobs[number], pool.dataset, pool.progress))
 
 
 def test_ctrl_c_says_what_is_kept(here, run, monkeypatch):
@@ -218,6 +222,7 @@ def test_a_split_is_written_and_used_like_any_other(here, run):
     )
 
 
+@pytest.mark.usefixtures("one_process")
 def test_models_that_lack_the_same_figure_are_told_in_one_line(here, run):
     code, out, err = run(
         "compare", "log.csv", "--models", "popularity,knn,baseline", "--set", "knn.positive=any", *ASKED,
@@ -298,6 +303,7 @@ def test_evaluate_keeps_the_model_that_it_measured(files, run):
     assert run("evaluate", "log.csv", "--out", "no/where")[0] == 1
 
 
+@pytest.mark.usefixtures("one_process")
 def test_lists_of_a_part_of_the_catalogue(here, run):
     words = ("--items", "items.csv", "--where", "genre=Comedy", "--deny", "2", "--metrics", "ndcg@3")
     one = only_json(run("evaluate", "log.csv", "--model", "popularity", *words, "--json")[1])
@@ -319,6 +325,7 @@ def test_lists_of_a_part_of_the_catalogue(here, run):
     assert list(allowed["metrics"]) == ["ndcg@3"]
 
 
+@pytest.mark.usefixtures("one_process")
 def test_any_row_counts_where_positive_is_any(here, run):
     words = ("evaluate", "log.csv", "--model", "ease", "--metrics", "recall@3")
     code, _, err = run(*words)
@@ -335,6 +342,7 @@ def test_any_row_counts_where_positive_is_any(here, run):
     assert "takes a number, or any for every row, got 'some'" in " ".join(err.replace("│", " ").split())
 
 
+@pytest.mark.usefixtures("one_process")
 def test_people_who_got_the_popular_list_are_counted_beside_the_others(here, run):
     """Every third person liked nothing before their last two rows."""
     cells = [(u, 1 + (u + 2 * n) % 11, n) for u in range(1, 31) for n in range(6)]

@@ -2,33 +2,93 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import test_cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+one_process = test_cli.one_process
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
+ALONE = re.compile(r"palate [^|;&<>$`]*$")  # a line that needs no shell
+# the same commands with less to compute; `make check-long` runs the pages as they stand
+SHORTER = {
+    "--model bayes --split": "--model bayes --set n_sweeps=10 --set n_burn_in=5 --split",
+    "--trials 8": "--trials 2",
+    "n_trials=10": "n_trials=3",
+}
 
 
 def blocks(page):
     return BLOCK.findall(page.read_text())
 
 
-@pytest.mark.usefixtures("movielens")
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
-def test_snippets_run(page, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+
+
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process")
+@of_pages
+def test_snippets_run(page, capsys):
+    """In this process, as far as no shell is needed: a new one takes a second to import what is there."""
     names = {}
     for kind, code in blocks(page):
-        if kind == "python":
+        for long, short in SHORTER.items():
+            code = code.replace(long, short)
+        if file := NAMED.match(code):
+            Path(file[1]).write_text(code)
+        elif kind == "python":
+            exec(compile(code, f"{page.name}", "exec"), names)
+        elif all(ALONE.match(line) for line in code.splitlines()):
+            for line in code.splitlines():
+                assert command_here(line) == 0, f"{line}\n{capsys.readouterr()}"
+        else:
+            run_in_a_shell(code)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("movielens", "in_a_folder")
+@of_pages
+def test_snippets_run_as_they_stand(page, capsys):
+    names = {}
+    for kind, code in blocks(page):
+        if file := NAMED.match(code):
+            Path(file[1]).write_text(code)
+        elif kind == "python":
             exec(compile(code, f"{page.name}", "exec"), names)
         else:
-            done = subprocess.run(["sh", "-ec", code], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+            run_in_a_shell(code)
+
+
+def test_what_is_shortened_stands_in_the_pages():
+    text = "\n".join(p.read_text() for p in PAGES)
+    assert [long for long in SHORTER if long not in text] == []
+
+
+def command_here(line):
+    """Return the exit code of a command, run in this process."""
+    from palate.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(line, comments=True)[1:])
+    return stop.value.code or 0
+
+
+def run_in_a_shell(code):
+    done = subprocess.run(["sh", "-ec", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.usefixtures("movielens")

@@ -18,7 +18,7 @@ import palate
 from palate.cli import common, draw
 from palate.terminal import command, plain, plain_json
 
-run, only_json = test_cli.run, test_cli.only_json
+run, only_json, one_process = test_cli.run, test_cli.only_json, test_cli.one_process
 ACTS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of characters that act, and do not stand
 NASTY = "\x1b[2J\x1b]0;owned\x07\x00\x9b31m\u202e\u2066\u200b\u2028\u2029\x85\r\n\t\ufeff\xad"
 PEOPLE = [f"{NASTY}{k}" for k in range(4)] + ["$(touch owned)", "-rf /", "it's `me`; exit", "[red]a[/red]"]
@@ -82,6 +82,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_command_prints_what_acts_on_a_terminal(hostile, run, as_json):
     for words in COMMANDS:

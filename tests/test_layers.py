@@ -14,7 +14,19 @@ import palate
 
 ORDER = (
     *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "sparse", "data"),
-    *("topk", "metrics", "models", "files", "warming", "evaluation", "tuning", "reproduction", "plots", "report"),
+    *(
+        "topk",
+        "metrics",
+        "models",
+        "files",
+        "testing",
+        "warming",
+        "evaluation",
+        "tuning",
+        "reproduction",
+        "plots",
+        "report",
+    ),
     *("integrations", "store", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent

@@ -63,10 +63,11 @@ def test_public_names_are_these_and_each_is_there_with_a_docstring():
 
 
 def test_packages_and_the_version_are_there_after_import_palate():
-    """In an interpreter of its own: here others have imported them already."""
-    for name in PACKAGES:
-        assert run(f"import palate; print(palate.{name}.__name__)").strip() == f"palate.{name}"
-    assert run("import palate; print(palate.__version__)").strip() == importlib.metadata.version("palate")
+    """In an interpreter of its own: here others have imported them already; and each from the start."""
+    forget = "[sys.modules.pop(name) for name in list(sys.modules) if name.split('.')[0] == 'palate']"
+    ask = f"for name in {PACKAGES}:\n    import palate; print(getattr(palate, name).__name__); {forget}"
+    seen = run(f"import sys\n{ask}\nimport palate; print(palate.__version__)").split()
+    assert seen == [*(f"palate.{name}" for name in PACKAGES), importlib.metadata.version("palate")]
 
 
 MADE = """from dataclasses import KW_ONLY

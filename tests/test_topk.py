@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.parallel import GRAIN
 from palate.sparse import Rows
-from palate.topk import ROWS, TILE, score_pairs, topk
+from palate.topk import TILE, score_pairs, topk
 
 
 def factors_of(seed, n_users, n_items, k, dtype=np.float32, whole=False):
@@ -72,9 +73,9 @@ def test_topk_is_the_full_sort(seed, n_users, n_items, k, n, dtype, whole, share
 
 
 def test_several_tiles_and_blocks_of_users():
-    factors = factors_of(1, ROWS + 3, 2 * TILE + 5, 4)
+    factors = factors_of(1, GRAIN.listed + 3, 2 * TILE + 5, 4)
     rng = np.random.default_rng(1)
-    check(factors, 10, [rng.permutation(2 * TILE + 5)[:50] for _ in range(ROWS + 3)])
+    check(factors, 10, [rng.permutation(2 * TILE + 5)[:50] for _ in range(GRAIN.listed + 3)])
 
 
 def test_all_scores_equal_gives_the_first_items():
@@ -157,7 +158,7 @@ def test_a_batch_equals_its_users_one_by_one_bit_for_bit(dtype):
 
 
 def test_threads_do_not_change_a_bit():
-    factors = factors_of(10, 8 * ROWS, 2500, 6)
+    factors = factors_of(10, 8 * GRAIN.listed, 2500, 6)
     expected = topk(factors, everybody(factors), 10, n_threads=1)
     for n_threads in (2, 3, 7):
         got = topk(factors, everybody(factors), 10, n_threads=n_threads)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +51,33 @@ def check_threads(n_threads: int | None) -> int:
     if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer) or n_threads < 1:
         raise ParameterError.outside("n_threads", "None or a whole number of at least 1", n_threads)
     return int(n_threads)
+
+
+@dataclass
+class Grain:
+    """How much one task takes on: enough to be worth waking a thread, little enough for threads to share the work.
+
+    Where results are summed over tasks, or a size stands for all, it is of the data alone: so are the bits. Tests make
+    them small, so that few rows give many tasks.
+    """
+
+    solved: int = 1 << 15  # cells of ridge regressions and of products of sparse rows
+    folded: int = 1 << 10  # cells of newcomers who are learned by gradient steps
+    drawn: int = 1 << 18  # cells of rows that a Gibbs sampler draws
+    passed: int = 1 << 20  # cells passed over once
+    apart: int = 1 << 20  # cells whose sums by column are made apart
+    errors: int = 1 << 16  # ratings whose squared errors are summed
+    gram: int = 1 << 12  # rows of a Gram matrix
+    product: int = 1 << 9  # rows of a dense product
+    least_product: int = 1 << 16  # rows of a dense product that one thread does alone
+    columns: int = 24  # numbers of a weight that are drawn together; of the model alone
+    asked: int = 1 << 8  # users whose terms of a question are summed
+    mixed: int = 1 << 8  # distributions of ratings
+    listed: int = 1 << 9  # users of lists: per thread one tile of their scores
+    scored_bytes: int = 1 << 23  # of whole rows of scores a thread holds
+
+
+GRAIN = Grain()
 
 
 class Workers:

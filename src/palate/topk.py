@@ -1,7 +1,7 @@
 """The best n items of many users: never a full score matrix, never a full sort, the same answer in any batch.
 
-Peak memory beyond the factors: per thread one tile of ROWS x TILE float32 scores (1 MiB) and ROWS heaps, and once the
-result, 12 bytes x users x n. Factors of float64 are copied to float32 once (`ItemSide`).
+Peak memory beyond the factors: per thread one tile of GRAIN.listed x TILE float32 scores (1 MiB) and as many heaps, and
+once the result, 12 bytes x users x n. Factors of float64 are copied to float32 once (`ItemSide`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.kernels import Factors, given, select
-from palate.parallel import Workers, chunks, once, single_blas_thread
+from palate.parallel import GRAIN, Workers, chunks, once, single_blas_thread
 from palate.sparse import Rows, union
 
-ROWS = 512
 TILE = 512
-ROW_BYTES = 1 << 23  # of whole rows of scores a thread holds at once
 SQUARED = 1 << 14  # items whose squares are summed at once
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
@@ -134,7 +132,7 @@ def topk_among(
         left_out = excluded if allowed is None else [rows.select(allowed) for rows in excluded]
         job = _Job((P, b), among, _places(places, len(among.c)), n, left_out)
         with single_blas_thread(), Workers(n_threads) as workers:
-            workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), ROWS)])
+            workers.run([partial(job.rows, users[s], scores[s], items[s]) for s in chunks(len(users), GRAIN.listed)])
         if kept is not None:
             items = np.where(items >= 0, kept[items], np.int32(-1))
     scores[items < 0] = np.nan
@@ -173,7 +171,7 @@ def topk_of_rows(
         select.best_of_rows(S, order, scores[rows], items[rows])
 
     with Workers(n_threads) as workers:
-        workers.run([partial(block, s) for s in chunks(len(users), max(1, ROW_BYTES // max(1, 4 * n_items)))])
+        workers.run([partial(block, s) for s in chunks(len(users), max(1, GRAIN.scored_bytes // max(1, 4 * n_items)))])
     scores[items < 0] = np.nan
     return items, scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -108,3 +109,25 @@ def served(folder: Path, *options: str) -> Iterator[Served]:
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
+
+
+async def nobody(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("a request came in that should not have")
+
+
+def ask(app: Any, body: bytes | None, kind: str = "http.request") -> tuple[int, str]:
+    """Return the wrapper's answer to an event; without a body it waits for one for ever."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if body is None:
+            await asyncio.Event().wait()
+        return {"type": kind, "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "path": EVENTS, "method": "POST", "scheme": "http", "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    return (sent[0]["status"], sent[1]["body"].decode()) if sent else (0, "")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacker import EVENTS, Served, served
+from attacker import EVENTS, Served, ask, nobody, served
 from ui_models import small_model
 
 from palate import files
@@ -464,39 +464,3 @@ def test_the_oldest_connection_without_an_answer_makes_room(caplog: pytest.LogCa
 def test_where_all_have_had_answers_the_newest_is_cut() -> None:
     crowd: set[Any] = set(range(400))
     assert connection(crowd).transport.aborted
-
-
-# -- the wrapper alone -------------------------------------------------------------------------------------------------
-
-
-async def nobody(scope: Any, receive: Any, send: Any) -> None:
-    raise AssertionError("a request came in that should not have")
-
-
-def ask(app: Any, body: bytes | None, kind: str = "http.request") -> tuple[int, str]:
-    """Return the wrapper's answer to an event; without a body it waits for one for ever."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        if body is None:
-            await asyncio.Event().wait()
-        return {"type": kind, "body": body}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "path": EVENTS, "method": "POST", "scheme": "http", "headers": headers}
-    asyncio.run(app(scope, receive, send))
-    return (sent[0]["status"], sent[1]["body"].decode()) if sent else (0, "")
-
-
-def test_what_is_not_http_is_closed(caplog: pytest.LogCaptureFixture) -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(door.Door(nobody, {}, Hosts())({"type": "websocket", "path": MARK}, None, send))  # type: ignore[arg-type]
-    assert sent == [{"type": "websocket.close", "code": 1008}]
-    assert caplog.messages == ["refused: a connection that is not HTTP"]

@@ -26,12 +26,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from palate.kernels import gibbs as kernel
-from palate.models.bayes.side import LIGHT, Dense, Incidence, SideChain
+from palate.models.bayes.side import Dense, Incidence, SideChain
 from palate.models.bayes.start import CountEncoding, incidence
-from palate.parallel import Workers, chunks
+from palate.parallel import GRAIN, Workers, chunks
 from palate.sparse import Array
 
-ROWS = 256  # users whose terms are found at once
 RIDGE = 30.0  # cells that say as much of an attribute as its prior
 
 
@@ -151,7 +150,7 @@ class AskedSide:
         K = np.empty((n, D, D), np.float32)
         noise, L = kernel.Noise(side.scales, np.float32(alpha)), side.L.astype(np.float32)
         call = partial(kernel.shrinkages, side.rows.cells, other.X, other.scales, noise, L)
-        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, LIGHT)])
+        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, GRAIN.passed)])
         moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
         outer = Z[:, :, None] * g.astype(np.float32)[:, None, :]
@@ -183,7 +182,7 @@ class Asked:
         def some(p: slice) -> None:
             self.total[p] += left[p] @ right
 
-        workers.run([partial(some, p) for p in chunks(len(left), ROWS)])
+        workers.run([partial(some, p) for p in chunks(len(left), GRAIN.asked)])
 
     def join(self, other: Asked) -> None:
         """Add what another chain has summed."""

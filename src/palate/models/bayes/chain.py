@@ -12,14 +12,14 @@ import numpy as np
 
 from palate.kernels import gibbs as kernel
 from palate.models.bayes.ordinal import Stars
-from palate.models.bayes.side import LIGHT, SideChain
+from palate.models.bayes.side import SideChain
 from palate.models.bayes.time_effects import TimeEffect
-from palate.parallel import Workers
+from palate.parallel import GRAIN, Workers
 from palate.sparse import Array, Rows
 
 MOST_TRIES = 100  # of a rejection
 SHARPEST = 1e30
-BLOCK, MOST_BLOCKS = 1 << 20, 16  # cells of a block whose sums by item are made apart, and how many there are at most
+MOST_BLOCKS = 16  # of cells whose sums by item are made apart
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Chain:
         rows = self.users.rows
         both = kernel.padded_rows(self.users.X), kernel.padded_rows(self.items.X)
         call = partial(kernel.residuals, rows.cells_with(targets), *both)
-        workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, LIGHT)])
+        workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, GRAIN.passed)])
 
     def scores(self) -> Array:
         """Return the score of each cell, (n,): what the latent ratings of the ordinal likelihood lie around."""
@@ -159,7 +159,7 @@ class Chain:
         """Return the sums of `palate.kernels.gibbs.sums_of_errors` of each user, h being the items' noise scales."""
         rows, out = self.users.rows, np.empty((len(self.users.X), 5))
         call = partial(kernel.sums_of_errors, rows.cells_with(self.errors), self.items.scales)
-        workers.run([partial(call, a, b, out) for a, b in self.users.ranges(workers, LIGHT)])
+        workers.run([partial(call, a, b, out) for a, b in self.users.ranges(workers, GRAIN.passed)])
         return out
 
     def _draw_mean(self, sums: Array, rng: np.random.Generator) -> None:
@@ -238,7 +238,7 @@ def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) 
 
 
 def blocks(rows: Rows) -> list[tuple[int, int]]:
-    """Return ranges of rows of about BLOCK cells, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
-    n = int(min(MOST_BLOCKS, 1 + rows.indptr[-1] // BLOCK))
+    """Return ranges of rows, at most MOST_BLOCKS: by the data alone, and so are sums over them."""
+    n = int(min(MOST_BLOCKS, 1 + rows.indptr[-1] // GRAIN.apart))
     cuts = np.searchsorted(rows.indptr, np.linspace(0, rows.indptr[-1], n + 1)[1:-1])
     return list(pairwise([0, *cuts.tolist(), rows.n_rows]))

@@ -19,7 +19,7 @@ from palate.kernels import prior as prior_kernel
 from palate.models.bayes.ordinal import expected_latent
 from palate.models.contract.learned import Array
 from palate.models.ridge.rows import row_ranges
-from palate.parallel import Workers
+from palate.parallel import GRAIN, Workers
 from palate.sparse import Rows
 
 STEPS = 3
@@ -79,7 +79,7 @@ class Draw:
         n = len(M)
         E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
         errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
-        parts = row_ranges(rows, workers)
+        parts = row_ranges(rows, workers, GRAIN.solved)
         counts = rows.sizes
         stars = self._stars(rows)
         if stars is not None:

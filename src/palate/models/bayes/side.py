@@ -16,13 +16,8 @@ from scipy import linalg
 from palate.kernels import Cells
 from palate.kernels import gibbs as kernel
 from palate.models.ridge.rows import row_ranges
-from palate.parallel import Workers, chunks
+from palate.parallel import GRAIN, Workers, chunks
 from palate.sparse import Array, Rows
-
-PRODUCT_ROWS = 512  # rows of a product at once: a number of the data alone, so that sums are too
-HEAVY, LIGHT = 1 << 18, 1 << 20  # cells of a piece: smaller ones are done before another thread is awake
-FEW_ROWS = 1 << 16  # of a product that is not worth another thread
-WEIGHT_COLUMNS = 24  # numbers of a weight that one thread draws; a number of the model alone
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ class Incidence:
         inverse = linalg.solve_triangular(upper, np.eye(D)).astype(np.float32)
         R, B = applied(T, upper.T.astype(np.float32), workers), (self.B @ upper.T).astype(np.float32)
         E = rng.standard_normal(B.shape, np.float32)
-        cuts = [slice(s[0], s[-1] + 1) for s in np.array_split(np.arange(D), -(-D // WEIGHT_COLUMNS))]
+        cuts = [slice(s[0], s[-1] + 1) for s in np.array_split(np.arange(D), -(-D // GRAIN.columns))]
         parts = [tuple(np.ascontiguousarray(whole[:, cut]) for whole in (E, R, B)) for cut in cuts]
         call = partial(kernel.draw_weights, self.columns, self.scales, np.float32(self.ridge))
         workers.run([partial(call, *part) for part in parts])
@@ -193,7 +188,7 @@ class SideChain:
         noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.RowPrior(M, L)
         X, means = np.empty_like(self.X), np.empty_like(self.X)
         call = partial(kernel.draw_rows, self.rows.cells_with(targets), fixed, noise, prior, E)
-        workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, HEAVY)])
+        workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, GRAIN.drawn)])
         self.X, self.means = X, means
 
     def ranges(self, workers: Workers, smallest: int) -> list[tuple[int, int]]:
@@ -241,7 +236,7 @@ def upper_root(S: Array) -> Array:
 def product(Z: Array, T: Array, workers: Workers) -> Array:
     """Return Z'T in double precision, summed over blocks of rows in order."""
     total = np.zeros((Z.shape[1], T.shape[1]))
-    for one in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers):
+    for one in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), GRAIN.product)], len(Z), workers):
         total += one
     return total
 
@@ -249,10 +244,10 @@ def product(Z: Array, T: Array, workers: Workers) -> Array:
 def applied(Z: Array, C: Array, workers: Workers) -> Array:
     """Return Z C in single precision, block by block."""
     out = np.empty((len(Z), C.shape[1]), np.float32)
-    done([partial(np.matmul, Z[p], C, out=out[p]) for p in chunks(len(Z), PRODUCT_ROWS)], len(Z), workers)
+    done([partial(np.matmul, Z[p], C, out=out[p]) for p in chunks(len(Z), GRAIN.product)], len(Z), workers)
     return out
 
 
 def done(tasks: Sequence[Callable[[], Any]], n_rows: int, workers: Workers) -> list[Any]:
     """Return the tasks' results, by other threads only where there are many rows."""
-    return workers.run(tasks) if n_rows > FEW_ROWS else [task() for task in tasks]
+    return workers.run(tasks) if n_rows > GRAIN.least_product else [task() for task in tasks]

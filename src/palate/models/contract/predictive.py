@@ -12,7 +12,7 @@ from palate.errors import ParameterError
 from palate.kernels import mixture as kernel
 from palate.metrics.distribution import crps_stars
 from palate.models.bayes.ordinal import star_probabilities
-from palate.parallel import Workers, chunks, single_blas_thread
+from palate.parallel import GRAIN, Workers, chunks, single_blas_thread
 from palate.sparse import Array
 
 
@@ -104,6 +104,9 @@ class Predictive:
         out = np.empty(shape)
         with Workers(self.n_threads) as workers:
             workers.run(
-                [partial(call, self.means, self.sds, given, p.start, p.stop, out) for p in chunks(len(self.means), 256)]
+                [
+                    partial(call, self.means, self.sds, given, p.start, p.stop, out)
+                    for p in chunks(len(self.means), GRAIN.mixed)
+                ]
             )
         return out

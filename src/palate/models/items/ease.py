@@ -33,7 +33,7 @@ from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.square import invert, largest_by_column, renumber
 from palate.models.ridge.rows import row_ranges
 from palate.models.search import Range
-from palate.parallel import Workers, check_threads
+from palate.parallel import GRAIN, Workers, check_threads
 from palate.sparse import Array, Rows
 
 
@@ -108,4 +108,4 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     """Write X'X into G."""
     by_item = clicks.transpose(len(G))
     call = partial(kernel.co_occurrences, by_item.cells, clicks.cells)
-    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
+    workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers, GRAIN.solved)])

@@ -38,7 +38,7 @@ from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import row_ranges
 from palate.models.search import Choice, Range
-from palate.parallel import Workers, check_threads
+from palate.parallel import GRAIN, Workers, check_threads
 from palate.sparse import Rows
 
 
@@ -139,7 +139,7 @@ def _largest(
     )
     call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
     with Workers(n_threads) as workers:
-        parts = row_ranges(by_item, workers)
+        parts = row_ranges(by_item, workers, GRAIN.solved)
         workers.run([partial(call, a, b, out) for a, b in parts])
     kept = np.arange(n) < out.counts[:, None]
     return Rows.of_sizes(out.counts, out.indices[kept], out.values[kept])

@@ -64,7 +64,7 @@ from palate.models.ridge.rows import (
     started,
 )
 from palate.models.search import Range
-from palate.parallel import Workers
+from palate.parallel import GRAIN, Workers
 from palate.progress import Progress
 from palate.sparse import Array, Rows
 
@@ -226,7 +226,7 @@ class ImplicitALS(PriorModel):
         clicks = ridge.ClickColumns(*given(Q, whole, dtype(self.unobserved_weight)))
         limits = gradients.Limits(steps, dtype(tolerance))
         call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
-        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
+        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
         return P, float(losses.sum())
 
     def _penalties(self, clicks: Rows, n_columns: float) -> Array:

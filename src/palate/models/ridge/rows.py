@@ -17,12 +17,10 @@ from palate.kernels import given, ridge
 from palate.kernels import prior as prior_kernel
 from palate.kernels.simd.tile import ROWS
 from palate.models.contract.explanation import Part
-from palate.parallel import Workers, chunks
+from palate.parallel import GRAIN, Workers, chunks
 from palate.sparse import Array, Rows
 
 PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
-SMALLEST_PART = 1 << 15  # cells of a piece: a smaller one takes hardly longer than to wake a thread for it
-GRAM_ROWS = 1 << 12  # rows summed at once; their number depends on the data alone
 
 
 @dataclass(frozen=True)
@@ -103,11 +101,11 @@ def solve(
         clicks = ridge.ClickColumns(Q, G, dtype(side.unobserved))
         call = partial(ridge.solve_clicks, rows.cells_with(weighted), clicks, l, M)
         written = P, losses
-    tasks = [partial(call, start, stop, *written) for start, stop in row_ranges(rows, workers)]
+    tasks = [partial(call, start, stop, *written) for start, stop in row_ranges(rows, workers, GRAIN.solved)]
     return P, b, losses, max(workers.run(tasks), default=-1)
 
 
-def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> list[tuple[int, int]]:
+def row_ranges(rows: Rows, workers: Workers, smallest: int) -> list[tuple[int, int]]:
     """Return ranges of rows of about the same work: cells, and a little for each row; not below ``smallest``."""
     n_rows = rows.n_rows
     if n_rows == 1:  # a fold-in, where microseconds count
@@ -122,7 +120,7 @@ def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> l
 def gram(Q: Array, weight: float, workers: Workers) -> Array:
     """Return the upper triangle of weight Q'Q, (k, k); summed in an order of the data alone."""
     k = Q.shape[1]
-    parts = chunks(len(Q), GRAM_ROWS)
+    parts = chunks(len(Q), GRAIN.gram)
     sums = [padded(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
     (read,) = given(Q)
     workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])

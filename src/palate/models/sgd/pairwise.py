@@ -48,7 +48,7 @@ from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, trained
-from palate.parallel import Workers, shares
+from palate.parallel import GRAIN, Workers, shares
 from palate.sparse import Array, Rows
 from palate.topk import topk
 
@@ -281,7 +281,7 @@ class Pairwise(PriorModel):
         passes = kernel.Passes(steps, key)
         call = partial(kernel.fold_rows, model, M, scaled, *self._pool(Q), self._warp(len(Q)), passes)
         with Workers(self.n_threads) as workers:
-            workers.run([partial(call, a, b, trace) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
+            workers.run([partial(call, a, b, trace) for a, b in row_ranges(clicks, workers, GRAIN.folded)])
         return np.ascontiguousarray(P[:, :k]), trace
 
     def _pool(self, Q: Array) -> tuple[kernel.Pool, kernel.Adaptive | None]:

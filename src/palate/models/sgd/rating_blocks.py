@@ -15,7 +15,7 @@ from palate.errors import DivergenceError
 from palate.kernels import Factors, given, sgd
 from palate.kernels.order import dealt, stable_order
 from palate.models.sgd.embeddings import Embeddings
-from palate.parallel import Workers, chunks, shares
+from palate.parallel import GRAIN, Workers, chunks, shares
 
 BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met again and again, while the other's
 # pass through the cache once a block
@@ -23,7 +23,6 @@ FEWEST_BLOCKS = 8  # so that as many threads have something to do
 SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
 JUDGED = 500_000  # ratings of the training part whose error is measured after an epoch
-CHUNK = 1 << 16  # ratings a task when errors are summed
 LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: with less, factors have not begun to learn
 
 
@@ -106,7 +105,7 @@ def rmse_both(
     rows, cols, vals = given(*ratings)
     call = partial(sgd.squared_errors, Factors(*given(*factors)))
     low, high = map(factors.mean.dtype.type, limits)
-    parts = [sgd.Ratings(rows[c], cols[c], vals[c]) for c in chunks(len(vals), CHUNK)]
+    parts = [sgd.Ratings(rows[c], cols[c], vals[c]) for c in chunks(len(vals), GRAIN.errors)]
     sums = workers.run([partial(call, part, low, high) for part in parts])
     raw, clipped = np.sqrt(np.sum(sums, axis=0) / len(vals))
     return float(raw), float(clipped)
