@@ -1,4 +1,4 @@
-"""Write the samples of the present format that are lacking, of every model: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
+"""Write what is lacking of the samples, one a model: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
 
 Those that are there stay as they are, as older files must be read; a new format version adds its own.
 """
