@@ -56,7 +56,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/bayes_speed.py scale fit saved --write
 
 bench-peers: .venv/test
-	for script in als_speed ials_speed sgd_speed pairwise_speed pairwise_race similarities_speed ease_speed ease_sparse topn_speed foldin_speed \
+	for script in als_speed ials_speed sgd_speed pairwise_speed pairwise_race similarities_speed ease_speed ease_sparse topn_speed one_user foldin_speed \
 		growth growth_sgd first_fit cold_start cold_sgd quality ranking_quality bayes_speed bayes_accuracy published summary; do \
 		$(BIN)/python benchmarks/$$script.py --write || exit 1; done
 

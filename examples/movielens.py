@@ -15,14 +15,14 @@ import palate
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     data = palate.load_movielens("100k")
-    train, test = palate.split(data.interactions, test=0.2, random_state=42)
+    train, test = palate.split(data, test=0.2, random_state=42)
 
     def watch(step: palate.Progress) -> None:
         if step.step % 10 == 1:
             print(f"{step.stage}, epoch {step.step} of at most {step.total}: loss {step.record['loss']:.3f}")
 
     model = palate.MatrixFactorization(random_state=42)
-    result = palate.evaluate(model, train, test, items=data.items, progress=watch)
+    result = palate.evaluate(model, train, test, progress=watch)
     print(
         f"test RMSE {result.metrics['rmse']:.4f} after {model.best_epoch_} epochs, chosen on {result.epoch_chosen_on}"
     )

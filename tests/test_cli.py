@@ -351,6 +351,8 @@ def test_models_lists_every_parameter_with_its_default(run):
         for p in record[key]["parameters"]:
             assert p["default"] == signature[p["name"]].default
             assert p["meaning"], p["name"]
+            assert p["takes"] in " ".join((inspect.getdoc(cls) or "").split()), p["name"]
+            assert (p["search"] is not None) == (p["name"] in cls.search_space), p["name"]
             assert p["name"] in text
 
 
@@ -457,7 +459,7 @@ def test_an_unexpected_error_is_a_sentence(here, run, monkeypatch):
     def broken(*_args, **_more):
         raise ZeroDivisionError("of a test")
 
-    monkeypatch.setattr("palate.data.sources.source.read_ratings", broken)
+    monkeypatch.setattr("palate.data.sources.loading.read_ratings", broken)
     code, _, err = run("train", "log.csv")
     assert code == 1
     assert "unexpected ZeroDivisionError: of a test" in err

@@ -251,6 +251,18 @@ def test_validation_and_the_estimate_of_memory_take_a_data_set(data):
     assert ours.memory_estimate(data) == ours.memory_estimate(data.interactions)
 
 
+def test_lists_leave_out_a_data_set_and_figures_draw_it(data):
+    train, test = palate.split(data)
+    model = short("mf").fit(train)
+    assert_frame_equal(model.recommend([1, 2], exclude=test), model.recommend([1, 2], exclude=test.interactions))
+    for name in ("rating_distribution", "ratings_per_user", "ratings_per_item", "popularity", "ratings_over_time"):
+        ours, theirs = (getattr(palate.plots, name)(part) for part in (test, test.interactions))
+        assert [axes.get_title() for axes in ours.axes] == [axes.get_title() for axes in theirs.axes]
+        assert [patch.get_height() for patch in ours.axes[0].patches] == [
+            p.get_height() for p in theirs.axes[0].patches
+        ]
+
+
 def test_measure_takes_genres_from_the_data_set_and_puts_them_beside_their_items(data):
     """A table in another order than the model's was read as it stood."""
     genres = data.items.select("item_id", genres=pl.concat_list("kind"))

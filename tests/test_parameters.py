@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pytest
+from typer import BadParameter
 
 from palate.cli.inputs import new_model
 from palate.errors import ParameterError, UnknownParameterError
@@ -82,6 +83,13 @@ def test_one_line_of_a_model_is_stored_checked_searched_and_told(monkeypatch):
     assert m.get_params() == {**Example().get_params(), "whole": 4, "number": 2}
     assert repr(m.set_params(word="two")) == "Example(whole=4, number=2, word='two')"
     assert repr(new_model("example", None, ["whole=5", "maybe=7"])) == "Example(whole=5, maybe=7)"
+    for word, message in (
+        ("whole=10", "whole must be a whole number from 1 to 9, got 10"),
+        ("whole=many", "whole takes whole number, got 'many'"),
+        ("wohle=2", "example has no parameter 'wohle'; did you mean 'whole'"),
+    ):
+        with pytest.raises(BadParameter, match=message):
+            new_model("example", None, [word])
     with pytest.raises(UnknownParameterError, match="Example has no parameter 'wohle'; did you mean 'whole'"):
         Example(wohle=2)
     assert Example.search_space == {

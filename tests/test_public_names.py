@@ -69,15 +69,36 @@ def test_packages_and_the_version_are_there_after_import_palate():
     assert run("import palate; print(palate.__version__)").strip() == importlib.metadata.version("palate")
 
 
-def test_type_checkers_see_packages_and_what_models_have(tmp_path):
-    """`mypy --strict` of somebody else's file."""
+MADE = """from dataclasses import KW_ONLY
+from typing import Annotated
+import palate
+from palate.models.contract.parameters import AtLeast
+
+class Mine(palate.Popularity):
+    _: KW_ONLY
+    flavour: Annotated[int, AtLeast(1), "what it tastes of."] = 1
+
+Mine(7.0, flavour=2, n_threads=1)
+palate.ALS(8, reg=1, dtype="float64")
+Mine(flavour="sweet")  # wrong
+Mine(flavor=2)  # wrong
+palate.ALS(8, 20)  # wrong
+palate.ALS(regs=2.0)  # wrong
+palate.BPR(dtype="float16")  # wrong
+"""
+
+
+def test_type_checkers_see_packages_and_what_models_have_and_take(tmp_path):
+    """`mypy --strict` of somebody else's files: of what is learned, and of parameters."""
     file = tmp_path / "theirs.py"
     learned = {"user_factors_": "ndarray", "mean_": "float", "users_": "Ids", "history_": "list[dict[str, float]]"}
     asked = ["palate.__version__", "palate.plots.popularity", "palate.metrics.rmse", "palate.errors.PalateError"]
     asked += [f"palate.ALS().{name}" for name in learned]
     revealed = "".join(f"reveal_type({asking})\n" for asking in asked)
     file.write_text(f"import palate\n{revealed}palate.Popularity().recomend(1)\npalate.ALS().mean_ = 3.0\n")
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)]
+    made = tmp_path / "made.py"
+    made.write_text(MADE)
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file), str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     seen = re.findall('Revealed type is "(.*)"', done.stdout)
     assert len(seen) == len(asked), done.stdout
@@ -85,7 +106,9 @@ def test_type_checkers_see_packages_and_what_models_have(tmp_path):
     for kind, part in zip(seen[-len(learned) :], learned.values(), strict=True):
         assert part in kind.replace("builtins.", "")
     assert re.search(r'error: "Popularity" has no attribute "recomend"', done.stdout), done.stdout
-    assert len(re.findall("error:", done.stdout)) == 2, done.stdout  # what is learned cannot be set, either
+    assert len(re.findall(r"theirs\.py:\d+: error:", done.stdout)) == 2, done.stdout
+    wrong = [at for at, line in enumerate(MADE.splitlines(), 1) if "# wrong" in line]
+    assert [int(at) for at in re.findall(r"made\.py:(\d+): error:", done.stdout)] == wrong, done.stdout
 
 
 def test_an_unknown_name_is_an_attribute_error():

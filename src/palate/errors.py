@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -121,7 +122,7 @@ class Remedy:
     def as_dict(self) -> dict[str, Any]:
         """Return the clause, and the parameters that it sets, as JSON holds them."""
         settings = {part.name: plain(part.value) for part in self.parts if isinstance(part, Set)}
-        return {"text": str(self).strip(" ,;:."), "set": settings}
+        return {"text": str(self).strip("\n ,;:."), "set": settings}
 
 
 def sentence(parts: Iterable[str | Step | Remedy], render: Render) -> str:
@@ -208,7 +209,8 @@ class PalateError(Exception):
     @classmethod
     def unknown(cls, what: str, name: object, known: Iterable[str], *, having: str = "there is") -> Self:
         """Return the error for a name that is not known, with the sentence of `unknown_name`."""
-        return cls(unknown_name(what, name, known, having=having), code="unknown_name", subject=name)
+        code: Code = cls.code if cls.code.startswith("unknown") else "unknown_name"
+        return cls(unknown_name(what, name, known, having=having), code=code, subject=name)
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
@@ -223,8 +225,20 @@ class PalateError(Exception):
         self, before: str, after: str | Remedy = "", *, kind: type[PalateError] | None = None, subject: object = None
     ) -> PalateError:
         """Return the same error with words around it, of another class, and of this subject where it had none."""
-        error = (kind or type(self))(before, *self.parts, after, subject=subject)
-        vars(error).update({name: of for name, of in vars(self).items() if name != "parts" and of is not None})
+        kind = kind or type(self)
+        code = kind.code if self.code == type(self).code else self.code
+        error = kind(before, *self.parts, after, code=code, value=self.value, rows=self.rows)
+        error.subject = str(subject) if self.subject is None and subject is not None else self.subject
+        if isinstance(error, DataError) and isinstance(self, DataError):
+            error.faults = self.faults
+        return error
+
+    def renamed(self, name: str, as_: str) -> PalateError:
+        """Return the same error with its subject, such as a temporary file, under another name."""
+        error = copy(self)
+        error.parts = tuple(part.replace(name, as_) if isinstance(part, str) else part for part in self.parts)
+        error.args = ("".join(map(str, error.parts)),)
+        error.subject = None if self.subject is None else self.subject.replace(name, as_)
         return error
 
     def as_dict(self) -> dict[str, Any]:
@@ -273,9 +287,14 @@ class UnknownParameterError(ParameterError, TypeError):
 
 
 class UnknownIdError(PalateError, LookupError):
-    """An id is unknown to the model, or of the wrong type."""
+    """An id is unknown to the model, or of the wrong type; ``subject`` is its side, user or item."""
 
     code = "unknown_id"
+
+    @property
+    def ids(self) -> list[Any]:
+        """The ids at fault."""
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 class NotFittedError(PalateError, AttributeError):

@@ -86,7 +86,11 @@ class Rows:
     @property
     def cells(self) -> Cells:
         """The arrays as kernels take them, read-only."""
-        return Cells(*given(self.indptr, self.indices, self.values))
+        return self.cells_with(self.values)
+
+    def cells_with(self, values: Array) -> Cells:
+        """Return the arrays as kernels take them, with other values for the cells."""
+        return Cells(*given(self.indptr, self.indices, values))
 
     def row_of_cells(self) -> NDArray[np.int32]:
         """Return the row of each cell, (n,)."""

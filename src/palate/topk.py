@@ -31,8 +31,8 @@ def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[
     """Return the score of each pair, by the fixed-order dot that also ranks; (n,) float64."""
     out = np.empty(len(user_index))
     users, items = np.ascontiguousarray(user_index, np.int32), np.ascontiguousarray(item_index, np.int32)
-    P, Q, b, c, mean, users, items = given(*factors, users, items)
-    select.score_pairs(P, Q, b, c, mean, users, items, out)
+    users, items = given(users, items)
+    select.score_pairs(select.Terms(*given(*factors)), users, items, out)
     return out
 
 
@@ -197,7 +197,7 @@ class _Job:
         excluded: Sequence[Rows],
     ) -> None:
         self.among, self.places, self.excluded = among, places, excluded
-        self.factors = given(users[0], among.Q, users[1], among.c)
+        self.terms = select.Terms(*given(users[0], among.Q, users[1], among.c, among.mean))
         self.n_candidates = min(n + SPARE, len(among.c))
         self.biases = bool(among.c32.any())
 
@@ -216,7 +216,7 @@ class _Job:
         select.score_row(p, Q, c, S[0])
         S[0, excluded.indices] = -np.inf
         select.push_tile(S, 0, H, J)
-        self._decide(users, P32, (H, J), excluded, (scores, items))
+        self._decide(users, P32, select.Heaps(H, J), excluded, select.Top(scores, items))
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
         """Fill the best of some users, tile by tile of the items."""
@@ -235,11 +235,11 @@ class _Job:
                 part += c32[tile]
             select.exclude(part, tile.start, at, excluded.indptr, excluded.indices)
             select.push_tile(part, tile.start, H, J)
-        self._decide(users, P32, (H, J), excluded, (scores, items))
+        self._decide(users, P32, select.Heaps(H, J), excluded, select.Top(scores, items))
 
     def _begun(self, users: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
         """Return the users' factors for the preselection, and empty heaps."""
-        P32 = self.factors[0][users].astype(np.float32, copy=False)
+        P32 = self.terms.P[users].astype(np.float32, copy=False)
         H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
         return P32, H, np.full(H.shape, -1, np.int32)
 
@@ -247,17 +247,16 @@ class _Job:
         self,
         users: NDArray[np.int32],
         P32: NDArray[np.float32],
-        heaps: tuple[NDArray[np.float32], NDArray[np.int32]],
+        heaps: select.Heaps,
         excluded: Rows,
-        best: tuple[NDArray[np.float64], NDArray[np.int32]],
+        best: select.Top,
     ) -> None:
         # rounding of inputs to float32 and of the sum: k + 5 roundings at most on each term; and of eq. 1 in float64
         mean = self.among.mean
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + 1)
         margins = (P32.shape[1] + 5) * np.finfo(np.float32).eps * lengths * self.among.longest
-        margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.factors[2][users]))
-        left_out = excluded.indptr, excluded.indices
-        select.decide_rows(self.factors, mean, self.places, users, heaps, margins, *left_out, best)
+        margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.terms.b[users]))
+        select.decide_rows(self.terms, self.places, users, heaps, margins, excluded.cells, best)
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:

@@ -257,7 +257,7 @@ def test_users_without_anything_left_count_as_zero():
             ["diversity_genres@3"],
             {},
             ParameterError,
-            "needs an item table with a column 'genres' .*Baseline here does not",
+            "needs an item table with a column 'genres' .*baseline here does not",
         ),
         (["diversity@3"], {}, ParameterError, "diversity@3 needs a model with item factors, such as mf"),
         (["crps"], {}, ParameterError, "crps needs a model with a predictive distribution"),
@@ -271,7 +271,7 @@ def test_impossible_requests(parts, metrics, options, error, said):
 
 def test_an_order_predicts_no_ratings(parts):
     train, test = parts
-    with pytest.raises(ParameterError, match=r"rmse needs a model that predicts ratings, .*; Popularity here does not"):
+    with pytest.raises(ParameterError, match=r"rmse needs a model that predicts ratings, .*; popularity here does not"):
         measure(Popularity().fit(train), train, test, ["rmse"])
     found = measure(Popularity().fit(train), train, test, ["rmse", "ndcg@3"], skip=True)
     assert found.skipped == {"rmse": "rmse needs a model that predicts ratings, such as baseline or mf"}

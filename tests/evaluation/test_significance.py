@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
+from palate.evaluation.significance import FoldSums, bootstrap, effect_size, holm, permutation, wilcoxon
 from palate.metrics.units import from_sums
 
 
@@ -16,7 +16,7 @@ def column(values, den=None, form="mean"):
     values = np.asarray(values, float)
     values = values[:, None] if values.ndim == 1 else values
     den = np.ones_like(values) if den is None else np.asarray(den, float).reshape(values.shape)
-    return Column(values, den, form)
+    return FoldSums(values, den, form)
 
 
 def errors(rng, n=30, folds=1):
@@ -36,7 +36,7 @@ def test_a_value_is_the_mean_of_the_folds_and_folds_without_rows_are_passed_over
 def test_bootstrap_is_the_metric_of_drawn_users():
     rng = np.random.default_rng(0)
     counts, one, other = errors(rng, 12, 2)
-    columns = [Column(one, counts, "root"), Column(other, counts, "root")]
+    columns = [FoldSums(one, counts, "root"), FoldSums(other, counts, "root")]
     found = bootstrap(columns, 50, 7)
     drawn = np.random.default_rng(7).integers(12, size=(50, 12))
     for row, users in enumerate(drawn):
@@ -73,7 +73,7 @@ def test_few_users_are_tested_by_all_exchanges(n, folds, form, seed):
         rows = np.array(swap)[:, None]
         difference = abs(value(np.where(rows, other, one)) - value(np.where(rows, one, other)))
         reached.append(difference >= observed * (1 - 1e-9))
-    (p,) = permutation([(Column(one, counts, form), Column(other, counts, form))], 9999, 0)
+    (p,) = permutation([(FoldSums(one, counts, form), FoldSums(other, counts, form))], 9999, 0)
     assert p == pytest.approx(np.mean(reached))
 
 
@@ -110,7 +110,7 @@ def test_without_a_difference_p_is_uniform(form):
         rng = np.random.default_rng(seed)
         counts = rng.integers(1, 9, (25, 1)).astype(float)
         one, other = (rng.gamma(2, 1, (25, 1)) * counts for _ in range(2))
-        found.append(permutation([(Column(one, counts, form), Column(other, counts, form))], 499, seed)[0])
+        found.append(permutation([(FoldSums(one, counts, form), FoldSums(other, counts, form))], 499, seed)[0])
     for level in (0.05, 0.2, 0.5):
         low, high = stats.binom.ppf([0.0005, 0.9995], 400, level)
         assert low <= np.sum(np.array(found) <= level) <= high
@@ -151,7 +151,7 @@ def test_wilcoxon_is_scipys_on_users_own_values():
     counts, one, other = errors(rng, 40, 2)
     counts[0] = one[0] = other[0] = 0  # a user with nothing
     own = [np.sqrt(x[1:].sum(axis=1) / counts[1:].sum(axis=1)) for x in (one, other)]
-    found = wilcoxon(Column(one, counts, "root"), Column(other, counts, "root"))
+    found = wilcoxon(FoldSums(one, counts, "root"), FoldSums(other, counts, "root"))
     assert found == pytest.approx(stats.wilcoxon(*own).pvalue)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from palate.kernels import Cells
 from palate.kernels.simd import tile
 
 N_COLUMNS = 9
@@ -33,7 +34,7 @@ def problem(seed, n_rows, k):
     half = rng.normal(0, 0.5, (k + 1, k + 1))
     L = (half @ half.T + np.eye(k + 1)).astype(np.float32)
     M, E = rng.normal(size=(2, n_rows, k + 1)).astype(np.float32)
-    return (indptr, indices, targets), (Q, h, g), (M, L), E
+    return Cells(indptr, indices, targets), (Q, h, g), (M, L), E
 
 
 def drawn(gibbs, cells, other, prior, E, parts):
@@ -41,9 +42,11 @@ def drawn(gibbs, cells, other, prior, E, parts):
     Q, h, g, scale = other
     M, L = prior
     X, means = np.full_like(M, np.nan), np.full_like(M, np.nan)
-    fixed = *gibbs.padded_rows(Q), h
+    fixed = gibbs.Columns(*gibbs.padded_rows(Q), h)
     for first, last in parts:
-        gibbs.draw_rows(cells, fixed, (g, np.float32(scale)), (M @ L, L), E, first, last, X, means)
+        gibbs.draw_rows(
+            cells, fixed, gibbs.Noise(g, np.float32(scale)), gibbs.Prior(M @ L, L), E, first, last, X, means
+        )
     return X, means
 
 
@@ -85,7 +88,7 @@ def test_a_row_of_many_cells_is_summed_block_by_block(gibbs):
     n = 2 * CELLS + 3
     indices, targets = rng.integers(0, N_COLUMNS, n).astype(np.int32), rng.normal(size=n).astype(np.float32)
     _, (Q, h, g), (M, L), E = problem(1, 1, 4)
-    X, means = drawn(gibbs, (np.array([0, n]), indices, targets), (Q, h, g, 0.3), (M, L), E, [(0, 1)])
+    X, means = drawn(gibbs, Cells(np.array([0, n]), indices, targets), (Q, h, g, 0.3), (M, L), E, [(0, 1)])
     q = Q[indices].astype(float)
     Z = np.column_stack([q[:, :-1], np.ones(n)])
     given_all = (
@@ -118,11 +121,11 @@ def test_a_range_of_rows_gives_the_bits_of_all_at_once(gibbs, seed, cut):
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**31), n_rows=st.integers(1, 12), k=st.integers(1, 9))
 def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
-    (indptr, indices, targets), (Q, h, g), (P, _), _ = problem(seed, n_rows, k)
+    cells, (Q, h, g), (P, _), _ = problem(seed, n_rows, k)
+    indptr, indices, targets = cells
     out, sums, totals = np.empty_like(targets), np.empty((n_rows, 5)), np.zeros(N_COLUMNS)
     both = gibbs.padded_rows(P), gibbs.padded_rows(Q)
-    gibbs.residuals((indptr, indices, targets), *both, 0, n_rows, out)
-    cells = indptr, indices, targets
+    gibbs.residuals(cells, *both, 0, n_rows, out)
     gibbs.sums_of_errors(cells, h, 0, n_rows, sums)
     cut = n_rows // 2
     for first, last in ((0, cut), (cut, n_rows)):
@@ -136,7 +139,7 @@ def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
         np.testing.assert_allclose(sums[:, column], np.bincount(owner, each, n_rows), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(totals, np.bincount(indices, g[owner] * e**2, N_COLUMNS), rtol=1e-6)
     part = np.full_like(targets, np.nan)
-    gibbs.residuals((indptr, indices, targets), *both, n_rows - 1, n_rows, part)
+    gibbs.residuals(cells, *both, n_rows - 1, n_rows, part)
     np.testing.assert_array_equal(part[indptr[-2] :], out[indptr[-2] :])
     assert np.isnan(part[: indptr[-2]]).all()
 
@@ -154,7 +157,7 @@ def test_weights_are_the_naive_draws_and_what_is_left_is_kept(gibbs, seed, n_fea
     feature, row = np.nonzero(have.T)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(feature, minlength=n_features))]).astype(np.int64)
     expected = naive.gibbs_weights(X, T.astype(float), B, 0.7, E.astype(float))
-    gibbs.draw_weights((indptr, row.astype(np.int32)), scales, np.float32(0.7), E, R, B)
+    gibbs.draw_weights(Cells(indptr, row.astype(np.int32), row), scales, np.float32(0.7), E, R, B)
     np.testing.assert_allclose(B, expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(B[0], E[0] / np.sqrt(0.7), rtol=1e-5)
     np.testing.assert_allclose(R, T - X @ expected, rtol=1e-3, atol=1e-4)
@@ -182,11 +185,12 @@ def test_subtracted_lanes_compiled_and_in_python(dtype, n, stride):
 @given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 5), k=st.integers(1, 7))
 @settings(max_examples=20, deadline=None)
 def test_rows_follow_their_prior_by_the_precision_they_have_of_it(gibbs, seed, n_rows, k):
-    (indptr, indices, _), (Q, h, g), (_, L), _ = problem(seed, n_rows, k)
+    cells, (Q, h, g), (_, L), _ = problem(seed, n_rows, k)
+    indptr, indices, _ = cells
     K = np.full((n_rows, k + 1, k + 1), np.nan, np.float32)
     cut = n_rows // 2
     for first, last in ((cut, n_rows), (0, cut)):
-        gibbs.shrinkages((indptr, indices, h), (Q, g, np.float32(1.7)), L, first, last, K)
+        gibbs.shrinkages(cells, Q, h, gibbs.Noise(g, np.float32(1.7)), L, first, last, K)
     for u in range(n_rows):
         own = indices[indptr[u] : indptr[u + 1]]
         Z = np.column_stack([Q[own, :-1], np.ones(len(own))]).astype(float)

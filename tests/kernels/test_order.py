@@ -32,3 +32,21 @@ def test_dealing_keeps_each_group_and_takes_from_its_parts_in_turn(order, sizes,
         parts = [group[n * length : (n + 1) * length] for n in range(n_streams)]
         expected = [part[n] for n in range(length) for part in parts if n < len(part)]
         assert found[start:stop].tolist() == expected
+
+
+@given(data=st.data(), numbers=st.lists(st.integers(-4, 4) | st.floats(-1, 1), min_size=1, max_size=60))
+def test_nth_largest_is_that_of_the_full_sort(order, data, numbers):
+    n = data.draw(st.integers(1, len(numbers)))
+    values = np.append(np.array(numbers, np.float64), [9.0, -9.0])  # beyond the size: not looked at
+    assert order.nth_largest(values, len(numbers), n) == sorted(numbers)[-n]
+    assert sorted(values[:-2].tolist()) == sorted(numbers)
+    assert values[-2:].tolist() == [9.0, -9.0]
+
+
+@given(keys=st.lists(st.integers(0, 999), unique=True, max_size=200))
+def test_sort_pairs_takes_values_with_their_keys(order, keys):
+    sorted_keys = np.append(np.array(keys, np.int64), -1)
+    values = np.append(np.array(keys, np.float64) / 2, -1)
+    order.sort_pairs(sorted_keys, values, len(keys))
+    assert sorted_keys.tolist() == [*sorted(keys), -1]
+    np.testing.assert_array_equal(values[:-1], sorted_keys[:-1] / 2)

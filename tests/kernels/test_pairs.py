@@ -6,6 +6,8 @@ import naive
 import numpy as np
 import pytest
 
+from palate.kernels import Cells
+from palate.kernels.pairs import ItemMeans, Steps
 from palate.kernels.simd.steps import padded_width
 from palate.models.sgd.pairwise import harmonic
 
@@ -26,7 +28,8 @@ def problem(seed=0, n_users=4, n_items=6, k=3, dtype=np.float64):
     P[:, :k], Q[:, :k] = rng.normal(0, 0.7, (n_users, k)), rng.normal(0, 0.7, (n_items, k))
     rows = [np.sort(rng.permutation(n_items)[: 2 + u % 2]) for u in range(n_users)]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    return (P, Q, rng.normal(0, 0.5, n_items).astype(dtype)), (indptr, np.concatenate(rows).astype(np.int32))
+    items = np.concatenate(rows).astype(np.int32)
+    return (P, Q, rng.normal(0, 0.5, n_items).astype(dtype)), Cells(indptr, items, np.ones(len(items), np.float32))
 
 
 def mixed(pairs, key):
@@ -34,50 +37,50 @@ def mixed(pairs, key):
 
 
 def whole_block(cells, times=1):
-    indptr, indices = cells
+    indptr, indices, _ = cells
     rows = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
     return rows, indices.copy(), np.full(len(rows), times, np.int32)
 
 
-def pool_of(n_items, counts=None):
-    return np.arange(n_items, dtype=np.int32), np.cumsum(np.ones(n_items) if counts is None else counts)
-
-
 def steps(rate, regs=REGS, dtype=np.float64):
     less = [1 - rate * reg for reg in regs]
-    return tuple(map(dtype, (rate, *less[:3], rate, less[3])))
+    return Steps(*map(dtype, (rate, *less[:3], rate, less[3])), held=False)
 
 
-def no_means(factors):
-    P, Q, c = factors
-    return P[:0], Q[:0], c[:0]
+def trace_of(pairs, n, dtype):
+    return pairs.Trace(np.zeros(n, np.int64), np.full(n, -1), np.zeros(n, dtype), np.ones(n, dtype))
 
 
-def descend(pairs, factors, cells, block, counts=None, *, rule=(0, 0, 1, 0.1), key=5, how=None, means=None, held=False):
-    """Run the draws of one block; return the loss, and users, items, negatives and steps of the draws."""
+def descend(
+    pairs, factors, cells, block, counts=None, *, negatives="uniform", mean_rank=0.1, most_draws=None, key=5, how=None,
+    means=(None, None), held=False,
+):  # fmt: skip
+    """Run the draws of one block, of WARP with most_draws; return the loss, and users, items, negatives, steps."""
     us, them = pairs.drawn(*block, mixed(pairs, np.uint64(key)), True)
     n_items, k = factors[1].shape
-    pool, adaptive = pool_of(n_items, counts), None
-    if rule[1] == 2:
-        adaptive = np.empty((k, n_items), np.int32), np.empty(k)
-        pairs.arrange(factors[1], pool[0], np.array([0, n_items]), 0, k, *adaptive)
-    negatives, moves = np.full(len(us), -1), np.zeros(len(us))
-    loss = pairs.descend_draws(
-        factors, means or no_means(factors), (us, them), cells, pairs.filter_of(*block[:2]), pool, adaptive, rule,
-        harmonic(n_items), np.uint64(key), how or steps(0.1), held, (negatives, moves),
-    )  # fmt: skip
-    return loss, us, them, negatives, moves
+    items, adaptive = np.arange(n_items, dtype=np.int32), None
+    pool = pairs.Pool(items, np.cumsum(np.ones(n_items) if counts is None else counts), negatives == "popular")
+    if negatives == "adaptive":
+        adaptive = pairs.Adaptive(np.empty((k, n_items), np.int32), np.empty(k), mean_rank)
+        pairs.arrange(factors[1], items, np.array([0, n_items]), 0, k, *adaptive[:2])
+    warp = None if most_draws is None else pairs.Warp(harmonic(n_items), most_draws)
+    draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), np.float64)
+    known = pairs.Known(*cells[:2], *pairs.filter_of(*block[:2]))
+    how = (how or steps(0.1))._replace(held=held)
+    loss = pairs.descend_draws(pairs.Model(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
+    return loss, us, them, trace.negatives, trace.moves
 
 
-@pytest.mark.parametrize("warp", [0, 1])
-@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("warp", [None, 4])
+@pytest.mark.parametrize("kind", ["uniform", "popular", "adaptive"])
 @pytest.mark.parametrize("held", [False, True])
 def test_draws_are_the_naive_steps_one_after_the_other(pairs, warp, kind, held):
     factors, cells = problem()
     P, Q, c = (X.copy() for X in factors)
     block = whole_block(cells, 2)
-    rule = (warp, 0 if held and kind == 2 else kind, 4, 0.3)
-    loss, us, them, negatives, moves = descend(pairs, factors, cells, block, [1.0, 2, 3, 1, 5, 1], rule=rule, held=held)
+    kind = "uniform" if held and kind == "adaptive" else kind
+    rule = {"negatives": kind, "mean_rank": 0.3, "most_draws": warp}
+    loss, us, them, negatives, moves = descend(pairs, factors, cells, block, [1.0, 2, 3, 1, 5, 1], **rule, held=held)
     assert sorted(zip(us, them, strict=True)) == sorted([*zip(*block[:2], strict=True)] * 2)
     expected = 0.0
     for u, i, j, move in zip(us, them, negatives, moves, strict=True):
@@ -119,7 +122,7 @@ def test_penalties_pull_to_the_means(pairs, held):
     P, Q, c = (X.copy() for X in factors)
     rng = np.random.default_rng(1)
     M, N, o = (rng.normal(0, 0.4, X.shape) for X in factors)
-    means = (M, N[:0], o[:0]) if held else (M, N, o)
+    means = M, None if held else ItemMeans(N, o)
     _, us, them, negatives, _ = descend(pairs, factors, cells, whole_block(cells, 2), means=means, held=held)
     for u, i, j in zip(us, them, negatives, strict=True):
         new_P, new_Q, new_c = naive.pair_step(P, Q, c, u, i, j, 1.0, 0.0, REGS, 0.1)
@@ -152,17 +155,16 @@ def test_the_filter_and_the_row_together_know_every_click(pairs):
     np.testing.assert_array_equal(looked_up, truth)
 
 
-@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("kind", ["uniform", "popular"])
 def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
     factors, cells = problem()
     counts = np.array([1.0, 2, 3, 1, 5, 1])
     still = steps(1e-12)
-    _, us, _, negatives, _ = descend(
-        pairs, factors, cells, whole_block(cells, 400), counts, rule=(0, kind, 1, 0.1), how=still
-    )
+    block = whole_block(cells, 400)
+    _, us, _, negatives, _ = descend(pairs, factors, cells, block, counts, negatives=kind, how=still)
     for u in range(4):
         own = cells[1][cells[0][u] : cells[0][u + 1]]
-        share = np.where(np.isin(np.arange(6), own), 0, counts if kind else 1.0)
+        share = np.where(np.isin(np.arange(6), own), 0, counts if kind == "popular" else 1.0)
         met = negatives[(us == u) & (negatives >= 0)]
         found = np.bincount(met, minlength=6) / len(met)
         np.testing.assert_allclose(found, share / share.sum(), atol=0.06)
@@ -190,10 +192,10 @@ def test_adaptive_negatives_score_high(pairs):
 
 def test_nobody_is_met_where_all_was_clicked(pairs):
     (P, Q, c), _ = problem(n_items=3)
-    cells = np.array([0, 3]), np.arange(3, dtype=np.int32)
+    cells = Cells(np.array([0, 3]), np.arange(3, dtype=np.int32), np.ones(3, np.float32))
     before = P.copy(), Q.copy(), c.copy()
-    for warp in (0, 1):
-        loss, us, _, _, moves = descend(pairs, (P, Q, c), cells, whole_block(cells), rule=(warp, 0, 5, 0.1))
+    for warp in (None, 5):
+        loss, us, _, _, moves = descend(pairs, (P, Q, c), cells, whole_block(cells), most_draws=warp)
         assert (loss, len(us)) == (0, 3)
         assert not moves.any()
     for new, old in zip((P, Q, c), before, strict=True):
@@ -205,34 +207,34 @@ def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs):
     P, Q, c = np.zeros((1, 8)), np.zeros((41, 8)), np.zeros(41)
     P[0, 0], Q[0, 0] = 1.0, 5.0  # the clicked item scores 5, one other 4.5, the rest 0
     Q[7, 0] = 4.5
-    cells, still = (np.array([0, 1]), np.zeros(1, np.int32)), steps(1e-12)
+    cells, still = Cells(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32)), steps(1e-12)
     block = np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([800], np.int32)
-    loss, _, _, negatives, moves = descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 1000, 0.1), how=still)
+    loss, _, _, negatives, moves = descend(pairs, (P, Q, c), cells, block, most_draws=1000, how=still)
     assert set(negatives) == {7}
     weights = moves / 1e-12
     assert loss == pytest.approx(weights.sum() * 0.5)
     ranks, p, t = harmonic(41), 1 / 40, np.arange(1, 2000)
     chance = p * (1 - p) ** (t - 1)
     assert weights.mean() == pytest.approx((chance * ranks[np.maximum(1, 40 // t)]).sum(), rel=0.06)
-    few = descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 5, 0.1), how=still)
+    few = descend(pairs, (P, Q, c), cells, block, most_draws=5, how=still)
     assert (few[4] != 0).mean() == pytest.approx(1 - (39 / 40) ** 5, abs=0.04)
     c[7] = -10
-    assert not descend(pairs, (P, Q, c), cells, block, rule=(1, 0, 30, 0.1), how=still)[4].any()
+    assert not descend(pairs, (P, Q, c), cells, block, most_draws=30, how=still)[4].any()
 
 
 def test_grouping_counts_draws_by_their_mean(pairs):
-    _, (indptr, indices) = problem(n_users=6, n_items=8)
+    _, (indptr, indices, _) = problem(n_users=6, n_items=8)
     values = np.linspace(0.2, 2.4, len(indices)).astype(np.float32)
     scale, block_of = np.full(6, 1.3), (np.arange(8) % 3).astype(np.int32)
     n = len(indices)
-    total, room = np.zeros((6, 8)), tuple(np.zeros(n, np.int32) for _ in range(3))
+    clicks, total = pairs.Scaled(indptr, indices, values, scale), np.zeros((6, 8))
+    arrays = tuple(np.zeros(n, np.int32) for _ in range(3))
     for turn in range(600):
         ptr = np.zeros(4, np.int64)
         users = np.array([4, 0, 2, 1, 5, 3])
-        pairs.group_clicks(
-            (indptr, indices, values), scale, users, block_of, mixed(pairs, np.uint64(turn)), 0, room, ptr
-        )
-        rows, cols, times = room
+        key, out = mixed(pairs, np.uint64(turn)), pairs.Grouped(*arrays, ptr)
+        pairs.group_clicks(clicks, users, block_of, key, 0, out)
+        rows, cols, times = arrays
         assert ptr[0] == 0
         assert ptr[-1] == n
         for b in range(3):

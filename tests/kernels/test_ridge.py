@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.kernels import Cells
 from palate.kernels.simd import tile
 
 
@@ -33,10 +34,6 @@ def problem(seed, k, dtype=np.float64, n_rows=4, n_columns=9):
     penalties = rng.uniform(0.3, 2, n_rows).astype(dtype), rng.uniform(0.3, 2, n_rows).astype(dtype)
     prior = rng.normal(0, 1, (n_rows, k)).astype(dtype), rng.normal(0, 1, n_rows).astype(dtype)
     return (indptr, indices, values, weights), (Q, c), penalties, prior
-
-
-def nothing(k, dtype=np.float64):
-    return np.zeros((0, k), dtype), np.zeros(0, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -85,12 +82,12 @@ def test_cholesky_in_blocks_is_numpys(ridge, seed, k):
 @given(seed=st.integers(0, 2**31), k=st.integers(1, 20), weighted=st.booleans(), biases=st.booleans(), by=st.booleans())
 def test_rows_of_ratings_are_the_naive_twins(ridge, seed, k, weighted, biases, by):
     cells, (Q, c), (reg, h), (M, N) = problem(seed, k)
-    P, b, losses = np.full((4, k), np.nan), np.full(4, np.nan), np.zeros(4)
-    weights = cells[3] if weighted else cells[3][:0]
-    prior = (M, N) if by else nothing(k)
-    side = Q, c, np.zeros((0, 0))
-    kind = np.float64(3.1), -1.0, int(biases)
-    assert ridge.solve_rows((*cells[:3], weights), side, kind, (reg, h), prior, 0, 4, P, b, losses) == -1
+    P, b = np.full((4, k), np.nan), np.full(4, np.nan)
+    weights = cells[3] if weighted else None
+    prior = ridge.Means(M, N) if by else None
+    side = ridge.Ratings(Q, c, np.float64(3.1), biases)
+    asked = Cells(*cells[:3]), weights, side, ridge.Penalties(reg, h), prior
+    assert ridge.solve_ratings(*asked, 0, 4, P, b) == -1
     for u in range(4):
         part = slice(cells[0][u], cells[0][u + 1])
         w = weights[part] if weighted else np.ones(part.stop - part.start)
@@ -112,19 +109,17 @@ def test_rows_of_clicks_are_the_naive_twins_and_their_losses_are_told(ridge, gra
     gram = np.zeros((max(ridge.padded(k, 8), -(-k // tile.ROWS) * tile.ROWS), ridge.padded(k, 8)))
     ridge.gram_part(Q, 0, len(Q), gram)
     np.testing.assert_allclose(np.triu(gram[:k, :k]), np.triu(Q.T @ Q), atol=1e-10)
-    P, b, losses = np.full((4, k), np.nan), np.zeros(4), np.zeros(4)
-    prior = (M, np.zeros(4)) if by else nothing(k)
-    side = Q, np.zeros(0), o * gram
-    no_biases = reg, np.zeros(4)
-    assert ridge.solve_rows(cells, side, (0.0, o, 0), no_biases, prior, 0, 4, P, b, losses) == -1
+    P, losses = np.full((4, k), np.nan), np.zeros(4)
+    clicks, prior = Cells(indptr, indices, weights), M if by else None
+    assert ridge.solve_clicks(clicks, ridge.Clicks(Q, o * gram, o), reg, prior, 0, 4, P, losses) == -1
     G = np.zeros((k, ridge.padded(k, 8)))
     G[:, :k] = o * Q.T @ Q
     by_steps, their = np.zeros((4, k)), np.zeros(4)
-    asked = (indptr, indices, weights), (Q, G), o, reg, prior[0]
-    gradients.improve_rows(*asked, 200, 1e-14, 0, 4, by_steps, their)
+    asked = clicks, ridge.Clicks(Q, G, o), reg, prior
+    gradients.improve_rows(*asked, gradients.Limits(200, 1e-14), 0, 4, by_steps, their)
     np.testing.assert_allclose(by_steps, P, rtol=1e-6, atol=1e-8)
     few, now = np.zeros((4, k)), np.zeros(4)
-    gradients.improve_rows(*asked, 2, 0.0, 0, 4, few, now)
+    gradients.improve_rows(*asked, gradients.Limits(2, 0.0), 0, 4, few, now)
     for u in range(4):
         part = slice(indptr[u], indptr[u + 1])
         mean = M[u] if by else np.zeros(k)
@@ -149,11 +144,11 @@ def test_rows_of_clicks_are_the_naive_twins_and_their_losses_are_told(ridge, gra
 
 def test_a_row_without_a_solution_is_named(ridge):
     cells, (Q, c), (reg, h), _ = problem(0, 6)
-    P, b, losses = np.zeros((4, 6)), np.zeros(4), np.zeros(4)
-    side = Q, c, np.zeros((0, 0))
+    P, b = np.zeros((4, 6)), np.zeros(4)
     none = -100 * np.ones(4)
-    assert ridge.solve_rows(cells, side, (0.0, -1.0, 0), (none, h), nothing(6), 0, 4, P, b, losses) == 1
-    assert ridge.solve_rows(cells, side, (0.0, -1.0, 1), (reg, none), nothing(6), 0, 4, P, b, losses) == 1
+    for biases, penalties in ((False, ridge.Penalties(none, h)), (True, ridge.Penalties(reg, none))):
+        side = ridge.Ratings(Q, c, 0.0, biases)
+        assert ridge.solve_ratings(Cells(*cells[:3]), cells[3], side, penalties, None, 0, 4, P, b) == 1
 
 
 def test_many_cells_are_added_block_by_block(ridge):
@@ -161,12 +156,10 @@ def test_many_cells_are_added_block_by_block(ridge):
     n, k = 3 * ridge.CELLS + 5, 7
     Q, c = rng.normal(size=(n, k)), np.zeros(n)
     values = rng.normal(size=n).astype(np.float32)
-    cells = np.array([0, n]), np.arange(n, dtype=np.int32), values, np.zeros(0)
-    P, b, losses = np.zeros((1, k)), np.zeros(1), np.zeros(1)
-    penalties = np.array([2.0]), np.array([3.0])
-    ridge.solve_rows(
-        cells, (Q, c, np.zeros((0, 0))), (np.float64(0.5), -1.0, 1), penalties, nothing(k), 0, 1, P, b, losses
-    )
+    cells = Cells(np.array([0, n]), np.arange(n, dtype=np.int32), values)
+    P, b = np.zeros((1, k)), np.zeros(1)
+    penalties = ridge.Penalties(np.array([2.0]), np.array([3.0]))
+    ridge.solve_ratings(cells, None, ridge.Ratings(Q, c, np.float64(0.5), True), penalties, None, 0, 1, P, b)
     x = naive.ridge_row(Q, values.astype(float) - 0.5, np.ones(n), 2.0, 3.0, np.zeros(k + 1))
     np.testing.assert_allclose(np.append(P[0], b[0]), x, rtol=1e-8)
 
@@ -187,15 +180,15 @@ def test_rows_of_weights_are_the_product_dense_and_sparse(kernel, seed):
     rng = np.random.default_rng(seed)
     X = rng.uniform(0, 2, (6, 11)).astype(np.float32) * (rng.random((6, 11)) < 0.6)
     B = rng.normal(size=(11, 11)).astype(np.float32) * (rng.random((11, 11)) < 0.5)
-    rows, starts = (compressed(one) for one in (X, B))
+    rows, weights_of = compressed(X), compressed(B)
     users = np.array([4, 0, 0, 5], np.int32)
     dense, sparse = np.empty((4, 11), np.float32), np.empty((4, 11), np.float32)
-    weights.scores(*rows, B, users, dense)
-    weights.scores_sparse(*rows, *starts, users, sparse)
+    weights.scores(rows, B, users, dense)
+    weights.scores_sparse(rows, weights_of, users, sparse)
     np.testing.assert_allclose(dense, X[users] @ B, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sparse, X[users] @ B, rtol=1e-4, atol=1e-5)
     alone = np.empty((1, 11), np.float32)
-    weights.scores(*rows, B, users[:1], alone)
+    weights.scores(rows, B, users[:1], alone)
     np.testing.assert_array_equal(alone[0], dense[0])
 
 
@@ -219,7 +212,7 @@ def test_ease_from_co_occurrences_to_weights(kernel, seed):
 
 
 def compressed(X):
-    """Return compressed rows of a matrix: indptr, indices, values."""
+    """Return compressed rows of a matrix."""
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32)
+    return Cells(indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32))

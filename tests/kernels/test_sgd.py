@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.kernels.order import stable_order
+from palate.kernels.sgd import Means, Model, Ratings, Steps
 from palate.kernels.simd.steps import padded_width
 
 # uint64 counters wrap on purpose; Python warns of it, compiled code does not
@@ -22,25 +23,19 @@ def sgd(kernel):
 
 
 def problem(seed, n_users, n_items, k, n, dtype=np.float64):
-    """Return (P, Q, b, c), mean and (rows, cols, vals), all random."""
+    """Return (P, Q, b, c), mean and the ratings, all random."""
     rng = np.random.default_rng(seed)
     P, Q = (np.zeros((m, padded_width(k, np.dtype(dtype).itemsize)), dtype) for m in (n_users, n_items))
     for X in (P, Q):
         X[:, :k] = rng.normal(0, 0.5, (len(X), k))
     b, c = (rng.normal(0, 0.5, m).astype(dtype) for m in (n_users, n_items))
     rows, cols = (rng.integers(0, m, n).astype(np.int32) for m in (n_users, n_items))
-    return (P, Q, b, c), dtype(3.25), (rows, cols, rng.uniform(1, 5, n).astype(np.float32))
-
-
-def no_means(factors):
-    """Return means of no row: penalties pull towards zero."""
-    P, Q, b, c = factors
-    return P[:0], Q[:0], b[:0], c[:0]
+    return (P, Q, b, c), dtype(3.25), Ratings(rows, cols, rng.uniform(1, 5, n).astype(np.float32))
 
 
 def steps(rate, reg, reg_biases, dtype=np.float64, biases=True):
     rate_b = 2 * rate if biases else 0.0
-    return tuple(map(dtype, (2 * rate, 1 - 2 * rate * reg, rate_b, 1 - rate_b * reg_biases)))
+    return Steps(*map(dtype, (2 * rate, 1 - 2 * rate * reg, rate_b, 1 - rate_b * reg_biases)))
 
 
 sizes = {
@@ -67,7 +62,7 @@ def test_descend_is_the_naive_epoch(sgd, seed, n_users, n_items, k, n, rate, reg
     *expected, loss = naive.sgd_epoch(
         *factors, float(mean), list(zip(*ratings, strict=True)), rate, reg, reg_biases, biases
     )
-    got = sgd.descend(factors, no_means(factors), mean, *ratings, steps(rate, reg, reg_biases, dtype, biases))
+    got = sgd.descend(Model(*factors, mean), None, None, ratings, steps(rate, reg, reg_biases, dtype, biases))
     assert got == pytest.approx(loss, rel=tolerance)
     for new, wanted in zip(factors, expected, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=tolerance, atol=tolerance)
@@ -79,7 +74,8 @@ def test_a_step_is_minus_the_gradient_of_the_objective(sgd, seed):
     rate, reg, reg_biases, r, h = 1e-3, 0.3, 0.7, np.float32(4.5), 1e-6
     before = [a.copy() for a in factors]
     zero = np.zeros(1, np.int32)
-    sgd.descend(factors, no_means(factors), mean, zero, zero, np.array([r]), steps(rate, reg, reg_biases))
+    one = Ratings(zero, zero, np.array([r]))
+    sgd.descend(Model(*factors, mean), None, None, one, steps(rate, reg, reg_biases))
     for which, array in enumerate(before):
         for at in np.ndindex(array.shape):
             values = []
@@ -100,7 +96,7 @@ def test_mix_is_the_published_splitmix64(sgd):
 def shuffled(sgd, n, key, start=0, stop=None):
     rows = np.arange(n, dtype=np.int32)
     cols, vals = rows + np.int32(100), (rows + 1000).astype(np.float32)
-    sgd.shuffle(rows, cols, vals, start, n if stop is None else stop, np.uint64(key))
+    sgd.shuffle(Ratings(rows, cols, vals), start, n if stop is None else stop, np.uint64(key))
     np.testing.assert_array_equal(cols, rows + 100)
     np.testing.assert_array_equal(vals, rows + 1000)
     return rows
@@ -134,10 +130,11 @@ def test_every_order_is_equally_likely(sgd):
 def test_descend_blocks_touches_the_given_blocks_alone(sgd):
     factors, mean, ratings = problem(3, 4, 4, 3, 40)
     order, ptr = stable_order(ratings[0] % 2 * 2 + ratings[1] % 2, 4)
-    ratings = tuple(a[order] for a in ratings)
+    ratings = Ratings(*(a[order] for a in ratings))
     before = [a.copy() for a in factors], [a.copy() for a in ratings]
     losses, step = np.zeros(4), steps(0.01, 0.1, 0.1)
-    sgd.descend_blocks(factors, no_means(factors), mean, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
+    model = Model(*factors, mean)
+    sgd.descend_blocks(model, None, None, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
 
     expected = [a.copy() for a in before[0]]
     for g in (0, 3):
@@ -160,9 +157,8 @@ def test_a_block_alone_is_shuffled(sgd):
     before = list(zip(*(a.copy() for a in ratings), strict=True))
     expected, losses = [a.copy() for a in factors], np.zeros(1)
     one = np.array([0])
-    sgd.descend_blocks(
-        factors, no_means(factors), mean, ratings, np.array([0, 40]), one, np.uint64(7), steps(0.01, 0.1, 0.1), losses
-    )
+    model, how = Model(*factors, mean), steps(0.01, 0.1, 0.1)
+    sgd.descend_blocks(model, None, None, ratings, np.array([0, 40]), one, np.uint64(7), how, losses)
     now = list(zip(*ratings, strict=True))
     assert now != before
     assert sorted(now) == sorted(before)
@@ -187,7 +183,8 @@ def test_penalties_pull_to_the_sums_of_features(sgd, reg):
         Q[i] += 2 * rate * (e * p - reg * (q - means[1][i]))
         b[u] += 2 * rate * (e - reg_b * (b[u] - means[2][u]))
         c[i] += 2 * rate * (e - reg_b * (c[i] - means[3][i]))
-    sgd.descend(factors, means, mean, *ratings, steps(rate, reg, reg_b))
+    of_users, of_items = Means(means[0], means[2]), Means(means[1], means[3])
+    sgd.descend(Model(*factors, mean), of_users, of_items, ratings, steps(rate, reg, reg_b))
     for new, wanted, old in zip(factors, (P, Q, b, c), shifted, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
         assert not np.allclose(new, old)
@@ -199,13 +196,13 @@ def test_squared_errors_is_the_naive_sum(sgd, seed, n_users, n_items, k, n, kind
     dtype, tolerance = kind
     factors, mean, ratings = problem(seed, n_users, n_items, k, n, dtype)
     expected = naive.squared_errors(*factors, float(mean), list(zip(*ratings, strict=True)), 2.0, 4.0)
-    got = sgd.squared_errors(factors, mean, *ratings, dtype(2), dtype(4))
+    got = sgd.squared_errors(Model(*factors, mean), ratings, dtype(2), dtype(4))
     assert got == pytest.approx(expected, rel=tolerance, abs=tolerance)
 
 
 def test_squared_errors_keeps_nan_for_divergence_must_be_seen(sgd):
     factors, mean, ratings = problem(0, 2, 2, 3, 5)
     factors[0][:] = np.nan
-    raw, _ = sgd.squared_errors(factors, mean, *ratings, 1.0, 5.0)
+    raw, _ = sgd.squared_errors(Model(*factors, mean), ratings, 1.0, 5.0)
     assert math.isnan(raw)
-    assert math.isnan(sgd.descend(factors, no_means(factors), mean, *ratings, steps(0.01, 0, 0)))
+    assert math.isnan(sgd.descend(Model(*factors, mean), None, None, ratings, steps(0.01, 0, 0)))

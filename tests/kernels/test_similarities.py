@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.kernels import Cells
+
 
 @pytest.fixture(scope="module")
 def similarities(kernel):
@@ -18,17 +20,17 @@ def similarities(kernel):
 def compressed(X):
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return indptr, column.astype(np.int32), X[row, column].astype(np.float64)
+    return Cells(indptr, column.astype(np.int32), X[row, column].astype(np.float64))
 
 
-def found(similarities, X, weights, shrinkage, n, cuts=()):
+def largest(similarities, X, weights, shrinkage, n, cuts=()):
     n_items = X.shape[1]
     indices, values = np.full((n_items, n), -1, np.int32), np.full((n_items, n), np.nan, np.float32)
     counts = np.zeros(n_items, np.int64)
     ends = [0, *cuts, n_items]
     for first, last in reversed(list(pairwise(ends))):
-        given_ = compressed(X.T), compressed(X), weights, shrinkage, first, last
-        similarities.largest_similarities(*given_, indices, values, counts)
+        matrix, out = (compressed(X.T), compressed(X)), similarities.Largest(indices, values, counts)
+        similarities.largest_similarities(*matrix, similarities.Weights(*weights), shrinkage, first, last, out)
     return indices, values, counts
 
 
@@ -54,7 +56,7 @@ def test_the_largest_of_each_row_are_kept(similarities, seed, n_users, n_items, 
     )
     n = min(n, n_items - 1)
     cut = int(rng.integers(0, n_items))
-    indices, values, counts = found(similarities, X, weights, 0.7, n, (cut,))
+    indices, values, counts = largest(similarities, X, weights, 0.7, n, (cut,))
     S = expected(X, weights, 0.7)
     for i in range(n_items):
         best = [j for j in sorted(range(n_items), key=lambda j: (-S[i, j], j)) if S[i, j] > 0][:n]
@@ -63,9 +65,23 @@ def test_the_largest_of_each_row_are_kept(similarities, seed, n_users, n_items, 
         assert (indices[i, counts[i] :] == -1).all()
 
 
+@given(scores=st.lists(st.sampled_from([0.5, 1.0, 1.5]), max_size=60), n=st.integers(1, 20), seed=st.integers(0, 9))
+def test_of_items_met_in_any_order_the_largest_and_of_equal_ones_the_first_are_kept(similarities, scores, n, seed):
+    items = np.random.default_rng(seed).permutation(len(scores) + 3)[: len(scores)]
+    indices, values = np.full(n, -1, np.int32), np.full(n, np.nan, np.float32)
+    room, best = (
+        np.empty(len(scores)),
+        sorted(zip(scores, items.tolist(), strict=True), key=lambda x: (-x[0], x[1]))[:n],
+    )
+    kept = similarities.keep_largest(items.copy(), np.array(scores, float), room, indices, values)
+    assert kept == len(best)
+    assert indices[:kept].tolist() == sorted(item for _, item in best)
+    assert values[:kept].tolist() == [score for score, _ in sorted(best, key=lambda x: x[1])]
+
+
 def test_of_equal_similarities_the_first_items_are_kept(similarities):
     X = np.ones((3, 9))
-    indices, values, counts = found(similarities, X, (np.ones(3), np.ones(9), np.ones(9)), 0.0, 4)
+    indices, values, counts = largest(similarities, X, (np.ones(3), np.ones(9), np.ones(9)), 0.0, 4)
     assert indices[8].tolist() == [0, 1, 2, 3]
     assert indices[2].tolist() == [0, 1, 3, 4]
     assert (values == 3).all()
@@ -80,7 +96,7 @@ def test_many_items_in_groups_keep_the_same_as_all_looked_through(similarities, 
     rng = np.random.default_rng(3)
     X = rng.integers(1, 3, (20, 200)) * (rng.random((20, 200)) < filled).astype(float)
     weights = np.ones(20), size * rng.choice([0.5, 1.0, 2.0], 200), rng.choice([0.5, 1.0], 200)
-    indices, _, counts = found(similarities, X, weights, shrinkage, 3)
+    indices, _, counts = largest(similarities, X, weights, shrinkage, 3)
     S = expected(X, weights, shrinkage)
     for i in range(200):
         best = [j for j in sorted(range(200), key=lambda j: (-S[i, j], j)) if S[i, j] > 0][:3]

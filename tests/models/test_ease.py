@@ -9,7 +9,7 @@ from synthetic import interactions, low_rank
 from palate import files
 from palate.errors import DivergenceError, ModelFileError, ParameterError
 from palate.models import EASE
-from palate.models.items import ease
+from palate.models.items import square
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def test_weights_are_those_of_one_regression_an_item(data, dropout):
 @pytest.mark.parametrize("size", [1, 4, 7, 100])
 def test_a_large_matrix_is_inverted_by_blocks(data, monkeypatch, size):
     whole = EASE(3.0, positive="any", dtype="float64").fit(data)
-    monkeypatch.setattr(ease, "MOST_AT_ONCE", 5)
-    monkeypatch.setattr(ease, "BLOCK", size)
+    monkeypatch.setattr(square, "MOST_AT_ONCE", 5)
+    monkeypatch.setattr(square, "BLOCK", size)
     model = EASE(3.0, positive="any", dtype="float64").fit(data)
     np.testing.assert_allclose(model.weights_, whole.weights_, rtol=0, atol=1e-12)
 
 
 def test_blocks_find_a_matrix_without_inverse():
-    assert not ease._invert_by_blocks(np.diag([1.0, 2.0, -1.0, 3.0]), 2)
+    assert not square.invert_by_blocks(np.diag([1.0, 2.0, -1.0, 3.0]), 2)
 
 
 def test_no_direction_lowers_the_objective(data):

@@ -43,26 +43,25 @@ def epochs_of(model, data):
 def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
     epochs = epochs_of(BPR(**SETTINGS, draw=draw, n_blocks=3), clicks)
     met, against, n_epochs = np.zeros((30, 40)), np.zeros((30, 40)), 300
-    cells = epochs.clicks.indptr, epochs.clicks.indices
-    still = tuple(map(np.float32, (1e-9, 1, 1, 1, 1e-9, 1)))
+    still, model = pairs.Steps(*map(np.float32, (1e-9, 1, 1, 1, 1e-9, 1)), held=False), pairs.Model(*epochs.factors)
     with Workers(1) as workers:
         for epoch in range(n_epochs):
             laid = epochs.layout(epoch, workers)
-            items, popularity, ends = laid.pools
+            *rows_cols_times, ptr = laid.grouped
+            (items, popularity, _), ends = laid.pool, laid.ends
             for a in range(3):
                 for b in range(3):
-                    block = slice(laid.ptr[a, b], laid.ptr[a, b + 1])
-                    part = tuple(array[block] for array in laid.draws)
+                    block = slice(ptr[a, b], ptr[a, b + 1])
+                    part = tuple(array[block] for array in rows_cols_times)
                     us, them = pairs.drawn(*part, np.uint64(epoch * 9 + a * 3 + b), False)
-                    pool = items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]]
-                    told = np.full(len(us), -1), np.zeros(len(us), np.float32)
-                    pairs.descend_draws(
-                        epochs.factors, tuple(X[:0] for X in epochs.factors), (us, them), cells,
-                        pairs.filter_of(*part[:2]), pool, None, epochs.model._rule(), epochs._ranks,
-                        np.uint64(1_000_003 * epoch + 3 * a + b), still, False, told,
-                    )  # fmt: skip
+                    pool = pairs.Pool(items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], False)
+                    none, empty = np.full(len(us), -1), np.zeros(len(us), np.float32)
+                    trace = pairs.Trace(none, none, empty, empty)
+                    known = pairs.Known(*epochs.clicks.cells[:2], *pairs.filter_of(*part[:2]))
+                    draws = pairs.Draws(us, them, np.uint64(1_000_003 * epoch + 3 * a + b))
+                    pairs.descend_draws(model, None, None, draws, known, pool, None, None, still, trace)
                     np.add.at(met, (us, them), 1)
-                    np.add.at(against, (us[told[0] >= 0], told[0][told[0] >= 0]), 1)
+                    np.add.at(against, (us[trace.negatives >= 0], trace.negatives[trace.negatives >= 0]), 1)
     own = np.zeros((30, 40), bool)
     own[clicks.user_index, clicks.item_index] = True
     lengths = own.sum(axis=1, keepdims=True)

@@ -145,7 +145,8 @@ def test_clicks_have_no_stars_and_an_unasked_why_says_nothing() -> None:
 def test_without_training_rows_why_is_a_sentence() -> None:
     source = Source(small_model([1, 2, 3], list(range(6)), store_history=False))
     shown = more.why(source, 1, 2)
-    assert "store_history=False" in Reader(shown).seen
+    assert "This model was saved without the ratings it learned from" in Reader(shown).seen
+    assert "store_history" not in shown
     assert "table" not in Reader(shown).tags
 
 
@@ -204,7 +205,7 @@ def test_a_model_without_fold_in_says_so(films: Any, monkeypatch: pytest.MonkeyP
         raise ParameterError("this one has no fold-in; others can")
 
     source = Source(films)
-    monkeypatch.setattr(source.model, "recommend_for", lacks)
+    monkeypatch.setattr(source.model, "person", lacks)
     assert more.for_newcomer(source, [(3, "4")], [], 5) == cards.empty("this one has no fold-in; others can")
 
 

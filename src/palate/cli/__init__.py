@@ -116,10 +116,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _command(words: Sequence[str]) -> Any:
     """Return the command that words name."""
-    found: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     for word in words:
-        found = getattr(found, "commands", {}).get(word, found)
-    return found
+        command = getattr(command, "commands", {}).get(word, command)
+    return command
 
 
 def _run(words: list[str], *, debug: bool) -> None:

@@ -163,8 +163,8 @@ def check_writable(path: Path) -> None:
     try:
         check_target(path)
         if not folder.is_dir():
-            raise PalateError.of(
-                f"cannot write {path}", f": the folder {folder} is not there; make it first", code="disk"
+            raise PalateError(
+                f"cannot write {path}: the folder {folder} is not there; make it first", subject=path, code="disk"
             )
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -235,8 +235,8 @@ def live_progress() -> Iterator[ProgressCallback]:
                 return
             if step.task not in shown:
                 shown[step.task] = bars.add_task("", total=None, figures="")
-            said: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
-            bars.update(shown[step.task], description=plain(label(step)), **said)
+            details: dict[str, Any] = {"completed": step.step, "total": step.total, "figures": figures(step.record)}
+            bars.update(shown[step.task], description=plain(label(step)), **details)
 
         yield show
 

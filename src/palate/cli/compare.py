@@ -65,7 +65,7 @@ def compare(
     from palate.evaluation import compare as compare_all
     from palate.parallel import check_threads
 
-    named = {label: inputs.with_positive(one, positive) for label, one in _models(models, set_).items()}
+    named = {label: inputs.with_positive(model, positive) for label, model in _models(models, set_).items()}
     dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
     options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
@@ -73,21 +73,21 @@ def compare(
     options |= inputs.part_of_catalogue(dataset.interactions.items, allow, deny, where)
     try:
         with common.live_progress() as progress:
-            found = compare_all(named, dataset, split, common.names(metrics), progress=progress, **options)
+            comparison = compare_all(named, dataset, split, common.names(metrics), progress=progress, **options)
     except KeyboardInterrupt:
         kept = f"finished runs are kept in {out}, the same command goes on" if out else "with --out runs are kept"
         raise common.Stopped(f"stopped; {kept}") from None
-    tests = found.tests(test=test, across=across)
+    tests = comparison.tests(test=test, across=across)
     if as_json:
-        common.emit(_record(found, tests, out))
+        common.emit(_record(comparison, tests, out))
     else:
         stdout = common.console()
-        show(found, tests, f"{test} test across {across}", stdout)
+        show(comparison, tests, f"{test} test across {across}", stdout)
         if groups is not None:
-            _show_groups(found, stdout)
+            _show_groups(comparison, stdout)
         if out is not None:
             common.show_next(stdout, "report", out, done=f"results are in {out}/")
-    if found.failures:
+    if comparison.failures:
         raise typer.Exit(1)
 
 
@@ -98,7 +98,7 @@ def _models(text: str, words: list[str] | None) -> dict[str, Recommender]:
         raise common.usage_error(f"--models takes names with commas, each once, got '{text}'")
     own: dict[str, list[str]] = {label: [] for label in labels}
     for word in words or ():
-        label = next((one for one in labels if word.startswith(f"{one}.")), None)
+        label = next((known for known in labels if word.startswith(f"{known}.")), None)
         if label is None:
             raise common.usage_error(
                 f"--set takes MODEL.NAME=VALUE here, MODEL one of {', '.join(labels)}, got '{word}'"
@@ -115,60 +115,60 @@ def _words(data: str, read: list[str] | None, items: Path | None, users: Path | 
     """Return how the command line names the data."""
     tables = [("--items", items), ("--users", users)]
     more = [word for option, path in tables if path is not None for word in (option, str(path))]
-    return [data, *more, *(word for one in read or () for word in ("--read", one))]
+    return [data, *more, *(word for option in read or () for word in ("--read", option))]
 
 
-def _record(found: Comparison, tests: pl.DataFrame, out: Path | None) -> dict[str, Any]:
+def _record(comparison: Comparison, tests: pl.DataFrame, out: Path | None) -> dict[str, Any]:
     return {
-        "table": found.table().to_dicts(),
+        "table": comparison.table().to_dicts(),
         "tests": tests.to_dicts(),
-        "groups": found.groups.to_dicts(),
-        "warnings": found.warnings,
-        "skipped": _skipped(found),
-        "failures": found.failures,
+        "groups": comparison.groups.to_dicts(),
+        "warnings": comparison.warnings,
+        "skipped": _skipped(comparison),
+        "failures": comparison.failures,
         "out": None if out is None else str(out),
-        "plan": found.plan,
+        "plan": comparison.plan,
     }
 
 
-def _skipped(found: Comparison) -> dict[str, dict[str, str]]:
+def _skipped(comparison: Comparison) -> dict[str, dict[str, str]]:
     """Return {model: {metric: why}} of what was asked for and is not to be had."""
-    of = ((label, found.details.get(label, {}).get("skipped", {})) for label in found.labels)
-    asked = found.plan["metrics"]
+    of = ((label, comparison.details.get(label, {}).get("skipped", {})) for label in comparison.labels)
+    asked = comparison.plan["metrics"]
     return {label: known for label, why in of if (known := {name: why[name] for name in asked if name in why})}
 
 
-def show(found: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> None:
+def show(comparison: Comparison, tests: pl.DataFrame, test: str, stdout: Console) -> None:
     """Print a comparison: a table a metric, costs, verdicts, notes and the commands that repeat it."""
     from palate.cli.draw import table
 
-    rows = found.table()
-    stdout.print(_sizes(found))
-    for metric in found.plan["metrics"]:
+    rows = comparison.table()
+    stdout.print(_sizes(comparison))
+    for metric in comparison.plan["metrics"]:
         stdout.print(_of_metric(metric, rows.filter(metric=metric)))
     costs = table("Cost", [("", "left"), *((name, "right") for name in ("fit s", "score s", "peak MB"))])
     of = {row["model"]: row for row in rows.to_dicts()}
-    for row in (of[label] for label in found.labels if label in of):
+    for row in (of[label] for label in comparison.labels if label in of):
         peak = "-" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"
         costs.add_row(row["model"], f"{row['fit_seconds']:.2f}", f"{row['score_seconds']:.2f}", peak)
     stdout.print(costs)
     if len(tests):
         stdout.print(_differences(tests, test))
-    _notes(found, stdout)
+    _notes(comparison, stdout)
     stdout.print("To repeat a row", style="bold")
-    for label in found.labels:
+    for label in comparison.labels:
         if label in of:
             stdout.print(f"  {of[label]['command']}", soft_wrap=True)
 
 
-def _show_groups(found: Comparison, stdout: Console) -> None:
+def _show_groups(comparison: Comparison, stdout: Console) -> None:
     """Print a table a grouping and metric: each group's models with intervals."""
     from palate.cli.draw import table
 
-    groups = found.groups
+    groups = comparison.groups
     columns = [("", "left"), ("", "left"), *((name, "right") for name in ("mean", "95 % interval", "users"))]
     for grouping in groups["grouping"].unique(maintain_order=True):
-        for metric in (m for m in found.plan["metrics"] if m in groups["metric"]):
+        for metric in (m for m in comparison.plan["metrics"] if m in groups["metric"]):
             made = table(f"{metric} by {grouping}", columns)
             last = None
             for row in groups.filter(grouping=grouping, metric=metric).sort("place", maintain_order=True).to_dicts():
@@ -178,12 +178,14 @@ def _show_groups(found: Comparison, stdout: Console) -> None:
             stdout.print(made)
 
 
-def _sizes(found: Comparison) -> str:
-    folds = found.plan["splits"]
+def _sizes(comparison: Comparison) -> str:
+    folds = comparison.plan["splits"]
     more = f"{len(folds)} folds; the first: " if len(folds) > 1 else ""
-    part = found.plan.get("part")
-    listed = f"; lists are drawn from {part['n_items']:,} of {found.plan['data']['n_items']:,} items" if part else ""
-    return f"{found.plan['data']['name']}, {found.plan['split']}: {more}{folds[0]['says']}{listed}"
+    part = comparison.plan.get("part")
+    listed = (
+        f"; lists are drawn from {part['n_items']:,} of {comparison.plan['data']['n_items']:,} items" if part else ""
+    )
+    return f"{comparison.plan['data']['name']}, {comparison.plan['split']}: {more}{folds[0]['says']}{listed}"
 
 
 def _of_metric(metric: str, rows: pl.DataFrame) -> Any:
@@ -227,8 +229,8 @@ def _differences(tests: pl.DataFrame, test: str) -> Any:
     return made
 
 
-def _notes(found: Comparison, stdout: Console) -> None:
-    for line in _lines(found):
+def _notes(comparison: Comparison, stdout: Console) -> None:
+    for line in _lines(comparison):
         stdout.print(line)
 
 
@@ -244,15 +246,15 @@ def _popular(rows: pl.DataFrame) -> Iterator[str]:
             )
 
 
-def _lines(found: Comparison) -> Iterator[str]:
+def _lines(comparison: Comparison) -> Iterator[str]:
     labels: dict[str, list[str]] = {}
-    for label, why in _skipped(found).items():
+    for label, why in _skipped(comparison).items():
         for reason in why.values():
             labels.setdefault(reason, []).append(label)
     for reason, those in labels.items():
         yield f"not measured of {', '.join(those)}: {reason}"
-    yield from _popular(found.table())
-    for text in found.warnings:
+    yield from _popular(comparison.table())
+    for text in comparison.warnings:
         yield f"warning: {text}"
-    for one in found.failures:
-        yield f"failed: {one['model']}, fold {one['fold'] + 1}: {one['error']}"
+    for failure in comparison.failures:
+        yield f"failed: {failure['model']}, fold {failure['fold'] + 1}: {failure['error']}"

@@ -86,13 +86,13 @@ def split(
     dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(by))
     made = make_splits(dataset.interactions, by)
     save_splits(made, out, dataset.interactions)
-    facts = [one.describe(dataset.interactions) for one in made]
+    facts = [split.describe(dataset.interactions) for split in made]
     if as_json:
-        common.emit({"path": str(out), "splits": [{**vars(one), "says": one.says} for one in facts]})
+        common.emit({"path": str(out), "splits": [{**vars(fact), "says": fact.says} for fact in facts]})
         return
     stdout = common.console()
-    for one in facts:
-        stdout.print(f"{one.name}: {one.says}")
+    for fact in facts:
+        stdout.print(f"{fact.name}: {fact.says}")
     common.show_next(stdout, "compare", Path(data), "--split", out, done=f"saved to {out}")
 
 

@@ -168,22 +168,22 @@ def _compare(source: Dataset, seed: int, stdout: Console, out: Path, *, report: 
     if report:  # processes of their own tell their memory
         options |= {"n_processes": check_threads(None)}
     with common.live_progress() as progress:
-        found = compare(models, source, SPLIT, METRICS, progress=progress, **options)
-    show(found, _neighbours(found), "permutation test across users", stdout)
+        comparison = compare(models, source, SPLIT, METRICS, progress=progress, **options)
+    show(comparison, _neighbours(comparison), "permutation test across users", stdout)
     if report:
         from palate.report import write_report
 
-        write_report(found, out / "report.html")
-    return found.table().to_dicts()
+        write_report(comparison, out / "report.html")
+    return comparison.table().to_dicts()
 
 
-def _neighbours(found: Comparison) -> pl.DataFrame:
+def _neighbours(comparison: Comparison) -> pl.DataFrame:
     """Return the tests of models that stand next to each other in a metric: of ten models there are too many pairs."""
     import polars as pl
 
-    tests, table = found.tests(), found.table()
+    tests, table = comparison.tests(), comparison.table()
     kept = []
-    for metric in found.plan["metrics"]:
+    for metric in comparison.plan["metrics"]:
         order = table.filter(metric=metric).sort("mean")["model"].to_list()
         place = pl.col("model").replace_strict(order, range(len(order)), default=None)
         other = pl.col("other").replace_strict(order, range(len(order)), default=None)

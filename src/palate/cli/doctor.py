@@ -55,8 +55,8 @@ def _show(lines: list[Line], healthy: bool) -> None:
 
 
 def _installed() -> list[Line]:
-    found = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return [(GOOD, "python", f"{platform.python_version()} on {platform.platform()}"), (GOOD, "packages", found)]
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return [(GOOD, "python", f"{platform.python_version()} on {platform.platform()}"), (GOOD, "packages", versions)]
 
 
 def _extras() -> list[Line]:

@@ -12,7 +12,7 @@ from palate.cli.wording import READ_KEYS, ROLE_KEYS, YES_NO
 
 if TYPE_CHECKING:
     from palate.data.dataset import Dataset
-    from palate.data.ids import Ids
+    from palate.data.ids import Id, Ids
     from palate.models.contract.base import Recommender
 
 
@@ -102,10 +102,19 @@ def part_of_catalogue(
 ) -> dict[str, Any]:
     """Return --allow, --deny and --where as `measure` takes them, ids of the data's own type."""
     ids = {
-        name: None if words is None else [items.parse(w) for w in words]
+        name: None if words is None else [_item_of(items, word, f"--{name}") for word in words]
         for name, words in (("allow", allow), ("deny", deny))
     }
     return {**ids, "where": list(where) if where else None}
+
+
+def _item_of(items: Ids, word: str, option: str) -> Id:
+    from palate.errors import UnknownIdError
+
+    try:
+        return items.parse(word)
+    except UnknownIdError as error:
+        raise error.within(f"{option} takes item ids: ") from None
 
 
 def with_positive(model: Recommender, positive: Any) -> Recommender:

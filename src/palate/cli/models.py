@@ -36,8 +36,15 @@ def models(
     for name, cls in chosen.items():
         summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
         parameters = [
-            {"name": p.name, "default": p.default, "type": p.type_name, "meaning": p.meaning}
-            for p in cls.declarations.values()
+            {
+                "name": parameter.name,
+                "default": parameter.default,
+                "type": parameter.type_name,
+                "takes": parameter.takes,
+                "search": None if parameter.search is None else vars(parameter.search),
+                "meaning": parameter.meaning,
+            }
+            for parameter in cls.declarations.values()
         ]
         records[name] = {"class": cls.__name__, "summary": summary, "presets": cls.presets, "parameters": parameters}
     if as_json:
@@ -49,8 +56,8 @@ def models(
         if record["presets"]:
             stdout.print(f"presets: {', '.join(record['presets'])}")
         made = table(None, (("parameter", "left"), ("default", "left"), ("meaning", "left")))
-        for p in record["parameters"]:
-            made.add_row(p["name"], str(p["default"]), f"{p['meaning']} ({p['type']})")
+        for parameter in record["parameters"]:
+            made.add_row(parameter["name"], str(parameter["default"]), f"{parameter['meaning']} ({parameter['takes']})")
         stdout.print(made)
 
 

@@ -106,8 +106,8 @@ def recommend(
             flat = _flat(table) if out.suffix == ".csv" else table
             getattr(_without_formulas(flat) if safe_csv else flat, writer)(file)
     if as_json:
-        found = {} if out else {"recommendations": table.to_dicts()}
-        common.emit({**found, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
+        printed = {} if out else {"recommendations": table.to_dicts()}
+        common.emit({**printed, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
     elif out:
         side = "item_id" if item else "user_id"
         lists = f"{table[side].n_unique():,} {'items' if item else 'users'}"
@@ -129,11 +129,11 @@ def _pairs(path: Path | None, read: list[str] | None) -> Interactions | None:
 def _basket(fitted: Recommender, words: list[str]) -> dict[Any, float] | list[Any]:
     """Return {item: rating}, or a list of items where no word has a rating."""
     pairs = [word.rpartition("=")[::2] if "=" in word else (word, "") for word in words]
-    ids = [fitted.items_.parse(one) for one, _ in pairs]
+    ids = [fitted.items_.parse(text) for text, _ in pairs]
     if not any(value for _, value in pairs):
         return ids
     try:
-        return {one: float(value) for one, (_, value) in zip(ids, pairs, strict=True)}
+        return {item: float(value) for item, (_, value) in zip(ids, pairs, strict=True)}
     except ValueError:
         raise common.usage_error("--had takes ITEM=RATING with a number each, or ITEM alone each") from None
 

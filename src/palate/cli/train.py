@@ -102,7 +102,7 @@ def _learner(
 ) -> Recommender:
     """Return the unfitted model that the options name."""
     from palate import files
-    from palate.models import BayesianMF
+    from palate.models.contract.abilities import Checkpoints, models_that
 
     learner = inputs.new_model(key, preset, set_)
     if positive is not None:
@@ -110,8 +110,9 @@ def _learner(
             raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
         inputs.with_positive(learner, _rule(learner, positive))
     if checkpoint is not None:
-        if not isinstance(learner, BayesianMF):
-            raise common.usage_error(f"{learner.key} keeps no checkpoints, bayes does: leave out --checkpoint")
+        if not isinstance(learner, Checkpoints):
+            able = ", ".join(cls.key for cls in models_that(lambda cls: isinstance(cls(), Checkpoints)))
+            raise common.usage_error(f"{learner.key} keeps no checkpoints, {able} does: leave out --checkpoint")
         common.check_writable(checkpoint)
         learner.checkpoint = files.Checkpoint(checkpoint)
     return learner
@@ -143,13 +144,13 @@ def _parts(data: Dataset, split: str) -> tuple[Dataset, Dataset]:
     """Return the training and the test part of a split of one test part."""
     from palate.data.splits.making import make_splits
 
-    found = make_splits(data, split)
-    if len(found) > 1:
+    splits = make_splits(data, split)
+    if len(splits) > 1:
         raise common.usage_error(
-            f"train saves one model, and {split} has {len(found)} test parts: take a split of one, such as "
+            f"train saves one model, and {split} has {len(splits)} test parts: take a split of one, such as "
             "random:0.2:42, time:0.2 or official:u1"
         )
-    return found[0].apply(data)
+    return splits[0].apply(data)
 
 
 def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:

@@ -66,7 +66,7 @@ def tune(
 
     learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
     fixed = set(inputs.key_values(set_, "--set"))
-    space = {name: one for name, one in learner.search_space.items() if name not in fixed}
+    space = {name: tried for name, tried in learner.search_space.items() if name not in fixed}
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
     limits |= {"split": split, "validation": validation, "positive": positive, "random_state": seed}
     limits["attributes"] = attributes
@@ -88,10 +88,10 @@ def _seconds(text: str | None) -> float | None:
     """Return the seconds of a time such as 90s, 10m or 2h."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if found is None or not float(found[1]):
+    written = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if written is None or not float(written[1]):
         raise common.usage_error(f"--time takes a time such as 90s, 10m or 2h, got '{text}'")
-    return float(found[1]) * UNITS[found[2]]
+    return float(written[1]) * UNITS[written[2]]
 
 
 def _draw(tuned: Tuned, out: Path) -> list[Path]:

@@ -13,6 +13,7 @@ OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range"
 POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
 READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
 YES_NO = {"yes": True, "no": False, "auto": "auto"}
+CALLS = {"recommend_for": "rows"}  # a function, and the option that does the same
 OPPOSITES = {"exclude_seen": "include_seen"}  # a parameter that is true by default, and the flag that turns it off
 running = SimpleNamespace(command=lambda: None)  # gives the command that runs, with its options
 
@@ -28,7 +29,7 @@ def typed(step: Step) -> str | None:
     """Return what to type to take a step, or None where the command that runs has no option for it."""
     options = {parameter.name: parameter.opts[0] for parameter in getattr(running.command(), "params", ())}
     if isinstance(step, Call):
-        return None
+        return options.get(CALLS.get(step.words))
     if isinstance(step, Column):
         return f"say --read {step.role}=NAME" if "read" in options else step.words
     if isinstance(step.value, dict):

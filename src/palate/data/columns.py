@@ -68,12 +68,12 @@ def find_columns(
             the values and may be not, or ``given`` maps no roles to columns.
     """
     try:
-        found = _given(names, given)
+        by_role = _given(names, given)
         for role in ROLES:
-            if role not in found:
-                found[role] = _usual(names, role, taken=found.values())
-        if found["user"] is None or found["item"] is None:
-            missing = " and ".join(r for r in ("user", "item") if found[r] is None)
+            if role not in by_role:
+                by_role[role] = _usual(names, role, taken=by_role.values())
+        if by_role["user"] is None or by_role["item"] is None:
+            missing = " and ".join(r for r in ("user", "item") if by_role[r] is None)
             wide = (
                 "; a table with a column for each item must become one row a rating first" if len(numeric) > 4 else ""
             )
@@ -83,11 +83,11 @@ def find_columns(
                 code="columns",
                 subject=source,
             )
-        if found["value"] is None and "value" not in (given or {}):
-            found["value"] = _likely_value(names, found, numeric, source)
+        if by_role["value"] is None and "value" not in (given or {}):
+            by_role["value"] = _likely_value(names, by_role, numeric, source)
     except DataError as error:
         raise error.within(f"{source}: ", subject=source) from None
-    return {role: name for role in ROLES if (name := found[role]) is not None}
+    return {role: name for role in ROLES if (name := by_role[role]) is not None}
 
 
 def check_columns(given: object) -> None:
@@ -102,21 +102,26 @@ def check_columns(given: object) -> None:
         isinstance(role, str) and isinstance(name, str | int | None) and not isinstance(name, bool)
         for role, name in given.items()
     ):
-        raise DataError.of(
-            "columns= maps roles to",
-            f"names or positions of columns, such as {{'user': 'buyer', 'item': 2, 'time': None}}; got {shown(given)}",
+        raise DataError(
+            "columns= maps roles to names or positions of columns, such as {'user': 'buyer', 'item': 2, 'time': None}; "
+            f"got {shown(given)}",
+            subject="columns",
             code="columns",
             value=given,
         )
     unknown = set(given) - set(ROLES)
     if unknown:
-        raise DataError.of(
-            "columns=", f"knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}", code="columns"
+        raise DataError(
+            f"columns= knows the roles {', '.join(ROLES)}; got {', '.join(sorted(unknown))}",
+            subject="columns",
+            code="columns",
         )
     off = [role for role in ("user", "item") if role in given and given[role] is None]
     if off:
-        raise DataError.of(
-            "columns=", f"cannot leave out the {off[0]}: every row needs a user and an item", code="columns"
+        raise DataError(
+            f"columns= cannot leave out the {off[0]}: every row needs a user and an item",
+            subject="columns",
+            code="columns",
         )
 
 
@@ -145,24 +150,24 @@ def plain_name(name: str) -> str:
 
 def _given(names: Sequence[str], given: Columns | None) -> dict[str, str | None]:
     check_columns(given)
-    found: dict[str, str | None] = {}
+    by_role: dict[str, str | None] = {}
     places: list[int] = []
     for role, column in (given or {}).items():
         if column is None:
-            found[role] = None
+            by_role[role] = None
             continue
         if isinstance(column, str) and list(names).count(column) > 1:
             raise DataError(
-                f"two columns have the name {column!r}", _say(names, role, column), code="columns", value=column
+                f"two columns have the name {column!r}", _say(names, role, column), code="columns", subject=role
             )
         place = names.index(column) if column in names else place_of(column, len(names))
         if place is None:
             raise DataError(f"no column {column!r}; the table has {_list(names)}", code="columns", subject="columns")
         places.append(place)
-        found[role] = names[place]
+        by_role[role] = names[place]
     if len(set(places)) < len(places):
         raise DataError.of("columns=", f"gives one column two roles: {dict(given or {})}", code="columns")
-    return found
+    return by_role
 
 
 def _say(names: Sequence[str], role: str, name: str) -> Remedy:
@@ -176,20 +181,20 @@ def _usual(names: Sequence[str], role: str, taken: Collection[str | None]) -> st
     fits = [name for name in usual_columns(names, role) if name not in taken]
     if len(fits) > 1:
         raise DataError(
-            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", value=fits
+            f"columns {fits} could all be the {role}", _say(names, role, fits[0]), code="columns", subject=role
         )
     return fits[0] if fits else None
 
 
 def _likely_value(
-    names: Sequence[str], found: Mapping[str, str | None], numeric: Collection[str], source: str
+    names: Sequence[str], by_role: Mapping[str, str | None], numeric: Collection[str], source: str
 ) -> str | None:
     """Return the one column that ends like a value, or None where every row is a click; say what was taken."""
-    rest = [name for name in names if name not in found.values() and not is_usual(name)]
+    rest = [name for name in names if name not in by_role.values() and not is_usual(name)]
     ending = [n for n in rest if plain_name(n).endswith(VALUE_ENDINGS) and not plain_name(n).startswith(OF_ALL)]
     if len(ending) > 1:
         raise DataError(
-            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", value=ending
+            f"columns {ending} could all be the value", _say(names, "value", ending[0]), code="columns", subject="value"
         )
     if ending:
         clicks = Set("columns", {"value": None})
@@ -202,6 +207,7 @@ def _likely_value(
             Remedy(": say which it is, such as ", Set("columns", {"value": numbers[-1]})),
             Remedy(", or ", Set("columns", {"value": None}), " to take rows as clicks of value 1"),
             code="columns",
+            subject="value",
             value=numbers,
         )
     words = _list([n for n in rest if not ROW_NUMBER.fullmatch(plain_name(n))])

@@ -134,7 +134,7 @@ class Features:
         """
         if not isinstance(attributes, Mapping) or not attributes:
             raise DataError.of("from_dict", "takes {id: {name: value}} or {id: [tag, …]} with one id at least")
-        rows = [one if isinstance(one, Mapping) else {"tags": _tags(one)} for one in attributes.values()]
+        rows = [known if isinstance(known, Mapping) else {"tags": _tags(known)} for known in attributes.values()]
         columns: dict[str, Any] = {f"{side}_id": list(attributes)}
         columns |= {
             name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
@@ -167,10 +167,10 @@ class Features:
         index = self.ids.index(ids.values, on_unknown="mark")
         if (index < 0).any():
             absent = ids.values.filter(pl.Series(index < 0))
-            raise DataError.of(
-                f"{len(absent):,} {self.ids.what}s",
-                f"have no row in the table of features, such as "
+            raise DataError(
+                f"{len(absent):,} {self.ids.what}s have no row in the table of features, such as "
                 f"{', '.join(map(repr, absent.head(3)))}: add rows for them; fields may be empty",
+                subject=self.ids.what,
             )
         return self.matrix[index]
 
@@ -248,19 +248,19 @@ def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, side: str) -> li
 
 def _spec(column: pl.Series) -> dict[str, Any]:
     """Return how a column becomes numbers: plain data that JSON holds."""
-    found = column.drop_nulls()
+    known = column.drop_nulls()
     spec: dict[str, Any] = {"column": column.name, "missing": bool(column.null_count())}
     if column.dtype == pl.String:
-        return {**spec, "kind": "category", "values": found.unique().sort().to_list()}
+        return {**spec, "kind": "category", "values": known.unique().sort().to_list()}
     if column.dtype == pl.List(pl.String):
-        return {**spec, "kind": "list", "values": found.explode().drop_nulls().unique().sort().to_list()}
+        return {**spec, "kind": "list", "values": known.explode().drop_nulls().unique().sort().to_list()}
     if not column.dtype.is_numeric():
         raise DataError.of(
             f"column '{column.name}'",
             f"has type {column.dtype}; features are made of numbers, text and lists",
             code="columns",
         )
-    numbers = found.cast(pl.Float64).to_numpy()
+    numbers = known.cast(pl.Float64).to_numpy()
     if not np.isfinite(numbers).all():
         raise DataError.of(f"column '{column.name}'", "holds an infinite number", code="columns")
     spread = float(numbers.std()) if len(numbers) else 0.0

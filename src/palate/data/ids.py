@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.texts import Texts
 from palate.errors import DataError, Remedy, Set, UnknownIdError, shown
 from palate.parallel import once
 
@@ -31,10 +32,12 @@ class Ids:
         DataError: an id is missing, repeated, or neither an integer nor text.
     """
 
-    def __init__(self, values: pl.Series | NDArray[np.int64] | Iterable[Id], what: str = "id") -> None:
+    def __init__(self, values: pl.Series | NDArray[np.int64] | Texts | Iterable[Id], what: str = "id") -> None:
         self.what = what
         if isinstance(values, np.ndarray) and values.dtype == np.int64:
-            self._ids: pl.Series | NDArray[np.int64] = values
+            self._ids: pl.Series | NDArray[np.int64] | Texts = values
+        elif isinstance(values, Texts):
+            self._ids = values if values.ascending() else values.to_series()
         else:
             series = values if isinstance(values, pl.Series) else _series_of(_listed(values, what), what)
             self._ids = _checked(series, what)
@@ -60,11 +63,14 @@ class Ids:
     @once
     def values(self) -> pl.Series:
         """All ids in position order, Int64 or String; integers are copied at first use."""
-        return pl.Series(self._ids) if isinstance(self._ids, np.ndarray) else self._ids
+        ids = self._ids
+        return pl.Series(ids) if isinstance(ids, np.ndarray) else ids.to_series() if isinstance(ids, Texts) else ids
 
     def at(self, index: NDArray[Any]) -> pl.Series:
         """Return the ids at these positions; without Polars' threads, which ``gather`` would start."""
         ids, index = self._ids, np.asarray(index)
+        if isinstance(ids, Texts):
+            return ids.at(index.tolist())
         return pl.Series(ids[index]) if isinstance(ids, np.ndarray) else ids[index]
 
     def sorted_positions(self) -> NDArray[np.int32]:
@@ -73,7 +79,7 @@ class Ids:
             return np.arange(len(self), dtype=np.int32)
         if isinstance(self._ids, np.ndarray):
             return np.argsort(self._ids, kind="stable").astype(np.int32)
-        texts = self._ids.to_list()
+        texts = self.values.to_list()
         return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int32)
 
     def joined(self, others: Ids | None) -> Ids:
@@ -104,26 +110,28 @@ class Ids:
         else:
             wanted = [ids] if isinstance(ids, int | str | np.integer) else list(ids)
         usual = str if self.kind == "text" else int  # the type that needs no closer look
-        for one in wanted:
-            if type(one) is not usual:
-                self._check_type(one)
-        found = self._positions(wanted)
-        if on_unknown == "raise" and (found < 0).any():
-            raise self._unknown([w for w, f in zip(wanted, found, strict=True) if f < 0])
-        return found
+        for given in wanted:
+            if type(given) is not usual:
+                self._check_type(given)
+        positions = self._positions(wanted)
+        if on_unknown == "raise" and (positions < 0).any():
+            raise self._unknown([w for w, f in zip(wanted, positions, strict=True) if f < 0])
+        return positions
 
     def _positions(self, wanted: list[Any]) -> NDArray[np.int32]:
         """Return where these ids, of the right type, stand, -1 for an unknown one.
 
-        Few are sought by halving, many in a dictionary, which is made then: a model that serves one user after the
-        other holds none.
+        Ascending ids are sought by halving: integers all at once, texts one by one where they are few. Else a
+        dictionary is made: a model that serves one user after the other holds none.
         """
+        ids = self._ids
+        if isinstance(ids, np.ndarray) and self._ascending:
+            return _places(ids, wanted)
         if self._ascending and len(wanted) <= FEW:
-            ids = self._ids
-            places = [bisect_left(ids, one) for one in wanted]
-            good = (p if p < len(ids) and ids[p] == one else -1 for p, one in zip(places, wanted, strict=True))
+            places = [bisect_left(ids, given) for given in wanted]
+            good = (p if p < len(ids) and ids[p] == given else -1 for p, given in zip(places, wanted, strict=True))
             return np.fromiter(good, np.int32, len(wanted))
-        return np.fromiter((self._lookup.get(one, -1) for one in wanted), np.int32, len(wanted))
+        return np.fromiter((self._lookup.get(given, -1) for given in wanted), np.int32, len(wanted))
 
     def parse(self, text: str) -> Id:
         """Return the id that a person typed as text.
@@ -143,45 +151,46 @@ class Ids:
     @once
     def _ascending(self) -> bool:
         ids = self._ids
+        if isinstance(ids, Texts):
+            return True
         return bool((ids[1:] > ids[:-1]).all()) if isinstance(ids, np.ndarray) else ids.is_sorted()
 
     @once
     def _lookup(self) -> dict[Id, int]:
-        return {one: position for position, one in enumerate(self.values.to_list())}
+        return {given: position for position, given in enumerate(self.values.to_list())}
 
-    def _check_type(self, one: object) -> None:
-        good = isinstance(one, str) if self.kind == "text" else isinstance(one, int | np.integer)
-        if not good or isinstance(one, bool):
+    def _check_type(self, given: object) -> None:
+        good = isinstance(given, str) if self.kind == "text" else isinstance(given, int | np.integer)
+        if not good or isinstance(given, bool):
             wanted = "text" if self.kind == "text" else "integers"
-            raise UnknownIdError.of(self.what, f"ids are {wanted} here; got {shown(one)} of type {type(one).__name__}")
+            words = f"ids are {wanted} here; got {shown(given)} of type {type(given).__name__}"
+            raise UnknownIdError.of(self.what, words, value=given)
 
     def _unknown(self, unknown: list[Id]) -> UnknownIdError:
         first = ", ".join(map(shown, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         s = "s" if len(unknown) > 1 else ""
-        return UnknownIdError(
-            f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}", subject=self.what
-        )
+        words = f"unknown {self.what} id{s} {first}; known are {len(self)} {self.what}s, {self._range()}"
+        return UnknownIdError(words, subject=self.what, value=unknown)
 
     def _range(self) -> str:
         if not len(self):
             return "none"
         if isinstance(self._ids, np.ndarray):
             return f"from {int(self._ids.min())} to {int(self._ids.max())}"
-        return "such as " + ", ".join(map(shown, self._ids.head(3)))
+        return "such as " + ", ".join(map(shown, self.at(np.arange(min(3, len(self))))))
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, one: object) -> bool:
-        return type(one) is (str if self.kind == "text" else int) and bool(self._positions([one])[0] >= 0)
+    def __contains__(self, given: object) -> bool:
+        return type(given) is (str if self.kind == "text" else int) and bool(self._positions([given])[0] >= 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ids) or self.kind != other.kind or len(self) != len(other):
             return False
-        ids, others = self._ids, other._ids
-        if isinstance(ids, pl.Series) and isinstance(others, pl.Series):
-            return ids.equals(others)
-        return bool(np.array_equal(ids, others))
+        if self.kind == "text":
+            return self.values.equals(other.values)
+        return bool(np.array_equal(self._ids, other._ids))  # type: ignore[arg-type]
 
     def __hash__(self) -> int:
         return hash((len(self), self.kind))
@@ -204,8 +213,24 @@ def _checked(series: pl.Series, what: str) -> pl.Series | NDArray[np.int64]:
     return series if series.dtype == pl.String else series.to_numpy()
 
 
-def _all_differ(ids: pl.Series | NDArray[np.int64]) -> bool:
+def _places(ids: NDArray[np.int64], wanted: list[Any]) -> NDArray[np.int32]:
+    """Return where each integer stands among ascending ids, -1 for one that does not."""
+    try:
+        sought = np.array(wanted, np.int64)
+    except OverflowError:
+        fits = np.array([-(2**63) <= given < 2**63 for given in wanted])
+        found = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)])
+        found[~fits] = -1
+        return found
+    places = np.searchsorted(ids, sought)
+    places[places == len(ids)] = 0
+    return np.where(ids[places] == sought if len(ids) else False, places, -1).astype(np.int32)
+
+
+def _all_differ(ids: pl.Series | NDArray[np.int64] | Texts) -> bool:
     """Return whether no id repeats; without Polars' threads, which a forked process may lack."""
+    if isinstance(ids, Texts):
+        return True  # they ascend
     if isinstance(ids, pl.Series):
         return ids.n_unique() == len(ids)
     return bool((ids[1:] > ids[:-1]).all()) or len(np.unique(ids)) == len(ids)

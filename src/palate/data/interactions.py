@@ -110,12 +110,12 @@ class Interactions:
         where = where or Where()
         frame = as_frame(table)
         try:
-            found = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
+            by_role = find_columns(frame.columns, columns, numeric=numeric_columns(frame), source=where.name)
         except DataError as error:
             ids_known = all(usual_columns(frame.columns, role) or role in (columns or {}) for role in ("user", "item"))
             raise error.within("", "" if ids_known else way_in(table)) from None
-        where = replace(where, columns=found)
-        return build({role: frame[name].alias(role) for role, name in found.items()}, policy, where)
+        where = replace(where, columns=by_role)
+        return build({role: frame[name].alias(role) for role, name in by_role.items()}, policy, where)
 
     @classmethod
     def from_scipy(

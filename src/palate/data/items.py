@@ -105,8 +105,8 @@ def attribute_table(ids: Ids, table: Any, side: Side, *, id_name: str | None = N
     """
     frame = as_frame(table)
     name = f"{side}_id"
-    found = id_column(frame.columns, side, id_name)
-    frame = (frame if found == name else frame.drop(name, strict=False)).rename({found: name})
+    column = id_column(frame.columns, side, id_name)
+    frame = (frame if column == name else frame.drop(name, strict=False)).rename({column: name})
     frame = frame.with_columns(
         (cs.by_name(name) & cs.integer()).cast(pl.Int64, strict=False),
         (cs.by_name(name) & (cs.categorical() | cs.enum())).cast(pl.String),
@@ -195,15 +195,15 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
             the text asked for.
     """
     keep = np.ones(len(table), bool)
-    for one in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
-        keep &= _mask(table, one)
+    for condition in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
+        keep &= _mask(table, condition)
     return keep
 
 
 def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
-        raise ParameterError.of(
-            "where=", f"takes text such as 'year>=1990' or Polars expressions, got {where!r}", value=where
+        raise ParameterError(
+            f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}", subject="where", value=where
         )
     check_table_threads("where=")
     condition = _condition(table, where) if isinstance(where, str) else where
@@ -212,7 +212,7 @@ def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     except pl.exceptions.PolarsError as error:
         raise ParameterError(f"where= cannot be applied to the item table: {error}", subject="item table") from None
     if mask.dtype != pl.Boolean or len(mask) != len(table):
-        raise ParameterError.of("where=", "must give true or false for each item")
+        raise ParameterError("where= must give true or false for each item", subject="where")
     return mask.to_numpy()
 
 

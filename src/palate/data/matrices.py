@@ -113,8 +113,8 @@ def _refuse_repeats(row: NDArray[np.int32], column: NDArray[np.int32], n_columns
     key = row.astype(np.int64) * n_columns + column
     twice = len(key) - len(np.unique(key))
     if twice:
-        raise DataError.of(
-            f"{twice:,} cells of the matrix",
-            "are stored again: matrix.sum_duplicates() adds them up",
+        raise DataError(
+            f"{twice:,} cells of the matrix are stored again: matrix.sum_duplicates() adds them up",
+            subject="matrix",
             code="duplicates",
         )

@@ -94,7 +94,7 @@ def to_pandas(table: pl.DataFrame) -> Any:
 
 def _of_pandas(table: Any) -> pl.DataFrame:
     if not hasattr(table, "columns"):
-        raise DataError("one column of pandas is no table", way_in(table))
+        raise DataError.of("one column of pandas", "is no table", way_in(table))
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

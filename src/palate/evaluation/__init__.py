@@ -4,10 +4,14 @@ measuring     any metrics of a fitted model, predictions and lists made once
 single        fit on the training part, measure on the test part
 findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
+verdicts      paired tests of all pairs of models, in words
 details       calibration, errors by group, example users
-rows          one model on one fold: what is kept of it, in memory and as files
+metric_inputs what metrics take, each made once
+jobs          one model on one fold: what is kept of it, in memory and as files
 running       many of them, in processes, resumable
 comparison    the result: tables, tests in words, its folder
+plan          what a comparison is of, and the folder that keeps it
+gathering     the comparison of finished rows
 comparing     `compare` and `cross_validate`
 """
 

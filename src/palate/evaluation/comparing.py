@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.card import card
 from palate.data.dataset import Dataset, interactions_of
 from palate.data.features import Features
-from palate.data.fingerprint import fingerprint
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.data.items import Condition
 from palate.data.splits.split import Split
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparison import FORMAT_VERSION, Comparison
+from palate.evaluation.gathering import gathered, groupings_of, with_groups
+from palate.evaluation.jobs import Job, part_words
 from palate.evaluation.measuring import beside, check_offered, checked
 from palate.evaluation.metric_inputs import Relevance, relevant_rows
-from palate.evaluation.rows import UNITS, Job, Row, part_words
-from palate.evaluation.running import Failure, run_all
-from palate.evaluation.significance import bootstrap
+from palate.evaluation.plan import data_of, machine, part_of, prepared, split_of
+from palate.evaluation.running import run_all
 from palate.evaluation.single import all_splits, default_metrics, versions
-from palate.metrics import quantile_groups, user_column
 from palate.models import MODELS
 from palate.models.contract.abilities import check_supports
-from palate.models.contract.answers import allowed_items, id_list
+from palate.models.contract.answers import allowed_items
 from palate.models.contract.attributes import features_for
 from palate.models.contract.base import Recommender
 from palate.notebook import watched
@@ -44,7 +39,6 @@ from palate.progress import ProgressCallback, automatic
 log = logging.getLogger(__name__)
 
 DEFAULT_SPLIT = "random:0.2:42"
-GROUPS = ("age", "gender")  # where the data has them
 FEWEST_USERS = 2
 Models = Mapping[str, Recommender] | Sequence[Recommender | str]
 
@@ -97,7 +91,7 @@ def compare(
         DataError: data is neither of the two, a split leaves one user in its test part, or ``out`` holds another
             comparison.
     """
-    dataset = _dataset(data)
+    dataset = data if isinstance(data, Dataset) else Dataset.from_tables(interactions_of(data))
     named = _named(models)
     folds = list(all_splits(dataset.interactions, splits))
     n_items = dataset.interactions.n_items
@@ -105,34 +99,36 @@ def compare(
     check_offered(asked, list(named.values()), dataset.items)
     _check(named, folds, dataset.interactions, n_processes)
     part = allowed_items(dataset.interactions.items, dataset.items, allow, deny, where)
-    if any(one.metric.kind != "rating" for one in asked):
+    if any(request.metric.kind != "rating" for request in asked):
         for fold in folds:
             relevant_rows(dataset.interactions.take(fold.test), positive, part, f" of {fold.name}")
-    of_users = _groupings(dataset, groups)
+    groupings = groupings_of(dataset, groups)
     entering = _entering(named, dataset, attributes)
+    families = dict.fromkeys(fold.name.partition(" ")[0] for fold in folds)  # without the number of the fold
+    names = [request.name for request in asked]
     plan = {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": _of_data(dataset, words),
-        "split": splits if isinstance(splits, str) else ", ".join(dict.fromkeys(_family(f) for f in folds)),
-        "splits": [_of_split(fold, dataset.interactions) for fold in folds],
-        "metrics": [one.name for one in asked],
+        "data": data_of(dataset, words),
+        "split": splits if isinstance(splits, str) else ", ".join(families),
+        "splits": [split_of(fold, dataset.interactions) for fold in folds],
+        "metrics": names,
         "positive": positive,
-        "part": _of_part(part, allow, deny, where),
+        "part": part_of(part, allow, deny, where),
         "random_state": random_state,
         "attributes": attributes,
         "versions": versions(),
         "machine": machine(),
     }
-    rows_folder = None if out is None else _prepared(Path(out), plan)
-    jobs = _jobs(named, folds, plan, [one.name for one in asked] + beside(asked), part, n_processes, entering)
+    rows_folder = None if out is None else prepared(Path(out), plan)
+    jobs = _jobs(named, folds, plan, names + beside(asked), part, n_processes, entering)
     with watched(progress) as callback:
-        results = run_all(jobs, dataset, rows_folder, n_processes, callback)
-    comparison = _gathered(plan, named, jobs, results, words or ["DATA"])
-    comparison = _with_groups(comparison, of_users)
-    for one in comparison.failures:
-        log.warning("%s failed on fold %s and is left out of it: %s", one["model"], one["fold"] + 1, one["error"])
+        outcomes = run_all(jobs, dataset, rows_folder, n_processes, callback)
+    comparison = with_groups(gathered(plan, jobs, outcomes, words or ["DATA"]), groupings)
+    for failure in comparison.failures:
+        label, fold_number = failure["model"], failure["fold"] + 1
+        log.warning("%s failed on fold %s and is left out of it: %s", label, fold_number, failure["error"])
     if out is not None:
         comparison.save(out)
     return comparison
@@ -157,37 +153,19 @@ def cross_validate(
     return compare([model], data, splits, metrics, **options)
 
 
-def machine() -> dict[str, Any]:
-    """Return the processor's name, the cores that this process may use, and the memory in GB as far as known."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    memory = None
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
-    return {"cpu": cpu or platform.processor() or platform.machine(), "cores": check_threads(None), "memory_gb": memory}
-
-
-def _dataset(data: Dataset | Interactions) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    return Dataset.from_tables(interactions_of(data))
-
-
 def _named(models: Models) -> dict[str, Recommender]:
     """Return {label: model}; a model without a label is called by its key, or as it is shown where keys repeat."""
     if isinstance(models, Mapping):
         named = {str(label): _model(model) for label, model in models.items()}
     else:
         given = [models] if isinstance(models, Recommender | str) else list(models)
-        made = [_model(one) for one in given]
-        keys = [one.key for one in made]
-        labels = [
-            one.key if keys.count(one.key) == 1 else repr(one).replace(type(one).__name__, one.key) for one in made
-        ]
+        made = [_model(model) for model in given]
+        keys = [model.key for model in made]
+        labels = [key if keys.count(key) == 1 else _spelled(model) for key, model in zip(keys, made, strict=True)]
         if len(set(labels)) < len(labels):
-            raise ParameterError.of(
-                "two models", f"are the same: {', '.join(labels)}; give {{label: model}} to tell them apart"
+            raise ParameterError(
+                f"two models are the same: {', '.join(labels)}; give {{label: model}} to tell them apart",
+                subject="models",
             )
         named = dict(zip(labels, made, strict=True))
     if not named:
@@ -195,14 +173,19 @@ def _named(models: Models) -> dict[str, Recommender]:
     return named
 
 
-def _model(one: Any) -> Recommender:
-    if isinstance(one, str):
-        if one not in MODELS:
-            raise ParameterError.unknown("no model", one, MODELS)
-        return MODELS[one]()
-    if not isinstance(one, Recommender):
-        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(one).__name__}", subject="models")
-    return one
+def _spelled(model: Recommender) -> str:
+    """Return a model as it is shown, called by its key."""
+    return f"{model.key}{repr(model).removeprefix(type(model).__name__)}"
+
+
+def _model(given: Any) -> Recommender:
+    if isinstance(given, str):
+        if given not in MODELS:
+            raise ParameterError.unknown("no model", given, MODELS)
+        return MODELS[given]()
+    if not isinstance(given, Recommender):
+        raise ParameterError(f"a model, or a key such as 'mf', is needed; got {type(given).__name__}", subject="models")
+    return given
 
 
 def _default(named: Mapping[str, Recommender], data: Interactions) -> tuple[str, ...]:
@@ -290,167 +273,3 @@ def _jobs(
             what = (label, type(model), parameters, number, fold, tuple(metrics), plan["positive"], known)
             jobs.append(Job(*what, part, part_words(plan["part"]), n_threads, attributes))
     return jobs
-
-
-def _prepared(out: Path, plan: Mapping[str, Any]) -> Path:
-    """Return the folder of finished rows, made; refuse a folder of something else."""
-    rows = out / "rows"
-    try:
-        if (out / "run.json").exists():
-            before = Comparison.open(out).plan
-            for name in ("split", "metrics", "positive", "part", "random_state", "attributes"):
-                if before.get(name) != plan[name]:
-                    raise DataError.of(
-                        out,
-                        f"holds a comparison with another {name} ({before.get(name)}, now {plan[name]}): "
-                        "choose another folder, or remove that one",
-                        code="other_data",
-                    )
-            if before["data"]["fingerprint"] != plan["data"]["fingerprint"]:
-                raise DataError.of(
-                    out,
-                    "holds a comparison of other data: choose another folder, or remove that one",
-                    code="other_data",
-                )
-        elif out.is_dir() and any(out.iterdir()) and not rows.is_dir():
-            raise DataError.of(out, "holds other files: choose an empty folder for the results", code="other_data")
-        rows.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError.of_disk("cannot write results to", out, error) from None
-    return rows
-
-
-def _of_data(dataset: Dataset, words: Sequence[str]) -> dict[str, Any]:
-    data = dataset.interactions
-    return {
-        "name": dataset.name,
-        "fingerprint": fingerprint(data),
-        "words": list(words),
-        "n_rows": len(data),
-        "n_users": data.n_users,
-        "n_items": data.n_items,
-        "rating_range": None if data.rating_range is None else list(data.rating_range),
-        "card": vars(card(dataset)),
-    }
-
-
-def _of_split(fold: Split, data: Interactions) -> dict[str, Any]:
-    facts = fold.describe(data)
-    return {**vars(facts), "says": facts.says}
-
-
-def _of_part(part: NDArray[np.bool_] | None, allow: Any, deny: Any, where: Any) -> dict[str, Any] | None:
-    """Return the part of the catalogue that lists are drawn from as JSON values, or None for all of it."""
-    if part is None:
-        return None
-    conditions = [] if where is None else [where] if isinstance(where, str | pl.Expr) else list(where)
-    ids = {name: None if given is None else id_list(given) for name, given in (("allow", allow), ("deny", deny))}
-    return {"n_items": int(part.sum()), **ids, "where": [str(one) for one in conditions]}
-
-
-def _family(fold: Split) -> str:
-    """Return the split's string without the number of the fold."""
-    return fold.name.partition(" ")[0]
-
-
-def _groupings(dataset: Dataset, groups: Sequence[str] | None) -> dict[str, pl.Series]:
-    """Return {grouping: group of each user}; groups of numbers are of about equal size."""
-    data = dataset.interactions
-    wanted = list(groups) if groups is not None else [name for name in GROUPS if name in dataset.users.columns]
-    out = {"activity": quantile_groups(np.bincount(data.user_index, minlength=data.n_users))}
-    for name in wanted:
-        if name != "activity":
-            column = user_column(dataset.users, name, data.users)
-            out[name] = quantile_groups(column) if column.dtype.is_numeric() and column.n_unique() > 8 else column
-    return out
-
-
-def _gathered(
-    plan: dict[str, Any],
-    named: Mapping[str, Recommender],
-    jobs: Sequence[Job],
-    results: Sequence[Row | Failure],
-    words: Sequence[str],
-) -> Comparison:
-    """Return the comparison of all rows, still without groups."""
-    of = [(job, row) for job, row in zip(jobs, results, strict=True) if isinstance(row, Row)]
-    failures = [vars(one) for one in results if isinstance(one, Failure)]
-    if not of:
-        raise DataError(
-            "every run failed: " + "; ".join(dict.fromkeys(one["error"] for one in failures)),
-            code="failed_runs",
-            subject="models",
-        )
-    models = []
-    details: dict[str, Any] = {}
-    for label, model in named.items():
-        first = next(job for job in jobs if job.label == label)
-        models.append({"label": label, "key": model.key, "parameters": dict(first.parameters)})
-    for job, row in of:
-        if job.label not in details:
-            details[job.label] = {**row.details, "skipped": row.skipped}
-    head = {"model": pl.String, "fold": pl.Int64}
-    runs = [
-        {
-            "model": j.label,
-            "fold": j.fold,
-            **r.figures,
-            "command": j.command(words, [name for name in plan["metrics"] if name not in r.skipped]),
-        }
-        for j, r in of
-    ]
-    found = [{"model": j.label, "fold": j.fold, **one} for j, r in of for one in r.results]
-    units = [
-        r.units.select(pl.lit(j.label).alias("model"), pl.lit(j.fold, pl.Int64).alias("fold"), pl.all()) for j, r in of
-    ]
-    return Comparison(
-        plan={**plan, "models": models, "failures": failures},
-        runs=pl.DataFrame(runs, schema={**head, **_RUNS}),
-        results=pl.DataFrame(found, schema={**head, **_RESULTS}),
-        units=pl.concat(units) if units else pl.DataFrame(schema={**head, **UNITS}),
-        groups=pl.DataFrame(),
-        details=details,
-    )
-
-
-_RUNS = {
-    "split": pl.String,
-    "seed": pl.Int64,
-    "epochs": pl.Int64,
-    "epoch_chosen_on": pl.String,
-    **dict.fromkeys(("fit_seconds", "score_seconds", "peak_mb"), pl.Float64),
-    "n_threads": pl.Int64,
-    "command": pl.String,
-}
-_RESULTS = {
-    "metric": pl.String,
-    **dict.fromkeys(("value", "worst_tenth"), pl.Float64),
-    **dict.fromkeys(("n_users", "n_without_list", "n_left_out", "n_popular"), pl.Int64),
-    "mean_of_others": pl.Float64,
-}
-_GROUPS = {
-    **dict.fromkeys(("model", "metric", "grouping", "group"), pl.String),
-    "place": pl.Int64,
-    "mean": pl.Float64,
-    "n": pl.Int64,
-    **dict.fromkeys(("low", "high"), pl.Float64),
-}
-
-
-def _with_groups(comparison: Comparison, of_users: Mapping[str, pl.Series]) -> Comparison:
-    """Return the comparison with each metric by group of users; an interval needs two users."""
-    rows = []
-    for grouping, labels in of_users.items():
-        for place, group in enumerate(labels.unique().sort(nulls_last=True)):
-            inside = labels.is_null() if group is None else (labels == group).fill_null(value=False)
-            columns = comparison.columns_of(np.flatnonzero(inside.to_numpy()))
-            kept = {key: column for key, column in columns.items() if key[1] in comparison.plan["metrics"]}
-            if not kept:
-                continue
-            drawn = bootstrap(list(kept.values()), 1000, comparison.plan["random_state"])
-            for number, ((model, metric), column) in enumerate(kept.items()):
-                n = int((column.den.sum(axis=1) > 0).sum())
-                low, high = np.quantile(drawn[:, number], [0.025, 0.975]) if n > 1 else (None, None)
-                rows.append((model, metric, grouping, str(group or "unknown"), place, column.value(), n, low, high))
-    groups = pl.DataFrame(rows, schema=_GROUPS, orient="row")
-    return Comparison(**{**vars(comparison), "groups": groups})

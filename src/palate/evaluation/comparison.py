@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +15,8 @@ import polars as pl
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
 from palate.evaluation.findings import findings
-from palate.evaluation.significance import Column, bootstrap, effect_size, holm, permutation, wilcoxon
+from palate.evaluation.significance import FoldSums, Test, bootstrap, central
+from palate.evaluation.verdicts import paired_tests
 from palate.metrics import named
 from palate.notebook import card, plainly, preview
 from palate.terminal import command, json_values
@@ -25,7 +24,6 @@ from palate.terminal import command, json_values
 FORMAT_VERSION = 1
 MOST_SHOWN = 50  # rows of a table in a notebook
 FRAMES = ("runs", "results", "units", "groups")
-Test = Literal["permutation", "wilcoxon"]
 Across = Literal["users", "folds"]
 
 
@@ -64,13 +62,13 @@ class Comparison:
     @property
     def failed(self) -> list[str]:
         """Models that lack the result of a fold, or of all; ``failures`` says why."""
-        return list(dict.fromkeys(one["model"] for one in self.failures))
+        return list(dict.fromkeys(failure["model"] for failure in self.failures))
 
     @property
     def warnings(self) -> list[str]:
         """What was warned of on the way, with the model's name."""
-        found = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
-        return [text if text.startswith(f"{label} ") else f"{label}: {text}" for label, text in found]
+        warnings = [(label, text) for label in self.labels for text in self.details.get(label, {}).get("warnings", ())]
+        return [text if text.startswith(f"{label} ") else f"{label}: {text}" for label, text in warnings]
 
     def table(self, *, level: float = 0.95, n_resamples: int = 2000) -> pl.DataFrame:
         """Return one row a model and metric that was asked for.
@@ -136,29 +134,9 @@ class Comparison:
             raise ParameterError.of(
                 "test", f"is permutation or wilcoxon, across users or folds; got {test!r}, {across!r}"
             )
-        columns = self._columns() if across == "users" else self._fold_columns()
-        pairs = [
-            (metric, a, b)
-            for metric in self.plan["metrics"]
-            for a, b in combinations([m for m in self.labels if (m, metric) in columns], 2)
-        ]
-        if not pairs:
-            return pl.DataFrame(schema=_TESTS)
-        of = [(columns[a, metric], columns[b, metric]) for metric, a, b in pairs]
-        seed = self.plan["random_state"]
-        p = permutation(of, n_resamples, seed) if test == "permutation" else np.array([wilcoxon(a, b) for a, b in of])
-        corrected = holm(p)
-        keys = list(columns)
-        drawn = dict(zip(keys, bootstrap(list(columns.values()), n_resamples, seed).T, strict=True))
-        rows = []
-        for place, (metric, a, b) in enumerate(pairs):
-            low, high = _central(drawn[a, metric] - drawn[b, metric], level)
-            difference = of[place][0].value() - of[place][1].value()
-            sure = corrected[place] < 1 - level
-            verdict = _verdict(metric, a, b, (difference, low, high), sure=bool(sure))
-            figures = (difference, low, high, p[place], corrected[place], effect_size(*of[place]))
-            rows.append((metric, a, b, *figures, verdict))
-        return pl.DataFrame(rows, schema=_TESTS, orient="row").with_columns(pl.col("effect").fill_nan(None))
+        columns = self.columns_of() if across == "users" else self._fold_columns()
+        asked = {metric: [m for m in self.labels if (m, metric) in columns] for metric in self.plan["metrics"]}
+        return paired_tests(columns, asked, test, level, n_resamples, self.plan["random_state"])
 
     def save(self, folder: str | Path) -> None:
         """Write run.json, details.json and the tables as Parquet; run.json last.
@@ -196,11 +174,11 @@ class Comparison:
             )
         try:
             plan, details = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("run", "details"))
-            found = plan.get("format_version") if isinstance(plan, dict) else None
-            if plan.get("kind") != "comparison" or found != FORMAT_VERSION:
+            version = plan.get("format_version") if isinstance(plan, dict) else None
+            if plan.get("kind") != "comparison" or version != FORMAT_VERSION:
                 raise DataError.of(
                     folder / "run.json",
-                    f"is no comparison of version {FORMAT_VERSION}, but of {found!r}",
+                    f"is no comparison of version {FORMAT_VERSION}, but of {version!r}",
                     code="version",
                 )
             frames = [pl.read_parquet(io.BytesIO((folder / f"{n}.parquet").read_bytes())) for n in FRAMES]
@@ -209,8 +187,8 @@ class Comparison:
         except (ValueError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError.of(
-                f"the comparison in {folder}", f"is damaged ({error}); make it again", code="damaged"
+            raise DataError(
+                f"the comparison in {folder} is damaged ({error}); make it again", subject=folder, code="damaged"
             ) from None
 
     def findings(self) -> list[str]:
@@ -238,50 +216,43 @@ class Comparison:
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
-    def columns_of(self, users: Any = None) -> dict[tuple[str, str], Column]:
-        """Return {(model, metric): sums of each user in each fold}; all over the same users, or of those given."""
+    def columns_of(self, users: Any = None) -> dict[tuple[str, str], FoldSums]:
+        """Return {(model, metric asked for): sums by user and fold}, all over the same users, or over those given."""
         units = self.units if users is None else self.units.filter(pl.col("user_index").is_in(users))
         if units.is_empty():
             return {}
         everyone = units["user_index"].unique().sort().to_numpy()
         n_folds = int(self.runs["fold"].max()) + 1  # type: ignore[arg-type]
         out = {}
-        for (model, metric), part in units.group_by("model", "metric", maintain_order=True):
+        asked = units.filter(pl.col("metric").is_in(self.plan["metrics"]))
+        for (model, metric), part in asked.group_by("model", "metric", maintain_order=True):
             num, den = np.zeros((2, len(everyone), n_folds))
             place = np.searchsorted(everyone, part["user_index"].to_numpy()), part["fold"].to_numpy()
             num[place], den[place] = part["num"].to_numpy(), part["den"].to_numpy()
-            out[str(model), str(metric)] = Column(num, den, named(str(metric)).metric.form)
+            out[str(model), str(metric)] = FoldSums(num, den, named(str(metric)).metric.form)
         return out
 
-    def _columns(self) -> dict[tuple[str, str], Column]:
-        return {key: column for key, column in self.columns_of().items() if key[1] in self.plan["metrics"]}
-
-    def _fold_columns(self) -> dict[tuple[str, str], Column]:
+    def _fold_columns(self) -> dict[tuple[str, str], FoldSums]:
         n_folds = len(self.plan["splits"])
         if n_folds < 2:
-            raise ParameterError.of("a test across folds", f"needs two of them, such as kfold:5:42; this has {n_folds}")
+            raise ParameterError(
+                f"a test across folds needs two of them, such as kfold:5:42; this has {n_folds}", subject="across"
+            )
         out = {}
         for (model, metric), part in self.results.group_by("model", "metric", maintain_order=True):
             values = part.sort("fold")["value"].drop_nulls().to_numpy()
             if metric in self.plan["metrics"] and len(values) == n_folds:
-                out[str(model), str(metric)] = Column(values[:, None], np.ones((n_folds, 1)), "mean")
+                out[str(model), str(metric)] = FoldSums(values[:, None], np.ones((n_folds, 1)), "mean")
         return out
 
     def _intervals(self, level: float, n_resamples: int) -> pl.DataFrame:
-        columns = self._columns()
+        columns = self.columns_of()
         schema = {"model": pl.String, "metric": pl.String, "low": pl.Float64, "high": pl.Float64}
         if not columns:
             return pl.DataFrame(schema=schema)
         drawn = bootstrap(list(columns.values()), n_resamples, self.plan["random_state"])
-        rows = [(*key, *_central(drawn[:, place], level)) for place, key in enumerate(columns)]
+        rows = [(*key, *central(values, level)) for key, values in zip(columns, drawn.T, strict=True)]
         return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-_TESTS = {
-    **dict.fromkeys(("metric", "model", "other"), pl.String),
-    **dict.fromkeys(("difference", "low", "high", "p", "p_holm", "effect"), pl.Float64),
-    "verdict": pl.String,
-}
 
 
 def _total(name: str) -> pl.Expr:
@@ -299,25 +270,6 @@ def _with_popular(results: pl.DataFrame) -> pl.DataFrame:
     """Return results with the columns that comparisons of earlier versions lack, as null."""
     missing = {"n_popular": pl.Int64, "mean_of_others": pl.Float64}
     return results.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items() if n not in results.columns)
-
-
-def _central(values: Any, level: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _verdict(name: str, a: str, b: str, figures: Sequence[float], *, sure: bool) -> str:
-    """Return the test's outcome in words."""
-    difference, low, high = figures
-    if not sure:
-        return f"no significant difference in {name} between {a} and {b}"
-    metric = named(name).metric
-    if not metric.is_better(difference, 0.0):
-        a, b, difference, low, high = b, a, -difference, -high, -low
-    if metric.higher_is_better is False:
-        difference, low, high = -difference, -high, -low  # by how much it is better, not lower
-    word = "higher" if metric.higher_is_better is None else "better"
-    return f"{a} is {word} than {b} in {name} by {difference:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _check_resampling(level: float, n_resamples: int) -> None:

@@ -117,7 +117,7 @@ def _examples(
 def _about(train: Interactions, user: int, n_rows: int, users: pl.DataFrame | None) -> str:
     words = [f"{n_rows:,} training rows"]
     if users is not None and "user_id" in users.columns:
-        found = users.filter(pl.col("user_id") == train.users.values[user])
-        known: Mapping[str, Any] = found.row(0, named=True) if len(found) else {}
+        rows = users.filter(pl.col("user_id") == train.users.values[user])
+        known: Mapping[str, Any] = rows.row(0, named=True) if len(rows) else {}
         words += [str(known[name]) for name in ("age", "gender", "occupation") if known.get(name) is not None]
     return ", ".join(words)

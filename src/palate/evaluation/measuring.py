@@ -85,7 +85,7 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
             "metrics", f"takes a list of names, such as ['rmse', 'ndcg@10'], got the text '{metrics}'", value=metrics
         )
     asked = [at(name, n_items) for name in metrics]
-    names = [one.name for one in asked]
+    names = [request.name for request in asked]
     if not names or len(set(names)) < len(names):
         raise ParameterError(
             f"name at least one metric, and each once; got {', '.join(names) or 'none'}", subject="metrics"
@@ -106,10 +106,10 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
         lacking.add("predictive")
     if not has_genres(items):
         lacking.add("genres")
-    for one in metrics:
-        for name in one.metric.inputs:
+    for request in metrics:
+        for name in request.metric.inputs:
             if name in lacking:
-                raise ParameterError.of(one.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
+                raise ParameterError.of(request.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
 
 
 def measure(
@@ -193,28 +193,30 @@ def measure_part(
 ) -> Measured:
     """Return what `measure` returns, of parts that were checked; ``part`` are the items that may be listed."""
     asked = checked(metrics, test.n_items)
-    width = max((one.k for one in asked if one.k), default=None)
+    width = max((request.k for request in asked if request.k), default=None)
     inputs = MetricInputs(model, train, test, items, positive, width, part)
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
     units: dict[str, Units] = {}
     skipped: dict[str, str] = {}
-    for one in asked:
-        try:
-            given = {name: _need(inputs, one, name) for name in one.metric.inputs}
-        except ParameterError as error:
+    for request in asked:
+        given = inputs.given(request.metric)
+        if missing := next((name for name, value in given.items() if value is None), None):
+            needed = NEEDS.get(missing, missing)
             if not skip:
-                raise
-            skipped[one.name] = str(error).partition("; ")[0]
+                raise ParameterError.of(
+                    request.name, f"needs {needed}; {model.key} here does not offer it", code="not_offered"
+                )
+            skipped[request.name] = f"{request.name} needs {needed}"
             continue
-        result = one(**given)
-        values[one.name] = one.metric.value(result)
-        shares = one.metric.units(result, given, inputs.users_of(one.metric))
+        result = request(**given)
+        values[request.name] = request.metric.value(result)
+        shares = request.metric.units(result, given, inputs.users_of(request.metric))
         if shares is not None:
-            units[one.name] = shares
-            summaries[one.name] = _summary(one, result, shares, values[one.name], inputs)
+            units[request.name] = shares
+            summaries[request.name] = _summary(request, result, shares, values[request.name], inputs)
     lists, popular, ranked = _listed(inputs, asked, values)
-    return Measured(values, summaries, units, skipped, lists, popular, ranked, inputs.made)
+    return Measured(values, summaries, units, skipped, lists, popular, ranked, inputs.made_of("predicted"))
 
 
 def _listed(
@@ -224,32 +226,22 @@ def _listed(
     ranked = inputs.made_of("ranked")
     if ranked is None:
         return None, np.empty(0, bool), np.empty(0, np.intp)
-    if not any(name in one.metric.inputs for one in asked for name in ("lists", "judged")):
+    if not any(name in request.metric.inputs for request in asked for name in ("lists", "judged")):
         return None, inputs.popular, ranked
-    if not any(one.name.startswith("list_overlap") for one in asked):
+    if not any(request.name.startswith("list_overlap") for request in asked):
         list_overlap(inputs.lists, inputs.test.n_items, inputs.lists.shape[1])  # for its warning
     _compare_with_popularity(inputs, asked, values)
     return np.ascontiguousarray(inputs.lists), inputs.popular, ranked
 
 
-def _need(inputs: MetricInputs, one: At, name: str) -> Any:
-    value = inputs.given(name, of_part="n_items" in one.metric.inputs)
-    if value is None:
-        what = NEEDS.get(name, name)
-        raise ParameterError.of(
-            one.name, f"needs {what}; {type(inputs.model).__name__} here does not offer it", code="not_offered"
-        )
-    return value
-
-
-def _summary(one: At, result: Any, shares: Units, value: float, inputs: MetricInputs) -> Summary:
+def _summary(request: At, result: Any, shares: Units, value: float, inputs: MetricInputs) -> Summary:
     """Return the metric with the worst tenth of the users' own values, and who is no part of it."""
-    up = one.metric.higher_is_better is not False
-    if one.metric.per != "user":
+    up = request.metric.higher_is_better is not False
+    if request.metric.per != "user":
         return replace(summarise(shares.own, higher_is_better=up), mean=value)
-    if one.metric.kind == "rating":
+    if request.metric.kind == "rating":
         return summarise(result, higher_is_better=up)
-    lists = inputs.lists if one.k and inputs.made_of("ranked_lists") else None
+    lists = inputs.lists if request.k and inputs.made_of("ranked_lists") else None
     summary = summarise(result, lists, popular=inputs.popular, higher_is_better=up)
     n_tested = len(np.unique(inputs.test.user_index))
     return replace(summary, n_left_out=summary.n_left_out + n_tested - len(result))
@@ -262,11 +254,11 @@ def _compare_with_popularity(inputs: MetricInputs, asked: Sequence[At], values: 
         return
     judged = inputs.popular_lists.judged(inputs.relevant, inputs.test.n_items)
     below = []
-    for one in asked:
-        if one.metric.inputs == ("judged",):
-            floor = one.metric.value(one(judged=judged))
-            if values[one.name] < floor:
-                below.append(f"{one.name} {values[one.name]:.3f} against {floor:.3f}")
+    for request in asked:
+        if request.metric.inputs == ("judged",):
+            floor = request.metric.value(request(judged=judged))
+            if values[request.name] < floor:
+                below.append(f"{request.name} {values[request.name]:.3f} against {floor:.3f}")
     if below:
         log.warning(
             "%s is made for ratings, and its lists rank below mere popularity here (%s): rank with popularity, or with "
@@ -278,8 +270,8 @@ def _compare_with_popularity(inputs: MetricInputs, asked: Sequence[At], values: 
 
 def beside(metrics: Sequence[At]) -> list[str]:
     """Return what is recorded beside ranking metrics that were asked for: accuracy is never the whole story."""
-    k = max((one.k for one in metrics if one.k), default=None)
+    k = max((request.k for request in metrics if request.k), default=None)
     if k is None:
         return []
     names = [f"{metric.key}@{k}" for metric in METRICS.values() if metric.beside]
-    return [name for name in names if name not in {one.name for one in metrics}]
+    return [name for name in names if name not in {request.name for request in metrics}]

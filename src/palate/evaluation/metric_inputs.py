@@ -102,18 +102,19 @@ class MetricInputs:
         self.items = model.item_table_ if items is None else items
         self.width = width or 10
         self.allowed = allowed
-        self.made: NDArray[np.float64] | None = None
 
-    def given(self, name: str, *, of_part: bool) -> Any:
-        """Return what a metric calls by this name.
+    def given(self, metric: Metric) -> dict[str, Any]:
+        """Return what a metric takes, by name, up to the first that is None.
 
-        Args:
-            name: a parameter of the metric.
-            of_part: it takes the size of the catalogue as well, and so items numbered within the part.
+        A metric that takes the size of the catalogue as well is given items numbered within the part.
         """
-        if of_part and name in ("lists", "relevant", "excluded"):
-            return getattr(self, f"_{name}_of_part")
-        return getattr(self, name, None)
+        of_part = ("lists", "relevant", "excluded") if "n_items" in metric.inputs else ()
+        values: dict[str, Any] = {}
+        for name in metric.inputs:
+            values[name] = getattr(self, f"_{name}_of_part" if name in of_part else name, None)
+            if values[name] is None:
+                break
+        return values
 
     def users_of(self, metric: Metric) -> NDArray[Any]:
         """Return the user of each of a metric's values, where it gives one a user; else of each test row."""
@@ -135,10 +136,7 @@ class MetricInputs:
     @cached_property
     def predicted(self) -> NDArray[np.float64] | None:
         """Raw predictions of the test rows, of a model that predicts ratings."""
-        if self.model.score_kind != "rating":
-            return None
-        self.made = self.model.predict_rows(self.test)
-        return self.made
+        return self.model.predict_rows(self.test) if self.model.score_kind == "rating" else None
 
     @cached_property
     def predictive(self) -> Predictive | None:

@@ -67,8 +67,8 @@ class RankedLists:
 
         def tail(rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
             parts = chunks(len(rows), max(1, KEYS // n_items))
-            found = [self._tied(rows[part], keys[rows[part], self.width - 1], relevant) for part in parts]
-            size, hits, gains = (np.concatenate(column) for column in zip(*found, strict=True))
+            tied = [self._tied(rows[part], keys[rows[part], self.width - 1], relevant) for part in parts]
+            size, hits, gains = (np.concatenate(column) for column in zip(*tied, strict=True))
             return size, hits, gains
 
         return judge(np.ascontiguousarray(self.items), relevant, n_items).with_ties(keys, tail)

@@ -13,7 +13,7 @@ from typing import Any
 
 from palate.data.dataset import Dataset
 from palate.errors import PalateError
-from palate.evaluation.rows import Job, Row, peak_megabytes, run
+from palate.evaluation.jobs import Job, Outcome, peak_megabytes, run
 from palate.progress import DONE, Progress, ProgressCallback
 
 POLL = 0.2  # seconds between two looks at the processes
@@ -28,12 +28,12 @@ class Failure:
     error: str
 
 
-Results = list[Row | Failure]
+Outcomes = list[Outcome | Failure]
 
 
 def run_all(
     jobs: Sequence[Job], dataset: Dataset, folder: Path | None, n_processes: int | None, progress: ProgressCallback
-) -> Results:
+) -> Outcomes:
     """Return a row or a failure for each job, in their order; rows that stand in the folder are not run again.
 
     Args:
@@ -46,16 +46,16 @@ def run_all(
     Raises:
         KeyboardInterrupt: Ctrl-C; rows finished until then are kept.
     """
-    results: dict[int, Row | Failure] = {}
+    results: dict[int, Outcome | Failure] = {}
     for number, job in enumerate(jobs):
-        found = None if folder is None else Row.open(folder, job.digest)
-        if found is not None:
-            results[number] = found
+        kept = None if folder is None else Outcome.open(folder, job.digest)
+        if kept is not None:
+            results[number] = kept
     waiting = [number for number in range(len(jobs)) if number not in results]
 
-    def keep(number: int, result: Row | Failure) -> None:
+    def keep(number: int, result: Outcome | Failure) -> None:
         results[number] = result
-        if folder is not None and isinstance(result, Row):
+        if folder is not None and isinstance(result, Outcome):
             result.save(folder, jobs[number].digest)
         progress(Progress(DONE, 1, 1, task=jobs[number].task))
         progress(Progress("runs finished", len(results), len(jobs)))
@@ -68,7 +68,7 @@ def run_all(
     return [results[number] for number in range(len(jobs))]
 
 
-def _run_here(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row | Failure:
+def _run_here(job: Job, dataset: Dataset, progress: ProgressCallback) -> Outcome | Failure:
     try:
         return run(job, dataset, partial(_named, progress, job.task))
     except PalateError as error:
@@ -121,7 +121,7 @@ class _Pool:
         elif number in self.running:
             self._finish(number, message)
 
-    def _finish(self, number: int, result: Row | Failure) -> None:
+    def _finish(self, number: int, result: Outcome | Failure) -> None:
         process = self.running.pop(number)
         process.join()
         self.keep(number, result)
@@ -131,7 +131,7 @@ def _child(messages: Any, number: int, job: Job, dataset: Dataset) -> None:
     """Run one job in this process and send its steps and its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
     result = _run_here(job, dataset, lambda step: messages.put((number, step)))
-    if isinstance(result, Row):
+    if isinstance(result, Outcome):
         result.figures["peak_mb"] = peak_megabytes()
     messages.put((number, result))
 

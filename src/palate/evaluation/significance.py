@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,11 @@ from palate.parallel import chunks
 CELLS = 1 << 21  # weights or signs held at once
 
 Sums = NDArray[np.float64]  # (n, n_folds)
+Test = Literal["permutation", "wilcoxon"]
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class FoldSums:
     """A metric of one model.
 
     Attributes:
@@ -48,7 +50,7 @@ class Column:
         return float(_mean_of_folds(self.form, self.num.sum(axis=0)[None], self.den.sum(axis=0)[None])[0])
 
 
-def bootstrap(columns: Sequence[Column], n_resamples: int, random_state: int) -> NDArray[np.float64]:
+def bootstrap(columns: Sequence[FoldSums], n_resamples: int, random_state: int) -> NDArray[np.float64]:
     """Return the metric of each column in each resample of users, (n_resamples, n_columns); the same users for all."""
     n = len(columns[0].num)
     rng = np.random.default_rng(random_state)
@@ -61,7 +63,13 @@ def bootstrap(columns: Sequence[Column], n_resamples: int, random_state: int) ->
     return out
 
 
-def permutation(pairs: Sequence[tuple[Column, Column]], n_resamples: int, random_state: int) -> NDArray[np.float64]:
+def central(drawn: NDArray[Any], level: float) -> tuple[float, float]:
+    """Return the ends of the central ``level`` of what was drawn."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def permutation(pairs: Sequence[tuple[FoldSums, FoldSums]], n_resamples: int, random_state: int) -> NDArray[np.float64]:
     """Return the p-value of each pair of columns, (n_pairs,): are the two exchangeable for each user?"""
     n = len(pairs[0][0].num)
     observed = np.array([abs(a.value() - b.value()) for a, b in pairs])
@@ -78,7 +86,7 @@ def permutation(pairs: Sequence[tuple[Column, Column]], n_resamples: int, random
     return (1 + reached) / (1 + n_drawn)
 
 
-def wilcoxon(a: Column, b: Column) -> float:
+def wilcoxon(a: FoldSums, b: FoldSums) -> float:
     """Return the p-value of Wilcoxon's signed-rank test of the users' own values; 1 where all are equal."""
     from scipy import stats
 
@@ -89,7 +97,7 @@ def wilcoxon(a: Column, b: Column) -> float:
     return float(stats.wilcoxon(differences).pvalue)
 
 
-def effect_size(a: Column, b: Column) -> float:
+def effect_size(a: FoldSums, b: FoldSums) -> float:
     """Return the mean of the users' differences over their standard deviation (d_z, Cohen 1988); NaN where all equal.
 
     For RMSE and R2 the differences are of sums of squared errors, whose mean decides which is lower.
@@ -119,7 +127,7 @@ def _signs(n: int, n_resamples: int, random_state: int) -> Iterator[NDArray[np.f
         yield 1 - 2.0 * rng.integers(2, size=(block.stop - block.start, n), dtype=np.int8).astype(np.float64)
 
 
-def _swapped_difference(a: Column, b: Column, signs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _swapped_difference(a: FoldSums, b: FoldSums, signs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the difference of the metrics where the two models' sums are exchanged for users with sign -1."""
     sums = []
     for x, y in ((a.num, b.num), (a.den, b.den)):
@@ -138,6 +146,6 @@ def _mean_of_folds(form: Form, num: Sums, den: Sums) -> NDArray[np.float64]:
     return means
 
 
-def _own_values(column: Column) -> NDArray[np.float64]:
+def _own_values(column: FoldSums) -> NDArray[np.float64]:
     """Return each user's own value of the metric, over all folds; NaN without any."""
     return from_sums(column.form, column.num.sum(axis=1), column.den.sum(axis=1))

@@ -161,7 +161,7 @@ def evaluate(
     asked = checked(wanted, test.n_items)
     items = data.items if items is None and isinstance(data, Dataset) else items
     part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
-    if any(one.metric.kind != "rating" for one in asked):
+    if any(request.metric.kind != "rating" for request in asked):
         relevant_rows(test, positive, part)  # refused before training, not after
     features = within(features_for(model, data, user_features, item_features, attributes=attributes), train)
     started = time.perf_counter()
@@ -171,7 +171,7 @@ def evaluate(
         else:
             model.fit(train, items=items, progress=callback, **features)
     fitted = time.perf_counter()
-    names = [one.name for one in asked]
+    names = [request.name for request in asked]
     measured = measure_part(model, train, test, names, positive=positive, part=part, skip=skip)
     seconds = {"fit": fitted - started, "score": time.perf_counter() - fitted}
     return _evaluation(model, facts_of(name, train, test), stop_on, part, measured, seconds)

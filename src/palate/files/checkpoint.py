@@ -41,7 +41,7 @@ class Checkpoint:
         Raises:
             OSError: the file cannot be written.
         """
-        said = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.said}, "the checkpoint").decode()
+        said = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.values}, "the checkpoint").decode()
         with replacing(self.path) as file:
             for piece in pieces(snapshot.arrays, {ENTRY: said}):
                 file.write(piece)
@@ -62,14 +62,11 @@ class Checkpoint:
             container.check_seal()
             said: Any = strict_json.loads(container.metadata[ENTRY].encode(), "the checkpoint")
             if said.pop("format_version", None) != FORMAT_VERSION:
-                raise ModelFileError(
-                    f"its format is another than {FORMAT_VERSION}, which this Palate reads",
-                    code="version",
-                    subject=self.path,
-                )
+                words = f"its format is another than {FORMAT_VERSION}, which this Palate reads"
+                raise ModelFileError(words, code="version", subject=self.path)
             return Snapshot(container.arrays(), said)
         except ModelFileError as error:
-            raise ModelFileError(f"cannot go on from {self.path}: {error}") from None
+            raise error.within(f"cannot go on from {self.path}: ", subject=self.path) from None
 
     def clear(self) -> None:
         """Remove the file."""

@@ -61,7 +61,7 @@ def model_of(state: ModelState) -> Recommender:
     try:
         model.check_parameters()
     except ParameterError as error:
-        raise ModelFileError(f"a parameter is refused: {error}") from None
+        raise error.within("a parameter is refused: ", kind=ModelFileError) from None
     return model
 
 

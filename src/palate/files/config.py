@@ -51,7 +51,7 @@ def read_config(path: str | Path) -> Recommender:
     except OSError as error:
         raise DataError.of_disk("cannot read the config", path, error) from None
     except ModelFileError as error:
-        raise DataError(f"{error}; a config is JSON, as palate tune writes it") from None
+        raise error.within("", "; a config is JSON, as palate tune writes it", kind=DataError) from None
     if not isinstance(record, dict) or {"format_version", "model", "parameters"} - set(record):
         raise DataError.of(path, "is no config: it needs format_version, model and parameters", code="format")
     if unknown := set(record) - {"format_version", "model", "parameters", "tuned"}:
@@ -73,5 +73,5 @@ def read_config(path: str | Path) -> Recommender:
         model.set_params(**record["parameters"])
         model.check_parameters()
     except ParameterError as error:
-        raise ParameterError(f"{path}: {error}") from None
+        raise error.within(f"{path}: ", subject=path) from None
     return model

@@ -65,7 +65,9 @@ def pieces(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> I
     header = strict_json.dumps(table, "the header")
     header += b" " * (-(8 + len(header)) % ALIGN)
     if len(header) > MAX_HEADER:
-        raise ModelFileError.of("the header would", f"have {len(header):,} bytes; at most {MAX_HEADER:,} are admitted")
+        raise ModelFileError(
+            f"the header would have {len(header):,} bytes; at most {MAX_HEADER:,} are admitted", subject="header"
+        )
     yield len(header).to_bytes(8, "little")
     yield header.replace(NO_SEAL.encode(), seal_of(header, NO_SEAL).encode(), 1)
     yield from map(bytes_of, laid_out)

@@ -108,7 +108,7 @@ def import_folder(folder: str | Path, rating_range: tuple[float, float] | None =
             state = replace(state, learned={**state.learned, "rating_range_": list(rating_range)})
         return model_of(state)
     except ModelFileError as error:
-        raise ModelFileError(f"{folder} is refused: {error}") from None
+        raise error.within(f"{folder} is refused: ", subject=folder) from None
     except FileNotFoundError as error:
         raise ModelFileError.of(folder, f"lacks the file {Path(str(error.filename)).name}", code="not_found") from None
     except OSError as error:
@@ -215,9 +215,9 @@ def _read_parquet(path: Path) -> pl.DataFrame:
         check_bounds(path)
         return pl.read_parquet(path.read_bytes())
     except DataError as error:
-        raise ModelFileError(f"{path.name} is not a valid Parquet file: {error}") from None
+        raise error.within(f"{path.name} is not a valid Parquet file: ", kind=ModelFileError) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a damaged page makes Polars panic
-        raise ModelFileError(f"{path.name} is not a valid Parquet file: {error}") from None
+        raise ModelFileError.of(path.name, f"is not a valid Parquet file: {error}") from None
 
 
 # -- layout "original" ----------------------------------------------------------------------------------------------
@@ -259,8 +259,9 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
                 f"{name}_embeddings.npy", f"has {len(factors)} rows for {len(ids)} ids: out of step"
             )
     if P.shape[1] != Q.shape[1] or P.dtype != Q.dtype or not P.shape[1]:
-        raise ModelFileError.of(
-            "the embeddings differ in length or dtype", f": {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}"
+        raise ModelFileError(
+            f"the embeddings differ in length or dtype: {P.shape[1]} {P.dtype}, {Q.shape[1]} {Q.dtype}",
+            subject="embeddings",
         )
     model = MatrixFactorization.original().set_params(n_factors=P.shape[1], dtype=P.dtype.name, store_history=False)
     b, c = (np.zeros(len(ids), P.dtype) for ids in (users, items))

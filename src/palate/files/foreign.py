@@ -235,6 +235,6 @@ def ids_from(values: list[Id], name: str, what: str) -> Ids:
     try:
         return Ids(pl.Series(values, dtype=pl.String if values and isinstance(values[0], str) else pl.Int64), what)
     except DataError as error:
-        raise ModelFileError(f"{name}: {error}") from None
+        raise error.within(f"{name}: ", kind=ModelFileError, subject=name) from None
     except (OverflowError, UnicodeEncodeError, TypeError, pl.exceptions.PolarsError):
         raise ModelFileError.of(name, ": an id is past 64 bits, or no Unicode text") from None

@@ -20,7 +20,6 @@ and brings into memory what serving needs anyway. Checksums find accidents; agai
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -28,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
 from palate.data.ids import Ids
+from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
 from palate.files.checks import SEEN, class_of, model_of, plain_state
@@ -70,8 +69,8 @@ def save(model: Recommender, path: str | Path) -> None:
         ModelFileError: no model, one that holds NaN or what a file cannot hold, or the file cannot be written.
     """
     if not isinstance(model, Recommender):
-        raise ModelFileError.of(
-            "a fitted model", f"is saved, such as EASE().fit(interactions); got {type(model).__name__}"
+        raise ModelFileError(
+            f"a fitted model is saved, such as EASE().fit(interactions); got {type(model).__name__}", subject="model"
         )
     target = _named(path)
     state = plain_state(model.state())
@@ -115,7 +114,7 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
     try:
         return _load(path, copy=copy)
     except ModelFileError as error:
-        raise ModelFileError(f"{path} is refused: {error}") from None
+        raise error.within(f"{path} is refused: ", subject=path) from None
     except FileNotFoundError:
         made = command("palate", "train", "DATA", "--out", path)
         raise ModelFileError(
@@ -231,9 +230,9 @@ def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
 
 def _check_names(where: str, what: str, given: set[str], known: set[str]) -> None:
     if given - known:
-        raise ModelFileError(f"{where} has the unknown {what} '{min(given - known)[:40]}'", subject="palate")
+        raise ModelFileError.of(where, f"has the unknown {what} '{min(given - known)[:40]}'")
     if known - given:
-        raise ModelFileError(f"{where} lacks the {what} '{min(known - given)}'", subject="palate")
+        raise ModelFileError.of(where, f"lacks the {what} '{min(known - given)}'")
 
 
 def _sha256(array: NDArray[Any]) -> str:
@@ -244,26 +243,21 @@ def _ids_of(arrays: Mapping[str, NDArray[Any]], side: str, kind: str) -> Ids:
     """Return the ids of one side: integers as they are, or text cut at its offsets."""
     try:
         if kind == "integer":
-            return Ids(pl.Series(_row(arrays, f"{side}.ids", np.int64)), side[:-1])
+            return Ids(_row(arrays, f"{side}.ids", np.int64), side[:-1])
         text, offsets = _row(arrays, f"{side}.text", np.uint8), _row(arrays, f"{side}.offsets", np.int64)
         if not len(offsets) or offsets[0] or offsets[-1] != len(text) or (offsets[1:] < offsets[:-1]).any():
-            raise ModelFileError(
-                f"{side}.offsets does not rise from 0 to the {len(text)} bytes of text", subject="palate"
-            )
-        whole, cuts = text.tobytes(), offsets.tolist()
-        texts = [whole[a:b].decode() for a, b in itertools.pairwise(cuts)]
-        return Ids(pl.Series(texts, dtype=pl.String), side[:-1])
-    except UnicodeDecodeError:
-        raise ModelFileError(f"{side}.text is not UTF-8 text", subject="palate") from None
+            raise ModelFileError.of(f"{side}.offsets", f"does not rise from 0 to the {len(text)} bytes of text")
+        texts = Texts(text, offsets)
+        if not texts.is_utf8():
+            raise ModelFileError.of(f"{side}.text", "is not UTF-8 text")
+        return Ids(texts, side[:-1])
     except DataError as error:
-        raise ModelFileError(str(error)) from None
+        raise error.within("", kind=ModelFileError) from None
 
 
 def _row(arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any) -> NDArray[Any]:
     array = arrays[name]
     if array.dtype != dtype or array.ndim != 1:
-        raise ModelFileError(
-            f"{name} must be one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}",
-            subject="palate",
-        )
+        row = f"one row of {np.dtype(dtype)}, not {array.ndim} dimensions of {array.dtype}"
+        raise ModelFileError.of(name, f"must be {row}")
     return array

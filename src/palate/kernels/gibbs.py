@@ -19,33 +19,65 @@ L (D, D).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
 
+from palate.kernels import Cells
 from palate.kernels.ridge import CELLS, FIRST, add_products, padded
 from palate.kernels.simd.steps import product
-from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, copy_row, room, scale_lanes, subtract_lanes
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned, copy_row, scale_lanes, subtract_lanes
 
 LANES = 16  # rows factorized at once: the numbers of one vector
+
+
+class Side(NamedTuple):
+    """Rows [q_i, c_i] of one side, as `padded_rows` gives them."""
+
+    Q: Any  # (n, width)
+    c: Any  # (n,)
+
+
+class Columns(NamedTuple):
+    """The other side: its rows, and h of its noise."""
+
+    Q: Any  # (n_columns, width)
+    c: Any  # (n_columns,)
+    h: Any  # (n_columns,)
+
+
+class Noise(NamedTuple):
+    """The precision of a cell, w_ui = scale g_u h_i, less h."""
+
+    g: Any  # (n_rows,)
+    scale: Any
+
+
+class Prior(NamedTuple):
+    """Of the rows: L m_u, and L."""
+
+    LM: Any  # (n_rows, D)
+    L: Any  # (D, D)
 
 
 @njit(nogil=True, cache=True)
 def padded_rows(X):
     """Return rows [q_i, c_i] as `draw_rows` takes them: q_i padded with zeros to whole vectors, and c_i apart."""
     n, k = len(X), X.shape[1] - 1
-    Q = room(n, padded(k, X.itemsize), X)
+    Q = aligned(n, padded(k, X.itemsize), X)
     c = np.empty(n, X.dtype)
     for i in range(n):
         c[i] = X[i, k]
         for f in range(k):
             Q[i, f] = X[i, f]
-    return Q, c
+    return Side(Q, c)
 
 
 @njit(nogil=True, cache=True)
-def gather(cells, start, stop, other, base, W, V, at):
+def gather(cells: Cells, start, stop, other: Columns, base, W, V, at):
     """Copy q_i of some cells into W, and w q_i into V with w y and w behind it; return the sums of w and of w y."""
-    indices, targets = cells
+    _, indices, targets = cells
     Q, c, h = other
     total, pulls = Q.dtype.type(0), Q.dtype.type(0)
     for j in range(stop - start):
@@ -84,25 +116,21 @@ def substitute_lanes(F, D, at):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def draw_rows(cells, other, noise, prior, E, first, last, X, means):
+def draw_rows(cells: Cells, other: Columns, noise: Noise, prior: Prior, E, first, last, X, means):
     """Write a draw of eq. 1 for rows first … last - 1 into X, and its mean into means.
 
-    cells: (indptr, indices, targets): targets (n,) the ratings less all but the two rows' parts.
-    other: (Q, c, h): the other side's rows as `padded_rows` gives them, and h (n_columns,).
-    noise: (g, scale): w_ui = scale g_u h_i; g (n_rows,).
-    prior: (M L, L): (n_rows, D) and (D, D).
-    E: (n_rows, D) standard normal numbers.
+    cells: their values are the ratings less all but the two rows' parts; E: (n_rows, D) standard normal numbers.
     """
-    indptr, indices, targets = cells
-    Q = other[0]
+    indptr = cells.indptr
+    Q = other.Q
     g, scale = noise
     LM, L = prior
     D, width = L.shape[1], Q.shape[1]
     k, step = D - 1, STEP_BYTES // Q.itemsize
-    A = room(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
-    W, V = room(CELLS, width + step, Q), room(CELLS, width + step, Q)
+    A = aligned(max(width, -(-k // ROWS) * ROWS) + ROWS, width, Q)  # below it sum w y q and sum w q: the same product
+    W, V = aligned(CELLS, width + step, Q), aligned(CELLS, width + step, Q)
     s, a = A[len(A) - ROWS], A[len(A) - ROWS + 1]
-    F = room(np.int64(1), (D * (D + 2) + 2 * D) * LANES, Q)[0]
+    F = aligned(np.int64(1), (D * (D + 2) + 2 * D) * LANES, Q)[0]
     B = F[: D * (D + 2) * LANES].reshape((D, D + 2, LANES))
     x, y = F[D * (D + 2) * LANES :][: D * LANES].reshape((D, LANES)), F[D * (D + 3) * LANES :].reshape((D, LANES))
     for block in range(first, last, LANES):
@@ -113,7 +141,7 @@ def draw_rows(cells, other, noise, prior, E, first, last, X, means):
             total, pulls = Q.dtype.type(0), Q.dtype.type(0)
             for start in range(indptr[u], indptr[u + 1], CELLS):
                 stop = min(start + CELLS, indptr[u + 1])
-                sums = gather((indices, targets), start, stop, other, scale * g[u], W, V, len(A) - ROWS)
+                sums = gather(cells, start, stop, other, scale * g[u], W, V, len(A) - ROWS)
                 total += sums[0]
                 pulls += sums[1]
                 add_products(V, W, A, stop - start, FIRST, k)
@@ -148,14 +176,13 @@ def draw_rows(cells, other, noise, prior, E, first, last, X, means):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def shrinkages(cells, other, L, first, last, K):
+def shrinkages(cells: Cells, Q, h, noise: Noise, L, first, last, K):
     """Write K_u = inv(A_u) L of rows first … last - 1 (n_rows, D, D): how far a row follows its prior mean; eq. 1.
 
-    cells: (indptr, indices, weights), the weights (n_columns,) those of the other side's rows.
-    other: (Q, g, scale), as `draw_rows`.
+    cells: their values are not looked at; Q (n_columns, D), h (n_columns,) the other side's rows and its noise.
     """
-    indptr, indices, weights = cells
-    Q, g, scale = other
+    indptr, indices, _ = cells
+    g, scale = noise
     D = Q.shape[1]
     A, z = np.empty((D, D), Q.dtype), np.ones(D, Q.dtype)
     for u in range(first, last):
@@ -164,7 +191,7 @@ def shrinkages(cells, other, L, first, last, K):
                 A[f, j] = K[u, f, j] = L[f, j]
         for n in range(indptr[u], indptr[u + 1]):
             i = indices[n]
-            w, q = scale * g[u] * weights[i], Q[i]
+            w, q = scale * g[u] * h[i], Q[i]
             for f in range(D - 1):
                 z[f] = q[f]
             for f in range(D):
@@ -194,11 +221,8 @@ def eliminate(A, X):
 
 
 @njit(nogil=True, cache=True)
-def residuals(cells, rows, columns, first, last, out):
-    """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i.
-
-    rows, columns: of both sides, as `padded_rows` gives them.
-    """
+def residuals(cells: Cells, rows: Side, columns: Side, first, last, out):
+    """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i."""
     indptr, indices, targets = cells
     P, b = rows
     Q, c = columns
@@ -209,10 +233,10 @@ def residuals(cells, rows, columns, first, last, out):
 
 
 @njit(nogil=True, cache=True)
-def sums_of_errors(cells, h, first, last, out):
+def sums_of_errors(cells: Cells, h, first, last, out):
     """Write the sums of h, h e, h e^2, e and e^2 over the cells of rows first … last - 1: (n_rows, 5) float64.
 
-    cells: (indptr, indices, errors); h (n_columns,) weighs each error e.
+    cells: their values are the errors e; h (n_columns,) weighs each.
     """
     indptr, indices, errors = cells
     for u in range(first, last):
@@ -228,7 +252,7 @@ def sums_of_errors(cells, h, first, last, out):
 
 
 @njit(nogil=True, cache=True)
-def column_sums(cells, g, first, last, out):
+def column_sums(cells: Cells, g, first, last, out):
     """Add g_u e^2 of the cells of rows first … last - 1 to their columns in out (n_columns,) float64, in order."""
     indptr, indices, errors = cells
     for u in range(first, last):
@@ -239,17 +263,17 @@ def column_sums(cells, g, first, last, out):
 
 
 @njit(nogil=True, cache=True)
-def draw_weights(columns, scales, ridge, E, R, B):
+def draw_weights(columns: Cells, scales, ridge, E, R, B):
     """Draw the weights of sparse features one column after the other, R = T - X B kept up to date.
 
     X_uj = scales[u] where row u has feature j, and given all other columns, with d_j = sum_u X_uj^2,
 
         b_j ~ N( (X_j' R + d_j b_j) / (d_j + ridge), I / (d_j + ridge) )                                             (2)
 
-    columns: (indptr, indices), the rows of each feature. Numbers are in coordinates where rows' noise is I.
+    columns: the rows of each feature, values not looked at. Numbers are in coordinates where rows' noise is I.
     E: (n_features, width) standard normal numbers; R (n_rows, width); B (n_features, width).
     """
-    indptr, indices = columns
+    indptr, indices, _ = columns
     width = R.shape[1]
     pull = np.empty(width, R.dtype)
     for j in range(len(B)):

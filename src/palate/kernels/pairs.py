@@ -20,25 +20,136 @@ Negatives come from the block's own items: uniform, by popularity, or adaptive (
 a factor f by |p_uf| times its deviation over the items, then the item of rank r in its order, r geometric. Blocks share
 no user and no item, and are drawn anew every epoch: so is who meets whom (Gemulla et al. 2011 for the rounds).
 
-Letters: P (n_users, width), Q (n_items, width), padded to whole vectors; c (n_items,); clicks as compressed rows.
+What there is none of is None: Numba then compiles nothing of what it would take.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from palate.kernels import Cells
 from palate.kernels.sgd import AHEAD, below, mix
 from palate.kernels.simd.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
 
-UNIFORM, POPULAR, ADAPTIVE = 0, 1, 2
-NO, YES = np.bool_(False), np.bool_(True)  # of Numba's type: functions are compiled anew for each Python truth they get
+YES = np.bool_(True)  # of Numba's type: functions are compiled anew for each Python truth they get
 STREAMS = 4  # draws side by side that share no user
 TRIES = 20  # items looked at until one is no click of the user's; then the draw is left out
 SPARSE = 16  # bits of the filter for each click of a block: one in 16 of the others passes, and is looked up
 SMALLEST = 1e-200  # product of probabilities before its logarithm is taken
 FARTHEST = 500.0  # difference of scores: beyond it exp has no finite value
+
+
+class Model(NamedTuple):
+    """What is learned; factors are padded to whole vectors."""
+
+    P: Any  # (n_users, width)
+    Q: Any  # (n_items, width)
+    c: Any  # (n_items,)
+
+
+class ItemMeans(NamedTuple):
+    """What the penalties of items pull to."""
+
+    N: Any  # (n_items, width)
+    o: Any  # (n_items,)
+
+
+class Scaled(NamedTuple):
+    """Clicks of users; number n of user u is drawn scale[u] values[n] times on average."""
+
+    indptr: Any  # (n_users + 1,)
+    indices: Any  # (n,)
+    values: Any  # (n,)
+    scale: Any  # (n_users,)
+
+
+class Grouped(NamedTuple):
+    """Clicks grouped by block, and how often each is drawn."""
+
+    rows: Any  # (n,)
+    cols: Any  # (n,)
+    times: Any  # (n,)
+    ptr: Any  # (n_blocks + 1,) where the blocks begin, or a row of it for each block of users
+
+
+class Draws(NamedTuple):
+    """Clicks of one block one after the other, and random bits for their negatives."""
+
+    users: Any  # (n,)
+    items: Any  # (n,)
+    key: Any
+
+
+class Known(NamedTuple):
+    """What users clicked: their whole rows, and `filter_of` the clicks of the block."""
+
+    indptr: Any  # (n_users + 1,)
+    indices: Any  # (n_clicks,)
+    bits: Any
+    shift: Any
+
+
+class Pool(NamedTuple):
+    """The items that negatives come from."""
+
+    items: Any  # (n,)
+    popularity: Any  # (n,) running sum of what each item's clicks count
+    popular: Any  # whether negatives are drawn by popularity, not uniformly
+
+
+class Adaptive(NamedTuple):
+    """Orders of the items by each factor, as `arrange` writes them; negatives have ranks of this mean in them."""
+
+    orders: Any  # (k, n_items)
+    deviations: Any  # (k,)
+    mean_rank: Any  # as a share of the items
+
+
+class Warp(NamedTuple):
+    """What WARP has beside BPR."""
+
+    ranks: Any  # L(r), (n + 1,), n the items of the whole catalogue
+    most_draws: Any
+
+
+class Steps(NamedTuple):
+    """The rate, and each penalty as max(0, 1 - rate penalty); whether items stay as they are."""
+
+    rate: Any
+    of_users: Any
+    of_items: Any
+    of_negatives: Any
+    rate_biases: Any
+    of_biases: Any
+    held: Any
+
+
+class Blocks(NamedTuple):
+    """Blocks to pass over, row block x n + column block; losses[g] gets loss and draws of block g."""
+
+    numbers: Any
+    ends: Any  # (n + 1,) where the blocks of items begin
+    key: Any
+    losses: Any  # (n * n, 2)
+
+
+class Passes(NamedTuple):
+    """Passes over newcomers' clicks: of each the rate, and the penalty as max(0, 1 - rate penalty)."""
+
+    steps: Any  # (n_passes, 2)
+    key: Any
+
+
+class Trace(NamedTuple):
+    """Of each draw the click, the negative, the step (0: none) and what the penalty leaves; or of no element."""
+
+    clicks: Any  # (n,)
+    negatives: Any  # (n,)
+    moves: Any  # (n,)
+    less: Any  # (n,)
 
 
 @njit(nogil=True, cache=True)
@@ -48,15 +159,13 @@ def share(key):
 
 
 @njit(nogil=True, cache=True)
-def group_clicks(cells, scale, users, block_of, key, start, draws, ptr):
+def group_clicks(clicks: Scaled, users, block_of, key, start, out: Grouped):
     """Write the clicks of some users, grouped by the block of the item, from ``start`` on, and how often each is drawn.
 
     Of click number n of user u the mean is scale[u] values[n]: the whole part, and one more by chance.
-
-    cells: (indptr, indices, values); block_of: (n_items,); draws: (rows, cols, times); ptr: (n_blocks + 1,) is written.
     """
-    indptr, indices, values = cells
-    rows, cols, times = draws
+    indptr, indices, values, scale = clicks
+    rows, cols, times, ptr = out
     ptr[:] = 0
     for u in users:
         for n in range(indptr[u], indptr[u + 1]):
@@ -166,12 +275,12 @@ def arrange(Q, items, ends, first, last, orders, deviations):
 
 
 @njit(nogil=True, cache=True)
-def of_block(adaptive, start, stop):
+def of_block(adaptive: Adaptive | None, start, stop):
     """Return the orders of a block's items and deviations of its own, or None where negatives are not adaptive."""
     if adaptive is None:
         return None
-    orders, deviations = adaptive
-    return orders[:, start:stop], deviations.copy()
+    orders, deviations, mean_rank = adaptive
+    return Adaptive(orders[:, start:stop], deviations.copy(), mean_rank)
 
 
 @njit(nogil=True, cache=True)
@@ -194,36 +303,43 @@ def adapted(P, u, orders, deviations, mean_rank, key):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, ranks, key, steps, held, told):
+def descend_draws(
+    model: Model,
+    of_users,
+    of_items: ItemMeans | None,
+    draws: Draws,
+    known: Known,
+    pool: Pool,
+    adaptive: Adaptive | None,
+    warp: Warp | None,
+    steps: Steps,
+    trace: Trace,
+):
     """Apply eq. 3 for each draw in turn, and return the sum of the losses met on the way.
 
     All stands in one loop: arrays handed on to functions are counted at every call, which took most of the time.
 
-    factors: (P, Q, c); means: (M, N, o), without rows where there are none; draws: (us, them).
-    cells: (indptr, indices) of all clicks; seen: (bits, shift) of `filter_of`.
-    pool: (items, popularity), popularity the running sum of what each item's clicks count.
-    adaptive: (orders, deviations) of `arrange`, written anew now and then unless items are held; None where negatives
-        are not adaptive: what that takes is then not compiled.
-    rule: (warp, kind, most_draws, mean_rank); ranks: L(r), (n + 1,), n the items of the whole catalogue.
-    steps: (rate, of_users, of_items, of_negatives, rate_biases, of_biases), each penalty as max(0, 1 - rate penalty).
-    held: whether items stay as they are; told: (j, step) of each draw, the step 0 where there was none, or empty.
+    of_users: M, or None. adaptive: orders are written anew now and then unless items are held. warp: None for BPR.
+    trace: asked by its length, for None would compile all of this twice.
     """
-    P, Q, c = factors
-    M, N, o = means
-    us, them = draws
-    indptr, indices = cells
-    bits, shift = seen
-    items, popularity = pool
-    warp, kind, most_draws, mean_rank = rule
-    rate, less_u, less_i, less_j, rate_b, less_b = steps
-    negatives, moves = told
+    P, Q, c = model
+    us, them, key = draws
+    indptr, indices, bits, shift = known
+    items, popularity, popular = pool
+    most_draws = np.int64(1)
+    if warp is not None:
+        ranks, most_draws = warp
+    if of_items is not None:
+        N, o = of_items
+    rate, less_u, less_i, less_j, rate_b, less_b, held = steps
+    _, negatives, moves, _ = trace
     one, number = P.dtype.type(1), P.dtype.type
-    n_pool, n_items = len(items), len(ranks) - 1
+    n_pool = len(items)
     every = 1 + int(n_pool * math.log2(n_pool))
     loss, chance = 0.0, 1.0
     for n in range(len(us)):
         if adaptive is not None:
-            orders, deviations = adaptive
+            orders, deviations, mean_rank = adaptive
             if not held and n % every == every - 1:
                 arrange(Q, items, np.array([0, n_pool]), 0, len(deviations), orders, deviations)
         if n + AHEAD < len(us):
@@ -233,7 +349,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, rank
         first, last = indptr[u], indptr[u + 1]
         counter = mix(key + np.uint64(n))
         score, x, g = 0.0, 0.0, 0.0
-        if warp:
+        if warp is not None:
             score = np.float64(product(P, u, Q, i) + c[i])
         found = -1
         for t in range(1, most_draws + 1):
@@ -242,10 +358,10 @@ def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, rank
                 counter += np.uint64(2)
                 if adaptive is not None:
                     met = adapted(P, u, orders, deviations, mean_rank, counter)
-                elif kind == UNIFORM:
-                    met = items[below(counter, n_pool)]
-                else:
+                elif popular:
                     met = items[chosen(popularity, share(counter) * popularity[-1])]
+                else:
+                    met = items[below(counter, n_pool)]
                 h = place(u, met, shift)
                 if (bits[h >> np.uint64(6)] >> (h & np.uint64(63))) & np.uint64(1) and has(indices, first, last, met):
                     continue
@@ -253,7 +369,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, rank
                 break
             if j < 0:
                 break
-            if not warp:
+            if warp is None:
                 x = np.float64(difference_product(P, u, Q, i, j) + c[i] - c[j])
                 e = math.exp(-(FARTHEST if x > FARTHEST else -FARTHEST if x < -FARTHEST else x))
                 g = e / (1 + e)
@@ -265,7 +381,7 @@ def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, rank
                 break
             x = score - np.float64(product(P, u, Q, j) + c[j])
             if x < 1:
-                n_others = (n_items - (last - first)) // t
+                n_others = (len(ranks) - 1 - (last - first)) // t
                 g = ranks[n_others if n_others > 1 else 1]
                 loss += g * (1 - x)
                 found = j
@@ -283,87 +399,102 @@ def descend_draws(factors, means, draws, cells, seen, pool, adaptive, rule, rank
             step = number(rate_b * g)
             c[i] = less_b * c[i] + step
             c[j] = less_b * c[j] - step
-            if len(N):
+            if of_items is not None:
                 add_row(Q, i, N, one - less_i)
                 add_row(Q, j, N, one - less_j)
                 c[i] += (one - less_b) * o[i]
                 c[j] += (one - less_b) * o[j]
-        if len(M):
-            add_row(P, u, M, one - less_u)
+        if of_users is not None:
+            add_row(P, u, of_users, one - less_u)
     return loss - math.log(chance)
 
 
 @njit(nogil=True, cache=True)
-def rank_blocks(factors, means, cells, draws, ptr, pools, adaptive, rule, ranks, blocks, key, steps, losses):
-    """Apply `descend_draws` to blocks (row block x n + column block); losses[g] gets loss and draws of block g.
+def rank_blocks(
+    model: Model,
+    of_users,
+    of_items: ItemMeans | None,
+    clicks: Cells,
+    grouped: Grouped,
+    pool: Pool,
+    adaptive: Adaptive | None,
+    warp: Warp | None,
+    steps: Steps,
+    blocks: Blocks,
+):
+    """Apply `descend_draws` to blocks.
 
-    draws: (rows, cols, times) of `group_clicks`; pools: (items, popularity, item_ptr), grouped by column block.
-    adaptive: (orders, deviations) of `arrange`, or None where negatives are not adaptive.
+    of_users: M, or None. clicks: of all users, values not looked at. grouped, pool, adaptive: by block of items.
     """
-    rows, cols, times = draws
-    items, popularity, item_ptr = pools
-    n_blocks = len(item_ptr) - 1
-    nothing = np.zeros(0, np.int64), factors[2][:0]
-    for g in blocks:
+    rows, cols, times, ptr = grouped
+    numbers, ends, key, losses = blocks
+    n_blocks = len(ends) - 1
+    trace = Trace(np.zeros(0, np.int64), np.zeros(0, np.int64), model.c[:0], model.c[:0])
+    for g in numbers:
         a, b = g // n_blocks, g % n_blocks
         start, stop = ptr[a, b], ptr[a, b + 1]
         if start == stop:
             continue
         turn = mix(key + np.uint64(g))
         us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn), n_blocks == 1)
-        seen = filter_of(rows[start:stop], cols[start:stop])
-        begin, end = item_ptr[b], item_ptr[b + 1]
-        pool, own = (items[begin:end], popularity[begin:end]), of_block(adaptive, begin, end)
-        losses[g, 0] = descend_draws(
-            factors, means, (us, them), cells, seen, pool, own, rule, ranks, turn, steps, NO, nothing
-        )
+        bits, shift = filter_of(rows[start:stop], cols[start:stop])
+        draws, known = Draws(us, them, turn), Known(clicks.indptr, clicks.indices, bits, shift)
+        begin, end = ends[b], ends[b + 1]
+        own = Pool(pool.items[begin:end], pool.popularity[begin:end], pool.popular)
+        orders = of_block(adaptive, begin, end)
+        losses[g, 0] = descend_draws(model, of_users, of_items, draws, known, own, orders, warp, steps, trace)
         losses[g, 1] = len(us)
 
 
 @njit(nogil=True, cache=True)
-def fold_rows(sides, cells, scale, pool, adaptive, rule, ranks, key, steps, first, last, P, told):
-    """Write the factors of users first … last - 1: eq. 3 with the items as they are, from the users' means on.
+def fold_rows(
+    model: Model,
+    means,
+    clicks: Scaled,
+    pool: Pool,
+    adaptive: Adaptive | None,
+    warp: Warp | None,
+    passes: Passes,
+    first,
+    last,
+    trace: Trace,
+):
+    """Write the factors of users first … last - 1 into P: eq. 3 with the items as they are, from the users' means on.
 
-    Each click of user u is drawn scale[u] times its value on average in each pass; the chance of a draw depends on its
-    number in the row alone, so that equal rows get equal factors.
-    sides: (Q, c, M); cells: (indptr, indices, values); pool: (items, popularity) of all items.
-    adaptive: (orders, deviations) of `arrange`, or None where negatives are not adaptive.
-    steps: (n_passes, 2), the rate and the penalty as max(0, 1 - rate penalty).
-    told: (click, j, step, less) of each draw, to be written for one user, or without elements.
+    The chance of a draw depends on its number in the row alone, so that equal rows get equal factors.
+    means: M, or None. pool: all items. trace: of one user, asked by its length.
     """
-    Q, c, M = sides
-    indptr, indices, values = cells
+    P = model.P
+    indptr, indices, values, scale = clicks
     one = P.dtype.type(1)
-    clicks, negatives, moves, less = told
-    items = pool[0]
-    order = of_block(adaptive, np.int64(0), np.int64(len(items)))
+    places, negatives, moves, less = trace
+    order = of_block(adaptive, np.int64(0), np.int64(len(pool.items)))
     for u in range(first, last):
-        if len(M):
+        if means is not None:
             for f in range(P.shape[1]):
-                P[u, f] = M[u, f]
+                P[u, f] = means[u, f]
         start, stop = indptr[u], indptr[u + 1]
         own, row = np.empty(stop - start, np.int32), np.empty(stop - start, np.int32)
         times, cols = np.empty(stop - start, np.int32), np.empty(stop - start, np.int32)
         for n in range(stop - start):
             own[n], row[n], cols[n] = n, u, indices[start + n]
-        seen = filter_of(row, cols)
+        bits, shift = filter_of(row, cols)
+        known = Known(indptr, indices, bits, shift)
         at = 0
-        for epoch in range(len(steps)):
-            turn = mix(key + np.uint64(epoch))
+        for epoch in range(len(passes.steps)):
+            turn = mix(passes.key + np.uint64(epoch))
             for n in range(len(row)):
                 times[n] = np.int32(scale[u] * values[start + n] + share(turn + np.uint64(n)))
             us, clicked = drawn(row, own, times, mix(turn), YES)
             them = np.empty(len(clicked), np.int32)
             for n in range(len(clicked)):
                 them[n] = cols[clicked[n]]
-            some = at + len(us) if len(clicks) else at
-            part = negatives[at:some], moves[at:some]
-            now = steps[epoch, 0], steps[epoch, 1], one, one, one, one
-            descend_draws(
-                (P, Q, c), (M, Q[:0], c[:0]), (us, them), (indptr, indices), seen, pool, order, rule, ranks, turn, now,
-                YES, part,
-            )  # fmt: skip
-            if len(clicks):
+            some = at + len(us) if len(places) else at
+            part = Trace(places[at:some], negatives[at:some], moves[at:some], less[at:some])
+            rate, shrink = passes.steps[epoch, 0], passes.steps[epoch, 1]
+            steps = Steps(rate, shrink, one, one, one, one, YES)
+            descend_draws(model, means, None, Draws(us, them, turn), known, pool, order, warp, steps, part)
+            if len(places):
                 for n in range(len(us)):
-                    less[at + n], clicks[at + n] = steps[epoch, 1], clicked[n]
+                    less[at + n], places[at + n] = shrink, clicked[n]
                 at = some

@@ -22,23 +22,55 @@ and with a bias, a = sum_i w_ui q_i, z = h_u + sum_i w_ui, y = sum_i w_ui t_ui +
 Solved by Cholesky's factorization in blocks. Each row is solved by itself, its cells in the order given and by a fixed
 order of operations: the same cells give the same bits, in training and in fold-in.
 
-Letters: Q (n_columns, k), c (n_columns,), P (n_rows, k), b (n_rows,); indptr, indices, values compressed rows; A is
-padded to whole tiles, and only its upper triangle has a meaning.
+Letters: Q (n_columns, k), c (n_columns,), P (n_rows, k), b (n_rows,); A is padded to whole tiles, and only its upper
+triangle has a meaning.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, room
+from palate.kernels import Cells
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned
 
 FIRST = np.int64(0)  # and so CELLS: functions would be compiled anew for each Python number they get
 CELLS = np.int64(32)  # cells added to A at once: their factors stay in the innermost cache
 PANEL = 8  # rows of A factorized before the rest is brought up to date; a multiple of ROWS
 REORDER = {"contract", "reassoc", "nsz"}
+
+
+class Ratings(NamedTuple):
+    """The columns of eq. 1."""
+
+    Q: Any  # (n_columns, k)
+    c: Any  # (n_columns,)
+    mean: Any
+    biases: bool  # whether rows have one
+
+
+class Clicks(NamedTuple):
+    """The columns of eq. 2."""
+
+    Q: Any  # (n_columns, k)
+    G: Any  # o Q'Q of the columns with cells: here the upper triangle of a padded matrix
+    o: Any  # weight of a cell without a click
+
+
+class Penalties(NamedTuple):
+    """Of each row's factors and bias."""
+
+    l: Any  # noqa: E741 - (n_rows,)
+    h: Any  # (n_rows,)
+
+
+class Means(NamedTuple):
+    """Of each row's prior."""
+
+    M: Any  # (n_rows, k)
+    N: Any  # (n_rows,)
 
 
 @register_jitable  # called from Python too, where nothing is to be compiled for it
@@ -61,7 +93,7 @@ def add_products(V, W, A, n, first, size):
 def factorize(A, V, size):
     """Replace the upper triangle of A by its Cholesky factor U, A = U'U; return whether A was positive definite.
 
-    V (at least PANEL, width of A) is room to work in.
+    V (at least PANEL, width of A) is to work in.
     """
     width = A.shape[1]
     for first in range(0, size, PANEL):
@@ -135,51 +167,62 @@ def eliminate(A, x, a, z, y, V, W):
     add_products(V, W, A, one, FIRST, size)
 
 
-def solve_rows(cells, side, kind, penalties, prior, first, last, P, b, losses):
-    """Write the minimum of eq. 1 or 2 for rows first … last - 1 into P and b; return the first without one, or -1.
+def solve_ratings(
+    cells: Cells, weights, side: Ratings, penalties: Penalties, prior: Means | None, first, last, P, b
+) -> int:
+    """Write the minimum of eq. 1 for rows first … last - 1 into P and b; return the first without one, or -1.
 
-    A row without cells gets the mean of its prior, in eq. 2 too: nothing is known of it, not even what it left alone.
-    cells: (indptr, indices, values, weights); weights may have no element: all 1 in eq. 1. In eq. 2 the values are not
-        looked at, and weights are the confidence of each click.
-    side: (Q, c, G) with G = o Q'Q of the columns with cells, the upper triangle of a padded matrix; (0, 0) in eq. 1.
-    kind: (mean, o, biases): o negative for ratings (eq. 1), else eq. 2; biases 1 where rows have one.
-    penalties: (l, h) of each row, (n_rows,) each.
-    prior: (m, n) of each row, (n_rows, k) and (n_rows,), or without rows where they are zero.
-    losses: (n_rows,) float64, of eq. 2 the value at its minimum, the sum over all columns included; not written in eq.
-        1.
+    A row without cells gets the mean of its prior.
+    weights: w of each cell, or None where all weigh 1; prior: None where it is zero.
     """
-    Q = side[0]
+    failed: int = _solve_ratings(cells, weights, side, penalties, prior, _equations(side.Q), first, last, P, b)
+    return failed
+
+
+def solve_clicks(cells: Cells, side: Clicks, l, M, first, last, P, losses) -> int:  # noqa: E741
+    """Write the minimum of eq. 2 for rows first … last - 1 into P; return the first without one, or -1.
+
+    A row without cells gets the mean of its prior: nothing is known of it, not even what it left alone.
+    cells: their values are the confidence w; l: penalty of each row; M: mean of each, or None where it is zero.
+    losses: (n_rows,) float64, the value at the minimum, the sum over all columns included.
+    """
+    failed: int = _solve_clicks(cells, side, l, M, _equations(side.Q), first, last, P, losses)
+    return failed
+
+
+def _equations(Q: Any) -> tuple[Any, Any, Any]:
+    """Return zeros to work in: A, with x = sum x q and a = sum w q below S, the same product; and W, V."""
     width = padded(Q.shape[1], Q.itemsize)
-    A = room(width + ROWS, width, Q)  # S, and below it sum x q and sum w q: the same product
     wider = width + STEP_BYTES // Q.itemsize
-    rooms = A, room(CELLS, wider, Q), room(CELLS, wider, Q)
-    return _solve_rows(
-        *(cells[:3], cells[3] if len(cells[3]) else None, side[:2], side[2] if kind[1] >= 0 else None, kind, penalties),
-        *(prior if len(prior[0]) else None, rooms, first, last, (P, b, losses)),
-    )
+    return aligned(width + ROWS, width, Q), aligned(CELLS, wider, Q), aligned(CELLS, wider, Q)
+
+
+@njit(nogil=True, cache=True)
+def add_cells(U, W, A, n, size):
+    """Add U'W of n cells to S in A, and below it to x and a: eq. 3."""
+    add_products(U, W, A, n, FIRST, size)
+    for g in range(0, size, STEP_BYTES // A.itemsize):
+        add_tile(U, W, A, n, A.shape[1], g)
+
+
+# What there is none of is None: Numba then compiles nothing of what it would take.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _solve_rows(cells, weights, side, G, kind, penalties, prior, rooms, first, last, out):
-    """Do what `solve_rows` says. What there is none of is None: Numba then compiles nothing of what it would take.
-
-    weights, prior: None where `solve_rows` has no element; G: None in eq. 1; rooms: (A, W, V) to work in, zeros.
-    """
+def _solve_ratings(cells, weights, side, penalties, prior, equations, first, last, P, b):
+    """Do what `solve_ratings` says; equations: as `_equations` gives them."""
     indptr, indices, values = cells
-    Q, c = side
-    mean, o, biases = kind
+    Q, c, mean, biases = side
     l, h = penalties  # noqa: E741
     if prior is not None:
         M, N = prior
-    A, W, V = rooms
-    P, b, losses = out
+    A, W, V = equations
     zero, one = Q.dtype.type(0), Q.dtype.type(1)
     size, width = Q.shape[1], A.shape[1]
     x, a = A[width, :size], A[width + 1, :size]
     for u in range(first, last):
-        n = indptr[u + 1] - indptr[u]
-        if n == 0:
-            losses[u] = b[u] = 0
+        if indptr[u] == indptr[u + 1]:
+            b[u] = 0
             P[u] = 0
             if prior is not None:
                 b[u] = N[u]
@@ -187,10 +230,6 @@ def _solve_rows(cells, weights, side, G, kind, penalties, prior, rooms, first, l
                     P[u, f] = M[u, f]
             continue
         A[:] = 0
-        if G is not None:
-            for f in range(len(G)):
-                for g in range(width):
-                    A[f, g] = G[f, g]
         z, y = h[u], zero
         if prior is not None and biases:
             y = h[u] * N[u]
@@ -201,43 +240,82 @@ def _solve_rows(cells, weights, side, G, kind, penalties, prior, rooms, first, l
                 weight = one
                 if weights is not None:
                     weight = weights[start + j]
-                pull = o + weight if G is not None else weight * (values[start + j] - mean - c[indices[start + j]])
+                pull = weight * (values[start + j] - mean - c[indices[start + j]])
                 U[j, width], U[j, width + 1] = pull, weight
                 z += weight
                 y += pull
-            add_products(U, W, A, stop - start, FIRST, size)
-            for g in range(0, size, STEP_BYTES // A.itemsize):
-                add_tile(U, W, A, stop - start, width, g)
+            add_cells(U, W, A, stop - start, size)
         for f in range(size):
             A[f, f] += l[u]
         if prior is not None:
             for f in range(size):
                 x[f] += l[u] * M[u, f]
-        if G is None and biases:
+        if biases:
             if not z > 0:
                 return u
             eliminate(A, x, a, z, y, V, W)
         if not factorize(A, V, size):
             return u
-        square = substitute(A, x, size)
+        substitute(A, x, size)
         for f in range(size):
             P[u, f] = x[f]
         b[u] = 0
-        if G is not None:
-            losses[u] = y - square
-            if prior is not None:
-                for f in range(size):
-                    losses[u] += l[u] * M[u, f] * M[u, f]
-        elif biases:
+        if biases:
             for f in range(size):
                 y -= a[f] * x[f]
             b[u] = y / z
     return -1
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _solve_clicks(cells, side, l, M, equations, first, last, P, losses):  # noqa: E741
+    """Do what `solve_clicks` says; equations: as `_equations` gives them."""
+    indptr, indices, weights = cells
+    Q, G, o = side
+    A, W, V = equations
+    size, width = Q.shape[1], A.shape[1]
+    x = A[width, :size]
+    for u in range(first, last):
+        if indptr[u] == indptr[u + 1]:
+            losses[u] = 0
+            P[u] = 0
+            if M is not None:
+                for f in range(size):
+                    P[u, f] = M[u, f]
+            continue
+        A[:] = 0
+        for f in range(len(G)):
+            for g in range(width):
+                A[f, g] = G[f, g]
+        y = Q.dtype.type(0)
+        for start in range(indptr[u], indptr[u + 1], CELLS):
+            stop = min(start + CELLS, indptr[u + 1])
+            gather(indices, weights, start, stop, Q, W, V)
+            for j in range(stop - start):
+                pull = o + weights[start + j]
+                V[j, width], V[j, width + 1] = pull, weights[start + j]
+                y += pull
+            add_cells(V, W, A, stop - start, size)
+        for f in range(size):
+            A[f, f] += l[u]
+        if M is not None:
+            for f in range(size):
+                x[f] += l[u] * M[u, f]
+        if not factorize(A, V, size):
+            return u
+        square = substitute(A, x, size)
+        for f in range(size):
+            P[u, f] = x[f]
+        losses[u] = y - square
+        if M is not None:
+            for f in range(size):
+                losses[u] += l[u] * M[u, f] * M[u, f]
+    return -1
+
+
 def gram_part(Q, first, last, G):
     """Write Q'Q of rows first … last - 1 into the upper triangle of G (padded), in index order."""
-    _gram_part(Q, first, last, G, room(CELLS, G.shape[1], Q))
+    _gram_part(Q, first, last, G, aligned(CELLS, G.shape[1], Q))
 
 
 @njit(nogil=True, cache=True)

@@ -15,13 +15,14 @@ Step, from the old values of both rows, with e = r - s (the factor 2 is the squa
 so a row's penalty grows with its number of ratings. Blocks that share no row and no column can run at the same time
 (Gemulla et al. 2011); a block's factors are few enough to stay in the cache while its ratings pass.
 
-With features the penalties are of the distance from rows' sums of features, (M, N, m, n).
+With features the penalties are of the distance from rows' sums of features, M and m of one side.
 
-Letters: P (n_users, width), Q (n_items, width), padded to whole vectors; b (n_users,), c (n_items,); ratings as rows,
-cols, vals (n,), grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
+Ratings are grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -30,6 +31,40 @@ from palate.kernels.simd.steps import add_row, fetch_row, product, step_pair
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
 REORDER = {"contract", "reassoc", "nsz"}
 AHEAD = 4  # ratings: a column's factors are asked for so long before they are needed
+
+
+class Model(NamedTuple):
+    """What eq. 1 predicts by; factors are padded to whole vectors."""
+
+    P: Any  # (n_users, width)
+    Q: Any  # (n_items, width)
+    b: Any  # (n_users,)
+    c: Any  # (n_items,)
+    mean: Any
+
+
+class Means(NamedTuple):
+    """What the penalties of one side pull to: its rows' sums of features."""
+
+    M: Any  # (n_rows, width)
+    m: Any  # (n_rows,)
+
+
+class Ratings(NamedTuple):
+    """Ratings one after the other."""
+
+    rows: Any  # (n,)
+    cols: Any  # (n,)
+    vals: Any  # (n,)
+
+
+class Steps(NamedTuple):
+    """Rates, doubled, and what is left of a row after its penalty: max(0, 1 - rate * penalty)."""
+
+    rate: Any
+    shrink: Any
+    rate_biases: Any
+    shrink_biases: Any
 
 
 @njit(nogil=True, cache=True)
@@ -48,8 +83,9 @@ def below(key, n):
 
 
 @njit(nogil=True, cache=True)
-def shuffle(rows, cols, vals, start, stop, key):
+def shuffle(ratings: Ratings, start, stop, key):
     """Shuffle ratings start:stop in place (Fisher & Yates), the same way for the same key."""
+    rows, cols, vals = ratings
     for n in range(stop - 1, start, -1):
         m = start + below(key + np.uint64(n), n - start + 1)
         rows[n], rows[m] = rows[m], rows[n]
@@ -58,15 +94,17 @@ def shuffle(rows, cols, vals, start, stop, key):
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def descend(factors, means, mean, rows, cols, vals, steps):
+def descend(model: Model, of_users: Means | None, of_items: Means | None, ratings: Ratings, steps: Steps):
     """Apply eq. 2 for each rating in turn and return the sum of the squared errors met on the way.
 
-    factors: (P, Q, b, c); means: (M, N, m, n) that penalties pull to, without rows where those are zero.
-    steps: (rate_factors, shrink_factors, rate_biases, shrink_biases), rates doubled,
-        shrink = max(0, 1 - rate * penalty).
+    of_users, of_items: None where penalties pull to zero: nothing of it is then compiled.
     """
-    P, Q, b, c = factors
-    M, N, m, o = means
+    P, Q, b, c, mean = model
+    rows, cols, vals = ratings
+    if of_users is not None:
+        M, m = of_users
+    if of_items is not None:
+        N, o = of_items
     rate, shrink, rate_b, shrink_b = steps
     pull, pull_b = 1 - shrink, 1 - shrink_b
     loss = 0.0
@@ -80,40 +118,51 @@ def descend(factors, means, mean, rows, cols, vals, steps):
         loss += e * e
         b[u] = shrink_b * b[u] + rate_b * e
         c[i] = shrink_b * c[i] + rate_b * e
-        if len(M):
+        if of_users is not None:
             add_row(P, u, M, P.dtype.type(pull))
             b[u] += pull_b * m[u]
-        if len(N):
+        if of_items is not None:
             add_row(Q, i, N, P.dtype.type(pull))
             c[i] += pull_b * o[i]
     return loss
 
 
 @njit(nogil=True, cache=True)
-def descend_blocks(factors, means, mean, ratings, ptr, blocks, key, steps, losses):
+def descend_blocks(
+    model: Model,
+    of_users: Means | None,
+    of_items: Means | None,
+    ratings: Ratings,
+    ptr,
+    blocks,
+    key,
+    steps: Steps,
+    losses,
+):
     """Descend the given blocks, one after the other; losses[g] gets block g's loss.
 
-    A block alone is shuffled; of several, each begins at a rating drawn by the key.
-    ratings: (rows, cols, vals); key: random bits of this epoch.
+    A block alone is shuffled; of several, each begins at a rating drawn by the key: random bits of this epoch.
     """
     rows, cols, vals = ratings
     for g in blocks:
         start, stop = ptr[g], ptr[g + 1]
         middle = start
         if len(ptr) == 2:
-            shuffle(rows, cols, vals, start, stop, mix(key))
+            shuffle(ratings, start, stop, mix(key))
         else:
             middle += below(key + np.uint64(g), stop - start)
         losses[g] = 0
         for second in range(2):  # one call: LLVM would copy `descend` to each
             first, last = (start, middle) if second else (middle, stop)
-            losses[g] += descend(factors, means, mean, rows[first:last], cols[first:last], vals[first:last], steps)
+            part = Ratings(rows[first:last], cols[first:last], vals[first:last])
+            losses[g] += descend(model, of_users, of_items, part, steps)
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def squared_errors(factors, mean, rows, cols, vals, low, high):
+def squared_errors(model: Model, ratings: Ratings, low, high):
     """Return the sums of squared errors of the raw scores, and of the scores clipped to [low, high]."""
-    P, Q, b, c = factors
+    P, Q, b, c, mean = model
+    rows, cols, vals = ratings
     raw = 0.0
     clipped = 0.0
     for n in range(len(vals)):

@@ -11,13 +11,17 @@ square matrix is ever held. Equal similarities keep the smaller j.
 Few items can be among the n largest: of items dealt into groups, n groups have a largest of at least some v, so n items
 reach v, and those below it are never looked at one by one.
 
-Letters: by_item, by_user compressed columns and rows of X: (indptr, indices, values).
+Letters: by_item, by_user the compressed columns and rows of X.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
 
+from palate.kernels import Cells
+from palate.kernels.order import nth_largest, sort_pairs
 from palate.kernels.simd.tile import above, lowest_bit
 
 LESS = np.float32(1 - 1e-6)  # a bound in single precision is never too high
@@ -26,20 +30,34 @@ DENSE = 16  # cells that an item's users have, times this: from as many as there
 GROUPS = 4  # times n, rounded up to a multiple of 64: how many groups items are dealt into
 
 
-@njit(nogil=True, cache=True)
-def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indices, values, counts):
-    """Write the n largest similarities of items first … last - 1, their j ascending; eq. 1.
+class Weights(NamedTuple):
+    """What eq. 1 weighs users and items by, float64."""
 
-    weights: (w, a, b), (n_users,), (n_items,), (n_items,) float64.
-    indices, values: (n_items, n), what lies beyond ``counts`` (n_items,) is not written.
-    """
+    w: Any  # (n_users,)
+    a: Any  # (n_items,)
+    b: Any  # (n_items,)
+
+
+class Largest(NamedTuple):
+    """The n largest of each row: as many as ``counts`` says, what lies beyond is not written."""
+
+    indices: Any  # (n_items, n)
+    values: Any  # (n_items, n)
+    counts: Any  # (n_items,)
+
+
+@njit(nogil=True, cache=True)
+def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrinkage, first, last, out: Largest):
+    """Write the n largest similarities of items first … last - 1, their j ascending; eq. 1."""
     starts, users, _ = by_item
-    indptr = by_user[0]
+    indptr = by_user.indptr
     w, a, b = weights
+    indices, values, counts = out
     n_items, n = len(starts) - 1, indices.shape[1]
-    C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.full(n_items, -1)
+    C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.int64)
     scores, exact = np.zeros(-(-n_items // 64) * 64, np.float32), np.empty(n_items)
     tops = np.empty(-(-GROUPS * n // 64) * 64, np.float32)
+    space = np.empty(max(n_items, len(tops)))
     for i in range(first, last):
         cells = 0
         for c in range(starts[i], starts[i + 1]):
@@ -50,7 +68,7 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
         else:
             add_users(by_item, by_user, w, i, C)
             C[i] = 0
-            n_met = candidates(C, a, b[i], shrinkage, scores, tops, n, met)
+            n_met = candidates(C, a, b[i], shrinkage, scores, tops, space, n, met)
         kept = 0
         for m in range(n_met):
             j = met[m]
@@ -63,11 +81,11 @@ def largest_similarities(by_item, by_user, weights, shrinkage, first, last, indi
                 kept += 1
         if not few:
             C[:] = 0
-        counts[i] = keep_largest(met[:kept], exact[:kept], indices[i], values[i])
+        counts[i] = keep_largest(met[:kept], exact[:kept], space, indices[i], values[i])
 
 
 @njit(nogil=True, cache=True)
-def add_users(by_item, by_user, w, i, C):
+def add_users(by_item: Cells, by_user: Cells, w, i, C):
     """Add row i of eq. 1's C."""
     starts, users, of_items = by_item
     indptr, items, of_users = by_user
@@ -79,8 +97,8 @@ def add_users(by_item, by_user, w, i, C):
 
 
 @njit(nogil=True, cache=True)
-def add_and_mark(by_item, by_user, w, i, C, marks, met):
-    """Add row i of eq. 1's C, and return how many items it has: they are written, and get the mark i."""
+def add_and_mark(by_item: Cells, by_user: Cells, w, i, C, marks, met):
+    """Add row i of eq. 1's C, and return how many items it has: they are written, and get the mark i + 1."""
     starts, users, of_items = by_item
     indptr, items, of_users = by_user
     n_met = 0
@@ -89,18 +107,19 @@ def add_and_mark(by_item, by_user, w, i, C, marks, met):
         x = w[u] * of_items[c]
         for d in range(indptr[u], indptr[u + 1]):
             j = items[d]
-            if marks[j] != i:
-                marks[j], met[n_met] = i, j
+            if marks[j] != i + 1:
+                marks[j], met[n_met] = i + 1, j
                 n_met += 1
             C[j] += x * of_users[d]
     return n_met
 
 
 @njit(nogil=True, cache=True)
-def candidates(C, a, b, shrinkage, scores, tops, n, met):
+def candidates(C, a, b, shrinkage, scores, tops, space, n, met):
     """Write the items that may be among the n largest of a row, ascending, and return how many those are.
 
-    scores: (at least n_items, in 64s), zero beyond n_items; tops: (n_groups,); both are written.
+    scores: (at least n_items, in 64s), zero beyond n_items; tops: (n_groups,); space: (n_groups,) at least, float64.
+    All three are written.
     """
     n_items, n_groups = len(C), len(tops)
     tops[:] = 0
@@ -117,7 +136,9 @@ def candidates(C, a, b, shrinkage, scores, tops, n, met):
         for g in range(stop):
             tops[g] = out[g] if out[g] > tops[g] else tops[g]
     n_met = 0
-    limit = np.partition(tops, n_groups - n)[n_groups - n] * LESS
+    for g in range(n_groups):
+        space[g] = tops[g]
+    limit = np.float32(nth_largest(space, n_groups, n)) * LESS
     if not SAFE[0] < limit < SAFE[1]:
         for j in range(n_items):
             if C[j] > 0:
@@ -134,24 +155,28 @@ def candidates(C, a, b, shrinkage, scores, tops, n, met):
 
 
 @njit(nogil=True, cache=True)
-def keep_largest(items, scores, indices, values):
-    """Write the largest scores, as many as there is room for, their items ascending; return how many those are.
+def keep_largest(items, scores, space, indices, values):
+    """Write the largest scores, as many as there is space for, their items ascending; return how many those are.
 
-    items and scores are put together at their beginning.
+    items and scores are put together at their beginning; space: as many numbers at least, is written.
     """
-    n = len(indices)
-    kept = len(items)
+    n, kept, least = len(indices), len(items), -np.inf
+    equal = n  # so many of those that score least are kept
     if kept > n:
-        least = np.partition(scores, kept - n)[kept - n]
-        kept = np.sum(scores > least)
-        equal = np.sort(items[scores == least])
-        last = equal[n - kept - 1]
+        for m in range(kept):
+            space[m] = scores[m]
+        least = nth_largest(space, kept, n)
         kept = 0
         for m in range(len(items)):
-            if scores[m] > least or (scores[m] == least and items[m] <= last):
+            if scores[m] >= least:
+                equal -= scores[m] > least
                 items[kept], scores[kept] = items[m], scores[m]
                 kept += 1
-    order = np.argsort(items[:kept])
-    for place in range(kept):
-        indices[place], values[place] = items[order[place]], scores[order[place]]
-    return kept
+    sort_pairs(items, scores, kept)
+    place = 0
+    for m in range(kept):
+        equal -= scores[m] == least
+        if scores[m] > least or equal >= 0:
+            indices[place], values[place] = items[m], scores[m]
+            place += 1
+    return place

@@ -6,17 +6,20 @@ Products are rounded to float32, summed in float64 and rounded once more: the su
 numbers, leaves no trace, and scores that are equal stay equal however items are numbered. A row has the same bits alone
 and in any batch.
 
-Letters: indptr, indices, values compressed rows x; B (n_items, n_items), or its compressed rows; S (m, n_items).
+Letters: x compressed rows; B (n_items, n_items), or its compressed rows; S (m, n_items).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
 from numba import njit
 
+from palate.kernels import Cells
+
 
 @njit(nogil=True, cache=True)
-def scores(indptr, indices, values, B, users, S):
+def scores(x: Cells, B, users, S):
     """Write eq. 1 for these users; four items are added at a time, one after the other."""
+    indptr, indices, values = x
     s = np.empty(S.shape[1])
     for r in range(len(users)):
         s[:] = 0
@@ -28,27 +31,31 @@ def scores(indptr, indices, values, B, users, S):
             for i in range(len(s)):
                 s[i] = (((s[i] + x0 * b0[i]) + x1 * b1[i]) + x2 * b2[i]) + x3 * b3[i]
         for c in range(full, last):
-            b, x = B[indices[c]], values[c]
+            b, factor = B[indices[c]], values[c]
             for i in range(len(s)):
-                s[i] += x * b[i]
-        S[r] = s
+                s[i] += factor * b[i]
+        for i in range(len(s)):  # to assign the row would compile NumPy's message on shapes
+            S[r, i] = s[i]
 
 
 @njit(nogil=True, cache=True)
-def scores_sparse(indptr, indices, values, starts, columns, weights, users, S):
+def scores_sparse(x: Cells, B: Cells, users, S):
     """Write eq. 1 for these users, B given by compressed rows."""
+    indptr, indices, values = x
+    starts, columns, weights = B
     s = np.empty(S.shape[1])
     for r in range(len(users)):
         s[:] = 0
         for c in range(indptr[users[r]], indptr[users[r] + 1]):
-            j, x = indices[c], values[c]
+            j, factor = indices[c], values[c]
             for p in range(starts[j], starts[j + 1]):
-                s[columns[p]] += x * weights[p]
-        S[r] = s
+                s[columns[p]] += factor * weights[p]
+        for i in range(len(s)):  # to assign the row would compile NumPy's message on shapes
+            S[r, i] = s[i]
 
 
 @njit(nogil=True, cache=True)
-def co_occurrences(by_item, by_user, first, last, G):
+def co_occurrences(by_item: Cells, by_user: Cells, first, last, G):
     """Write rows first … last - 1 of G = X'X, X given by compressed columns and by compressed rows."""
     starts, users, values = by_item
     indptr, items, counts = by_user

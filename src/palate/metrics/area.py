@@ -106,8 +106,6 @@ def _checked(scores: NDArray[Any], shape: tuple[int, int]) -> Values:
 
 
 METRICS = (
-    Metric(
-        "auc", "AUC", auc, kind="ranking", per="user", higher_is_better=True,
-        meaning="the chance that a good item stands above another one; 0.5 is guessing",
-    ),
+    Metric("auc", "AUC", auc, kind="ranking", per="user", higher_is_better=True,
+           meaning="the chance that a good item stands above another one; 0.5 is guessing"),
 )  # fmt: skip

@@ -286,48 +286,26 @@ _of_all = partial(Metric, kind="catalogue", per="all")
 _of_users = partial(Metric, kind="catalogue", per="user", higher_is_better=True)
 
 METRICS = (
-    _of_all(
-        "coverage", "coverage", coverage, higher_is_better=True, unit="share", beside=True,
-        meaning="the share of the catalogue that is recommended to anybody",
-    ),
-    _of_all(
-        "gini", "Gini", gini, higher_is_better=False,
-        meaning="how unequally items are shown: 0 is all alike, 1 is one item only",
-    ),
-    _of_all(
-        "entropy", "entropy", entropy, higher_is_better=True, unit="bits",
-        meaning="how evenly items are shown: one more bit is as if twice as many were shown alike",
-    ),
-    _of_users(
-        "novelty", "novelty", novelty, unit="bits", beside=True,
-        meaning="how rare the recommended items are among users, in bits: one more bit is half as many users",
-    ),
-    _of_all(
-        "list_overlap", "list overlap", list_overlap, higher_is_better=False, unit="share", beside=True,
-        meaning="how alike two people's lists are: 1 means that everybody gets the same",
-    ),
-    _of_all(
-        "personalisation", "personalisation", personalisation, higher_is_better=True, unit="share",
-        meaning="how different two people's lists are: 0 means that everybody gets the same",
-    ),
-    _of_all(
-        "popularity_lift", "popularity lift", popularity_lift, higher_is_better=None, unit="share", beside=True,
-        meaning="by what share the lists are more popular than what their users chose before; 0 is faithful",
-    ),
-    _of_users(
-        "diversity", "diversity", intra_list_diversity,
-        meaning="how different the items of a list are from each other",
-    ),
-    _of_users(
-        "diversity_genres", "diversity genres", intra_list_diversity_genres,
-        meaning="how different the genres of a list's items are from each other",
-    ),
-    _of_users(
-        "serendipity", "serendipity", serendipity, unit="share",
-        meaning="the share of a list that people went on to choose, and that no list of the most popular has",
-    ),
-    Metric(
-        "calibration", "calibration", genre_calibration, kind="catalogue", per="user", higher_is_better=False,
-        unit="nats", meaning="how far the genres of a list are from those its user chose before; 0 is faithful",
-    ),
+    _of_all("coverage", "coverage", coverage, higher_is_better=True, unit="share", beside=True,
+            meaning="the share of the catalogue that is recommended to anybody"),
+    _of_all("gini", "Gini", gini, higher_is_better=False,
+            meaning="how unequally items are shown: 0 is all alike, 1 is one item only"),
+    _of_all("entropy", "entropy", entropy, higher_is_better=True, unit="bits",
+            meaning="how evenly items are shown: one more bit is as if twice as many were shown alike"),
+    _of_users("novelty", "novelty", novelty, unit="bits", beside=True,
+              meaning="how rare the recommended items are among users, in bits: one more bit is half as many users"),
+    _of_all("list_overlap", "list overlap", list_overlap, higher_is_better=False, unit="share", beside=True,
+            meaning="how alike two people's lists are: 1 means that everybody gets the same"),
+    _of_all("personalisation", "personalisation", personalisation, higher_is_better=True, unit="share",
+            meaning="how different two people's lists are: 0 means that everybody gets the same"),
+    _of_all("popularity_lift", "popularity lift", popularity_lift, higher_is_better=None, unit="share", beside=True,
+            meaning="by what share the lists are more popular than what their users chose before; 0 is faithful"),
+    _of_users("diversity", "diversity", intra_list_diversity,
+              meaning="how different the items of a list are from each other"),
+    _of_users("diversity_genres", "diversity genres", intra_list_diversity_genres,
+              meaning="how different the genres of a list's items are from each other"),
+    _of_users("serendipity", "serendipity", serendipity, unit="share",
+              meaning="the share of a list that people went on to choose, and that no list of the most popular has"),
+    Metric("calibration", "calibration", genre_calibration, kind="catalogue", per="user", higher_is_better=False,
+           unit="nats", meaning="how far the genres of a list are from those its user chose before; 0 is faithful"),
 )  # fmt: skip

@@ -274,8 +274,10 @@ def _places(truth: Array, probabilities: Array, stars: Array) -> Array:
     place = np.searchsorted(stars, truth).clip(max=len(stars) - 1)
     odd = np.flatnonzero(stars[place] != truth)
     if len(odd):
-        raise ParameterError.of(
-            f"rating {truth[odd[0]]} in row {odd[0]}", f"is none of the stars {stars.tolist()}", code="unknown_name"
+        raise ParameterError(
+            f"rating {truth[odd[0]]} in row {odd[0]} is none of the stars {stars.tolist()}",
+            subject="truth",
+            code="unknown_name",
         )
     return place
 
@@ -292,22 +294,18 @@ def _check_stars(truth: Array, probabilities: Array, stars: Array) -> None:
         raise ParameterError.of("stars", f"must ascend, got {stars.tolist()}")
     bad = np.flatnonzero(~((probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-6)))
     if len(bad):
-        raise ParameterError.of(f"{len(bad)} rows of probabilities", f"are no distribution, the first is row {bad[0]}")
+        raise ParameterError(
+            f"{len(bad)} rows of probabilities are no distribution, the first is row {bad[0]}", subject="probabilities"
+        )
 
 
 _coverage = partial(Metric, kind="rating", per="all", higher_is_better=None, unit="share")
 
 METRICS = (
-    Metric(
-        "crps", "CRPS", crps, kind="rating", per="rating", higher_is_better=False, unit="rating",
-        meaning="the error of a rating's whole predicted distribution; of a sure prediction, its absolute error",
-    ),
-    _coverage(
-        "coverage_80", "coverage 80", coverage_80,
-        meaning="the share of ratings inside the 80 % intervals predicted for them; honest ones give 0.8",
-    ),
-    _coverage(
-        "coverage_95", "coverage 95", coverage_95,
-        meaning="the share of ratings inside the 95 % intervals predicted for them; honest ones give 0.95",
-    ),
+    Metric("crps", "CRPS", crps, kind="rating", per="rating", higher_is_better=False, unit="rating",
+           meaning="the error of a rating's whole predicted distribution; of a sure prediction, its absolute error"),
+    _coverage("coverage_80", "coverage 80", coverage_80,
+              meaning="the share of ratings inside the 80 % intervals predicted for them; honest ones give 0.8"),
+    _coverage("coverage_95", "coverage 95", coverage_95,
+              meaning="the share of ratings inside the 95 % intervals predicted for them; honest ones give 0.95"),
 )  # fmt: skip

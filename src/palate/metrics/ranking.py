@@ -192,36 +192,20 @@ def _ideal(relevant: Rows, k: int, discounts: Values) -> Values:
 _of_lists = partial(Metric, kind="ranking", per="user", higher_is_better=True)
 
 METRICS = (
-    _of_lists(
-        "precision", "precision", precision, unit="share",
-        meaning="the share of a list that people went on to choose",
-    ),
-    _of_lists(
-        "recall", "recall", recall, unit="share",
-        meaning="the share of what people went on to choose that stands in their lists",
-    ),
-    _of_lists(
-        "recall_truncated", "recall truncated", recall_truncated, unit="share",
-        meaning="recall, divided by no more than a list can hold; a perfect list gives 1",
-    ),
-    _of_lists(
-        "hit_rate", "hit rate", hit_rate, unit="share",
-        meaning="the share of people with at least one good recommendation",
-    ),
-    _of_lists(
-        "ndcg", "NDCG", ndcg,
-        meaning="how much of what people went on to choose stands in their lists, and how near the top; 1 is perfect",
-    ),
-    _of_lists(
-        "ndcg_graded", "NDCG, graded", ndcg_graded,
-        meaning="NDCG in which what was rated higher counts for more; 1 is perfect",
-    ),
-    _of_lists(
-        "map", "MAP", average_precision,
-        meaning="precision at each good recommendation, averaged; 1 is perfect",
-    ),
-    _of_lists(
-        "mrr", "MRR", reciprocal_rank,
-        meaning="one over the place of the first good recommendation; 1 is perfect",
-    ),
+    _of_lists("precision", "precision", precision, unit="share",
+              meaning="the share of a list that people went on to choose"),
+    _of_lists("recall", "recall", recall, unit="share",
+              meaning="the share of what people went on to choose that stands in their lists"),
+    _of_lists("recall_truncated", "recall truncated", recall_truncated, unit="share",
+              meaning="recall, divided by no more than a list can hold; a perfect list gives 1"),
+    _of_lists("hit_rate", "hit rate", hit_rate, unit="share",
+              meaning="the share of people with at least one good recommendation"),
+    _of_lists("ndcg", "NDCG", ndcg,
+        meaning="how much of what people went on to choose stands in their lists, and how near the top; 1 is perfect"),
+    _of_lists("ndcg_graded", "NDCG, graded", ndcg_graded,
+              meaning="NDCG in which what was rated higher counts for more; 1 is perfect"),
+    _of_lists("map", "MAP", average_precision,
+              meaning="precision at each good recommendation, averaged; 1 is perfect"),
+    _of_lists("mrr", "MRR", reciprocal_rank,
+              meaning="one over the place of the first good recommendation; 1 is perfect"),
 )  # fmt: skip

@@ -122,8 +122,9 @@ def _checked_users(user_index: Array, n_users: int, n: int) -> Array:
 
 def _errors(truth: Array, predicted: Array) -> Values:
     if truth.shape != predicted.shape or not truth.size:
-        raise ParameterError.of(
-            "truth and predicted", f"must have one shape and a row, got {truth.shape} and {predicted.shape}"
+        raise ParameterError(
+            f"truth and predicted must have one shape and a row, got {truth.shape} and {predicted.shape}",
+            subject="predicted",
         )
     errors: Values = np.asarray(truth, np.float64) - predicted
     if np.isnan(errors).any():
@@ -154,28 +155,16 @@ def _squares_and_spread(truth: Array, predicted: Array, rating_range: tuple[floa
 _error = partial(Metric, kind="rating", per="all", higher_is_better=False, unit="rating")
 
 METRICS = (
-    _error(
-        "rmse", "RMSE", rmse, terms=_squares, form="root",
-        meaning="the typical error of a predicted rating, in the unit of the ratings; large errors weigh more",
-    ),
-    _error(
-        "rmse_unclipped", "RMSE, unclipped", rmse_unclipped, terms=_squares, form="root",
-        meaning="RMSE of the predictions as they are, also beyond the range of the ratings",
-    ),
-    _error(
-        "mae", "MAE", mae, terms=_sizes,
-        meaning="the mean error of a predicted rating, in the unit of the ratings",
-    ),
-    _error(
-        "mae_unclipped", "MAE, unclipped", mae_unclipped, terms=_sizes,
-        meaning="MAE of the predictions as they are, also beyond the range of the ratings",
-    ),
-    Metric(
-        "r2", "R²", r2, kind="rating", per="all", higher_is_better=True, terms=_squares_and_spread, form="explained",
-        meaning="how much of the differences between ratings is predicted; 1 is perfect, 0 as good as their mean",
-    ),
-    Metric(
-        "spearman", "Spearman", spearman_within_users, kind="rating", per="user", higher_is_better=True,
-        meaning="how alike the orders of a user's predictions and ratings are; 1 is the same order, 0 is chance",
-    ),
+    _error("rmse", "RMSE", rmse, terms=_squares, form="root",
+           meaning="the typical error of a predicted rating, in the unit of the ratings; large errors weigh more"),
+    _error("rmse_unclipped", "RMSE, unclipped", rmse_unclipped, terms=_squares, form="root",
+           meaning="RMSE of the predictions as they are, also beyond the range of the ratings"),
+    _error("mae", "MAE", mae, terms=_sizes,
+           meaning="the mean error of a predicted rating, in the unit of the ratings"),
+    _error("mae_unclipped", "MAE, unclipped", mae_unclipped, terms=_sizes,
+           meaning="MAE of the predictions as they are, also beyond the range of the ratings"),
+    Metric("r2", "R²", r2, kind="rating", per="all", higher_is_better=True, terms=_squares_and_spread, form="explained",
+           meaning="how much of the differences between ratings is predicted; 1 is perfect, 0 as good as their mean"),
+    Metric("spearman", "Spearman", spearman_within_users, kind="rating", per="user", higher_is_better=True,
+           meaning="how alike the orders of a user's predictions and ratings are; 1 is the same order, 0 is chance"),
 )  # fmt: skip

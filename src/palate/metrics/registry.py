@@ -77,8 +77,8 @@ def at(name: str, n_items: int | None = None) -> At:
     if key not in METRICS:
         near = OTHER_NAMES.get(key) or next(iter(get_close_matches(key, METRICS, n=1)), None)
         hint = f"did you mean '{near}{sign}{length}'? " if near else ""
-        raise ParameterError.of(
-            f"unknown metric '{name}'", f": {hint}there are {', '.join(METRICS)}", code="unknown_name"
+        raise ParameterError(
+            f"unknown metric '{name}': {hint}there are {', '.join(METRICS)}", subject=name, code="unknown_name"
         )
     metric = METRICS[key]
     if not metric.at_k:

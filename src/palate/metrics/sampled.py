@@ -140,15 +140,11 @@ def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Values:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
 
 
-_among_sampled = partial(Metric, kind="ranking", per="user", higher_is_better=True)
+_sampled = partial(Metric, kind="ranking", per="user", higher_is_better=True)
 
 METRICS = (
-    _among_sampled(
-        "sampled_hit_rate", "sampled hit rate", sampled_hit_rate, unit="share",
-        meaning="the share of good items in the first places among 100 random others; to compare with old papers only",
-    ),
-    _among_sampled(
-        "sampled_ndcg", "sampled NDCG", sampled_ndcg,
-        meaning="NDCG of each good item among 100 random others; to compare with old papers only",
-    ),
+    _sampled("sampled_hit_rate", "sampled hit rate", sampled_hit_rate, unit="share",
+             meaning="the share of good items in the first places among 100 random others; for old papers only"),
+    _sampled("sampled_ndcg", "sampled NDCG", sampled_ndcg,
+             meaning="NDCG of each good item among 100 random others; for old papers only"),
 )  # fmt: skip

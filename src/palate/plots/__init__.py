@@ -14,7 +14,7 @@ words, alt     each figure in words: the finding, and the numbers behind it
 """
 
 from palate.plots import alt, of_comparison, of_data, of_errors, of_sampling, of_training, of_tuning
-from palate.plots.of_data import save_all
+from palate.plots.of_data import of_rows, save_all
 from palate.plots.words import in_words
 
 ages = in_words(of_data.ages, alt.ages)
@@ -28,11 +28,11 @@ groups = in_words(of_comparison.groups, alt.groups)
 importances = in_words(of_tuning.importances, alt.importances)
 occupations = in_words(of_data.occupations, alt.occupations)
 pit = in_words(of_errors.pit, alt.pit)
-popularity = in_words(of_data.popularity, alt.popularity)
-rating_distribution = in_words(of_data.rating_distribution, alt.rating_distribution)
-ratings_over_time = in_words(of_data.ratings_over_time, alt.ratings_over_time)
-ratings_per_item = in_words(of_data.ratings_per_item, alt.ratings_per_item)
-ratings_per_user = in_words(of_data.ratings_per_user, alt.ratings_per_user)
+popularity = of_rows(in_words(of_data.popularity, alt.popularity))
+rating_distribution = of_rows(in_words(of_data.rating_distribution, alt.rating_distribution))
+ratings_over_time = of_rows(in_words(of_data.ratings_over_time, alt.ratings_over_time))
+ratings_per_item = of_rows(in_words(of_data.ratings_per_item, alt.ratings_per_item))
+ratings_per_user = of_rows(in_words(of_data.ratings_per_user, alt.ratings_per_user))
 reproduction = in_words(of_training.reproduction, alt.reproduction)
 sampling = in_words(of_sampling.sampling, alt.sampling)
 trade_off = in_words(of_comparison.trade_off, alt.trade_off)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from palate.data.card import NAMES, Card
+from palate.data.dataset import Dataset, interactions_of
 from palate.errors import DataError
 from palate.plots.house import BLUE, GREY, GRID, INK, ORANGE, name, new_figure, write_figure
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from palate.data.dataset import Dataset
     from palate.data.interactions import Interactions
 
 
@@ -60,6 +60,16 @@ def card_spread(card: Card) -> Figure:
 
 def _plainly(value: float, _: float) -> str:
     return f"{value:,g}"
+
+
+def of_rows(draw: Callable[[Interactions], Figure]) -> Callable[[Dataset | Interactions], Figure]:
+    """Return a function that draws the rows of a data set as well."""
+
+    @wraps(draw)
+    def draw_rows(data: Dataset | Interactions) -> Figure:
+        return draw(interactions_of(data))
+
+    return draw_rows
 
 
 def rating_distribution(data: Interactions) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate.evaluation.rows import part_words
+from palate.evaluation.jobs import part_words
 from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
 from palate.report.results import NOTHING, Results
 

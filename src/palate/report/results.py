@@ -12,7 +12,7 @@ import polars as pl
 from palate.data.card import Card
 from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
-from palate.evaluation.rows import part_words, positive_words
+from palate.evaluation.jobs import part_words, positive_words
 from palate.metrics import METRICS, named
 from palate.terminal import command
 
@@ -72,10 +72,11 @@ class Results:
 
     @property
     def beside(self) -> list[str]:
-        """What is recorded beside metrics of lists, such as novelty@20."""
+        """What is recorded beside metrics of lists, such as novelty@20; what a user sees comes before the catalogue."""
         names = reversed(self.everything["metric"].unique(maintain_order=True).to_list())
         first = {named(name).metric.key: name for name in names}
-        return [first[key] for key, metric in METRICS.items() if metric.beside and key in first]
+        asked = sorted(METRICS.values(), key=lambda metric: metric.per != "user")
+        return [first[metric.key] for metric in asked if metric.beside and metric.key in first]
 
     def command(self, metrics: Sequence[str] | None = None, models: Sequence[str] | None = None) -> str:
         """Return the command that would make such a run, with these metrics or models instead of its own."""

@@ -59,15 +59,15 @@ def make_parts(data: Interactions, split: str, validation: str | None, random_st
 
 
 def _single(data: Interactions, text: str) -> Split:
-    found = make_splits(data, text)
-    if len(found) > 1:
+    splits = make_splits(data, text)
+    if len(splits) > 1:
         raise ParameterError.of(
             f"the split {text}",
-            f"has {len(found)} test parts, and a search needs one: take time:0.2, random:0.2:42, or "
+            f"has {len(splits)} test parts, and a search needs one: take time:0.2, random:0.2:42, or "
             "none to use all rows",
             code="split",
         )
-    return found[0]
+    return splits[0]
 
 
 def _inner(outer: Split, random_state: int) -> str:

@@ -7,23 +7,18 @@ worse than the median of the trials before it at the same epoch.
 
 from __future__ import annotations
 
-import json
-import logging
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from palate.atomic import check_target
 from palate.data.dataset import Dataset, interactions_of
 from palate.data.fingerprint import fingerprint
 from palate.data.interactions import Interactions
-from palate.errors import DataError, PalateError, ParameterError, missing_extra
+from palate.errors import DataError, PalateError, ParameterError
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.metric_inputs import Relevance
@@ -36,15 +31,20 @@ from palate.notebook import watched
 from palate.parallel import check_threads
 from palate.progress import DONE, Progress, ProgressCallback, automatic
 from palate.tuning.parts import Parts, make_parts
+from palate.tuning.studies import (
+    best_figure,
+    finished_trials,
+    importances,
+    kept_study,
+    optuna_library,
+    suggested,
+    trial_table,
+    trials_since_best,
+)
 from palate.tuning.tuned import Tuned
 
 if TYPE_CHECKING:
     import optuna
-
-STARTUP = 5  # trials before one may be pruned
-WARM_UP = 3  # epochs before one may be pruned
-STUDY = "palate"
-SQLITE = b"SQLite format 3\0"
 
 
 def tune(
@@ -95,7 +95,7 @@ def tune(
         MissingExtraError: Optuna is not installed.
         KeyboardInterrupt: Ctrl-C; with ``out``, finished trials are kept.
     """
-    _optuna()
+    optuna_library()
     if isinstance(model, str) and model not in MODELS:
         raise ParameterError.unknown("no model", model, MODELS)
     base = MODELS[model]() if isinstance(model, str) else model
@@ -108,11 +108,11 @@ def tune(
     )
     base = _seeded(base, random_state)
     wanted = _space(base, space)
-    (one,) = checked([metric], interactions.n_items)
+    (goal,) = checked([metric], interactions.n_items)
     items = dataset.items if dataset is not None else None
     if items is not None:
-        check_offered([one], [base], items)
-    if one.metric.higher_is_better is None:
+        check_offered([goal], [base], items)
+    if goal.metric.higher_is_better is None:
         raise ParameterError.of(metric, "has no better end to search for; choose another metric")
     parts = make_parts(interactions, split, validation, random_state)
     record = {
@@ -126,16 +126,16 @@ def tune(
     }
     question = {
         **record,
-        "metric": one.name,
+        "metric": goal.name,
         "model": _described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = within(features_for(base, data, attributes=attributes), interactions)
-    kept = _study(None if out is None else Path(out), question, maximise=bool(one.metric.higher_is_better))
+    kept = kept_study(None if out is None else Path(out), question, maximise=bool(goal.metric.higher_is_better))
     with kept as study, watched(progress) as callback:
-        search = _Search(base, parts, items, known, one.name, positive, wanted, n_workers, callback)
+        search = _Search(base, parts, items, known, goal.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
-        tuned = search.result(study, {**record, "versions": {**versions(), "optuna": _optuna().__version__}})
+        tuned = search.result(study, {**record, "versions": {**versions(), "optuna": optuna_library().__version__}})
     if out is not None:
         tuned.save(out)
     return tuned
@@ -165,12 +165,12 @@ class _Search:
 
     def run(self, study: optuna.Study, n_trials: int, seconds: float | None, patience: int | None) -> None:
         """Run what is missing; a trial that diverges is kept as failed, and the search goes on."""
-        library = _optuna()
+        library = optuna_library()
         begun = time.monotonic()
         state = library.trial.TrialState
         for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):
             study.tell(trial.number, state=state.FAIL)  # its process was killed
-        done = _finished(study)
+        done = finished_trials(study)
         waiting = study.get_trials(
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
@@ -182,15 +182,15 @@ class _Search:
 
         def after(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
             self.progress(Progress(DONE, 1, 1, task=f"trial {trial.number + 1}"))
-            finished = _finished(study)
-            self.progress(Progress("trials finished", len(finished), n_trials, _best_so_far(study)))
-            if patience is not None and _since_best(study, finished) >= patience:
+            finished = finished_trials(study)
+            self.progress(Progress("trials finished", len(finished), n_trials, best_figure(study)))
+            if patience is not None and trials_since_best(study, finished) >= patience:
                 study.stop()
 
         def go_on(n_jobs: int, most: int) -> None:
-            missing = min(most, n_trials - len(finished := _finished(study)))
+            missing = min(most, n_trials - len(finished := finished_trials(study)))
             left = None if seconds is None else seconds - (time.monotonic() - begun)
-            patient = patience is None or _since_best(study, finished) < patience
+            patient = patience is None or trials_since_best(study, finished) < patience
             if missing > 0 and patient and (left is None or left > 0):
                 study.optimize(self._trial, missing, left, n_jobs=n_jobs, catch=(PalateError,), callbacks=[after])
 
@@ -200,17 +200,17 @@ class _Search:
 
     def _trial(self, trial: optuna.Trial) -> float:
         """Return the metric of one setting on the validation part."""
-        model = self._model({name: _suggest(trial, name, space) for name, space in self.space.items()})
+        model = self._model({name: suggested(trial, name, space) for name, space in self.space.items()})
         try:
             watch = partial(self._watch, trial)
             model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch, **self.known)
             if model.interrupted_:
                 raise KeyboardInterrupt
-            found = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
+            measured = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
         except PalateError as error:
             trial.set_user_attr("error", str(error))
             raise
-        value = found.values[self.metric]
+        value = measured.values[self.metric]
         if value != value:
             trial.set_user_attr("error", f"{self.metric} has nothing to measure on the validation part")
             raise DataError(trial.user_attrs["error"], code="failed_runs", subject="model")
@@ -229,15 +229,15 @@ class _Search:
         if figure is not None:
             trial.report(figure, step.step)
             if trial.should_prune():
-                raise _optuna().TrialPruned
+                raise optuna_library().TrialPruned
 
     def result(self, study: optuna.Study, record: Mapping[str, Any]) -> Tuned:
         """Return the best parameters fitted on the whole training part."""
-        trials = _table(study)
+        trials = trial_table(study)
         if not (trials["state"] == "complete").any():
-            said = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
+            reasons = trials["error"].drop_nulls().unique(maintain_order=True).to_list()
             raise DataError(
-                f"no trial came to an end: {'; '.join(said) or 'there was no time for one'}",
+                f"no trial came to an end: {'; '.join(reasons) or 'there was no time for one'}",
                 code="failed_runs",
                 subject="trials",
             )
@@ -257,100 +257,8 @@ class _Search:
         same = (t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE" and t.params == start)
         started = next(same, None)
         return Tuned(
-            model, best, self.metric, float(study.best_value), started, test, _importances(study), trials, record
+            model, best, self.metric, float(study.best_value), started, test, importances(study), trials, record
         )
-
-
-def _optuna() -> Any:
-    """Return Optuna, quiet.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError:
-        raise missing_extra("tune", "a search for parameters") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    return optuna
-
-
-@contextmanager
-def _study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> Iterator[optuna.Study]:
-    """Yield the study of a folder, or a new one; refuse one of another question. Its database is closed afterwards."""
-    library = _optuna()
-    options: dict[str, Any] = {
-        "direction": "maximize" if maximise else "minimize",
-        "pruner": library.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARM_UP),
-        "study_name": STUDY,
-        "load_if_exists": True,
-    }
-    asked = json.loads(json.dumps(question))
-    if out is None:
-        yield _created(**options)
-        return
-    path = out / "study.db"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        check_target(path)
-        if path.exists() and _beginning(path) not in (b"", SQLITE):
-            raise DataError.of(path, "is no study: remove it, or choose another folder", code="damaged")
-        _check_database(path)
-    except OSError as error:
-        raise DataError.of_disk("cannot keep the study in", out, error) from None
-    from sqlalchemy.exc import SQLAlchemyError
-
-    with ExitStack() as at_end:
-        try:
-            storage = library.storages.RDBStorage(f"sqlite:///{path}")
-            at_end.callback(storage.engine.dispose)
-            at_end.callback(storage.remove_session)
-            study = _created(storage=storage, **options)
-            before = study.user_attrs.get("question")
-            if before is None:
-                study.set_user_attr("question", asked)
-        except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
-            raise DataError.of(
-                path, f"cannot be read as a study ({str(error).splitlines()[0]}): remove it", code="damaged"
-            ) from None
-        if before not in (None, asked):
-            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
-            raise DataError.of(
-                out,
-                f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",
-                code="other_data",
-            )
-        yield study
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(len(SQLITE))
-
-
-def _check_database(path: Path) -> None:
-    """Refuse what SQLite cannot read, where there is a file; Optuna would leave its connection open."""
-    if not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("SELECT name FROM sqlite_master").fetchall()
-    except sqlite3.DatabaseError as error:
-        raise DataError.of(path, f"cannot be read as a study ({error}): remove it", code="damaged") from None
-
-
-def _created(**options: Any) -> optuna.Study:
-    study: optuna.Study = _optuna().create_study(**options)
-    return study
-
-
-def _suggest(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
-    if isinstance(space, Choice):
-        return trial.suggest_categorical(name, list(space.values))
-    if space.whole:
-        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
-    return trial.suggest_float(name, space.low, space.high, log=space.log)
 
 
 def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:
@@ -397,47 +305,3 @@ def _described(base: Recommender) -> dict[str, Any]:
 def _seed(base: Recommender, n_done: int) -> int:
     """Return a seed for the sampler: a resumed search must not draw again what it began with."""
     return int(base.get_params().get("random_state") or 0) + n_done
-
-
-def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return trials that need no repeating: complete, pruned, or failed with an error of their own."""
-    done = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-    return [t for t in done if t.state.name != "FAIL" or "error" in t.user_attrs]
-
-
-def _since_best(study: optuna.Study, finished: list[optuna.trial.FrozenTrial]) -> int:
-    """Return how many trials have ended since the best one."""
-    numbers = [t.number for t in finished]
-    if not any(t.state.name == "COMPLETE" for t in finished):
-        return 0
-    return sum(number > study.best_trial.number for number in numbers)
-
-
-def _best_so_far(study: optuna.Study) -> dict[str, float]:
-    complete = [t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
-    return {"best": study.best_value} if complete else {}
-
-
-def _importances(study: optuna.Study) -> dict[str, float]:
-    complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
-    if len({t.value for t in complete}) < 2:
-        return {}
-    return {name: float(share) for name, share in _optuna().importance.get_param_importances(study).items()}
-
-
-def _table(study: optuna.Study) -> pl.DataFrame:
-    """Return one row a finished trial."""
-    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    rows = [
-        {
-            "trial": t.number + 1,
-            "state": states[t.state.name],
-            "value": t.value,
-            "seconds": t.duration.total_seconds() if t.duration else None,
-            "error": t.user_attrs.get("error"),
-            "parameters": json.dumps(t.params),
-        }
-        for t in _finished(study)
-    ]
-    schema = {"trial": pl.Int64, "state": pl.String, "value": pl.Float64, "seconds": pl.Float64, "error": pl.String}
-    return pl.DataFrame(rows, schema={**schema, "parameters": pl.String})

@@ -8,10 +8,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 from palate.data.ids import Id
+from palate.errors import PalateError
 from palate.ui.icons import MARK, MOON, SUN
 from palate.ui.source import Entry, Source, plain
 
 POPULAR = "The model has nothing to go by for this person: these are the most popular ones."
+REFUSED: dict[str, str] = {  # what the page says where a model's own words are about parameters
+    "no_history": "This model was saved without the ratings it learned from, so there is nothing to show here.",
+}
 SPREAD = "Two ratings in three lie within the ± of what is predicted."
 # the page's components are JavaScript templates, so their signs are made harmless as well
 TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
@@ -230,6 +234,11 @@ def news(coming: Sequence[str]) -> str:
 def empty(sentence: str) -> str:
     """Return what stands where a list would."""
     return f'<p class="pl-empty">{text(sentence)}</p>'
+
+
+def refused(error: PalateError) -> str:
+    """Return what stands where a list would, had the model not refused: no parameters, which nobody can click on."""
+    return empty(REFUSED.get(error.code) or error.sentence(lambda step: None))
 
 
 def answer(source: Source, user_id: Id, user_index: int, n: int, genre: str | None) -> str:

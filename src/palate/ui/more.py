@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from palate.data.ids import Id
-from palate.data.interactions import Interactions
 from palate.errors import PalateError
-from palate.models import BayesianMF
+from palate.models.contract.abilities import AsksQuestions
 from palate.models.contract.explanation import Explanation
 from palate.ui import cards
 from palate.ui.source import Entry, Source
@@ -43,7 +40,7 @@ def to_rate(source: Source) -> list[int]:
 
     Else well-known items of different kinds: the most rated of those that share few genres with others.
     """
-    if isinstance(source.model, BayesianMF):
+    if isinstance(source.model, AsksQuestions):
         return [int(at) for at in source.items.index(source.model.questions(TO_RATE)["item_id"])]
     chosen: list[int] = []
     by_count = source.model.item_order.order[: 20 * TO_RATE].tolist()
@@ -72,10 +69,10 @@ def like(source: Source, item: int | None, n: int) -> str:
     if item is None:
         return cards.empty(f"Choose one of the {source.things} above.")
     try:
-        found = source.model.similar_items(source.items.values[int(item)], n)
+        similar = source.model.similar_items(source.items.values[int(item)], n)
     except PalateError as error:
-        return cards.empty(str(error))
-    entries = _entries(source, found.filter(pl.col("score") > 0))
+        return cards.refused(error)
+    entries = _entries(source, similar.filter(pl.col("score") > 0))
     title = f"More like {name(source.entry(int(item), 0.0))}"
     if not entries:
         return cards.panel(title, "Nothing found", cards.empty("Nothing is known to be like it."), "pl-next")
@@ -88,25 +85,25 @@ def why(source: Source, user_id: Id | None, item: int | None) -> str:
     if user_id is None or item is None:
         return ""
     try:
-        found = source.model.explain(user_id, source.items.values[int(item)])
+        explanation = source.model.explain(user_id, source.items.values[int(item)])
     except PalateError as error:
-        return cards.empty(str(error))
-    return _reasons(source, found, int(item), _given(source, user_id))
+        return cards.refused(error)
+    return _reasons(source, explanation, int(item), _given(source, user_id))
 
 
-def _reasons(source: Source, found: Explanation, item: int, given: dict[int, float]) -> str:
+def _reasons(source: Source, explanation: Explanation, item: int, given: dict[int, float]) -> str:
     """Return the parts of no item, the user's own items that count most, and the rest; as shown they add up."""
-    digits = 2 if source.shows_scores else 0 if found.score.is_integer() else 3
-    own = found.parts.filter(kind="item").sort(pl.col("contribution").abs(), descending=True, maintain_order=True)
+    digits = 2 if source.shows_scores else 0 if explanation.score.is_integer() else 3
+    own = explanation.parts.filter(kind="item").sort(pl.col("contribution").abs(), descending=True, maintain_order=True)
     rows: list[tuple[str, str, float]] = [
         (cards.label(f"{part[:1].upper()}{part[1:]}"), "", round(value, digits))
-        for part, value in found.parts.filter(pl.col("kind") != "item").select("name", "contribution").iter_rows()
+        for part, value in explanation.parts.filter(pl.col("kind") != "item").select("name", "contribution").iter_rows()
     ]
     for item_id, value in own.head(REASONS).select("item_id", "contribution").iter_rows():
         at = int(source.items.index([item_id])[0])
         mark = cards.rated(source, given[at]) if source.is_rated and at in given else ""
         rows.append((cards.titled(source.entry(at, 0.0)), mark, round(value, digits)))
-    total = round(found.score, digits)
+    total = round(explanation.score, digits)
     others = len(own) - REASONS
     if others > 0:
         rest = f"The other {others:,} that they {'rated' if source.is_rated else 'picked'}"
@@ -115,7 +112,7 @@ def _reasons(source: Source, found: Explanation, item: int, given: dict[int, flo
     sum_name = "Predicted rating" if source.shows_scores and source.is_rated else "Score"
     columns = ("Part", "Given" if source.is_rated else "", "Adds")
     return cards.panel(
-        title, _how(source, found), cards.sum_table(columns, rows, (sum_name, total), digits, title), "pl-why"
+        title, _how(source, explanation), cards.sum_table(columns, rows, (sum_name, total), digits, title), "pl-why"
     )
 
 
@@ -127,16 +124,16 @@ def _given(source: Source, user_id: Id) -> dict[int, float]:
     return dict(zip(items.tolist(), values.tolist(), strict=True))
 
 
-def _how(source: Source, found: Explanation) -> str:
+def _how(source: Source, explanation: Explanation) -> str:
     """Return in words how the parts make the number that the list shows."""
-    said = "The parts add up to the score that the list is ordered by."
+    words = "The parts add up to the score that the list is ordered by."
     if source.shows_scores:
-        said = "The parts add up to the prediction."
-    if found.of != "the model":
-        said = "The parts add up to the prediction from their ratings alone, which the list's is close to."
-    if source.shows_scores and source.is_rated and not source.low <= found.score <= source.high:
-        said += f" The list keeps it on the scale, {source.low:g} to {source.high:g}."
-    return said
+        words = "The parts add up to the prediction."
+    if explanation.of != "the model":
+        words = "The parts add up to the prediction from their ratings alone, which the list's is close to."
+    if source.shows_scores and source.is_rated and not source.low <= explanation.score <= source.high:
+        words += f" The list keeps it on the scale, {source.low:g} to {source.high:g}."
+    return words
 
 
 def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved: Sequence[int], n: int) -> str:
@@ -158,27 +155,22 @@ def for_newcomer(source: Source, given: Sequence[tuple[int, str | None]], loved:
             title, "Nothing said yet", cards.empty("Rate one, and a list stands here at once."), "pl-next"
         )
     try:
-        found = source.model.recommend_for(_rows(source, ratings), n, one_per_title=source.has_years)
+        person = source.model.person({source.items.values[at]: value for at, value in ratings.items()})
+        table = source.model.recommend(person, n, one_per_title=source.has_years)
     except PalateError as error:
-        return cards.empty(str(error))
-    if (found["source"] == "popular").all() and len(found):
+        return cards.refused(error)
+    if (table["source"] == "popular").all() and len(table):
         sentence = "This model goes by what people like: rate one higher, or name one that you love."
         return cards.panel(title, "Nothing to go by", cards.empty(sentence), "pl-next")
     column = None if not source.shows_scores else "Predicted" if source.is_rated else "Score"
-    said = f"From what you said of {cards.plural(len(ratings), source.things.removesuffix('s'))}"
+    words = f"From what you said of {cards.plural(len(ratings), source.things.removesuffix('s'))}"
     return cards.panel(
-        title, said, cards.item_list(source, _entries(source, found), column, title, predicted=True), "pl-next"
+        title, words, cards.item_list(source, _entries(source, table), column, title, predicted=True), "pl-next"
     )
 
 
-def _rows(source: Source, ratings: dict[int, float]) -> Interactions:
-    positions: NDArray[Any] = np.array(sorted(ratings))
-    values = [ratings[at] for at in positions.tolist()]
-    return Interactions.from_table({"user": ["you"] * len(values), "item": source.items.at(positions), "value": values})
-
-
-def _entries(source: Source, found: pl.DataFrame) -> list[Entry]:
-    return [replace(entry, value=_shown(source, entry.value)) for entry in source.entries(found)]
+def _entries(source: Source, table: pl.DataFrame) -> list[Entry]:
+    return [replace(entry, value=_shown(source, entry.value)) for entry in source.entries(table)]
 
 
 def _shown(source: Source, score: float) -> float:

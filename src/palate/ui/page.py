@@ -203,8 +203,8 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], model: Any, examples: lis
         return picked, words, lists, titles, reason
 
     def on_why(typed: str, item: int | None, which: str) -> str:
-        found = find_user(typed, sources[which].users)
-        return more.why(sources[which], found.user_id if isinstance(found, Found) else None, item)
+        person = find_user(typed, sources[which].users)
+        return more.why(sources[which], person.user_id if isinstance(person, Found) else None, item)
 
     fields, parts = [user, how_many, genre, model], [told, answer, example, asked, reason]
     gr.on([user.submit, show.click, how_many.input, genre.input], on_change, fields, parts, **SETTINGS)
@@ -273,10 +273,10 @@ def respond(source: Source, examples: list[Example], typed: str | None, n: int, 
         n: how many rows a list has.
         genre: the genre to recommend, or ``ANY_GENRE``.
     """
-    found = find_user(typed, source.users)
-    if not isinstance(found, Found):
-        return cards.message(found.sentence, is_error=True), cards.nobody(n), None
+    person = find_user(typed, source.users)
+    if not isinstance(person, Found):
+        return cards.message(person.sentence, is_error=True), cards.nobody(n), None
     only = None if genre == ANY_GENRE else genre
-    lists = cards.answer(source, found.user_id, found.user_index, n, only)
-    mark = str(found.user_id) if any(one.user_id == found.user_id for one in examples) else None
+    lists = cards.answer(source, person.user_id, person.user_index, n, only)
+    mark = str(person.user_id) if any(one.user_id == person.user_id for one in examples) else None
     return cards.message("", is_error=False), lists, mark

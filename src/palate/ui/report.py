@@ -71,13 +71,13 @@ def levels(source: Source) -> list[tuple[str, int]]:
 
 
 def _histogram(source: Source) -> str:
-    found = levels(source)
-    total, most = sum(count for _, count in found), max(count for _, count in found)
+    counts = levels(source)
+    total, most = sum(count for _, count in counts), max(count for _, count in counts)
     rows = "".join(
         f'<tr><th scope="row">{text(level)}</th><td class="pl-count">'
         f'<span class="pl-column" style="width:{100 * count / most:.1f}%"></span></td>'
         f"<td>{count:,}</td><td>{count / total:.1%}</td></tr>"
-        for level, count in reversed(found)
+        for level, count in reversed(counts)
     )
     return f'<table class="pl-histogram"><caption>Ratings given</caption><tbody>{rows}</tbody></table>'
 
@@ -103,7 +103,7 @@ def _verdict(model: Any) -> str:
     n, best, chosen = len(model.history_), model.best_epoch_, model.epoch_chosen_on_
     if chosen == "none":
         return f"All {n} epochs were run; nothing was held out to choose among them."
-    record: dict[str, float] = next((one for one in model.history_ if one["epoch"] == best), {})
+    record: dict[str, float] = next((record_of for record_of in model.history_ if record_of["epoch"] == best), {})
     on = {"validation": "validation data", "test": "the test part, so its figure flatters"}.get(chosen, chosen)
     rmse = f", with a validation RMSE of {record['validation_rmse']:.4f}" if "validation_rmse" in record else ""
     if "validation_ndcg" in record:

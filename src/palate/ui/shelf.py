@@ -75,7 +75,7 @@ class Shelf:
         name = name or cards.model_words(source)
         self.heads[name], self.reports[name] = cards.header(source, self.name), report(source, self._data_card)
         self.sources[name] = source  # last: from now on it can be chosen
-        self.coming = [one for one in self.coming if one != name]
+        self.coming = [waiting for waiting in self.coming if waiting != name]
 
 
 class Arrivals(threading.Thread):
@@ -126,7 +126,7 @@ class Arrivals(threading.Thread):
 def _mark(path: Path) -> Mark | None:
     """Return what tells one state of a file from the next, or None where there is no file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size

@@ -102,14 +102,14 @@ class Source:
     def recommended(self, user_id: Id, n: int, genre: str | None) -> list[Entry]:
         """Return the n best titles for a user, of one genre or of all; predictions are clipped to the scale."""
         where = None if genre is None else pl.col("genres").cast(pl.List(pl.String)).list.contains(genre)
-        found = self.model.recommend(
+        table = self.model.recommend(
             user_id, n, exclude_seen=self.seen is not None, where=where, clip=self.is_rated,
             one_per_title=self.has_years,
         )  # fmt: skip
-        entries = self.entries(found)
+        entries = self.entries(table)
         if not self.shows_spread:
             return entries
-        rows = self.items.index(found["item_id"])
+        rows = self.items.index(table["item_id"])
         user = np.full(len(rows), self.users.index([user_id])[0])
         values, spreads = self.model.predict_index(user, rows), self.model.spread_index(user, rows)
         return [
@@ -117,11 +117,11 @@ class Source:
             for entry, value, spread in zip(entries, values, spreads, strict=True)
         ]
 
-    def entries(self, found: pl.DataFrame) -> list[Entry]:
+    def entries(self, table: pl.DataFrame) -> list[Entry]:
         """Return the rows of a table of one list, as `Recommender.recommend` gives it."""
-        rows, scores = self.items.index(found["item_id"]), found["score"].fill_null(0.0).to_list()
-        others = found["same_title"].to_list() if "same_title" in found.columns else [None] * len(found)
-        popular = (found["source"] == "popular").to_list() if "source" in found.columns else [False] * len(found)
+        rows, scores = self.items.index(table["item_id"]), table["score"].fill_null(0.0).to_list()
+        others = table["same_title"].to_list() if "same_title" in table.columns else [None] * len(table)
+        popular = (table["source"] == "popular").to_list() if "source" in table.columns else [False] * len(table)
         return [
             replace(self.entry(int(row), score), same_title=tuple(other or ()), is_popular=is_popular)
             for row, score, other, is_popular in zip(rows, scores, others, popular, strict=True)

@@ -57,7 +57,7 @@ def _find_text(typed: str, users: Ids) -> Found | NotFound:
         index = int(users.index(candidate, on_unknown="mark")[0])
         if index >= 0:
             return Found(candidate, index)
-    some = " or ".join(f"“{_short(str(one))}”" for one in users.values.head(2))
+    some = " or ".join(f"“{_short(str(known))}”" for known in users.values.head(2))
     return NotFound(f"There is no user “{_short(typed.strip())}”. Ids look like {some}.")
 
 
@@ -91,7 +91,7 @@ def example_users(source: Source, n: int = 6) -> list[Example]:
     Without training rows the first users are all that can be offered.
     """
     if source.seen is None:
-        return [Example(one, f"User {one}") for one in source.users.values.head(n)]
+        return [Example(user_id, f"User {user_id}") for user_id in source.users.values.head(n)]
     chosen: dict[int, str] = {}
     for index, why in _candidates(source):
         if index not in chosen:
@@ -112,19 +112,19 @@ def _candidates(source: Source) -> list[tuple[int, str]]:
         return []
     by_count = active[np.argsort(counts[active], kind="stable")]
     typical, most, fewest = by_count[len(by_count) // 2], by_count[-1], by_count[0]
-    found = [(typical, "Typical")]
+    chosen = [(typical, "Typical")]
     if counts[most] > counts[typical]:
-        found.append((most, "Rated most" if source.is_rated else "Most active"))
+        chosen.append((most, "Rated most" if source.is_rated else "Most active"))
     enough = np.flatnonzero(counts >= ENOUGH)
-    found += [(index, f"Loves {genre}") for index, genre in _of_one_taste(source, enough)]
+    chosen += [(index, f"Loves {genre}") for index, genre in _of_one_taste(source, enough)]
     if source.is_rated and len(enough) > 1:
-        found += [
+        chosen += [
             (enough[np.argmin(means[enough])], "Hard to please"),
             (enough[np.argmax(means[enough])], "Easy to please"),
         ]
     if counts[fewest] <= FEW and counts[fewest] < counts[typical]:
-        found.append((fewest, "Brief history"))
-    return [(int(index), f"{why} · {_counted(source, counts[index])}") for index, why in found]
+        chosen.append((fewest, "Brief history"))
+    return [(int(index), f"{why} · {_counted(source, counts[index])}") for index, why in chosen]
 
 
 def _of_one_taste(source: Source, enough: NDArray[np.intp]) -> list[tuple[int, str]]:

@@ -59,9 +59,9 @@ def recognised(folder: Path) -> Format:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", code="not_found", subject=folder)
-    for one in FORMATS:
-        if all((folder / name).is_file() for name in one.files):
-            return one
+    for form in FORMATS:
+        if all((folder / name).is_file() for name in form.files):
+            return form
     known = "; ".join(f"{f.name}: {', '.join(f.files)}" for f in FORMATS)
     raise DataError.of(folder, f"is no MovieLens folder; the files that are looked for are {known}", code="not_found")
 

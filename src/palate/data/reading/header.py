@@ -61,7 +61,7 @@ def by_position(source: object, rows: list[Row], columns: Columns) -> dict[str, 
             source, f"has no header: columns= needs the roles user and item; got {dict(columns)}", code="columns"
         )
     if len(set(places.values())) < len(places):
-        raise DataError.of("columns=", f"gives one column two roles: {dict(columns)}", code="columns")
+        raise DataError(f"columns= gives one column two roles: {dict(columns)}", subject="columns", code="columns")
     if "value" not in columns and len(places) < len(first):
         third = Set("columns", {"value": 2})
         log.warning("%s: every row is a click of value 1; %s takes the third column's values", source, third)
@@ -76,8 +76,10 @@ def _usual_order(source: object, rows: list[Row], columns: Columns) -> dict[str,
         raise DataError.of(source, f"has {len(first)} columns and no header; ", *say, code="columns")
     places = dict(zip(ROLES[:4], range(len(first)), strict=False))
     given = {role: place_of(c, len(first)) for role, c in columns.items() if c is not None}
-    found = {role: k for role, k in {**places, **given}.items() if k is not None and columns.get(role, k) is not None}
-    if "time" in found and "time" not in columns and _near_1970([r[3] for r in rows if len(r) > 3]):
+    places_of = {
+        role: k for role, k in {**places, **given}.items() if k is not None and columns.get(role, k) is not None
+    }
+    if "time" in places_of and "time" not in columns and _near_1970([r[3] for r in rows if len(r) > 3]):
         raise DataError(
             f"{source} has no header, and its fourth column is hardly a time: it would be in 1970; ",
             *say,
@@ -85,9 +87,9 @@ def _usual_order(source: object, rows: list[Row], columns: Columns) -> dict[str,
             code="columns",
             subject=source,
         )
-    words = ", ".join(found) + ("" if "value" in found else ", and every row is a click of value 1")
+    words = ", ".join(places_of) + ("" if "value" in places_of else ", and every row is a click of value 1")
     log.warning("%s: no header, so the columns are %s; %s says otherwise", source, words, order)
-    return found
+    return places_of
 
 
 def _positions(*roles: str) -> Set:

@@ -55,7 +55,7 @@ def as_file(given: Incoming, encoding: str) -> Iterator[tuple[Path, str, str]]:
         try:
             yield path, "utf-8" if is_text else encoding, name
         except DataError as error:
-            raise type(error)(str(error).replace(str(path), name)) from None
+            raise error.renamed(str(path), name) from None
 
 
 def _spooled(source: Any, path: Path, name: str) -> bool:
@@ -67,5 +67,5 @@ def _spooled(source: Any, path: Path, name: str) -> bool:
                 is_text = isinstance(chunk, str)
                 file.write(chunk.encode() if isinstance(chunk, str) else chunk)
         except (OSError, ValueError, TypeError) as error:
-            raise DataError.of(f"cannot read {name}", f": {error}; open it for reading", code="disk") from None
+            raise DataError(f"cannot read {name}: {error}; open it for reading", subject=name, code="disk") from None
     return is_text

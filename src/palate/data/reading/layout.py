@@ -267,8 +267,8 @@ def _roles(
     names, sample = rows[0], rows[1:]
     fields = {name: [r[k] for r in sample if k < len(r)] for k, name in enumerate(names)}
     numeric = {name for name, texts in fields.items() if is_numbers(texts, separator) or is_truth(texts)}
-    found = find_columns(names, columns, numeric=numeric if sample else (), source=source)
-    places = {role: names.index(name) for role, name in found.items()}
+    by_role = find_columns(names, columns, numeric=numeric if sample else (), source=source)
+    places = {role: names.index(name) for role, name in by_role.items()}
     by_number = {r: place_of(c, len(names)) for r, c in columns.items() if c is not None and c not in names}
     return places | {role: place for role, place in by_number.items() if place is not None}
 
@@ -302,8 +302,8 @@ def _separator(path: Path, texts: list[str], quotes: bool) -> str:
     even = {s: c for s, c in wide.items() if len(set(c)) == 1}
     choice = even or wide
     for tier in tiers:
-        if found := [s for s in tier if s in choice]:
-            return max(found, key=lambda s: choice[s][0])
+        if fitting := [s for s in tier if s in choice]:
+            return max(fitting, key=lambda s: choice[s][0])
     if re.fullmatch(r"\d+:", texts[0]):
         raise DataError.of(
             path,

@@ -38,7 +38,7 @@ class Quotes:
 
 def quotes_in(chunks: Iterator[bytes], separator: str, skip: int) -> Quotes:
     """Return what the quotes of a text are like, after its first ``skip`` lines."""
-    found, beside = Quotes(), np.zeros(256, bool)
+    quotes, beside = Quotes(), np.zeros(256, bool)
     beside[[ord(separator), LINE_END, ord("\r"), QUOTE]] = True
     before, held, inside, line, opened = b"\n", b"", 0, skip + 1, 0
     for chunk in _with_line_end(_after(chunks, skip)):
@@ -54,22 +54,22 @@ def quotes_in(chunks: Iterator[bytes], separator: str, skip: int) -> Quotes:
             opens = (np.arange(len(at)) + inside) % 2 == 0
             stray = at[~np.where(opens, beside[text[at - 1]], beside[text[at + 1]])]
             held_ends = ends[(np.searchsorted(at, ends) + inside) % 2 == 1]
-            if len(stray) and not found.stray:
-                found.stray = line + int(np.searchsorted(ends, stray[0]))
-            if len(held_ends) and not found.spanning:
-                found.first_spanning = line + int(np.searchsorted(ends, held_ends[0]))
+            if len(stray) and not quotes.stray:
+                quotes.stray = line + int(np.searchsorted(ends, stray[0]))
+            if len(held_ends) and not quotes.spanning:
+                quotes.first_spanning = line + int(np.searchsorted(ends, held_ends[0]))
             if opens.any():
                 opened = line + int(np.searchsorted(ends, at[opens][-1]))
-            found.count += len(at)
-            found.spanning += len(held_ends)
+            quotes.count += len(at)
+            quotes.spanning += len(held_ends)
             inside = (inside + len(at)) % 2
         line += body.count(b"\n")
         before = body[-1:]
     if inside:
-        found.unclosed = opened
-        found.spanning -= 1  # the line end behind the text
-        found.first_spanning *= bool(found.spanning)
-    return found
+        quotes.unclosed = opened
+        quotes.spanning -= 1  # the line end behind the text
+        quotes.first_spanning *= bool(quotes.spanning)
+    return quotes
 
 
 def unescaped(text: bytes) -> bytes:

@@ -123,9 +123,9 @@ def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Polic
     file = TableFile(form.name, path, layout, policy.ids)
     if layout.kind == "text":
         with opened(file) as copy:
-            found, file = text_columns(copy)
-            kept = without_blank_lines(file, found)
-            return build(found, policy, numbering(file, kept))
+            by_role, file = text_columns(copy)
+            kept = without_blank_lines(file, by_role)
+            return build(by_role, policy, numbering(file, kept))
     if layout.kind == "parquet":
         return build(_from_parquet(file, columns or {}), policy, Where(file.name))
     return build(_from_json(file, columns or {}), policy, numbering(file, None))
@@ -204,8 +204,8 @@ def _from_json(file: TableFile, columns: Columns) -> SeriesByRole:
         frame = _scan_json(file, types).collect()
     except FAILED:
         frame = _collect_json(file, dict.fromkeys(types, pl.String()))
-        found = {role: frame[name].alias(role) for role, name in roles.items()}
-        return with_integer_ids(file, found, [r for r, name in roles.items() if types[name] == pl.Int64])
+        by_role = {role: frame[name].alias(role) for role, name in roles.items()}
+        return with_integer_ids(file, by_role, [r for r, name in roles.items() if types[name] == pl.Int64])
     return {role: frame[name].alias(role) for role, name in roles.items()}
 
 

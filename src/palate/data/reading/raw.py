@@ -41,7 +41,8 @@ def reading(path: Path) -> Iterator[None]:
     except PalateError:  # SourceError is an OSError too
         raise
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or path}: {error.strerror or brief(error)}") from None
+        words = f"cannot read {error.filename or path}: {error.strerror or brief(error)}"
+        raise DataError(words, code="disk", subject=error.filename or path) from None
 
 
 def packing(path: Path) -> str:
@@ -151,7 +152,9 @@ def split_line(line: str, separator: str, *, quoted: bool) -> list[str]:
     try:
         return next(csv.reader(line.splitlines(keepends=True), delimiter=separator), [""])
     except csv.Error as error:
-        raise DataError.of("cannot cut a line into fields", f": {error}: '{line[:60]}'", code="format") from None
+        raise DataError(
+            f"cannot cut a line into fields: {error}: '{line[:60]}'", subject="line", code="format"
+        ) from None
 
 
 def records(path: Path, packed: str, skip: int, *, quoted: bool) -> Iterator[tuple[int, bytes]]:

@@ -58,34 +58,34 @@ def opened(file: TableFile) -> Iterator[TableFile]:
 def text_columns(file: TableFile) -> tuple[SeriesByRole, TableFile]:
     """Return the columns by role, typed where the whole file can be parsed, else as text; and how they were read."""
     layout = file.layout
-    found = None
+    by_role = None
     if not layout.quoted:
-        found = _typed(file)
-        if found is not None and _is_plain(file, found):
-            return found, file
+        by_role = _typed(file)
+        if by_role is not None and _is_plain(file, by_role):
+            return by_role, file
     if layout.quotable:
         quotes = checked_quotes(file)
         if quotes.count:
-            file, found = replace(file, layout=replace(layout, quoted=True)), None
-            found = _typed(file)
+            file, by_role = replace(file, layout=replace(layout, quoted=True)), None
+            by_role = _typed(file)
     else:
         quotes = Quotes()
-    if found is None:
-        found = _as_written(file)
+    if by_role is None:
+        by_role = _as_written(file)
     if quotes.spanning:
-        _refuse_broken_ids(file, found)
-    return found, file
+        _refuse_broken_ids(file, by_role)
+    return by_role, file
 
 
-def _is_plain(file: TableFile, found: SeriesByRole) -> bool:
+def _is_plain(file: TableFile, by_role: SeriesByRole) -> bool:
     """Return whether columns that were read as if there were no quotes are surely what the file holds."""
     layout = file.layout
     if not layout.quotable:
         return True
-    if any(column.null_count() for column in found.values()):
+    if any(column.null_count() for column in by_role.values()):
         return False
-    texts = [column for column in found.values() if column.dtype == pl.String]
-    if len(found) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
+    texts = [column for column in by_role.values() if column.dtype == pl.String]
+    if len(by_role) == layout.width and (layout.packed or not texts):  # cheaper than to unpack it again
         return not any(column.str.contains('"', literal=True).any() for column in texts)
     return not any(b'"' in chunk for chunk in raw_chunks(file.path, layout.packed))
 
@@ -120,9 +120,9 @@ def checked_quotes(file: TableFile) -> Quotes:
     return quotes
 
 
-def _refuse_broken_ids(file: TableFile, found: SeriesByRole) -> None:
+def _refuse_broken_ids(file: TableFile, by_role: SeriesByRole) -> None:
     for role in ("user", "item"):
-        column = found[role]
+        column = by_role[role]
         broken = column.str.contains("\n", literal=True) if column.dtype == pl.String else None
         if broken is not None and broken.any():
             row = int(np.flatnonzero(broken.fill_null(value=False).to_numpy())[0])
@@ -149,11 +149,11 @@ def _as_written(file: TableFile) -> SeriesByRole:
     """Return the columns by role as text, ids as integers where all are, numbers with a point."""
     roles = file.layout.roles
     frame = as_text(file, dict.fromkeys(roles.values(), pl.String()))
-    found = {role: frame[str(place)].alias(role) for role, place in roles.items()}
-    for role in {"value", "weight"} & set(found) if file.layout.separator != "," else ():
-        found[role] = with_points(file, found[role])
+    by_role = {role: frame[str(place)].alias(role) for role, place in roles.items()}
+    for role in {"value", "weight"} & set(by_role) if file.layout.separator != "," else ():
+        by_role[role] = with_points(file, by_role[role])
     promised = [role for role in roles if _type_of(file, role) == pl.Int64]
-    return with_integer_ids(file, found, promised)
+    return with_integer_ids(file, by_role, promised)
 
 
 def with_points(file: TableFile, column: pl.Series) -> pl.Series:
@@ -164,9 +164,11 @@ def with_points(file: TableFile, column: pl.Series) -> pl.Series:
     with_commas = column.filter(commas)
     if not with_commas.str.contains(DECIMAL_COMMA).all() or with_commas.str.contains(THOUSANDS).all():
         return column
+    leave_out = Set("columns", {column.name: None})
     log.warning(
-        "%s: '%s' has decimal commas, such as %s; write the file without them where they are none",
+        "%s: '%s' has decimal commas, such as %s; where they are none, write the file without them%s",
         *(file.name, column.name, shown(with_commas[0])),
+        Remedy(", or leave them out with ", leave_out) if column.name in ("value", "weight") else "",
     )
     return column.str.replace(",", ".", literal=True)
 
@@ -270,8 +272,8 @@ def numbering(file: TableFile, kept: NDArray[np.intp] | None) -> Where:
             return [layout.skip + 1 + row for row in wanted]
         lines = records(file.path, layout.packed, layout.skip, quoted=layout.quoted)
         starts = (line for line, record in lines if layout.kind == "text" or record.strip())
-        found = {row: line for row, line in zip(range(wanted[-1] + 1), starts, strict=False) if row in set(wanted)}
-        return [found[row] for row in wanted]
+        line_of = {row: line for row, line in zip(range(wanted[-1] + 1), starts, strict=False) if row in set(wanted)}
+        return [line_of[row] for row in wanted]
 
     return Where(file.name, "line", numbers=numbers)
 
@@ -285,7 +287,10 @@ def with_integer_ids(file: TableFile, columns: SeriesByRole, promised: list[str]
         elif role in promised:
             odd = columns[role].filter(~columns[role].str.contains(INTEGER))
             example = f", such as {shown(odd[0])}" if len(odd) else ""
-            log.warning("%s: %s ids are kept as text, for not all are integers%s", file.name, role, example)
+            log.warning(
+                "%s: %s ids are kept as text, for not all are integers%s; %s says that this is meant",
+                *(file.name, role, example, Set("ids", "text")),
+            )
     return columns
 
 

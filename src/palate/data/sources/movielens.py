@@ -71,9 +71,9 @@ def load_movielens(
             loaded = _from_folder(inside if inside.is_dir() else Path(folder), name)
     else:
         with watched(progress) as callback:
-            place, found = _found_or_fetched(name or "100k", callback)
+            place, size = _found_or_fetched(name or "100k", callback)
         with reading(place):
-            loaded = _from_folder(place, found)
+            loaded = _from_folder(place, size)
     return loaded if on_missing == "keep" else _complete(loaded)
 
 
@@ -129,10 +129,10 @@ def _holding(folder: Path, name: str) -> Path | None:
     if name == "100k" and any((folder / file).is_file() for file in fetching.FILES):
         return folder  # to be refused if a file is lacking
     try:
-        found = recognised(folder)
+        form = recognised(folder)
     except DataError:
         return None
-    return folder if name in found.name.replace(" or ", ", ").split(", ") else None
+    return folder if name in form.name.replace(" or ", ", ").split(", ") else None
 
 
 def _found_or_fetched(name: str, progress: ProgressCallback) -> tuple[Path, str]:
@@ -170,13 +170,13 @@ def _found_or_fetched(name: str, progress: ProgressCallback) -> tuple[Path, str]
 
 
 def _from_folder(folder: Path, name: str | None) -> Dataset:
-    found = recognised(folder)
-    sizes = found.name.replace(" or ", ", ").split(", ")
+    form = recognised(folder)
+    sizes = form.name.replace(" or ", ", ").split(", ")
     if name is not None and name not in sizes:
-        raise DataError.of(folder, f"holds MovieLens {found.name}, not {name}", code="other_data")
-    if found is FORMATS[0]:
+        raise DataError.of(folder, f"holds MovieLens {form.name}, not {name}", code="other_data")
+    if form is FORMATS[0]:
         fetching.check_files(_bytes(folder), str(folder))
-    loaded = found.read(folder)
+    loaded = form.read(folder)
     ratings = loaded.interactions
     if ratings.items.kind != "integer" or ratings.users.kind != "integer":
         raise DataError.of(folder, ": the ids of MovieLens are integers, here some are not", code="ids")

@@ -77,21 +77,21 @@ def _official(data: Interactions, name: str, which: str) -> list[Split]:
     if which not in ("u1", "u2", "u3", "u4", "u5"):
         raise ParameterError.of(f"the split '{name}'", "should be official:u1 to official:u5", code="split")
     if len(data) != OFFICIAL_ROWS:
-        raise DataError.of(
-            "the official splits",
-            f"are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
+        raise DataError(
+            f"the official splits are made for the {OFFICIAL_ROWS:,} rows of MovieLens 100K in their order, these are "
             f'{len(data):,} (load_movielens keeps them all with on_missing="keep")',
+            subject=name,
             code="other_data",
         )
     ends = [0, -1]
     users, items = data.users.at(data.user_index[ends]), data.items.at(data.item_index[ends])
     pairs = list(zip(map(str, users), map(str, items), strict=True))
     if pairs != OFFICIAL_ENDS or (data.n_users, data.n_items) != OFFICIAL_SIZES:
-        raise DataError.of(
-            "the official splits",
-            "are made for MovieLens 100K, whose 943 users and 1,682 items begin with user 196 and "
+        raise DataError(
+            "the official splits are made for MovieLens 100K, whose 943 users and 1,682 items begin with user 196 and "
             f"item 242 and end with 12 and 203; these {data.n_users:,} users and {data.n_items:,} items begin with "
             f"{pairs[0][0]} and {pairs[0][1]} and end with {pairs[1][0]} and {pairs[1][1]}",
+            subject=name,
             code="other_data",
         )
     row = np.arange(len(data))

@@ -79,7 +79,9 @@ def make_splits(interactions: Dataset | Interactions, text: str) -> Sequence[Spl
     """
     data = interactions_of(interactions, "interactions")
     if not isinstance(text, str):
-        raise ParameterError.of("a split", f"is a text such as {EXAMPLES[0]}, got {text!r}", code="split", value=text)
+        raise ParameterError(
+            f"a split is a text such as {EXAMPLES[0]}, got {text!r}", subject="split", code="split", value=text
+        )
     text = text.strip()
     if text.endswith(FILE_ENDING):
         return load_splits(text, data)

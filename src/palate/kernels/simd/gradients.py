@@ -11,12 +11,21 @@ Letters: as in `palate.kernels.ridge`; G the whole of o Q'Q, (k, k).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_rows, add_tile, dots, room
+from palate.kernels import Cells
+from palate.kernels.ridge import REORDER, Clicks
+from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_rows, add_tile, aligned, dots
 
-REORDER = {"contract", "reassoc", "nsz"}
+
+class Limits(NamedTuple):
+    """When a row's steps end: after so many, or where its residual is this much of the right side."""
+
+    steps: int
+    tolerance: float
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
@@ -50,12 +59,13 @@ def add_cells(W, weights, start, stop, x, four, out):
 
 
 @njit(nogil=True, cache=True)
-def first_residual(cells, Q, o, u, W, weights, start, x, four, r):
+def first_residual(cells: Cells, side: Clicks, u, W, weights, start, x, four, r):
     """Gather a row's cells into W and weights from ``start`` on, filled up to whole fours; add s - (S - o Q'Q) x to r.
 
     Return where the cells end, sum_j x_uj and s . x, for the part of s that cells make.
     """
     indptr, indices, confidence = cells
+    Q, _, o = side
     total, along = 0.0, 0.0
     at = start
     for c in range(indptr[u], indptr[u + 1], 4):
@@ -98,24 +108,25 @@ def step(x, residual, d, Sd, left, k):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last, P, losses):
-    """Take at most ``steps`` steps from P for rows first … last - 1.
+def improve_rows(cells: Cells, side: Clicks, penalties, M, limits: Limits, first, last, P, losses):
+    """Take steps from P for rows first … last - 1.
 
     ROWS rows are taken together, so that Q'Q is read once for all of them; each has the bits it would have alone.
 
-    cells: (indptr, indices, weights), weights the confidence of each click; side: (Q, G), G (k, width) with the columns
-        beyond k zero; prior: (n_rows, k) its mean, or without rows where it is zero.
+    cells: their values are the confidence of each click; side: its G is whole, (k, width), the columns beyond k zero.
+    M: (n_rows, k) means of the prior, or None where they are zero.
     losses: (n_rows,) float64, the value of eq. 2 there where the steps end.
     """
-    indptr = cells[0]
-    Q, G = side
+    indptr = cells.indptr
+    Q, G, _ = side
+    steps, tolerance = limits
     k, width = G.shape
     longest = np.int64(0)
     for u in range(first, last, ROWS):
         longest = max(longest, indptr[min(u + ROWS, last)] - indptr[u] + 4 * ROWS)
-    W, weights = room(longest, width, Q), np.zeros(longest, Q.dtype)
-    X, R, D, S = room(ROWS, width, Q), room(ROWS, width, Q), room(ROWS, width, Q), room(ROWS, width, Q)
-    V = room(k, ROWS, Q)
+    W, weights = aligned(longest, width, Q), np.zeros(longest, Q.dtype)
+    X, R, D, S = aligned(ROWS, width, Q), aligned(ROWS, width, Q), aligned(ROWS, width, Q), aligned(ROWS, width, Q)
+    V = aligned(k, ROWS, Q)
     four = np.zeros(4, Q.dtype)
     ends, left, limit = np.zeros(ROWS + 1, np.int64), np.zeros(ROWS, Q.dtype), np.zeros(ROWS, Q.dtype)
     for block in range(first, last, ROWS):
@@ -129,16 +140,20 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
             u = block + r
             residual, x, l = R[r], X[r], penalties[u]  # noqa: E741
             residual[:] = 0
-            ends[r + 1], total, along = first_residual(cells, Q, o, u, W, weights, ends[r], x, four, residual)
+            ends[r + 1], total, along = first_residual(cells, side, u, W, weights, ends[r], x, four, residual)
             square = dot(residual, residual)
             for f in range(k):
-                mean = prior[u, f] if len(prior) else Q.dtype.type(0)
+                mean = Q.dtype.type(0)
+                if M is not None:
+                    mean = M[u, f]
                 total += l * mean * mean
                 along += l * mean * x[f]
                 residual[f] += l * (mean - x[f]) - S[r, f]
             if indptr[u + 1] == indptr[u]:  # nothing is known of the row: the mean of its prior
                 for f in range(k):
-                    x[f] = prior[u, f] if len(prior) else 0
+                    x[f] = 0
+                    if M is not None:
+                        x[f] = M[u, f]
                 residual[:] = 0
                 total = along = 0.0
             left[r] = dot(residual, residual)
@@ -148,7 +163,10 @@ def improve_rows(cells, side, o, penalties, prior, steps, tolerance, first, last
                 D[r, f] = residual[f]
         D[n:] = 0
         for _ in range(steps):
-            if not (left[:n] > limit[:n]).any():
+            open_yet = False
+            for r in range(n):
+                open_yet |= left[r] > limit[r]
+            if not open_yet:
                 break
             by_gram(G, D, V, S)
             for r in range(n):

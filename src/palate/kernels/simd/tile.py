@@ -39,7 +39,7 @@ def add_tile(V, W, A, n, f, g):
 
 
 @register_jitable  # called from Python too, where nothing is to be compiled for it
-def room(height, width, like):
+def aligned(height, width, like):
     """Return zeros (height, width) of like's type that begin where a vector does: no load straddles two cache lines."""
     spare = VECTOR_BYTES // like.itemsize
     flat = np.zeros(height * width + spare, like.dtype)

@@ -151,8 +151,8 @@ class AskedSide:
                 a += one.always @ group.B
                 g += one.brings @ group.B
         K = np.empty((n, D, D), np.float32)
-        cells = side.rows.indptr, side.rows.indices, other.scales
-        call = partial(kernel.shrinkages, cells, (other.X, side.scales, np.float32(alpha)), side.L.astype(np.float32))
+        noise, L = kernel.Noise(side.scales, np.float32(alpha)), side.L.astype(np.float32)
+        call = partial(kernel.shrinkages, side.rows.cells, other.X, other.scales, noise, L)
         workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, LIGHT)])
         moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
@@ -188,7 +188,7 @@ class Asked:
         workers.run([partial(some, p) for p in chunks(len(left), ROWS)])
 
     def join(self, other: Asked) -> None:
-        """Take over what another chain's sum has."""
+        """Add what another chain has summed."""
         self.total += other.total
         self.count += other.count
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
-from palate.errors import DataError, ParameterError
+from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
 from palate.models.bayes.mean import MOST_CELLS
@@ -19,9 +19,9 @@ from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, Counts, Encoders, side
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
-from palate.models.contract.learner import Training
+from palate.models.contract.learner import Training, WarmStart
 from palate.models.contract.training_part import rating_limits
-from palate.models.ridge.rows import on_ids, taken_over
+from palate.models.ridge.rows import copy_known, on_ids
 
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
@@ -96,7 +96,7 @@ def begun(
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:
-        _go_on_from(chain, training, unit)
+        _go_on_from(chain, training.start, data, unit)
     more = ground.more
     brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
     if not brings or data.n_users * data.n_items > MOST_CELLS:
@@ -115,8 +115,10 @@ def _matrix(features: Features | None, ids: Ids) -> Array:
 def _effects(model: BayesianMF, training: Training) -> list[TimeEffect]:
     names, data = effect_names(model.time_effects), training.data
     if names and data.times is None:
-        raise DataError.of(
-            f"time_effects='{model.time_effects}'", "needs the time of each rating, and these have none", code="times"
+        raise DataError(
+            f"time_effects='{model.time_effects}' needs the time of each rating, and these have none",
+            subject="time_effects",
+            code="times",
         )
     order = np.lexsort((data.item_index, data.user_index))
     return [TimeEffect.of(name, data, order, model.time_shape, model.time_rate) for name in names]
@@ -128,24 +130,23 @@ def _stars(model: BayesianMF, training: Training) -> Stars | None:
     order = np.lexsort((training.data.item_index, training.data.user_index))
     levels, index = np.unique(training.data.values[order], return_inverse=True)
     if not 2 <= len(levels) <= MOST_STARS:
-        raise ParameterError.of(
-            "likelihood='ordinal'",
-            f"is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}: take 'gaussian'",
+        raise ParameterError(
+            f"likelihood='ordinal' is for 2 to {MOST_STARS} different values, and these ratings have {len(levels)}",
+            Remedy(": take 'gaussian'"),
+            subject="likelihood",
         )
     return Stars(levels.astype(np.float64), index, int(model.n_burn_in))
 
 
-def _go_on_from(chain: Chain, training: Training, unit: float) -> None:
-    """Take rows, mu and alpha over from a fitted model, by the ids that both know."""
-    start, data = training.start, training.data
-    draws = start.learned_.draws
-    users, items = draws.user_draws[:, -1].copy(), draws.item_draws[:, -1].copy()
-    users /= np.float32(unit)
-    items[:, -1] /= np.float32(unit)  # factors of items have no unit
-    taken_over(chain.users.X, data.users, users, start.users_)
-    taken_over(chain.items.X, data.items, items, start.items_)
-    if chain.stars is None and not draws.levels:
-        chain.mu, chain.alpha = float(draws.mean_draws[-1]) / unit, float(draws.noise_draws[-1]) * unit**2
+def _go_on_from(chain: Chain, start: WarmStart, data: Interactions, unit: float) -> None:
+    """Begin with the rows, mu and alpha of a fitted model's last draw, by the ids that both know."""
+    one = np.float32(unit)
+    copy_known(chain.users.X[:, :-1], data.users, start.P / one, start.users)
+    copy_known(chain.users.X[:, -1], data.users, start.b / one, start.users)
+    copy_known(chain.items.X[:, :-1], data.items, start.Q, start.items)  # factors of items have no unit
+    copy_known(chain.items.X[:, -1], data.items, start.c / one, start.items)
+    if chain.stars is None and start.noise_precision is not None:
+        chain.mu, chain.alpha = start.mean / unit, start.noise_precision * unit**2
 
 
 class Watch:

@@ -144,7 +144,7 @@ class Chain:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
         both = kernel.padded_rows(self.users.X), kernel.padded_rows(self.items.X)
-        call = partial(kernel.residuals, (rows.indptr, rows.indices, targets), *both)
+        call = partial(kernel.residuals, rows.cells_with(targets), *both)
         workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, LIGHT)])
 
     def scores(self) -> Array:
@@ -161,7 +161,7 @@ class Chain:
     def _sums_of_errors(self, workers: Workers) -> Array:
         """Return the sums of `palate.kernels.gibbs.sums_of_errors` of each user, h being the items' noise scales."""
         rows, out = self.users.rows, np.empty((len(self.users.X), 5))
-        call = partial(kernel.sums_of_errors, (rows.indptr, rows.indices, self.errors), self.items.scales)
+        call = partial(kernel.sums_of_errors, rows.cells_with(self.errors), self.items.scales)
         workers.run([partial(call, a, b, out) for a, b in self.users.ranges(workers, LIGHT)])
         return out
 
@@ -195,7 +195,7 @@ class Chain:
         nu, users, items = float(self.constants.scale_df or 0), self.users, self.items
         users.scales = _scales(nu, self._n[0], self.alpha * sums[:, 2], rng)
         rows = users.rows
-        call = partial(kernel.column_sums, (rows.indptr, rows.indices, self.errors), users.scales)
+        call = partial(kernel.column_sums, rows.cells_with(self.errors), users.scales)
         totals = np.zeros((len(self._blocks), len(items.X)))
         workers.run([partial(call, a, b, total) for (a, b), total in zip(self._blocks, totals, strict=True)])
         items.scales = _scales(nu, self._n[1], self.alpha * totals.sum(axis=0), rng)

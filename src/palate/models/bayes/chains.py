@@ -176,15 +176,15 @@ def unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> dict[str,
 
 
 def _faults(row: Mapping[str, Any]) -> str:
-    said = []
+    faults = []
     if row["rhat"] is not None and row["rhat"] > HIGHEST_RHAT:
-        said.append(f"split R-hat {row['rhat']:.2f} is above {HIGHEST_RHAT:g}")
+        faults.append(f"split R-hat {row['rhat']:.2f} is above {HIGHEST_RHAT:g}")
     if row["ess"] is not None and row["ess"] < LOWEST_ESS:
-        said.append(f"effective sample size {row['ess']:.1f} is below {LOWEST_ESS:g}")
-    return ", ".join(said)
+        faults.append(f"effective sample size {row['ess']:.1f} is below {LOWEST_ESS:g}")
+    return ", ".join(faults)
 
 
-def told(found: Mapping[str, str]) -> str:
+def in_words(found: Mapping[str, str]) -> str:
     """Return what `unsettled` found as a part of a sentence."""
     return "; ".join(f"{WATCHED[quantity]}: {faults}" for quantity, faults in found.items())
 
@@ -200,6 +200,6 @@ def warn_of_unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> N
         "traces still rise or fall after the warm-up (plots.sampling shows them)",
         len(history) - n_burn_in,
         n_burn_in,
-        told(found),
+        in_words(found),
         ", though the validation RMSE of its draws has" if fine else "",
     )

@@ -24,11 +24,11 @@ class Snapshot:
 
     Attributes:
         arrays: by dotted name.
-        said: what JSON holds: numbers and histories by dotted name, and under "fit" what identifies the fit.
+        values: what JSON holds: numbers and histories by dotted name, and under "fit" what identifies the fit.
     """
 
     arrays: dict[str, Array]
-    said: dict[str, Any]
+    values: dict[str, Any]
 
 
 class CheckpointStore(Protocol):
@@ -49,42 +49,42 @@ class CheckpointStore(Protocol):
 
 def snapshot(parts: Mapping[str, Any], fit: Mapping[str, Any]) -> Snapshot:
     """Return the state of all parts, and what identifies the fit."""
-    found = Snapshot({}, {"fit": dict(fit)})
+    state = Snapshot({}, {"fit": dict(fit)})
     for name, part in parts.items():
-        _put(found, name, part)
-    return found
+        _put(state, name, part)
+    return state
 
 
-def _put(found: Snapshot, name: str, value: Any) -> None:
+def _put(state: Snapshot, name: str, value: Any) -> None:
     if isinstance(value, np.ndarray):
-        found.arrays[name] = value
+        state.arrays[name] = value
     elif hasattr(value, "CHANGES"):
-        for one in value.CHANGES:
-            _put(found, f"{name}.{one}", getattr(value, one))
+        for part in value.CHANGES:
+            _put(state, f"{name}.{part}", getattr(value, part))
     elif isinstance(value, dict):
-        for key, one in value.items():
-            _put(found, f"{name}.{key}", one)
+        for key, item in value.items():
+            _put(state, f"{name}.{key}", item)
     elif isinstance(value, tuple | list) and not _is_history(value):
-        found.said[name] = len(value)
-        for place, one in enumerate(value):
-            _put(found, f"{name}.{place}", one)
+        state.values[name] = len(value)
+        for place, item in enumerate(value):
+            _put(state, f"{name}.{place}", item)
     else:
-        found.said[name] = value
+        state.values[name] = value
 
 
 def _is_history(values: Any) -> bool:
     """Return whether this is a history: a list of records, which JSON holds as it is."""
-    return bool(values) and all(isinstance(one, dict) and not hasattr(one, "CHANGES") for one in values)
+    return bool(values) and all(isinstance(record, dict) and not hasattr(record, "CHANGES") for record in values)
 
 
-def restored(found: Snapshot, parts: Mapping[str, Any], fit: Mapping[str, Any]) -> None:
+def restored(state: Snapshot, parts: Mapping[str, Any], fit: Mapping[str, Any]) -> None:
     """Bring the parts of a fit that has just begun into the state of a snapshot.
 
     Raises:
         ParameterError: the snapshot is of another fit; names what differs.
         ModelFileError: it lacks something, or an array has another shape or type.
     """
-    before = found.said.get("fit", {})
+    before = state.values.get("fit", {})
     for name, value in fit.items():
         if before.get(name) != value:
             raise ParameterError(
@@ -94,31 +94,31 @@ def restored(found: Snapshot, parts: Mapping[str, Any], fit: Mapping[str, Any]) 
                 subject=name,
             )
     for name, part in parts.items():
-        _take(found, name, part)
+        _take(state, name, part)
 
 
-def _take(found: Snapshot, name: str, value: Any) -> Any:
+def _take(state: Snapshot, name: str, value: Any) -> Any:
     """Return what the snapshot holds in the place of a value."""
     if isinstance(value, np.ndarray):
-        return _array(found, name, value)
+        return _array(state, name, value)
     if hasattr(value, "CHANGES"):
-        for one in value.CHANGES:
-            setattr(value, one, _take(found, f"{name}.{one}", getattr(value, one)))
+        for part in value.CHANGES:
+            setattr(value, part, _take(state, f"{name}.{part}", getattr(value, part)))
         return value
     if isinstance(value, dict):
-        return {key: _take(found, f"{name}.{key}", one) for key, one in value.items()}
-    if name not in found.said:
+        return {key: _take(state, f"{name}.{key}", item) for key, item in value.items()}
+    if name not in state.values:
         raise ModelFileError(f"the checkpoint is damaged: it has no {name}", subject=name)
-    said = found.said[name]
-    if isinstance(value, tuple | list) and not isinstance(said, list):
-        several = [_take(found, f"{name}.{place}", one) for place, one in enumerate(value)]
-        several += [_array(found, f"{name}.{place}", None) for place in range(len(several), said)]
+    stored = state.values[name]
+    if isinstance(value, tuple | list) and not isinstance(stored, list):
+        several = [_take(state, f"{name}.{place}", item) for place, item in enumerate(value)]
+        several += [_array(state, f"{name}.{place}", None) for place in range(len(several), stored)]
         return type(value)(several)
-    return said
+    return stored
 
 
-def _array(found: Snapshot, name: str, like: Array | None) -> Array:
-    array = found.arrays.get(name)
+def _array(state: Snapshot, name: str, like: Array | None) -> Array:
+    array = state.arrays.get(name)
     if array is None or (like is not None and (array.shape, array.dtype) != (like.shape, like.dtype)):
         was = "no such array" if array is None else f"{array.dtype} {array.shape}"
         raise ModelFileError(f"the checkpoint is damaged: {name} is {was}", subject=name)

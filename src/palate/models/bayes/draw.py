@@ -72,8 +72,9 @@ class Draw:
         LM = np.empty_like(M)
         prior_kernel.means(M, self.precision, LM)
         targets = rows.values - self.mean
-        fixed = *kernel.padded_rows(self.items), self.item_scales
-        h = fixed[2][rows.indices]
+        items = kernel.padded_rows(self.items)
+        columns, prior = kernel.Columns(items.Q, items.c, self.item_scales), kernel.Prior(LM, self.precision)
+        h = columns.h[rows.indices]
         alpha = np.float32(self.noise)
         n = len(M)
         E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
@@ -85,18 +86,17 @@ class Draw:
             targets = np.zeros_like(targets)
         for step in range(1 + (STEPS_OF_STARS if stars is not None else STEPS if nu is not None else 0)):
             if step:
-                cells = rows.indptr, rows.indices, targets
-                left = partial(kernel.residuals, cells, kernel.padded_rows(means), fixed[:2])
+                left = partial(kernel.residuals, rows.cells_with(targets), kernel.padded_rows(means), items)
                 workers.run([partial(left, a, b, errors) for a, b in parts])
                 if stars is not None:
                     sd = 1 / np.sqrt(np.repeat(scales, counts) * h.astype(np.float64))
                     latent = expected_latent(*stars, targets - errors, sd).astype(np.float32)
                     errors, targets = errors + (latent - targets), latent
                 if nu is not None:
-                    kernel.sums_of_errors((rows.indptr, rows.indices, errors), fixed[2], 0, n, sums)
+                    kernel.sums_of_errors(rows.cells_with(errors), columns.h, 0, n, sums)
                     scales = ((nu + counts) / (nu + alpha * sums[:, 2])).astype(np.float32)
-            cells = rows.indptr, rows.indices, targets
-            draw = partial(kernel.draw_rows, cells, fixed, (scales, alpha), (LM, self.precision), E)
+            noise = kernel.Noise(scales, alpha)
+            draw = partial(kernel.draw_rows, rows.cells_with(targets), columns, noise, prior, E)
             workers.run([partial(draw, a, b, X, means) for a, b in parts])
         return means, scales, targets
 

@@ -13,7 +13,7 @@ from palate.models.bayes.chain import Chain
 from palate.models.bayes.draw import Draw
 from palate.models.bayes.side import Dense, Incidence
 from palate.models.bayes.start import BANDS, Counts, Encoders, incidence, projected
-from palate.models.bayes.time_effects import EFFECTS, TimeOffsets
+from palate.models.bayes.time_effects import TimeOffsets
 from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Levels, Shape
 from palate.sparse import Rows
 
@@ -229,13 +229,15 @@ class Kept:
 
     def time_offsets(self) -> TimeOffsets:
         """Return the offsets' means and variances over the draws, and of groups that training never saw."""
-        found: dict[str, Any] = {"time_variances_": {name: self.count / tau for name, tau in self.taus.items()}}
-        for name in EFFECTS:
-            first, second, variances = (s / self.count for s in self.offsets.get(name, [np.zeros(0)] * 3))
-            found[f"{name}_keys_"] = self.keys.get(name, np.zeros((0, 2), np.int64))
-            found[f"{name}_offsets_"] = first
-            found[f"{name}_variances_"] = np.maximum(second - first**2, 0) + variances
-        return TimeOffsets.from_values(found)
+        unseen = {name: self.count / tau for name, tau in self.taus.items()}
+        day, page, month = (self._offsets_of(name) for name in ("day", "page", "month"))
+        return TimeOffsets(*day, *page, *month, unseen)
+
+    def _offsets_of(self, name: str) -> tuple[Array, Array, Array]:
+        """Return the groups of an effect, and the means and variances of their offsets."""
+        first, second, variances = (s / self.count for s in self.offsets.get(name, [np.zeros(0)] * 3))
+        keys = self.keys.get(name, np.zeros((0, 2), np.int64))
+        return keys, first, np.maximum(second - first**2, 0) + variances
 
 
 def side_by_side(rows: Array) -> Array:

@@ -66,7 +66,7 @@ class MeanScore:
         self.mu += self.chain.mu
 
     def join(self, other: MeanScore) -> None:
-        """Take over what another chain's sum has."""
+        """Add what another chain has summed."""
         self.count += other.count
         if self.total is not None and other.total is not None:
             self.total += other.total

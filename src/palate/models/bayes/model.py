@@ -49,16 +49,15 @@ from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.run import Run
 from palate.models.bayes.time_effects import check_time_effects, effect_names
 from palate.models.bayes.units import in_unit, unit_of
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.answers import UserIds, id_list, item_columns
 from palate.models.contract.explanation import Part
 from palate.models.contract.factors import FactorModel
 from palate.models.contract.learned import Array, Attribute, Learns
-from palate.models.contract.learner import ScoreKind, Training
+from palate.models.contract.learner import ScoreKind, Training, WarmStart
 from palate.models.contract.parameters import Above, AtLeast, Checked, check_random_state, check_whole
 from palate.models.contract.person import Person, Users
 from palate.models.contract.predictive import Predictive
-from palate.models.contract.scoring import FactorScorer, Scorer
+from palate.models.contract.scoring import FactorScorer
 from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomState, StoreHistory
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
@@ -100,7 +99,6 @@ class BayesianMF(FactorModel):
     score_kind: ClassVar[ScoreKind] = "rating"
     uses_attributes: ClassVar[bool] = True
     explains: ClassVar[str] = "the fold-in"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"weights", "fold_in_items"}
     learned_ = Learns(Posterior)
     user_biases_ = Attribute[Array]()
     item_biases_ = Attribute[Array]()
@@ -412,11 +410,21 @@ class BayesianMF(FactorModel):
             )
         return rows.times
 
-    def _scorer_for(self, rows: Rows, features: Array | None) -> Scorer:
+    def _scorer_for(self, rows: Rows, features: Array | None) -> FactorScorer:
         return FactorScorer(*self._fold(rows, features), self._derived("items of draws", self._items_of_draws))
 
     def _items_of_draws(self) -> ItemSide:
         return ItemSide(*self.learned_.draws.long_items())
+
+    def _warm_start(self) -> WarmStart:
+        draws = self.learned_.draws
+        users, items = draws.user_draws[:, -1], draws.item_draws[:, -1]
+        factors = users[:, :-1], items[:, :-1], users[:, -1], items[:, -1]
+        noise = None if draws.levels else float(draws.noise_draws[-1])
+        return WarmStart(self.users_, self.items_, *factors, float(draws.mean_draws[-1]), noise)
+
+    def _mean_of(self, user_index: Array, item_index: Array) -> NDArray[np.float64] | None:
+        return None if self.learned_.draws.levels else super()._mean_of(user_index, item_index)
 
     def _users_as_folded(self) -> Array:
         return self._derived("users of draws", lambda: side_by_side(self.learned_.draws.user_draws))

@@ -69,11 +69,11 @@ class Stars:
             self.cuts = proposal
             self.accepted += 1 / (self.warm + 1) if self._draws <= self.warm else 0.0
         low, high = self._limits(self.cuts, s, sd)
-        turned = low > 0  # the tail that double precision resolves
-        low, high = np.where(turned, -high, low), np.where(turned, -low, high)
+        mirrored = low > 0  # the tail that double precision resolves
+        low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
         below, above = ndtr(low), ndtr(high)
         z = np.clip(ndtri(below + rng.random(len(s)) * (above - below)), low, high)
-        self.latent = (s + sd * np.where(turned, -z, z)).astype(np.float32)
+        self.latent = (s + sd * np.where(mirrored, -z, z)).astype(np.float32)
 
     def _limits(self, cuts: Array, s: Array, sd: Array) -> tuple[Array, Array]:
         edges = np.concatenate([[-np.inf], cuts, [np.inf]])
@@ -82,8 +82,8 @@ class Stars:
     def _log(self, cuts: Array, s: Array, sd: Array) -> float:
         """Return eq. 2."""
         low, high = self._limits(cuts, s, sd)
-        turned = low > 0
-        low, high = np.where(turned, -high, low), np.where(turned, -low, high)
+        mirrored = low > 0
+        low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
         upper = log_ndtr(high)
         with np.errstate(divide="ignore"):
             return float((upper + np.log1p(-np.exp(np.minimum(log_ndtr(low) - upper, 0.0)))).sum())
@@ -108,11 +108,11 @@ def expected_latent(index: Array, cuts: Array, s: Array, sd: Array) -> Array:
     """Return the mean of N(s, sd^2) cut to each rating's slice, (n,): index (n,) the slices, from 0."""
     edges = np.concatenate([[-np.inf], cuts, [np.inf]])
     low, high = (edges[index] - s) / sd, (edges[index + 1] - s) / sd
-    turned = low > 0  # the tail that double precision resolves
-    low, high = np.where(turned, -high, low), np.where(turned, -low, high)
+    mirrored = low > 0  # the tail that double precision resolves
+    low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
     share = np.maximum(ndtr(high) - ndtr(low), SMALLEST)
     z = np.clip((np.exp(-(low**2) / 2) - np.exp(-(high**2) / 2)) / np.sqrt(2 * np.pi) / share, low, high)
-    latent: Array = s + sd * np.where(turned, -z, z)
+    latent: Array = s + sd * np.where(mirrored, -z, z)
     return latent
 
 

@@ -21,7 +21,7 @@ from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.units import record_out_of_unit
 from palate.models.contract.learned import Course
 from palate.models.contract.learner import Training
-from palate.models.contract.parameters import draw_seed
+from palate.models.contract.parameters import draw_seed, plain_value
 from palate.models.ridge.priors import encoding_of
 from palate.parallel import Workers, check_threads
 from palate.progress import Progress
@@ -80,7 +80,7 @@ class Run:
         self.model, self.training, self.store, self.unit = model, training, store, unit
         before = None if store is None else store.load()
         self.fit = {} if store is None else identity(model, training)
-        known = None if before is None or model.random_state is not None else before.said.get("fit", {}).get("seed")
+        known = None if before is None or model.random_state is not None else before.values.get("fit", {}).get("seed")
         self.seed = draw_seed(model.random_state) if known is None else int(known)
         self.fit["seed"] = self.seed
         if unit != 1:
@@ -175,14 +175,13 @@ class Run:
 def identity(model: BayesianMF, training: Training) -> dict[str, Any]:
     """Return what must be the same for a chain to go on: parameters, but for threads and the seed; and the data."""
     left_out = ("n_threads", "random_state", "store_history")
-    found = {name: value for name, value in model.get_params().items() if name not in left_out}
-    found = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
-    found["the data"] = fingerprint(training.data)
-    found["the validation part"] = None if training.validation is None else fingerprint(training.validation)
+    facts = {name: plain_value(value) for name, value in model.get_params().items() if name not in left_out}
+    facts["the data"] = fingerprint(training.data)
+    facts["the validation part"] = None if training.validation is None else fingerprint(training.validation)
     for side, features, ids in (
         ("user", training.user_features, training.data.users),
         ("item", training.item_features, training.data.items),
     ):
         matrix = None if features is None else np.ascontiguousarray(features.on(ids))
-        found[f"the {side} features"] = None if matrix is None else hashlib.sha256(matrix.tobytes()).hexdigest()
-    return found
+        facts[f"the {side} features"] = None if matrix is None else hashlib.sha256(matrix.tobytes()).hexdigest()
+    return facts

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from palate.kernels import Cells
 from palate.kernels import gibbs as kernel
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import Workers, chunks
@@ -84,7 +85,7 @@ class Incidence:
     """Which columns a row has cells in, over the root of their number: many sparse features, drawn one by one.
 
     Attributes:
-        columns: (indptr, indices), the rows of each feature.
+        columns: the rows of each feature.
         scales: (n_rows,) float32, what stands in a row's cells.
         B: (n_features, D) the weights.
         ridge: lambda_g.
@@ -92,7 +93,7 @@ class Incidence:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("B", "ridge")
 
-    columns: tuple[Array, Array]
+    columns: Cells
     scales: Array
     B: Array
     ridge: float = 1.0
@@ -102,7 +103,7 @@ class Incidence:
         """Take the cells by row and by column."""
         scales = 1 / np.sqrt(np.maximum(rows.sizes, 1))
         n_features = columns.n_rows
-        return cls((columns.indptr, columns.indices), scales.astype(np.float32), np.zeros((n_features, D)))
+        return cls(columns.cells, scales.astype(np.float32), np.zeros((n_features, D)))
 
     def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:
         """Draw weights and ridge given T = rows less all other parts and this one's; return the step of X B.
@@ -190,10 +191,11 @@ class SideChain:
         L = self.L.astype(np.float32)
         M = applied(self._parts + self.mean.astype(np.float32), L, workers)
         E = rng.standard_normal(self.X.shape, np.float32)
-        cells = self.rows.indptr, self.rows.indices, targets
-        fixed = *kernel.padded_rows(other.X), other.scales
+        Q, c = kernel.padded_rows(other.X)
+        fixed = kernel.Columns(Q, c, other.scales)
+        noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.Prior(M, L)
         X, means = np.empty_like(self.X), np.empty_like(self.X)
-        call = partial(kernel.draw_rows, cells, fixed, (self.scales, np.float32(alpha)), (M, L), E)
+        call = partial(kernel.draw_rows, self.rows.cells_with(targets), fixed, noise, prior, E)
         workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, HEAVY)])
         self.X, self.means = X, means
 

@@ -16,10 +16,13 @@ from palate.data.interactions import Interactions
 from palate.data.items import Condition, matching_items
 from palate.errors import ParameterError, UnknownIdError
 from palate.models.contract.lists import ItemOrder, Lists
+from palate.models.contract.parameters import plain_value
 from palate.models.contract.titles import Titles
 from palate.sparse import Rows
 
 log = logging.getLogger(__name__)
+
+SOURCES = pl.Series("source", ["model", "popular"])
 
 UserIds = Id | Iterable[Id] | pl.Series
 
@@ -35,7 +38,7 @@ def id_list(ids: Any) -> list[Any]:
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     several: list[Any] = [ids] if isinstance(ids, str | bytes) or not isinstance(ids, Iterable) else list(ids)
-    return [one.item() if isinstance(one, np.generic) else one for one in several]
+    return [plain_value(given) for given in several]
 
 
 def check_64_bits(users: Sequence[Id]) -> None:
@@ -46,7 +49,7 @@ def check_64_bits(users: Sequence[Id]) -> None:
     """
     for one in users:
         if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise UnknownIdError.of(f"unknown user id {one}", ": integer ids have 64 bits")
+            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits", subject="user", value=one)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,14 +157,12 @@ def list_table(ids: pl.Series, lists: Lists, items: Ids, titles: pl.Series, once
         once: names the other ids of each title in a column ``same_title``, where each is shown once.
     """
     row, rank = np.nonzero(lists.items >= 0)
-    index, scores = (
-        lists.items[row, rank],
-        pl.Series("score", lists.scores[row, rank], dtype=pl.Float64, nan_to_null=True),
-    )
-    source = pl.Series("source", np.where(lists.popular, "popular", "model")[row].tolist(), dtype=pl.String)
+    index, scores = lists.items[row, rank], lists.scores[row, rank]
+    score = pl.Series("score", scores, nan_to_null=bool(np.isnan(scores).any()))
+    source = taken(SOURCES, lists.popular[row])
     columns = [taken(ids, row).alias("user_id"), pl.Series("rank", rank + 1), *item_columns(items, titles, index)]
     more = [] if once is None else [taken(once.same_title, index)]
-    return pl.DataFrame([*columns, scores, source, *more])
+    return pl.DataFrame([*columns, score, source, *more])
 
 
 def item_columns(items: Ids, titles: pl.Series, index: NDArray[Any]) -> list[pl.Series]:

@@ -10,48 +10,43 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.dataset import Dataset, interactions_of
 from palate.data.features import Features
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.data.items import Condition
-from palate.errors import ParameterError, Set
+from palate.errors import Call, ParameterError, Remedy
+from palate.models.contract.abilities import (
+    Explains,
+    FoldsIn,
+    FoldsItemsIn,
+    LikensItems,
+    LikensUsers,
+    TakesFeatures,
+    cannot,
+)
 from palate.models.contract.answers import (
     Choice,
     UserIds,
     allowed_items,
     id_list,
     item_columns,
-    items_of,
-    list_table,
-    popular_items,
-    rows_of_pairs,
     taken,
 )
-from palate.models.contract.explanation import Explanation, Part, parts_table
-from palate.models.contract.lists import ItemOrder, Lists, places_of_ids
+from palate.models.contract.explanation import Explanation, parts_table
+from palate.models.contract.listing import listed
 from palate.models.contract.newcomers import Newcomers, NewItems, features_on, rows_of, transpose
 from palate.models.contract.parameters import check_choice, check_whole
 from palate.models.contract.person import Given, Group, Person, Users, people_of, users_of
 from palate.models.contract.predictor import Predictor
 from palate.models.contract.ranker import Ranker
-from palate.models.contract.scoring import nearest
-from palate.models.contract.titles import Titles, one_of_each
+from palate.models.contract.titles import Titles
 from palate.parallel import single_blas_thread
 from palate.sparse import Rows
 
 
 class Recommender(Predictor):
     """What every fitted model answers; the final classes say how they learn and how they score."""
-
-    def _fold_items(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return factors and biases of items by these rows, one an item, and their features."""
-        raise NotImplementedError(f"{type(self).__name__} declares fold_in_items and has none")
-
-    def _parts(
-        self, row: Rows, features: NDArray[Any] | None, item: int
-    ) -> tuple[list[Part], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Return the parts of a score of a user with this one row: of no item; and items, values, contributions."""
-        raise NotImplementedError(f"{type(self).__name__} declares explain and has none")
 
     def person(self, rows: Given = None, features: Features | None = None, *, on_unknown: str = "drop") -> Person:
         """Return somebody whom training did not see, to be asked about wherever a user's id may stand.
@@ -80,7 +75,7 @@ class Recommender(Predictor):
         n: int = 10,
         *,
         exclude_seen: bool = True,
-        exclude: Interactions | None = None,
+        exclude: Dataset | Interactions | None = None,
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
         where: Condition | Sequence[Condition] | None = None,
@@ -117,43 +112,11 @@ class Recommender(Predictor):
         self._check_fitted()
         check_whole("n", n, low=1)
         check_choice("on_unknown", on_unknown, ("raise", "popular"))
-        if exclude is not None:
-            check_interactions("exclude", exclude)
+        left_out = None if exclude is None else interactions_of(exclude, "exclude")
         ids, groups = users_of(self, id_list(users), "mark" if on_unknown == "popular" else "raise")
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=exclude)
-        return self._answer(ids, groups, choice, clip=clip)
-
-    def _answer(self, ids: pl.Series, groups: list[Group], choice: Choice, *, clip: bool = False) -> pl.DataFrame:
-        """Return the lists of users in the table that people read; users of no group get the popular one."""
-        lists, unknown = Lists.empty(len(ids), choice.width(len(self.items_))), np.ones(len(ids), bool)
-        for group in groups:
-            filters: dict[str, Any] = {"excluded": self._left_out(ids, group, choice), "allowed": choice.allowed}
-            found = group.ranker.lists(group.users, lists.items.shape[1], **filters, n_threads=self.n_threads)
-            lists.put(group.at, found)
-            unknown[group.at] = False
-        if unknown.any():
-            best = popular_items(self.item_order, choice.allowed)
-            for row in np.flatnonzero(unknown):
-                left = best[~np.isin(best, items_of(choice.exclude, ids[int(row)], self.items_))][
-                    : lists.items.shape[1]
-                ]
-                lists.items[row, : len(left)] = left
-        if clip and self.score_kind == "rating":
-            lists = replace(lists, scores=np.clip(lists.scores, *self.rating_range_))
-        shown = lists if choice.titles is None else one_of_each(lists, choice.titles.groups, choice.n)
-        return list_table(ids, shown, self.items_, self.item_table_["title"], choice.titles)
-
-    def _left_out(self, ids: pl.Series, group: Group, choice: Choice) -> list[Rows]:
-        """Return what a group's lists leave out, as rows over the users of its ranker."""
-        left_out = []
-        if choice.exclude_seen:
-            left_out.append(self._had(group.ranker))
-            left_out += [] if choice.titles is None else [choice.titles.had(left_out[0], group.users)]
-        if choice.exclude is not None:
-            users = self.users_ if group.ranker is self.ranker else ids[group.at].to_list()
-            left_out.append(rows_of_pairs(choice.exclude, users, self.items_))
-        return left_out
+        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=left_out)
+        return listed(self, ids, groups, choice, clip=clip)
 
     @property
     def titles(self) -> Titles:
@@ -181,7 +144,9 @@ class Recommender(Predictor):
             DataError: interactions is none, or a user has no features where some are given.
             UnknownIdError: an item that training did not know, with ``on_unknown="raise"``.
         """
-        self._check_can("fold_in")
+        self._check_fitted()
+        if not isinstance(self, FoldsIn):
+            raise cannot(self, "fold_in")
         rows = rows_of(interactions, self.items_, on_unknown)
         factors, biases = self._fold(rows, features_on(features, interactions.users, self))
         return Newcomers(interactions.users, factors, biases, rows)
@@ -220,7 +185,7 @@ class Recommender(Predictor):
         group = Group(self.ranker_of(people.rows, people.features), people.asked, np.arange(len(people.asked)))
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
         choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen)
-        return self._answer(people.ids[people.asked], [group], choice)
+        return listed(self, people.ids[people.asked], [group], choice)
 
     def recommend_users(self, items: UserIds, n: int = 10, *, exclude_seen: bool = True) -> pl.DataFrame:
         """Return the ``n`` users for whom each item scores highest: item_id, title, rank (from 1), user_id, score.
@@ -242,8 +207,6 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted)
-        if exclude_seen:
-            self._had(self.ranker)
         found, scores = self.ranker.best_users(
             index,
             min(n, len(self.users_)),
@@ -270,7 +233,9 @@ class Recommender(Predictor):
             NotFittedError, ParameterError, DataError: as `fold_in`.
             UnknownIdError: a user that training did not know, with ``on_unknown="raise"``.
         """
-        self._check_can("fold_in_items")
+        self._check_fitted()
+        if not isinstance(self, FoldsItemsIn):
+            raise cannot(self, "fold_in_items")
         rows = rows_of(transpose(interactions), self.users_, on_unknown)
         factors, biases = self._fold_items(rows, features_on(features, interactions.items, self, "item"))
         return NewItems(interactions.items, factors, biases, rows)
@@ -300,7 +265,9 @@ class Recommender(Predictor):
                 given of a user of training, or of a person, who has their own.
             DataError: interactions is none.
         """
-        self._check_can("explain")
+        self._check_fitted()
+        if not isinstance(self, Explains):
+            raise cannot(self, "explain")
         at = int(self.items_.index([item])[0])
         if interactions is not None and not isinstance(user, Person):
             people = people_of(interactions, features, self, on_unknown)
@@ -327,12 +294,13 @@ class Recommender(Predictor):
         place = int(self.users_.index([user])[0])
         if self.seen_ is None:
             raise ParameterError(
-                "the model was fitted with store_history=False and does not know the user's rows; give them as "
-                "interactions=",
+                "the model was fitted with store_history=False and does not know the user's rows",
+                Remedy("; give them as ", Call("interactions=")),
                 code="no_history",
                 subject="interactions",
             )
-        row, features = self.seen_.take(np.array([place])), self._stored_features(place)
+        row = self.seen_.take(np.array([place]))
+        features = self._stored_features(place) if isinstance(self, TakesFeatures) else None
         if self.explains == "the model":
             return row, features, self.ranker, place
         return row, features, self.ranker_of(row, features), 0
@@ -349,11 +317,13 @@ class Recommender(Predictor):
             UnknownIdError: an item that training did not know.
             ParameterError: n is below 1, or the model has no likeness of items.
         """
-        self._check_can("similar_items")
+        self._check_fitted()
+        if not isinstance(self, LikensItems):
+            raise cannot(self, "similar_items")
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted).astype(np.int32)
-        found, scores = self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
+        found, scores = self._items_like(index, n)
         row, rank = np.nonzero(found >= 0)
         like = self.items_.at(index[row]).alias("like")
         columns = item_columns(self.items_, self.item_table_["title"], found[row, rank])
@@ -369,106 +339,15 @@ class Recommender(Predictor):
             UnknownIdError: a user that training did not know.
             ParameterError: n is below 1, or the model has no likeness of users.
         """
-        self._check_can("similar_users")
+        self._check_fitted()
+        if not isinstance(self, LikensUsers):
+            raise cannot(self, "similar_users")
         check_whole("n", n, low=1)
         ids, groups = users_of(self, id_list(users), "raise")
-        n, places = min(n, len(self.users_)), self._places_of_users()
+        n = min(n, len(self.users_))
         found, scores = np.full((len(ids), n), -1, np.int32), np.full((len(ids), n), np.nan)
         for group in groups:
-            known, scorer = group.ranker is self.ranker, self._factor_scorer(group.ranker)
-            factors, wanted = scorer.P if known else self._users_as_folded(), scorer.P[group.users]
-            itself = group.users if known else np.full(len(group.users), -1, np.int32)
-            found[group.at], scores[group.at] = nearest(factors, wanted, itself, n, places, self.n_threads)
+            found[group.at], scores[group.at] = self._users_like(group, n)
         row, rank = np.nonzero(found >= 0)
         like, others = taken(ids, row).alias("like"), self.users_.at(found[row, rank]).alias("user_id")
         return pl.DataFrame([like, pl.Series("rank", rank + 1), others, pl.Series("score", scores[row, rank])])
-
-    def lists_index(
-        self,
-        user_index: NDArray[Any],
-        n: int,
-        *,
-        excluded: Sequence[Rows] = (),
-        allowed: NDArray[np.bool_] | None = None,
-    ) -> Lists:
-        """Return the best n items of each user, and whose list is the popular one (`palate.models.contract.lists`).
-
-        Args:
-            user_index: (m,) positions of users.
-            n: how many; at least 1.
-            excluded: rows over all users of items to leave out.
-            allowed: (n_items,) items to choose from, or None for all.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        users = np.asarray(user_index, np.int32)
-        return self.ranker.lists(users, n, excluded=excluded, allowed=allowed, n_threads=self.n_threads)
-
-    def rank_index(
-        self,
-        user_index: NDArray[Any],
-        n: int,
-        *,
-        excluded: Sequence[Rows] = (),
-        allowed: NDArray[np.bool_] | None = None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return items and scores of `lists_index`: (m, n) each, -1 and NaN where fewer are left.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        lists = self.lists_index(user_index, n, excluded=excluded, allowed=allowed)
-        return lists.items, lists.scores
-
-    def ranking_keys(
-        self,
-        user_index: NDArray[Any],
-        *,
-        excluded: Sequence[Rows] = (),
-        allowed: NDArray[np.bool_] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return what `lists_index` orders all items by, (m, n_items): larger is better, equal is a tie.
-
-        The raw score or, where the user's list is the popular one, a key of popularity; -inf where an item is left out.
-        Give a few users at a time. The parameters are those of `lists_index`.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        users = np.asarray(user_index, np.int32)
-        return self.ranker.keys(users, excluded=excluded, allowed=allowed)
-
-    @property
-    def item_order(self) -> ItemOrder:
-        """The items in the order of popularity, by the rows of training.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        return self.ranker.popular
-
-    # -- helpers ----------------------------------------------------------------------------------------------------
-
-    def _stored_features(self, user: int) -> NDArray[Any] | None:
-        """Return the features of a training user, (1, n_features), where the model has some."""
-        stored = getattr(self, "user_features_", None)
-        return None if stored is None or not stored.shape[1] else stored[user : user + 1]
-
-    def _users_as_folded(self) -> NDArray[Any]:
-        """Return the factors of the users of training that those of people folded in are like, (n_users, k)."""
-        return self._factors()[0]
-
-    def _places_of_users(self) -> NDArray[np.int32]:
-        return self._derived("places of users", lambda: places_of_ids(self.users_))
-
-    def _had(self, ranker: Ranker) -> Rows:
-        if ranker.seen is None:
-            raise ParameterError(
-                "the model was fitted with store_history=False and does not know what users have seen; pass ",
-                Set("exclude_seen", False),
-                ", and the pairs to leave out as exclude=",
-                code="no_history",
-                subject="exclude_seen",
-            )
-        return ranker.seen

@@ -19,11 +19,11 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.data.items import item_table
 from palate.errors import ParameterError, UnknownParameterError
-from palate.models.contract.abilities import check_supports
+from palate.models.contract.abilities import WarmStarts, abilities_of, check_supports
 from palate.models.contract.attributes import features_for
-from palate.models.contract.learned import Attribute, Learned, Learns, OfTraining
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
-from palate.models.contract.parameters import Parameter, declared_by, search_space_of, with_arguments
+from palate.models.contract.parameters import Parameter, declared_by, plain_value, search_space_of, with_arguments
 from palate.models.contract.state import Known, ModelState, Rated, check_names, known_of, learned_of
 from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
@@ -35,6 +35,28 @@ from palate.sparse import Rows
 ScoreKind = Literal["rating", "probability", "order"]
 
 
+@dataclass(frozen=True, eq=False)
+class WarmStart:
+    """What a fitted model gives another of its class to begin with.
+
+    Attributes:
+        users, items: whose rows these are.
+        P, Q: (n_users, n_factors), (n_items, n_factors).
+        b, c: (n_users,), (n_items,) biases.
+        mean: of the ratings.
+        noise_precision: of a sampler's last draw, or None.
+    """
+
+    users: Ids
+    items: Ids
+    P: Array
+    Q: Array
+    b: Array
+    c: Array
+    mean: float
+    noise_precision: float | None = None
+
+
 @dataclass(frozen=True)
 class Training:
     """What a model learns from, checked.
@@ -42,7 +64,7 @@ class Training:
     Attributes:
         data, validation: the training part, and one of the same ids to tell of, or none.
         user_features, item_features: of every user and item of the training part, or none.
-        start: a fitted model of the same class to go on from, or none.
+        start: what a fitted model of the same class gives to go on from, or none.
         progress: called after every step.
     """
 
@@ -50,7 +72,7 @@ class Training:
     validation: Interactions | None
     user_features: Features | None
     item_features: Features | None
-    start: Any
+    start: WarmStart | None
     progress: ProgressCallback
 
 
@@ -80,7 +102,8 @@ class Learner(ABC):
     declarations: ClassVar[Mapping[str, Parameter]] = {}  # parameters by name, made of the annotations
     search_space: ClassVar[SearchSpace] = {}  # what a search may try for which parameter, made of the annotations
     presets: ClassVar[tuple[str, ...]] = ()  # class methods that give a ready-made parameter set
-    supports: ClassVar[frozenset[str]]  # of `palate.models.contract.abilities.ABILITIES`
+    supports: ClassVar[frozenset[str]] = frozenset()  # of `abilities.ABILITIES`, computed of what the class implements
+    takes_weights: ClassVar[bool] = False  # whether sample weights count in what it learns
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
     own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
@@ -110,6 +133,7 @@ class Learner(ABC):
             ParameterError: a parameter is declared without meaning or limits.
         """
         super().__init_subclass__(**options)
+        cls.supports = abilities_of(cls)
         doc = vars(cls).get("__doc__")
         dataclass(init=bool(inspect.get_annotations(cls)), eq=False, repr=False, match_args=False)(cls)
         cls.declarations = declared_by(cls)
@@ -195,13 +219,13 @@ class Learner(ABC):
                 check_features(name, features)
         user_features, item_features = known["user_features"], known["item_features"]
         interactions, validation = with_known(interactions, validation, user_features, item_features)
-        self._check_start(start)
+        begin = self._begin_with(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
         table = item_table(interactions.items, items)
         blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
         with watched(progress) as callback, blas:
-            learned = self._learn(Training(interactions, validation, user_features, item_features, start, callback))
+            learned = self._learn(Training(interactions, validation, user_features, item_features, begin, callback))
         rows = interactions.by_user()
         rated = None if self.store_history else Rated.of(rows.indices, rows.values, interactions.n_items)
         kept = (rows if self.store_history else None), rated, table, rating_limits(interactions)
@@ -224,15 +248,16 @@ class Learner(ABC):
         n_users, n_items, n_rows = data.n_users, data.n_items, len(data)
         return 16 * n_rows + self._bytes_needed(n_users, n_items, n_rows)
 
-    def _check_start(self, start: Any) -> None:
+    def _begin_with(self, start: Self | None) -> WarmStart | None:
         if start is None:
-            return
+            return None
         check_supports(self, "warm_start")
-        if type(start) is not type(self) or not hasattr(start, "users_"):
+        if type(start) is not type(self) or not hasattr(start, "users_") or not isinstance(start, WarmStarts):
             raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
         theirs, ours = (model.get_params()["n_factors"] for model in (start, self))
         if theirs != ours:
             raise ParameterError.of("start", f"has {theirs} factors, this model {ours}")
+        return start._warm_start()
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -304,7 +329,7 @@ class Learner(ABC):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        parameters = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
+        parameters = {name: plain_value(value) for name, value in self.get_params().items()}
         if isinstance(parameters.get("random_state"), np.random.Generator):
             parameters["random_state"] = self.learned_.read("seed_")  # a Generator cannot be written; its seed can
         learned = self.learned_

@@ -42,5 +42,5 @@ def check_memory(what: str, needed: int, advice: str) -> None:
         return
     text = f"{what} needs {needed / 1e9:,.1f} GB in training, and this machine has {limit / 1e9:,.1f} GB"
     if needed > limit:
-        raise ParameterError(f"{text}; {advice}", subject=text)
+        raise ParameterError(f"{text}; {advice}", subject="memory", value=needed)
     log.warning("%s", text)

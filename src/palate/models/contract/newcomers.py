@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from palate.data.features import Features
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, check_interactions
 from palate.errors import DataError, ParameterError, shown
+from palate.models.contract.abilities import TakesFeatures
 from palate.models.contract.answers import id_list, say_unknown
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.training_part import check_features
 from palate.notebook import card
 from palate.sparse import Rows
+
+if TYPE_CHECKING:
+    from palate.models.contract.learner import Learner
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +66,7 @@ class NewItems:
     rows: Rows
 
 
-def features_on(features: Features | None, ids: Ids, model: Any, side: str = "user") -> NDArray[Any] | None:
+def features_on(features: Features | None, ids: Ids, model: Learner, side: str = "user") -> NDArray[Any] | None:
     """Return the rows of features of these users, or items; refuse such as the model's training did not have.
 
     Raises:
@@ -72,7 +76,7 @@ def features_on(features: Features | None, ids: Ids, model: Any, side: str = "us
     if features is None:
         return None
     check_features("features", features)
-    encoding = getattr(model, f"{side}_encoding_", None)
+    encoding = model._encoding(side) if isinstance(model, TakesFeatures) else None
     if not encoding:
         raise ParameterError(
             f"the model was fitted without {side}_features, and cannot use those of newcomers",
@@ -100,7 +104,7 @@ def transpose(interactions: Interactions) -> Interactions:
     return replace(interactions, user_index=index[0], item_index=index[1], users=users, items=items)
 
 
-def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str) -> Rows:
+def row_of(given: Mapping[Id, float] | Iterable[Id], model: Learner, on_unknown: str) -> Rows:
     """Return what one nameless person gave, {item: value} or items, as compressed rows of a single row.
 
     Items without values are clicks, whatever the model's rule (``positive``).
@@ -119,7 +123,9 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Any, on_unknown: str
         )
     click = float(rule) if isinstance(rule, int | float) else 1.0
     values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
-    good = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
+    good = {int, float} >= set(map(type, values)) or all(
+        isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values
+    )
     array = np.array(values, np.float32) if good else np.array([np.nan], np.float32)
     if not np.isfinite(array).all():
         raise DataError(

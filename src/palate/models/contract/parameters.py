@@ -66,6 +66,11 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
         raise ParameterError.outside(name, f"{' or '.join(map(repr, choices))}", value)
 
 
+def plain_value(value: Any) -> Any:
+    """Return a number of NumPy as Python's own, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def draw_seed(random_state: int | np.random.Generator | None) -> int:
     """Return a seed: the int given, or one below 2**31 drawn from the Generator or from the system.
 

@@ -21,7 +21,7 @@ from palate.models.contract.training_part import check_features
 from palate.sparse import Rows
 
 if TYPE_CHECKING:
-    from palate.models.contract.predictor import Predictor
+    from palate.models.contract.ranked import Ranked
 
 Given = Interactions | Mapping[Id, float] | Iterable[Id] | None
 
@@ -94,7 +94,7 @@ class Group:
     at: NDArray[np.intp]
 
 
-def users_of(model: Predictor, wanted: Sequence[Any], on_unknown: str) -> tuple[pl.Series, list[Group]]:
+def users_of(model: Ranked, wanted: Sequence[Any], on_unknown: str) -> tuple[pl.Series, list[Group]]:
     """Return the ids to show, and the groups of whom is asked about; unknown users, where marked, stand in none.
 
     Args:
@@ -124,7 +124,7 @@ def users_of(model: Predictor, wanted: Sequence[Any], on_unknown: str) -> tuple[
     return _ids_of(wanted, model.users_), groups
 
 
-def _ranker_of(model: Predictor, people: list[Person]) -> Ranker:
+def _ranker_of(model: Ranked, people: list[Person]) -> Ranker:
     for person in people:
         if person.items is not model.items_ and person.items != model.items_:
             raise ParameterError.of("a person", "is of the model that made it: give model.person(…) of this one")
@@ -148,12 +148,12 @@ def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:
     kinds = {type(one) for one in ids if one is not None}
     if len(kinds) > 1:
         raise ParameterError(
-            "the ids of these users and people are of two types, integers and text: ask for each apart"
+            "the ids of these users and people are of two types, integers and text: ask for each apart", subject="users"
         )
     return pl.Series(ids, dtype=pl.String if kinds == {str} else pl.Int64 if kinds else users.dtype)
 
 
-def people_of(given: Given, features: Features | None, model: Any, on_unknown: str) -> People:
+def people_of(given: Given, features: Features | None, model: Ranked, on_unknown: str) -> People:
     """Return people by what they gave, and by their features.
 
     Args:

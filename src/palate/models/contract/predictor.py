@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,99 +10,32 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-from palate.models.contract.abilities import check_supports
+from palate.models.contract.abilities import PredictsDistribution, cannot, models_that
 from palate.models.contract.answers import UserIds, id_list
-from palate.models.contract.learner import Learner
-from palate.models.contract.lists import ItemOrder
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.person import Person, Users, users_of
 from palate.models.contract.predictive import Predictive
-from palate.models.contract.ranker import Ranker
-from palate.models.contract.scoring import FactorScorer, Scorer
-from palate.models.contract.state import Rated, positions
-from palate.parallel import kept
-from palate.sparse import Rows
-from palate.topk import Factors, ItemSide
+from palate.models.contract.ranked import Ranked
+from palate.models.contract.state import positions
 
 T = TypeVar("T")
 
 
-class Predictor(Learner):
+class Predictor(Ranked):
     """Scores of pairs of a user and an item; the final classes say how they score."""
-
-    def _factors(self) -> Factors:
-        """Return P (n_users, k), Q (n_items, k), b, c and mean: score = mean + b_u + c_i + P_u . Q_i."""
-        raise NotImplementedError(f"{type(self).__name__} has no factors")
-
-    def _predictive(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
-        """Return the distributions of ratings of pairs of positions, at these times."""
-        raise NotImplementedError(f"{type(self).__name__} declares predict_distribution and has none")
 
     def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
         """Return the times that the model needs of rows to predict; None for a model without time effects."""
         return None
 
-    def _scorer(self) -> Scorer:
-        """Return what scores the users of training; asked once a fit, by `ranker`."""
-        return FactorScorer.of(self._factors())
+    def _mean_of(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the mean and the bias of whichever is known, (n,); None for a model without biases."""
+        return None
 
-    def _fold(self, rows: Rows, features: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return factors and biases of users by these rows and their features."""
-        raise NotImplementedError(f"{type(self).__name__} declares fold_in and has none")
-
-    def _scorer_for(self, rows: Rows, features: NDArray[Any] | None) -> Scorer:
-        """Return what scores users by these rows and their features."""
-        return FactorScorer(*self._fold(rows, features), self._among)
-
-    @property
-    def _among(self) -> ItemSide:
-        """The items as the scorer of the users of training has them."""
-        return self._factor_scorer(self.ranker).among
-
-    def _factor_scorer(self, ranker: Ranker) -> FactorScorer:
-        if not isinstance(ranker.scorer, FactorScorer):
-            raise NotImplementedError(f"{type(self).__name__} has no factors")
-        return ranker.scorer
-
-    @property
-    def ranker(self) -> Ranker:
-        """What lists and scores the users of training, by position; made once a fit.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self._derived(
-            "ranker", lambda: Ranker(self._scorer, ItemOrder(self._popularity(), self.items_), self.seen_)
-        )
-
-    def ranker_of(self, rows: Rows, features: NDArray[Any] | None = None) -> Ranker:
-        """Return what lists and scores people by their rows alone, in the items' positions.
-
-        Args:
-            rows: one a person.
-            features: (n, n_features) of them, or None.
-
-        Raises:
-            ParameterError: the model knows nothing of people by their rows alone.
-        """
-        self._check_can("recommend_for")
-        scorer = self._scorer_for(rows, features)
-        return Ranker(lambda: scorer, self.ranker.popular, rows)
-
-    def _popularity(self) -> Rated | Rows | None:
-        return self.rated_ if self.seen_ is None else self.seen_
-
-    def _derived(self, name: str, compute: Callable[[], T]) -> T:
-        """Return what is derived of this fit, computed at its first use and kept until the next fit."""
-        of_fit: dict[str, Any] | None = self.__dict__.get("_of_fit")
-        if of_fit is None or of_fit["learned"] is not self.learned_:  # each fit makes a new one
-            of_fit = self.__dict__["_of_fit"] = {"learned": self.learned_}
-        return kept(of_fit, name, compute)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is derived out of copies and pickles: it is made again at its first use."""
-        return {name: value for name, value in self.__dict__.items() if name != "_of_fit"}
+    def _distribution(self, u: NDArray[Any], i: NDArray[Any], times: NDArray[Any] | None) -> Predictive:
+        if not isinstance(self, PredictsDistribution):
+            raise cannot(self, "predict_distribution")
+        return self._predictive(u, i, times)
 
     def predict(
         self, users: Users, items: UserIds, *, clip: bool = True, on_unknown: str = "raise"
@@ -176,12 +108,8 @@ class Predictor(Learner):
             ParameterError: the model predicts no values, or has no biases, and is of an older file that tells no mean.
         """
         self._check_can("predict")
-        _, _, b, c, mean = self._factors()
-        if not (b.any() or c.any()) or getattr(self, "levels_", None):
-            return np.full(len(user_index), self._mean_rating())
-        of_users, of_items = (np.where(at >= 0, side[at], 0.0) for at, side in ((user_index, b), (item_index, c)))
-        means: NDArray[np.float64] = mean + of_users + of_items
-        return means
+        means = self._mean_of(user_index, item_index)
+        return np.full(len(user_index), self._mean_rating()) if means is None else means
 
     def _mean_rating(self) -> float:
         if self.seen_ is not None:
@@ -235,7 +163,7 @@ class Predictor(Learner):
             DataError: the model has time effects and the rows have no times.
         """
         self._check_can("predict_distribution")
-        return self._predictive(rows.user_index, rows.item_index, self._times_of(rows))
+        return self._distribution(rows.user_index, rows.item_index, self._times_of(rows))
 
     def spread_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
         """Return the standard deviation of the rating of each pair of positions, (n,): what is not known, and noise.
@@ -245,7 +173,7 @@ class Predictor(Learner):
             ParameterError: the model has no predictive distribution; names those that have one.
         """
         self._check_can("predict_distribution")
-        return self._predictive(user_index, item_index, None).std()
+        return self._distribution(user_index, item_index, None).std()
 
     def predict_interval(
         self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
@@ -264,7 +192,7 @@ class Predictor(Learner):
             ParameterError: level or the number of ids or times is wrong, or the model has no predictive distribution.
         """
         self._check_can("predict_distribution")
-        return self._predictive(*self._pairs(users, items, times)).interval(level)
+        return self._distribution(*self._pairs(users, items, times)).interval(level)
 
     def predict_distribution(self, users: UserIds, items: UserIds, *, times: Any = None) -> pl.DataFrame:
         """Return the probability of each star: user_id, item_id, stars, probability; the stars of a pair add up to 1.
@@ -280,7 +208,7 @@ class Predictor(Learner):
         """
         self._check_can("predict_distribution")
         u, i, when = self._pairs(users, items, times)
-        found = self._predictive(u, i, when)
+        found = self._distribution(u, i, when)
         n = len(found.levels)
         if n < 2:
             raise ParameterError(
@@ -296,24 +224,6 @@ class Predictor(Learner):
                 "probability": found.probabilities.reshape(-1),
             }
         )
-
-    def score_index(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw score of each pair of positions, (n,) each: what `rank_index` orders by.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self.ranker.scorer.pairs(user_index, item_index)
-
-    def score_rows(self, user_index: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the raw scores of all items for these users, (m, n_items): give a few users at a time.
-
-        Raises:
-            NotFittedError: before ``fit``.
-        """
-        self._check_fitted()
-        return self.ranker.scorer.of_all(np.asarray(user_index, np.int32))
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
@@ -335,18 +245,17 @@ class Predictor(Learner):
     def _check_times(self, times: NDArray[Any], n: int) -> None:
         """Refuse times of ratings where the model looks at none, or that are none."""
         if getattr(self, "time_effects", None) is None:
+            able = " and ".join(
+                cls.__name__ for cls in models_that(lambda cls: "time_effects" in cls.parameter_names())
+            )
             raise ParameterError(
-                f"this {type(self).__name__} has no time effects and takes no times; BayesianMF has with "
+                f"this {type(self).__name__} has no time effects and takes no times; {able} has with "
                 "time_effects='day,page'",
                 code="not_offered",
                 subject="times",
             )
         if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
             raise ParameterError.of("times", f"must be {n} whole numbers, in seconds since 1970")
-
-    def _check_can(self, ability: str) -> None:
-        self._check_fitted()
-        check_supports(self, ability, "use recommend" if ability == "predict" else "")
 
 
 def _broadcast(u: NDArray[Any], i: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

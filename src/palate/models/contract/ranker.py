@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.errors import ParameterError, Remedy, Set
 from palate.models.contract.lists import ItemOrder, Lists
 from palate.models.contract.scoring import Scorer
 from palate.parallel import chunks, once
@@ -40,7 +41,7 @@ UNKNOWN_POPULARITY = (
 class Ranker:
     """Scores, and lists of the best, for some users of a fitted model, in positions; nothing of it ever changes.
 
-    A model has one for the users of training, made once (`Predictor.ranker`); people whom it has not seen share its
+    A model has one for the users of training, made once (`Ranked.ranker`); people whom it has not seen share its
     items.
 
     Attributes:
@@ -57,6 +58,22 @@ class Ranker:
     def scorer(self) -> Scorer:
         """What scores the users."""
         return self.scoring()
+
+    @property
+    def had(self) -> Rows:
+        """What the users had.
+
+        Raises:
+            ParameterError: that is not known.
+        """
+        if self.seen is None:
+            raise ParameterError(
+                "the model was fitted with store_history=False and does not know what users have seen",
+                Remedy("; pass ", Set("exclude_seen", False), ", and the pairs to leave out as exclude="),
+                code="no_history",
+                subject="exclude_seen",
+            )
+        return self.seen
 
     def lists(
         self,
@@ -125,13 +142,11 @@ class Ranker:
 
     def _who_had(self, items: NDArray[np.int32]) -> Rows:
         """Return which users had these items, one row each; the log is read once, and not copied."""
-        if self.seen is None:
-            raise ValueError("what users had is not known")
-        wanted, place = np.unique(items, return_inverse=True)
-        cells = np.flatnonzero(np.isin(self.seen.indices, wanted))
-        users = np.searchsorted(self.seen.indptr, cells, side="right") - 1
-        rows = np.searchsorted(wanted, self.seen.indices[cells])
-        return Rows.from_cells(rows, users, len(wanted), self.seen.n_rows).take(place)
+        seen, (wanted, place) = self.had, np.unique(items, return_inverse=True)
+        cells = np.flatnonzero(np.isin(seen.indices, wanted))
+        users = np.searchsorted(seen.indptr, cells, side="right") - 1
+        rows = np.searchsorted(wanted, seen.indices[cells])
+        return Rows.from_cells(rows, users, len(wanted), seen.n_rows).take(place)
 
     def keys(
         self,

@@ -232,10 +232,10 @@ class WeightScorer(Scorer):
     def _fill(self, users: NDArray[np.int32], S: NDArray[np.float32]) -> None:
         clicks, every = self.clicks(self.rows.take(users)).cells, np.arange(len(users), dtype=np.int32)
         if isinstance(self.B, Rows):
-            weights_kernel.scores_sparse(*clicks, *self.B.cells, every, S)
+            weights_kernel.scores_sparse(clicks, self.B.cells, every, S)
         else:
             (B,) = given(self.B)
-            weights_kernel.scores(*clicks, B, every, S)
+            weights_kernel.scores(clicks, B, every, S)
 
 
 ROWS = 64

@@ -30,14 +30,11 @@ from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
+from palate.models.items.square import invert, largest_by_column, renumber
 from palate.models.ridge.rows import Array, row_ranges
 from palate.models.search import Range
-from palate.parallel import Workers, blas_threads, check_threads, chunks
+from palate.parallel import Workers, check_threads
 from palate.sparse import Rows
-
-MOST_AT_ONCE = 30_000  # items; OpenBLAS 0.3.30's factorization of 40,981 rows ended in a segmentation fault
-BLOCK = 2048  # rows
-COLUMNS = 256  # of which the largest weights are sought at once
 
 
 class EASE(ItemWeights):
@@ -83,7 +80,7 @@ class EASE(ItemWeights):
             counts = B.diagonal().copy()
             B[np.diag_indices(n_items)] += self.reg + self.dropout / (1 - self.dropout) * counts
             too_small = self.reg <= np.finfo(B.dtype).eps * counts.max()
-            if too_small or not _invert(B, check_threads(self.n_threads)):
+            if too_small or not invert(B, check_threads(self.n_threads)):
                 raise DivergenceError(
                     f"the equations cannot be solved in {B.dtype}: reg={self.reg:g} is too small for these clicks; "
                     "take a larger one, or dtype='float64'",
@@ -94,9 +91,9 @@ class EASE(ItemWeights):
             calls = [partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())]
             workers.run(calls)
         if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
-            _renumber(B, order.places)
+            renumber(B, order.places)
             return LearnedWeights.whole(B)
-        return LearnedWeights.sparse(_largest(B, self.n_neighbors).permute(order.order), B.dtype)
+        return LearnedWeights.sparse(largest_by_column(B, self.n_neighbors).permute(order.order), B.dtype)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
@@ -112,72 +109,3 @@ def _co_occurrences(clicks: Rows, G: Array, workers: Workers) -> None:
     by_item = clicks.transpose(len(G))
     call = partial(kernel.co_occurrences, by_item.cells, clicks.cells)
     workers.run([partial(call, first, last, G) for first, last in row_ranges(by_item, workers)])
-
-
-def _invert(G: Array, n_threads: int) -> bool:
-    """Replace the lower triangle of a symmetric matrix by its inverse's, in place; return whether there is one."""
-    with blas_threads(n_threads):
-        if len(G) > MOST_AT_ONCE:
-            return _invert_by_blocks(G, BLOCK)
-        return _inverted(G)
-
-
-def _inverted(G: Array) -> bool:
-    from scipy.linalg import lapack
-
-    factorize, invert = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
-    # LAPACK counts by columns: what it calls the upper triangle of G' is the lower one of G
-    _, failed = factorize(G.T, lower=0, clean=0, overwrite_a=1)
-    if not failed:
-        _, failed = invert(G.T, lower=0, overwrite_c=1)
-    return not failed
-
-
-def _invert_by_blocks(G: Array, size: int) -> bool:
-    """Do as `_invert` by Gauss-Jordan steps of blocks of rows k, which leave -inv(G) after the last (Beaton 1964).
-
-    With C the columns of the block and D = inv(G_kk): G_ij -= C_i D C_j', G_ik = C_i D, G_kk = -D. Only the lower
-    triangle is kept up, so the operations are those of Cholesky's factorization and inverse, all of them products.
-    """
-    blocks = chunks(len(G), size)
-    for k in blocks:
-        D = np.ascontiguousarray(G[k, k])
-        if not _inverted(D):
-            return False
-        D = np.tril(D) + np.tril(D, -1).T
-        C = np.concatenate([G[k, : k.start].T, G[k.start :, k]])
-        C[k] = np.tril(C[k]) + np.tril(C[k], -1).T
-        W = C @ D
-        for i in blocks:
-            if i != k:
-                G[i, : i.stop] -= W[i] @ C[: i.stop].T
-        G[k, : k.start], G[k.stop :, k], G[k, k] = W[: k.start].T, W[k.stop :], -D
-    np.negative(G, out=G)
-    return True
-
-
-def _renumber(B: Array, source: Array) -> None:
-    """Give a square matrix the rows and columns ``source`` of itself, in place."""
-    for part in chunks(len(B), COLUMNS):
-        B[part] = B[part][:, source]
-    todo = np.ones(len(B), bool)
-    for start in np.flatnonzero(source != np.arange(len(B))):
-        at, first = start, B[start].copy() if todo[start] else None
-        while todo[at]:  # once around a cycle
-            todo[at], following = False, source[at]
-            B[at] = B[following] if todo[following] else first
-            at = following
-
-
-def _largest(B: Array, n: int) -> Rows:
-    """Return the n weights of largest size in each column."""
-    rows, columns, values = [], [], []
-    for part in chunks(len(B), COLUMNS):
-        sizes = np.abs(B[:, part])
-        top = np.argpartition(-sizes, n - 1, axis=0)[:n]
-        column = np.broadcast_to(np.arange(part.start, part.stop, dtype=np.int32), top.shape)
-        rows.append(top.ravel())
-        columns.append(column.ravel())
-        values.append(B[top.ravel(), column.ravel()])
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    return Rows.from_cells(row, column, len(B), len(B), np.concatenate(values))

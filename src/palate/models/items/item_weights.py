@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
-from palate.errors import ModelFileError, ParameterError
+from palate.errors import Call, ModelFileError, ParameterError, Remedy
 from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
@@ -83,7 +83,6 @@ class ItemWeights(FromClicks, Recommender):
     """
 
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "similar_items", "explain"})
     learned_ = Learns(LearnedWeights)
     weights_ = Attribute[Array]()
     weights_indptr_ = Attribute[Array]()
@@ -93,8 +92,8 @@ class ItemWeights(FromClicks, Recommender):
     def _scorer(self) -> Scorer:
         if self.seen_ is None:
             raise ParameterError(
-                f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False; "
-                "give the rows to recommend_for, or fit with store_history=True",
+                f"{type(self).__name__} scores users by their training rows, and was fitted with store_history=False",
+                Remedy("; give the rows to ", Call("recommend_for"), ", or fit with store_history=True"),
                 code="no_history",
                 subject="store_history",
             )
@@ -105,6 +104,9 @@ class ItemWeights(FromClicks, Recommender):
         return WeightScorer(
             clicks_of(rows, self.positive, "these interactions"), self.learned_.either(), len(self.items_)
         )
+
+    def _items_like(self, index: Array, n: int) -> tuple[Array, Array]:
+        return self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         clicks = clicks_of(row, self.positive, "these interactions")

@@ -36,7 +36,7 @@ from palate.models.contract.parameters import Above, AtLeast
 from palate.models.contract.shared import HistoryToScore, NThreads
 from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
-from palate.models.ridge.rows import Array, row_ranges
+from palate.models.ridge.rows import row_ranges
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
 from palate.sparse import Rows
@@ -86,7 +86,8 @@ class ItemKNN(Neighbors):
         squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, clicks.sizes)
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
-        rows = _largest(clicks, n_items, (w, inverse, inverse), float(self.shrinkage), self.n_neighbors, self.n_threads)
+        weights = kernel.Weights(w, inverse, inverse)
+        rows = _largest(clicks, n_items, weights, float(self.shrinkage), self.n_neighbors, self.n_threads)
         return LearnedWeights.sparse(rows.transpose(n_items).permute(order.order))
 
 
@@ -119,24 +120,26 @@ class RP3beta(Neighbors):
         alpha, beta = float(self.alpha), float(self.beta)
         with np.errstate(divide="ignore"):
             w, a, b = of_users**-alpha, of_items**-alpha, of_items**-beta
-        weights = tuple(np.where(np.isfinite(one), one, 0.0) for one in (w, b, a))  # a row is what one item leads to
+        w, b, a = (np.where(np.isfinite(x), x, 0.0) for x in (w, b, a))
+        weights = kernel.Weights(w, b, a)  # a row is what one item leads to
         powered = replace(clicks, values=clicks.values ** np.float32(alpha))
         rows = _largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
         return LearnedWeights.sparse(rows.permute(order.order))
 
 
 def _largest(
-    clicks: Rows, n_items: int, weights: tuple[Array, ...], shrinkage: float, n: int, n_threads: int | None
+    clicks: Rows, n_items: int, weights: kernel.Weights, shrinkage: float, n: int, n_threads: int | None
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
     n = min(int(n), max(n_items - 1, 1))
     by_item = clicks.transpose(n_items)
-    of_items, of_users = (rows.cells._replace(values=rows.values.astype(np.float64)) for rows in (by_item, clicks))
-    indices, values = np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32)
-    counts = np.zeros(n_items, np.int64)
+    of_items, of_users = (rows.cells_with(rows.values.astype(np.float64)) for rows in (by_item, clicks))
+    out = kernel.Largest(
+        np.empty((n_items, n), np.int32), np.empty((n_items, n), np.float32), np.zeros(n_items, np.int64)
+    )
     call = partial(kernel.largest_similarities, of_items, of_users, weights, shrinkage)
     with Workers(n_threads) as workers:
         parts = row_ranges(by_item, workers)
-        workers.run([partial(call, a, b, indices, values, counts) for a, b in parts])
-    kept = np.arange(n) < counts[:, None]
-    return Rows.of_sizes(counts, indices[kept], values[kept])
+        workers.run([partial(call, a, b, out) for a, b in parts])
+    kept = np.arange(n) < out.counts[:, None]
+    return Rows.of_sizes(out.counts, out.indices[kept], out.values[kept])

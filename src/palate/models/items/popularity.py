@@ -29,7 +29,7 @@ from palate.models.contract.scoring import FactorScorer, Scorer
 from palate.models.contract.shared import StoreHistory, ThreadsToRecommend
 from palate.models.search import Choice
 from palate.sparse import Rows
-from palate.topk import Factors
+from palate.topk import ItemSide
 
 SECONDS_A_DAY = 86_400
 
@@ -56,7 +56,7 @@ class Popularity(Recommender):
 
     key: ClassVar[str] = "popularity"
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset({"recommend_for", "explain", "weights"})
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(Counts)
     item_biases_ = Attribute[Array]()
 
@@ -78,8 +78,15 @@ class Popularity(Recommender):
         counts = np.bincount(data.item_index, weights, minlength=data.n_items)
         return Counts(counts.astype(np.float64))
 
+    def _scorer(self) -> Scorer:
+        return self._same_for_all(len(self.users_))
+
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        return FactorScorer(np.zeros((rows.n_rows, 0)), np.zeros(rows.n_rows), self._among)
+        return self._same_for_all(rows.n_rows)
+
+    def _same_for_all(self, n_users: int) -> Scorer:
+        items = self._derived("items", lambda: ItemSide(np.zeros((len(self.items_), 0)), self.item_biases_, 0.0))
+        return FactorScorer(np.zeros((n_users, 0)), np.zeros(n_users), items)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Any, Any, Any]]:
         nothing = np.zeros(0)
@@ -104,7 +111,3 @@ class Popularity(Recommender):
         with np.errstate(over="ignore"):  # a half life of nearly nothing: all but the latest count 0
             weights: NDArray[np.float64] = np.exp2(days / self.half_life_days)
         return weights
-
-    def _factors(self) -> Factors:
-        n_users, n_items = len(self.users_), len(self.items_)
-        return np.zeros((n_users, 0)), np.zeros((n_items, 0)), np.zeros(n_users), self.item_biases_, 0.0

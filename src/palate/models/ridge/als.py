@@ -27,7 +27,6 @@ import numpy as np
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Course, Learns
 from palate.models.contract.learner import Training
@@ -48,12 +47,12 @@ from palate.models.ridge.rows import (
     Array,
     Prior,
     Side,
+    copy_known,
     explained,
     on_ids,
     prior_of,
     solve,
     started,
-    taken_over,
 )
 from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
@@ -89,7 +88,7 @@ class ALS(RatingModel):
     """
 
     key: ClassVar[str] = "als"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution"}
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(ALSLearned)
 
     n_factors: Annotated[NFactors, Range(4, 128, log=True)] = 32
@@ -126,8 +125,8 @@ class ALS(RatingModel):
         P, b = started((data.n_users, self.n_factors), self.init_scale, rng, dtype), np.zeros(data.n_users, dtype)
         Q, c = np.zeros((data.n_items, self.n_factors), dtype), np.zeros(data.n_items, dtype)
         if training.start is not None:
-            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
-            taken_over(b, data.users, training.start.user_biases_, training.start.users_)
+            copy_known(P, data.users, training.start.P, training.start.users)
+            copy_known(b, data.users, training.start.b, training.start.users)
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
         weights = self._row_weights(by_user), self._row_weights(by_item)
         priors: tuple[Prior | None, Prior | None] = (None, None)
@@ -162,10 +161,10 @@ class ALS(RatingModel):
         penalties = self.reg * weights, self.reg_biases * (weights > 0)
         P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError.of(
-                f"reg={self.reg} and reg_biases={self.reg_biases}",
-                f"are too small for these ratings in {self.dtype}: a "
+            raise ParameterError(
+                f"reg={self.reg} and reg_biases={self.reg_biases} are too small for these ratings in {self.dtype}: a "
                 "row's equations cannot be solved; take larger ones, or dtype='float64'",
+                subject="reg",
             )
         return P, b
 

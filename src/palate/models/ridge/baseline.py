@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import DivergenceError, ParameterError
-from palate.models.contract.base import Recommender
 from palate.models.contract.explanation import Part
+from palate.models.contract.factors import Factored
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.numbering import popular_first
@@ -59,7 +59,7 @@ class Biases(Learned):
     mean: float
 
 
-class Baseline(Recommender):
+class Baseline(Factored):
     """Mean rating plus a bias of the user and of the item: the floor that every predicted rating must beat.
 
     The biases are the exact minimum of the squared error with an L2 penalty, once a row.
@@ -71,9 +71,7 @@ class Baseline(Recommender):
 
     key: ClassVar[str] = "baseline"
     score_kind: ClassVar[ScoreKind] = "rating"
-    supports: ClassVar[frozenset[str]] = frozenset(
-        {"predict", "recommend_for", "fold_in", "fold_in_items", "explain", "weights"}
-    )
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(Biases)
     user_biases_ = Attribute[Array]()
     item_biases_ = Attribute[Array]()

@@ -32,9 +32,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from palate.errors import DivergenceError, ParameterError
-from palate.kernels import given
+from palate.kernels import given, ridge
 from palate.kernels.simd import gradients
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind, Training
@@ -55,6 +54,7 @@ from palate.models.ridge.rows import (
     Array,
     Prior,
     Side,
+    copy_known,
     explained,
     gram,
     on_ids,
@@ -63,7 +63,6 @@ from palate.models.ridge.rows import (
     row_ranges,
     solve,
     started,
-    taken_over,
 )
 from palate.models.search import Range
 from palate.parallel import Workers
@@ -114,7 +113,7 @@ class ImplicitALS(PriorModel):
 
     key: ClassVar[str] = "ials"
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution"}
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(ClickFactors)
     gram_ = Attribute[Array]()
     n_warm_ = Attribute[int]()
@@ -151,8 +150,8 @@ class ImplicitALS(PriorModel):
         scale = self.init_scale / self.n_factors**0.5
         P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
         if training.start is not None:
-            taken_over(P, data.users, training.start.user_factors_, training.start.users_)
-            taken_over(Q, data.items, training.start.item_factors_, training.start.items_)
+            copy_known(P, data.users, training.start.P, training.start.users)
+            copy_known(Q, data.items, training.start.Q, training.start.items)
         warm = clicks.sizes > 0, by_item.sizes > 0
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
@@ -225,11 +224,10 @@ class ImplicitALS(PriorModel):
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
-        means = np.zeros((0, self.n_factors), dtype) if prior is None else prior.means()[0]
-        cells = given(rows.indptr, rows.indices, weights.astype(dtype))
-        l, means = given(penalties.astype(dtype), means)  # noqa: E741
-        o, tolerance = dtype(self.unobserved_weight), dtype(tolerance)
-        call = partial(gradients.improve_rows, cells, given(Q, whole), o, l, means, steps, tolerance)
+        l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
+        clicks = ridge.Clicks(*given(Q, whole, dtype(self.unobserved_weight)))
+        limits = gradients.Limits(steps, dtype(tolerance))
+        call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers)])
         return P, float(losses.sum())
 

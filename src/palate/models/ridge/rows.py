@@ -58,15 +58,15 @@ class Side:
         Q: (n_columns, k).
         c: (n_columns,).
         mean: of the ratings; 0 for clicks.
-        unobserved: weight of a cell without a click; negative for ratings.
-        gram: unobserved Q'Q for clicks, its upper triangle; padded where rows are solved.
+        unobserved: weight of a cell without a click, for clicks.
+        gram: unobserved Q'Q for clicks, its upper triangle; padded where rows are solved. None for ratings.
         biases: whether rows have one.
     """
 
     Q: Array
     c: Array
     mean: float = 0.0
-    unobserved: float = -1.0
+    unobserved: float = 0.0
     gram: Array | None = None
     biases: bool = False
 
@@ -78,7 +78,7 @@ def solve(
 
     Args:
         rows: cells by row.
-        weights: of each cell, (n,), or None where all weigh 1.
+        weights: of each cell, (n,), or None where all weigh 1, as clicks do not.
         side: what is fixed.
         penalties: of the factors and of the bias of each row, (n_rows,) each.
         prior: mean of the rows, or None for zero.
@@ -87,13 +87,21 @@ def solve(
     dtype = side.Q.dtype.type
     n_rows, k = rows.n_rows, side.Q.shape[1]
     P, b, losses = np.zeros((n_rows, k), dtype), np.zeros(n_rows, dtype), np.zeros(n_rows)
-    cells = given(rows.indptr, rows.indices, rows.values, _as(weights, dtype))
-    gram = np.zeros((0, 0), dtype) if side.gram is None else side.gram
-    kind = dtype(side.mean), dtype(side.unobserved), int(side.biases)
-    means = given(*((np.zeros((0, k), dtype), np.zeros(0, dtype)) if prior is None else prior.means()))
+    (weighted,) = given(None if weights is None else np.ascontiguousarray(weights, dtype))
     l, h = given(*(np.ascontiguousarray(p, dtype) for p in penalties))  # noqa: E741
-    call = partial(ridge.solve_rows, cells, given(side.Q, side.c, gram), kind, (l, h), means)
-    tasks = [partial(call, start, stop, P, b, losses) for start, stop in row_ranges(rows, workers)]
+    M, N = given(*((None, None) if prior is None else prior.means()))
+    if side.gram is None:
+        Q, c = given(side.Q, side.c)
+        ratings = ridge.Ratings(Q, c, dtype(side.mean), side.biases)
+        means = None if prior is None else ridge.Means(M, N)
+        call = partial(ridge.solve_ratings, rows.cells, weighted, ratings, ridge.Penalties(l, h), means)
+        written = P, b
+    else:
+        Q, G = given(side.Q, side.gram)
+        clicks = ridge.Clicks(Q, G, dtype(side.unobserved))
+        call = partial(ridge.solve_clicks, rows.cells_with(weighted), clicks, l, M)
+        written = P, losses
+    tasks = [partial(call, start, stop, *written) for start, stop in row_ranges(rows, workers)]
     return P, b, losses, max(workers.run(tasks), default=-1)
 
 
@@ -107,10 +115,6 @@ def row_ranges(rows: Rows, workers: Workers, smallest: int = SMALLEST_PART) -> l
     ends = np.linspace(0, work[-1], pieces + 1)
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, ends[1:-1]), [n_rows]])).clip(max=n_rows)
     return [(int(a), int(b)) for a, b in pairwise(cuts)]
-
-
-def _as(weights: Array | None, dtype: Any) -> Array:
-    return np.zeros(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
 
 
 def gram(Q: Array, weight: float, workers: Workers) -> Array:
@@ -227,8 +231,8 @@ def started(shape: tuple[int, int], scale: float, rng: np.random.Generator, dtyp
     return X.astype(dtype)
 
 
-def taken_over(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
-    """Write the rows of ids that both know from ``old`` into X."""
+def copy_known(X: Array, ids: Ids, old: Array, old_ids: Ids) -> None:
+    """Copy the rows of ids that both know from ``old`` to X."""
     if ids.kind != old_ids.kind:
         return
     index = old_ids.index(ids.values, on_unknown="mark")

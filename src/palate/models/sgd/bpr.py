@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar
 
 from palate.models.search import Choice, Range
 from palate.models.sgd.pairwise import (
-    NEGATIVES,
     LearningRate,
     Negatives,
     Pairwise,
@@ -51,5 +50,5 @@ class BPR(Pairwise):
     reg_negatives: Annotated[RegNegatives, Range(0.0001, 0.1, log=True)] = 0.01
     negatives: Annotated[Negatives, Choice(("uniform", "popular", "adaptive"))] = "uniform"
 
-    def _rule(self) -> tuple[int, int, int, float]:
-        return 0, NEGATIVES[self.negatives], 1, float(self.negative_rank)
+    def _warp(self, n_items: int) -> None:
+        return None

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import ParameterError
+from palate.errors import ParameterError, Remedy
+from palate.kernels import sgd as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learns
 from palate.models.contract.learner import Training
@@ -40,7 +40,7 @@ from palate.models.contract.shared import (
 )
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
-from palate.models.ridge.rows import Prior, Side, explained, on_ids, solve, taken_over
+from palate.models.ridge.rows import Prior, Side, copy_known, explained, on_ids, solve
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
@@ -85,7 +85,6 @@ class MatrixFactorization(RatingModel):
 
     key: ClassVar[str] = "mf"
     presets: ClassVar[tuple[str, ...]] = ("original",)
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict_distribution", "weights"}
     learned_ = Learns(MFLearned)
     refit_history_ = Attribute[list[dict[str, float]]]()
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
@@ -181,8 +180,8 @@ class MatrixFactorization(RatingModel):
     def _unlearned(self, training: Training) -> NDArray[np.bool_]:
         """Return which users' factors are still as they were drawn: noise that would make up a taste for them."""
         data, known = training.data, np.zeros(training.data.n_users, bool)
-        if training.start is not None and training.start.users_.kind == data.users.kind:
-            known = training.start.users_.index(data.users.values, on_unknown="mark") >= 0
+        if training.start is not None and training.start.users.kind == data.users.kind:
+            known = training.start.users.index(data.users.values, on_unknown="mark") >= 0
         nothing: NDArray[np.bool_] = np.bincount(data.user_index, minlength=data.n_users) == 0
         return nothing & ~known & (training.user_features is None)
 
@@ -203,9 +202,10 @@ class MatrixFactorization(RatingModel):
             penalties = self.reg * counts, self.reg_biases * counts
             P, b, _, failed = solve(rows, None, side, penalties, prior, workers)
         if failed >= 0:
-            raise ParameterError.of(
-                f"with reg={self.reg:g} a newcomer's factors",
-                "are not determined by their ratings: fit with a reg above 0, such as the default, to fold users in",
+            raise ParameterError(
+                f"with reg={self.reg:g} a newcomer's factors are not determined by their ratings",
+                Remedy(": fit with a reg above 0, such as the default, to fold users in"),
+                subject="reg",
             )
         return P, b
 
@@ -228,13 +228,12 @@ class MatrixFactorization(RatingModel):
     ) -> Run[RatingEpochs]:
         dtype = np.dtype(self.dtype).type
         factors = self._initial(data, seed)
-        if training.start is not None:
-            old = training.start
-            for new, name in zip(
-                factors, ("user_factors_", "item_factors_", "user_biases_", "item_biases_"), strict=True
-            ):
-                ids, old_ids = (data.users, old.users_) if name.startswith("user") else (data.items, old.items_)
-                taken_over(new if new.ndim == 1 else new[:, : self.n_factors], ids, getattr(old, name), old_ids)
+        if (old := training.start) is not None:
+            P, Q, b, c = factors
+            copy_known(P[:, : self.n_factors], data.users, old.P, old.users)
+            copy_known(Q[:, : self.n_factors], data.items, old.Q, old.items)
+            copy_known(b, data.users, old.b, old.users)
+            copy_known(c, data.items, old.c, old.items)
         sides = self._sides(training, data, factors)
         n_blocks = self.n_blocks or default_blocks(
             len(data), min(data.n_users, data.n_items), factors[0].shape[1] * factors[0].itemsize
@@ -312,9 +311,9 @@ class MatrixFactorization(RatingModel):
     def _rate(self, epoch: int) -> float:
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
 
-    def _steps(self, epoch: int) -> tuple[Any, ...]:
+    def _steps(self, epoch: int) -> kernel.Steps:
         step = 2 * self._rate(epoch)  # the 2 of the square's gradient
         of_biases = step if self.biases else 0.0
         dtype = np.dtype(self.dtype).type
         shrink, shrink_biases = max(0.0, 1 - step * self.reg), max(0.0, 1 - of_biases * self.reg_biases)
-        return tuple(map(dtype, (step, shrink, of_biases, shrink_biases)))
+        return kernel.Steps(*map(dtype, (step, shrink, of_biases, shrink_biases)))

@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
-from palate.kernels import given
 from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
-from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape
 from palate.models.contract.learner import ScoreKind, Training
@@ -44,9 +42,9 @@ from palate.models.contract.shared import (
 from palate.models.contract.training_part import LARGEST_VALUE
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
-from palate.models.ridge.rows import Side, on_ids, row_ranges, taken_over
+from palate.models.ridge.rows import Side, copy_known, on_ids, row_ranges
 from palate.models.search import Choice, Range
-from palate.models.sgd.embeddings import Embeddings, none_of
+from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained
 from palate.parallel import Workers, shares
@@ -54,7 +52,6 @@ from palate.sparse import Rows
 from palate.topk import Factors, topk
 
 Array = NDArray[Any]
-NEGATIVES = {"uniform": kernel.UNIFORM, "popular": kernel.POPULAR, "adaptive": kernel.ADAPTIVE}
 LearningRate = Annotated[float, Above(0), "step of the gradient."]
 RegUsers = Annotated[float, AtLeast(0), "L2 penalty of the factors of the user, at every draw."]
 RegItems = Annotated[float, AtLeast(0), "L2 penalty of the factors of the clicked item, at every draw."]
@@ -97,7 +94,7 @@ class Pairwise(PriorModel):
     """score(u, i) = c_i + p_u . q_i, learned from pairs of a clicked item and another: base of `BPR` and `WARP`."""
 
     score_kind: ClassVar[ScoreKind] = "order"
-    supports: ClassVar[frozenset[str]] = frozenset(ABILITIES) - {"predict", "predict_distribution", "fold_in_items"}
+    takes_weights: ClassVar[bool] = True
     learned_ = Learns(PairFactors)
     item_biases_ = Attribute[Array]()
     item_clicks_ = Attribute[Array]()
@@ -145,8 +142,8 @@ class Pairwise(PriorModel):
     random_state: RandomState = None
     n_threads: NThreads = None
 
-    def _rule(self) -> tuple[int, int, int, float]:
-        """Return (warp, kind of negatives, most draws of WARP, mean rank of adaptive negatives)."""
+    def _warp(self, n_items: int) -> kernel.Warp | None:
+        """Return what WARP has beside BPR, for negatives from so many items."""
         raise NotImplementedError
 
     def _learn(self, training: Training) -> PairFactors:
@@ -189,9 +186,9 @@ class Pairwise(PriorModel):
             X[counts == 0] = 0
         old = training.start
         if old is not None:
-            taken_over(P[:, : self.n_factors], data.users, old.user_factors_, old.users_)
-            taken_over(Q[:, : self.n_factors], data.items, old.item_factors_, old.items_)
-            taken_over(c, data.items, old.item_biases_, old.items_)
+            copy_known(P[:, : self.n_factors], data.users, old.P, old.users)
+            copy_known(Q[:, : self.n_factors], data.items, old.Q, old.items)
+            copy_known(c, data.items, old.c, old.items)
         draws = n_clicks / max(1, int(np.count_nonzero(of_users)))
         epochs = ClickEpochs(
             model=self,
@@ -240,33 +237,36 @@ class Pairwise(PriorModel):
         """Return the learning rate of an epoch, from 1 on."""
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
 
-    def steps(self, epoch: int) -> tuple[Any, ...]:
-        """Return (rate, of_users, of_items, of_negatives, rate_biases, of_biases) of eq. 3 of the kernel."""
+    def steps(self, epoch: int) -> kernel.Steps:
+        """Return the steps of eq. 3 of the kernel."""
         rate, dtype = self.rate(epoch), np.dtype(self.dtype).type
         penalties = self.reg_users, self.reg_items, self.reg_negatives, self.reg_biases
         less = [max(0.0, 1 - rate * penalty) for penalty in penalties]
-        return tuple(map(dtype, (rate, *less[:3], rate, less[3])))
+        of_users, of_items, of_negatives, of_biases = map(dtype, less)
+        return kernel.Steps(dtype(rate), of_users, of_items, of_negatives, dtype(rate), of_biases, held=False)
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
-        P, _ = self._folded(rows, features, 0)
+        P, _ = self._folded(rows, features)
         return P, np.zeros(len(P), P.dtype)
 
-    def _folded(self, rows: Rows, features: Array | None, n_told: int) -> tuple[Array, tuple[Array, ...]]:
+    def _folded(self, rows: Rows, features: Array | None, n_traced: int = 0) -> tuple[Array, kernel.Trace]:
         """Return factors of users: as many epochs as training had, on their own clicks, the items as they are.
 
-        Without own factors they are the sums of features. ``n_told`` is room for the steps of one user, to explain.
+        Without own factors they are the sums of features. ``n_traced``: how many steps of one user there may be, to
+        explain them.
         """
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
-        told = tuple(np.zeros(n_told, kind) for kind in (np.int64, np.int64, dtype, dtype))
+        trace = kernel.Trace(*(np.zeros(n_traced, kind) for kind in (np.int64, np.int64, dtype, dtype)))
         n_rows, k = rows.n_rows, self.n_factors
         prior = self.learned_.priors.of_users(features)
-        P, M = padded_rows(n_rows, k, dtype), padded_rows(0, k, dtype)
+        P: Array = padded_rows(n_rows, k, dtype)
+        M: Array | None = None
         if prior is not None:
             M = padded_rows(n_rows, k, dtype)
             M[:, :k] = prior.means()[0]
             if not self.own_factors:
-                return M[:, :k], told
+                return M[:, :k], trace
         Q = padded_rows(len(self.item_factors_), k, dtype)
         Q[:, :k] = self.item_factors_
         rates = [self.rate(epoch) for epoch in range(1, self.best_epoch_ + 1)]
@@ -275,35 +275,36 @@ class Pairwise(PriorModel):
         sums = np.bincount(clicks.row_of_cells(), clicks.values, n_rows)
         mean = np.where(sums > 0, sums, 1.0)
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
-        cells = given(clicks.indptr, clicks.indices, clicks.values)
+        scaled = kernel.Scaled(*clicks.cells, draws / mean)
         key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
-        sides = Q, np.array(self.item_biases_, dtype), M  # copied: what is mapped from a file is read-only
-        call = partial(
-            kernel.fold_rows, sides, cells, draws / mean, *self._pool(Q), self._rule(), harmonic(len(Q)), key, steps
-        )
+        model = kernel.Model(P, Q, np.array(self.item_biases_, dtype))  # copied: what is mapped is read-only
+        passes = kernel.Passes(steps, key)
+        call = partial(kernel.fold_rows, model, M, scaled, *self._pool(Q), self._warp(len(Q)), passes)
         with Workers(self.n_threads) as workers:
-            workers.run([partial(call, a, b, P, told) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
-        return np.ascontiguousarray(P[:, :k]), told
+            workers.run([partial(call, a, b, trace) for a, b in row_ranges(clicks, workers, smallest=1 << 10)])
+        return np.ascontiguousarray(P[:, :k]), trace
 
-    def _pool(self, Q: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
+    def _pool(self, Q: Array) -> tuple[kernel.Pool, kernel.Adaptive | None]:
         """Return all items that newcomers' negatives may come from, and their orders if those are adaptive."""
         items = np.flatnonzero(self.item_clicks_).astype(np.int32)
-        adaptive = self.room_for_orders(len(items))
+        adaptive = self.adaptive(len(items))
         if adaptive is not None:
-            kernel.arrange(Q, items, np.array([0, len(items)]), 0, len(adaptive[1]), *adaptive)
-        return (items, np.cumsum(self.item_clicks_[items])), adaptive
+            kernel.arrange(Q, items, np.array([0, len(items)]), 0, self.n_factors, *adaptive[:2])
+        return kernel.Pool(items, np.cumsum(self.item_clicks_[items]), self.negatives == "popular"), adaptive
 
-    def room_for_orders(self, n_items: int) -> tuple[Array, Array] | None:
-        """Return room for the items' orders and the factors' deviations, or None where negatives are not adaptive."""
+    def adaptive(self, n_items: int) -> kernel.Adaptive | None:
+        """Return orders of the items to be written, or None where negatives are not adaptive."""
+        if self.negatives != "adaptive":
+            return None
         k = self.n_factors
-        return (np.empty((k, n_items), np.int32), np.empty(k)) if self.negatives == "adaptive" else None
+        return kernel.Adaptive(np.empty((k, n_items), np.int32), np.empty(k), float(self.negative_rank))
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         """Return what each click's steps left in the score: factors are the sum of the steps, each grown smaller."""
         clicks = clicks_of(row, self.positive, "these interactions")
         n = len(clicks.indices)
-        room = int(self.best_epoch_ * (self.draws_ + 2 * n + 2)) if n else 0
-        _, (own, negatives, moves, less) = self._folded(row, features, room)
+        most = int(self.best_epoch_ * (self.draws_ + 2 * n + 2)) if n else 0
+        _, (own, negatives, moves, less) = self._folded(row, features, most)
         q = self.item_factors_[item].astype(np.float64)
         taken = moves != 0
         left = np.cumprod(np.append(1.0, less[taken][::-1].astype(np.float64)))[:-1][::-1]  # of each step at the end
@@ -402,12 +403,13 @@ class ClickEpochs:
             self._scale = self.draws / np.where(sums > 0, sums, 1.0)
         else:
             self._scale = np.full(len(P), len(self.clicks.indices) / sums.sum())
-        self._ranks = harmonic(len(self._warm))
+        self._warp = self.model._warp(len(self._warm))
         n = len(self.clicks.indices)
-        self._room = tuple(np.empty(n, np.int32) for _ in range(3))
+        rows, cols, times = (np.empty(n, np.int32) for _ in range(3))  # written anew every epoch
+        self._grouped = kernel.Grouped(rows, cols, times, np.empty((0, 1), np.int64))
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
-        """Pass once over the draws; return what is to be told of the epoch.
+        """Pass once over the draws; return the record of the epoch.
 
         Raises:
             DivergenceError: the factors have left the numbers whose products are finite.
@@ -429,26 +431,22 @@ class ClickEpochs:
         return record
 
     def _pass(self, epoch: int, workers: Workers) -> float:
-        laid, (P, Q, _) = self.layout(epoch, workers), self.factors
-        of_users, of_items = (
-            none_of(X) if one is None else one.means for one, X in zip(self.sides, (P, Q), strict=True)
-        )
-        means, losses = (of_users[0], *of_items), np.zeros((self._n_blocks**2, 2))
-        clicks = given(self.clicks.indptr, self.clicks.indices)
-        rule, ranks = self.model._rule(), self._ranks
-        pools, adaptive = laid.pools, laid.adaptive
-        call = partial(
-            kernel.rank_blocks, self.factors, means, clicks, laid.draws, laid.ptr, pools, adaptive, rule, ranks
-        )
-        steps = self.model.steps(epoch)
-        items, _, ends = pools
+        laid, Q = self.layout(epoch, workers), self.factors[1]
+        of_users, of_items = self.sides
+        M, N = None if of_users is None else of_users.means[0], None
+        if of_items is not None:
+            N = kernel.ItemMeans(*of_items.means)
+        losses, adaptive, items, ends = np.zeros((self._n_blocks**2, 2)), laid.adaptive, laid.pool.items, laid.ends
+        call = partial(kernel.rank_blocks, kernel.Model(*self.factors), M, N, self.clicks.cells, laid.grouped)
+        call = partial(call, laid.pool, adaptive, self._warp, self.model.steps(epoch))
         every = since = len(items) * np.log2(len(items) + 1)  # draws for an order, as Rendle & Freudenthaler have it
         for blocks in rounds(self._n_blocks, laid.rng):
             if adaptive is not None and since >= every:
-                cuts = pairwise(np.linspace(0, len(adaptive[1]), workers.n_threads + 1).astype(np.int64))
-                workers.run([partial(kernel.arrange, Q, items, ends, a, b, *adaptive) for a, b in cuts])
+                cuts = pairwise(np.linspace(0, len(adaptive.orders), workers.n_threads + 1).astype(np.int64))
+                workers.run([partial(kernel.arrange, Q, items, ends, a, b, *adaptive[:2]) for a, b in cuts])
                 since = 0
-            workers.run([partial(call, part, laid.key, steps, losses) for part in shares(blocks, workers.n_threads)])
+            parts = [kernel.Blocks(part, ends, laid.key, losses) for part in shares(blocks, workers.n_threads)]
+            workers.run([partial(call, part) for part in parts])
             since += losses[blocks, 1].sum()
         total, drawn = losses.sum(axis=0)
         return float(total / max(1.0, drawn))
@@ -465,12 +463,12 @@ class ClickEpochs:
         block_of[items] = np.repeat(np.arange(n), np.diff(ends))
         sums = [np.cumsum(self.of_items[items[a:b]]) for a, b in pairwise(ends)]
         starts = np.cumsum([0, *(int(lengths[one].sum()) for one in users)])
-        cells = self.clicks.indptr, self.clicks.indices, self.clicks.values
-        ptr = np.zeros((n, n + 1), np.int64)
-        call = partial(kernel.group_clicks, cells, self._scale)
-        workers.run([partial(call, users[a], block_of, first, int(starts[a]), self._room, ptr[a]) for a in range(n)])
-        adaptive = self.model.room_for_orders(len(items))
-        return Layout(self._room, ptr, (items, np.concatenate(sums), ends), adaptive, second, rng)
+        grouped = self._grouped._replace(ptr=np.zeros((n, n + 1), np.int64))
+        call, scaled = kernel.group_clicks, kernel.Scaled(*self.clicks.cells, self._scale)
+        outs = [grouped._replace(ptr=ptr) for ptr in grouped.ptr]
+        workers.run([partial(call, scaled, users[a], block_of, first, int(starts[a]), outs[a]) for a in range(n)])
+        pool = kernel.Pool(items, np.concatenate(sums), self.model.negatives == "popular")
+        return Layout(grouped, pool, ends, self.model.adaptive(len(items)), second, rng)
 
 
 @dataclass(frozen=True)
@@ -478,18 +476,18 @@ class Layout:
     """The clicks of an epoch, grouped by block of users and of items.
 
     Attributes:
-        draws: rows, cols, times of each click.
-        ptr: (n_blocks, n_blocks + 1), where the blocks of each block of users begin.
-        pools: items, running sums of what their clicks count in their block, where the blocks of items begin.
-        adaptive: room for the items' orders and the factors' deviations, or None where negatives are not adaptive.
+        grouped: the clicks, ptr (n_blocks, n_blocks + 1).
+        pool: all items, by block, with running sums of what their clicks count in their block.
+        ends: (n_blocks + 1,), where the blocks of items begin.
+        adaptive: orders to be written, or None where negatives are not adaptive.
         key: random bits of the epoch.
         rng: what orders the rounds.
     """
 
-    draws: tuple[Array, ...]
-    ptr: Array
-    pools: tuple[Array, Array, Array]
-    adaptive: tuple[Array, Array] | None
+    grouped: kernel.Grouped
+    pool: kernel.Pool
+    ends: Array
+    adaptive: kernel.Adaptive | None
     key: np.uint64
     rng: np.random.Generator
 

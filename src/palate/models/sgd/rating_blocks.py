@@ -14,7 +14,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
 from palate.kernels import given, sgd
 from palate.kernels.order import dealt, stable_order
-from palate.models.sgd.embeddings import Embeddings, none_of
+from palate.models.sgd.embeddings import Embeddings
 from palate.parallel import Workers, chunks, shares
 
 BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met again and again, while the other's
@@ -22,7 +22,7 @@ BLOCK_BYTES = 1 << 20  # factors of the shorter side in one block: they are met 
 FEWEST_BLOCKS = 8  # so that as many threads have something to do
 SMALL = 500_000  # ratings; below it one block, for strictly random order costs nothing worth having
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
-JUDGED = 500_000  # ratings of the training part whose error is told after an epoch
+JUDGED = 500_000  # ratings of the training part whose error is measured after an epoch
 CHUNK = 1 << 16  # ratings a task when errors are summed
 LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: with less, factors have not begun to learn
 
@@ -85,13 +85,18 @@ class BlockedRatings:
         return cls((data.user_index[order], data.item_index[order], data.values[order]), ptr, n_blocks, seed)
 
     def epoch(
-        self, factors: Factors, means: Factors, mean: Any, steps: tuple[Any, ...], epoch: int, workers: Workers
+        self,
+        model: sgd.Model,
+        means: tuple[sgd.Means | None, sgd.Means | None],
+        steps: sgd.Steps,
+        epoch: int,
+        workers: Workers,
     ) -> float:
         """Pass once over all ratings and return the mean of the squared errors met on the way."""
         losses = np.zeros(self.n_blocks**2)
         key = np.uint64(np.random.default_rng([self.seed, 3, epoch]).integers(2**63))
         for blocks in rounds(self.n_blocks, np.random.default_rng([self.seed, 2, epoch])):
-            call = partial(sgd.descend_blocks, factors, means, mean, self.arrays, self.ptr)
+            call = partial(sgd.descend_blocks, model, *means, sgd.Ratings(*self.arrays), self.ptr)
             workers.run([partial(call, part, key, steps, losses) for part in shares(blocks, workers.n_threads)])
         return float(losses.sum()) / len(self.arrays[0])
 
@@ -101,9 +106,10 @@ def rmse_both(
 ) -> tuple[float, float]:
     """Return RMSE of the raw scores and of the clipped ones, over rows, cols, values."""
     rows, cols, vals = given(*ratings)
-    call = partial(sgd.squared_errors, given(*factors), mean)
+    call = partial(sgd.squared_errors, sgd.Model(*given(*factors, mean)))
     low, high = mean.dtype.type(limits[0]), mean.dtype.type(limits[1])
-    sums = workers.run([partial(call, rows[c], cols[c], vals[c], low, high) for c in chunks(len(vals), CHUNK)])
+    parts = [sgd.Ratings(rows[c], cols[c], vals[c]) for c in chunks(len(vals), CHUNK)]
+    sums = workers.run([partial(call, part, low, high) for part in parts])
     raw, clipped = np.sqrt(np.sum(sums, axis=0) / len(vals))
     return float(raw), float(clipped)
 
@@ -128,23 +134,21 @@ class RatingEpochs:
     sides: tuple[Embeddings | None, Embeddings | None]
     ratings: BlockedRatings
     watched: tuple[NDArray[Any], ...] | None
-    steps: Callable[[int], tuple[Any, ...]]
+    steps: Callable[[int], sgd.Steps]
     limits: tuple[float, float]
     learning_rate: Callable[[int], float]
     advice: Callable[[float, float], str]
     _train_error: float = np.inf
 
     def __call__(self, epoch: int, workers: Workers) -> dict[str, float]:
-        """Pass once over the ratings; return what is to be told of the epoch.
+        """Pass once over the ratings; return the record of the epoch.
 
         Raises:
             DivergenceError: the errors have left all bounds.
         """
-        of_users, of_items = (
-            none_of(X) if one is None else one.means for one, X in zip(self.sides, self.factors[:2], strict=True)
-        )
-        means = of_users[0], of_items[0], of_users[1], of_items[1]
-        loss = self.ratings.epoch(self.factors, means, self.mean, self.steps(epoch), epoch, workers)
+        of_users, of_items = (None if side is None else sgd.Means(*side.means) for side in self.sides)
+        model = sgd.Model(*self.factors, self.mean)
+        loss = self.ratings.epoch(model, (of_users, of_items), self.steps(epoch), epoch, workers)
         rate = self.learning_rate(epoch)
         self._check(loss, epoch, rate)
         for one, X, biases in zip(self.sides, self.factors[:2], self.factors[2:], strict=True):
@@ -179,7 +183,7 @@ class RatingEpochs:
 
     @cached_property
     def _judged(self) -> tuple[NDArray[Any], ...]:
-        """Return the ratings of the training part whose error is told: all, or every so many of a large part."""
+        """Return the ratings of the training part whose error is measured: all, or every so many of a large part."""
         step = -(-len(self.ratings.arrays[0]) // JUDGED)
         return tuple(np.ascontiguousarray(array[::step]) for array in self.ratings.arrays)
 

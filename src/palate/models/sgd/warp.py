@@ -10,16 +10,17 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Annotated, ClassVar
 
+from palate.kernels import pairs as kernel
 from palate.models.contract.parameters import AtLeast
 from palate.models.search import Range
 from palate.models.sgd.pairwise import (
-    NEGATIVES,
     LearningRate,
     Pairwise,
     RegBiases,
     RegItems,
     RegNegatives,
     RegUsers,
+    harmonic,
 )
 
 
@@ -58,5 +59,5 @@ class WARP(Pairwise):
         "of negatives for a click; where none of them violates the margin there is no step.",
     ] = 10
 
-    def _rule(self) -> tuple[int, int, int, float]:
-        return 1, NEGATIVES[self.negatives], int(self.most_draws), float(self.negative_rank)
+    def _warp(self, n_items: int) -> kernel.Warp:
+        return kernel.Warp(harmonic(n_items), int(self.most_draws))

@@ -92,7 +92,7 @@ class Job:
         if self.split.source is not None:
             name, fold = self.split.source[0], str(self.split.source[1])
         asked = ["palate", "evaluate", *words, "--model", self.cls.key]
-        asked += [word for one in changed for word in ("--set", one)]
+        asked += [word for setting in changed for word in ("--set", setting)]
         asked += ["--split", name, *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
         asked += {None: [], True: ["--attributes"], False: ["--no-attributes"]}[self.attributes]
@@ -113,7 +113,7 @@ def part_words(part: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class Outcome:
     """What is kept of a finished job.
 
     Attributes:
@@ -140,7 +140,7 @@ class Row:
             file.write(json.dumps(json_values(rest), allow_nan=False, ensure_ascii=False).encode())
 
     @classmethod
-    def open(cls, folder: Path, digest: str) -> Row | None:
+    def open(cls, folder: Path, digest: str) -> Outcome | None:
         """Return a finished row, or None where it is not.
 
         Raises:
@@ -160,12 +160,14 @@ class Row:
                 )
             return cls(**rest, units=units)
         except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
-            raise DataError.of(
-                f"the finished row {path}", f"is damaged ({error}); remove it, and it is made again", code="damaged"
+            raise DataError(
+                f"the finished row {path} is damaged ({error}); remove it, and it is made again",
+                subject=path,
+                code="damaged",
             ) from None
 
 
-def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row:
+def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Outcome:
     """Return the finished row of a job.
 
     Raises:
@@ -184,7 +186,7 @@ def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row:
     if model.interrupted_:
         raise KeyboardInterrupt
     details = details_of(model, train.interactions, test.interactions, result.measured, dataset.users)
-    return Row(
+    return Outcome(
         figures={
             "split": job.split.name,
             "seed": getattr(model, "seed_", None),
@@ -205,18 +207,18 @@ def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Row:
 @contextmanager
 def warnings_of_palate() -> Iterator[list[str]]:
     """Collect what Palate warns of, once each; it is not shown on the way."""
-    found: list[str] = []
+    messages: list[str] = []
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage() not in found:
-                found.append(record.getMessage())
+            if record.getMessage() not in messages:
+                messages.append(record.getMessage())
 
     log, collect = logging.getLogger("palate"), Collect(logging.WARNING)
     before, passes_on = log.handlers, log.propagate
     log.handlers, log.propagate = [collect], False
     try:
-        yield found
+        yield messages
     finally:
         log.handlers, log.propagate = before, passes_on
 
@@ -244,9 +246,9 @@ def _result(name: str, value: float, summary: Any) -> dict[str, Any]:
 
 def _table(units: Mapping[str, Units]) -> pl.DataFrame:
     parts = [
-        pl.DataFrame({"user_index": one.user_index, "num": one.num, "den": one.den}).select(
+        pl.DataFrame({"user_index": shares.user_index, "num": shares.num, "den": shares.den}).select(
             pl.lit(name).alias("metric"), "user_index", "num", "den"
         )
-        for name, one in units.items()
+        for name, shares in units.items()
     ]
     return pl.concat(parts) if parts else pl.DataFrame(schema=UNITS)

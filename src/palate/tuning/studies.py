@@ -1,0 +1,164 @@
+"""Studies of Optuna: where trials are kept, what they try, and what has come of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from palate.atomic import check_target
+from palate.errors import DataError, missing_extra
+from palate.models.search import Choice, Range
+
+if TYPE_CHECKING:
+    import optuna
+
+STARTUP = 5  # trials before one may be pruned
+WARM_UP = 3  # epochs before one may be pruned
+STUDY = "palate"
+SQLITE = b"SQLite format 3\0"
+
+
+def optuna_library() -> Any:
+    """Return Optuna, quiet.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise missing_extra("tune", "a search for parameters") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    return optuna
+
+
+@contextmanager
+def kept_study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> Iterator[optuna.Study]:
+    """Yield the study of a folder, or a new one; refuse one of another question. Its database is closed afterwards."""
+    library = optuna_library()
+    options: dict[str, Any] = {
+        "direction": "maximize" if maximise else "minimize",
+        "pruner": library.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARM_UP),
+        "study_name": STUDY,
+        "load_if_exists": True,
+    }
+    asked = json.loads(json.dumps(question))
+    if out is None:
+        yield _created(**options)
+        return
+    path = out / "study.db"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        check_target(path)
+        if path.exists() and _beginning(path) not in (b"", SQLITE):
+            raise DataError.of(path, "is no study: remove it, or choose another folder", code="damaged")
+        _check_database(path)
+    except OSError as error:
+        raise DataError.of_disk("cannot keep the study in", out, error) from None
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with ExitStack() as at_end:
+        try:
+            storage = library.storages.RDBStorage(f"sqlite:///{path}")
+            at_end.callback(storage.engine.dispose)
+            at_end.callback(storage.remove_session)
+            study = _created(storage=storage, **options)
+            before = study.user_attrs.get("question")
+            if before is None:
+                study.set_user_attr("question", asked)
+        except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
+            raise DataError.of(
+                path, f"cannot be read as a study ({str(error).splitlines()[0]}): remove it", code="damaged"
+            ) from None
+        if before not in (None, asked):
+            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
+            raise DataError.of(
+                out,
+                f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",
+                code="other_data",
+            )
+        yield study
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE))
+
+
+def _check_database(path: Path) -> None:
+    """Refuse what SQLite cannot read, where there is a file; Optuna would leave its connection open."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DataError.of(path, f"cannot be read as a study ({error}): remove it", code="damaged") from None
+
+
+def _created(**options: Any) -> optuna.Study:
+    study: optuna.Study = optuna_library().create_study(**options)
+    return study
+
+
+def suggested(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
+    """Return the value that a trial takes of a space."""
+    if isinstance(space, Choice):
+        return trial.suggest_categorical(name, list(space.values))
+    if space.whole:
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return trials that need no repeating: complete, pruned, or failed with an error of their own."""
+    done = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    return [t for t in done if t.state.name != "FAIL" or "error" in t.user_attrs]
+
+
+def trials_since_best(study: optuna.Study, finished: list[optuna.trial.FrozenTrial]) -> int:
+    """Return how many trials have ended since the best one."""
+    numbers = [t.number for t in finished]
+    if not any(t.state.name == "COMPLETE" for t in finished):
+        return 0
+    return sum(number > study.best_trial.number for number in numbers)
+
+
+def best_figure(study: optuna.Study) -> dict[str, float]:
+    """Return {"best": the best figure so far}, or nothing."""
+    complete = [t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    return {"best": study.best_value} if complete else {}
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Return how much each parameter mattered, or nothing where all trials came out alike."""
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    if len({t.value for t in complete}) < 2:
+        return {}
+    return {name: float(share) for name, share in optuna_library().importance.get_param_importances(study).items()}
+
+
+def trial_table(study: optuna.Study) -> pl.DataFrame:
+    """Return one row a finished trial."""
+    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    rows = [
+        {
+            "trial": t.number + 1,
+            "state": states[t.state.name],
+            "value": t.value,
+            "seconds": t.duration.total_seconds() if t.duration else None,
+            "error": t.user_attrs.get("error"),
+            "parameters": json.dumps(t.params),
+        }
+        for t in finished_trials(study)
+    ]
+    schema = {"trial": pl.Int64, "state": pl.String, "value": pl.Float64, "seconds": pl.Float64, "error": pl.String}
+    return pl.DataFrame(rows, schema={**schema, "parameters": pl.String})
