@@ -277,7 +277,7 @@ def test_a_batch_of_newcomers_equals_one_by_one(data, fitted):
             for name in ("n_factors", "n_sweeps", "n_kept")
         ),
         ("n_burn_in", 25, "n_burn_in must be a whole number from 0 to 24, got 25"),
-        ("n_burn_in", -1, "n_burn_in must be a whole number from 0 to 24, got -1"),
+        ("n_burn_in", -1, "n_burn_in must be a whole number of at least 0, got -1"),
         ("n_components", -1, "n_components must be a whole number of at least 0, got -1"),
         ("likelihood", "probit", "likelihood must be 'gaussian' or 'ordinal', got 'probit'"),
         *(
