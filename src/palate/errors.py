@@ -121,7 +121,7 @@ class Remedy:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the clause, and the parameters that it sets, as JSON holds them."""
-        settings = {part.name: plain(part.value) for part in self.parts if isinstance(part, Set)}
+        settings = {part.name: as_json(part.value) for part in self.parts if isinstance(part, Set)}
         return {"text": str(self).strip("\n ,;:."), "set": settings}
 
 
@@ -146,14 +146,14 @@ def shown(value: object) -> str:
     return text if len(text) <= WIDE else text[: WIDE - 1] + "…"
 
 
-def plain(value: Any, levels: int = 3) -> Any:
+def as_json(value: Any, levels: int = 3) -> Any:
     """Return a value as JSON holds it: numbers, texts, lists and objects of these; all else as a message shows it."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()  # a number of NumPy
     if isinstance(value, Mapping) and levels:
-        return {str(key): plain(of, levels - 1) for key, of in value.items()}
+        return {str(key): as_json(of, levels - 1) for key, of in value.items()}
     if isinstance(value, list | tuple) and levels:
-        return [plain(of, levels - 1) for of in value]
+        return [as_json(of, levels - 1) for of in value]
     if isinstance(value, str):
         return str(value)
     short = value is None or (isinstance(value, int) and abs(value) < 1 << 64)
@@ -185,7 +185,7 @@ class PalateError(Exception):
         self.parts = parts
         self.code = type(self).code if code is None else code
         self.subject = None if subject is None else str(subject)
-        self.value, self.rows = plain(value), tuple(rows)
+        self.value, self.rows = as_json(value), tuple(rows)
 
     @classmethod
     def of(

@@ -42,7 +42,7 @@ def drawn(gibbs, cells, other, prior, E, parts):
     Q, h, g, scale = other
     M, L = prior
     X, means = np.full_like(M, np.nan), np.full_like(M, np.nan)
-    fixed = gibbs.PaddedColumns(*gibbs.padded_rows(Q), h)
+    fixed = gibbs.PaddedColumns(*gibbs.padded_apart(Q), h)
     for first, last in parts:
         gibbs.draw_rows(
             cells, fixed, gibbs.Noise(g, np.float32(scale)), gibbs.RowPrior(M @ L, L), E, first, last, X, means
@@ -124,7 +124,7 @@ def test_residuals_and_sums_are_the_naive_ones(gibbs, seed, n_rows, k):
     cells, (Q, h, g), (P, _), _ = problem(seed, n_rows, k)
     indptr, indices, targets = cells
     out, sums, totals = np.empty_like(targets), np.empty((n_rows, 5)), np.zeros(N_COLUMNS)
-    both = gibbs.padded_rows(P), gibbs.padded_rows(Q)
+    both = gibbs.padded_apart(P), gibbs.padded_apart(Q)
     gibbs.residuals(cells, *both, 0, n_rows, out)
     gibbs.sums_of_errors(cells, h, 0, n_rows, sums)
     cut = n_rows // 2

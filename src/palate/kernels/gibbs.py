@@ -33,7 +33,7 @@ LANES = 16  # rows factorized at once: the numbers of one vector
 
 
 class PaddedRows(NamedTuple):
-    """Rows [q_i, c_i] of one side, as `padded_rows` gives them."""
+    """Rows [q_i, c_i] of one side, as `padded_apart` gives them."""
 
     Q: Any  # (n, width)
     c: Any  # (n,)
@@ -42,7 +42,7 @@ class PaddedRows(NamedTuple):
 class PaddedColumns(NamedTuple):
     """The other side: its rows, and h of its noise.
 
-    Rows as `padded_rows` gives them.
+    Rows as `padded_apart` gives them.
     """
 
     Q: Any  # (n_columns, width)
@@ -65,7 +65,7 @@ class RowPrior(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def padded_rows(X):
+def padded_apart(X):
     """Return rows [q_i, c_i] as `draw_rows` takes them: q_i padded with zeros to whole vectors, and c_i apart."""
     n, k = len(X), X.shape[1] - 1
     Q = aligned(n, padded(k, X.itemsize), X)

@@ -354,7 +354,7 @@ def descend_draws(
         score, x, g = 0.0, 0.0, 0.0
         if warp is not None:
             score = np.float64(product(P, u, Q, i) + c[i])
-        found = -1
+        negative = -1
         for t in range(1, most_draws + 1):
             j = -1
             for _ in range(TRIES):
@@ -380,18 +380,18 @@ def descend_draws(
                 if chance < SMALLEST:
                     loss -= math.log(chance)
                     chance = 1.0
-                found = j
+                negative = j
                 break
             x = score - np.float64(product(P, u, Q, j) + c[j])
             if x < 1:
                 n_others = (len(ranks) - 1 - (last - first)) // t
                 g = ranks[n_others if n_others > 1 else 1]
                 loss += g * (1 - x)
-                found = j
+                negative = j
                 break
-        if found < 0:
+        if negative < 0:
             continue
-        j = found
+        j = negative
         step = number(rate * g)
         if len(moves):
             negatives[n], moves[n] = j, step

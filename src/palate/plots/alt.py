@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from palate.data.card import NAMES, Card
 from palate.evaluation.findings import listed, ranked, value_with_interval
 from palate.metrics import label_of, named
-from palate.models.bayes.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, in_words, unsettled
+from palate.models.bayes.chains import FEWEST_JUDGED, HIGHEST_RHAT, LOWEST_ESS, WATCHED, faults_in_words, unsettled
 from palate.plots.alt_of_data import ages as ages
 from palate.plots.alt_of_data import genres as genres
 from palate.plots.alt_of_data import occupations as occupations
@@ -96,7 +96,7 @@ def sampling(model: BayesianMF) -> Words:
     if n < FEWEST_JUDGED:
         finding = f"Too few sweeps to judge the chain by: {after}."
     elif restless:
-        finding = f"The chain has not settled in {after}: {in_words(restless)}."
+        finding = f"The chain has not settled in {after}: {faults_in_words(restless)}."
     panels = [
         f"{WATCHED[row['quantity']]} {row['mean']:.4f} on average, {judged(row)}" for row in table.iter_rows(named=True)
     ]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from palate.data.ids import Id
 from palate.errors import PalateError
 from palate.ui.icons import MARK, MOON, SUN
-from palate.ui.source import Entry, Source, plain
+from palate.ui.source import Entry, Source, printable
 
 POPULAR = "The model has nothing to go by for this person: these are the most popular ones."
 REFUSED: dict[str, str] = {  # what the page says where a model's own words are about parameters
@@ -23,7 +23,7 @@ TEMPLATE_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "{}$`\\"})
 
 def text(value: object) -> str:
     """Return a value as text that HTML and the page's templates show as it is."""
-    return html.escape(plain(value), quote=True).translate(TEMPLATE_SIGNS)
+    return html.escape(printable(value), quote=True).translate(TEMPLATE_SIGNS)
 
 
 def number(value: float, digits: int = 0) -> str:

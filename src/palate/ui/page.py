@@ -13,7 +13,7 @@ from palate.ui import cards, more
 from palate.ui.door import is_plain
 from palate.ui.incidents import Answering
 from palate.ui.shelf import Shelf
-from palate.ui.source import Source, plain
+from palate.ui.source import Source, printable
 from palate.ui.users import Example, Found, example_users, find_user
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], model: Any, examples: lis
         )  # fmt: skip
         status = gr.HTML(words, elem_id="told", apply_default_css=False)
     example = gr.Radio(
-        [(f"{plain(person.user_id)} · {person.why}", str(person.user_id)) for person in examples],
+        [(f"{printable(person.user_id)} · {person.why}", str(person.user_id)) for person in examples],
         value=chosen or None, label="Or look at one of these people", elem_id="examples",
     )  # fmt: skip
     answer = gr.HTML(lists, elem_id="answer", apply_default_css=False)

@@ -83,8 +83,8 @@ class Source:
         item_id = self.items.values[int(item_index)]
         title, year = self._titles[item_index], _year(self._years[item_index])
         if title is None:
-            return Entry(item_id, f"Item {plain(item_id)}", year, self._genres[item_index], value)
-        title = plain(title)
+            return Entry(item_id, f"Item {printable(item_id)}", year, self._genres[item_index], value)
+        title = printable(title)
         match = TITLE_WITH_YEAR.fullmatch(title)
         if match:  # the year in a title is that of the work; the column's may be that of its release
             title, year = match["title"], int(match["year"])
@@ -196,7 +196,7 @@ class Source:
         return [self.genres[column] for column in np.argsort(-counts, kind="stable")[:n] if counts[column]]
 
 
-def plain(value: object) -> str:
+def printable(value: object) -> str:
     """Return a value as text, with spaces for control, format and bidirectional characters."""
     return replaced(value, " ")
 
@@ -219,7 +219,9 @@ def _titles(table: pl.DataFrame, ids_are_text: bool) -> list[str | None]:
 def _genres(table: pl.DataFrame) -> list[tuple[str, ...]]:
     if "genres" not in table.columns or not isinstance(table.schema["genres"], pl.List):
         return [()] * len(table)
-    return [tuple(plain(genre) for genre in genres or () if genre is not None) for genres in table["genres"].to_list()]
+    return [
+        tuple(printable(genre) for genre in genres or () if genre is not None) for genres in table["genres"].to_list()
+    ]
 
 
 def _year(year: object) -> int | None:

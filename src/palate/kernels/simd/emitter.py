@@ -63,20 +63,22 @@ class Emitter:
         """Write a vector there."""
         self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer())).align = self.bytes
 
-    def fma(self, one, other, more):
-        """Return one x other + more, rounded once."""
-        return self.builder.call(self._fma, [one, other, more])
+    def fma(self, a, b, more):
+        """Return a b + more, rounded once."""
+        return self.builder.call(self._fma, [a, b, more])
 
     def spread(self, value):
         """Return a vector of one number throughout."""
-        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        return self.pick(one, one, [0] * self.lanes)
+        single = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+        )
+        return self.pick(single, single, [0] * self.lanes)
 
     def totals(self, values):
         """Return the sums of four vectors' numbers as one vector, always by halves: one order on every processor."""
         builder = self.builder
         width = self.lanes // 2  # of each vector's part
-        pairs = [self.halved(one, other, width, 1) for one, other in (values[:2], values[2:])]
+        pairs = [self.halved(a, b, width, 1) for a, b in (values[:2], values[2:])]
         four = self.halved(pairs[0], pairs[1], width // 2, 2)
         while width > 2:
             width //= 2
@@ -85,16 +87,16 @@ class Emitter:
             four = builder.fadd(self.pick(four, four, low), self.pick(four, four, [n + size for n in low]))
         return four
 
-    def halved(self, one, other, size, parts):
+    def halved(self, a, b, size, parts):
         """Return the sums of the halves of ``parts`` pieces of each of two vectors, side by side."""
         low = [2 * size * part + n for part in range(parts) for n in range(size)]
         low += [self.lanes + n for n in low]
-        return self.builder.fadd(self.pick(one, other, low), self.pick(one, other, [n + size for n in low]))
+        return self.builder.fadd(self.pick(a, b, low), self.pick(a, b, [n + size for n in low]))
 
-    def pick(self, one, other, places):
+    def pick(self, a, b, places):
         """Return the numbers at these places of two vectors, counted through."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-        return self.builder.shuffle_vector(one, other, mask)
+        return self.builder.shuffle_vector(a, b, mask)
 
     def total(self, vector):
         """Return the sum of a vector's numbers, by halves."""
@@ -110,10 +112,10 @@ class Emitter:
 
         def body(at, sums):
             part = self.load(self.at(x, at))
-            return [self.fma(self.load(self.at(row, at)), part, one) for row, one in zip(rows, sums, strict=True)]
+            return [self.fma(self.load(self.at(row, at)), part, total) for row, total in zip(rows, sums, strict=True)]
 
-        found = self.totals(self.over(width, self.lanes, [self.zeros()] * len(rows), body))
-        self.builder.store(found, self.builder.bitcast(out, found.type.as_pointer())).align = self.bytes
+        totals = self.totals(self.over(width, self.lanes, [self.zeros()] * len(rows), body))
+        self.builder.store(totals, self.builder.bitcast(out, totals.type.as_pointer())).align = self.bytes
 
     def add_rows(self, rows, width, out, factors):
         """Add four rows times their factors to out."""
@@ -140,7 +142,7 @@ def call_once_emitted(builder, name, args, body):
     module = builder.module
     function = module.globals.get(name)
     if function is None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [one.type for one in args]), name)
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [arg.type for arg in args]), name)
         function.linkage = "linkonce_odr"  # of several copies that come together, one is kept
         function.attributes.add("noinline")
         inside = ir.IRBuilder(function.append_basic_block("entry"))

@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def dot(x, y):
+def inner(x, y):
     """Return the inner product."""
     s = x.dtype.type(0)
     for f in range(len(x)):
@@ -99,11 +99,11 @@ def first_residual(cells: Cells, side: ClickColumns, u, W, weights, start, x, fo
 @njit(nogil=True, cache=True, error_model="numpy")
 def step(x, residual, d, Sd, left, k):
     """Take one step of conjugate gradients; return by how much the loss fell, and the residual's square."""
-    length = left / dot(d, Sd)
+    length = left / inner(d, Sd)
     for f in range(k):
         x[f] += length * d[f]
         residual[f] -= length * Sd[f]
-    now = dot(residual, residual)
+    now = inner(residual, residual)
     turn = now / left
     for f in range(k):
         d[f] = residual[f] + turn * d[f]
@@ -144,7 +144,7 @@ def improve_rows(cells: Cells, side: ClickColumns, penalties, M, limits: Limits,
             residual, x, l = R[r], X[r], penalties[u]  # noqa: E741
             residual[:] = 0
             ends[r + 1], total, along = first_residual(cells, side, u, W, weights, ends[r], x, four, residual)
-            square = dot(residual, residual)
+            square = inner(residual, residual)
             for f in range(k):
                 mean = Q.dtype.type(0)
                 if M is not None:
@@ -159,9 +159,9 @@ def improve_rows(cells: Cells, side: ClickColumns, penalties, M, limits: Limits,
                         x[f] = M[u, f]
                 residual[:] = 0
                 total = along = 0.0
-            left[r] = dot(residual, residual)
+            left[r] = inner(residual, residual)
             limit[r] = tolerance * tolerance * max(square, left[r])
-            losses[u] = total - along - dot(x, residual)  # x' A x - 2 s' x, with A x = s - r
+            losses[u] = total - along - inner(x, residual)  # x' A x - 2 s' x, with A x = s - r
             for f in range(width):
                 D[r, f] = residual[f]
         D[n:] = 0

@@ -199,7 +199,7 @@ def _step_pair(typing, P, u, Q, i, value, base, shrink, rate):
             move = tools.spread(builder.fmul(args[7], e))
             return lambda p, q: (tools.fma(move, q, builder.fmul(less, p)), tools.fma(move, p, builder.fmul(less, q)))
 
-        done, other, found = builder.append_basic_block("done"), builder.append_basic_block("other"), []
+        done, other, errors = builder.append_basic_block("done"), builder.append_basic_block("other"), []
         cases = builder.switch(rows.width, other)
         for n in range(1, KEPT + 1):
             block = builder.append_basic_block(f"of_{n}")
@@ -215,17 +215,17 @@ def _step_pair(typing, P, u, Q, i, value, base, shrink, rate):
             for pair, targets in zip(pairs, places, strict=True):
                 for new, place in zip(body(*pair), targets, strict=True):
                     tools.store(new, place)
-            found.append((e, builder.block))
+            errors.append((e, builder.block))
             builder.branch(done)
         builder.position_at_end(other)
         e = error(rows.sums(lambda total, p, q: tools.fma(p, q, total)))
         rows.replace(stepped(e))
-        found.append((e, builder.block))
+        errors.append((e, builder.block))
         builder.branch(done)
         builder.position_at_end(done)
         result = builder.phi(e.type)
-        for one, block in found:
-            result.add_incoming(one, block)
+        for value, block in errors:
+            result.add_incoming(value, block)
         return result
 
     number = P.dtype
@@ -244,7 +244,7 @@ def _step_triple(typing, P, u, Q, i, j, of_user, of_item, of_negative, step):
     def build(context, builder, signature, args):
         rows = _Rows(context, builder, signature, args, [(0, 1), (2, 3), (2, 4)])
         tools = rows.tools
-        less = [tools.spread(one) for one in args[5:8]]
+        less = [tools.spread(shrink) for shrink in args[5:8]]
         move, back = tools.spread(args[8]), tools.spread(builder.fneg(args[8]))
 
         def body(p, q, r):

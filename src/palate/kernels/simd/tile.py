@@ -58,10 +58,14 @@ def add_rows(W, j, factors, out):
         out += factors[row] * W[j + row]
 
 
+def are_rows(dtype, *arrays):
+    """Return whether these Numba types are arrays of one dtype, their rows one after the other."""
+    return all(isinstance(array, types.Array) and array.layout == "C" and array.dtype == dtype for array in arrays)
+
+
 @overload(add_tile)
 def _compiled(V, W, A, n, f, g):
-    arrays = all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == A.dtype for one in (V, W, A))
-    if not arrays:
+    if not are_rows(A.dtype, V, W, A):
         return None
     return lambda V, W, A, n, f, g: _add_tile(V, W, A, n, f, g)  # type: ignore[call-arg]
 
@@ -81,10 +85,10 @@ def _compiled_above(scores, start, limit):
 
 
 def _above_one_by_one(scores, start, limit):
-    found = np.uint64(0)
+    bits = np.uint64(0)
     for n in range(64):
-        found |= np.uint64(scores[start + n] > limit) << np.uint64(n)
-    return found
+        bits |= np.uint64(scores[start + n] > limit) << np.uint64(n)
+    return bits
 
 
 @intrinsic
@@ -94,13 +98,13 @@ def _above(typing, scores, start, limit):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         tools = Emitter(builder, context.get_data_type(scores.dtype), 32)
-        line, found = tools.spread(args[2]), tools.whole(0)
+        line, mask = tools.spread(args[2]), tools.whole(0)
         for part in range(4):
             values = tools.load(tools.at(array.data, args[1], part * tools.lanes))
             bits = builder.bitcast(builder.fcmp_ordered(">", values, line), ir.IntType(tools.lanes))
             placed = builder.shl(builder.zext(bits, ir.IntType(64)), tools.whole(part * tools.lanes))
-            found = builder.or_(found, placed)
-        return found
+            mask = builder.or_(mask, placed)
+        return mask
 
     return types.uint64(scores, types.intp, types.float32), build
 
@@ -123,22 +127,22 @@ def _lowest_bit(typing, bits):
     return types.intp(types.uint64), build
 
 
-def subtract_lanes(F, target, one, other, n, stride):
-    """Subtract F[one] F[other + j stride] from F[target + j] for j < n; each a vector of the flat F."""
+def subtract_lanes(F, target, by, other, n, stride):
+    """Subtract F[by] F[other + j stride] from F[target + j] for j < n; each a vector of the flat F."""
     V = F.reshape(-1, VECTOR_BYTES // F.itemsize)
     for j in range(n):
-        V[target + j] -= V[one] * V[other + j * stride]
+        V[target + j] -= V[by] * V[other + j * stride]
 
 
 @overload(subtract_lanes)
-def _compiled_subtract_lanes(F, target, one, other, n, stride):
+def _compiled_subtract_lanes(F, target, by, other, n, stride):
     if not (isinstance(F, types.Array) and F.layout == "C" and F.ndim == 1):
         return None
-    return lambda F, target, one, other, n, stride: _subtract_lanes(F, target, one, other, n, stride)  # type: ignore[call-arg]
+    return lambda F, target, by, other, n, stride: _subtract_lanes(F, target, by, other, n, stride)  # type: ignore[call-arg]
 
 
 @intrinsic
-def _subtract_lanes(typing, F, target, one, other, n, stride):
+def _subtract_lanes(typing, F, target, by, other, n, stride):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         tools = Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
@@ -159,21 +163,21 @@ def _subtract_lanes(typing, F, target, one, other, n, stride):
     return types.void(F, types.intp, types.intp, types.intp, types.intp, types.intp), build
 
 
-def scale_lanes(F, target, one, n):
-    """Multiply F[target + j] by F[one] for j < n; each a vector of the flat F, and F[one] none of those."""
+def scale_lanes(F, target, by, n):
+    """Multiply F[target + j] by F[by] for j < n; each a vector of the flat F, and F[by] none of those."""
     V = F.reshape(-1, VECTOR_BYTES // F.itemsize)
-    V[target : target + n] *= V[one]
+    V[target : target + n] *= V[by]
 
 
 @overload(scale_lanes)
-def _compiled_scale_lanes(F, target, one, n):
+def _compiled_scale_lanes(F, target, by, n):
     if not (isinstance(F, types.Array) and F.layout == "C" and F.ndim == 1):
         return None
-    return lambda F, target, one, n: _scale_lanes(F, target, one, n)  # type: ignore[call-arg]
+    return lambda F, target, by, n: _scale_lanes(F, target, by, n)  # type: ignore[call-arg]
 
 
 @intrinsic
-def _scale_lanes(typing, F, target, one, n):
+def _scale_lanes(typing, F, target, by, n):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         tools = Emitter(builder, context.get_data_type(F.dtype), F.dtype.bitwidth)
@@ -201,7 +205,7 @@ def copy_row(Q, i, factor, W, V, j):
 
 @overload(copy_row)
 def _compiled_copy_row(Q, i, factor, W, V, j):
-    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == Q.dtype for one in (Q, W, V)):
+    if not are_rows(Q.dtype, Q, W, V):
         return None
     return lambda Q, i, factor, W, V, j: _copy_row(Q, i, factor, W, V, j)  # type: ignore[call-arg]
 
@@ -233,15 +237,14 @@ def _copy_row(typing, Q, i, factor, W, V, j):
 
 @overload(dots)
 def _compiled_dots(W, j, x, out):
-    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in (W, x, out)):
+    if not are_rows(W.dtype, W, x, out):
         return None
     return lambda W, j, x, out: _four_rows(W, j, x, out, False)  # type: ignore[call-arg]
 
 
 @overload(add_rows)
 def _compiled_add_rows(W, j, factors, out):
-    arrays = (W, factors, out)
-    if not all(isinstance(one, types.Array) and one.layout == "C" and one.dtype == W.dtype for one in arrays):
+    if not are_rows(W.dtype, W, factors, out):
         return None
     return lambda W, j, factors, out: _four_rows(W, j, out, factors, True)  # type: ignore[call-arg]
 
@@ -297,7 +300,7 @@ def _emit(tools, n_rows, n_vectors, pointers, widths, bounds):
         v, w = tools.at(pointers[0], builder.mul(j, v_width), f), tools.at(pointers[1], builder.mul(j, w_width), g)
         parts = [tools.load(tools.at(w, part * tools.lanes)) for part in range(n_vectors)]
         factors = [tools.spread(builder.load(tools.at(v, row))) for row in range(n_rows)]
-        return [tools.fma(factors[row], parts[part], one) for (row, part), one in zip(places, sums, strict=True)]
+        return [tools.fma(factors[row], parts[part], total) for (row, part), total in zip(places, sums, strict=True)]
 
     results = tools.over(n, 1, [tools.load(targets[place]) for place in places], body)
     for place, value in zip(places, results, strict=True):

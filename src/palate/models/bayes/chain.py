@@ -140,7 +140,7 @@ class Chain:
     def find_errors(self, targets: Array, workers: Workers) -> None:
         """Bring ``errors`` up to date."""
         rows = self.users.rows
-        both = kernel.padded_rows(self.users.X), kernel.padded_rows(self.items.X)
+        both = kernel.padded_apart(self.users.X), kernel.padded_apart(self.items.X)
         call = partial(kernel.residuals, rows.cells_with(targets), *both)
         workers.run([partial(call, a, b, self.errors) for a, b in self.users.ranges(workers, GRAIN.passed)])
 

@@ -184,7 +184,7 @@ def _faults(row: Mapping[str, Any]) -> str:
     return ", ".join(faults)
 
 
-def in_words(faults_by_quantity: Mapping[str, str]) -> str:
+def faults_in_words(faults_by_quantity: Mapping[str, str]) -> str:
     """Return what `unsettled` found as a part of a sentence."""
     return "; ".join(f"{WATCHED[quantity]}: {faults}" for quantity, faults in faults_by_quantity.items())
 
@@ -200,6 +200,6 @@ def warn_of_unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> N
         "traces still rise or fall after the warm-up (plots.sampling shows them)",
         len(history) - n_burn_in,
         n_burn_in,
-        in_words(faults_by_quantity),
+        faults_in_words(faults_by_quantity),
         ", though the validation RMSE of its draws has" if fine else "",
     )

@@ -72,7 +72,7 @@ class Draw:
         LM = np.empty_like(M)
         prior_kernel.means(M, self.precision, LM)
         targets = rows.values - self.mean
-        items = kernel.padded_rows(self.items)
+        items = kernel.padded_apart(self.items)
         columns, prior = kernel.PaddedColumns(items.Q, items.c, self.item_scales), kernel.RowPrior(LM, self.precision)
         h = columns.h[rows.indices]
         alpha = np.float32(self.noise)
@@ -86,7 +86,7 @@ class Draw:
             targets = np.zeros_like(targets)
         for step in range(1 + (STEPS_OF_STARS if stars is not None else STEPS if nu is not None else 0)):
             if step:
-                left = partial(kernel.residuals, rows.cells_with(targets), kernel.padded_rows(means), items)
+                left = partial(kernel.residuals, rows.cells_with(targets), kernel.padded_apart(means), items)
                 workers.run([partial(left, a, b, errors) for a, b in parts])
                 if stars is not None:
                     sd = 1 / np.sqrt(np.repeat(scales, counts) * h.astype(np.float64))

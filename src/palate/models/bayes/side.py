@@ -183,7 +183,7 @@ class SideChain:
         L = self.L.astype(np.float32)
         M = applied(self._parts + self.mean.astype(np.float32), L, workers)
         E = rng.standard_normal(self.X.shape, np.float32)
-        Q, c = kernel.padded_rows(other.X)
+        Q, c = kernel.padded_apart(other.X)
         fixed = kernel.PaddedColumns(Q, c, other.scales)
         noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.RowPrior(M, L)
         X, means = np.empty_like(self.X), np.empty_like(self.X)

@@ -115,10 +115,10 @@ class Recommender(Predictor):
         left_out = None if exclude is None else interactions_of(exclude, "exclude")
         ids, groups = users_of(self, id_list(users), "mark" if on_unknown == "popular" else "raise")
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        choice = ListOptions(
+        options = ListOptions(
             n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=left_out
         )
-        return listed(self, ids, groups, choice, clip=clip)
+        return listed(self, ids, groups, options, clip=clip)
 
     @property
     def titles(self) -> Titles:

@@ -17,7 +17,7 @@ from palate.sparse import Rows
 
 
 def listed(
-    model: Ranked, ids: pl.Series, groups: list[Group], choice: ListOptions, *, clip: bool = False
+    model: Ranked, ids: pl.Series, groups: list[Group], options: ListOptions, *, clip: bool = False
 ) -> pl.DataFrame:
     """Return the lists of users as a table; users of no group get the popular one.
 
@@ -25,33 +25,33 @@ def listed(
         model: fitted.
         ids: to show, one a user.
         groups: of the users that a ranker knows.
-        choice: what the lists are made of.
+        options: what the lists are made of.
         clip: show predicted ratings clipped to the range of the ratings.
     """
-    width = choice.width(len(model.items_))
+    width = options.width(len(model.items_))
     lists, unknown = Lists.empty(len(ids), width), np.ones(len(ids), bool)
     for group in groups:
-        filters: dict[str, Any] = {"excluded": _left_out(model, ids, group, choice), "allowed": choice.allowed}
+        filters: dict[str, Any] = {"excluded": _left_out(model, ids, group, options), "allowed": options.allowed}
         lists.put(group.at, group.ranker.lists(group.users, width, **filters, n_threads=model.n_threads))
         unknown[group.at] = False
     if unknown.any():
-        best = popular_items(model.item_order, choice.allowed)
+        best = popular_items(model.item_order, options.allowed)
         for row in np.flatnonzero(unknown):
-            left = best[~np.isin(best, items_of(choice.exclude, ids[int(row)], model.items_))][:width]
+            left = best[~np.isin(best, items_of(options.exclude, ids[int(row)], model.items_))][:width]
             lists.items[row, : len(left)] = left
     if clip and model.score_kind == "rating":
         lists = replace(lists, scores=np.clip(lists.scores, *model.rating_range_))
-    shown = lists if choice.titles is None else one_of_each(lists, choice.titles.groups, choice.n)
-    return list_table(ids, shown, model.items_, model.item_table_["title"], choice.titles)
+    shown = lists if options.titles is None else one_of_each(lists, options.titles.groups, options.n)
+    return list_table(ids, shown, model.items_, model.item_table_["title"], options.titles)
 
 
-def _left_out(model: Ranked, ids: pl.Series, group: Group, choice: ListOptions) -> list[Rows]:
+def _left_out(model: Ranked, ids: pl.Series, group: Group, options: ListOptions) -> list[Rows]:
     """Return what a group's lists leave out, as rows over the users of its ranker."""
     left_out = []
-    if choice.exclude_seen:
+    if options.exclude_seen:
         had = group.ranker.had
-        left_out += [had] if choice.titles is None else [had, choice.titles.had(had, group.users)]
-    if choice.exclude is not None:
+        left_out += [had] if options.titles is None else [had, options.titles.had(had, group.users)]
+    if options.exclude is not None:
         users = model.users_ if group.ranker is model.ranker else ids[group.at].to_list()
-        left_out.append(rows_of_pairs(choice.exclude, users, model.items_))
+        left_out.append(rows_of_pairs(options.exclude, users, model.items_))
     return left_out

@@ -57,7 +57,7 @@ from palate.models.ridge.rows import (
     explained,
     gram,
     on_ids,
-    padded,
+    padded_square,
     prior_of,
     row_ranges,
     solve,
@@ -213,7 +213,7 @@ class ImplicitALS(PriorModel):
         weights = self.alpha * rows.values.astype(np.float64)
         exact = self.cg_steps == 0 or start is None
         if exact and self.n_factors <= MOST_EXACT:
-            side = FixedSide(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded(G))
+            side = FixedSide(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded_square(G))
             no_biases = np.zeros_like(penalties)
             P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
             self._check(0.0 if failed < 0 else np.inf, 0)
@@ -221,7 +221,7 @@ class ImplicitALS(PriorModel):
         P = np.zeros((rows.n_rows, Q.shape[1]), dtype) if start is None else start.copy()
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
-        whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
+        whole = padded_square(G + np.triu(G, 1).T)[: self.n_factors]
         l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
         clicks = ridge.ClickColumns(*given(Q, whole, dtype(self.unobserved_weight)))
         limits = gradients.Limits(steps, dtype(tolerance))

@@ -121,7 +121,7 @@ def gram(Q: Array, weight: float, workers: Workers) -> Array:
     """Return the upper triangle of weight Q'Q, (k, k); summed in an order of the data alone."""
     k = Q.shape[1]
     parts = chunks(len(Q), GRAIN.gram)
-    sums = [padded(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
+    sums = [padded_square(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
     (read,) = given(Q)
     workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
     total = np.zeros_like(sums[0])
@@ -131,7 +131,7 @@ def gram(Q: Array, weight: float, workers: Workers) -> Array:
     return upper
 
 
-def padded(G: Array) -> Array:
+def padded_square(G: Array) -> Array:
     """Return a square matrix with zeros around it that fill whole tiles."""
     k = len(G)
     width = int(ridge.padded(k, G.itemsize))

@@ -45,7 +45,7 @@ from palate.models.ridge.rows import FixedSide, Prior, copy_known, explained, on
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import BlockedRatings, RatingEpochs, default_blocks
-from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, trained, warn_of_first_epoch
+from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, scheduled, trained, warn_of_first_epoch
 from palate.parallel import Workers
 from palate.sparse import Rows
 
@@ -306,7 +306,7 @@ class MatrixFactorization(RatingModel):
         return COPIES * (n_users + n_items) * width * np.dtype(self.dtype).itemsize + 12 * n_rows
 
     def _rate(self, epoch: int) -> float:
-        return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
+        return scheduled(self.learning_rate, self.schedule, epoch, self.n_epochs)
 
     def _steps(self, epoch: int) -> kernel.Steps:
         step = 2 * self._rate(epoch)  # the 2 of the square's gradient

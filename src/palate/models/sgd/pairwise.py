@@ -47,7 +47,7 @@ from palate.models.ridge.rows import FixedSide, copy_known, on_ids, row_ranges
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import default_blocks, rounds
-from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, trained
+from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, scheduled, trained
 from palate.parallel import GRAIN, Workers, shares
 from palate.sparse import Array, Rows
 from palate.topk import topk
@@ -235,7 +235,7 @@ class Pairwise(PriorModel):
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, from 1 on."""
-        return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
+        return scheduled(self.learning_rate, self.schedule, epoch, self.n_epochs)
 
     def steps(self, epoch: int) -> kernel.PairSteps:
         """Return the steps of eq. 3 of the kernel."""

@@ -34,6 +34,11 @@ class SGDCourse(Course):
     refit_history: History
 
 
+def scheduled(learning_rate: float, schedule: str, epoch: int, n_epochs: int) -> float:
+    """Return the learning rate of an epoch, from 1 on: constant, or falling to 0 in equal steps."""
+    return learning_rate * (1 - (epoch - 1) / n_epochs if schedule == "linear" else 1)
+
+
 class Epochs(Protocol):
     """What trains an epoch."""
 
