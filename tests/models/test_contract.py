@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palate import MODELS
+from palate.models.items.item_weights import ItemWeights
 from palate.testing import ModelContract
 
 # few users stop bpr and warp soon: their first epochs are as good as any
@@ -26,14 +27,12 @@ SPECIAL = {
         },
     },
     "ease": {
-        "needs_history": True,
         "long": {**ModelContract.long, "reg": 50.0},
         "taste": {**ModelContract.taste, "reg": 1.0},
     },
-    "knn": {"needs_history": True},
-    "rp3beta": {"needs_history": True},
 }
 
 for key, cls in MODELS.items():
     name = f"Test{cls.__name__}"
-    globals()[name] = type(name, (ModelContract,), {"model": cls, "__module__": __name__, **SPECIAL.get(key, {})})
+    own = {"model": cls, "needs_history": issubclass(cls, ItemWeights), "__module__": __name__, **SPECIAL.get(key, {})}
+    globals()[name] = type(name, (ModelContract,), own)

@@ -14,6 +14,7 @@ from palate.data.interactions import Interactions
 from palate.models import MODELS
 from palate.models.contract.abilities import ABILITIES
 from palate.models.contract.base import Recommender
+from palate.models.search import Range
 from palate.testing.made import low_rank
 
 
@@ -127,8 +128,13 @@ class Contract:
         return self.model(**{name: value for name, value in {**self.small, **changes}.items() if name in known})
 
     def another(self, name: str) -> Any:
-        """Return another value of a parameter."""
+        """Return another value of a parameter: that of ``other``, or else an end of what a search may try."""
         if name not in self.other:
+            space, now = self.model.search_space.get(name), getattr(self.make(), name)
+            ends = (space.high, space.low) if isinstance(space, Range) else space.values if space else ()
+            for value in ends:
+                if value != now:
+                    return value
             pytest.fail(f"give another value of {name} in {type(self).__name__}.other: it must change the result")
         return self.other[name]
 
