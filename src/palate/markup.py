@@ -44,14 +44,14 @@ def bdi(text: str) -> Html:
     return element("bdi", text)
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column of a table: its heading, and whether it holds numbers, which stand to the right."""
 
     heading: str
     is_number: bool = False
 
 
-def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Html:
+def table(caption: str, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> Html:
     """Return a table whose first column names its rows; it scrolls by itself where the page is narrow."""
     head = [element("th", one.heading, scope="col", class_=_side(one)) for one in columns]
     body = [
@@ -78,7 +78,7 @@ def _broad(value: str) -> str | None:
     return "broad" if len(value) > LONG else None
 
 
-def _side(column: Column) -> str | None:
+def _side(column: TableColumn) -> str | None:
     return "number" if column.is_number else None
 
 

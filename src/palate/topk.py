@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.kernels import given, select
+from palate.kernels import Factors, given, select
 from palate.parallel import GRAIN, Workers, chunks, once, single_blas_thread
 from palate.sparse import Rows, union
 
@@ -22,15 +22,13 @@ TILE = 512
 SQUARED = 1 << 14  # items whose squares are summed at once
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
-Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float]  # P, Q, b, c, mean
-
 
 def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
     """Return the score of each pair, by the fixed-order dot that also ranks; (n,) float64."""
     out = np.empty(len(user_index))
     users, items = np.ascontiguousarray(user_index, np.int32), np.ascontiguousarray(item_index, np.int32)
     users, items = given(users, items)
-    select.score_pairs(select.Terms(*given(*factors)), users, items, out)
+    select.score_pairs(Factors(*given(*factors)), users, items, out)
     return out
 
 
@@ -195,7 +193,7 @@ class _Job:
         excluded: Sequence[Rows],
     ) -> None:
         self.among, self.places, self.excluded = among, places, excluded
-        self.terms = select.Terms(*given(users[0], among.Q, users[1], among.c, among.mean))
+        self.factors = Factors(*given(users[0], among.Q, users[1], among.c, among.mean))
         self.n_candidates = min(n + SPARE, len(among.c))
         self.biases = bool(among.c32.any())
 
@@ -237,7 +235,7 @@ class _Job:
 
     def _begun(self, users: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
         """Return the users' factors for the preselection, and empty heaps."""
-        P32 = self.terms.P[users].astype(np.float32, copy=False)
+        P32 = self.factors.P[users].astype(np.float32, copy=False)
         H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
         return P32, H, np.full(H.shape, -1, np.int32)
 
@@ -253,8 +251,8 @@ class _Job:
         mean = self.among.mean
         lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + 1)
         margins = (P32.shape[1] + 5) * np.finfo(np.float32).eps * lengths * self.among.longest
-        margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.terms.b[users]))
-        select.decide_rows(self.terms, self.places, users, heaps, margins, excluded.cells, best)
+        margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.factors.b[users]))
+        select.decide_rows(self.factors, self.places, users, heaps, margins, excluded.cells, best)
 
 
 def _places(places: NDArray[np.int32] | None, n_items: int) -> NDArray[np.int32]:

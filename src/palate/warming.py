@@ -19,7 +19,7 @@ from palate.models import MODELS, Recommender
 from palate.progress import DONE, Progress, ProgressCallback, silent
 
 Warmed = Recommender | str
-Step = tuple[str, Callable[[], object]]  # what is compiled, and what is run for it
+WarmUp = tuple[str, Callable[[], object]]  # what is compiled, and what is run for it
 SHORT: Mapping[str, Any] = {"positive": 4.0, "n_sweeps": 4, "n_burn_in": 1}  # of a model that is trained to no purpose
 
 
@@ -61,7 +61,7 @@ def _named(models: Warmed | Iterable[Warmed] | Mapping[str, Warmed] | None) -> l
     return named
 
 
-def _steps(model: Warmed) -> list[Step]:
+def _steps(model: Warmed) -> list[WarmUp]:
     """Return what is to be run once."""
     if isinstance(model, str):
         return [("training and answers", lambda: _try(model))]
@@ -89,7 +89,7 @@ def _ask(question: Callable[[], object]) -> None:
         question()
 
 
-def _questions(model: Recommender) -> list[Step]:
+def _questions(model: Recommender) -> list[WarmUp]:
     """Return one question of each kind that the model can answer."""
     user, item, knows = model.users_.values[_somebody(model)], model.items_.values[0], model.seen_ is not None
     asked: Mapping[str, Callable[[], object]] = {

@@ -42,10 +42,10 @@ def drawn(gibbs, cells, other, prior, E, parts):
     Q, h, g, scale = other
     M, L = prior
     X, means = np.full_like(M, np.nan), np.full_like(M, np.nan)
-    fixed = gibbs.Columns(*gibbs.padded_rows(Q), h)
+    fixed = gibbs.PaddedColumns(*gibbs.padded_rows(Q), h)
     for first, last in parts:
         gibbs.draw_rows(
-            cells, fixed, gibbs.Noise(g, np.float32(scale)), gibbs.Prior(M @ L, L), E, first, last, X, means
+            cells, fixed, gibbs.Noise(g, np.float32(scale)), gibbs.RowPrior(M @ L, L), E, first, last, X, means
         )
     return X, means
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from palate.kernels import Cells
-from palate.kernels.pairs import ItemMeans, Steps
+from palate.kernels.pairs import ItemMeans, PairSteps
 from palate.kernels.simd.steps import padded_width
 from palate.models.sgd.pairwise import harmonic
 
@@ -44,7 +44,7 @@ def whole_block(cells, times=1):
 
 def steps(rate, regs=REGS, dtype=np.float64):
     less = [1 - rate * reg for reg in regs]
-    return Steps(*map(dtype, (rate, *less[:3], rate, less[3])), held=False)
+    return PairSteps(*map(dtype, (rate, *less[:3], rate, less[3])), held=False)
 
 
 def trace_of(pairs, n, dtype):
@@ -65,9 +65,9 @@ def descend(
         pairs.arrange(factors[1], items, np.array([0, n_items]), 0, k, *adaptive[:2])
     warp = None if most_draws is None else pairs.Warp(harmonic(n_items), most_draws)
     draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), np.float64)
-    known = pairs.Known(*cells[:2], *pairs.filter_of(*block[:2]))
+    known = pairs.Clicked(*cells[:2], *pairs.filter_of(*block[:2]))
     how = (how or steps(0.1))._replace(held=held)
-    loss = pairs.descend_draws(pairs.Model(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
+    loss = pairs.descend_draws(pairs.PairTerms(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
     return loss, us, them, trace.negatives, trace.moves
 
 

@@ -84,8 +84,8 @@ def test_rows_of_ratings_are_the_naive_twins(ridge, seed, k, weighted, biases, b
     cells, (Q, c), (reg, h), (M, N) = problem(seed, k)
     P, b = np.full((4, k), np.nan), np.full(4, np.nan)
     weights = cells[3] if weighted else None
-    prior = ridge.Means(M, N) if by else None
-    side = ridge.Ratings(Q, c, np.float64(3.1), biases)
+    prior = ridge.PriorMeans(M, N) if by else None
+    side = ridge.RatingColumns(Q, c, np.float64(3.1), biases)
     asked = Cells(*cells[:3]), weights, side, ridge.Penalties(reg, h), prior
     assert ridge.solve_ratings(*asked, 0, 4, P, b) == -1
     for u in range(4):
@@ -111,11 +111,11 @@ def test_rows_of_clicks_are_the_naive_twins_and_their_losses_are_told(ridge, gra
     np.testing.assert_allclose(np.triu(gram[:k, :k]), np.triu(Q.T @ Q), atol=1e-10)
     P, losses = np.full((4, k), np.nan), np.zeros(4)
     clicks, prior = Cells(indptr, indices, weights), M if by else None
-    assert ridge.solve_clicks(clicks, ridge.Clicks(Q, o * gram, o), reg, prior, 0, 4, P, losses) == -1
+    assert ridge.solve_clicks(clicks, ridge.ClickColumns(Q, o * gram, o), reg, prior, 0, 4, P, losses) == -1
     G = np.zeros((k, ridge.padded(k, 8)))
     G[:, :k] = o * Q.T @ Q
     by_steps, their = np.zeros((4, k)), np.zeros(4)
-    asked = clicks, ridge.Clicks(Q, G, o), reg, prior
+    asked = clicks, ridge.ClickColumns(Q, G, o), reg, prior
     gradients.improve_rows(*asked, gradients.Limits(200, 1e-14), 0, 4, by_steps, their)
     np.testing.assert_allclose(by_steps, P, rtol=1e-6, atol=1e-8)
     few, now = np.zeros((4, k)), np.zeros(4)
@@ -147,7 +147,7 @@ def test_a_row_without_a_solution_is_named(ridge):
     P, b = np.zeros((4, 6)), np.zeros(4)
     none = -100 * np.ones(4)
     for biases, penalties in ((False, ridge.Penalties(none, h)), (True, ridge.Penalties(reg, none))):
-        side = ridge.Ratings(Q, c, 0.0, biases)
+        side = ridge.RatingColumns(Q, c, 0.0, biases)
         assert ridge.solve_ratings(Cells(*cells[:3]), cells[3], side, penalties, None, 0, 4, P, b) == 1
 
 
@@ -159,7 +159,7 @@ def test_many_cells_are_added_block_by_block(ridge):
     cells = Cells(np.array([0, n]), np.arange(n, dtype=np.int32), values)
     P, b = np.zeros((1, k)), np.zeros(1)
     penalties = ridge.Penalties(np.array([2.0]), np.array([3.0]))
-    ridge.solve_ratings(cells, None, ridge.Ratings(Q, c, np.float64(0.5), True), penalties, None, 0, 1, P, b)
+    ridge.solve_ratings(cells, None, ridge.RatingColumns(Q, c, np.float64(0.5), True), penalties, None, 0, 1, P, b)
     x = naive.ridge_row(Q, values.astype(float) - 0.5, np.ones(n), 2.0, 3.0, np.zeros(k + 1))
     np.testing.assert_allclose(np.append(P[0], b[0]), x, rtol=1e-8)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate.kernels import Cells
+from palate.kernels import Cells, Factors
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_score_pairs_is_the_naive_score_bit_for_bit(select, seed, n_users, n_ite
     rows, cols = (a.ravel().astype(np.int32) for a in np.mgrid[:n_users, :n_items])
     out = np.empty(len(rows))
     mean = np.float64(3.5)  # typed, so that the uncompiled kernel sums in float64 too
-    select.score_pairs(select.Terms(*factors, mean), rows, cols, out)
+    select.score_pairs(Factors(*factors, mean), rows, cols, out)
     assert out.tolist() == [naive.prediction(*factors, mean, u, i) for u, i in zip(rows, cols, strict=True)]
 
 
@@ -115,7 +115,7 @@ def test_decide_is_right_whatever_the_candidates_were(select, seed, n_items, n, 
     top = select.Top(np.full((1, n), np.nan), np.full((1, n), -1, np.int32))
     left_out, heaps = Cells(np.array([0, len(excluded)]), excluded, excluded), select.Heaps(H, J)
     rows, margins = np.zeros(1, np.int32), np.array([margin])
-    select.decide_rows(select.Terms(*factors, 3.0), places, rows, heaps, margins, left_out, top)
+    select.decide_rows(Factors(*factors, 3.0), places, rows, heaps, margins, left_out, top)
     scores = naive.all_scores(*factors, 3.0)[0]
     expected = naive.best(scores, n, excluded.tolist(), places=places)
     assert top[1][0, : len(expected)].tolist() == expected
@@ -127,7 +127,7 @@ def test_decide_is_right_whatever_the_candidates_were(select, seed, n_items, n, 
 def test_decide_trusts_no_candidate_that_the_margin_allows_another_to_reach(select, rough):
     """Item 0 scores 1 like item 1, or more, but the product put it lower; within the margin of 1 that may happen."""
     for first in (1.0, 1.25):
-        terms = select.Terms(np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
+        terms = Factors(np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
         heap, candidates = np.array([rough], np.float32), np.array([1], np.int32)
         scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
         select.decide(
@@ -139,7 +139,7 @@ def test_decide_trusts_no_candidate_that_the_margin_allows_another_to_reach(sele
 
 def test_decide_scans_only_where_it_must(select):
     """Beyond the margin the candidates decide: an item that the product cannot have missed is not looked at."""
-    terms = select.Terms(np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
+    terms = Factors(np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
     scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
     heap, candidates = np.array([-0.5], np.float32), np.array([1], np.int32)
     select.decide(terms, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)

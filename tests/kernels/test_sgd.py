@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palate.kernels import Factors
 from palate.kernels.order import stable_order
-from palate.kernels.sgd import Means, Model, Ratings, Steps
+from palate.kernels.sgd import Means, Ratings, Steps
 from palate.kernels.simd.steps import padded_width
 
 # uint64 counters wrap on purpose; Python warns of it, compiled code does not
@@ -62,7 +63,7 @@ def test_descend_is_the_naive_epoch(sgd, seed, n_users, n_items, k, n, rate, reg
     *expected, loss = naive.sgd_epoch(
         *factors, float(mean), list(zip(*ratings, strict=True)), rate, reg, reg_biases, biases
     )
-    got = sgd.descend(Model(*factors, mean), None, None, ratings, steps(rate, reg, reg_biases, dtype, biases))
+    got = sgd.descend(Factors(*factors, mean), None, None, ratings, steps(rate, reg, reg_biases, dtype, biases))
     assert got == pytest.approx(loss, rel=tolerance)
     for new, wanted in zip(factors, expected, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=tolerance, atol=tolerance)
@@ -75,7 +76,7 @@ def test_a_step_is_minus_the_gradient_of_the_objective(sgd, seed):
     before = [a.copy() for a in factors]
     zero = np.zeros(1, np.int32)
     one = Ratings(zero, zero, np.array([r]))
-    sgd.descend(Model(*factors, mean), None, None, one, steps(rate, reg, reg_biases))
+    sgd.descend(Factors(*factors, mean), None, None, one, steps(rate, reg, reg_biases))
     for which, array in enumerate(before):
         for at in np.ndindex(array.shape):
             values = []
@@ -133,7 +134,7 @@ def test_descend_blocks_touches_the_given_blocks_alone(sgd):
     ratings = Ratings(*(a[order] for a in ratings))
     before = [a.copy() for a in factors], [a.copy() for a in ratings]
     losses, step = np.zeros(4), steps(0.01, 0.1, 0.1)
-    model = Model(*factors, mean)
+    model = Factors(*factors, mean)
     sgd.descend_blocks(model, None, None, ratings, ptr, np.array([0, 3]), np.uint64(7), step, losses)
 
     expected = [a.copy() for a in before[0]]
@@ -157,7 +158,7 @@ def test_a_block_alone_is_shuffled(sgd):
     before = list(zip(*(a.copy() for a in ratings), strict=True))
     expected, losses = [a.copy() for a in factors], np.zeros(1)
     one = np.array([0])
-    model, how = Model(*factors, mean), steps(0.01, 0.1, 0.1)
+    model, how = Factors(*factors, mean), steps(0.01, 0.1, 0.1)
     sgd.descend_blocks(model, None, None, ratings, np.array([0, 40]), one, np.uint64(7), how, losses)
     now = list(zip(*ratings, strict=True))
     assert now != before
@@ -184,7 +185,7 @@ def test_penalties_pull_to_the_sums_of_features(sgd, reg):
         b[u] += 2 * rate * (e - reg_b * (b[u] - means[2][u]))
         c[i] += 2 * rate * (e - reg_b * (c[i] - means[3][i]))
     of_users, of_items = Means(means[0], means[2]), Means(means[1], means[3])
-    sgd.descend(Model(*factors, mean), of_users, of_items, ratings, steps(rate, reg, reg_b))
+    sgd.descend(Factors(*factors, mean), of_users, of_items, ratings, steps(rate, reg, reg_b))
     for new, wanted, old in zip(factors, (P, Q, b, c), shifted, strict=True):
         np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
         assert not np.allclose(new, old)
@@ -196,13 +197,13 @@ def test_squared_errors_is_the_naive_sum(sgd, seed, n_users, n_items, k, n, kind
     dtype, tolerance = kind
     factors, mean, ratings = problem(seed, n_users, n_items, k, n, dtype)
     expected = naive.squared_errors(*factors, float(mean), list(zip(*ratings, strict=True)), 2.0, 4.0)
-    got = sgd.squared_errors(Model(*factors, mean), ratings, dtype(2), dtype(4))
+    got = sgd.squared_errors(Factors(*factors, mean), ratings, dtype(2), dtype(4))
     assert got == pytest.approx(expected, rel=tolerance, abs=tolerance)
 
 
 def test_squared_errors_keeps_nan_for_divergence_must_be_seen(sgd):
     factors, mean, ratings = problem(0, 2, 2, 3, 5)
     factors[0][:] = np.nan
-    raw, _ = sgd.squared_errors(Model(*factors, mean), ratings, 1.0, 5.0)
+    raw, _ = sgd.squared_errors(Factors(*factors, mean), ratings, 1.0, 5.0)
     assert math.isnan(raw)
-    assert math.isnan(sgd.descend(Model(*factors, mean), None, None, ratings, steps(0.01, 0, 0)))
+    assert math.isnan(sgd.descend(Factors(*factors, mean), None, None, ratings, steps(0.01, 0, 0)))

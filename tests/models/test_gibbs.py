@@ -12,7 +12,7 @@ from synthetic import interactions
 
 from palate.models.bayes.ordinal import Stars, star_probabilities
 from palate.models.bayes.side import Hyper, Incidence, SideChain, draw_wishart
-from palate.models.bayes.start import Components, Counts, projected
+from palate.models.bayes.start import Components, CountEncoding, projected
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
 from palate.parallel import single_blas_thread
 
@@ -233,12 +233,12 @@ def test_a_row_without_cells_is_drawn_from_its_prior():
 
 def test_counts_and_components_of_newcomers_are_those_of_training():
     counts = np.array([1, 2, 5, 9, 20])
-    one = Counts.of(counts)
-    again = Counts.from_plain(one.plain())
+    one = CountEncoding.of(counts)
+    again = CountEncoding.from_plain(one.plain())
     np.testing.assert_array_equal(one.matrix(counts), again.matrix(counts))
     np.testing.assert_allclose(one.matrix(counts)[:, 0].mean(), 0, atol=1e-6)
     assert (one.matrix(counts)[:, 2:].sum(axis=1) == 1).all()
-    assert np.isfinite(Counts.of(np.array([3, 3])).matrix(np.array([0, 3, 9]))).all()
+    assert np.isfinite(CountEncoding.of(np.array([3, 3])).matrix(np.array([0, 3, 9]))).all()
     rows = small.DATA.by_user()
     found = Components.of(rows, small.N_ITEMS, 4)
     np.testing.assert_allclose(projected(rows, found.projection), found.users, atol=1e-4)

@@ -18,7 +18,7 @@ from palate.models.bayes import begin as bayes_begin
 from palate.models.bayes.asked import Asked, Numbers
 from palate.models.bayes.begin import begun, ground_of
 from palate.models.bayes.side import Incidence
-from palate.models.bayes.start import Counts
+from palate.models.bayes.start import CountEncoding
 from palate.models.contract.learner import Training
 from palate.parallel import Workers
 
@@ -61,7 +61,7 @@ def by_hand(chain, components, *, counts):
         (chain.items, chain.users, components.item_projection, components.items, True),
     ):
         rows = side.rows
-        counter = Counts.of(np.diff(rows.indptr)) if counts else None
+        counter = CountEncoding.of(np.diff(rows.indptr)) if counts else None
         Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X))]).astype(float)
         for u in range(len(side.X)):
             own = rows.indices[rows.indptr[u] : rows.indptr[u + 1]]
@@ -143,7 +143,7 @@ def test_a_new_item_has_the_parts_of_the_item_of_a_rating_taken_at_random(compon
             chain.sweep(number, workers)
         asked.add(chain.alpha, workers)
     items = chain.items
-    counter = Counts.of(np.diff(items.rows.indptr))
+    counter = CountEncoding.of(np.diff(items.rows.indptr))
     of_rows = [
         prior_mean(items, row, items.rows.indices[a:b], counter, components[0].item_projection, components[0].items)
         for row, (a, b) in enumerate(pairwise(items.rows.indptr))

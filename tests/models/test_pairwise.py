@@ -43,7 +43,10 @@ def epochs_of(model, data):
 def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
     epochs = epochs_of(BPR(**SETTINGS, draw=draw, n_blocks=3), clicks)
     met, against, n_epochs = np.zeros((30, 40)), np.zeros((30, 40)), 300
-    still, model = pairs.Steps(*map(np.float32, (1e-9, 1, 1, 1, 1e-9, 1)), held=False), pairs.Model(*epochs.factors)
+    still, model = (
+        pairs.PairSteps(*map(np.float32, (1e-9, 1, 1, 1, 1e-9, 1)), held=False),
+        pairs.PairTerms(*epochs.factors),
+    )
     with Workers(1) as workers:
         for epoch in range(n_epochs):
             laid = epochs.layout(epoch, workers)
@@ -57,7 +60,7 @@ def test_draws_in_blocks_are_as_likely_as_draws_from_all(clicks, draw):
                     pool = pairs.Pool(items[ends[b] : ends[b + 1]], popularity[ends[b] : ends[b + 1]], False)
                     none, empty = np.full(len(us), -1), np.zeros(len(us), np.float32)
                     trace = pairs.Trace(none, none, empty, empty)
-                    known = pairs.Known(*epochs.clicks.cells[:2], *pairs.filter_of(*part[:2]))
+                    known = pairs.Clicked(*epochs.clicks.cells[:2], *pairs.filter_of(*part[:2]))
                     draws = pairs.Draws(us, them, np.uint64(1_000_003 * epoch + 3 * a + b))
                     pairs.descend_draws(model, None, None, draws, known, pool, None, None, still, trace)
                     np.add.at(met, (us, them), 1)

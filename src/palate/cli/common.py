@@ -30,10 +30,10 @@ INTERRUPTED = 130  # the exit code that Typer gives Ctrl-C
 SECONDS_BETWEEN = 5.0  # between two lines of progress where the output is no terminal
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Data = Annotated[
+DataArgument = Annotated[
     str, typer.Argument(help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input.")
 ]
-Model = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
+ModelArgument = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
 Read = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,7 +45,7 @@ Read = Annotated[
         "max_bytes=4e9 (that a packed file may unpack to).",
     ),
 ]
-Set = Annotated[
+SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A model parameter; may be repeated. See 'palate models'."),
 ]
@@ -58,8 +58,8 @@ ModelKey = Annotated[
         help="Which model, see 'palate models'; or a config (.json) of palate tune.",
     ),
 ]
-Items = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
-Users = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
+ItemsOption = Annotated[Path | None, typer.Option(help="A table of item attributes (item id, title, …) joined by id.")]
+UsersOption = Annotated[Path | None, typer.Option(help="A table of user attributes joined by id.")]
 ATTRIBUTES = "--attributes/--no-attributes"
 ABOUT_ATTRIBUTES = (
     "Let the attributes in the user and item tables enter the model; without a word, where it is made for it (bayes)."
@@ -90,7 +90,7 @@ def _positive(text: str) -> float | str:
         raise typer.BadParameter(f"takes a number, or any for every row, got '{text}'") from None
 
 
-Positive = Annotated[
+PositiveOption = Annotated[
     Any,
     typer.Option(
         parser=_positive,
@@ -106,7 +106,7 @@ Allow = Annotated[
 Deny = Annotated[
     list[str] | None, typer.Option("--deny", metavar="ITEM", help="An item id that no list holds; repeat.")
 ]
-Where = Annotated[
+WhereOption = Annotated[
     list[str] | None,
     typer.Option(
         "--where", metavar="CONDITION", help="Draw lists from these items alone: genres=Comedy, 'year>=1990'; repeat."

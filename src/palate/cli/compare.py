@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: common.Data,
+    data: common.DataArgument,
     models: Annotated[
         str,
         typer.Option(
@@ -32,10 +32,10 @@ def compare(
         str, typer.Option(autocompletion=completion.split, help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")
     ] = "random:0.2:42",
     metrics: common.Metrics = None,
-    positive: common.Positive = None,
+    positive: common.PositiveOption = None,
     allow: common.Allow = None,
     deny: common.Deny = None,
-    where: common.Where = None,
+    where: common.WhereOption = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A parameter of one of the models; may be repeated."),
@@ -53,8 +53,8 @@ def compare(
     across: Annotated[Literal["users", "folds"], typer.Option(help="What the test is across.")] = "users",
     seed: Annotated[int, typer.Option(min=0, help="Seed of models without one, of intervals and tests.")] = 42,
     attributes: common.Attributes = None,
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

@@ -37,10 +37,10 @@ def fetch(
 
 @app.command("show")
 def show(
-    data: common.Data,
+    data: common.DataArgument,
     plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Also draw figures into DIR.")] = None,
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:
@@ -65,14 +65,14 @@ def show(
 
 @app.command("split")
 def split(
-    data: common.Data,
+    data: common.DataArgument,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it ends in .parquet.")],
     by: Annotated[
         str,
         typer.Option("--split", autocompletion=completion.split, help="Such as time:0.2, rolling:4:0.1, kfold:5:42."),
     ] = "time:0.2",
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

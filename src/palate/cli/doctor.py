@@ -21,12 +21,12 @@ from palate.errors import PalateError
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars", "typer", "rich")
 EXTRAS = {"plots": "matplotlib", "ui": "gradio", "tune": "optuna"}
 GOOD, BAD, HINT = "ok", "fault", "hint"
-Line = tuple[str, str, str]  # state, what, finding
+DoctorLine = tuple[str, str, str]  # state, what, finding
 
 
 def doctor(as_json: common.Json = False) -> None:
     """Say what is installed, what is missing and how to get it, and whether Palate works here."""
-    lines: list[Line] = [*_installed(), *_extras(), *_machine()]
+    lines: list[DoctorLine] = [*_installed(), *_extras(), *_machine()]
     for what, check in (("data", _data), ("training", _trains), ("page", _serves)):
         lines.append(_safely(what, check))
     healthy = all(state != BAD for state, _, _ in lines)
@@ -39,7 +39,7 @@ def doctor(as_json: common.Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _show(lines: list[Line], healthy: bool) -> None:
+def _show(lines: list[DoctorLine], healthy: bool) -> None:
     from rich.text import Text
 
     from palate.cli.draw import table
@@ -54,12 +54,12 @@ def _show(lines: list[Line], healthy: bool) -> None:
     stdout.print("Palate works here." if healthy else "Palate does not work here yet: mend the faults above.")
 
 
-def _installed() -> list[Line]:
+def _installed() -> list[DoctorLine]:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [(GOOD, "python", f"{platform.python_version()} on {platform.platform()}"), (GOOD, "packages", versions)]
 
 
-def _extras() -> list[Line]:
+def _extras() -> list[DoctorLine]:
     lines = []
     for extra, package in EXTRAS.items():
         try:
@@ -69,7 +69,7 @@ def _extras() -> list[Line]:
     return lines
 
 
-def _machine() -> list[Line]:
+def _machine() -> list[DoctorLine]:
     import numpy  # noqa: F401, so that its BLAS is loaded and can be seen
     from threadpoolctl import threadpool_info
 
@@ -87,14 +87,14 @@ def _machine() -> list[Line]:
     ]
 
 
-def _safely(what: str, check: Callable[[], Line]) -> Line:
+def _safely(what: str, check: Callable[[], DoctorLine]) -> DoctorLine:
     try:
         return check()
     except (PalateError, OSError, RuntimeError, ValueError) as error:
         return BAD, what, f"{type(error).__name__}: {error}"
 
 
-def _data() -> Line:
+def _data() -> DoctorLine:
     from palate.data.sources.movielens import found_at
 
     place = found_at("100k")
@@ -111,7 +111,7 @@ def _tiny() -> Any:
     return MatrixFactorization(4, n_epochs=20, random_state=0).fit(Interactions.from_table(table))
 
 
-def _trains() -> Line:
+def _trains() -> DoctorLine:
     from palate import load, save
 
     started = time.perf_counter()
@@ -126,7 +126,7 @@ def _trains() -> Line:
     return GOOD, "training", f"a tiny model trains, saves and recommends in {seconds:.1f} s"
 
 
-def _serves() -> Line:
+def _serves() -> DoctorLine:
     if find_spec("gradio") is None:
         return HINT, "page", "needs the extra 'ui': pip install 'palate[ui]'"
     from palate.ui import launch

@@ -23,7 +23,7 @@ def evaluate(
     data: Annotated[str | None, typer.Argument(help="ml-100k, a file of ratings, or a MovieLens folder.")] = None,
     model: common.ModelKey = "mf",
     preset: common.Preset = None,
-    set_: common.Set = None,
+    set_: common.SetOption = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -40,10 +40,10 @@ def evaluate(
         typer.Option(help="What chooses the epoch: validation (part of the training data) or test (optimistic)."),
     ] = "validation",
     metrics: common.Metrics = None,
-    positive: common.Positive = None,
+    positive: common.PositiveOption = None,
     allow: common.Allow = None,
     deny: common.Deny = None,
-    where: common.Where = None,
+    where: common.WhereOption = None,
     on_overlap: Annotated[
         Literal["raise", "drop"],
         typer.Option(help="Where test rows are also training rows: an error, or leave them out and say how many."),
@@ -53,8 +53,8 @@ def evaluate(
         Path | None, typer.Option("--out", "-o", help="Keep the model that was measured, in this file (one fold only).")
     ] = None,
     attributes: common.AttributesOnceFeatures = None,
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

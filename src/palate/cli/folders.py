@@ -11,7 +11,7 @@ from palate.cli import common
 
 
 def export_model(
-    model: common.Model,
+    model: common.ModelArgument,
     to: Annotated[Path, typer.Option("--to", help="Folder to write; made where it is not there.")],
     layout: Annotated[
         Literal["palate", "original"],

@@ -21,7 +21,7 @@ FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # with the wide letters tha
 
 
 def recommend(
-    model: common.Model,
+    model: common.ModelArgument,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="A user id; may be repeated.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="All users of the model.")] = False,
     had: Annotated[
@@ -46,7 +46,7 @@ def recommend(
             "--safe-csv", help="For a .csv that a spreadsheet opens: texts that begin like a formula get an apostrophe."
         ),
     ] = False,
-    where: common.Where = None,
+    where: common.WhereOption = None,
     allow: common.Allow = None,
     deny: common.Deny = None,
     exclude: Annotated[Path | None, typer.Option("--exclude", help="A file of further pairs to leave out.")] = None,

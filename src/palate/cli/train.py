@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: common.Data,
+    data: common.DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the model file.")] = Path(
         "model.safetensors"
     ),
@@ -26,7 +26,7 @@ def train(
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="A config of palate tune: model and parameters.")
     ] = None,
-    set_: common.Set = None,
+    set_: common.SetOption = None,
     positive: Annotated[
         str | None,
         typer.Option(
@@ -48,8 +48,8 @@ def train(
         typer.Option(help="Keep the state of a long chain in this file; the same command goes on from it."),
     ] = None,
     attributes: common.AttributesOnceFeatures = None,
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

@@ -19,7 +19,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def tune(
-    data: common.Data,
+    data: common.DataArgument,
     model: common.ModelKey = "mf",
     metric: Annotated[
         str, typer.Option(autocompletion=completion.metric, help="What to make best, such as rmse or ndcg@10.")
@@ -45,7 +45,7 @@ def tune(
         typer.Option("--set", metavar="NAME=VALUE", help="Keep a parameter at a value; may be repeated."),
     ] = None,
     preset: common.Preset = None,
-    positive: common.Positive = None,
+    positive: common.PositiveOption = None,
     out: Annotated[
         Path, typer.Option(help="Folder for study, model, config and figures; the same command goes on there.")
     ] = Path("tuned"),
@@ -53,8 +53,8 @@ def tune(
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials without a better one.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search, and of models without one.")] = 42,
     attributes: common.Attributes = None,
-    items: common.Items = None,
-    users: common.Users = None,
+    items: common.ItemsOption = None,
+    users: common.UsersOption = None,
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ MOST_CELLS = 1 << 30  # of features: 4 GB
 IdsGiven = Ids | pl.Series | Iterable[Id] | None
 
 
-class Cells(NamedTuple):
+class MatrixCells(NamedTuple):
     """The stored cells of a matrix, checked.
 
     Attributes:
@@ -38,7 +38,7 @@ class Cells(NamedTuple):
     dropped: Mapping[str, int]
 
 
-def cells_of(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> Cells:
+def cells_of(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> MatrixCells:
     """Return the stored cells of a sparse matrix; see `Interactions.from_scipy`."""
     _check_sparse(matrix)
     ids = [_ids(given, n, what) for given, n, what in zip((users, items), matrix.shape, ("user", "item"), strict=True)]
@@ -50,7 +50,7 @@ def cells_of(matrix: Any, users: IdsGiven, items: IdsGiven, policy: Policy) -> C
     row, column = (index[keep].astype(np.int32) for index in (stored.row, stored.col))
     values = columns["value"].to_numpy(writable=True)[keep]
     _refuse_repeats(row, column, matrix.shape[1])
-    return Cells(row, column, values, ids[0], ids[1], dropped)
+    return MatrixCells(row, column, values, ids[0], ids[1], dropped)
 
 
 def columns_of(

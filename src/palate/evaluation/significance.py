@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.metrics.units import Form, from_sums
+from palate.metrics.units import SumForm, from_sums
 from palate.parallel import chunks
 
 CELLS = 1 << 21  # weights or signs held at once
@@ -43,7 +43,7 @@ class FoldSums:
 
     num: Sums
     den: Sums
-    form: Form
+    form: SumForm
 
     def value(self) -> float:
         """Return the metric: the mean of the folds' values."""
@@ -137,7 +137,7 @@ def _swapped_difference(a: FoldSums, b: FoldSums, signs: NDArray[np.float64]) ->
     return _mean_of_folds(a.form, num_a, den_a) - _mean_of_folds(b.form, num_b, den_b)
 
 
-def _mean_of_folds(form: Form, num: Sums, den: Sums) -> NDArray[np.float64]:
+def _mean_of_folds(form: SumForm, num: Sums, den: Sums) -> NDArray[np.float64]:
     values = from_sums(form, num, den)
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1)

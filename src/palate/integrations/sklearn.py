@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from palate.data.checking import OnDuplicate
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, missing_extra
 from palate.models import MODELS
@@ -20,7 +21,6 @@ except ImportError:
     raise missing_extra("sklearn", "a regressor for scikit-learn") from None
 
 COLUMNS = ("user", "item")
-OnDuplicate = Literal["error", "last", "mean", "sum"]
 
 
 class RatingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

@@ -13,6 +13,16 @@ class Cells(NamedTuple):
     values: Any  # (n,)
 
 
+class Factors(NamedTuple):
+    """What scores are made of: mean + b_u + c_i + p_u . q_i."""
+
+    P: Any  # (n_users, k)
+    Q: Any  # (n_items, k)
+    b: Any  # (n_users,)
+    c: Any  # (n_items,)
+    mean: Any
+
+
 def given(*values: Any) -> tuple[Any, ...]:
     """Return what a kernel only reads, its arrays as read-only views; None and numbers as they are.
 

@@ -32,15 +32,18 @@ from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned, copy_r
 LANES = 16  # rows factorized at once: the numbers of one vector
 
 
-class Side(NamedTuple):
+class PaddedRows(NamedTuple):
     """Rows [q_i, c_i] of one side, as `padded_rows` gives them."""
 
     Q: Any  # (n, width)
     c: Any  # (n,)
 
 
-class Columns(NamedTuple):
-    """The other side: its rows, and h of its noise."""
+class PaddedColumns(NamedTuple):
+    """The other side: its rows, and h of its noise.
+
+    Rows as `padded_rows` gives them.
+    """
 
     Q: Any  # (n_columns, width)
     c: Any  # (n_columns,)
@@ -54,7 +57,7 @@ class Noise(NamedTuple):
     scale: Any
 
 
-class Prior(NamedTuple):
+class RowPrior(NamedTuple):
     """Of the rows: L m_u, and L."""
 
     LM: Any  # (n_rows, D)
@@ -71,11 +74,11 @@ def padded_rows(X):
         c[i] = X[i, k]
         for f in range(k):
             Q[i, f] = X[i, f]
-    return Side(Q, c)
+    return PaddedRows(Q, c)
 
 
 @njit(nogil=True, cache=True)
-def gather(cells: Cells, start, stop, other: Columns, base, W, V, at):
+def gather(cells: Cells, start, stop, other: PaddedColumns, base, W, V, at):
     """Copy q_i of some cells into W, and w q_i into V with w y and w behind it; return the sums of w and of w y."""
     _, indices, targets = cells
     Q, c, h = other
@@ -116,7 +119,7 @@ def substitute_lanes(F, D, at):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def draw_rows(cells: Cells, other: Columns, noise: Noise, prior: Prior, E, first, last, X, means):
+def draw_rows(cells: Cells, other: PaddedColumns, noise: Noise, prior: RowPrior, E, first, last, X, means):
     """Write a draw of eq. 1 for rows first … last - 1 into X, and its mean into means.
 
     cells: their values are the ratings less all but the two rows' parts; E: (n_rows, D) standard normal numbers.
@@ -221,7 +224,7 @@ def eliminate(A, X):
 
 
 @njit(nogil=True, cache=True)
-def residuals(cells: Cells, rows: Side, columns: Side, first, last, out):
+def residuals(cells: Cells, rows: PaddedRows, columns: PaddedRows, first, last, out):
     """Write what is left of the targets of rows first … last - 1: y_ui - b_u - c_i - p_u . q_i."""
     indptr, indices, targets = cells
     P, b = rows

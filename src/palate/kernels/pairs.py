@@ -42,8 +42,11 @@ SMALLEST = 1e-200  # product of probabilities before its logarithm is taken
 FARTHEST = 500.0  # difference of scores: beyond it exp has no finite value
 
 
-class Model(NamedTuple):
-    """What is learned; factors are padded to whole vectors."""
+class PairTerms(NamedTuple):
+    """What is learned: the terms of a pair's score.
+
+    Factors are padded to whole vectors.
+    """
 
     P: Any  # (n_users, width)
     Q: Any  # (n_items, width)
@@ -83,7 +86,7 @@ class Draws(NamedTuple):
     key: Any
 
 
-class Known(NamedTuple):
+class Clicked(NamedTuple):
     """What users clicked: their whole rows, and `filter_of` the clicks of the block."""
 
     indptr: Any  # (n_users + 1,)
@@ -115,7 +118,7 @@ class Warp(NamedTuple):
     most_draws: Any
 
 
-class Steps(NamedTuple):
+class PairSteps(NamedTuple):
     """The rate, and each penalty as max(0, 1 - rate penalty); whether items stay as they are."""
 
     rate: Any
@@ -304,15 +307,15 @@ def adapted(P, u, orders, deviations, mean_rank, key):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def descend_draws(
-    model: Model,
+    model: PairTerms,
     of_users,
     of_items: ItemMeans | None,
     draws: Draws,
-    known: Known,
+    known: Clicked,
     pool: Pool,
     adaptive: Adaptive | None,
     warp: Warp | None,
-    steps: Steps,
+    steps: PairSteps,
     trace: Trace,
 ):
     """Apply eq. 3 for each draw in turn, and return the sum of the losses met on the way.
@@ -411,7 +414,7 @@ def descend_draws(
 
 @njit(nogil=True, cache=True)
 def rank_blocks(
-    model: Model,
+    model: PairTerms,
     of_users,
     of_items: ItemMeans | None,
     clicks: Cells,
@@ -419,7 +422,7 @@ def rank_blocks(
     pool: Pool,
     adaptive: Adaptive | None,
     warp: Warp | None,
-    steps: Steps,
+    steps: PairSteps,
     blocks: Blocks,
 ):
     """Apply `descend_draws` to blocks.
@@ -438,7 +441,7 @@ def rank_blocks(
         turn = mix(key + np.uint64(g))
         us, them = drawn(rows[start:stop], cols[start:stop], times[start:stop], mix(turn), n_blocks == 1)
         bits, shift = filter_of(rows[start:stop], cols[start:stop])
-        draws, known = Draws(us, them, turn), Known(clicks.indptr, clicks.indices, bits, shift)
+        draws, known = Draws(us, them, turn), Clicked(clicks.indptr, clicks.indices, bits, shift)
         begin, end = ends[b], ends[b + 1]
         own = Pool(pool.items[begin:end], pool.popularity[begin:end], pool.popular)
         orders = of_block(adaptive, begin, end)
@@ -448,7 +451,7 @@ def rank_blocks(
 
 @njit(nogil=True, cache=True)
 def fold_rows(
-    model: Model,
+    model: PairTerms,
     means,
     clicks: Scaled,
     pool: Pool,
@@ -479,7 +482,7 @@ def fold_rows(
         for n in range(stop - start):
             own[n], row[n], cols[n] = n, u, indices[start + n]
         bits, shift = filter_of(row, cols)
-        known = Known(indptr, indices, bits, shift)
+        known = Clicked(indptr, indices, bits, shift)
         at = 0
         for epoch in range(len(passes.steps)):
             turn = mix(passes.key + np.uint64(epoch))
@@ -492,7 +495,7 @@ def fold_rows(
             some = at + len(us) if len(places) else at
             part = Trace(places[at:some], negatives[at:some], moves[at:some], less[at:some])
             rate, shrink = passes.steps[epoch, 0], passes.steps[epoch, 1]
-            steps = Steps(rate, shrink, one, one, one, one, YES)
+            steps = PairSteps(rate, shrink, one, one, one, one, YES)
             descend_draws(model, means, None, Draws(us, them, turn), known, pool, order, warp, steps, part)
             if len(places):
                 for n in range(len(us)):

@@ -42,8 +42,11 @@ PANEL = 8  # rows of A factorized before the rest is brought up to date; a multi
 REORDER = {"contract", "reassoc", "nsz"}
 
 
-class Ratings(NamedTuple):
-    """The columns of eq. 1."""
+class RatingColumns(NamedTuple):
+    """The columns of eq. 1.
+
+    What a row of ratings is solved against.
+    """
 
     Q: Any  # (n_columns, k)
     c: Any  # (n_columns,)
@@ -51,7 +54,7 @@ class Ratings(NamedTuple):
     biases: bool  # whether rows have one
 
 
-class Clicks(NamedTuple):
+class ClickColumns(NamedTuple):
     """The columns of eq. 2."""
 
     Q: Any  # (n_columns, k)
@@ -66,7 +69,7 @@ class Penalties(NamedTuple):
     h: Any  # (n_rows,)
 
 
-class Means(NamedTuple):
+class PriorMeans(NamedTuple):
     """Of each row's prior."""
 
     M: Any  # (n_rows, k)
@@ -168,7 +171,7 @@ def eliminate(A, x, a, z, y, V, W):
 
 
 def solve_ratings(
-    cells: Cells, weights, side: Ratings, penalties: Penalties, prior: Means | None, first, last, P, b
+    cells: Cells, weights, side: RatingColumns, penalties: Penalties, prior: PriorMeans | None, first, last, P, b
 ) -> int:
     """Write the minimum of eq. 1 for rows first … last - 1 into P and b; return the first without one, or -1.
 
@@ -179,7 +182,7 @@ def solve_ratings(
     return failed
 
 
-def solve_clicks(cells: Cells, side: Clicks, l, M, first, last, P, losses) -> int:  # noqa: E741
+def solve_clicks(cells: Cells, side: ClickColumns, l, M, first, last, P, losses) -> int:  # noqa: E741
     """Write the minimum of eq. 2 for rows first … last - 1 into P; return the first without one, or -1.
 
     A row without cells gets the mean of its prior: nothing is known of it, not even what it left alone.

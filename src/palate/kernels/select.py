@@ -16,23 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from palate.kernels import Cells
+from palate.kernels import Cells, Factors
 from palate.kernels.simd.tile import above, lowest_bit
 
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
 RUN = 64  # scores compared with the threshold at once
 LOWEST = np.finfo(np.float32).min
 REORDER = {"contract", "reassoc", "nsz"}
-
-
-class Terms(NamedTuple):
-    """What eq. 1 is made of."""
-
-    P: Any  # (n_users, k)
-    Q: Any  # (n_items, k)
-    b: Any  # (n_users,)
-    c: Any  # (n_items,)
-    mean: Any
 
 
 class Heaps(NamedTuple):
@@ -59,9 +49,9 @@ def dot(p, q):
 
 
 @njit(nogil=True, cache=True)
-def score_pairs(terms: Terms, rows, cols, out):
+def score_pairs(factors: Factors, rows, cols, out):
     """Write eq. 1 for each pair (rows[n], cols[n]) into out."""
-    P, Q, b, c, mean = terms
+    P, Q, b, c, mean = factors
     for n in range(len(rows)):
         out[n] = (mean + b[rows[n]] + c[cols[n]]) + dot(P[rows[n]], Q[cols[n]])
 
@@ -138,12 +128,12 @@ def insert(scores, items, n, score, item, places):
 
 
 @njit(nogil=True, cache=True)
-def decide(terms: Terms, places, u, heap, candidates, margin, excluded, top_scores, top_items):
+def decide(factors: Factors, places, u, heap, candidates, margin, excluded, top_scores, top_items):
     """Fill the best of row u, by eq. 1, ties by the items' places; what is not filled keeps item -1.
 
     excluded: sorted items that may not appear.
     """
-    P, Q, b, c, mean = terms
+    P, Q, b, c, mean = factors
     used = NONE
     p = P[u]
     for m in range(0, len(candidates), 4):  # four sums side by side; the order of each is that of `dot`
@@ -182,14 +172,14 @@ def decide(terms: Terms, places, u, heap, candidates, margin, excluded, top_scor
 
 
 @njit(nogil=True, cache=True)
-def decide_rows(terms: Terms, places, rows, heaps: Heaps, margins, excluded: Cells, top: Top):
+def decide_rows(factors: Factors, places, rows, heaps: Heaps, margins, excluded: Cells, top: Top):
     """Decide every row of a block; excluded: rows of items that may not appear."""
     ptr, indices, _ = excluded
     H, J = heaps
     scores, items = top
     for r in range(len(rows)):
         out = indices[ptr[r] : ptr[r + 1]]
-        decide(terms, places, rows[r], H[r], J[r], margins[r], out, scores[r], items[r])
+        decide(factors, places, rows[r], H[r], J[r], margins[r], out, scores[r], items[r])
 
 
 @njit(nogil=True, cache=True)

@@ -15,7 +15,8 @@ Step, from the old values of both rows, with e = r - s (the factor 2 is the squa
 so a row's penalty grows with its number of ratings. Blocks that share no row and no column can run at the same time
 (Gemulla et al. 2011); a block's factors are few enough to stay in the cache while its ratings pass.
 
-With features the penalties are of the distance from rows' sums of features, M and m of one side.
+Factors are padded to whole vectors. With features the penalties are of the distance from rows' sums of features, M and
+m of one side.
 
 Ratings are grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 """
@@ -26,21 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from palate.kernels import Factors
 from palate.kernels.simd.steps import add_row, fetch_row, product, step_pair
 
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.
 REORDER = {"contract", "reassoc", "nsz"}
 AHEAD = 4  # ratings: a column's factors are asked for so long before they are needed
-
-
-class Model(NamedTuple):
-    """What eq. 1 predicts by; factors are padded to whole vectors."""
-
-    P: Any  # (n_users, width)
-    Q: Any  # (n_items, width)
-    b: Any  # (n_users,)
-    c: Any  # (n_items,)
-    mean: Any
 
 
 class Means(NamedTuple):
@@ -94,12 +86,12 @@ def shuffle(ratings: Ratings, start, stop, key):
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def descend(model: Model, of_users: Means | None, of_items: Means | None, ratings: Ratings, steps: Steps):
+def descend(factors: Factors, of_users: Means | None, of_items: Means | None, ratings: Ratings, steps: Steps):
     """Apply eq. 2 for each rating in turn and return the sum of the squared errors met on the way.
 
     of_users, of_items: None where penalties pull to zero: nothing of it is then compiled.
     """
-    P, Q, b, c, mean = model
+    P, Q, b, c, mean = factors
     rows, cols, vals = ratings
     if of_users is not None:
         M, m = of_users
@@ -129,7 +121,7 @@ def descend(model: Model, of_users: Means | None, of_items: Means | None, rating
 
 @njit(nogil=True, cache=True)
 def descend_blocks(
-    model: Model,
+    factors: Factors,
     of_users: Means | None,
     of_items: Means | None,
     ratings: Ratings,
@@ -155,13 +147,13 @@ def descend_blocks(
         for second in range(2):  # one call: LLVM would copy `descend` to each
             first, last = (start, middle) if second else (middle, stop)
             part = Ratings(rows[first:last], cols[first:last], vals[first:last])
-            losses[g] += descend(model, of_users, of_items, part, steps)
+            losses[g] += descend(factors, of_users, of_items, part, steps)
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)
-def squared_errors(model: Model, ratings: Ratings, low, high):
+def squared_errors(factors: Factors, ratings: Ratings, low, high):
     """Return the sums of squared errors of the raw scores, and of the scores clipped to [low, high]."""
-    P, Q, b, c, mean = model
+    P, Q, b, c, mean = factors
     rows, cols, vals = ratings
     raw = 0.0
     clipped = 0.0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.parallel import chunks
+from palate.sparse import Array as Array
 from palate.sparse import Rows
 
-Array = NDArray[Any]
 Values = NDArray[np.float64]
-Lists = NDArray[np.int32]
+ItemLists = NDArray[np.int32]
 Number = TypeVar("Number", bound=np.generic)
 CELLS = 1 << 20  # numbers held at once by what works in blocks
 
@@ -48,7 +48,7 @@ def cut(lists: NDArray[Number], k: int) -> NDArray[Number]:
     return lists[:, :k]
 
 
-def check_lists(lists: Lists, n_items: int) -> None:
+def check_lists(lists: ItemLists, n_items: int) -> None:
     """Refuse lists that are not (m, width) distinct positions below n_items, or -1.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import ParameterError
-from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.metrics.arrays import CELLS, Array, ItemLists, Values, check_lists, check_rows, cut, ratio, row_of_cells
 from palate.metrics.metric import Metric
 from palate.metrics.ranking import Judged
 from palate.parallel import chunks
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 TOO_ALIKE = 0.8
 
 
-def coverage(lists: Lists, n_items: int, k: int) -> float:
+def coverage(lists: ItemLists, n_items: int, k: int) -> float:
     """Return the share of the catalogue that stands in at least one list; 0 where all lists are empty."""
     return float(np.count_nonzero(exposure(lists, n_items, k)) / n_items)
 
 
-def gini(lists: Lists, n_items: int, k: int) -> float:
+def gini(lists: ItemLists, n_items: int, k: int) -> float:
     """Return the Gini index of how often each item is shown, items never shown included.
 
     sum_i (2 i - N - 1) x_(i) / (N sum_i x_i) over sorted counts x_(1) <= … <= x_(N): 0 where all are shown equally,
@@ -41,7 +41,7 @@ def gini(lists: Lists, n_items: int, k: int) -> float:
     return float((weights * counts).sum() / (n_items * counts.sum())) if counts.any() else float("nan")
 
 
-def entropy(lists: Lists, n_items: int, k: int) -> float:
+def entropy(lists: ItemLists, n_items: int, k: int) -> float:
     """Return Shannon's entropy of what is shown, -sum_i s_i log2 s_i in bits, s_i the item's share of all places.
 
     At most log2 n_items, where all are shown equally. NaN where all lists are empty.
@@ -51,7 +51,7 @@ def entropy(lists: Lists, n_items: int, k: int) -> float:
     return float(-(shares * np.log2(shares)).sum()) if len(shares) else float("nan")
 
 
-def novelty(lists: Lists, counts: Array, n_users: int, k: int) -> Values:
+def novelty(lists: ItemLists, counts: Array, n_users: int, k: int) -> Values:
     """Return the mean self-information of a list's items, -log2 (c_i / n_users), in bits, (m,); NaN for an empty list.
 
     Zhou, Kuscsik, Liu, Medo, Wakeling & Zhang 2010. An item that nobody has in training counts as one that a single
@@ -71,7 +71,7 @@ def novelty(lists: Lists, counts: Array, n_users: int, k: int) -> Values:
     return _list_mean(lists, -np.log2(np.maximum(counts, 1) / n_users), k)
 
 
-def popularity_lift(lists: Lists, history: Rows, counts: Array, k: int) -> float:
+def popularity_lift(lists: ItemLists, history: Rows, counts: Array, k: int) -> float:
     """Return by what share the lists are more popular than what their users had: GAP(lists) / GAP(history) - 1.
 
     GAP is the mean over users of the mean popularity of their items (Abdollahpouri, Mansoury, Burke & Mobasher 2020).
@@ -101,7 +101,7 @@ def popularity_lift(lists: Lists, history: Rows, counts: Array, k: int) -> float
     return float(shown[both].mean() / had[both].mean() - 1)
 
 
-def intra_list_diversity(lists: Lists, features: Array, k: int) -> Values:
+def intra_list_diversity(lists: ItemLists, features: Array, k: int) -> Values:
     """Return one less the mean cosine of all pairs in a list, (m,); from 0 (all alike) to 1 (at right angles), or 2.
 
     Ziegler, McNee, Konstan & Lausen 2005, as a mean. By (|sum_i v_i|^2 - sum_i |v_i|^2) over unit vectors v_i, without
@@ -128,7 +128,7 @@ def intra_list_diversity(lists: Lists, features: Array, k: int) -> Values:
     return _one_less_mean_of_pairs(alike / 2, lists)
 
 
-def intra_list_diversity_genres(lists: Lists, genres: Array, k: int) -> Values:
+def intra_list_diversity_genres(lists: ItemLists, genres: Array, k: int) -> Values:
     """Return one less the mean Jaccard index of the genres of all pairs in a list, (m,); from 0 (all alike) to 1.
 
     Jaccard: genres in common over genres of either; 0 for two items without any. NaN for a list of fewer than 2.
@@ -155,7 +155,7 @@ def intra_list_diversity_genres(lists: Lists, genres: Array, k: int) -> Values:
     return _one_less_mean_of_pairs(alike / 2, lists)
 
 
-def list_overlap(lists: Lists, n_items: int, k: int) -> float:
+def list_overlap(lists: ItemLists, n_items: int, k: int) -> float:
     """Return the mean overlap of two users' lists, |A and B| / sqrt(|A| |B|); logs a warning above 0.8.
 
     With lists of one length this is the share of items in common. Over all m (m - 1) pairs, without looking at one:
@@ -171,12 +171,12 @@ def list_overlap(lists: Lists, n_items: int, k: int) -> float:
     return overlap
 
 
-def personalisation(lists: Lists, n_items: int, k: int) -> float:
+def personalisation(lists: ItemLists, n_items: int, k: int) -> float:
     """Return 1 - `list_overlap`: 0 where everybody gets the same, 1 where no two lists share an item. No warning."""
     return 1 - _mean_overlap(lists, n_items, k)
 
 
-def serendipity(judged: Judged, expected: Lists, k: int) -> Values:
+def serendipity(judged: Judged, expected: ItemLists, k: int) -> Values:
     """Return the share of k places that hit and that a plain list would not have shown, (m,).
 
     |(list - expected) and relevant| / k (Ge, Delgado-Battenfeld & Jannach 2010). NaN for a user without relevant items,
@@ -201,7 +201,7 @@ def serendipity(judged: Judged, expected: Lists, k: int) -> Values:
     return shares
 
 
-def genre_calibration(lists: Lists, history: Rows, genres: Array, k: int, alpha: float = 0.01) -> Values:
+def genre_calibration(lists: ItemLists, history: Rows, genres: Array, k: int, alpha: float = 0.01) -> Values:
     """Return how far a list's genres are from those of its user's history, in nats, (m,); 0 is faithful.
 
     KL(p || q~) = sum_g p_g log(p_g / q~_g), q~ = (1 - alpha) q + alpha p (Steck 2018, sec. 3). p and q are the mean
@@ -234,14 +234,14 @@ def genre_calibration(lists: Lists, history: Rows, genres: Array, k: int, alpha:
     return np.asarray(np.where(p.any(axis=1) & q.any(axis=1), divergence, np.nan))
 
 
-def exposure(lists: Lists, n_items: int, k: int) -> NDArray[np.int64]:
+def exposure(lists: ItemLists, n_items: int, k: int) -> NDArray[np.int64]:
     """Return in how many lists each item stands, (n_items,)."""
     check_lists(lists, n_items)
     shown = cut(lists, k)
     return np.bincount(shown[shown >= 0], minlength=n_items).astype(np.int64)
 
 
-def _list_mean(lists: Lists, of_items: Values, k: int) -> Values:
+def _list_mean(lists: ItemLists, of_items: Values, k: int) -> Values:
     """Return the mean of a number over the items of each list, (m,); NaN for an empty list."""
     check_lists(lists, len(of_items))
     shown = cut(lists, k)
@@ -251,7 +251,7 @@ def _list_mean(lists: Lists, of_items: Values, k: int) -> Values:
     return ratio(total, size)
 
 
-def _mean_overlap(lists: Lists, n_items: int, k: int) -> float:
+def _mean_overlap(lists: ItemLists, n_items: int, k: int) -> float:
     check_lists(lists, n_items)
     shown = cut(lists, k)
     size = (shown >= 0).sum(axis=1)
@@ -264,7 +264,7 @@ def _mean_overlap(lists: Lists, n_items: int, k: int) -> float:
     return float(np.clip(overlap, 0, 1))  # the roots round
 
 
-def _one_less_mean_of_pairs(sums: Values, lists: Lists) -> Values:
+def _one_less_mean_of_pairs(sums: Values, lists: ItemLists) -> Values:
     size = (lists >= 0).sum(axis=1)
     pairs = size * (size - 1) / 2
     return 1 - ratio(sums, pairs)

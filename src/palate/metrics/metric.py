@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.metrics.units import Form, Units, units_of_ratings, units_of_users
+from palate.metrics.units import SumForm, Units, units_of_ratings, units_of_users
 
-Kind = Literal["rating", "ranking", "catalogue"]
+MetricKind = Literal["rating", "ranking", "catalogue"]
 Per = Literal["all", "user", "rating"]
-Terms = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
+SumTerms = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Metric:
     key: str
     label: str
     function: Callable[..., Any]
-    kind: Kind
+    kind: MetricKind
     per: Per
     higher_is_better: bool | None
     meaning: str
     unit: str = ""
-    terms: Terms | None = None
-    form: Form = "mean"
+    terms: SumTerms | None = None
+    form: SumForm = "mean"
     beside: bool = False
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import ParameterError
-from palate.metrics.arrays import CELLS, Array, Lists, Values, check_lists, check_rows, cut, ratio, row_of_cells
+from palate.metrics.arrays import CELLS, Array, ItemLists, Values, check_lists, check_rows, cut, ratio, row_of_cells
 from palate.metrics.metric import Metric
 from palate.metrics.ties import Tail, Ties, ties_of
 from palate.parallel import chunks
@@ -38,7 +38,7 @@ class Judged:
         ties: what to expect of the lists that ties decide, or None where there are none.
     """
 
-    lists: Lists
+    lists: ItemLists
     hits: NDArray[np.bool_]
     gains: NDArray[np.float32]
     relevant: Rows
@@ -61,7 +61,7 @@ class Judged:
         return values
 
 
-def judge(lists: Lists, relevant: Rows, n_items: int) -> Judged:
+def judge(lists: ItemLists, relevant: Rows, n_items: int) -> Judged:
     """Return the lists with their hits marked, checked once for all metrics.
 
     Args:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Form = Literal["mean", "root", "explained"]
+SumForm = Literal["mean", "root", "explained"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Units:
     user_index: NDArray[np.int32]
     num: NDArray[np.float64]
     den: NDArray[np.float64]
-    form: Form
+    form: SumForm
 
     @property
     def value(self) -> float:
@@ -47,7 +47,7 @@ class Units:
         return from_sums(self.form, self.num, self.den)
 
 
-def from_sums(form: Form, num: Any, den: Any) -> NDArray[np.float64]:
+def from_sums(form: SumForm, num: Any, den: Any) -> NDArray[np.float64]:
     """Return the metric of sums over users; NaN where den is 0."""
     num, den = np.asarray(num, np.float64), np.asarray(den, np.float64)
     share: NDArray[np.float64] = np.divide(num, den, out=np.full(np.broadcast(num, den).shape, np.nan), where=den != 0)
@@ -67,7 +67,7 @@ def units_of_users(user_index: NDArray[Any], values: NDArray[np.float64]) -> Uni
     return Units(user_index[known].astype(np.int32), values[known], np.ones(known.sum()), "mean")
 
 
-def units_of_ratings(user_index: NDArray[Any], num: NDArray[Any], den: NDArray[Any], form: Form) -> Units:
+def units_of_ratings(user_index: NDArray[Any], num: NDArray[Any], den: NDArray[Any], form: SumForm) -> Units:
     """Return the units of terms of one rating each, added up by user.
 
     Args:

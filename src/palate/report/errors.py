@@ -6,7 +6,7 @@ import polars as pl
 
 from palate import plots
 from palate.evaluation.findings import listed
-from palate.markup import Column, Html, bdi, code, element, join, paragraph, table
+from palate.markup import Html, TableColumn, bdi, code, element, join, paragraph, table
 from palate.metrics import label_of
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
@@ -104,7 +104,13 @@ def groups(results: Results) -> Html:
 
 def _table(own: pl.DataFrame, grouping: str) -> Html:
     """Return the numbers of the figures, folded away."""
-    columns = [Column("Model"), Column("Metric"), Column("Group"), Column("Users", True), Column("Mean", True)]
+    columns = [
+        TableColumn("Model"),
+        TableColumn("Metric"),
+        TableColumn("Group"),
+        TableColumn("Users", True),
+        TableColumn("Mean", True),
+    ]
     cells = (
         [
             bdi(row["model"]),
@@ -116,7 +122,7 @@ def _table(own: pl.DataFrame, grouping: str) -> Html:
         ]
         for row in own.iter_rows(named=True)
     )
-    made = table(f"Metrics by {grouping}", [*columns, Column("95 % interval", True)], cells)
+    made = table(f"Metrics by {grouping}", [*columns, TableColumn("95 % interval", True)], cells)
     return element("details", element("summary", "The same as a table"), made)
 
 

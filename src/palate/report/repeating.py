@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate.evaluation.jobs import part_words
-from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
+from palate.markup import Html, TableColumn, bdi, code, element, join, pairs, paragraph, table
 from palate.report.results import NOTHING, Results
 
 
@@ -14,20 +14,20 @@ def repeating(results: Results) -> Html:
     plan, runs = results.run.plan, results.run.runs
     parameters = table(
         "Parameters of each model",
-        [Column("Model"), Column("Class"), Column("Parameters")],
+        [TableColumn("Model"), TableColumn("Class"), TableColumn("Parameters")],
         ([bdi(model["label"]), model["key"], _parameters(model["parameters"])] for model in plan["models"]),
     )
     seeds = table(
         "Every run",
         [
             *(
-                Column("Model"),
-                Column("Split"),
-                Column("Seed", True),
-                Column("Epochs", True),
-                Column("Epoch chosen on"),
+                TableColumn("Model"),
+                TableColumn("Split"),
+                TableColumn("Seed", True),
+                TableColumn("Epochs", True),
+                TableColumn("Epoch chosen on"),
             ),
-            *(Column("Training, s", True), Column("Threads", True)),
+            *(TableColumn("Training, s", True), TableColumn("Threads", True)),
         ],
         (
             [

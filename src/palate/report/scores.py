@@ -9,7 +9,7 @@ import polars as pl
 
 from palate import plots
 from palate.evaluation.findings import is_unsure, ranked
-from palate.markup import Column, Html, bdi, code, element, join, pairs, paragraph, table
+from palate.markup import Html, TableColumn, bdi, code, element, join, pairs, paragraph, table
 from palate.metrics import label_of, named
 from palate.plots import alt
 from palate.plots.house import MOST_TOGETHER
@@ -28,7 +28,7 @@ def the_data(results: Results) -> Html:
     drawn.append(Picture(plots.card_spread(card), alt.card_spread(card), how))
     top = table(
         "Most rated",
-        [Column("Title"), Column("Ratings", True), Column("Mean value", True)],
+        [TableColumn("Title"), TableColumn("Ratings", True), TableColumn("Mean value", True)],
         ((bdi(title), f"{count:,}", f"{mean:.2f}") for title, count, mean in card.top),
     )
     splits = [f"{part['name']}: {part['says']}" for part in results.run.plan["splits"]]
@@ -74,7 +74,7 @@ def _meaning(metric: str) -> str:
 
 def _values(results: Results, metric: str) -> Html:
     rows = ranked(results.table, metric).to_dicts()
-    columns = [Column("Model"), Column(label_of(metric), True)]
+    columns = [TableColumn("Model"), TableColumn(label_of(metric), True)]
     cells = [[bdi(row["model"]), f"{row['mean']:.4f}"] for row in rows]
     optional: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
         ("low", "95 % interval", interval),
@@ -86,11 +86,11 @@ def _values(results: Results, metric: str) -> Html:
     per_user = any(row["worst_tenth"] is not None for row in rows)
     for name, heading, show in optional:
         if any(row[name] is not None for row in rows) and (per_user or name == "low"):
-            columns.append(Column(heading, True))
+            columns.append(TableColumn(heading, True))
             for row, cell in zip(rows, cells, strict=True):
                 cell.append(show(row))
     if any(row["n_popular"] for row in rows):
-        columns += [Column("Given the popular list", True), Column("Of the others", True)]
+        columns += [TableColumn("Given the popular list", True), TableColumn("Of the others", True)]
         for row, cell in zip(rows, cells, strict=True):
             others = row["mean_of_others"] if row["n_popular"] else row["mean"]
             cell += [number(row["n_popular"]), number(others, 4)]
@@ -115,7 +115,7 @@ def _tests(results: Results, metric: str) -> Html | None:
 
 
 def _table_of_tests(caption: str, rows: Sequence[Mapping[str, Any]]) -> Html:
-    numbers = (Column(h, True) for h in ("Difference", "95 % interval", "p", "p, Holm", "Effect size"))
+    numbers = (TableColumn(h, True) for h in ("Difference", "95 % interval", "p", "p, Holm", "Effect size"))
     cells = (
         [
             join([bdi(row["model"]), " against ", bdi(row["other"])]),
@@ -128,7 +128,7 @@ def _table_of_tests(caption: str, rows: Sequence[Mapping[str, Any]]) -> Html:
         ]
         for row in rows
     )
-    return table(caption, [Column("Pair"), *numbers, Column("Verdict")], cells)
+    return table(caption, [TableColumn("Pair"), *numbers, TableColumn("Verdict")], cells)
 
 
 def _verdict(row: Mapping[str, Any]) -> Html:
@@ -141,10 +141,10 @@ def _verdict(row: Mapping[str, Any]) -> Html:
 def _costs(results: Results) -> Html:
     first = {row["model"]: row for row in reversed(results.table.to_dicts())}
     rows = [first[label] for label in results.labels]
-    columns = [Column("Model"), Column("Training, s", True), Column("Measuring, s", True)]
+    columns = [TableColumn("Model"), TableColumn("Training, s", True), TableColumn("Measuring, s", True)]
     cells = [[bdi(r["model"]), number(r["fit_seconds"], 2), number(r["score_seconds"], 2)] for r in rows]
     if any(row["peak_mb"] is not None for row in rows):
-        columns.append(Column("Most memory, MB", True))
+        columns.append(TableColumn("Most memory, MB", True))
         for row, cell in zip(rows, cells, strict=True):
             cell.append(number(row["peak_mb"], 0))
     folds = ", mean over folds" if len(results.run.plan["splits"]) > 1 else ""
@@ -195,7 +195,7 @@ def trade_offs(results: Results) -> Html:
         if any((label, metric) in known for metric in asked)
     ]
     terms = pairs(((label_of(metric), f"{named(metric).metric.meaning}.") for metric in beside), class_="terms")
-    columns = [Column("Model"), *(Column(label_of(metric), True) for metric in asked)]
+    columns = [TableColumn("Model"), *(TableColumn(label_of(metric), True) for metric in asked)]
     return join([pictures(*drawn, prefix="trade"), table("Accuracy and what lies beyond it", columns, rows), terms])
 
 

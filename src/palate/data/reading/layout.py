@@ -27,11 +27,11 @@ from palate.errors import DataError, ParameterError, Remedy, Set
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["text", "parquet", "jsonl"]
+FileKind = Literal["text", "parquet", "jsonl"]
 QuoteAs = Literal["auto", "none", "backslash"]
 Header = bool | Literal["auto"]
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, FileKind] = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".jsonl": "jsonl",
@@ -47,7 +47,7 @@ BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 
 
 @dataclass(frozen=True)
-class Form:
+class FileForm:
     """What the caller says on how a text file is written, see `read_ratings`; and what messages call the file."""
 
     encoding: str = "utf-8"
@@ -83,7 +83,7 @@ class Layout:
         encoding: of the text.
     """
 
-    kind: Kind
+    kind: FileKind
     packed: str = ""
     separator: str = ","
     quoted: bool = False
@@ -97,7 +97,7 @@ class Layout:
     encoding: str = "utf-8"
 
 
-def look_at(path: Path, form: Form, columns: Columns | None = None, *, attributes: bool = False) -> Layout:
+def look_at(path: Path, form: FileForm, columns: Columns | None = None, *, attributes: bool = False) -> Layout:
     """Return how a file of ratings is written, or one of attributes: that has a header and no roles.
 
     Raises:
@@ -166,7 +166,7 @@ def _head(path: Path, packed: str) -> bytes:
     return head
 
 
-def _kind(path: Path, packed: str, head: bytes) -> Kind:
+def _kind(path: Path, packed: str, head: bytes) -> FileKind:
     kind = KINDS.get(bare_suffix(path))
     if kind is None:
         kind = "parquet" if head.startswith(b"PAR1") else "jsonl" if head.lstrip().startswith(b"{") else "text"
@@ -214,7 +214,7 @@ def _is_text(head: bytes) -> bool:
     return len(BINARY.findall(head)) * 10 < len(head)
 
 
-def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Columns | None) -> Layout:
+def _text_layout(path: Path, packed: str, head: str, form: FileForm, columns: Columns | None) -> Layout:
     lines = head.split("\n")
     if form.quote == "backslash":
         lines = [unescaped(line.encode()).decode() for line in lines]
@@ -243,7 +243,7 @@ def _text_layout(path: Path, packed: str, head: str, form: Form, columns: Column
     )
 
 
-def _without_comments(lines: list[str], filled: list[int], form: Form) -> list[int]:
+def _without_comments(lines: list[str], filled: list[int], form: FileForm) -> list[int]:
     """Leave out the lines before the rows that begin with # or %, as networks are published with, and say so."""
     first = next((n for n, k in enumerate(filled) if lines[k].lstrip()[:1] not in ("#", "%")), len(filled))
     later = any(lines[k].lstrip()[:1] in ("#", "%") for k in filled[first:])

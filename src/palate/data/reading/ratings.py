@@ -21,7 +21,7 @@ from palate.data.interactions import Interactions, build
 from palate.data.items import Side, id_column
 from palate.data.reading.bounds import MAX_BYTES, check_bounds
 from palate.data.reading.incoming import Incoming, as_file
-from palate.data.reading.layout import Form, Header, QuoteAs, look_at
+from palate.data.reading.layout import FileForm, Header, QuoteAs, look_at
 from palate.data.reading.raw import brief, json_fault, reading
 from palate.data.reading.text import (
     FAILED,
@@ -85,7 +85,7 @@ def read_ratings(
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
     with as_file(path, encoding) as (file, encoding, name), reading(file):
         check_bounds(file, max_bytes)
-        return _read_ratings(file, columns, Form(encoding, header, quote, name), policy)
+        return _read_ratings(file, columns, FileForm(encoding, header, quote, name), policy)
 
 
 def read_table(
@@ -113,12 +113,12 @@ def read_table(
     """
     with as_file(path, encoding) as (file, encoding, name), reading(file):
         check_bounds(file, max_bytes)
-        frame, widen = _read_table(file, Form(encoding, quote=quote, name=name))
+        frame, widen = _read_table(file, FileForm(encoding, quote=quote, name=name))
         as_ids = id_column(frame.columns, side, id_name) if side is not None and ids == "text" else None
         return frame.with_columns(c if c.name == as_ids else widen(c) for c in frame.get_columns())
 
 
-def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Policy) -> Interactions:
+def _read_ratings(path: Path, columns: Columns | None, form: FileForm, policy: Policy) -> Interactions:
     layout = look_at(path, form, columns)
     file = TableFile(form.name, path, layout, policy.ids)
     if layout.kind == "text":
@@ -131,7 +131,7 @@ def _read_ratings(path: Path, columns: Columns | None, form: Form, policy: Polic
     return build(_from_json(file, columns or {}), policy, numbering(file, None))
 
 
-def _read_table(path: Path, form: Form) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
+def _read_table(path: Path, form: FileForm) -> tuple[pl.DataFrame, Callable[[pl.Series], pl.Series]]:
     """Return a table as it is written, and what gives its columns their types."""
     layout = look_at(path, form, attributes=True)
     file = TableFile(form.name, path, layout)

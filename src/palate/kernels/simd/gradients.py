@@ -17,12 +17,15 @@ import numpy as np
 from numba import njit
 
 from palate.kernels import Cells
-from palate.kernels.ridge import REORDER, Clicks
+from palate.kernels.ridge import REORDER, ClickColumns
 from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_rows, add_tile, aligned, dots
 
 
 class Limits(NamedTuple):
-    """When a row's steps end: after so many, or where its residual is this much of the right side."""
+    """When a row's steps end.
+
+    After so many, or where its residual is this much of the right side.
+    """
 
     steps: int
     tolerance: float
@@ -59,7 +62,7 @@ def add_cells(W, weights, start, stop, x, four, out):
 
 
 @njit(nogil=True, cache=True)
-def first_residual(cells: Cells, side: Clicks, u, W, weights, start, x, four, r):
+def first_residual(cells: Cells, side: ClickColumns, u, W, weights, start, x, four, r):
     """Gather a row's cells into W and weights from ``start`` on, filled up to whole fours; add s - (S - o Q'Q) x to r.
 
     Return where the cells end, sum_j x_uj and s . x, for the part of s that cells make.
@@ -108,7 +111,7 @@ def step(x, residual, d, Sd, left, k):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def improve_rows(cells: Cells, side: Clicks, penalties, M, limits: Limits, first, last, P, losses):
+def improve_rows(cells: Cells, side: ClickColumns, penalties, M, limits: Limits, first, last, P, losses):
     """Take steps from P for rows first … last - 1.
 
     ROWS rows are taken together, so that Q'Q is read once for all of them; each has the bits it would have alone.

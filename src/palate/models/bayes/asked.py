@@ -24,14 +24,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.kernels import gibbs as kernel
 from palate.models.bayes.side import Dense, Incidence, SideChain
-from palate.models.bayes.start import Counts, incidence
+from palate.models.bayes.start import CountEncoding, incidence
 from palate.parallel import GRAIN, Workers, chunks
-
-Array = NDArray[Any]
+from palate.sparse import Array
 
 RIDGE = 30.0  # cells that say as much of an attribute as its prior
 
@@ -99,7 +97,7 @@ class OneMore:
     brings: Array
 
 
-def one_more_count(counter: Counts | None, numbers: Numbers, n_attributes: int, n_columns: int) -> OneMore:
+def one_more_count(counter: CountEncoding | None, numbers: Numbers, n_attributes: int, n_columns: int) -> OneMore:
     """Return what one more cell changes in a row's attributes, which is nothing, and in the features of its count."""
     always = np.zeros((len(numbers.cells), n_attributes), np.float32)
     if counter is not None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.features import Features
 from palate.data.ids import Ids
@@ -17,16 +16,15 @@ from palate.models.bayes.chain import Chain, Constants, stream
 from palate.models.bayes.mean import MOST_CELLS
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
-from palate.models.bayes.start import Components, Counts, Encoders, side
+from palate.models.bayes.start import Components, CountEncoding, Encoders, side
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
 from palate.models.contract.learner import Training, WarmStart
 from palate.models.contract.training_part import rating_limits
 from palate.models.ridge.rows import copy_known, on_ids
+from palate.sparse import Array
 
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
         (by_item, _matrix(training.item_features, data.items), c.items, c.item_projection),
     ):
         numbers = rows.sizes
-        counter = Counts.of(numbers) if model.counts else None
+        counter = CountEncoding.of(numbers) if model.counts else None
         known = features if counter is None else np.concatenate([features, counter.matrix(numbers)], axis=1)
         cells = Numbers.of(numbers, features)
         count = one_more_count(counter, cells, features.shape[1], len(projection))

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.kernels import gibbs as kernel
 from palate.models.bayes.ordinal import Stars
 from palate.models.bayes.side import SideChain
 from palate.models.bayes.time_effects import TimeEffect
 from palate.parallel import GRAIN, Workers
-from palate.sparse import Rows
-
-Array = NDArray[Any]
+from palate.sparse import Array, Rows
 
 MOST_TRIES = 100  # of a rejection
 SHARPEST = 1e30

@@ -29,7 +29,7 @@ from palate.errors import DataError
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 WATCHED = {
     "noise_precision": "noise precision",
@@ -86,7 +86,7 @@ def effective_sample_size(draws: ArrayLike) -> float:
     return float(x.size / tau)
 
 
-def _halves(draws: ArrayLike) -> Array:
+def _halves(draws: ArrayLike) -> Floats:
     """Return the halves of each chain, (2 n_chains, n_draws // 2)."""
     x = np.asarray(draws, np.float64)
     if x.ndim not in (1, 2) or (x.ndim == 2 and not len(x)):
@@ -96,26 +96,26 @@ def _halves(draws: ArrayLike) -> Array:
     return np.concatenate([x[:, :half], x[:, x.shape[1] - half :]])
 
 
-def _can_be_judged(x: Array) -> bool:
+def _can_be_judged(x: Floats) -> bool:
     return bool(x.shape[1] >= FEWEST_DRAWS // 2 and np.isfinite(x).all() and np.ptp(x) > 0)
 
 
-def _variances(x: Array) -> tuple[float, float]:
+def _variances(x: Floats) -> tuple[float, float]:
     """Return W and V, eq. 1."""
     n = x.shape[1]
     within = float(x.var(axis=1, ddof=1).mean())
     return within, (n - 1) / n * within + float(x.mean(axis=1).var(ddof=1))
 
 
-def _autocovariances(x: Array) -> Array:
+def _autocovariances(x: Floats) -> Floats:
     """Return c_tm of every lag t, (M, N), eq. 3."""
     n = x.shape[1]
     transformed = np.fft.rfft(x - x.mean(axis=1, keepdims=True), 2 * n, axis=1)  # of zeros enough that no end meets
-    found: Array = np.fft.irfft(np.abs(transformed) ** 2, 2 * n, axis=1)[:, :n] / n
+    found: Floats = np.fft.irfft(np.abs(transformed) ** 2, 2 * n, axis=1)[:, :n] / n
     return found
 
 
-def _autocorrelation_time(rho: Array) -> float:
+def _autocorrelation_time(rho: Floats) -> float:
     """Return tau of the autocorrelations rho_t, eq. 4; the longest lags, of two products or fewer, are left out."""
     even, odd = rho[: len(rho) // 2 * 2 : 2], rho[1::2]
     pairs = even + odd
@@ -147,7 +147,7 @@ def chain_summary(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> pl.Da
     return pl.DataFrame(rows, schema, orient="row").with_columns(pl.col("ess", "rhat").fill_nan(None))
 
 
-def traces(history: Sequence[Mapping[str, Any]], key: str) -> Array:
+def traces(history: Sequence[Mapping[str, Any]], key: str) -> Floats:
     """Return a quantity by chain and sweep, (n_chains, n_sweeps), of the chains whose every record has it.
 
     The first chain's stands under ``key``, those of others under ``key_2``, ``key_3`` …

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.errors import ModelFileError, ParameterError
-
-Array = NDArray[Any]
+from palate.sparse import Array
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Draw:
         prior_kernel.means(M, self.precision, LM)
         targets = rows.values - self.mean
         items = kernel.padded_rows(self.items)
-        columns, prior = kernel.Columns(items.Q, items.c, self.item_scales), kernel.Prior(LM, self.precision)
+        columns, prior = kernel.PaddedColumns(items.Q, items.c, self.item_scales), kernel.RowPrior(LM, self.precision)
         h = columns.h[rows.indices]
         alpha = np.float32(self.noise)
         n = len(M)

@@ -12,7 +12,7 @@ from palate.errors import ModelFileError
 from palate.models.bayes.chain import Chain
 from palate.models.bayes.draw import Draw
 from palate.models.bayes.side import Dense, Incidence
-from palate.models.bayes.start import BANDS, Counts, Encoders, incidence, projected
+from palate.models.bayes.start import BANDS, CountEncoding, Encoders, incidence, projected
 from palate.models.bayes.time_effects import TimeOffsets
 from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Levels, Shape
 from palate.sparse import Rows
@@ -29,7 +29,7 @@ class KeptDraws(Learned):
         cut_draws: (n_kept, n_levels - 1), cut points of the ordinal likelihood.
         prior_means, prior_precisions: (n_kept, D), (n_kept, D, D) of the users, eq. 4.
         dense_weights, incidence_weights: (n_kept, F, D), (n_kept, n_items or 0, D) of the users' features, eq. 3.
-        counts_encoding: mean, scale and octiles of `Counts`, or nothing.
+        counts_encoding: mean, scale and octiles of `CountEncoding`, or nothing.
         component_projection: (n_items, n_components) of `Components`.
         user_features: (n_users, n_user_features), no rows without features.
         levels: the stars of the ordinal likelihood, or nothing.
@@ -85,7 +85,7 @@ class KeptDraws(Learned):
             mean = self.user_features.mean(axis=0, keepdims=True)
             parts.append((mean.repeat(n, axis=0) if features is None else features)[:, 1:])
         if len(self.counts_encoding):
-            parts.append(Counts.from_plain(self.counts_encoding).matrix(rows.sizes))
+            parts.append(CountEncoding.from_plain(self.counts_encoding).matrix(rows.sizes))
         if self.component_projection.shape[1]:
             parts.append(projected(rows, self.component_projection))
         dense = np.ascontiguousarray(np.concatenate([np.zeros((n, 0)), *parts], axis=1), np.float32)

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 import numpy as np
 from scipy import linalg
 
+from palate.kernels import Factors
 from palate.models.bayes.asked import Asked
 from palate.models.bayes.chain import Chain
 from palate.models.contract.learned import Array, Learned, NotNegative, Shape
-from palate.topk import Factors
 
 MOST_CELLS = 20_000_000  # users times items; beyond it the matrix of mean scores is not held
 RANK = 128  # singular vectors kept: what they leave out is ``mean_score_error_``
@@ -37,7 +37,7 @@ class MeanFactors(Learned):
 
     def factors(self) -> Factors:
         """Return what scores are made of."""
-        return self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean
+        return Factors(self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean)
 
 
 class MeanScore:

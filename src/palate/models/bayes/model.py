@@ -41,12 +41,13 @@ from numpy.typing import NDArray
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.errors import DataError, DivergenceError, ParameterError
+from palate.kernels import Factors
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
 from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.mean import MOST_CELLS
 from palate.models.bayes.posterior import Posterior
-from palate.models.bayes.run import Run
+from palate.models.bayes.run import SamplingRun
 from palate.models.bayes.time_effects import check_time_effects, effect_names
 from palate.models.bayes.units import in_unit, unit_of
 from palate.models.contract.answers import UserIds, id_list, item_columns
@@ -63,7 +64,7 @@ from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, single_blas_thread
 from palate.sparse import Rows
-from palate.topk import Factors, ItemSide
+from palate.topk import ItemSide
 
 DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
@@ -206,7 +207,7 @@ class BayesianMF(FactorModel):
         unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
         scaled = in_unit(training, unit)
         try:
-            run = Run(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
+            run = SamplingRun(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
             interrupted = run.finish()
         except np.linalg.LinAlgError as error:
             raise self._diverged(error) from None

@@ -13,13 +13,12 @@ with a flat prior on ordered cut points, and then y_n from its normal distributi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr, ndtri
 
-Array = NDArray[Any]
+from palate.sparse import Array
 
 STEP = 2.4  # of the proposal, in standard deviations over the root of the dimension (Roberts, Gelman & Gilks 1997)
 REFRESH = 25  # draws between two looks at the curvature of eq. 2, while the chain warms up

@@ -12,7 +12,7 @@ from palate.models.bayes.mean import MeanFactors
 from palate.models.bayes.predictive import grouped
 from palate.models.bayes.time_effects import EFFECTS, TimeOffsets
 from palate.models.contract.explanation import Part
-from palate.models.contract.learned import Array, Course, Encoding, Learned
+from palate.models.contract.learned import Array, Course, Learned, StoredEncoding
 from palate.models.contract.predictive import Predictive
 from palate.models.ridge.rows import feature_names
 from palate.parallel import Workers, chunks
@@ -45,8 +45,8 @@ class Posterior(Learned):
     score: MeanFactors
     draws: KeptDraws
     time: TimeOffsets
-    user_encoding: Encoding
-    item_encoding: Encoding
+    user_encoding: StoredEncoding
+    item_encoding: StoredEncoding
     course: Course
 
     def predictive(

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.fingerprint import fingerprint
 from palate.models.bayes.begin import Ground, Watch, begun, ground_of
@@ -29,12 +28,11 @@ from palate.progress import Progress
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
 
-Array = NDArray[Any]
 
 MOST_ASKED = 24  # sweeps whose terms of the pair's own cell are summed: more change the error by less than 0.0001
 
 
-class Line:
+class SummedChain:
     """One of the chains, with what is summed over its sweeps."""
 
     CHANGES: ClassVar[tuple[str, ...]] = ("chain", "mean", "asked", "watch")
@@ -57,7 +55,7 @@ class Line:
         return self.watch.record(warm=warm)
 
 
-class Run:
+class SamplingRun:
     """The chains of a fit, side by side, and all that is taken from them.
 
     Args:
@@ -87,7 +85,7 @@ class Run:
             self.fit["unit"] = unit
         ground = ground_of(model, training)
         numbers = range(int(model.n_chains))
-        self.lines = [Line(model, training, ground, self.seed, number, unit) for number in numbers]
+        self.lines = [SummedChain(model, training, ground, self.seed, number, unit) for number in numbers]
         self.kept = Kept(wanted, self.lines[0].chain, ground.encoders)
         self.history: list[dict[str, float]] = []
         if before is not None:

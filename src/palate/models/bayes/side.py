@@ -11,16 +11,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from palate.kernels import Cells
 from palate.kernels import gibbs as kernel
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import GRAIN, Workers, chunks
-from palate.sparse import Rows
-
-Array = NDArray[Any]
+from palate.sparse import Array, Rows
 
 
 @dataclass(frozen=True)
@@ -187,8 +184,8 @@ class SideChain:
         M = applied(self._parts + self.mean.astype(np.float32), L, workers)
         E = rng.standard_normal(self.X.shape, np.float32)
         Q, c = kernel.padded_rows(other.X)
-        fixed = kernel.Columns(Q, c, other.scales)
-        noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.Prior(M, L)
+        fixed = kernel.PaddedColumns(Q, c, other.scales)
+        noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.RowPrior(M, L)
         X, means = np.empty_like(self.X), np.empty_like(self.X)
         call = partial(kernel.draw_rows, self.rows.cells_with(targets), fixed, noise, prior, E)
         workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, GRAIN.drawn)])

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
-from palate.sparse import Rows
-
-Array = NDArray[Any]
+from palate.sparse import Array, Rows
 
 SMALLEST_COMPONENT = 1e-4  # of the largest singular value: below it there is nothing but rounding
 BANDS = 8  # of the number of rows: octiles
 
 
 @dataclass(frozen=True)
-class Counts:
+class CountEncoding:
     """How the number of a row's cells becomes features: its logarithm, the square of that, and its octile.
 
     Attributes:
@@ -34,7 +31,7 @@ class Counts:
     edges: Array
 
     @classmethod
-    def of(cls, counts: Array) -> Counts:
+    def of(cls, counts: Array) -> CountEncoding:
         """Learn the encoding from the counts of the training part."""
         logs = np.log1p(counts)
         return cls(float(logs.mean()), float(logs.std()) or 1.0, np.quantile(counts, np.arange(1, BANDS) / BANDS))
@@ -50,7 +47,7 @@ class Counts:
         return np.concatenate([[self.mean, self.scale], self.edges])
 
     @classmethod
-    def from_plain(cls, numbers: Array) -> Counts:
+    def from_plain(cls, numbers: Array) -> CountEncoding:
         """Return what `plain` gave."""
         return cls(float(numbers[0]), float(numbers[1]), np.asarray(numbers[2:]))
 
@@ -120,7 +117,7 @@ class Encoders:
         projection: (n_items, k) onto the components of the incidence; no columns where they take no part.
     """
 
-    counts: Counts | None
+    counts: CountEncoding | None
     projection: Array
 
 

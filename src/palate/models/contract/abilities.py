@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.models.contract.registry import MODELS
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 
 if TYPE_CHECKING:
     from palate.models.bayes.checkpoints import CheckpointStore
     from palate.models.contract.explanation import Part
-    from palate.models.contract.learned import Encoding
+    from palate.models.contract.learned import StoredEncoding
     from palate.models.contract.learner import Learner, WarmStart
     from palate.models.contract.person import Group
     from palate.models.contract.predictive import Predictive
     from palate.models.contract.scoring import Scorer
-
-Array = NDArray[Any]
 
 
 @runtime_checkable
@@ -85,7 +83,7 @@ class Explains(Protocol):
 class TakesFeatures(Protocol):
     """Learns from attributes of users and items."""
 
-    def _encoding(self, side: str) -> Encoding:
+    def _encoding(self, side: str) -> StoredEncoding:
         """Return how the features of a side were made; nothing where there were none."""
 
     def _stored_features(self, user: int) -> Array | None:

@@ -53,7 +53,7 @@ def check_64_bits(users: Sequence[Id]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class ListOptions:
     """What lists are made of.
 
     Attributes:

@@ -14,7 +14,7 @@ from palate.models.contract.abilities import check_supports
 if TYPE_CHECKING:
     from palate.models.contract.learner import Learner
 
-Given = dict[str, Features | None]
+FeaturesGiven = dict[str, Features | None]
 GIVE_ONE = (
     ": give a Dataset (palate.load_dataset reads one, Dataset.from_tables makes one of interactions and tables), or "
     "user_features and item_features"
@@ -28,7 +28,7 @@ def features_for(
     item_features: Features | None = None,
     *,
     attributes: bool | None = None,
-) -> Given:
+) -> FeaturesGiven:
     """Return ``user_features`` and ``item_features`` as they enter a model: the one rule for all that fits models.
 
     Features that are given enter as they are. Without any, the attributes in the tables of a data set enter where
@@ -46,7 +46,7 @@ def features_for(
     """
     if attributes not in (None, True, False):
         raise ParameterError.outside("attributes", "True, False or None", attributes)
-    given: Given = {"user_features": user_features, "item_features": item_features}
+    given: FeaturesGiven = {"user_features": user_features, "item_features": item_features}
     if user_features is not None or item_features is not None:
         if attributes:
             raise ParameterError.of("attributes", "are asked for beside features that are given: choose one")
@@ -64,7 +64,7 @@ def features_for(
     return known
 
 
-def features_of(data: Dataset) -> Given:
+def features_of(data: Dataset) -> FeaturesGiven:
     """Return the attributes of a data set as features, None for a table that has nothing to make them of."""
     return {
         "user_features": Features.of_known(data.users, "user"),

@@ -26,7 +26,7 @@ from palate.models.contract.abilities import (
     cannot,
 )
 from palate.models.contract.answers import (
-    Choice,
+    ListOptions,
     UserIds,
     allowed_items,
     id_list,
@@ -37,7 +37,7 @@ from palate.models.contract.explanation import Explanation, parts_table
 from palate.models.contract.listing import listed
 from palate.models.contract.newcomers import Newcomers, NewItems, features_on, rows_of, transpose
 from palate.models.contract.parameters import check_choice, check_whole
-from palate.models.contract.person import Given, Group, Person, Users, people_of, users_of
+from palate.models.contract.person import Group, Person, RowsGiven, Users, people_of, users_of
 from palate.models.contract.predictor import Predictor
 from palate.models.contract.ranker import Ranker
 from palate.models.contract.titles import Titles
@@ -48,7 +48,7 @@ from palate.sparse import Rows
 class Recommender(Predictor):
     """What every fitted model answers; the final classes say how they learn and how they score."""
 
-    def person(self, rows: Given = None, features: Features | None = None, *, on_unknown: str = "drop") -> Person:
+    def person(self, rows: RowsGiven = None, features: Features | None = None, *, on_unknown: str = "drop") -> Person:
         """Return somebody whom training did not see, to be asked about wherever a user's id may stand.
 
         `recommend`, `predict`, `explain` and `similar_users` take ids and people alike, and give them one score.
@@ -115,7 +115,9 @@ class Recommender(Predictor):
         left_out = None if exclude is None else interactions_of(exclude, "exclude")
         ids, groups = users_of(self, id_list(users), "mark" if on_unknown == "popular" else "raise")
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=left_out)
+        choice = ListOptions(
+            n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen, exclude=left_out
+        )
         return listed(self, ids, groups, choice, clip=clip)
 
     @property
@@ -153,7 +155,7 @@ class Recommender(Predictor):
 
     def recommend_for(
         self,
-        interactions: Given = None,
+        interactions: RowsGiven = None,
         n: int = 10,
         *,
         features: Features | None = None,
@@ -184,7 +186,7 @@ class Recommender(Predictor):
         people = people_of(interactions, features, self, on_unknown)
         group = Group(self.ranker_of(people.rows, people.features), people.asked, np.arange(len(people.asked)))
         allowed = allowed_items(self.items_, self.item_table_, allow, deny, where)
-        choice = Choice(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen)
+        choice = ListOptions(n, allowed, self.titles if one_per_title else None, exclude_seen=exclude_seen)
         return listed(self, people.ids[people.asked], [group], choice)
 
     def recommend_users(self, items: UserIds, n: int = 10, *, exclude_seen: bool = True) -> pl.DataFrame:

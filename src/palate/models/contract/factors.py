@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.kernels import Factors
 from palate.models.contract.base import Recommender
 from palate.models.contract.learned import Array, Attribute
 from palate.models.contract.learner import WarmStart
 from palate.models.contract.person import Group
 from palate.models.contract.scoring import FactorScorer, nearest
 from palate.sparse import Rows
-from palate.topk import Factors, ItemSide
+from palate.topk import ItemSide
 
 
 class Factored(Recommender):
@@ -72,7 +73,8 @@ class FactorModel(Factored):
 
     def _users_as_folded(self) -> Array:
         """Return the factors of the users of training that those of people folded in are like, (n_users, k)."""
-        return self._factors()[0]
+        factors: Array = self._factors().P
+        return factors
 
     def _encoding(self, side: str) -> list[Mapping[str, Any]]:
         return self.user_encoding_ if side == "user" else self.item_encoding_

@@ -26,15 +26,14 @@ from typing import (
 )
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.features import is_encoding
 from palate.errors import ModelFileError, NotFittedError
+from palate.sparse import Array as Array
 
 if TYPE_CHECKING:
     from palate.models.contract.learner import Learner
 
-Array = NDArray[Any]
 T = TypeVar("T")
 
 LARGEST = 1e15  # a million products of two such numbers stay finite in float32
@@ -153,7 +152,9 @@ NotNegative = Annotated[float, Check(lambda v: _is_score(v) and v >= 0, "a numbe
 History = Annotated[list[dict[str, float]], Check(_is_history, "a list of records of numbers")]
 Levels = Annotated[list[float], Check(_is_levels, "numbers, ascending")]
 Variances = Annotated[dict[str, float], Check(_is_variances, "numbers of at least 0 by name")]
-Encoding = Annotated[list[Mapping[str, Any]], Check(_is_encoding, "a list of columns and how they became numbers")]
+StoredEncoding = Annotated[
+    list[Mapping[str, Any]], Check(_is_encoding, "a list of columns and how they became numbers")
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from palate.models.contract.answers import Choice, items_of, list_table, popular_items, rows_of_pairs
+from palate.models.contract.answers import ListOptions, items_of, list_table, popular_items, rows_of_pairs
 from palate.models.contract.lists import Lists
 from palate.models.contract.person import Group
 from palate.models.contract.ranked import Ranked
@@ -16,7 +16,9 @@ from palate.models.contract.titles import one_of_each
 from palate.sparse import Rows
 
 
-def listed(model: Ranked, ids: pl.Series, groups: list[Group], choice: Choice, *, clip: bool = False) -> pl.DataFrame:
+def listed(
+    model: Ranked, ids: pl.Series, groups: list[Group], choice: ListOptions, *, clip: bool = False
+) -> pl.DataFrame:
     """Return the lists of users as a table; users of no group get the popular one.
 
     Args:
@@ -43,7 +45,7 @@ def listed(model: Ranked, ids: pl.Series, groups: list[Group], choice: Choice, *
     return list_table(ids, shown, model.items_, model.item_table_["title"], choice.titles)
 
 
-def _left_out(model: Ranked, ids: pl.Series, group: Group, choice: Choice) -> list[Rows]:
+def _left_out(model: Ranked, ids: pl.Series, group: Group, choice: ListOptions) -> list[Rows]:
     """Return what a group's lists leave out, as rows over the users of its ranker."""
     left_out = []
     if choice.exclude_seen:

@@ -23,7 +23,7 @@ from palate.sparse import Rows
 if TYPE_CHECKING:
     from palate.models.contract.ranked import Ranked
 
-Given = Interactions | Mapping[Id, float] | Iterable[Id] | None
+RowsGiven = Interactions | Mapping[Id, float] | Iterable[Id] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,7 +153,7 @@ def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:
     return pl.Series(ids, dtype=pl.String if kinds == {str} else pl.Int64 if kinds else users.dtype)
 
 
-def people_of(given: Given, features: Features | None, model: Ranked, on_unknown: str) -> People:
+def people_of(given: RowsGiven, features: Features | None, model: Ranked, on_unknown: str) -> People:
     """Return people by what they gave, and by their features.
 
     Args:

@@ -7,15 +7,13 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.errors import ParameterError
 from palate.kernels import mixture as kernel
 from palate.metrics.distribution import crps_stars
 from palate.models.bayes.ordinal import star_probabilities
 from palate.parallel import GRAIN, Workers, chunks, single_blas_thread
-
-Array = NDArray[Any]
+from palate.sparse import Array
 
 
 @dataclass(frozen=True, eq=False)

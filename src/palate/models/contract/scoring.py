@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.kernels import given
+from palate.kernels import Factors, given
 from palate.kernels import weights as weights_kernel
 from palate.sparse import Rows
-from palate.topk import Factors, ItemSide, score_pairs, topk, topk_among, topk_of_rows
+from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
 
 class Scorer(ABC):
@@ -85,7 +85,7 @@ class FactorScorer(Scorer):
 
     def pairs(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float64]:
         """Return the score of each pair of positions, (n,)."""
-        return score_pairs((self.P, self.among.Q, self.b, self.among.c, self.among.mean), users, items)
+        return score_pairs(Factors(self.P, self.among.Q, self.b, self.among.c, self.among.mean), users, items)
 
     def best(
         self,
@@ -114,7 +114,7 @@ class FactorScorer(Scorer):
         own = self.among.only(items)
         every = np.arange(len(items), dtype=np.int32)
         filters: dict[str, Any] = {"excluded": excluded, "places": places}
-        found, _ = topk((own.Q, self.P, own.c, self.b, own.mean), every, n, **filters, n_threads=n_threads)
+        found, _ = topk(Factors(own.Q, self.P, own.c, self.b, own.mean), every, n, **filters, n_threads=n_threads)
         scores = np.full(found.shape, np.nan)
         row, rank = np.nonzero(found >= 0)
         scores[row, rank] = self.pairs(found[row, rank], items[row])  # summed as in a user's list, bit for bit
@@ -261,8 +261,11 @@ def nearest(
     """
     near, unit = _unit(wanted), _unit(factors)
     left_out = Rows.of_sizes(itself >= 0, itself[itself >= 0])
-    parts, every = (near, unit, np.zeros(len(near)), np.zeros(len(unit)), 0.0), np.arange(len(near), dtype=np.int32)
-    return topk(parts, every, min(n, len(unit)), excluded=[left_out], places=places, n_threads=n_threads)
+    cosines, every = (
+        Factors(near, unit, np.zeros(len(near)), np.zeros(len(unit)), 0.0),
+        np.arange(len(near), dtype=np.int32),
+    )
+    return topk(cosines, every, min(n, len(unit)), excluded=[left_out], places=places, n_threads=n_threads)
 
 
 def _unit(factors: NDArray[Any]) -> NDArray[np.float64]:

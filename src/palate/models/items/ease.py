@@ -31,10 +31,10 @@ from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.square import invert, largest_by_column, renumber
-from palate.models.ridge.rows import Array, row_ranges
+from palate.models.ridge.rows import row_ranges
 from palate.models.search import Range
 from palate.parallel import GRAIN, Workers, check_threads
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 
 
 class EASE(ItemWeights):

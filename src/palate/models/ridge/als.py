@@ -27,6 +27,7 @@ import numpy as np
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
+from palate.kernels import Factors
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Course, Learns
 from palate.models.contract.learner import Training
@@ -44,9 +45,8 @@ from palate.models.contract.shared import (
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
 from palate.models.ridge.rows import (
-    Array,
+    FixedSide,
     Prior,
-    Side,
     copy_known,
     explained,
     on_ids,
@@ -58,7 +58,7 @@ from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
 from palate.parallel import Workers
 from palate.progress import Progress
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 from palate.topk import score_pairs
 
 
@@ -131,7 +131,7 @@ class ALS(RatingModel):
         weights = self._row_weights(by_user), self._row_weights(by_item)
         priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
-        interrupted, side = False, partial(Side, mean=mean, biases=self.biases)
+        interrupted, side = False, partial(FixedSide, mean=mean, biases=self.biases)
         with Workers(self.n_threads) as workers:
             try:
                 for epoch in range(1, self.n_epochs + 1):
@@ -155,7 +155,7 @@ class ALS(RatingModel):
         return ALSLearned(P, Q, b, c, mean, kept, course)
 
     def _half(
-        self, rows: Rows, side: Side, weights: Array, prior: Prior | None, workers: Workers
+        self, rows: Rows, side: FixedSide, weights: Array, prior: Prior | None, workers: Workers
     ) -> tuple[Array, Array]:
         """Return factors and biases of all rows of one side; eq. 2."""
         penalties = self.reg * weights, self.reg_biases * (weights > 0)
@@ -184,7 +184,7 @@ class ALS(RatingModel):
         learned = self.learned_
         return self._folded(rows, learned.users_given(biases=self.biases), learned.priors.of_items(features))
 
-    def _folded(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[Array, Array]:
+    def _folded(self, rows: Rows, side: FixedSide, prior: Prior | None) -> tuple[Array, Array]:
         with Workers(self.n_threads) as workers:
             return self._half(rows, side, self._row_weights(rows), prior, workers)
 
@@ -223,12 +223,12 @@ class ALS(RatingModel):
         for name, part in (("train", data), ("validation", training.validation)):
             if part is not None:
                 cells = part.user_index, part.item_index, part.values
-                raw, clipped = rmse_both((P, Q, b, c), dtype(mean), cells, limits, workers)
+                raw, clipped = rmse_both(Factors(P, Q, b, c, dtype(mean)), cells, limits, workers)
                 record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = raw, clipped
         loss = record["train_rmse_unclipped"] ** 2
         squares = loss * len(data)
         if data.weights is not None:
-            errors = data.values - score_pairs((P, Q, b, c, mean), data.user_index, data.item_index)
+            errors = data.values - score_pairs(Factors(P, Q, b, c, mean), data.user_index, data.item_index)
             squares = float((data.weights * errors**2).sum())
         sides = ((P, b, priors[0], weights[0]), (Q, c, priors[1], weights[1]))
         penalty = sum(self._penalty(*side) for side in sides)

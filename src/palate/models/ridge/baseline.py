@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import DivergenceError, ParameterError
+from palate.kernels import Factors
 from palate.models.contract.explanation import Part
 from palate.models.contract.factors import Factored
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
@@ -39,7 +40,6 @@ from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.ridge.priors import rating_parts
 from palate.models.search import Range
 from palate.sparse import Rows
-from palate.topk import Factors
 
 TOLERANCE = 1e-12  # of the right side of eq. 4
 MOST_STEPS = 10_000
@@ -120,7 +120,7 @@ class Baseline(Factored):
 
     def _factors(self) -> Factors:
         P, Q = (np.zeros((len(ids), 0), self.item_biases_.dtype) for ids in (self.users_, self.items_))
-        return P, Q, self.user_biases_, self.item_biases_, self.mean_
+        return Factors(P, Q, self.user_biases_, self.item_biases_, self.mean_)
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range, and two penalties of 0.

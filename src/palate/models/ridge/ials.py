@@ -32,7 +32,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from palate.errors import DivergenceError, ParameterError
-from palate.kernels import given, ridge
+from palate.kernels import Factors, given, ridge
 from palate.kernels.simd import gradients
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
@@ -51,9 +51,8 @@ from palate.models.contract.shared import (
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
 from palate.models.ridge.rows import (
-    Array,
+    FixedSide,
     Prior,
-    Side,
     copy_known,
     explained,
     gram,
@@ -67,8 +66,7 @@ from palate.models.ridge.rows import (
 from palate.models.search import Range
 from palate.parallel import GRAIN, Workers
 from palate.progress import Progress
-from palate.sparse import Rows
-from palate.topk import Factors
+from palate.sparse import Array, Rows
 
 MOST_EXACT = 512  # factors; a factorization costs their cube
 TOLERANCE = 1e-6  # of the right side, where factors are more
@@ -215,7 +213,7 @@ class ImplicitALS(PriorModel):
         weights = self.alpha * rows.values.astype(np.float64)
         exact = self.cg_steps == 0 or start is None
         if exact and self.n_factors <= MOST_EXACT:
-            side = Side(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded(G))
+            side = FixedSide(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded(G))
             no_biases = np.zeros_like(penalties)
             P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
             self._check(0.0 if failed < 0 else np.inf, 0)
@@ -225,7 +223,7 @@ class ImplicitALS(PriorModel):
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
         whole = padded(G + np.triu(G, 1).T)[: self.n_factors]
         l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
-        clicks = ridge.Clicks(*given(Q, whole, dtype(self.unobserved_weight)))
+        clicks = ridge.ClickColumns(*given(Q, whole, dtype(self.unobserved_weight)))
         limits = gradients.Limits(steps, dtype(tolerance))
         call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
@@ -291,7 +289,7 @@ class ImplicitALS(PriorModel):
         clicks = clicks_of(row, self.positive, "these interactions")
         weights = self.alpha * clicks.values.astype(np.float64)
         learned = self.learned_
-        side = Side(learned.item_factors, np.zeros(0), 0.0, self.unobserved_weight, learned.gram)
+        side = FixedSide(learned.item_factors, np.zeros(0), 0.0, self.unobserved_weight, learned.gram)
         penalty = float(self._penalties(clicks, learned.n_warm)[0])
         prior, names = learned.priors.of_users(features), learned.priors.user_names
         if not len(clicks.indices):
@@ -306,7 +304,7 @@ class ImplicitALS(PriorModel):
 
     def _factors(self) -> Factors:
         P, Q = self.user_factors_, self.item_factors_
-        return P, Q, np.zeros(len(P), P.dtype), np.zeros(len(Q), Q.dtype), 0.0
+        return Factors(P, Q, np.zeros(len(P), P.dtype), np.zeros(len(Q), Q.dtype), 0.0)
 
 
 def _prior(X: Array, features: Array | None, penalties: Array, reg: float) -> Prior | None:

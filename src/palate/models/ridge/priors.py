@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 
 from palate.data.features import Features
+from palate.kernels import Factors
 from palate.models.contract.explanation import Part
 from palate.models.contract.factors import FactorModel
-from palate.models.contract.learned import Array, Attribute, Encoding, Learned, Learns, Shape
+from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape, StoredEncoding
 from palate.models.contract.learner import ScoreKind
-from palate.models.ridge.rows import Prior, Side, feature_names
-from palate.topk import Factors
+from palate.models.ridge.rows import FixedSide, Prior, feature_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,8 @@ class LearnedPriors(Learned):
     user_weights_biases: Annotated[Array, Shape("n_user_features")]
     item_weights: Annotated[Array, Shape("n_item_features", "n_factors")]
     item_weights_biases: Annotated[Array, Shape("n_item_features")]
-    user_encoding: Encoding
-    item_encoding: Encoding
+    user_encoding: StoredEncoding
+    item_encoding: StoredEncoding
 
     @classmethod
     def of(
@@ -93,15 +93,15 @@ class RatingFactors(Learned):
 
     def factors(self) -> Factors:
         """Return what scores are made of."""
-        return self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean
+        return Factors(self.user_factors, self.item_factors, self.user_biases, self.item_biases, self.mean)
 
-    def users_given(self, *, biases: bool) -> Side:
+    def users_given(self, *, biases: bool) -> FixedSide:
         """Return what is fixed where items are folded in."""
-        return Side(self.user_factors, self.user_biases, mean=self.mean, biases=biases)
+        return FixedSide(self.user_factors, self.user_biases, mean=self.mean, biases=biases)
 
-    def items_given(self, *, biases: bool) -> Side:
+    def items_given(self, *, biases: bool) -> FixedSide:
         """Return what is fixed where users are folded in."""
-        return Side(self.item_factors, self.item_biases, mean=self.mean, biases=biases)
+        return FixedSide(self.item_factors, self.item_biases, mean=self.mean, biases=biases)
 
 
 class RatingModel(PriorModel):
@@ -134,7 +134,7 @@ def rating_parts(mean: float, item_bias: float) -> list[Part]:
     return [*parts, Part("item bias", "how the item is rated by all", float(item_bias))] if item_bias else parts
 
 
-def prior_parts(prior: Prior | None, names: list[str], side: Side, item: int) -> list[Part]:
+def prior_parts(prior: Prior | None, names: list[str], side: FixedSide, item: int) -> list[Part]:
     """Return the parts of the score of a row without cells: its prior mean, by feature."""
     if prior is None:
         return []

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.features import Features
 from palate.data.ids import Ids
@@ -19,11 +18,9 @@ from palate.kernels import prior as prior_kernel
 from palate.kernels.simd.tile import ROWS
 from palate.models.contract.explanation import Part
 from palate.parallel import GRAIN, Workers, chunks
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 
 PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Side:
+class FixedSide:
     """What a half sweep holds fixed: the other side's factors and biases, and what a cell means.
 
     Attributes:
@@ -70,7 +67,12 @@ class Side:
 
 
 def solve(
-    rows: Rows, weights: Array | None, side: Side, penalties: tuple[Array, Array], prior: Prior | None, workers: Workers
+    rows: Rows,
+    weights: Array | None,
+    side: FixedSide,
+    penalties: tuple[Array, Array],
+    prior: Prior | None,
+    workers: Workers,
 ) -> tuple[Array, Array, Array, int]:
     """Return factors, biases and (for clicks) losses of all rows, and one that could not be solved, or -1.
 
@@ -90,13 +92,13 @@ def solve(
     M, N = given(*((None, None) if prior is None else prior.means()))
     if side.gram is None:
         Q, c = given(side.Q, side.c)
-        ratings = ridge.Ratings(Q, c, dtype(side.mean), side.biases)
-        means = None if prior is None else ridge.Means(M, N)
+        ratings = ridge.RatingColumns(Q, c, dtype(side.mean), side.biases)
+        means = None if prior is None else ridge.PriorMeans(M, N)
         call = partial(ridge.solve_ratings, rows.cells, weighted, ratings, ridge.Penalties(l, h), means)
         written = P, b
     else:
         Q, G = given(side.Q, side.gram)
-        clicks = ridge.Clicks(Q, G, dtype(side.unobserved))
+        clicks = ridge.ClickColumns(Q, G, dtype(side.unobserved))
         call = partial(ridge.solve_clicks, rows.cells_with(weighted), clicks, l, M)
         written = P, losses
     tasks = [partial(call, start, stop, *written) for start, stop in row_ranges(rows, workers, GRAIN.solved)]
@@ -170,7 +172,7 @@ def explained(
     row: Rows,
     weights: Array,
     pulls: Array,
-    side: Side,
+    side: FixedSide,
     penalties: tuple[float, float],
     at: int,
     prior: Prior | None,

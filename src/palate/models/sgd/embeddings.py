@@ -17,14 +17,11 @@ Letters: F (n_rows, n_features), X (n_rows, width) the sums.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.models.ridge.rows import Prior, prior_of
-
-Array = NDArray[Any]
+from palate.sparse import Array
 
 
 @dataclass

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError, Remedy
+from palate.kernels import Factors
 from palate.kernels import sgd as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.explanation import Part
@@ -40,11 +41,11 @@ from palate.models.contract.shared import (
 )
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
-from palate.models.ridge.rows import Prior, Side, copy_known, explained, on_ids, solve
+from palate.models.ridge.rows import FixedSide, Prior, copy_known, explained, on_ids, solve
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
-from palate.models.sgd.rating_blocks import BlockedRatings, Factors, RatingEpochs, default_blocks
-from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained, warn_of_first_epoch
+from palate.models.sgd.rating_blocks import BlockedRatings, RatingEpochs, default_blocks
+from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, trained, warn_of_first_epoch
 from palate.parallel import Workers
 from palate.sparse import Rows
 
@@ -169,13 +170,13 @@ class MatrixFactorization(RatingModel):
         if held_out is not None or training.validation is not None:
             warn_of_first_epoch(done.run)
         epochs = done.final.one_epoch
-        P, Q, b, c = epochs.factors
+        P, Q, b, c, mean = epochs.factors
         P[self._unlearned(training)] = 0
         features = training.user_features, training.item_features
         of_users, of_items = (None if side is None else side.prior(self.n_factors) for side in epochs.sides)
         kept = LearnedPriors.of((of_users, of_items), features, self.n_factors, P.dtype)
         P, Q = (np.ascontiguousarray(X[:, : self.n_factors]) for X in (P, Q))
-        return MFLearned(P, Q, b, c, float(epochs.mean), kept, done.course(seed))
+        return MFLearned(P, Q, b, c, float(mean), kept, done.course(seed))
 
     def _unlearned(self, training: Training) -> NDArray[np.bool_]:
         """Return which users' factors are still as they were drawn: noise that would make up a taste for them."""
@@ -194,7 +195,7 @@ class MatrixFactorization(RatingModel):
         learned = self.learned_
         return self._solved(rows, learned.users_given(biases=self.biases), learned.priors.of_items(features))
 
-    def _solved(self, rows: Rows, side: Side, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _solved(self, rows: Rows, side: FixedSide, prior: Prior | None) -> tuple[NDArray[Any], NDArray[Any]]:
         if prior is not None and not self.own_factors:
             return prior.means()
         counts = rows.sizes.astype(np.float64)
@@ -225,25 +226,21 @@ class MatrixFactorization(RatingModel):
 
     def _run(
         self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str
-    ) -> Run[RatingEpochs]:
+    ) -> TrainingRun[RatingEpochs]:
         dtype = np.dtype(self.dtype).type
-        factors = self._initial(data, seed)
+        P, Q, b, c = self._initial(data, seed)
         if (old := training.start) is not None:
-            P, Q, b, c = factors
             copy_known(P[:, : self.n_factors], data.users, old.P, old.users)
             copy_known(Q[:, : self.n_factors], data.items, old.Q, old.items)
             copy_known(b, data.users, old.b, old.users)
             copy_known(c, data.items, old.c, old.items)
-        sides = self._sides(training, data, factors)
-        n_blocks = self.n_blocks or default_blocks(
-            len(data), min(data.n_users, data.n_items), factors[0].shape[1] * factors[0].itemsize
-        )
+        sides = self._sides(training, data, P, Q)
+        n_blocks = self.n_blocks or default_blocks(len(data), min(data.n_users, data.n_items), P.shape[1] * P.itemsize)
         n_blocks = min(n_blocks, data.n_users, data.n_items)
         mean = float(data.values.mean(dtype=np.float64)) if self.biases else 0.0
         largest = max(float(data.values.max()) - mean, mean - float(data.values.min()), TINY)
         epochs = RatingEpochs(
-            factors=factors,
-            mean=dtype(mean),
+            factors=Factors(P, Q, b, c, dtype(mean)),
             sides=sides,
             ratings=BlockedRatings.build(data, n_blocks, seed),
             watched=None if watched is None else (watched.user_index, watched.item_index, watched.values),
@@ -252,25 +249,25 @@ class MatrixFactorization(RatingModel):
             learning_rate=self._rate,
             advice=partial(self._advice, largest),
         )
-        arrays = *factors, *(array for one in sides if one is not None for array in one.arrays)
+        arrays = P, Q, b, c, *(array for side in sides if side is not None for array in side.arrays)
         watches = None if watched is None else "validation_rmse_unclipped"
-        return Run(arrays, epochs, watches, stage, epochs.has_begun)
+        return TrainingRun(arrays, epochs, watches, stage, epochs.has_begun)
 
     def _sides(
-        self, training: Training, data: Interactions, factors: Factors
+        self, training: Training, data: Interactions, P: NDArray[Any], Q: NDArray[Any]
     ) -> tuple[Embeddings | None, Embeddings | None]:
         """Return the features of both sides; a row's penalty is met at every rating."""
-        found = []
+        sides = []
         for features, ids, index, X in (
-            (training.user_features, data.users, data.user_index, factors[0]),
-            (training.item_features, data.items, data.item_index, factors[1]),
+            (training.user_features, data.users, data.user_index, P),
+            (training.item_features, data.items, data.item_index, Q),
         ):
             penalties = self.reg * np.bincount(index, minlength=len(ids))
             own = self.own_factors
-            found.append(Embeddings.of(on_ids(features, ids), X, penalties, self.reg * self.reg_features, own))
-        return found[0], found[1]
+            sides.append(Embeddings.of(on_ids(features, ids), X, penalties, self.reg * self.reg_features, own))
+        return sides[0], sides[1]
 
-    def _initial(self, data: Interactions, seed: int) -> Factors:
+    def _initial(self, data: Interactions, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         rng = np.random.default_rng([seed, 0])
         distribution = rng.standard_normal if self.init == "normal" else rng.random
 

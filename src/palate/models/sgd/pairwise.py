@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
+from palate.kernels import Factors
 from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.metrics.ranking import judge, ndcg
@@ -42,16 +43,15 @@ from palate.models.contract.shared import (
 from palate.models.contract.training_part import LARGEST_VALUE
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
-from palate.models.ridge.rows import Side, copy_known, on_ids, row_ranges
+from palate.models.ridge.rows import FixedSide, copy_known, on_ids, row_ranges
 from palate.models.search import Choice, Range
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import default_blocks, rounds
-from palate.models.sgd.training import Run, SGDCourse, rows_held_out, trained
+from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, trained
 from palate.parallel import GRAIN, Workers, shares
-from palate.sparse import Rows
-from palate.topk import Factors, topk
+from palate.sparse import Array, Rows
+from palate.topk import topk
 
-Array = NDArray[Any]
 LearningRate = Annotated[float, Above(0), "step of the gradient."]
 RegUsers = Annotated[float, AtLeast(0), "L2 penalty of the factors of the user, at every draw."]
 RegItems = Annotated[float, AtLeast(0), "L2 penalty of the factors of the clicked item, at every draw."]
@@ -172,7 +172,7 @@ class Pairwise(PriorModel):
 
     def _run(
         self, training: Training, seed: int, data: Interactions, watched: Interactions | None, stage: str
-    ) -> Run[ClickEpochs]:
+    ) -> TrainingRun[ClickEpochs]:
         clicks = training_clicks(data, self.positive)
         n_clicks = len(clicks.indices)
         of_users, of_items = clicks.sizes, np.bincount(clicks.indices, minlength=data.n_items)
@@ -201,7 +201,7 @@ class Pairwise(PriorModel):
             watched=None if watched is None else Watched.of(data, watched, self.positive, seed),
         )
         arrays = P, Q, c, *(array for one in epochs.sides if one is not None for array in one.arrays)
-        return Run(arrays, epochs, None if watched is None else "-validation_ndcg", stage)
+        return TrainingRun(arrays, epochs, None if watched is None else "-validation_ndcg", stage)
 
     def _sides(
         self,
@@ -237,13 +237,13 @@ class Pairwise(PriorModel):
         """Return the learning rate of an epoch, from 1 on."""
         return self.learning_rate * (1 - (epoch - 1) / self.n_epochs if self.schedule == "linear" else 1)
 
-    def steps(self, epoch: int) -> kernel.Steps:
+    def steps(self, epoch: int) -> kernel.PairSteps:
         """Return the steps of eq. 3 of the kernel."""
         rate, dtype = self.rate(epoch), np.dtype(self.dtype).type
         penalties = self.reg_users, self.reg_items, self.reg_negatives, self.reg_biases
         less = [max(0.0, 1 - rate * penalty) for penalty in penalties]
         of_users, of_items, of_negatives, of_biases = map(dtype, less)
-        return kernel.Steps(dtype(rate), of_users, of_items, of_negatives, dtype(rate), of_biases, held=False)
+        return kernel.PairSteps(dtype(rate), of_users, of_items, of_negatives, dtype(rate), of_biases, held=False)
 
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         P, _ = self._folded(rows, features)
@@ -277,7 +277,7 @@ class Pairwise(PriorModel):
         draws = np.full(n_rows, self.draws_) if self.draw == "users" else counts
         scaled = kernel.Scaled(*clicks.cells, draws / mean)
         key = np.uint64(np.random.default_rng([self.seed_, 7]).integers(2**63))
-        model = kernel.Model(P, Q, np.array(self.item_biases_, dtype))  # copied: what is mapped is read-only
+        model = kernel.PairTerms(P, Q, np.array(self.item_biases_, dtype))  # copied: what is mapped is read-only
         passes = kernel.Passes(steps, key)
         call = partial(kernel.fold_rows, model, M, scaled, *self._pool(Q), self._warp(len(Q)), passes)
         with Workers(self.n_threads) as workers:
@@ -312,7 +312,7 @@ class Pairwise(PriorModel):
         each = moves[taken] * left * (differences.astype(np.float64) @ q)
         learned = self.learned_
         prior, names = learned.priors.of_users(features), learned.priors.user_names
-        side = Side(self.item_factors_, np.zeros(0))
+        side = FixedSide(self.item_factors_, np.zeros(0))
         parts = prior_parts(prior, names, side, item)
         bias = float(self.item_biases_[item])
         if bias:
@@ -321,7 +321,7 @@ class Pairwise(PriorModel):
 
     def _factors(self) -> Factors:
         P = self.user_factors_
-        return P, self.item_factors_, np.zeros(len(P), P.dtype), self.item_biases_, 0.0
+        return Factors(P, self.item_factors_, np.zeros(len(P), P.dtype), self.item_biases_, 0.0)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         size = np.dtype(self.dtype).itemsize
@@ -362,14 +362,14 @@ class Watched:
         P, Q, c = factors
         if not len(self.users):
             return 0.0
-        whole = P, Q, np.zeros(len(P), P.dtype), c, 0.0
+        whole = Factors(P, Q, np.zeros(len(P), P.dtype), c, 0.0)
         lists, _ = topk(whole, self.users, PLACES, excluded=[self.seen], n_threads=workers.n_threads)
         return float(ndcg(judge(lists, self.relevant, self.n_items), PLACES).mean())
 
 
 @dataclass
 class ClickEpochs:
-    """Epochs of a pairwise loss: what a `Run` does with clicks.
+    """Epochs of a pairwise loss: what a `TrainingRun` does with clicks.
 
     Attributes:
         model: whose parameters say how.
@@ -437,7 +437,7 @@ class ClickEpochs:
         if of_items is not None:
             N = kernel.ItemMeans(*of_items.means)
         losses, adaptive, items, ends = np.zeros((self._n_blocks**2, 2)), laid.adaptive, laid.pool.items, laid.ends
-        call = partial(kernel.rank_blocks, kernel.Model(*self.factors), M, N, self.clicks.cells, laid.grouped)
+        call = partial(kernel.rank_blocks, kernel.PairTerms(*self.factors), M, N, self.clicks.cells, laid.grouped)
         call = partial(call, laid.pool, adaptive, self._warp, self.model.steps(epoch))
         every = since = len(items) * np.log2(len(items) + 1)  # draws for an order, as Rendle & Freudenthaler have it
         for blocks in rounds(self._n_blocks, laid.rng):
@@ -451,7 +451,7 @@ class ClickEpochs:
         total, drawn = losses.sum(axis=0)
         return float(total / max(1.0, drawn))
 
-    def layout(self, epoch: int, workers: Workers) -> Layout:
+    def layout(self, epoch: int, workers: Workers) -> BlockLayout:
         """Deal users and items to blocks anew, and group the clicks by them."""
         n, lengths = self._n_blocks, self.clicks.sizes
         rng = np.random.default_rng([self.seed, 1, epoch])
@@ -468,11 +468,11 @@ class ClickEpochs:
         outs = [grouped._replace(ptr=ptr) for ptr in grouped.ptr]
         workers.run([partial(call, scaled, users[a], block_of, first, int(starts[a]), outs[a]) for a in range(n)])
         pool = kernel.Pool(items, np.concatenate(sums), self.model.negatives == "popular")
-        return Layout(grouped, pool, ends, self.model.adaptive(len(items)), second, rng)
+        return BlockLayout(grouped, pool, ends, self.model.adaptive(len(items)), second, rng)
 
 
 @dataclass(frozen=True)
-class Layout:
+class BlockLayout:
     """The clicks of an epoch, grouped by block of users and of items.
 
     Attributes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
-from palate.kernels import given, sgd
+from palate.kernels import Factors, given, sgd
 from palate.kernels.order import dealt, stable_order
 from palate.models.sgd.embeddings import Embeddings
 from palate.parallel import GRAIN, Workers, chunks, shares
@@ -24,8 +24,6 @@ SMALL = 500_000  # ratings; below it one block, for strictly random order costs 
 STREAMS = 4  # ratings side by side that share no user: their steps need not wait for each other
 JUDGED = 500_000  # ratings of the training part whose error is measured after an epoch
 LEAST_EXPLAINED = 0.05  # of what mean and biases leave of the training part: with less, factors have not begun to learn
-
-Factors = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # P, Q, b, c
 
 
 def default_blocks(
@@ -85,7 +83,7 @@ class BlockedRatings:
 
     def epoch(
         self,
-        model: sgd.Model,
+        factors: Factors,
         means: tuple[sgd.Means | None, sgd.Means | None],
         steps: sgd.Steps,
         epoch: int,
@@ -95,18 +93,18 @@ class BlockedRatings:
         losses = np.zeros(self.n_blocks**2)
         key = np.uint64(np.random.default_rng([self.seed, 3, epoch]).integers(2**63))
         for blocks in rounds(self.n_blocks, np.random.default_rng([self.seed, 2, epoch])):
-            call = partial(sgd.descend_blocks, model, *means, sgd.Ratings(*self.arrays), self.ptr)
+            call = partial(sgd.descend_blocks, factors, *means, sgd.Ratings(*self.arrays), self.ptr)
             workers.run([partial(call, part, key, steps, losses) for part in shares(blocks, workers.n_threads)])
         return float(losses.sum()) / len(self.arrays[0])
 
 
 def rmse_both(
-    factors: Factors, mean: Any, ratings: tuple[NDArray[Any], ...], limits: tuple[float, float], workers: Workers
+    factors: Factors, ratings: tuple[NDArray[Any], ...], limits: tuple[float, float], workers: Workers
 ) -> tuple[float, float]:
     """Return RMSE of the raw scores and of the clipped ones, over rows, cols, values."""
     rows, cols, vals = given(*ratings)
-    call = partial(sgd.squared_errors, sgd.Model(*given(*factors, mean)))
-    low, high = mean.dtype.type(limits[0]), mean.dtype.type(limits[1])
+    call = partial(sgd.squared_errors, Factors(*given(*factors)))
+    low, high = map(factors.mean.dtype.type, limits)
     parts = [sgd.Ratings(rows[c], cols[c], vals[c]) for c in chunks(len(vals), GRAIN.errors)]
     sums = workers.run([partial(call, part, low, high) for part in parts])
     raw, clipped = np.sqrt(np.sum(sums, axis=0) / len(vals))
@@ -115,10 +113,10 @@ def rmse_both(
 
 @dataclass
 class RatingEpochs:
-    """Epochs of squared error: what a `Run` does with ratings.
+    """Epochs of squared error: what a `TrainingRun` does with ratings.
 
     Attributes:
-        factors, mean: changed in place.
+        factors: changed in place.
         sides: features of users and of items, whose embeddings are changed in place.
         ratings: the training part in blocks.
         watched: rows, cols and values of the validation part, or None.
@@ -129,7 +127,6 @@ class RatingEpochs:
     """
 
     factors: Factors
-    mean: Any
     sides: tuple[Embeddings | None, Embeddings | None]
     ratings: BlockedRatings
     watched: tuple[NDArray[Any], ...] | None
@@ -146,17 +143,17 @@ class RatingEpochs:
             DivergenceError: the errors have left all bounds.
         """
         of_users, of_items = (None if side is None else sgd.Means(*side.means) for side in self.sides)
-        model = sgd.Model(*self.factors, self.mean)
-        loss = self.ratings.epoch(model, (of_users, of_items), self.steps(epoch), epoch, workers)
+        loss = self.ratings.epoch(self.factors, (of_users, of_items), self.steps(epoch), epoch, workers)
         rate = self.learning_rate(epoch)
         self._check(loss, epoch, rate)
-        for one, X, biases in zip(self.sides, self.factors[:2], self.factors[2:], strict=True):
-            if one is not None:
-                one.follow(X, biases)
+        P, Q, b, c, _ = self.factors
+        for side, X, biases in zip(self.sides, (P, Q), (b, c), strict=True):
+            if side is not None:
+                side.follow(X, biases)
         record = {"epoch": epoch, "loss": loss, "learning_rate": rate}
         for name, part in (("train", self._judged), ("validation", self.watched)):
             if part is not None:
-                both = rmse_both(self.factors, self.mean, part, self.limits, workers)
+                both = rmse_both(self.factors, part, self.limits, workers)
                 record[f"{name}_rmse_unclipped"], record[f"{name}_rmse"] = both
         self._train_error = record["train_rmse_unclipped"]
         self._check(self._train_error, epoch, rate)
@@ -168,8 +165,8 @@ class RatingEpochs:
         They start near zero and grow slowly at first, while biases fit already and validation may get worse.
         """
         rows, cols, vals = self._judged
-        _, _, b, c = self.factors
-        left = vals.astype(np.float64) - self.mean - b[rows] - c[cols]
+        _, _, b, c, mean = self.factors
+        left = vals.astype(np.float64) - mean - b[rows] - c[cols]
         return self._train_error**2 <= (1 - LEAST_EXPLAINED) * float(np.mean(left * left))
 
     def _check(self, figure: float, epoch: int, rate: float) -> None:

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.models.contract.learned import Course, History
 from palate.models.contract.learner import Training
 from palate.parallel import Workers
 from palate.progress import Progress, ProgressCallback
+from palate.sparse import Array
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[Any]
 
 FEWEST_TO_HOLD_OUT = 20  # rows; with fewer there is nothing to learn from a validation part
 
@@ -46,7 +45,7 @@ E = TypeVar("E", bound=Epochs)
 
 
 @dataclass
-class Run(Generic[E]):
+class TrainingRun(Generic[E]):
     """One training run: what it starts from, what it watches, and what it leaves.
 
     Attributes:
@@ -115,18 +114,18 @@ class Run(Generic[E]):
         return -figure if self.watched.startswith("-") else figure
 
 
-RunOf = Callable[[Interactions, Interactions | None, str], Run[E]]
+RunOf = Callable[[Interactions, Interactions | None, str], TrainingRun[E]]
 
 
 @dataclass(frozen=True)
 class Trained(Generic[E]):
     """The run that chose the epoch, and the second one on all data, where the first left some out."""
 
-    run: Run[E]
-    refit: Run[E] | None
+    run: TrainingRun[E]
+    refit: TrainingRun[E] | None
 
     @property
-    def final(self) -> Run[E]:
+    def final(self) -> TrainingRun[E]:
         """The run whose arrays are the model's."""
         return self.refit or self.run
 
@@ -186,12 +185,12 @@ def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | Non
     return np.random.default_rng([seed, 4]).permutation(len(data))[:n]
 
 
-def _say_interrupted(run: Run[Any], remark: str) -> None:
+def _say_interrupted(run: TrainingRun[Any], remark: str) -> None:
     if run.interrupted:
         log.warning("training interrupted: keeping the best so far, of epoch %d%s", run.best_epoch, remark)
 
 
-def warn_of_first_epoch(run: Run[Any]) -> None:
+def warn_of_first_epoch(run: TrainingRun[Any]) -> None:
     """Log a warning where the first epoch was the best: factors learned nothing that holds for other ratings."""
     if run.best_epoch == 1 < len(run.history) and not run.interrupted:
         log.warning(
