@@ -147,7 +147,7 @@ def test_metrics_are_listed(run):
         (
             ("--metrics", "crps"),
             1,
-            "crps needs a model with a predictive distribution, such as bayes: none",
+            "crps needs a model with a predictive distribution (bayes): none",
         ),
         (
             ("--metrics", "diversity_genres@3", "--models", "baseline"),

@@ -5,6 +5,8 @@ import json
 import pytest
 import test_cli
 
+from palate import MODELS
+
 here, run, only_json = test_cli.here, test_cli.run, test_cli.only_json
 
 WORDS = ("tune", "log.csv", "--set", "n_factors=2", "--set", "n_epochs=5", "--trials", "6")
@@ -66,8 +68,7 @@ def test_a_config_is_trained_evaluated_and_compared(here, run):
         (
             ("--model", "nope"),
             2,
-            "no model 'nope'; there is popularity, baseline, mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta, "
-            "or a config",
+            f"no model 'nope'; there is {', '.join(MODELS)}, or a config",
         ),
         (("--model", "none.json"), 1, "cannot read the config none.json"),
         (("--model", "none.json", "--preset", "original"), 2, "leave out the preset"),

@@ -121,6 +121,13 @@ def test_what_is_written_of_commands_metrics_and_models_is_what_they_say(monkeyp
     sys.modules.pop("write_commands")
 
 
+def test_every_model_stands_in_the_docs():
+    from palate import MODELS
+
+    headings = "".join(re.findall("(?m)^## .*", (ROOT / "docs" / "models.md").read_text()))
+    assert [key for key, cls in MODELS.items() if f"`{cls.__name__}` (key `{key}`)" not in headings] == []
+
+
 def test_every_public_name_stands_in_the_docs():
     import palate
 

@@ -10,7 +10,7 @@ from typer import BadParameter
 
 from palate.cli.inputs import new_model
 from palate.errors import ParameterError, UnknownParameterError
-from palate.models import MODELS, Popularity
+from palate.models import MODELS, Popularity, Recommender
 from palate.models.contract.parameters import (
     Above,
     AtLeast,
@@ -146,6 +146,11 @@ def test_an_alias_is_told_otherwise_by_the_note_that_comes_last():
 def test_a_declaration_without_meaning_or_limits_is_an_error_when_the_class_is_made(declaration):
     with pytest.raises(ParameterError, match="n must be declared with limits and a meaning, such as Annotated"):
         type("Undeclared", (Popularity,), {"__annotations__": {"n": declaration}, "n": 1, "__module__": __name__})
+
+
+def test_a_model_without_what_all_have_is_an_error_when_the_class_is_made():
+    with pytest.raises(ParameterError, match="Lacking must declare n_threads and store_history, as all models do"):
+        type("Lacking", (Recommender,), {"key": "lacking", "__module__": __name__})
 
 
 @pytest.mark.parametrize(

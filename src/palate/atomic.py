@@ -82,11 +82,11 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _is_leftover(entry: os.DirEntry[str]) -> bool:
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return False
-    is_ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    return is_ours and stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > DAY
+    is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return is_ours and stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > DAY
 
 
 def _sync_folder(folder: Path) -> None:

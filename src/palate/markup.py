@@ -18,10 +18,10 @@ class Html(str):
 
 def element(tag: str, *children: str | None, **attributes: str | bool | None) -> Html:
     """Return an element; None is left out, ``class_`` is class, ``aria_label`` is aria-label."""
-    said = "".join(_attribute(name, value) for name, value in attributes.items())
+    written = "".join(_attribute(name, value) for name, value in attributes.items())
     if tag in VOID:
-        return Html(f"<{tag}{said}>")
-    return Html(f"<{tag}{said}>{join(children)}</{tag}>")
+        return Html(f"<{tag}{written}>")
+    return Html(f"<{tag}{written}>{join(children)}</{tag}>")
 
 
 def join(parts: Iterable[str | None]) -> Html:
@@ -53,7 +53,7 @@ class TableColumn(NamedTuple):
 
 def table(caption: str, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> Html:
     """Return a table whose first column names its rows; it scrolls by itself where the page is narrow."""
-    head = [element("th", one.heading, scope="col", class_=_side(one)) for one in columns]
+    head = [element("th", column.heading, scope="col", class_=_side(column)) for column in columns]
     body = [
         element(
             "tr",

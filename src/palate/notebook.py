@@ -28,10 +28,10 @@ Fact = tuple[str, str]
 
 def card(heading: str, facts: Iterable[Fact] = (), *more: Html, sentences: Sequence[str] = ()) -> str:
     """Return HTML of one object: a heading, sentences, a table of facts, and further parts."""
-    rows = [element("tr", element("th", name, scope="row"), element("td", bdi(shown(said)))) for name, said in facts]
+    rows = [element("tr", element("th", name, scope="row"), element("td", bdi(shown(fact)))) for name, fact in facts]
     table = element("table", element("tbody", *rows)) if rows else None
-    said = [paragraph(shown(one, most=1000)) for one in sentences]
-    return element("div", paragraph(element("strong", shown(heading))), *said, table, *more, class_="palate")
+    paragraphs = [paragraph(shown(sentence, most=1000)) for sentence in sentences]
+    return element("div", paragraph(element("strong", shown(heading))), *paragraphs, table, *more, class_="palate")
 
 
 def preview(frame: pl.DataFrame, n: int = MOST_ROWS, *, of: int | None = None) -> Html:
@@ -63,8 +63,8 @@ def plainly(text: str) -> str:
 
 def values_in_words(figures: Mapping[str, float], most: int = 4) -> str:
     """Return "rmse 0.9051, mae 0.7128 and 3 more"."""
-    said = [f"{name} {value:.4f}" for name, value in list(figures.items())[:most]]
-    return ", ".join(said) + (f" and {len(figures) - most} more" if len(figures) > most else "")
+    written = [f"{name} {value:.4f}" for name, value in list(figures.items())[:most]]
+    return ", ".join(written) + (f" and {len(figures) - most} more" if len(figures) > most else "")
 
 
 def is_here() -> bool:

@@ -52,11 +52,11 @@ def _named(models: Warmed | Iterable[Warmed] | Mapping[str, Warmed] | None) -> l
         named = list(models.items())
     else:
         several = [models] if isinstance(models, Recommender | str) else list(MODELS if models is None else models)
-        named = [(one if isinstance(one, str) else one.key, one) for one in several]
-    for _, one in named:
-        if isinstance(one, str) and one not in MODELS:
+        named = [(model if isinstance(model, str) else model.key, model) for model in several]
+    for _, model in named:
+        if isinstance(model, str) and model not in MODELS:
             raise ParameterError(
-                f"there is no model {one!r}; known are {', '.join(MODELS)}", code="unknown_name", subject=one
+                f"there is no model {model!r}; known are {', '.join(MODELS)}", code="unknown_name", subject=model
             )
     return named
 

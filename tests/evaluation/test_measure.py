@@ -22,7 +22,7 @@ from palate.errors import DataError, NotFittedError, ParameterError, UnknownIdEr
 from palate.evaluation import evaluate, measure
 from palate.evaluation.measuring import beside, check_offered, checked, measure_part
 from palate.metrics import METRICS, named
-from palate.models import Baseline, MatrixFactorization, Popularity
+from palate.models import MODELS, Baseline, MatrixFactorization, Popularity
 
 K = 4
 
@@ -259,7 +259,7 @@ def test_users_without_anything_left_count_as_zero():
             ParameterError,
             "needs an item table with a column 'genres' .*baseline here does not",
         ),
-        (["diversity@3"], {}, ParameterError, "diversity@3 needs a model with item factors, such as mf"),
+        (["diversity@3"], {}, ParameterError, "diversity@3 needs a model with item factors .mf, als, "),
         (["crps"], {}, ParameterError, "crps needs a model with a predictive distribution"),
     ],
 )
@@ -271,10 +271,11 @@ def test_impossible_requests(parts, metrics, options, error, said):
 
 def test_an_order_predicts_no_ratings(parts):
     train, test = parts
-    with pytest.raises(ParameterError, match=r"rmse needs a model that predicts ratings, .*; popularity here does not"):
+    with pytest.raises(ParameterError, match=r"rmse needs a model that predicts ratings .*; popularity here does not"):
         measure(Popularity().fit(train), train, test, ["rmse"])
     found = measure(Popularity().fit(train), train, test, ["rmse", "ndcg@3"], skip=True)
-    assert found.skipped == {"rmse": "rmse needs a model that predicts ratings, such as baseline or mf"}
+    able = ", ".join(key for key, cls in MODELS.items() if cls.score_kind == "rating")
+    assert found.skipped == {"rmse": f"rmse needs a model that predicts ratings ({able})"}
     assert list(found.values) == ["ndcg@3"]
 
 

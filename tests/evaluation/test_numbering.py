@@ -24,7 +24,7 @@ SMALL = {
     "n_burn_in": 4,
     "n_components": 3,
 }
-WITHOUT_CHANCE = ("popularity", "baseline", "ease", "knn", "rp3beta")
+WITHOUT_CHANCE = [key for key, cls in MODELS.items() if "random_state" not in cls.parameter_names()]
 LISTS = [f"{n}@{K}" if m.at_k else n for n, m in METRICS.items() if m.kind != "rating"]
 RANKING = [name for name in LISTS if METRICS[name.partition("@")[0]].kind == "ranking"]
 ORDERS = (np.arange(N_ITEMS)[::-1], np.random.default_rng(7).permutation(N_ITEMS))

@@ -1,6 +1,6 @@
-"""Write the kept samples of the present format: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
+"""Write what is lacking of the samples, one a model: ``PYTHONPATH=tests python tests/files/make_samples.py [FOLDER]``.
 
-Samples of released versions are never written anew; a new format version adds its own file.
+Those that are there stay as they are, as older files must be read; a new format version adds its own.
 """
 
 from __future__ import annotations
@@ -8,20 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from model_files import (
-    als_model,
-    baseline_model,
-    bayes_model,
-    bpr_model,
-    ease_model,
-    ials_model,
-    knn_model,
-    number_model,
-    popularity_model,
-    rp3beta_model,
-    text_model,
-    warp_model,
-)
+from model_files import MADE, text_model
 
 from palate import files
 from palate.files.model_file import FORMAT_VERSION
@@ -32,24 +19,12 @@ HERE = Path(__file__).parent / "samples"
 def make_samples(folder: Path) -> list[Path]:
     """Write one file a model, and of `mf` one with integer ids and one with text; each under 20 KB; return paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    models = {
-        "mf-numbers": number_model(),
-        "mf-texts": text_model(store_history=False),
-        "popularity-numbers": popularity_model(),
-        "baseline-texts": baseline_model(),
-        "als-texts": als_model(),
-        "ials-texts": ials_model(),
-        "ease-numbers": ease_model(),
-        "bpr-texts": bpr_model(),
-        "warp-numbers": warp_model(),
-        "bayes-texts": bayes_model(),
-        "knn-numbers": knn_model(),
-        "rp3beta-numbers": rp3beta_model(),
-    }
     paths = []
-    for name, model in models.items():
-        paths.append(folder / f"v{FORMAT_VERSION}-{name}.safetensors")
-        files.save(model, paths[-1])
+    for model in (text_model(store_history=False), *(make() for make in MADE.values())):
+        ids = "texts" if model.users_.kind == "text" else "numbers"
+        paths.append(folder / f"v{FORMAT_VERSION}-{model.key}-{ids}.safetensors")
+        if not paths[-1].exists():
+            files.save(model, paths[-1])
     return paths
 
 

@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,13 @@ from palate.models import (
     ALS,
     BPR,
     EASE,
-    WARP,
+    MODELS,
     Baseline,
     BayesianMF,
     ImplicitALS,
     ItemKNN,
     MatrixFactorization,
     Popularity,
-    RP3beta,
 )
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "u1"}
@@ -114,12 +114,6 @@ def bpr_model(**changes) -> BPR:
     return BPR(**settings).fit(data, user_features=Features.from_table(people, "user"))
 
 
-def warp_model(**changes) -> WARP:
-    """Return ranking by rank of integer ids."""
-    settings = {"n_factors": 3, "n_epochs": 2, "random_state": 4, "positive": 3, **changes}
-    return WARP(**settings).fit(low_rank(12, 9, 40))
-
-
 def ease_model(**changes) -> EASE:
     """Return EASE of integer ids, its weights sparse."""
     data = low_rank(12, 9, 40)
@@ -131,11 +125,6 @@ def knn_model(**changes) -> ItemKNN:
     return ItemKNN(**{"n_neighbors": 3, "positive": 3, "idf": True, **changes}).fit(low_rank(12, 9, 40))
 
 
-def rp3beta_model(**changes) -> RP3beta:
-    """Return a random walk's weights of integer ids."""
-    return RP3beta(**{"n_neighbors": 3, "positive": 3, **changes}).fit(low_rank(12, 9, 40))
-
-
 def bayes_model(**changes) -> BayesianMF:
     """Return Bayesian factorization of text ids, with features of users and offsets by day."""
     users = ["ann", "bob", "ann", "çelik", "李", "bob"]
@@ -145,6 +134,26 @@ def bayes_model(**changes) -> BayesianMF:
     settings = {"n_factors": 2, "n_sweeps": 6, "n_burn_in": 2, "n_kept": 2, "n_components": 1, "random_state": 4}
     settings |= {"time_effects": "day", "likelihood": "ordinal", **changes}
     return BayesianMF(**settings).fit(data, user_features=Features.from_table(people, "user"))
+
+
+def small_model_of(key, **changes):
+    """Return any model of integer ids, with parameters that make it small."""
+    given = {"n_factors": 3, "n_epochs": 2, "n_neighbors": 3, "positive": 3, "random_state": 4, **changes}
+    names = MODELS[key].parameter_names()
+    return MODELS[key](**{name: value for name, value in given.items() if name in names}).fit(low_rank(12, 9, 40))
+
+
+MADE = {key: partial(small_model_of, key) for key in MODELS} | {
+    "mf": number_model,
+    "popularity": popularity_model,
+    "baseline": baseline_model,
+    "als": als_model,
+    "ials": ials_model,
+    "bpr": bpr_model,
+    "ease": ease_model,
+    "knn": knn_model,
+    "bayes": bayes_model,
+}  # of every model one that says much of its file
 
 
 def assert_same_model(one, other):

@@ -22,17 +22,11 @@ import safetensors.numpy
 from altered import alter
 from make_samples import make_samples
 from model_files import (
+    MADE,
     Parts,
-    als_model,
     assert_same_model,
-    baseline_model,
-    bayes_model,
-    ease_model,
-    ials_model,
-    knn_model,
     number_model,
     popularity_model,
-    rp3beta_model,
     text_model,
 )
 
@@ -68,21 +62,7 @@ def leftovers(folder):
 # -- round trips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        number_model,
-        text_model,
-        popularity_model,
-        baseline_model,
-        als_model,
-        ials_model,
-        ease_model,
-        bayes_model,
-        knn_model,
-        rp3beta_model,
-    ],
-)
+@pytest.mark.parametrize("made", [text_model, *MADE.values()], ids=["mf of text", *MADE])
 @pytest.mark.parametrize("store_history", [True, False])
 def test_a_loaded_model_is_the_saved_one(made, store_history, tmp_path):
     model = made(store_history=store_history)

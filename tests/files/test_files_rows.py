@@ -5,21 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from model_files import (
-    Parts,
-    als_model,
-    baseline_model,
-    bayes_model,
-    bpr_model,
-    ease_model,
-    ials_model,
-    knn_model,
-    number_model,
-    popularity_model,
-    rp3beta_model,
-    text_model,
-    warp_model,
-)
+from model_files import MADE as OF_EACH_MODEL
+from model_files import Parts, ease_model, knn_model, text_model
 from synthetic import low_rank
 
 from palate import files
@@ -39,24 +26,13 @@ def with_features(model):
     return model.set_params(random_state=4).fit(data, **both)
 
 
-MADE = {
-    "mf": number_model,
+MADE = OF_EACH_MODEL | {
     "mf of text": text_model,
     "mf with features": lambda: with_features(MatrixFactorization(2, n_epochs=2)),
-    "popularity": popularity_model,
-    "baseline": baseline_model,
-    "als": als_model,
     "als with features": lambda: with_features(ALS(2, n_epochs=2)),
-    "ials": ials_model,
     "ials with features": lambda: with_features(ImplicitALS(2, n_epochs=2, positive=3)),
-    "bpr": bpr_model,
     "bpr with features": lambda: with_features(BPR(2, n_epochs=2, positive=3)),
-    "warp": warp_model,
-    "ease": ease_model,
     "ease, dense": lambda: ease_model(n_neighbors=None),
-    "knn": knn_model,
-    "rp3beta": rp3beta_model,
-    "bayes": bayes_model,
     "bayes with features": lambda: with_features(BayesianMF(2, n_sweeps=4, n_burn_in=2, n_kept=2)),
     "bayes, plain": lambda: BayesianMF(2, n_sweeps=4, n_burn_in=2, n_kept=2, random_state=4, n_components=0).fit(
         low_rank(12, 9, 80)

@@ -10,7 +10,7 @@ from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, UnknownIdError
-from palate.models import ALS, Baseline, MatrixFactorization, Popularity
+from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
 from palate.models.ridge.rows import prior_of
 
 PRECISE = {"dtype": "float64", "random_state": 0}
@@ -162,10 +162,8 @@ def test_likeness_is_the_cosine_of_factors(data):
             assert rows["rank"].to_list() == [1, 2, 3, 4, 5]
     assert m.similar_items(1003, 100).height == 29
     assert m.similar_items(1003, 2)["title"].to_list() == [str(i) for i in m.similar_items(1003, 2)["item_id"]]
-    with pytest.raises(
-        ParameterError,
-        match="Baseline has no likeness of items; mf, als, bayes, ials, bpr, warp, ease, knn, rp3beta can",
-    ):
+    able = ", ".join(key for key, cls in MODELS.items() if "similar_items" in cls.supports)
+    with pytest.raises(ParameterError, match=f"Baseline has no likeness of items; {able} can"):
         Baseline().fit(data).similar_items(1003)
     assert MatrixFactorization(2, n_epochs=2).fit(data).similar_users(100, 3).height == 3
 

@@ -24,7 +24,7 @@ SMALL = {
     "n_components": 3,
 }
 FOLDED_BY_CHANCE = ("bpr", "warp")  # what a newcomer's steps are drawn by is where the items stand
-WITHOUT_CHANCE = ("popularity", "baseline", "ease", "knn", "rp3beta")
+WITHOUT_CHANCE = [key for key, cls in MODELS.items() if "random_state" not in cls.parameter_names()]
 ORDERS = (np.arange(24)[::-1], np.random.default_rng(5).permutation(24))
 
 

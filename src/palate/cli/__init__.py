@@ -131,7 +131,7 @@ def _run(words: list[str], *, debug: bool) -> None:
         common.fail(worded(error), error.as_dict(), as_json="--json" in words)
     except SystemExit as stop:
         if stop.code == common.INTERRUPTED:
-            common.tell(getattr(stop, "said", "stopped; nothing was saved"))
+            common.tell(getattr(stop, "words", "stopped; nothing was saved"))
         elif stop.code == WRONG_USAGE and "--json" in words:
             common.emit({"error": {"type": "UsageError", "message": "wrong usage; stderr says what"}})
         raise

@@ -173,11 +173,11 @@ def check_writable(path: Path) -> None:
 
 
 class Stopped(SystemExit):
-    """Ctrl-C in a command that keeps what was finished; ``said`` tells where, and how to go on."""
+    """Ctrl-C in a command that keeps what was finished; ``words`` tell where, and how to go on."""
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, words: str) -> None:
         super().__init__(INTERRUPTED)
-        self.said = said
+        self.words = words
 
 
 def usage_error(message: str) -> typer.BadParameter:

@@ -219,9 +219,9 @@ def _places(ids: NDArray[np.int64], wanted: list[Any]) -> NDArray[np.int32]:
         sought = np.array(wanted, np.int64)
     except OverflowError:
         fits = np.array([-(2**63) <= given < 2**63 for given in wanted])
-        found = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)])
-        found[~fits] = -1
-        return found
+        at = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)])
+        at[~fits] = -1
+        return at
     places = np.searchsorted(ids, sought)
     places[places == len(ids)] = 0
     return np.where(ids[places] == sought if len(ids) else False, places, -1).astype(np.int32)
@@ -246,7 +246,7 @@ def _listed(values: Iterable[Id], what: str) -> list[Id]:
 
 def _series_of(values: list[Id], what: str) -> pl.Series:
     try:
-        if any(isinstance(one, bool) for one in values):
+        if any(isinstance(value, bool) for value in values):
             raise TypeError("true and false are no ids")
         dtype = pl.String if values and isinstance(values[0], str) else pl.Int64
         return pl.Series(values, dtype=dtype, strict=True)

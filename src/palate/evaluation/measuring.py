@@ -7,7 +7,7 @@ relevant row in the test part. A row is relevant where its value is at least ``p
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,8 +25,10 @@ from palate.evaluation.metric_inputs import MetricInputs, Relevance, has_genres
 from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
 from palate.metrics.units import Units
+from palate.models.contract.abilities import models_that
 from palate.models.contract.answers import allowed_items
 from palate.models.contract.base import Recommender
+from palate.models.contract.learner import Learner
 from palate.notebook import card, values_in_words
 from palate.parallel import check_table_threads
 
@@ -34,9 +36,14 @@ log = logging.getLogger(__name__)
 
 NEEDS = {  # what to do where a model or the data lacks what a metric needs
     "genres": "an item table with a column 'genres' (--items FILE)",
-    "features": "a model with item factors, such as mf",
-    "predicted": "a model that predicts ratings, such as baseline or mf",
-    "predictive": "a model with a predictive distribution, such as bayes",
+    "features": "a model with item factors",
+    "predicted": "a model that predicts ratings",
+    "predictive": "a model with a predictive distribution",
+}
+OFFERS: dict[str, Callable[[type[Learner]], bool]] = {  # which models have it
+    "features": lambda cls: hasattr(cls, "item_factors_"),
+    "predicted": lambda cls: "predict" in cls.supports,
+    "predictive": lambda cls: "predict_distribution" in cls.supports,
 }
 
 
@@ -93,6 +100,12 @@ def checked(metrics: Sequence[str], n_items: int) -> list[At]:
     return asked
 
 
+def needed(name: str) -> str:
+    """Return what a metric's input needs, with the models that have it."""
+    able = ", ".join(cls.key for cls in models_that(OFFERS[name])) if name in OFFERS else ""
+    return NEEDS.get(name, name) + (f" ({able})" if able else "")
+
+
 def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: pl.DataFrame) -> None:
     """Refuse metrics that none of the models, or the item table, offers: before hours of work, not after.
 
@@ -109,7 +122,7 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
     for request in metrics:
         for name in request.metric.inputs:
             if name in lacking:
-                raise ParameterError.of(request.name, f"needs {NEEDS[name]}: none here offers it", code="not_offered")
+                raise ParameterError.of(request.name, f"needs {needed(name)}: none here offers it", code="not_offered")
 
 
 def measure(
@@ -202,12 +215,11 @@ def measure_part(
     for request in asked:
         given = inputs.given(request.metric)
         if missing := next((name for name, value in given.items() if value is None), None):
-            needed = NEEDS.get(missing, missing)
             if not skip:
                 raise ParameterError.of(
-                    request.name, f"needs {needed}; {model.key} here does not offer it", code="not_offered"
+                    request.name, f"needs {needed(missing)}; {model.key} here does not offer it", code="not_offered"
                 )
-            skipped[request.name] = f"{request.name} needs {needed}"
+            skipped[request.name] = f"{request.name} needs {needed(missing)}"
             continue
         result = request(**given)
         values[request.name] = request.metric.value(result)

@@ -264,23 +264,12 @@ class MetricInputs:
         return keys if self.allowed is None else keys[:, self.allowed]
 
     @property
-    def _lists_of_part(self) -> NDArray[np.int32]:
-        if self.allowed is None:
-            return self.lists
-        return np.where(self.lists >= 0, _places(self.allowed)[self.lists], np.int32(-1))
-
-    @property
     def _relevant_of_part(self) -> Rows:
         return _within(self.relevant, self.allowed)
 
     @property
     def _excluded_of_part(self) -> Rows:
         return _within(self.excluded, self.allowed)
-
-
-def _places(allowed: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the number of each allowed item among them."""
-    return (np.cumsum(allowed) - 1).astype(np.int32)
 
 
 def _within(rows: Rows, allowed: NDArray[np.bool_] | None) -> Rows:

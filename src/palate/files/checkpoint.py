@@ -41,9 +41,9 @@ class Checkpoint:
         Raises:
             OSError: the file cannot be written.
         """
-        said = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.values}, "the checkpoint").decode()
+        document = strict_json.dumps({"format_version": FORMAT_VERSION, **snapshot.values}, "the checkpoint").decode()
         with replacing(self.path) as file:
-            for piece in pieces(snapshot.arrays, {ENTRY: said}):
+            for piece in pieces(snapshot.arrays, {ENTRY: document}):
                 file.write(piece)
         self._last = time.monotonic()
 
@@ -60,11 +60,11 @@ class Checkpoint:
             if ENTRY not in container.metadata:
                 raise ModelFileError("it is no checkpoint", subject=self.path)
             container.check_seal()
-            said: Any = strict_json.loads(container.metadata[ENTRY].encode(), "the checkpoint")
-            if said.pop("format_version", None) != FORMAT_VERSION:
+            values: Any = strict_json.loads(container.metadata[ENTRY].encode(), "the checkpoint")
+            if values.pop("format_version", None) != FORMAT_VERSION:
                 words = f"its format is another than {FORMAT_VERSION}, which this Palate reads"
                 raise ModelFileError(words, code="version", subject=self.path)
-            return Snapshot(container.arrays(), said)
+            return Snapshot(container.arrays(), values)
         except ModelFileError as error:
             raise error.within(f"cannot go on from {self.path}: ", subject=self.path) from None
 

@@ -99,9 +99,9 @@ class MappedFile:
     changed: int
 
     @classmethod
-    def of(cls, path: Path, found: os.stat_result) -> MappedFile:
+    def of(cls, path: Path, status: os.stat_result) -> MappedFile:
         """Return what is known of an opened file."""
-        return cls(path.absolute(), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return cls(path.absolute(), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
         """Refuse to go on where the file was changed in place.
@@ -158,7 +158,7 @@ class Container:
             start = file.read(9)
             if len(start) < 9:
                 raise ModelFileError(f"truncated: {len(start)} bytes are no model", subject=path)
-            found = MappedFile.of(path, os.fstat(file.fileno()))
+            mapped_file = MappedFile.of(path, os.fstat(file.fileno()))
             mapped = start + file.read() if copy else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         n = int.from_bytes(start[:8], "little")
         if n > MAX_HEADER or start[8:] != b"{":
@@ -172,7 +172,7 @@ class Container:
         metadata = table.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
             raise ModelFileError.of("the header's __metadata__", "does not map text to text")
-        return cls(header, metadata, table, mapped, None if copy else found)
+        return cls(header, metadata, table, mapped, None if copy else mapped_file)
 
     def check_seal(self) -> None:
         """Verify the header's own checksum.
@@ -191,7 +191,7 @@ class Container:
             ModelFileError: an entry has a wrong form, dtype or size, or arrays overlap, leave a gap or pass the end.
         """
         data_start, data_size = 8 + len(self.header), len(self.bytes) - 8 - len(self.header)
-        found: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         expected = 0
         for name, entry in self.table.items():
             dtype, shape, begin, end = _parsed(name, entry)
@@ -209,14 +209,14 @@ class Container:
             count = (end - begin) // dtype.itemsize
             flat = np.frombuffer(self.bytes, dtype, count, data_start + begin) if count else np.empty(0, dtype)
             try:
-                found[name] = flat.reshape(shape)
+                arrays[name] = flat.reshape(shape)
             except ValueError:
                 raise ModelFileError.of(f"array {name}", f"has the impossible shape {shape}") from None
         if expected != data_size:
             raise ModelFileError(
                 f"the arrays end at {expected:,}, but the file goes on to {data_size:,}", subject="arrays"
             )
-        return found
+        return arrays
 
 
 def _not_safetensors(start: bytes, n: int) -> str:

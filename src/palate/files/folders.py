@@ -98,9 +98,9 @@ def import_folder(folder: str | Path, rating_range: tuple[float, float] | None =
         raise ModelFileError(f"there is no folder {folder}", code="not_found", subject=folder)
     is_palate, is_original = (folder / "meta.json").exists(), (folder / "user_embeddings.npy").exists()
     if is_palate == is_original:
-        found = "both layouts" if is_palate else "neither meta.json nor user_embeddings.npy"
+        layout = "both layouts" if is_palate else "neither meta.json nor user_embeddings.npy"
         raise ModelFileError.of(
-            folder, f"holds {found}; it must be what `palate export`, or the original system, wrote"
+            folder, f"holds {layout}; it must be what `palate export`, or the original system, wrote"
         )
     try:
         state = _palate_state(folder) if is_palate else _original_state(folder, rating_range)
@@ -238,7 +238,7 @@ def _original_files(state: ModelState) -> dict[str, Writer]:
     files: dict[str, Writer] = {}
     for side, other, ids in (("user", "user", state.users), ("item", "movie", state.items)):
         files[f"{side}_embeddings.npy"] = _saver(state.arrays[f"{side}_factors_"])
-        index = {one: row for row, one in enumerate(ids.values.to_list())}
+        index = {item: row for row, item in enumerate(ids.values.to_list())}
         files[f"{other}_to_index.pkl"] = _bytes_writer(pickle.dumps(index, protocol=4))
     return files
 
@@ -284,7 +284,7 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
 
 def _range(given: Any) -> tuple[float, float]:
     try:
-        low, high = (float(one) for one in given)
+        low, high = (float(end) for end in given)
     except (TypeError, ValueError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

@@ -40,10 +40,10 @@ def size_of(path: Path) -> int:
         ModelFileError: no regular file.
         OSError: it is not there.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # of a folder the system says it
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # of a folder the system says it
         raise ModelFileError.of(path.name, "is no regular file")
-    return found.st_size
+    return status.st_size
 
 
 def read_npy(path: Path, n_dimensions: int, kinds: tuple[str, ...] = ("float32", "float64")) -> NDArray[Any]:

@@ -70,7 +70,7 @@ def item_table_from_json(data: bytes, items: Ids) -> pl.DataFrame:
     document = strict_json.loads(data, "the item table")
     if not isinstance(document, dict) or set(document) != {"columns"} or not isinstance(document["columns"], list):
         raise ModelFileError.of("the item table", "must be a list of columns")
-    found = {"item_id": items.values}
+    columns = {"item_id": items.values}
     for column in document["columns"]:
         if not isinstance(column, dict) or set(column) != {"name", "dtype", "values"}:
             raise ModelFileError.of("the item table", ": a column must have name, dtype and values, nothing else")
@@ -79,14 +79,14 @@ def item_table_from_json(data: bytes, items: Ids) -> pl.DataFrame:
             raise ModelFileError.of("the item table", ": a column's name and dtype must be text, its values a list")
         if word not in _COLUMNS:
             raise ModelFileError.of(f"item column '{name}'", f"has the unknown dtype '{word[:40]}'")
-        if name in found:
+        if name in columns:
             raise ModelFileError(f"the item table has the column '{name}' twice", subject=name)
         if len(values) != len(items):
             raise ModelFileError.of(
                 f"item column '{name}'", f"has {len(values)} rows for {len(items)} items: the item table is out of step"
             )
-        found[name] = _series(name, word, values)
-    return pl.DataFrame(found)
+        columns[name] = _series(name, word, values)
+    return pl.DataFrame(columns)
 
 
 def _word(column: pl.Series) -> str:

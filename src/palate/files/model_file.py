@@ -182,16 +182,16 @@ def _header_of(container: Container) -> dict[str, Any]:
     header = strict_json.loads(container.metadata["palate"].encode(), "the 'palate' header")
     if not isinstance(header, dict) or type(header.get("format_version")) is not int:
         raise ModelFileError.of("the 'palate' header", "gives no format_version", code="version")
-    found = header["format_version"]
-    if found > FORMAT_VERSION:
+    version = header["format_version"]
+    if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"made by a newer Palate: format version {found}, this one reads up to {FORMAT_VERSION}; "
+            f"made by a newer Palate: format version {version}, this one reads up to {FORMAT_VERSION}; "
             "pip install --upgrade palate",
             code="version",
             subject="palate",
         )
-    if found < 1:
-        raise ModelFileError(f"unknown format version {found}", code="version", subject="palate")
+    if version < 1:
+        raise ModelFileError(f"unknown format version {version}", code="version", subject="palate")
     container.check_seal()
     for what, given, known in (
         ("metadata", container.metadata, {"palate", SEAL}),

@@ -38,11 +38,11 @@ def loads(data: bytes, what: str) -> Any:
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        by_key = dict(pairs)
+        if len(by_key) != len(pairs):
             keys = [key for key, _ in pairs]
             raise ModelFileError.of(what, f"has the key '{next(k for k in keys if keys.count(k) > 1)}' twice")
-        return found
+        return by_key
 
     def refused(text: str) -> NoReturn:
         raise ModelFileError.of(what, f"holds {text[:40]}, which is not a finite number of 64 bits")
@@ -84,6 +84,6 @@ def _number(value: Any) -> Any:
 def _check_depth(value: Any, what: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ModelFileError.of(what, f"is nested too deeply: at most {MAX_DEPTH} levels are admitted")
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        if isinstance(one, dict | list):
-            _check_depth(one, what, depth + 1)
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(child, dict | list):
+            _check_depth(child, what, depth + 1)

@@ -71,9 +71,9 @@ class RatingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
         sides = zip(pairs.values(), (self.model_.users_, self.model_.items_), strict=True)
         u, i = (ids.index(column, on_unknown="mark") for column, ids in sides)
         known = (u >= 0) & (i >= 0)
-        found = np.full(len(u), self.mean_)
-        found[known] = self.model_.predict_index(u[known], i[known])
-        return found
+        predicted = np.full(len(u), self.mean_)
+        predicted[known] = self.model_.predict_index(u[known], i[known])
+        return predicted
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn asks of an estimator: ids may be text, and are categories."""
@@ -110,19 +110,19 @@ def _pairs(X: NDArray[Any]) -> dict[str, Any]:
 
 def _ids(column: NDArray[Any], what: str) -> pl.Series:
     """Return ids as whole numbers or text; numbers that are whole may be of any type, for tables make them so."""
-    found = column.tolist()
-    if all(isinstance(one, str) for one in found):
-        return pl.Series(what, found, pl.String)
-    odd = next((one for one in found if not _is_whole(one)), None)
+    ids = column.tolist()
+    if all(isinstance(id_, str) for id_ in ids):
+        return pl.Series(what, ids, pl.String)
+    odd = next((id_ for id_ in ids if not _is_whole(id_)), None)
     if odd is not None:
         raise DataError.of(
             f"the {what} ids in X", f"must be all whole numbers or all text, got {odd!r}", code="ids", value=odd
         )
-    return pl.Series(what, [int(one) for one in found], pl.Int64)
+    return pl.Series(what, [int(id_) for id_ in ids], pl.Int64)
 
 
-def _is_whole(one: Any) -> bool:
+def _is_whole(value: Any) -> bool:
     """Return whether this is a whole number that 64 bits, and as a float 53, hold exactly."""
-    if isinstance(one, float):
-        return one.is_integer() and abs(one) < 2**53
-    return isinstance(one, int) and not isinstance(one, bool) and -(2**63) <= one < 2**63
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < 2**53
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63

@@ -91,14 +91,14 @@ def push_tile(S, first, H, J):
         heap, items, scores = H[r], J[r], S[r]
         for start in range(0, len(scores), RUN):
             if start + RUN <= len(scores):
-                found = above(scores, start, heap[0])
+                larger = above(scores, start, heap[0])
                 at = start
-                while found:
-                    skipped = lowest_bit(found)
+                while larger:
+                    skipped = lowest_bit(larger)
                     at += skipped
                     if scores[at] > heap[0]:
                         sift_down(heap, items, scores[at], first + at)
-                    found = (found >> np.uint64(skipped)) >> np.uint64(1)
+                    larger = (larger >> np.uint64(skipped)) >> np.uint64(1)
                     at += 1
             else:
                 for i in range(start, len(scores)):

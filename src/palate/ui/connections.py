@@ -41,8 +41,8 @@ class Connection(H11Protocol):
 
     def _idlest(self) -> Connection:
         """Return the oldest connection without an answer; this one where all have had some."""
-        open_yet = [one for one in self.connections if isinstance(one, Connection) and not one.transport.is_closing()]
-        return min((one for one in open_yet if not one._answered), key=lambda one: one._begun, default=self)
+        still = [each for each in self.connections if isinstance(each, Connection) and not each.transport.is_closing()]
+        return min((each for each in still if not each._answered), key=lambda each: each._begun, default=self)
 
     def _watch(self) -> None:
         self.loop.call_later(SECONDS, self._cut_unless_answered_since, self._answered)

@@ -96,8 +96,8 @@ class Door:
         if len(hosts) != 1:
             raise Refused(400, "one Host header is needed")
         if self._trust_proxy:
-            hosts += [one.split(",")[0].strip() for one in _values(headers, b"x-forwarded-host")[:1]]
-            protos = [one.split(",")[0].strip() for one in _values(headers, b"x-forwarded-proto")[:1]]
+            hosts += [value.split(",")[0].strip() for value in _values(headers, b"x-forwarded-host")[:1]]
+            protos = [value.split(",")[0].strip() for value in _values(headers, b"x-forwarded-proto")[:1]]
             scheme = protos[0] if protos and protos[0] in ("http", "https") else scheme
         reached = (scope.get("server") or (None,))[0]
         if not all(self._hosts.know(host, reached) for host in hosts):
@@ -134,7 +134,7 @@ def is_plain(data: object) -> TypeGuard[list[Any]]:
     An object would be taken for a file by Gradio, wherever it stands.
     """
     return isinstance(data, list) and all(
-        _is_scalar(one) or (isinstance(one, list) and all(map(_is_scalar, one))) for one in data
+        _is_scalar(value) or (isinstance(value, list) and all(map(_is_scalar, value))) for value in data
     )
 
 
@@ -161,7 +161,8 @@ async def _read(headers: Headers, receive: Receive) -> bytes:
     """Return a body of bounded size that arrives within a bounded time."""
     if _values(headers, b"content-encoding"):
         raise Refused(415, "an encoded body")
-    if any(not one.isdigit() or len(one) > 9 or int(one) > MOST_DROPPED for one in _values(headers, b"content-length")):
+    lengths = _values(headers, b"content-length")
+    if any(not length.isdigit() or len(length) > 9 or int(length) > MOST_DROPPED for length in lengths):
         _too_large()
     try:
         async with asyncio.timeout(BODY_SECONDS):

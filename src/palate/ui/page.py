@@ -184,9 +184,9 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], model: Any, examples: lis
             [ANY_GENRE, *source.genres], value=ANY_GENRE, label="Recommend only", elem_id="genre", min_width=0,
             visible=bool(source.genres),
         )  # fmt: skip
-        told = gr.HTML(words, elem_id="told", apply_default_css=False)
+        status = gr.HTML(words, elem_id="told", apply_default_css=False)
     example = gr.Radio(
-        [(f"{plain(one.user_id)} · {one.why}", str(one.user_id)) for one in examples],
+        [(f"{plain(person.user_id)} · {person.why}", str(person.user_id)) for person in examples],
         value=chosen or None, label="Or look at one of these people", elem_id="examples",
     )  # fmt: skip
     answer = gr.HTML(lists, elem_id="answer", apply_default_css=False)
@@ -206,19 +206,19 @@ def _lists_tab(gr: Any, sources: Mapping[str, Source], model: Any, examples: lis
         person = find_user(typed, sources[which].users)
         return more.why(sources[which], person.user_id if isinstance(person, Found) else None, item)
 
-    fields, parts = [user, how_many, genre, model], [told, answer, example, asked, reason]
+    fields, parts = [user, how_many, genre, model], [status, answer, example, asked, reason]
     gr.on([user.submit, show.click, how_many.input, genre.input], on_change, fields, parts, **SETTINGS)
     model.input(on_change, fields, parts, **SWITCH)
-    example.input(on_example, [example, how_many, genre, model], [user, told, answer, asked, reason], **SETTINGS)
+    example.input(on_example, [example, how_many, genre, model], [user, status, answer, asked, reason], **SETTINGS)
     asked.input(on_why, [user, asked, model], reason, **SETTINGS)
 
 
 def reasons_of(source: Source, typed: str | None, n: int, genre: str) -> list[tuple[str, int]]:
     """Return the titles of the list of recommendations, with their positions: what "Why this?" can be asked of."""
-    found = find_user(typed, source.users)
-    if not isinstance(found, Found):
+    person = find_user(typed, source.users)
+    if not isinstance(person, Found):
         return []
-    entries = source.recommended(found.user_id, n, None if genre == ANY_GENRE else genre)
+    entries = source.recommended(person.user_id, n, None if genre == ANY_GENRE else genre)
     return [(more.name(entry), int(source.items.index([entry.item_id])[0])) for entry in entries]
 
 
@@ -246,7 +246,7 @@ def _new_tab(gr: Any, sources: Mapping[str, Source], model: Any) -> None:
         return more.for_newcomer(sources[which], list(zip(items, given, strict=True)), others, HOW_MANY[1])
 
     fields = [model, loved, *rates]
-    gr.on([loved.input, *(one.input for one in rates)], on_rate, fields, answer, **SETTINGS)
+    gr.on([loved.input, *(rate.input for rate in rates)], on_rate, fields, answer, **SETTINGS)
     model.input(on_rate, fields, answer, **SWITCH)
 
 
@@ -278,5 +278,5 @@ def respond(source: Source, examples: list[Example], typed: str | None, n: int, 
         return cards.message(person.sentence, is_error=True), cards.nobody(n), None
     only = None if genre == ANY_GENRE else genre
     lists = cards.answer(source, person.user_id, person.user_index, n, only)
-    mark = str(person.user_id) if any(one.user_id == person.user_id for one in examples) else None
+    mark = str(person.user_id) if any(example.user_id == person.user_id for example in examples) else None
     return cards.message("", is_error=False), lists, mark

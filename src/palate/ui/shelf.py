@@ -48,10 +48,10 @@ class Shelf:
         self.sources: dict[str, Source] = {}
         self.heads: dict[str, str] = {}
         self.reports: dict[str, str] = {}
-        for one in models.values():
-            one._check_fitted()
-        for called, one in models.items():
-            self.add(called, one)
+        for fitted in models.values():
+            fitted._check_fitted()
+        for called, fitted in models.items():
+            self.add(called, fitted)
 
     @property
     def first(self) -> Source:

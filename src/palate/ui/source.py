@@ -211,9 +211,9 @@ def _mean_by(group: NDArray[Any], values: NDArray[np.float32], counts: NDArray[n
 def _titles(table: pl.DataFrame, ids_are_text: bool) -> list[str | None]:
     """Return each item's own name, or None where the table has only its id; a text id does as a name."""
     if "title" not in table.columns:
-        return [str(one) if ids_are_text else None for one in table["item_id"]]
+        return [str(item_id) if ids_are_text else None for item_id in table["item_id"]]
     pairs = table.select(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String)).rows()
-    return [title if title and title.strip() and (ids_are_text or title != one) else None for title, one in pairs]
+    return [title if title and title.strip() and (ids_are_text or title != id_) else None for title, id_ in pairs]
 
 
 def _genres(table: pl.DataFrame) -> list[tuple[str, ...]]:

@@ -109,8 +109,8 @@ def _in_sorted(known: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np
     """Return which of these keys are among sorted ones."""
     if not len(known):
         return np.zeros(len(asked), bool)
-    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, asked), len(known) - 1)] == asked
-    return found
+    is_known: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, asked), len(known) - 1)] == asked
+    return is_known
 
 
 def _pair(part: Interactions, row: np.intp) -> str:

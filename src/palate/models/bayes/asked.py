@@ -72,12 +72,12 @@ class Numbers:
 
     def mixed(self, step: Array, features: Array) -> Array:
         """Return what changes: ``step`` where the number is known, else all the way to what is expected."""
-        found = np.array(self.known * step)
+        change = np.array(self.known * step)
         without = self.cells == 0
         if without.any():
             expected = self.weights @ features + self.own @ (self.slopes @ features)
-            found[without] += (1 - self.known[without]) * (expected - features[without])
-        return found.astype(np.float32)
+            change[without] += (1 - self.known[without]) * (expected - features[without])
+        return change.astype(np.float32)
 
     def fades(self) -> Array:
         """Return root(n / (n + 1)) - 1, (n_rows, 1): what rows over the root of their number lose by one more cell."""
@@ -144,9 +144,9 @@ class AskedSide:
                 a += numbers.mixed(numbers.fades() * parts, parts)
                 g += group.B
             elif isinstance(group, Dense):
-                one = next(dense)
-                a += one.always @ group.B
-                g += one.brings @ group.B
+                added = next(dense)
+                a += added.always @ group.B
+                g += added.brings @ group.B
         K = np.empty((n, D, D), np.float32)
         noise, L = kernel.Noise(side.scales, np.float32(alpha)), side.L.astype(np.float32)
         call = partial(kernel.shrinkages, side.rows.cells, other.X, other.scales, noise, L)
@@ -191,5 +191,5 @@ class Asked:
 
     def mean(self, u: Array | slice = slice(None), i: Array | slice = slice(None)) -> Array:
         """Return the mean so far, of all pairs or of some: 0 before the first state."""
-        found: Array = self.total[u, i] / np.float32(max(self.count, 1))
-        return found
+        means: Array = self.total[u, i] / np.float32(max(self.count, 1))
+        return means

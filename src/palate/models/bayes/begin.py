@@ -49,7 +49,7 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
     c = Components.of(by_user, data.n_items, model.n_components)
-    found = []
+    sides = []
     for rows, features, vectors, projection in (
         (by_user, _matrix(training.user_features, data.users), c.users, c.projection),
         (by_item, _matrix(training.item_features, data.items), c.items, c.item_projection),
@@ -61,8 +61,8 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
         count = one_more_count(counter, cells, features.shape[1], len(projection))
         pairs = [(known, count), (vectors, one_more_component(vectors, cells, projection))]
         pairs = [pair for pair in pairs if pair[0].shape[1]]
-        found.append(([dense for dense, _ in pairs], [more for _, more in pairs], counter, cells))
-    (dense_u, more_u, counter_u, cells_u), (dense_i, more_i, _, cells_i) = found
+        sides.append(([dense for dense, _ in pairs], [more for _, more in pairs], counter, cells))
+    (dense_u, more_u, counter_u, cells_u), (dense_i, more_i, _, cells_i) = sides
     return Ground((dense_u, dense_i), (more_u, more_i), (cells_u, cells_i), Encoders(counter_u, c.projection))
 
 
@@ -96,7 +96,7 @@ def begun(
     if training.start is not None:
         _go_on_from(chain, training.start, data, unit)
     more = ground.more
-    brings = model.incidence or any(one.always.any() or one.brings.any() for one in (*more[0], *more[1]))
+    brings = model.incidence or any(part.always.any() or part.brings.any() for part in (*more[0], *more[1]))
     if not brings or data.n_users * data.n_items > MOST_CELLS:
         return chain, None
     numbers = ground.numbers
@@ -138,11 +138,11 @@ def _stars(model: BayesianMF, training: Training) -> Stars | None:
 
 def _go_on_from(chain: Chain, start: WarmStart, data: Interactions, unit: float) -> None:
     """Begin with the rows, mu and alpha of a fitted model's last draw, by the ids that both know."""
-    one = np.float32(unit)
-    copy_known(chain.users.X[:, :-1], data.users, start.P / one, start.users)
-    copy_known(chain.users.X[:, -1], data.users, start.b / one, start.users)
+    unit32 = np.float32(unit)
+    copy_known(chain.users.X[:, :-1], data.users, start.P / unit32, start.users)
+    copy_known(chain.users.X[:, -1], data.users, start.b / unit32, start.users)
     copy_known(chain.items.X[:, :-1], data.items, start.Q, start.items)  # factors of items have no unit
-    copy_known(chain.items.X[:, -1], data.items, start.c / one, start.items)
+    copy_known(chain.items.X[:, -1], data.items, start.c / unit32, start.items)
     if chain.stars is None and start.noise_precision is not None:
         chain.mu, chain.alpha = start.mean / unit, start.noise_precision * unit**2
 
@@ -162,15 +162,15 @@ class Watch:
 
     def record(self, *, warm: bool) -> dict[str, float]:
         """Return the figures of the sweep just done; ``warm`` once the warm-up is over."""
-        found = {"loss": self.chain.loss, **self.chain.norms()}
+        record = {"loss": self.chain.loss, **self.chain.norms()}
         if self.part is not None:
             self.last, self.own = self._scores(self.part), self._own_cell(self.part)
             if self.chain.stars is not None:
                 self.last, self.own = self._expected_stars(self.last + self.own, self.part), 0 * self.own
             if warm:
                 self.total, self.count = self.total + self.last, self.count + 1
-            found["validation_rmse_draw"] = self.error(self.last + self.own)
-        return found
+            record["validation_rmse_draw"] = self.error(self.last + self.own)
+        return record
 
     def error(self, guess: Array) -> float:
         """Return the RMSE of expected ratings of the validation part."""

@@ -111,8 +111,8 @@ def _autocovariances(x: Floats) -> Floats:
     """Return c_tm of every lag t, (M, N), eq. 3."""
     n = x.shape[1]
     transformed = np.fft.rfft(x - x.mean(axis=1, keepdims=True), 2 * n, axis=1)  # of zeros enough that no end meets
-    found: Floats = np.fft.irfft(np.abs(transformed) ** 2, 2 * n, axis=1)[:, :n] / n
-    return found
+    covariances: Floats = np.fft.irfft(np.abs(transformed) ** 2, 2 * n, axis=1)[:, :n] / n
+    return covariances
 
 
 def _autocorrelation_time(rho: Floats) -> float:
@@ -152,14 +152,14 @@ def traces(history: Sequence[Mapping[str, Any]], key: str) -> Floats:
 
     The first chain's stands under ``key``, those of others under ``key_2``, ``key_3`` …
     """
-    found: list[list[float]] = []
+    by_chain: list[list[float]] = []
     while history:
-        name = key if not found else f"{key}_{len(found) + 1}"
+        name = key if not by_chain else f"{key}_{len(by_chain) + 1}"
         values = [record.get(name) for record in history]
         if None in values:
             break
-        found.append([float(value) for value in values if value is not None])
-    return np.array(found, np.float64).reshape(len(found), len(history))
+        by_chain.append([float(value) for value in values if value is not None])
+    return np.array(by_chain, np.float64).reshape(len(by_chain), len(history))
 
 
 def unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> dict[str, str]:
@@ -171,8 +171,8 @@ def unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> dict[str,
     """
     if len(history) - n_burn_in < FEWEST_JUDGED:
         return {}
-    found = {row["quantity"]: _faults(row) for row in chain_summary(history, n_burn_in).to_dicts()}
-    return {quantity: faults for quantity, faults in found.items() if faults and quantity in JUDGED}
+    by_quantity = {row["quantity"]: _faults(row) for row in chain_summary(history, n_burn_in).to_dicts()}
+    return {quantity: faults for quantity, faults in by_quantity.items() if faults and quantity in JUDGED}
 
 
 def _faults(row: Mapping[str, Any]) -> str:
@@ -184,22 +184,22 @@ def _faults(row: Mapping[str, Any]) -> str:
     return ", ".join(faults)
 
 
-def in_words(found: Mapping[str, str]) -> str:
+def in_words(faults_by_quantity: Mapping[str, str]) -> str:
     """Return what `unsettled` found as a part of a sentence."""
-    return "; ".join(f"{WATCHED[quantity]}: {faults}" for quantity, faults in found.items())
+    return "; ".join(f"{WATCHED[quantity]}: {faults}" for quantity, faults in faults_by_quantity.items())
 
 
 def warn_of_unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> None:
     """Log one warning where the chain has not settled; see `unsettled`."""
-    found = unsettled(history, n_burn_in)
-    if not found:
+    faults_by_quantity = unsettled(history, n_burn_in)
+    if not faults_by_quantity:
         return
-    fine = "validation_rmse_draw" in history[-1] and "validation_rmse_draw" not in found
+    fine = "validation_rmse_draw" in history[-1] and "validation_rmse_draw" not in faults_by_quantity
     log.warning(
         "the chain has not settled in %d sweeps after a warm-up of %d (%s)%s; raise n_sweeps, or n_burn_in where the "
         "traces still rise or fall after the warm-up (plots.sampling shows them)",
         len(history) - n_burn_in,
         n_burn_in,
-        in_words(found),
+        in_words(faults_by_quantity),
         ", though the validation RMSE of its draws has" if fine else "",
     )

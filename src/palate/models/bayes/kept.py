@@ -199,8 +199,8 @@ class Kept:
         n, D = self.count, self.user_means.shape[2]
 
         def stacked(kind: type) -> Array:
-            found = self.weights[kind.__name__]
-            return np.stack(found) if found else np.zeros((n, 0, D), np.float32)
+            draws = self.weights[kind.__name__]
+            return np.stack(draws) if draws else np.zeros((n, 0, D), np.float32)
 
         of_rows = self.user_draws, self.item_draws, *self.scales
         user_draws, item_draws, user_scales, item_scales = (np.ascontiguousarray(kept[:, :n]) for kept in of_rows)

@@ -293,12 +293,12 @@ class BayesianMF(FactorModel):
                 )
             return super().predict(wanted, items, clip=clip, on_unknown=on_unknown)
         u, i, when = self._pairs(wanted, items, times, on_unknown)
-        found = self._predicted(u, i, on_unknown, clip=clip, times=when)
+        means = self._predicted(u, i, on_unknown, clip=clip, times=when)
         if not return_std:
-            return found
+            return means
         known, spread = (u >= 0) & (i >= 0), np.full(len(u), np.nan)
         spread[known] = self._predictive(u[known], i[known], None if when is None else when[known]).std()
-        return found, spread
+        return means, spread
 
     def predict_index(
         self, user_index: Array, item_index: Array, *, clip: bool = True, times: Array | None = None
@@ -367,8 +367,8 @@ class BayesianMF(FactorModel):
         check_whole("n", n, low=1)
         u = int(self.users_.index([user])[0])
         every = np.arange(len(self.items_))
-        found = self._predictive(np.full(len(every), u), every, None)
-        gains = np.log1p(found.means.var(axis=1) / (found.sds**2).mean(axis=1)) / 2
+        predictive = self._predictive(np.full(len(every), u), every, None)
+        gains = np.log1p(predictive.means.var(axis=1) / (predictive.sds**2).mean(axis=1)) / 2
         if self.seen_ is not None:
             gains[self.seen_.row(u)[0]] = -1
         best = np.lexsort((self.item_order.places, -gains))[:n]

@@ -91,7 +91,7 @@ class Stars:
         """Take the inverse of the information of eq. 2, the sum of squares of each rating's slope, for the proposal."""
         low, high = self._limits(self.cuts, s, sd)
         slice_ = np.maximum(ndtr(high) - ndtr(low), SMALLEST)
-        upper, lower = (np.exp(-np.square(one) / 2) / np.sqrt(2 * np.pi) / sd / slice_ for one in (high, low))
+        upper, lower = (np.exp(-np.square(limit) / 2) / np.sqrt(2 * np.pi) / sd / slice_ for limit in (high, low))
         K = len(self.levels)
         of = np.zeros((K + 1, K + 1))
         of[np.arange(K + 1), np.arange(K + 1)] += np.bincount(self.index + 1, upper**2, K + 1)

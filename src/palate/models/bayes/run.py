@@ -134,12 +134,12 @@ class SamplingRun:
         several = [stack.enter_context(Workers(n_threads // n_chains)) for _ in range(n_chains)]
         return stack.enter_context(Workers(n_chains)), several
 
-    def _together(self, number: int, found: list[dict[str, float]]) -> dict[str, float]:
+    def _together(self, number: int, records: list[dict[str, float]]) -> dict[str, float]:
         """Return one record: means over the chains, and what is watched of each; the first's have no number."""
-        loss = float(np.mean([one["loss"] for one in found]))
+        loss = float(np.mean([figures["loss"] for figures in records]))
         record = {"epoch": number, "loss": loss, "train_rmse_unclipped": loss**0.5}
-        for chain, one in enumerate(found):
-            record |= {key if chain == 0 else f"{key}_{chain + 1}": one[key] for key in WATCHED if key in one}
+        for chain, figures in enumerate(records):
+            record |= {key if chain == 0 else f"{key}_{chain + 1}": figures[key] for key in WATCHED if key in figures}
         watches = [line.watch for line in self.lines]
         if watches[0].part is not None:
             count = sum(watch.count for watch in watches)

@@ -236,8 +236,8 @@ def upper_root(S: Array) -> Array:
 def product(Z: Array, T: Array, workers: Workers) -> Array:
     """Return Z'T in double precision, summed over blocks of rows in order."""
     total = np.zeros((Z.shape[1], T.shape[1]))
-    for one in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), GRAIN.product)], len(Z), workers):
-        total += one
+    for part in done([partial(np.matmul, Z[p].T, T[p]) for p in chunks(len(Z), GRAIN.product)], len(Z), workers):
+        total += part
     return total
 
 

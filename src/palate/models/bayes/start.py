@@ -89,8 +89,8 @@ class Components:
         U, V = (other, first) if wide else (first, other)
         U, V = U * n_users**0.5, V * n_items**0.5
         of_items, of_users = of_items * (n_users / n_items) ** 0.5, of_users * (n_items / n_users) ** 0.5
-        found = U, V, V / S * of_items[:, None], U / S * of_users[:, None]
-        return cls(*(x.astype(np.float32) for x in found))
+        components = U, V, V / S * of_items[:, None], U / S * of_users[:, None]
+        return cls(*(x.astype(np.float32) for x in components))
 
 
 def _leading(A: Any, k: int) -> tuple[Array, Array]:
@@ -123,8 +123,8 @@ class Encoders:
 
 def projected(rows: Rows, projection: Array) -> Array:
     """Return the components of rows of users, each row summed by itself: see `Components.projection`."""
-    found: Array = incidence(rows, len(projection)) @ projection
-    return found
+    components: Array = incidence(rows, len(projection)) @ projection
+    return components
 
 
 def incidence(rows: Rows, n_columns: int) -> Any:
@@ -156,7 +156,7 @@ def side(
         incidence: whether whom or what a row has cells with is a group, too.
     """
     n_rows, D = rows.n_rows, n_factors + 1
-    groups: list[Dense | Incidence] = [Dense.of(one, D) for one in dense]
+    groups: list[Dense | Incidence] = [Dense.of(features, D) for features in dense]
     if incidence:
         groups.append(Incidence.of(rows, columns, D))
     X = (rng.standard_normal((n_rows, D)) * init_scale).astype(np.float32)

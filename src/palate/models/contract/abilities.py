@@ -141,9 +141,9 @@ ABILITIES = {
 
 def abilities_of(cls: type[Learner]) -> frozenset[str]:
     """Return the abilities of a class: the protocols that it implements, and what it says of scores and weights."""
-    found = {name for name, protocol in PROTOCOLS.items() if issubclass(cls, protocol)}
-    found |= {"predict"} if getattr(cls, "score_kind", "order") != "order" else set()
-    return frozenset(found | ({"weights"} if cls.takes_weights else set()))
+    names = {name for name, protocol in PROTOCOLS.items() if issubclass(cls, protocol)}
+    names |= {"predict"} if getattr(cls, "score_kind", "order") != "order" else set()
+    return frozenset(names | ({"weights"} if cls.takes_weights else set()))
 
 
 def models_that(have: Callable[[type[Learner]], bool]) -> list[type[Learner]]:

@@ -47,9 +47,9 @@ def check_64_bits(users: Sequence[Id]) -> None:
     Raises:
         UnknownIdError: names it.
     """
-    for one in users:
-        if isinstance(one, int) and not -(2**63) <= one < 2**63:
-            raise UnknownIdError(f"unknown user id {one}: integer ids have 64 bits", subject="user", value=one)
+    for user in users:
+        if isinstance(user, int) and not -(2**63) <= user < 2**63:
+            raise UnknownIdError(f"unknown user id {user}: integer ids have 64 bits", subject="user", value=user)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,8 @@ class ListOptions:
 def rows_of_pairs(exclude: Interactions, users: Ids | Sequence[Id | None], items: Ids) -> Rows:
     """Return pairs to leave out as rows over ``users``; unknown ids need no leaving out."""
     if not isinstance(users, Ids):
-        left_out = [np.sort(found[found >= 0]) for found in (items_of(exclude, user, items) for user in users)]
-        return Rows.of_sizes([len(found) for found in left_out], np.concatenate(left_out))
+        left_out = [np.sort(indices[indices >= 0]) for indices in (items_of(exclude, user, items) for user in users)]
+        return Rows.of_sizes([len(indices) for indices in left_out], np.concatenate(left_out))
     user = users.index(exclude.users.values, on_unknown="mark")[exclude.user_index]
     item = items.index(exclude.items.values, on_unknown="mark")[exclude.item_index]
     known = (user >= 0) & (item >= 0)

@@ -75,4 +75,4 @@ def features_of(data: Dataset) -> FeaturesGiven:
 def within(features: Mapping[str, Any], data: Interactions) -> dict[str, Any]:
     """Return features for ``fit`` of the ids of the data alone, so that lists are of items that can be judged."""
     ids = {"user_features": data.users, "item_features": data.items}
-    return {name: one.only(ids[name]) if isinstance(one, Features) else one for name, one in features.items()}
+    return {name: given.only(ids[name]) if isinstance(given, Features) else given for name, given in features.items()}

@@ -209,16 +209,16 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted)
-        found, scores = self.ranker.best_users(
+        best, scores = self.ranker.best_users(
             index,
             min(n, len(self.users_)),
             places=self._places_of_users(),
             exclude_seen=exclude_seen,
             n_threads=self.n_threads,
         )
-        row, rank = np.nonzero(found >= 0)
+        row, rank = np.nonzero(best >= 0)
         columns = item_columns(self.items_, self.item_table_["title"], index[row])
-        users = self.users_.at(found[row, rank]).alias("user_id")
+        users = self.users_.at(best[row, rank]).alias("user_id")
         return pl.DataFrame([*columns, pl.Series("rank", rank + 1), users, pl.Series("score", scores[row, rank])])
 
     def fold_in_items(
@@ -325,10 +325,10 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         wanted = id_list(items)
         index = self.items_.index(wanted).astype(np.int32)
-        found, scores = self._items_like(index, n)
-        row, rank = np.nonzero(found >= 0)
+        alike, scores = self._items_like(index, n)
+        row, rank = np.nonzero(alike >= 0)
         like = self.items_.at(index[row]).alias("like")
-        columns = item_columns(self.items_, self.item_table_["title"], found[row, rank])
+        columns = item_columns(self.items_, self.item_table_["title"], alike[row, rank])
         return pl.DataFrame([like, pl.Series("rank", rank + 1), *columns, pl.Series("score", scores[row, rank])])
 
     def similar_users(self, users: Users, n: int = 10) -> pl.DataFrame:
@@ -347,9 +347,9 @@ class Recommender(Predictor):
         check_whole("n", n, low=1)
         ids, groups = users_of(self, id_list(users), "raise")
         n = min(n, len(self.users_))
-        found, scores = np.full((len(ids), n), -1, np.int32), np.full((len(ids), n), np.nan)
+        alike, scores = np.full((len(ids), n), -1, np.int32), np.full((len(ids), n), np.nan)
         for group in groups:
-            found[group.at], scores[group.at] = self._users_like(group, n)
-        row, rank = np.nonzero(found >= 0)
-        like, others = taken(ids, row).alias("like"), self.users_.at(found[row, rank]).alias("user_id")
+            alike[group.at], scores[group.at] = self._users_like(group, n)
+        row, rank = np.nonzero(alike >= 0)
+        like, others = taken(ids, row).alias("like"), self.users_.at(alike[row, rank]).alias("user_id")
         return pl.DataFrame([like, pl.Series("rank", rank + 1), others, pl.Series("score", scores[row, rank])])

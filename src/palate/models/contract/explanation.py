@@ -66,7 +66,7 @@ def parts_table(
         items: positions of the user's own items, the values given to them, and their contributions.
         ids, table: the model's items.
     """
-    index, values, contributions = (np.asarray(one) for one in items)
+    index, values, contributions = (np.asarray(column) for column in items)
     own = ids.at(index).to_list()
     order = np.array(sorted(range(len(own)), key=lambda k: (-abs(contributions[k]), own[k])), np.intp)
     titles = table["title"][index[order]].to_list()
@@ -79,4 +79,4 @@ def parts_table(
         "value": ([*nothing, *values[order].tolist()], pl.Float64),
         "contribution": ([*(float(p.contribution) for p in parts), *contributions[order].tolist()], pl.Float64),
     }
-    return pl.DataFrame({name: pl.Series(name, found, dtype) for name, (found, dtype) in columns.items()})
+    return pl.DataFrame({name: pl.Series(name, values, dtype) for name, (values, dtype) in columns.items()})

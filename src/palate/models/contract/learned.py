@@ -270,8 +270,8 @@ class Learns(Generic[L]):
 
     def __get__(self, model: Learner | None, owner: type) -> Self | L:
         """Return what the model has learned."""
-        found: L | Self = self if model is None else _stored(model, "learned_")
-        return found
+        learned: L | Self = self if model is None else _stored(model, "learned_")
+        return learned
 
     def __set__(self, model: Learner, learned: Learned) -> None:
         """Take what was learned."""

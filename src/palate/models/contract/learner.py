@@ -130,13 +130,18 @@ class Learner(ABC):
         """Make a dataclass of the class, whose constructor names the nearest parameter where a keyword is none.
 
         Raises:
-            ParameterError: a parameter is declared without meaning or limits.
+            ParameterError: a parameter is declared without meaning or limits, or one that all models have is lacking.
         """
         super().__init_subclass__(**options)
         cls.supports = abilities_of(cls)
         doc = vars(cls).get("__doc__")
         dataclass(init=bool(inspect.get_annotations(cls)), eq=False, repr=False, match_args=False)(cls)
         cls.declarations = declared_by(cls)
+        if "key" in vars(cls) and (lacking := {"store_history", "n_threads"} - cls.declarations.keys()):
+            raise ParameterError.of(
+                cls.__name__,
+                f"must declare {' and '.join(sorted(lacking))}, as all models do: see `palate.models.contract.shared`",
+            )
         cls.__doc__ = doc and with_arguments(doc, cls.declarations.values())
         if "search_space" not in vars(cls):
             cls.search_space = search_space_of(cls.declarations)

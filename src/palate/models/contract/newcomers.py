@@ -83,7 +83,7 @@ def features_on(features: Features | None, ids: Ids, model: Learner, side: str =
             code="no_history",
             subject=f"{side}_features",
         )
-    if [dict(one) for one in features.encoding] != [dict(one) for one in encoding]:
+    if [dict(column) for column in features.encoding] != [dict(column) for column in encoding]:
         raise ParameterError(
             "these features were encoded in another way than those of training: make them with "
             f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)",
@@ -122,7 +122,7 @@ def row_of(given: Mapping[Id, float] | Iterable[Id], model: Learner, on_unknown:
             type(model).__name__, "learns from ratings: give them as {item: rating}", code="not_offered"
         )
     click = float(rule) if isinstance(rule, int | float) else 1.0
-    values = [given[one] for one in given] if isinstance(given, Mapping) else [click] * len(ids)
+    values = [given[item] for item in given] if isinstance(given, Mapping) else [click] * len(ids)
     good = {int, float} >= set(map(type, values)) or all(
         isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values
     )

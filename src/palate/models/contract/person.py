@@ -145,7 +145,7 @@ def _stacked(rows: list[Rows]) -> Rows:
 def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:
     """Return the ids of an answer as a column: of the model's type, or that which people's own have."""
     ids = [user.id if isinstance(user, Person) else user for user in wanted]
-    kinds = {type(one) for one in ids if one is not None}
+    kinds = {type(id_) for id_ in ids if id_ is not None}
     if len(kinds) > 1:
         raise ParameterError(
             "the ids of these users and people are of two types, integers and text: ask for each apart", subject="users"

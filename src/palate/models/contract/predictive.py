@@ -85,8 +85,8 @@ class Predictive:
             below = np.cumsum(self.probabilities, axis=1)
             low, high = (self.levels[np.argmax(below >= t - 1e-12, axis=1)] for t in tails)
             return low, high
-        found = self._run(kernel.quantiles, tails, (len(self.means), 2))
-        return found[:, 0], found[:, 1]
+        ends = self._run(kernel.quantiles, tails, (len(self.means), 2))
+        return ends[:, 0], ends[:, 1]
 
     def crps(self, truth: Array) -> Array:
         """Return the continuous ranked probability score of each rating, (n,)."""

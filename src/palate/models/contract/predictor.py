@@ -90,12 +90,12 @@ class Predictor(Ranked):
         """Return the predictions of pairs of positions, -1 where an id is unknown; ``more`` goes to `predict_index`."""
         known = (u >= 0) & (i >= 0)
         more = {name: value if value is None else value[known] for name, value in more.items()}
-        found = np.full(len(u), np.nan)
-        found[known] = self.predict_index(u[known], i[known], clip=clip, **more)
+        scores = np.full(len(u), np.nan)
+        scores[known] = self.predict_index(u[known], i[known], clip=clip, **more)
         if on_unknown == "mean":
             means = self.mean_of(u[~known], i[~known])
-            found[~known] = np.clip(means, *self.rating_range_) if clip else means
-        return found
+            scores[~known] = np.clip(means, *self.rating_range_) if clip else means
+        return scores
 
     def mean_of(self, user_index: NDArray[Any], item_index: NDArray[Any]) -> NDArray[np.float64]:
         """Return what is predicted of pairs where a user or an item (position -1) is unknown, (n,).
@@ -208,8 +208,8 @@ class Predictor(Ranked):
         """
         self._check_can("predict_distribution")
         u, i, when = self._pairs(users, items, times)
-        found = self._distribution(u, i, when)
-        n = len(found.levels)
+        distribution = self._distribution(u, i, when)
+        n = len(distribution.levels)
         if n < 2:
             raise ParameterError(
                 f"ratings from {self.rating_range_[0]:g} to {self.rating_range_[1]:g} are no stars",
@@ -220,8 +220,8 @@ class Predictor(Ranked):
             {
                 "user_id": self.users_.at(np.repeat(u, n)),
                 "item_id": self.items_.at(np.repeat(i, n)),
-                "stars": np.tile(found.levels, len(u)),
-                "probability": found.probabilities.reshape(-1),
+                "stars": np.tile(distribution.levels, len(u)),
+                "probability": distribution.probabilities.reshape(-1),
             }
         )
 

@@ -114,12 +114,12 @@ class FactorScorer(Scorer):
         own = self.among.only(items)
         every = np.arange(len(items), dtype=np.int32)
         filters: dict[str, Any] = {"excluded": excluded, "places": places}
-        found, _ = topk(Factors(own.Q, self.P, own.c, self.b, own.mean), every, n, **filters, n_threads=n_threads)
-        scores = np.full(found.shape, np.nan)
-        row, rank = np.nonzero(found >= 0)
-        scores[row, rank] = self.pairs(found[row, rank], items[row])  # summed as in a user's list, bit for bit
-        order = np.lexsort((places[found], -scores), axis=1)  # NaN last
-        return np.take_along_axis(found, order, 1), np.take_along_axis(scores, order, 1)
+        users, _ = topk(Factors(own.Q, self.P, own.c, self.b, own.mean), every, n, **filters, n_threads=n_threads)
+        scores = np.full(users.shape, np.nan)
+        row, rank = np.nonzero(users >= 0)
+        scores[row, rank] = self.pairs(users[row, rank], items[row])  # summed as in a user's list, bit for bit
+        order = np.lexsort((places[users], -scores), axis=1)  # NaN last
+        return np.take_along_axis(users, order, 1), np.take_along_axis(scores, order, 1)
 
     def nearest(
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None

@@ -41,11 +41,11 @@ def groups_of(table: pl.DataFrame) -> NDArray[np.int64]:
 def one_of_each(lists: Lists, groups: NDArray[np.int64], n: int) -> Lists:
     """Return the first n items of each list of which none before has the same title."""
     items, scores = np.full((len(lists.items), n), -1, np.int32), np.full((len(lists.items), n), np.nan)
-    for row, found in enumerate(lists.items):
-        found = found[found >= 0]
-        _, first = np.unique(groups[found], return_index=True)
+    for row, listed in enumerate(lists.items):
+        listed = listed[listed >= 0]
+        _, first = np.unique(groups[listed], return_index=True)
         first = np.sort(first)[:n]
-        items[row, : len(first)], scores[row, : len(first)] = found[first], lists.scores[row, first]
+        items[row, : len(first)], scores[row, : len(first)] = listed[first], lists.scores[row, first]
     return Lists(items, scores, lists.popular)
 
 

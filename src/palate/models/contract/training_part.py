@@ -50,15 +50,15 @@ def with_known(
     Raises:
         DataError: ids of features are of another type than those of the rows.
     """
-    ids = [None if one is None else one.ids for one in (users, items)]
+    ids = [None if features is None else features.ids for features in (users, items)]
     whole = data.with_ids(*ids)
     if validation is None or whole is data:
         return whole, validation
     return whole, replace(validation, users=whole.users, items=whole.items)
 
 
-def _same_ids(one: Interactions, other: Interactions) -> bool:
-    return one.users == other.users and one.items == other.items
+def _same_ids(left: Interactions, right: Interactions) -> bool:
+    return left.users == right.users and left.items == right.items
 
 
 def rating_limits(data: Interactions) -> tuple[float, float]:

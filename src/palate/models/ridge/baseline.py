@@ -162,8 +162,8 @@ def _solve(rows: Rows, n_items: int, mean: float, reg_users: float, reg_items: f
             "users' biases can hardly be told from items'; give them larger penalties",
             subject="reg_users",
         )
-    found: NDArray[np.float64] = c
-    return found
+    biases: NDArray[np.float64] = c
+    return biases
 
 
 def _pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

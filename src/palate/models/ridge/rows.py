@@ -125,8 +125,8 @@ def gram(Q: Array, weight: float, workers: Workers) -> Array:
     (read,) = given(Q)
     workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
     total = np.zeros_like(sums[0])
-    for one in sums:
-        total += one
+    for part in sums:
+        total += part
     upper: Array = np.triu(total[:k, :k]) * Q.dtype.type(weight)
     return upper
 
@@ -156,14 +156,14 @@ def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array
     def regression(weights: Array, Y: Array) -> Array:
         FD = F.T * weights
         try:
-            found = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64))
+            solution = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64))
         except np.linalg.LinAlgError:
             raise ParameterError(
                 "the features repeat each other, and their weights are not determined without a penalty: take a "
                 "larger reg_features, and a reg above 0",
                 subject="reg_features",
             ) from None
-        return np.asarray(found.astype(X.dtype))
+        return np.asarray(solution.astype(X.dtype))
 
     return Prior(features.astype(X.dtype), regression(row_weights, X), regression(row_weights > 0, biases))
 

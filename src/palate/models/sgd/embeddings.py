@@ -57,11 +57,11 @@ class Embeddings:
 
     def follow(self, X: Array, biases: Array) -> None:
         """Find eq. 2 for the sums as they are; rows without data, or own embeddings, become their features' sums."""
-        found = prior_of(X, biases, self.features, self.penalties, self.reg)
-        if found is None:
+        prior = prior_of(X, biases, self.features, self.penalties, self.reg)
+        if prior is None:
             raise TypeError("features are an array")
-        self.weights[:], self.weights_biases[:] = found.weights, found.weights_biases
-        self.means[0][:], self.means[1][:] = found.means()
+        self.weights[:], self.weights_biases[:] = prior.weights, prior.weights_biases
+        self.means[0][:], self.means[1][:] = prior.means()
         alone = self.penalties == 0 if self.own else slice(None)
         X[alone], biases[alone] = self.means[0][alone], self.means[1][alone]
 

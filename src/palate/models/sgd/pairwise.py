@@ -200,7 +200,7 @@ class Pairwise(PriorModel):
             seed=seed,
             watched=None if watched is None else Watched.of(data, watched, self.positive, seed),
         )
-        arrays = P, Q, c, *(array for one in epochs.sides if one is not None for array in one.arrays)
+        arrays = P, Q, c, *(array for side in epochs.sides if side is not None for array in side.arrays)
         return TrainingRun(arrays, epochs, None if watched is None else "-validation_ndcg", stage)
 
     def _sides(
@@ -217,15 +217,15 @@ class Pairwise(PriorModel):
         of_users = self.reg_users * (draws * (counts[0] > 0) if self.draw == "users" else counts[0])
         penalties = of_users, self.reg_items * counts[1] + as_negatives
         regs = self.reg_users, self.reg_items
-        found = []
-        for features, one, X, own, reg, n in zip(
+        sides = []
+        for features, side_ids, X, own, reg, n in zip(
             (training.user_features, training.item_features), ids, factors, penalties, regs, counts, strict=True
         ):
             d = np.where(n > 0, np.maximum(own, TINY), 0.0)
-            found.append(
-                Embeddings.of(on_ids(features, one), X, d, max(reg, TINY) * self.reg_features, self.own_factors)
+            sides.append(
+                Embeddings.of(on_ids(features, side_ids), X, d, max(reg, TINY) * self.reg_features, self.own_factors)
             )
-        return found[0], found[1]
+        return sides[0], sides[1]
 
     def calmer(self) -> str:
         """Return what to try after divergence: a step of the loss is at most the rate, so that the defaults hold."""
@@ -422,9 +422,9 @@ class ClickEpochs:
                 f"training diverged in epoch {epoch} at learning rate {rate:g}; try {self.model.calmer()}",
                 subject="learning_rate",
             )
-        for one, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
-            if one is not None:
-                one.follow(X, biases)
+        for side, X, biases in zip(self.sides, (P, Q), (np.zeros(len(P), P.dtype), c), strict=True):
+            if side is not None:
+                side.follow(X, biases)
         record = {"epoch": epoch, "loss": loss, "learning_rate": rate}
         if self.watched is not None:
             record["validation_ndcg"] = self.watched.ndcg(self.factors, workers)
@@ -455,14 +455,14 @@ class ClickEpochs:
         """Deal users and items to blocks anew, and group the clicks by them."""
         n, lengths = self._n_blocks, self.clicks.sizes
         rng = np.random.default_rng([self.seed, 1, epoch])
-        first, second = (np.uint64(one) for one in rng.integers(2**63, size=2))
+        first, second = (np.uint64(key) for key in rng.integers(2**63, size=2))
         users = np.array_split(rng.permutation(self._active), n)
         items = rng.permutation(self._warm)
         ends = np.linspace(0, len(items), n + 1).astype(np.int64)
         block_of = np.zeros(len(self.of_items), np.int32)
         block_of[items] = np.repeat(np.arange(n), np.diff(ends))
         sums = [np.cumsum(self.of_items[items[a:b]]) for a, b in pairwise(ends)]
-        starts = np.cumsum([0, *(int(lengths[one].sum()) for one in users)])
+        starts = np.cumsum([0, *(int(lengths[part].sum()) for part in users)])
         grouped = self._grouped._replace(ptr=np.zeros((n, n + 1), np.int64))
         call, scaled = kernel.group_clicks, kernel.Scaled(*self.clicks.cells, self._scale)
         outs = [grouped._replace(ptr=ptr) for ptr in grouped.ptr]
