@@ -50,7 +50,7 @@ def matrix(group):
     """Return the features of a group, (n_rows, F)."""
     if isinstance(group, Dense):
         return ATTRIBUTES.astype(float)
-    indptr, indices = group.columns
+    indptr, indices, _ = group.columns
     X = np.zeros((len(group.scales), len(group.B)))
     X[indices, np.repeat(np.arange(len(group.B)), np.diff(indptr))] = 1
     return X / np.sqrt(np.maximum(X.sum(axis=1, keepdims=True), 1))

@@ -218,8 +218,8 @@ def test_ctrl_c_inside_an_epoch_keeps_the_last_whole_one(data, monkeypatch):
     expected = model(validation_fraction=0).fit(data, progress=stop_after(3))
     real = BlockedRatings.epoch
 
-    def interrupted(self, factors, means, mean, steps, epoch, workers):
-        loss = real(self, factors, means, mean, steps, epoch, workers)
+    def interrupted(self, factors, means, steps, epoch, workers):
+        loss = real(self, factors, means, steps, epoch, workers)
         if epoch == 4:
             raise KeyboardInterrupt
         return loss
