@@ -264,6 +264,13 @@ class MetricInputs:
         return keys if self.allowed is None else keys[:, self.allowed]
 
     @property
+    def _lists_of_part(self) -> NDArray[np.int32]:
+        if self.allowed is None:
+            return self.lists
+        places = (np.cumsum(self.allowed) - 1).astype(np.int32)  # of each allowed item among them
+        return np.where(self.lists >= 0, places[self.lists], np.int32(-1))
+
+    @property
     def _relevant_of_part(self) -> Rows:
         return _within(self.relevant, self.allowed)
 

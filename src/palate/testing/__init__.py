@@ -10,12 +10,12 @@ import pytest
 
 pytest.register_assert_rewrite("palate.testing.learning", "palate.testing.answering")
 
-from palate.testing.answering import Answering  # pytest explains the asserts of what is imported later
+from palate.testing.answering import AnsweringContract  # pytest explains the asserts of what is imported later
 from palate.testing.learning import Learning
 from palate.testing.made import checkerboard, interactions, low_rank
 
 
-class ModelContract(Learning, Answering):
+class ModelContract(Learning, AnsweringContract):
     """All that `palate.models` keep to; what a model cannot do it declares, and the test shows as skipped.
 
     A subclass whose name begins with Test names its ``model``; see `palate.testing.base.Contract` for the rest.

@@ -14,7 +14,7 @@ from palate.testing.base import Contract, every_score
 from palate.testing.made import interactions
 
 
-class Answering(Contract):
+class AnsweringContract(Contract):
     """Scores, lists, filters, newcomers, explanations, likeness."""
 
     def test_scores_rank_and_a_batch_equals_one_by_one(self, data: Interactions, fitted: Any) -> None:
