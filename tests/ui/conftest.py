@@ -14,7 +14,13 @@ from ui_browser import Tab
 from ui_models import HOSTILE, small_model
 
 from palate.models import EASE, MatrixFactorization
-from palate.ui import launch
+from palate.ui import incidents, launch
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_hidden_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log spares lines after ten a minute: each test begins with none."""
+    monkeypatch.setattr(incidents.log, "filters", [incidents.Sparing()])
 
 
 @pytest.fixture(scope="session")
