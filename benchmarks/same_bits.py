@@ -1,6 +1,6 @@
 """Whether two checkouts learn and answer the same, bit for bit: what every model is and answers on MovieLens 100K.
 
-    python benchmarks/same_bits.py [OLD]        OLD: a commit, a tag (issue16) or a folder; prints what differs
+    python benchmarks/same_bits.py [OLD]        OLD: a commit, a tag or a folder; prints what differs
 
 Each checkout runs in a process of its own and asks public functions only. Digests are of bits, not of rounded numbers:
 they are compared on one machine, and kept nowhere.
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 ROOT = Path(__file__).resolve().parent.parent
-BEFORE = "issue16"
+BEFORE = "6da09d5"  # the last commit before models, files and kernels were rebuilt
 USERS = 200
 CLICKS = {"positive": 4}
 FITS: dict[str, tuple[str, dict[str, Any]]] = {
