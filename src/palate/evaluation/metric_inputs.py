@@ -111,7 +111,7 @@ class MetricInputs:
         of_part = ("lists", "relevant", "excluded") if "n_items" in metric.inputs else ()
         values: dict[str, Any] = {}
         for name in metric.inputs:
-            values[name] = getattr(self, f"_{name}_of_part" if name in of_part else name, None)
+            values[name] = getattr(self, f"_{name}_of_part" if name in of_part else name)
             if values[name] is None:
                 break
         return values

@@ -43,10 +43,7 @@ FARTHEST = 500.0  # difference of scores: beyond it exp has no finite value
 
 
 class PairTerms(NamedTuple):
-    """What is learned: the terms of a pair's score.
-
-    Factors are padded to whole vectors.
-    """
+    """What is learned: the terms of a pair's score, factors padded to whole vectors."""
 
     P: Any  # (n_users, width)
     Q: Any  # (n_items, width)

@@ -33,8 +33,8 @@ class AnsweringContract(Contract):
         allowed = data.items.values.to_list()[3:20]
         lists = fitted.recommend(data.users.values, 30, allow=allowed, deny=[1004, 1005])
         seen = set(zip(data.users.at(data.user_index), data.items.at(data.item_index), strict=True))
-        found = set(zip(lists["user_id"], lists["item_id"], strict=True))
-        assert found == {(u, i) for u in data.users.values for i in allowed if (u, i) not in seen} - {
+        listed = set(zip(lists["user_id"], lists["item_id"], strict=True))
+        assert listed == {(u, i) for u in data.users.values for i in allowed if (u, i) not in seen} - {
             (u, i) for u in data.users.values for i in (1004, 1005)
         }
         every = fitted.recommend(data.users.values, 40, exclude_seen=False)
@@ -112,18 +112,18 @@ class AnsweringContract(Contract):
         self.needs("explain")
         for u, i in ((0, 3), (11, 29), (39, 0)):
             user, item = data.users.values[u], data.items.values[i]
-            found = fitted.explain(user, item)
-            assert found.parts["contribution"].sum() == pytest.approx(found.score, abs=1e-5)
+            explanation = fitted.explain(user, item)
+            assert explanation.parts["contribution"].sum() == pytest.approx(explanation.score, abs=1e-5)
             own = set(data.item_index[data.user_index == u].tolist())
-            assert set(found.parts["item_id"].drop_nulls()) <= {data.items.values[j] for j in own}
-            assert found.of == fitted.explains
-            if found.of == "the model":
-                assert found.score == fitted.score_index([u], [i])[0]
+            assert set(explanation.parts["item_id"].drop_nulls()) <= {data.items.values[j] for j in own}
+            assert explanation.of == fitted.explains
+            if explanation.of == "the model":
+                assert explanation.score == fitted.score_index([u], [i])[0]
         twin = Interactions.from_table({"user": ["me", "me"], "item": [1003, 1008], "rating": [5, 4]})
-        told = fitted.explain("me", 1001, interactions=twin)
-        assert told.of == "the fold-in"
-        assert told.parts["contribution"].sum() == pytest.approx(told.score, abs=1e-5)
-        assert told.score == pytest.approx(fitted.recommend_for(twin, 1, allow=[1001])["score"][0])
+        of_newcomer = fitted.explain("me", 1001, interactions=twin)
+        assert of_newcomer.of == "the fold-in"
+        assert of_newcomer.parts["contribution"].sum() == pytest.approx(of_newcomer.score, abs=1e-5)
+        assert of_newcomer.score == pytest.approx(fitted.recommend_for(twin, 1, allow=[1001])["score"][0])
         with pytest.raises(UnknownIdError, match="unknown item id 7"):
             fitted.explain(100, 7)
         with pytest.raises(UnknownIdError, match="unknown user id 7"):

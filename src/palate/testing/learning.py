@@ -161,16 +161,16 @@ class Learning(Contract):
             return
         rows = np.concatenate([np.arange(len(data)), twice])
         changes = {"dtype": "float64"}
-        one, other = self.make(**changes).fit(weighted), self.make(**changes).fit(data.take(rows))
+        weighing, twice_over = self.make(**changes).fit(weighted), self.make(**changes).fit(data.take(rows))
         if self.counts_cells:  # a pair that stands twice is no longer one cell; a weight is a confidence
             again = interactions(data.user_index, data.item_index, weights.tolist())
-            other = self.make(**changes, positive="values").fit(again)
-            one = self.make(**changes, positive="any").fit(weighted)
-        np.testing.assert_allclose(every_score(one), every_score(other), rtol=1e-6, atol=1e-8)
-        assert not np.allclose(every_score(one), every_score(self.make(**changes).fit(data)), atol=1e-3)
+            twice_over = self.make(**changes, positive="values").fit(again)
+            weighing = self.make(**changes, positive="any").fit(weighted)
+        np.testing.assert_allclose(every_score(weighing), every_score(twice_over), rtol=1e-6, atol=1e-8)
+        assert not np.allclose(every_score(weighing), every_score(self.make(**changes).fit(data)), atol=1e-3)
         if "explain" in self.model.supports:
-            found = one.explain(100, 1020)
-            assert found.parts["contribution"].sum() == pytest.approx(found.score, abs=1e-5)
+            explanation = weighing.explain(100, 1020)
+            assert explanation.parts["contribution"].sum() == pytest.approx(explanation.score, abs=1e-5)
 
     def test_a_start_is_gone_on_from(self, data: Interactions) -> None:
         later = low_rank(seed=3)
