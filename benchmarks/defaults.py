@@ -190,7 +190,8 @@ def _line(question: Question, key: str, plain: Any, found: Any, floor: Any, old:
         verdict = ", ".join(word for word in (met, verdict) if word)
     words = [_in_words(plain["used"]), "" if found is None else _in_words(found["parameters"])]
     return [
-        question.name, f"`{key}`", "" if old is None else f"{old[metric]:.4f}", f"{ours:.4f}", *searched, verdict, *words,
+        question.name, f"`{key}`", "" if old is None else f"{old[metric]:.4f}", f"{ours:.4f}", *searched, verdict,
+        *words,
     ]  # fmt: skip
 
 
