@@ -73,8 +73,8 @@ class Baseline(Factored):
     reg_users: Annotated[
         float | None,
         AtLeast(0),
-        "L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own; None estimates it, "
-        "the variance of the noise by that of the biases.",
+        "L2 penalty of a user's bias, in ratings: this many at the mean are added to the user's own; None estimates "
+        "it, the noise's variance by that of the biases.",
     ] = None
     _: KW_ONLY
     reg_items: Annotated[float | None, AtLeast(0), "the same of an item's bias; only one of the two may be 0."] = None
@@ -113,7 +113,7 @@ class Baseline(Factored):
         return Factors(P, Q, self.user_biases_, self.item_biases_, self.mean_)
 
     def check_parameters(self) -> None:
-        """Refuse parameters outside their type or range, two penalties of 0, and a shrinkage of none.
+        """Refuse parameters outside their type or range, and two penalties of 0.
 
         Raises:
             ParameterError: names the parameter, the value and the range.
@@ -124,9 +124,4 @@ class Baseline(Factored):
                 "reg_users",
                 "and reg_items are both 0: users' and items' biases could then be shifted against each other "
                 "at will; give one of them a penalty, such as reg_items=0.1",
-            )
-        if self.shrinkage != 1 and None not in (self.reg_users, self.reg_items):
-            raise ParameterError.of(
-                "shrinkage",
-                "multiplies penalties that are estimated, and both are given: leave reg_users or reg_items out",
             )

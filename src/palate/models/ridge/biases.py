@@ -29,8 +29,8 @@ and of ratings with the noise variance v. The marginal likelihood of the three v
 g being how many biases the data determine, where those of users are taken as independent of those of items. One more
 row, of the penalty START, keeps (7) finite on little data. All are ratios of variances, free of the ratings' unit.
 
-The mean is then the intercept: (1) is least over the mean, too, and there sum b_u = 0. The mean of all ratings is that of
-the people who rate most, and of what is rated most; a newcomer, or a new item, lies in the middle of people or items.
+The mean is then the intercept: (1) is least over the mean, too, and there sum b_u = 0. The mean of all ratings is that
+of the people who rate most, and of what is rated most; newcomers, and new items, lie in the middle of people and items.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def fit_biases(
         data: ratings.
         reg_users, reg_items: penalties; None estimates one by eq. 7. Where both are given, the mean is that of the
             ratings, else the intercept.
-        shrinkage: estimates are multiplied by it.
+        shrinkage: both are multiplied by it.
 
     Raises:
         DivergenceError: as `_Equations.solve`.
@@ -101,9 +101,9 @@ def fit_biases(
     free = reg_users is None or reg_items is None
     if free:
         found = equations.estimate(reg_users, reg_items)
-        reg_users = found[0] * shrinkage if reg_users is None else reg_users
-        reg_items = found[1] * shrinkage if reg_items is None else reg_items
-    regs = float(reg_users or 0), float(reg_items or 0)
+        reg_users = found[0] if reg_users is None else reg_users
+        reg_items = found[1] if reg_items is None else reg_items
+    regs = float(reg_users or 0) * shrinkage, float(reg_items or 0) * shrinkage
     c = equations.solve(equations.of_users, equations.of_items, *regs)
     mean = equations.mean
     if free:
