@@ -106,9 +106,11 @@ class Used:
 
     Attributes:
         otherwise: of files whose parameter is None or lacking, too; None refuses them.
+        of: the parameter, where it has another name than the field.
     """
 
     otherwise: float | None = None
+    of: str | None = None
 
 
 def check_finite(name: str, array: Array) -> None:

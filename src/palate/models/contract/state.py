@@ -154,7 +154,7 @@ def brought_up(state: ModelState, declarations: Mapping[str, Parameter], kind: t
     parameters = {**before, **state.parameters}
     learned = dict(state.learned)
     for name, used in kind.USED.items():
-        value = parameters.get(name.removesuffix("_"))
+        value = parameters.get(used.of or name.removesuffix("_"))
         value = used.otherwise if value is None else value
         if value is not None:
             learned.setdefault(name, value)

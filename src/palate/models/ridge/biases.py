@@ -96,7 +96,8 @@ def fit_biases(
     Raises:
         DivergenceError: as `_Equations.solve`.
     """
-    rows, order = popular_first(data.by_user(), data)
+    by_user = data.by_user()
+    rows, order = popular_first(by_user, data)
     equations = _Equations.of(rows, data.n_items, mean_of(data))
     free = reg_users is None or reg_items is None
     if free:
@@ -113,12 +114,18 @@ def fit_biases(
         shift = float(b.sum() / moved) if moved else 0.0
         mean, c = mean + shift, c - shift * of_ones
     items = c[order.places]
-    return BiasFit(mean, biases_of_rows(rows, mean, c, regs[0]), items, *regs)
+    return BiasFit(mean, biases_of_rows(by_user, mean, items, regs[0]), items, *regs)
 
 
 def mean_of(data: Interactions) -> float:
     """Return the mean rating."""
     return float(np.average(data.values.astype(np.float64), weights=data.weights))
+
+
+def spread_of(data: Interactions) -> float:
+    """Return the standard deviation of the ratings; 1 where they are all equal."""
+    left = data.values.astype(np.float64) - mean_of(data)
+    return float(np.sqrt(np.average(np.square(left), weights=data.weights))) or 1.0
 
 
 def weights_and_pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[Vector, Vector]:
