@@ -1,6 +1,6 @@
 """`ALS`: alternating ridge regressions on squared error, biases inside the solve (Zhou et al. 2008; Koren et al. 2009).
 
-Objective, over the ratings r_ui of the training part, mean being theirs:
+Objective, over the ratings r_ui of the training part, mean being theirs or the intercept:
 
     sum v_ui (r_ui - mean - b_u - c_i - p_u . q_i)^2 + sum_u (reg w_u |p_u|^2 + reg_biases b_u^2) + those of items  (1)
 
@@ -14,6 +14,9 @@ O(ratings k^2 + rows k^3); memory is the ratings twice, by user and by item, and
 
 An epoch solves items first and users last, so that the stored user factors are the solution for the stored items:
 folding in a training user gives the stored factors, bit for bit.
+
+Penalties that are None follow from the data: those of biases, and then the mean, as in `palate.models.ridge.biases`, reg
+as in `palate.models.ridge.shrinking`.
 """
 
 from __future__ import annotations
