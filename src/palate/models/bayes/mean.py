@@ -73,6 +73,6 @@ class MeanScore:
 
     def learned(self) -> MeanFactors:
         """Return the mean score."""
-        *factors, error = self.total.factors(RANK, self.count)
+        left, right, error = self.total.factors(RANK, self.count)
         b, c = ((total / self.count).astype(np.float32) for total in self.biases)
-        return MeanFactors(*factors, b, c, float(self.mu / self.count), error)
+        return MeanFactors(left, right, b, c, float(self.mu / self.count), error)

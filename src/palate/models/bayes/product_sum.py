@@ -38,7 +38,7 @@ class ProductSum:
 
     def __init__(self, n_rows: int, n_columns: int) -> None:
         rng = np.random.default_rng(0)
-        across, probes = _signs(n_columns, WIDTH, rng), rng.choice(np.float32([-1, 1]), (n_columns, PROBES))
+        across, probes = _signs(n_columns, WIDTH, rng), _drawn(rng, (n_columns, PROBES))
         self.O, self.S = sparse.hstack([across, probes], "csr"), _signs(n_rows, 2 * WIDTH, rng)
         self.Y = np.zeros((n_rows, self.O.shape[1]), np.float32)
         self.W = np.zeros((n_columns, self.S.shape[1]), np.float32)
@@ -103,12 +103,16 @@ def bytes_of_sum(n_rows: int, n_columns: int) -> int:
     return 4 * (n_rows * (WIDTH + PROBES + BUFFER) + n_columns * (2 * WIDTH + BUFFER))
 
 
+def _drawn(rng: np.random.Generator, shape: Any) -> Array:
+    return rng.choice(np.array([-1, 1], np.float32), shape)
+
+
 def _signs(n: int, width: int, rng: np.random.Generator) -> Any:
     """Return sparse signs (n, width), or where n is not above the width the identity, so that nothing is lost."""
     if n <= width:
         return sparse.eye_array(n, dtype=np.float32, format="csr")
     indices = rng.integers(width, size=(n, ENTRIES)).ravel()
-    values = rng.choice(np.float32([-1, 1]), n * ENTRIES)
+    values = _drawn(rng, n * ENTRIES)
     return sparse.csr_array((values, indices, np.arange(n + 1) * ENTRIES), shape=(n, width))
 
 
