@@ -104,7 +104,7 @@ def bytes_of_sum(n_rows: int, n_columns: int) -> int:
 
 
 def _drawn(rng: np.random.Generator, shape: Any) -> Array:
-    return rng.choice(np.array([-1, 1], np.float32), shape)
+    return np.asarray(rng.choice(np.array([-1, 1], np.float32), shape))
 
 
 def _signs(n: int, width: int, rng: np.random.Generator) -> Any:
