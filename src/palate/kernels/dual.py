@@ -70,7 +70,7 @@ def squares(by_item: Cells, W, first, last, out):
 def scores(x: Cells, dual: Dual, rows, S):
     """Write eq. 3 for these rows of x."""
     indptr, indices, values = x
-    (starts, users, others), W, h, g, a = dual
+    (starts, users, others), W, _, g, a = dual
     n_users, n_items = len(W), S.shape[1]
     z, y, s = np.zeros(n_users), np.empty(n_users), np.empty(n_items)
     for r in range(len(rows)):

@@ -1,7 +1,7 @@
 """EASE for wide catalogues: each item's ridge regression on the items nearest to it alone.
 
-With N the nearest items of item i, one that everybody has had (of value e and penalty d_0) among them where an intercept
-is fitted, and d a penalty of each,
+With N the nearest items of item i, one that everybody has had (of value e and penalty d_0) among them where there are
+intercepts, and d a penalty of each,
 
     B_Ni = inv(X_N'X_N + diag(d_N)) X_N'x_i        B_ji = 0 for all other j                                          (1)
 
@@ -9,8 +9,8 @@ which is EASE's column where N are all items (Steck 2019, eq. 2). X_N'X_N is sum
 one pass over their rows: no matrix of all items is ever held. Solved by Cholesky's factorization
 (`palate.kernels.ridge`), one item by itself, so that the bits are those of any number of threads.
 
-Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; c (n_items,)
-sums of squares, s (n_items,) sums of x_i; B (n_nearest,), a (n_items,) what the item that everybody has had gives.
+Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; c, s
+(n_items,) sums of squares and sums of x_i; B (n_nearest,); a (n_items,) what the item that everybody has had gives.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
@@ -56,8 +56,8 @@ def restricted_weights(
     """Write eq. 1 for items first … last - 1; return the first whose equations cannot be solved, or -1."""
     width = padded(int(np.diff(nearest.indptr[first : last + 1]).max(initial=0)) + 1, B.itemsize)
     places, marks = np.full(len(by_item.indptr) - 1, -1), np.full(len(by_user.indptr) - 1, -1)
-    flat = (aligned(1, height * width, B)[0] for height in (width + ROWS, PANEL))
-    space = Space(*flat, np.zeros(width, B.dtype), places, marks)
+    A, V = (aligned(1, height * width, B)[0] for height in (width + ROWS, PANEL))
+    space = Space(A, V, np.zeros(width, B.dtype), places, marks)
     failed: int = _restricted_weights(by_item, by_user, nearest, items, everybody, space, first, last, B, a)
     return failed
 

@@ -121,7 +121,7 @@ class WeightsByUsers(Weights):
         sums = np.bincount(self.X.indices, self.X.values * z[self.X.row_of_cells()], self.n_items)
         column = self.h * sums * self.g[item]
         column[item] = 0
-        return column.astype(np.float32)
+        return np.asarray(column, np.float32)
 
 
 def _every(clicks: Cells) -> NDArray[np.int32]:

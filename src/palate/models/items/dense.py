@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,22 @@ from palate.parallel import GRAIN, Workers
 from palate.sparse import Array, Rows
 
 
+class Whole(NamedTuple):
+    """Weights from item to item.
+
+    Attributes:
+        B: (n_items, n_items).
+        a: (n_items,) what the item that everybody has had gives, or empty.
+    """
+
+    B: Array
+    a: Array
+
+
 def solve_all_items(
     clicks: Rows, penalties: Array, everybody: tuple[float, float], dtype: str, workers: Workers
-) -> tuple[Array, Array] | None:
-    """Return B (n_items, n_items), and what the item that everybody has had gives; None where there is no solution.
+) -> Whole | None:
+    """Return the weights of all items; None where there are none in this precision.
 
     Args:
         clicks: by user.
@@ -40,9 +53,9 @@ def solve_all_items(
     ends = np.unique(np.sqrt(np.linspace(0, 1, 8 * workers.n_threads + 1)) * size).astype(int)
     workers.run([partial(kernel.ease_weights, B, diagonal, a, b) for a, b in pairwise(ends.tolist())])
     if not e > 0:
-        return B, np.zeros(0)
+        return Whole(B, np.zeros(0))
     a = e * B[n_items, :n_items].astype(np.float64)
-    return without_last(B), a
+    return Whole(without_last(B), a)
 
 
 def without_last(B: Array) -> Array:

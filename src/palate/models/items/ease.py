@@ -34,10 +34,10 @@ from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import Weights, WeightsByUsers
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
+from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
-from palate.models.items.dense import solve_all_items
 from palate.models.items.square import largest_by_column, renumber
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
@@ -209,23 +209,26 @@ class EASE(ItemWeights):
         workers: Workers,
     ) -> LearnedEase | None:
         """Return the solution for the caller's items; None where there is none in this precision."""
-        n_items = len(penalties)
         if used.solver == "users":
             between = solve_between_users(clicks, penalties, everybody, self.dtype, workers)
             return between and _between_users(between, used, order)
         if used.solver == "neighbors":
-            n = min(self.n_neighbors or NEAREST, max(n_items - 1, 1))
-            found = solve_neighborhoods(clicks, penalties, everybody, n, self.dtype, workers)
-            return found and _of_items(LearnedWeights.sparse(found[0].permute(order.order), found[0].values.dtype), found[1], used, order)
-        solved = solve_all_items(clicks, penalties, everybody, self.dtype, workers)
-        if solved is None:
-            return None
-        B, a = solved
-        if self.n_neighbors is None or self.n_neighbors >= n_items - 1:
-            renumber(B, order.places)
-            return _of_items(LearnedWeights.whole(B), a, used, order)
-        rows = largest_by_column(B, self.n_neighbors).permute(order.order)
-        return _of_items(LearnedWeights.sparse(rows, B.dtype), a, used, order)
+            near = solve_neighborhoods(clicks, penalties, everybody, self._nearest(len(penalties)), self.dtype, workers)
+            return near and _of_items(
+                LearnedWeights.sparse(near.B.permute(order.order), self.dtype), near.a, used, order
+            )
+        whole = solve_all_items(clicks, penalties, everybody, self.dtype, workers)
+        return whole and _of_items(self._kept(whole.B, order), whole.a, used, order)
+
+    def _nearest(self, n_items: int) -> int:
+        return min(self.n_neighbors or NEAREST, max(n_items - 1, 1))
+
+    def _kept(self, B: Array, order: ItemOrder) -> LearnedWeights:
+        """Return the weights that are kept, for the caller's items; B is written over."""
+        if self.n_neighbors is not None and self.n_neighbors < len(B) - 1:
+            return LearnedWeights.sparse(largest_by_column(B, self.n_neighbors).permute(order.order), B.dtype)
+        renumber(B, order.places)
+        return LearnedWeights.whole(B)
 
     def _weights(self) -> Weights:
         return self._derived("weights", self._made_weights)
@@ -234,8 +237,7 @@ class EASE(ItemWeights):
         learned = self.learned_
         if not len(learned.between_users):
             return learned.weights_with(learned.intercepts)
-        assert self.seen_ is not None
-        clicks = clicks_of(self.seen_, self.positive, "the training part")
+        clicks = clicks_of(self.ranker.had, self.positive, "the training part")
         arrays = learned.between_users, learned.item_penalties, learned.item_scales, learned.intercepts
         return WeightsByUsers(clicks, clicks.transpose(len(self.items_)), *arrays)
 
@@ -255,7 +257,7 @@ class EASE(ItemWeights):
         if solver == "users":
             return n_users**2 * number + 48 * n_items + 40 * n_rows
         if solver == "neighbors":
-            kept = n_items * min(self.n_neighbors or NEAREST, max(n_items - 1, 1))
+            kept = n_items * self._nearest(n_items)
             return 48 * kept + 64 * n_rows + 24 * (n_items + n_users) * check_threads(self.n_threads)
         kept = 0 if self.n_neighbors is None else 24 * n_items * int(self.n_neighbors)
         return n_items**2 * number + kept + 32 * n_rows
@@ -272,12 +274,23 @@ def derived_penalty(clicks: Rows, squares: Array) -> float:
 
 def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrder) -> LearnedEase:
     none = np.zeros(0, weights.weights.dtype)
-    between = {"between_users": none.reshape(0, 0), "item_penalties": none, "item_scales": none}
-    return LearnedEase(**vars(weights), intercepts=a[order.places] if len(a) else a, **between, **vars(used))
+    return LearnedEase(
+        **vars(weights),
+        intercepts=a[order.places] if used.fit_intercept else a[:0],
+        between_users=none.reshape(0, 0),
+        item_penalties=none,
+        item_scales=none,
+        **vars(used),
+    )
 
 
 def _between_users(between: Between, used: Settings, order: ItemOrder) -> LearnedEase:
     W, (h, g, a) = between.W, (array[order.places] for array in between[1:])
-    none = vars(LearnedWeights.whole(np.zeros((0, len(h)), W.dtype)))
-    a = a if used.fit_intercept else a[:0]
-    return LearnedEase(**none, intercepts=a, between_users=W, item_penalties=h, item_scales=g, **vars(used))
+    return LearnedEase(
+        **vars(LearnedWeights.whole(np.zeros((0, len(h)), W.dtype))),
+        intercepts=a if used.fit_intercept else a[:0],
+        between_users=W,
+        item_penalties=h,
+        item_scales=g,
+        **vars(used),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,22 @@ from palate.parallel import GRAIN, Workers
 from palate.sparse import Array, Rows
 
 
+class Near(NamedTuple):
+    """Weights from item to item.
+
+    Attributes:
+        B: rows from the item had.
+        a: (n_items,) what the item that everybody has had gives.
+    """
+
+    B: Rows
+    a: Array
+
+
 def solve_neighborhoods(
     clicks: Rows, penalties: Array, everybody: tuple[float, float], n: int, dtype: str, workers: Workers
-) -> tuple[Rows, Array] | None:
-    """Return weights, rows from the item had, and what the item that everybody has had gives; None without solution.
+) -> Near | None:
+    """Return the weights of the nearest items; None where there are none in this precision.
 
     The nearest items are those of the largest cosine, the penalties added to the squares of the columns' lengths.
 
@@ -45,4 +58,4 @@ def solve_neighborhoods(
     parts = row_ranges(nearest, workers, GRAIN.solved)
     if max(workers.run([partial(call, first, last, B, a) for first, last in parts]), default=-1) >= 0:
         return None
-    return Rows(nearest.indptr, nearest.indices, B).transpose(n_items), a
+    return Near(Rows(nearest.indptr, nearest.indices, B).transpose(n_items), a)
