@@ -20,12 +20,13 @@ two on threads, so B is equal to rounding, not to the bit, for other numbers of 
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+import logging
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from palate.errors import DivergenceError, ModelFileError
+from palate.errors import DivergenceError, ModelFileError, ParameterError
 from palate.models.contract.learned import Attribute, Learns, NotNegative, Shape, Used
 from palate.models.contract.learner import Training
 from palate.models.contract.lists import ItemOrder
@@ -33,7 +34,7 @@ from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import Weights, WeightsByUsers
-from palate.models.items.clicks import Positive, clicks_of, training_clicks
+from palate.models.items.clicks import Positive, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
@@ -43,11 +44,17 @@ from palate.models.search import Choice, Range
 from palate.parallel import Workers, check_threads
 from palate.sparse import Array, Rows
 
+log = logging.getLogger(__name__)
+
 Solver = Literal["items", "users", "neighbors"]
+
+TOO_WIDE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
 
 WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
 FEWER = 2  # so many times fewer people than items: lists then cost no more between users
 NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None
+PENALTY = 25.0  # standard deviations of a count
+FEW = 8.0  # clicks of a person
 DROPOUT = 0.3
 
 
@@ -58,12 +65,16 @@ class Settings:
     Attributes:
         reg, dropout: the penalty, and the part left out.
         fit_intercept: whether there is an item that everybody has had.
+        log_values: whether the logarithm of values was taken.
+        least_value: the unit of values; 0 where it was not.
         solver: how it was solved.
     """
 
     reg: float
     dropout: float
     fit_intercept: bool
+    log_values: bool
+    least_value: float
     solver: Solver
 
 
@@ -76,7 +87,8 @@ class LearnedEase(LearnedWeights):
         between_users: (n_users, n_users) W; no rows where the items were solved for. With it
         item_penalties: (n_items,) 1 / d, and
         item_scales: (n_items,) 1 / (d_i P_ii).
-        reg, dropout, fit_intercept, solver: as used.
+        reg, dropout, fit_intercept, log_values, solver: as used.
+        least_value: what values are divided by before their logarithm is taken; 0 where it is not.
     """
 
     intercepts: Annotated[Array, Shape("n_intercepts", may_lack=True)]
@@ -86,6 +98,8 @@ class LearnedEase(LearnedWeights):
     reg: Annotated[NotNegative, Used()]
     dropout: Annotated[NotNegative, Used(0.0)]
     fit_intercept: Annotated[bool, Used(otherwise=False)]
+    log_values: Annotated[bool, Used(otherwise=False)]
+    least_value: Annotated[NotNegative, Used(0.0)]
     solver: Annotated[str, Used("items")]
 
     def check(self, n_items: int) -> None:
@@ -109,7 +123,7 @@ class EASE(ItemWeights):
         weights_: (n_items, n_items), from the item had to the item scored; no rows where they are sparse, and then
         weights_indptr_, weights_indices_, weights_values_: its compressed rows; neither where solver_ is "users".
         intercepts_: (n_items,), or empty for none.
-        reg_, dropout_, fit_intercept_, solver_: as they were used.
+        reg_, dropout_, fit_intercept_, log_values_, solver_: as they were used.
     """
 
     key: ClassVar[str] = "ease"
@@ -122,6 +136,7 @@ class EASE(ItemWeights):
     reg_ = Attribute[float]()
     dropout_ = Attribute[float]()
     fit_intercept_ = Attribute[bool]()
+    log_values_ = Attribute[bool]()
     solver_ = Attribute[str]()
 
     reg: Annotated[
@@ -145,6 +160,13 @@ class EASE(ItemWeights):
         "whether an item that everybody has had joins the others, so that lists of people of whom little is known "
         "are popular. None: where reg is None.",
     ] = None
+    log_values: Annotated[
+        bool | None,
+        Choice((True, False)),
+        Before(None),
+        "with positive='values', whether a click counts as the logarithm of 1 and its value in units of the least, so "
+        "that a few large values do not outweigh all others. None: where reg is None.",
+    ] = None
     solver: Annotated[
         Literal["items", "users", "neighbors"] | None,
         Before(None),
@@ -167,8 +189,11 @@ class EASE(ItemWeights):
 
     def _learn(self, training: Training) -> LearnedEase:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
+        logs = self.positive == "values" and (self.reg is None if self.log_values is None else self.log_values)
+        least = float(clicks.values.min()) if logs else 0.0
+        clicks = _in_logs(clicks, least)
         squares = np.bincount(clicks.indices, np.square(clicks.values, dtype=np.float64), training.data.n_items)
-        used = self._settings(clicks, squares)
+        used = self._settings(clicks, squares, least)
         penalties = used.reg + used.dropout / (1 - used.dropout) * squares
         everybody = (float(np.sqrt(squares.sum() / len(clicks.indices))) if used.fit_intercept else 0.0), used.reg
         learned = None
@@ -183,12 +208,18 @@ class EASE(ItemWeights):
             )
         return learned
 
-    def _settings(self, clicks: Rows, squares: Array) -> Settings:
+    def _settings(self, clicks: Rows, squares: Array, least_value: float) -> Settings:
         derived = self.reg is None
+        if self.solver == "users" and not self.store_history:
+            raise ParameterError.of(
+                "solver='users'", "scores by the training rows, which are to be kept for it: store_history=True"
+            )
         return Settings(
             reg=derived_penalty(clicks, squares) if self.reg is None else float(self.reg),
             dropout=float((DROPOUT if derived else 0.0) if self.dropout is None else self.dropout),
             fit_intercept=derived if self.fit_intercept is None else self.fit_intercept,
+            log_values=least_value > 0,
+            least_value=least_value,
             solver=self._solver_for(clicks.n_rows, len(squares)),
         )
 
@@ -213,6 +244,8 @@ class EASE(ItemWeights):
             between = solve_between_users(clicks, penalties, everybody, self.dtype, workers)
             return between and _between_users(between, used, order)
         if used.solver == "neighbors":
+            if self.solver is None:
+                log.info(TOO_WIDE, f"{len(penalties):,}", self._nearest(len(penalties)))
             near = solve_neighborhoods(clicks, penalties, everybody, self._nearest(len(penalties)), self.dtype, workers)
             return near and _of_items(
                 LearnedWeights.sparse(near.B.permute(order.order), self.dtype), near.a, used, order
@@ -230,6 +263,9 @@ class EASE(ItemWeights):
         renumber(B, order.places)
         return LearnedWeights.whole(B)
 
+    def _clicks(self, rows: Rows) -> Rows:
+        return _in_logs(super()._clicks(rows), self.learned_.least_value)
+
     def _weights(self) -> Weights:
         return self._derived("weights", self._made_weights)
 
@@ -237,7 +273,7 @@ class EASE(ItemWeights):
         learned = self.learned_
         if not len(learned.between_users):
             return learned.weights_with(learned.intercepts)
-        clicks = clicks_of(self.ranker.had, self.positive, "the training part")
+        clicks = self._clicks(self.ranker.had)
         arrays = learned.between_users, learned.item_penalties, learned.item_scales, learned.intercepts
         return WeightsByUsers(clicks, clicks.transpose(len(self.items_)), *arrays)
 
@@ -267,9 +303,22 @@ class EASE(ItemWeights):
         return "learn from fewer items, or take solver='neighbors', or ials"
 
 
+def _in_logs(clicks: Rows, least: float) -> Rows:
+    """Return clicks that count as log(1 + value / least); those given where the least value is 0."""
+    if not least:
+        return clicks
+    return replace(clicks, values=np.log1p(clicks.values.astype(np.float64) / least).astype(np.float32))
+
+
 def derived_penalty(clicks: Rows, squares: Array) -> float:
-    """Return the penalty for these clicks."""
-    return 128.0 * float(squares.sum() / len(clicks.indices))
+    """Return the penalty for these clicks: PENALTY sqrt(c) (1 + FEW / n), c and n their means by item and by user.
+
+    Co-occurrences are counts, and chance moves a count c by its root, which B is not to learn; and of somebody with few
+    clicks little is known, so that what is popular has to count for more. For values it is in units of their square.
+    """
+    n_clicks = len(clicks.indices)
+    of_item, of_user = n_clicks / np.count_nonzero(squares), n_clicks / np.count_nonzero(clicks.sizes)
+    return float(PENALTY * np.sqrt(of_item) * (1 + FEW / of_user) * squares.sum() / n_clicks)
 
 
 def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrder) -> LearnedEase:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -98,11 +97,14 @@ class ItemWeights(FromClicks, Recommender):
                 code="no_history",
                 subject="store_history",
             )
-        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
-        return WeightScorer(self.seen_, self._weights(), clicks)
+        return WeightScorer(self.seen_, self._weights(), self._clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        return WeightScorer(clicks_of(rows, self.positive, "these interactions"), self._weights())
+        return WeightScorer(self._clicks(rows), self._weights())
+
+    def _clicks(self, rows: Rows) -> Rows:
+        """Return the clicks of compressed rows, as training took them."""
+        return clicks_of(rows, self.positive, "these interactions")
 
     def _weights(self) -> Weights:
         """Return the weights that score."""
@@ -112,7 +114,7 @@ class ItemWeights(FromClicks, Recommender):
         return self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        clicks, weights = clicks_of(row, self.positive, "these interactions"), self._weights()
+        clicks, weights = self._clicks(row), self._weights()
         own = weights.column(item)[clicks.indices].astype(np.float64)
         begin = weights.begin(item) if len(clicks.indices) else 0.0
         parts = [Part("item bias", "what everybody gets for the item", begin)] if begin else []
