@@ -58,6 +58,32 @@ FEW = 8.0  # clicks of a person
 DROPOUT = 0.3
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What a value is divided by before its logarithm is taken.
+
+    Attributes:
+        least: the least value of training; 0 where values are taken as they are.
+        scale: makes the mean square of training's logarithms 1, so that a penalty is in clicks.
+    """
+
+    least: float
+    scale: float
+
+    @classmethod
+    def of(cls, values: Array) -> Unit:
+        """Return the unit of training's values."""
+        least = float(values.min())
+        return cls(least, float(1 / np.sqrt(np.square(np.log1p(values.astype(np.float64) / least)).mean())))
+
+    def taken(self, clicks: Rows) -> Rows:
+        """Return clicks that count as scale log(1 + value / least)."""
+        if not self.least:
+            return clicks
+        logs = self.scale * np.log1p(clicks.values.astype(np.float64) / self.least)
+        return replace(clicks, values=logs.astype(np.float32))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
     """What was used of what the data decide.
@@ -66,7 +92,7 @@ class Settings:
         reg, dropout: the penalty, and the part left out.
         fit_intercept: whether there is an item that everybody has had.
         log_values: whether the logarithm of values was taken.
-        least_value: the unit of values; 0 where it was not.
+        least_value, log_scale: as of `Unit`.
         solver: how it was solved.
     """
 
@@ -75,6 +101,7 @@ class Settings:
     fit_intercept: bool
     log_values: bool
     least_value: float
+    log_scale: float
     solver: Solver
 
 
@@ -88,7 +115,7 @@ class LearnedEase(LearnedWeights):
         item_penalties: (n_items,) 1 / d, and
         item_scales: (n_items,) 1 / (d_i P_ii).
         reg, dropout, fit_intercept, log_values, solver: as used.
-        least_value: what values are divided by before their logarithm is taken; 0 where it is not.
+        least_value, log_scale: as of `Unit`.
     """
 
     intercepts: Annotated[Array, Shape("n_intercepts", may_lack=True)]
@@ -100,6 +127,7 @@ class LearnedEase(LearnedWeights):
     fit_intercept: Annotated[bool, Used(otherwise=False)]
     log_values: Annotated[bool, Used(otherwise=False)]
     least_value: Annotated[NotNegative, Used(0.0)]
+    log_scale: Annotated[NotNegative, Used(1.0)]
     solver: Annotated[str, Used("items")]
 
     def check(self, n_items: int) -> None:
@@ -143,7 +171,7 @@ class EASE(ItemWeights):
         float | None,
         Above(0),
         Range(10.0, 3000.0, log=True),
-        "L2 penalty of the weights, in clicks, or in squares of values; None derives it from the clicks.",
+        "L2 penalty of the weights, in clicks, or in squares of values taken as they are; None derives it from the clicks.",
     ] = None
     _: KW_ONLY
     dropout: Annotated[
@@ -190,10 +218,10 @@ class EASE(ItemWeights):
     def _learn(self, training: Training) -> LearnedEase:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         logs = self.positive == "values" and (self.reg is None if self.log_values is None else self.log_values)
-        least = float(clicks.values.min()) if logs else 0.0
-        clicks = _in_logs(clicks, least)
+        unit = Unit.of(clicks.values) if logs else Unit(0.0, 1.0)
+        clicks = unit.taken(clicks)
         squares = np.bincount(clicks.indices, np.square(clicks.values, dtype=np.float64), training.data.n_items)
-        used = self._settings(clicks, squares, least)
+        used = self._settings(clicks, squares, unit)
         penalties = used.reg + used.dropout / (1 - used.dropout) * squares
         everybody = (float(np.sqrt(squares.sum() / len(clicks.indices))) if used.fit_intercept else 0.0), used.reg
         learned = None
@@ -208,7 +236,7 @@ class EASE(ItemWeights):
             )
         return learned
 
-    def _settings(self, clicks: Rows, squares: Array, least_value: float) -> Settings:
+    def _settings(self, clicks: Rows, squares: Array, unit: Unit) -> Settings:
         derived = self.reg is None
         if self.solver == "users" and not self.store_history:
             raise ParameterError.of(
@@ -218,8 +246,9 @@ class EASE(ItemWeights):
             reg=derived_penalty(clicks, squares) if self.reg is None else float(self.reg),
             dropout=float((DROPOUT if derived else 0.0) if self.dropout is None else self.dropout),
             fit_intercept=derived if self.fit_intercept is None else self.fit_intercept,
-            log_values=least_value > 0,
-            least_value=least_value,
+            log_values=unit.least > 0,
+            least_value=unit.least,
+            log_scale=unit.scale,
             solver=self._solver_for(clicks.n_rows, len(squares)),
         )
 
@@ -264,7 +293,7 @@ class EASE(ItemWeights):
         return LearnedWeights.whole(B)
 
     def _clicks(self, rows: Rows) -> Rows:
-        return _in_logs(super()._clicks(rows), self.learned_.least_value)
+        return Unit(self.learned_.least_value, self.learned_.log_scale).taken(super()._clicks(rows))
 
     def _weights(self) -> Weights:
         return self._derived("weights", self._made_weights)
@@ -301,13 +330,6 @@ class EASE(ItemWeights):
     @property
     def _memory_advice(self) -> str:
         return "learn from fewer items, or take solver='neighbors', or ials"
-
-
-def _in_logs(clicks: Rows, least: float) -> Rows:
-    """Return clicks that count as log(1 + value / least); those given where the least value is 0."""
-    if not least:
-        return clicks
-    return replace(clicks, values=np.log1p(clicks.values.astype(np.float64) / least).astype(np.float32))
 
 
 def derived_penalty(clicks: Rows, squares: Array) -> float:
