@@ -171,7 +171,7 @@ class EASE(ItemWeights):
         float | None,
         Above(0),
         Range(10.0, 3000.0, log=True),
-        "L2 penalty of the weights, in clicks, or in squares of values taken as they are; None derives it from the clicks.",
+        "L2 penalty of the weights, in clicks (of values taken as they are, in their squares); None derives it.",
     ] = None
     _: KW_ONLY
     dropout: Annotated[
