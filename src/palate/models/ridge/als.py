@@ -15,8 +15,8 @@ O(ratings k^2 + rows k^3); memory is the ratings twice, by user and by item, and
 An epoch solves items first and users last, so that the stored user factors are the solution for the stored items:
 folding in a training user gives the stored factors, bit for bit.
 
-Penalties that are None follow from the data: those of biases, and then the mean, as in `palate.models.ridge.biases`, reg
-as in `palate.models.ridge.shrinking`.
+Penalties that are None follow from the data: those of biases, and then the mean, as in `palate.models.ridge.biases`,
+reg as in `palate.models.ridge.shrinking`.
 """
 
 from __future__ import annotations
