@@ -185,7 +185,8 @@ class _Search:
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
         tried = waiting or any(trial.params == self._start or is_start(trial) for trial in done)
-        if not tried and self._derived:
+        ranged = all(isinstance(self.space[name], Range) for name in self._derived)  # no choice has what is derived
+        if not tried and self._derived and ranged:
             self._start_trial(study)
         elif not tried and all(self._start[name] in space for name, space in self.space.items()):
             study.enqueue_trial(self._start)  # also after one that was killed: its parameters exist, and no value
