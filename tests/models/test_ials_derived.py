@@ -51,7 +51,7 @@ def test_weights_and_penalties_follow_from_shares_and_given_numbers_say_the_same
 
 def test_counts_weigh_as_their_logarithm_beside_the_median_whatever_their_unit(data):
     m = ImplicitALS(positive="values", shrinkage=0.7, **FEW).fit(data)
-    weights = np.log2(1 + data.values / np.median(data.values))
+    weights = np.log2(1 + data.values.astype(float) / np.median(data.values))
     o, reg = derived_by_hand(data, weights, 0.7, 16.0, 1.0)
     assert (m.unobserved_weight_, m.reg_) == pytest.approx((o, reg), rel=1e-6)
     by_hand = replace(data, values=weights.astype(np.float32))
@@ -87,7 +87,7 @@ def test_the_shrinkage_is_where_held_out_clicks_are_found_and_few_clicks_get_the
     assert ImplicitALS(positive="any", **FEW).fit(data).shrinkage_ == MIDDLE
     steps = []
     m = ImplicitALS(8, n_epochs=4, random_state=0).fit(groups, progress=steps.append)
-    assert min(TRIED) <= m.shrinkage_ <= max(TRIED)
+    assert 0.8 * min(TRIED) <= m.shrinkage_ <= 0.8 * max(TRIED)
     assert {step.stage for step in steps} == {"choosing the shrinkage", "training"}
     same = ImplicitALS(8, n_epochs=4, random_state=0, n_threads=3).fit(groups)
     assert same.shrinkage_ == m.shrinkage_
@@ -97,14 +97,14 @@ def test_the_shrinkage_is_where_held_out_clicks_are_found_and_few_clicks_get_the
     assert len(learn) + len(held) == len(groups)
     assert 0.15 < len(held) / len(groups) < 0.25
     watched = ImplicitALS(8, n_epochs=4, random_state=0).fit(learn, validation=held)
-    assert watched.shrinkage_ == m.shrinkage_  # the validation part that is given is the one looked at
+    assert 0.8 * watched.shrinkage_ == m.shrinkage_  # the validation part that is given is the one looked at
 
 
 def test_the_shrinkage_goes_round_what_cannot_be_solved_and_stops_at_ctrl_c(groups, monkeypatch):
     training = Training(groups, None, None, None, None, lambda step: None)
     model = ImplicitALS(8, unobserved_weight=1e-30, cg_steps=0, random_state=0)
-    monkeypatch.setattr(shrinking, "TRIED", (1e-30, 1.0))
-    assert chosen_shrinkage(model, training, 0) == 1.0
+    monkeypatch.setattr(shrinking, "TRIED", (1e-30, 1.0))  # a fifth less of what is left
+    assert chosen_shrinkage(model, training, 0) == 0.8
 
     def stop(step):
         if step.step == 2:
@@ -117,7 +117,7 @@ def test_the_shrinkage_goes_round_what_cannot_be_solved_and_stops_at_ctrl_c(grou
 def test_the_top_of_a_parabola():
     tried = np.array([0.5, 1.0, 2.0])
     assert top(tried, np.array([0.2, 0.3, 0.2])) == 1.0
-    assert top(tried, -((np.log2(tried) - 0.25) ** 2) + 1) == pytest.approx(2**0.25)
+    assert top(tried, 3 - (np.log2(tried) - 0.25) ** 2) == pytest.approx(2**0.25)
     assert top(tried, np.array([0.3, 0.2, 0.1])) == 0.5
     assert top(tried, np.array([0.1, 0.2, 0.3])) == 2.0
     assert top(tried, np.array([-1.0, 0.3, 0.2])) == 1.0

@@ -3,7 +3,8 @@
 How much a row must be held depends on how much of what people click is their own taste, and no count of clicks tells
 that: on data of the same density the best values differ tenfold. A fifth of the clicks is held out, and few factors are
 learned from the rest for shrinkages that double, each from where the last one ended; it is enough to see the NDCG rise
-and fall. What is chosen is the top of the parabola through the best three, over the logarithm.
+and fall. What is chosen is the top of the parabola through the best three, over the logarithm; less a fifth where a fifth
+of the clicks was missing: with all of them the best lay lower on six of seven sets, by that much on average.
 """
 
 from __future__ import annotations
@@ -39,19 +40,22 @@ def chosen_shrinkage(model: ImplicitALS, training: Training, seed: int) -> float
     data, held = training.data, training.validation
     if len(training_clicks(data, model.positive, 0.0).indices) < FEWEST:
         return MIDDLE
+    kept = 1.0
     if held is None:
-        data, held = parted(data, seed)
+        (data, held), kept = parted(data, seed), 1 - HELD_OUT
     watched = Watched.of(data, held, model.positive, seed)
     step = replace(training, data=data, validation=None, start=None, progress=lambda step: _tell(training, step))
     figures: list[float] = []
     for tried in TRIED:
         learned = _learned(model, step, tried, seed)
-        figures.append(-1.0 if learned is None else _ndcg(model, watched, learned))
-        if learned is not None:
-            step = replace(step, start=_start(step, learned))
+        if learned is None:
+            figures.append(-1.0)
+            continue
+        figures.append(_ndcg(model, watched, learned))
+        step = replace(step, start=_start(step, learned))
         if figures[-1] < ENDS_BELOW * max(figures):
             break
-    return top(np.array(TRIED[: len(figures)]), np.array(figures))
+    return kept * top(np.array(TRIED[: len(figures)]), np.array(figures))
 
 
 def parted(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
