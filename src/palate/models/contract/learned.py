@@ -105,10 +105,11 @@ class Used:
     Files that are older than the field have the parameter itself, a number.
 
     Attributes:
-        otherwise: of files whose parameter is None or lacking, too; None refuses them.
+        otherwise: of files whose parameter is None or lacking, too: a number, or the name of a parameter that had it;
+            None refuses them.
     """
 
-    otherwise: float | None = None
+    otherwise: float | str | None = None
 
 
 def check_finite(name: str, array: Array) -> None:

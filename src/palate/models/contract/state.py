@@ -155,7 +155,8 @@ def brought_up(state: ModelState, declarations: Mapping[str, Parameter], kind: t
     learned = dict(state.learned)
     for name, used in kind.USED.items():
         value = parameters.get(name.removesuffix("_"))
-        value = used.otherwise if value is None else value
+        if value is None:
+            value = parameters.get(used.otherwise) if isinstance(used.otherwise, str) else used.otherwise
         if value is not None:
             learned.setdefault(name, value)
     return replace(state, parameters=parameters, learned=learned)
