@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_only import read_only
 
 from palate.kernels import Cells
 
@@ -20,7 +21,7 @@ def similarities(kernel):
 def compressed(X):
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return Cells(indptr, column.astype(np.int32), X[row, column].astype(np.float64))
+    return read_only(Cells(indptr, column.astype(np.int32), X[row, column].astype(np.float64)))
 
 
 def largest(similarities, X, weights, shrinkage, n, cuts=()):

@@ -140,7 +140,7 @@ class ItemKNN(Neighbors):
         if power:
             w = w * np.power(sizes, -power)
         weights = kernel.Weights(w, inverse, inverse)
-        rows = _largest(clicks, clicks, weights, shrinkage, self.n_neighbors, self.n_threads).transpose(n_items)
+        rows = largest(clicks, clicks, weights, shrinkage, self.n_neighbors, self.n_threads).transpose(n_items)
         return LearnedCosines.sparse(rows.permute(order.order), shrinkage=shrinkage, user_power=power)
 
     def _user_power(self) -> float:
@@ -153,7 +153,7 @@ class ItemKNN(Neighbors):
 class LearnedWalks(LearnedWeights):
     """What `RP3beta` has learned, and the settings that it used."""
 
-    alpha_users: Annotated[float, Used("alpha")]
+    alpha_users: Annotated[float, Used(as_of="alpha")]
     beta: Annotated[float, Used()]
 
 
@@ -207,7 +207,7 @@ class RP3beta(Neighbors):
         to_users, to_items = (
             replace(clicks, values=clicks.values ** np.float32(power)) for power in (alpha, alpha_users)
         )
-        rows = _largest(to_users, to_items, weights, 0.0, self.n_neighbors, self.n_threads)
+        rows = largest(to_users, to_items, weights, 0.0, self.n_neighbors, self.n_threads)
         if self.normalize:
             rows = normalized(rows)
         return LearnedWalks.sparse(rows.permute(order.order), alpha_users=alpha_users, beta=beta)
@@ -231,7 +231,7 @@ def normalized(rows: Rows) -> Rows:
     return replace(rows, values=(rows.values / np.repeat(sums, rows.sizes)).astype(np.float32))
 
 
-def _largest(
+def largest(
     clicks: Rows, others: Rows, weights: kernel.Weights, shrinkage: float, n: int, n_threads: int | None
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel.
