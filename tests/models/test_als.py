@@ -13,7 +13,7 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, UnknownIdError
 from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
-from palate.models.ridge import shrinking
+from palate.models.ridge import noise_edge
 from palate.models.ridge.rows import prior_of
 from palate.models.ridge.sweeps import row_weights
 
@@ -208,23 +208,23 @@ def test_the_edge_of_the_noise_is_a_norm(data):
     signs = np.random.default_rng([3, 5]).choice(np.array([-1.0, 1.0]), len(data))
     for exponent in (0.0, 0.5, 1.0):
         weights = [row_weights(rows, exponent) for rows in (data.by_user(), data.by_item())]
-        found = shrinking.noise_edge(data, left, weights, 3)
+        found = noise_edge.noise_edge(data, left, weights, 3)
         cells = data.user_index, data.item_index, left, data.n_users, data.n_items
         assert found == pytest.approx(naive.edge(*cells, exponent, signs), rel=0.01)
-        assert shrinking.noise_edge(data, 16 * left, weights, 3) == 16 * found
-        assert shrinking.noise_edge(data, 0 * left, weights, 3) == 0
+        assert noise_edge.noise_edge(data, 16 * left, weights, 3) == 16 * found
+        assert noise_edge.noise_edge(data, 0 * left, weights, 3) == 0
 
 
 def test_the_share_is_where_a_parabola_of_the_errors_is_least():
     def error(share, step):
         steps.append(step)
-        return (np.log(share) / np.log(shrinking.RATIO) - 3.3) ** 2
+        return (np.log(share) / np.log(noise_edge.RATIO) - 3.3) ** 2
 
     steps = []
-    assert shrinking.best_share(error, error(1, 0)) == pytest.approx(shrinking.RATIO**3.3)
+    assert noise_edge.best_share(error, error(1, 0)) == pytest.approx(noise_edge.RATIO**3.3)
     assert steps == [0, 1, 2, 3, 4, 5]
-    assert shrinking.best_share(lambda share, step: 2.0, 1.0) == 1
-    assert shrinking.best_share(lambda share, step: share, 1.0) == shrinking.RATIO**shrinking.MOST_STEPS
+    assert noise_edge.best_share(lambda share, step: 2.0, 1.0) == 1
+    assert noise_edge.best_share(lambda share, step: share, 1.0) == noise_edge.RATIO**noise_edge.MOST_STEPS
 
 
 def test_of_noise_alone_no_factor_is_left_and_of_structure_they_are():

@@ -16,7 +16,7 @@ An epoch solves items first and users last, so that the stored user factors are 
 folding in a training user gives the stored factors, bit for bit.
 
 Penalties that are None follow from the data: those of biases, and then the mean, as in `palate.models.ridge.biases`,
-reg as in `palate.models.ridge.shrinking`.
+reg as in `palate.models.ridge.noise_edge`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from palate.models.contract.shared import (
 )
 from palate.models.contract.training_part import rating_limits, warn_of_equal_values
 from palate.models.ridge.biases import BiasFit, fit_biases, mean_of, spread_of
+from palate.models.ridge.noise_edge import HELD_OUT, MOST_STEPS, USUAL, best_share, noise_edge
 from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
 from palate.models.ridge.rows import FixedSide, Prior, copy_known, explained, on_ids
-from palate.models.ridge.shrinking import HELD_OUT, MOST_STEPS, USUAL, best_share, noise_edge
 from palate.models.ridge.sweeps import RatingSweeps, Settings, Solution, half_sweep, row_weights
 from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
@@ -71,8 +71,8 @@ class ALSLearned(RatingFactors):
 
     course: Course
     reg: Annotated[float, Used()]
-    reg_users: Annotated[float, Used(of="reg_biases")]
-    reg_items: Annotated[float, Used(of="reg_biases")]
+    reg_users: Annotated[float, Used(as_of="reg_biases")]
+    reg_items: Annotated[float, Used(as_of="reg_biases")]
     init_scale: Annotated[float, Used()]
 
 
