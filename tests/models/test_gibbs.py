@@ -238,7 +238,8 @@ def test_counts_and_components_of_newcomers_are_those_of_training():
     np.testing.assert_array_equal(one.matrix(counts), again.matrix(counts))
     np.testing.assert_allclose(one.matrix(counts)[:, 0].mean(), 0, atol=1e-6)
     assert (one.matrix(counts)[:, 2:].sum(axis=1) == 1).all()
-    assert np.isfinite(CountEncoding.of(np.array([3, 3])).matrix(np.array([0, 3, 9]))).all()
+    for n in (2, 943):  # the deviation of many equal logarithms is no 0 but rounding
+        assert np.abs(CountEncoding.of(np.full(n, 5)).matrix(np.array([0, 5, 9]))).max() < 4
     rows = small.DATA.by_user()
     found = Components.of(rows, small.N_ITEMS, 4)
     np.testing.assert_allclose(projected(rows, found.projection), found.users, atol=1e-4)

@@ -34,7 +34,8 @@ class CountEncoding:
     def of(cls, counts: Array) -> CountEncoding:
         """Learn the encoding from the counts of the training part."""
         logs = np.log1p(counts)
-        return cls(float(logs.mean()), float(logs.std()) or 1.0, np.quantile(counts, np.arange(1, BANDS) / BANDS))
+        scale = float(logs.std()) if np.ptp(counts) else 1.0  # of equal counts the deviation is rounding
+        return cls(float(logs.mean()), scale, np.quantile(counts, np.arange(1, BANDS) / BANDS))
 
     def matrix(self, counts: Array) -> Array:
         """Return the features, (n, 2 + BANDS) float32."""
