@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,18 @@ def events() -> Any:
     return palate.Interactions.from_table(table.select("user", "item").unique(maintain_order=True))
 
 
+def thinned(per_person: int, seed: int) -> tuple[Any, Any]:
+    """Return MovieLens 100K, its training part thinned to so many ratings a person; the test part is whole."""
+    train, test = split_of(lambda: ml_100k().interactions, RANDOM)()
+    order = np.random.default_rng(seed).permutation(len(train))
+    person = train.user_index[order]
+    first = np.argsort(person, kind="stable")
+    place = np.arange(len(train)) - np.repeat(
+        np.flatnonzero(np.diff(person[first], prepend=-1)), np.unique(person, return_counts=True)[1]
+    )
+    return train.take(np.sort(order[first[place < per_person]])), test
+
+
 def split_of(load: Callable[[], Any], split: str) -> Callable[[], tuple[Any, Any]]:
     """Return what gives the parts of a split."""
 
@@ -126,6 +139,9 @@ LISTS = (
     _clicked("yelp2018, fixed", lambda: fixed("yelp2018"), None),
     _clicked("lastfm-2k, counts", split_of(listens, RANDOM), "values"),
     _clicked("retailrocket, events", split_of(events, RANDOM), None),
+)
+THINNED = tuple(
+    _rated(f"ml-100k thinned to {n}, seed {seed}", partial(thinned, n, seed)) for n in (3, 5, 10) for seed in (0, 1, 2)
 )
 QUESTIONS = {question.name: question for question in (*RATINGS, *LISTS)}
 MODELS_OF = {

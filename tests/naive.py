@@ -95,6 +95,34 @@ def biases(users, items, ratings, n_users, n_items, reg_users, reg_items):
     return mean, both[:n_users], both[n_users:]
 
 
+def intercept(users, items, ratings, n_users, n_items, reg_users, reg_items):
+    """Return (mean, b, c) of the same objective, least over the mean, too: a column of ones without a penalty."""
+    X = np.zeros((len(ratings), 1 + n_users + n_items))
+    for row, (u, i) in enumerate(zip(users, items, strict=True)):
+        X[row, 0] = X[row, 1 + u] = X[row, 1 + n_users + i] = 1
+    penalty = np.diag([0.0] + [float(reg_users)] * n_users + [float(reg_items)] * n_items)
+    both = np.linalg.solve(X.T @ X + penalty, X.T @ np.asarray(ratings, np.float64))
+    return both[0], both[1 : 1 + n_users], both[1 + n_users :]
+
+
+def bias_penalties(users, items, ratings, n_users, n_items, start=3.0, steps=300):
+    """Return (reg_users, reg_items): noise by biases' variance, each solution of the equations giving the next ones."""
+    regs = [start, start]
+    for _ in range(steps):
+        mean, b, c = intercept(users, items, ratings, n_users, n_items, *regs)
+        left = sum((r - mean - b[u] - c[i]) ** 2 for u, i, r in zip(users, items, ratings, strict=True))
+        determined = []
+        for index, n, reg in ((users, n_users, regs[0]), (items, n_items, regs[1])):
+            counts = [sum(1 for row in index if row == at) for at in range(n)]
+            determined.append(sum(count / (count + reg) for count in counts))
+        noise = left / max(len(ratings) - 1 - sum(determined), 1)
+        regs = [
+            max((g + 1) / (sum(x * x for x in xs) / noise + 1 / start), 0.01)
+            for g, xs in zip(determined, (b, c), strict=True)
+        ]
+    return tuple(regs)
+
+
 def popularity(items, n_items, times=None, half_life=None):
     """Return how often each item stands, an event that is one half life older than the latest counting half."""
     scores = [0.0] * n_items
