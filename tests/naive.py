@@ -307,20 +307,3 @@ def feature_sums(X, F, penalties, reg):
         A += d * np.outer(f, f)
         B += d * np.outer(f, x)
     return np.linalg.solve(A, B)
-
-
-def variance_left(u, i, r, n_users, n_items, turns=20):
-    """Return the variance that damped biases leave, eq. 2 of `palate.models.bayes.derived`, row by row."""
-    b, c, ridges = [0.0] * n_users, [0.0] * n_items, [1.0, 1.0]
-    mean, variance = np.mean(r), 0.0
-    for _ in range(turns):
-        fitted = [0.0, 0.0]
-        for side, (own, other, mine, theirs) in enumerate(((b, c, u, i), (c, b, i, u))):
-            for row in range(len(own)):
-                cells = [n for n in range(len(r)) if mine[n] == row]
-                own[row] = sum(r[n] - mean - other[theirs[n]] for n in cells) / (len(cells) + ridges[side])
-                fitted[side] += len(cells) / (len(cells) + ridges[side])
-        errors = [r[n] - mean - b[u[n]] - c[i[n]] for n in range(len(r))]
-        variance = sum(e * e for e in errors) / max(len(r) - sum(fitted), len(r) / 4)
-        ridges = [variance * f / sum(x * x for x in own) for f, own in zip(fitted, (b, c), strict=True)]
-    return variance

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from naive import variance_left
 
 from palate import BayesianMF, Interactions
 from palate.data.ids import Ids
@@ -27,29 +26,19 @@ def ratings(n_users=40, n_items=30, n=300, *, noise=0.8, spread=0.5, seed=0):
     return Interactions(u.astype(np.int32), i.astype(np.int32), values, None, *ids, None)
 
 
-def left(data):
-    return noise_left(data.by_user(), data.n_items)
-
-
-def test_the_variance_that_biases_leave_is_that_of_the_naive_twin():
-    data = ratings()
-    expected = variance_left(data.user_index, data.item_index, data.values.astype(np.float64), 40, 30)
-    assert left(data) == pytest.approx(expected, rel=2e-5)
-
-
 @pytest.mark.parametrize(("n", "tolerance"), [(20_000, 0.03), (1500, 0.1)])
 def test_biases_leave_the_noise_where_there_is_nothing_else(n, tolerance):
-    found = [left(ratings(500, 300, n, seed=seed)) for seed in range(2)]
+    found = [noise_left(ratings(500, 300, n, seed=seed)) for seed in range(2)]
     assert np.mean(found) == pytest.approx(0.64, rel=tolerance)
 
 
 def test_the_variance_has_the_square_of_the_unit_and_knows_no_origin():
     data = ratings()
     values = data.values
-    assert left(replace(data, values=values * np.float32(16))) == 256 * left(data)
-    assert left(replace(data, values=values * np.float32(20))) == pytest.approx(400 * left(data), rel=2e-5)
-    assert left(replace(data, values=values - np.float32(3))) == pytest.approx(left(data), rel=2e-5)
-    assert left(replace(data, values=0 * values)) == 0
+    assert noise_left(replace(data, values=values * np.float32(16))) == 256 * noise_left(data)
+    assert noise_left(replace(data, values=values * np.float32(20))) == pytest.approx(400 * noise_left(data), rel=2e-5)
+    assert noise_left(replace(data, values=values - np.float32(3))) == pytest.approx(noise_left(data), rel=2e-5)
+    assert noise_left(replace(data, values=0 * values)) == 0
 
 
 def test_ratings_that_rows_fit_by_themselves_are_counted_on_both_sides():
@@ -78,11 +67,11 @@ def test_what_follows_from_the_data_is_stored_and_given_as_numbers_it_is_the_sam
     assert model.n_factors_ == 16
     assert model.item_draws_.shape[2] == 17
     assert model.noise_shape_ == unidentified(data.by_user(), data.by_item(), 16) / 2
-    assert model.noise_rate_ == model.noise_shape_ * 0.75 * left(data)  # of this spread the unit is 1
+    assert model.noise_rate_ == model.noise_shape_ * 0.75 * noise_left(data)  # of this spread the unit is 1
     given = {name: getattr(model, f"{name}_") for name in ("n_factors", "noise_shape", "noise_rate")}
     np.testing.assert_array_equal(BayesianMF(**SHORT, **given).fit(data).user_draws_, model.user_draws_)
     half = BayesianMF(3, **SHORT, noise_shape=7.0).fit(data)
-    assert (half.n_factors_, half.noise_shape_, half.noise_rate_) == (3, 7.0, 7.0 * 0.75 * left(data))
+    assert (half.n_factors_, half.noise_shape_, half.noise_rate_) == (3, 7.0, 7.0 * 0.75 * noise_left(data))
 
 
 def test_a_model_that_goes_on_has_the_factors_of_the_one_before():
@@ -91,7 +80,7 @@ def test_a_model_that_goes_on_has_the_factors_of_the_one_before():
     assert BayesianMF(**SHORT).fit(data, start=start).n_factors_ == 3
 
 
-def test_of_equal_and_of_exact_ratings_something_is_left():
+def test_of_equal_and_of_exact_ratings_something_is_noise_left():
     data = ratings(noise=0)
     assert Noise.of(data, 4).left >= 1e-3 * data.values.var()
     assert Noise.of(replace(data, values=np.ones_like(data.values)), 4).left == 1
@@ -110,5 +99,5 @@ def test_a_chain_that_takes_noise_for_taste_is_told(caplog):
     derived = BayesianMF(**settings).fit(few)
     assert not caplog.records
     assert np.mean([r["noise_precision"] for r in derived.history_[30:]]) == pytest.approx(
-        1 / (0.75 * left(few)), rel=0.2
+        1 / (0.75 * noise_left(few)), rel=0.2
     )

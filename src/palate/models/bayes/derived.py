@@ -10,12 +10,8 @@ it. So the prior speaks for the ratings that cannot:
 so that k ratings of noise variance q s^2 are added to those of training: taste explains something between nothing and
 half of what biases leave, and q is the middle. Where rows are long k is small beside N.
 
-The variances are those of the model r_ui = mean + b_u + c_i + e_ui of random effects, by the fixed point of MacKay 1992
-(section 4.4) in turns with the biases:
-
-    b_u = sum_i (r_ui - mean - c_i) / (n_u + l)        f = sum_u n_u / (n_u + l)        l = s^2 f / sum_u b_u^2      (2)
-
-and likewise the items, with s^2 = sum e^2 / (N - f_users - f_items): free of what the biases have fitted.
+s^2 is the noise variance of `palate.models.ridge.biases`, eq. 6, where no penalty is given: the squares that are left,
+over the ratings less those that the biases have fitted.
 """
 
 from __future__ import annotations
@@ -28,12 +24,12 @@ import numpy as np
 
 from palate.data.interactions import Interactions
 from palate.models.contract.learned import Learned, Used
-from palate.sparse import Array, Rows
+from palate.models.ridge.biases import fit_biases
+from palate.sparse import Rows
 
 if TYPE_CHECKING:
     from palate.models.bayes.model import BayesianMF
 
-TURNS = 20  # of eq. 2: more change no digit that matters
 LEAST_LEFT = 0.25  # of the ratings, as degrees of freedom of what biases leave
 BITS = 16  # of a variance: what is below is order of summation
 SHARE = 0.75  # q of eq. 1
@@ -72,10 +68,9 @@ class Noise:
 
     @classmethod
     def of(cls, data: Interactions, n_factors: int) -> Noise:
-        """Judge the ratings by eq. 1 and 2."""
-        rows = data.by_user()
-        left = max(noise_left(rows, data.n_items), LEAST_NOISE * float(np.var(rows.values, dtype=np.float64)))
-        return cls(left or 1.0, unidentified(rows, data.by_item(), n_factors), len(data))
+        """Judge the ratings by eq. 1."""
+        left = max(noise_left(data), LEAST_NOISE * float(np.var(data.values, dtype=np.float64)))
+        return cls(left or 1.0, unidentified(data.by_user(), data.by_item(), n_factors), len(data))
 
     def in_ratings(self, unit: float) -> Noise:
         """Return the same in the ratings' own unit."""
@@ -98,55 +93,12 @@ def settings_for(model: BayesianMF, noise: Noise, n_factors: int) -> Settings:
     return Settings(n_factors, float(shape), float(rate))
 
 
-@dataclass
-class Biases:
-    """One side of eq. 2.
-
-    Attributes:
-        index: (n,) whose rating each is.
-        counts: (n_rows,) of ratings.
-        values: (n_rows,) the biases.
-        ridge: l.
-        fitted: f, the ratings that the biases have fitted.
-    """
-
-    index: Array
-    counts: Array
-    values: Array
-    ridge: float = 1.0
-    fitted: float = 0.0
-
-    @classmethod
-    def of(cls, index: Array, n_rows: int) -> Biases:
-        """Begin with none."""
-        return cls(index, np.bincount(index, minlength=n_rows), np.zeros(n_rows))
-
-    def turn(self, left: Array) -> Array:
-        """Fit the biases to what is ``left`` with them; return what is left without them."""
-        damped = self.counts + self.ridge
-        self.values = np.bincount(self.index, left, len(self.counts)) / damped
-        self.fitted = float(np.sum(self.counts / damped))
-        return left - self.values[self.index]
-
-    def restrain(self, variance: float) -> None:
-        """Bring the ridge up to date."""
-        squares = float(np.square(self.values).sum())
-        self.ridge = variance * self.fitted / squares if squares > 0 else math.inf
-
-
-def noise_left(rows: Rows, n_items: int) -> float:
-    """Return s^2 of eq. 2: the variance of ratings less damped biases; 0 where all ratings are equal."""
-    values = rows.values.astype(np.float64)
-    users, items = Biases.of(rows.row_of_cells(), rows.n_rows), Biases.of(rows.indices, n_items)
-    left, variance = values - values.mean(), 0.0
-    for _ in range(TURNS):
-        for side in (users, items):
-            left = side.turn(left + side.values[side.index])
-        free = max(len(values) - users.fitted - items.fitted, LEAST_LEFT * len(values))
-        variance = float(left @ left) / free
-        for side in (users, items):
-            side.restrain(variance)
-    mantissa, exponent = math.frexp(variance)
+def noise_left(data: Interactions) -> float:
+    """Return s^2: the variance of ratings less damped biases; 0 where all ratings are equal."""
+    fit = fit_biases(data)
+    left, sides = fit.left(data), ((data.by_user(), fit.reg_users), (data.by_item(), fit.reg_items))
+    fitted = sum(float((rows.sizes / (rows.sizes + reg)).sum()) for rows, reg in sides)
+    mantissa, exponent = math.frexp(float(left @ left) / max(len(data) - 1 - fitted, LEAST_LEFT * len(data)))
     return math.ldexp(round(math.ldexp(mantissa, BITS)), exponent - BITS)
 
 

@@ -190,7 +190,6 @@ def identity(model: BayesianMF, training: Training, settings: Settings) -> dict[
     """Return what must be the same for a chain to go on: parameters, but for threads and the seed; and the data."""
     left_out = ("n_threads", "random_state", "store_history")
     facts = {name: plain_value(value) for name, value in model.get_params().items() if name not in left_out}
-    facts |= {name.removesuffix("_"): settings.read(name) for name in settings.SCALARS}
     facts["the data"] = fingerprint(training.data)
     facts["the validation part"] = None if training.validation is None else fingerprint(training.validation)
     for side, features, ids in (
@@ -199,4 +198,4 @@ def identity(model: BayesianMF, training: Training, settings: Settings) -> dict[
     ):
         matrix = None if features is None else np.ascontiguousarray(features.on(ids))
         facts[f"the {side} features"] = None if matrix is None else hashlib.sha256(matrix.tobytes()).hexdigest()
-    return facts
+    return facts | {name: settings.read(name) for name in settings.SCALARS}
