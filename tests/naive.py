@@ -191,16 +191,34 @@ def ials_objective(P, Q, cells, unobserved, penalties_of_users, penalties_of_ite
     return total + sum(one * q @ q for one, q in zip(penalties_of_items, Q, strict=True))
 
 
-def ease(X, reg, dropout=0.0):
-    """Return EASE's weights column by column: a ridge regression of each item on all others (Steck 2019, eq. 2)."""
+def ease(X, reg, dropout=0.0, intercept=0.0, among=None):
+    """Return EASE's weights column by column: a ridge regression of each item on others (Steck 2019, eq. 2).
+
+    With an intercept e, a last row: the weights of an item that everybody has had, of value e and penalty reg.
+    among: of each item the others it is regressed on; None for all.
+    """
     n = X.shape[1]
-    B = np.zeros((n, n))
+    penalty = reg + dropout / (1 - dropout) * np.square(X).sum(axis=0)
+    if intercept:
+        X, penalty = np.column_stack([X, np.full(len(X), intercept)]), np.append(penalty, reg)
+    B = np.zeros((X.shape[1], n))
     for j in range(n):
-        others = [i for i in range(n) if i != j]
+        others = [i for i in (range(n) if among is None else among[j]) if i != j] + [n] * bool(intercept)
         A = X[:, others]
-        penalty = reg + dropout / (1 - dropout) * np.square(A).sum(axis=0)
-        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ X[:, j])
+        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty[others]), A.T @ X[:, j])
     return B
+
+
+def nearest_items(X, reg, dropout, n):
+    """Return of each item the n others of largest cosine, penalties added to squares; of those that somebody shares."""
+    G = X.T @ X
+    lengths = np.sqrt(np.diag(G) * (1 + dropout / (1 - dropout)) + reg)
+    cosines = G / np.outer(lengths, lengths)
+    out = []
+    for j in range(len(G)):
+        others = [i for i in range(len(G)) if i != j and G[i, j] > 0]
+        out.append(sorted(others, key=lambda i: -cosines[i, j])[:n])
+    return out
 
 
 def gibbs_row(Z, y, w, L, m, e):
