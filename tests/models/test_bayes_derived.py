@@ -68,10 +68,26 @@ def test_what_follows_from_the_data_is_stored_and_given_as_numbers_it_is_the_sam
     assert model.item_draws_.shape[2] == 17
     assert model.noise_shape_ == unidentified(data.by_user(), data.by_item(), 16) / 2
     assert model.noise_rate_ == model.noise_shape_ * 0.75 * noise_left(data)  # of this spread the unit is 1
-    given = {name: getattr(model, f"{name}_") for name in ("n_factors", "noise_shape", "noise_rate")}
+    assert model.wishart_df_ == 6 * 17
+    assert 16 * (model.wishart_scale_ / 102) ** 2 == pytest.approx(noise_left(data) / 20)
+    names = ("n_factors", "noise_shape", "noise_rate", "wishart_df", "wishart_scale")
+    given = {name: getattr(model, f"{name}_") for name in names}
     np.testing.assert_array_equal(BayesianMF(**SHORT, **given).fit(data).user_draws_, model.user_draws_)
     half = BayesianMF(3, **SHORT, noise_shape=7.0).fit(data)
     assert (half.n_factors_, half.noise_shape_, half.noise_rate_) == (3, 7.0, 7.0 * 0.75 * noise_left(data))
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ({"wishart_scale": 3.0}, (0.0, 3.0)),
+        ({"wishart_df": 0.0}, (0.0, 1.0)),
+        ({"wishart_df": 2.0, "wishart_scale": 4.0}, (2.0, 4.0)),
+    ],
+)
+def test_numbers_given_for_the_prior_of_rows_mean_what_they_meant(given, used):
+    model = BayesianMF(3, **SHORT, **given).fit(ratings(n=100))
+    assert (model.wishart_df_, model.wishart_scale_) == used
 
 
 def test_a_model_that_goes_on_has_the_factors_of_the_one_before():
@@ -82,6 +98,7 @@ def test_a_model_that_goes_on_has_the_factors_of_the_one_before():
 
 def test_of_equal_and_of_exact_ratings_something_is_noise_left():
     data = ratings(noise=0)
+    assert Noise.of(data, 4, latent=True).left == pytest.approx(4 / 3)
     assert Noise.of(data, 4).left >= 1e-3 * data.values.var()
     assert Noise.of(replace(data, values=np.ones_like(data.values)), 4).left == 1
 
@@ -89,7 +106,8 @@ def test_of_equal_and_of_exact_ratings_something_is_noise_left():
 def test_a_chain_that_takes_noise_for_taste_is_told(caplog):
     few = ratings(150, 100, 500)
     settings = {**SHORT, "n_sweeps": 60, "n_burn_in": 30, "n_chains": 1}
-    BayesianMF(**settings, noise_shape=1.0, noise_rate=1e-4).fit(few)
+    weak = {"noise_shape": 1.0, "noise_rate": 1e-4, "wishart_df": 0.0}
+    BayesianMF(**settings, **weak).fit(few)
     (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
     said = record.getMessage()
     assert said.startswith("the chain takes noise for taste: its noise variance is ")

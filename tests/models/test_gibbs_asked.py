@@ -24,7 +24,7 @@ from palate.models.contract.learner import Training
 from palate.parallel import Workers
 
 SETTINGS = {"n_factors": 2, "n_components": 3, "n_sweeps": 30, "n_burn_in": 5, "random_state": 0, "n_threads": 1}
-USED = Settings(n_factors=2, noise_shape=1.0, noise_rate=1.0)
+USED = Settings(n_factors=2, noise_shape=1.0, noise_rate=1.0, wishart_df=0.0, wishart_scale=1.0)
 DATA = low_rank(14, 11, 60)
 TABLE = {"user_id": DATA.users.values, "age": np.arange(14) * 3 + 20}
 

@@ -91,7 +91,7 @@ def begun(
     """
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
-    hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
+    hyper = Hyper(settings.wishart_scale, settings.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
     rng = stream(seed, number, 0)
     options: dict[str, Any] = {"n_factors": settings.n_factors, "init_scale": model.init_scale}
     options["incidence"] = model.incidence

@@ -10,6 +10,11 @@ it. So the prior speaks for the ratings that cannot:
 so that k ratings of noise variance q s^2 are added to those of training: taste explains something between nothing and
 half of what biases leave, and q is the middle. Where rows are long k is small beside N.
 
+The covariance of rows about what their features say has little to hold it, either, where rows are short, and then walks
+about. Its prior is that of f rows more for each side, whose numbers have the variance v each:
+
+    L ~ Wishart(D + f, inv(f v I))        f = 6 D        n_factors v^2 = s^2 / 20                                   (2)
+
 s^2 is the noise variance of `palate.models.ridge.biases`, eq. 6, where no penalty is given: the squares that are left,
 over the ratings less those that the biases have fitted.
 """
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 LEAST_LEFT = 0.25  # of the ratings, as degrees of freedom of what biases leave
 BITS = 16  # of a variance: what is below is order of summation
 SHARE = 0.75  # q of eq. 1
+ROWS = 6  # for each of the D numbers of a row, eq. 2
+OWN_TASTE = 0.05  # of s^2: what factors explain beyond features, eq. 2
 LEAST_NOISE = 1e-3  # of the variance of the ratings
 FACTORS = 16  # a multiple of them is taken
 MOST_FACTORS = 32
@@ -45,11 +52,14 @@ class Settings(Learned):
     Attributes:
         n_factors: length of the rows, their bias left out.
         noise_shape, noise_rate: eq. 1, in the unit that is sampled in.
+        wishart_df, wishart_scale: eq. 2, in this unit.
     """
 
     n_factors: Annotated[int, Used()]
     noise_shape: Annotated[float, Used()]
     noise_rate: Annotated[float, Used()]
+    wishart_df: Annotated[float, Used()]
+    wishart_scale: Annotated[float, Used()]
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,11 @@ class Noise:
     n_ratings: int
 
     @classmethod
-    def of(cls, data: Interactions, n_factors: int) -> Noise:
-        """Judge the ratings by eq. 1."""
+    def of(cls, data: Interactions, n_factors: int, *, latent: bool = False) -> Noise:
+        """Judge the ratings by eq. 1; those that are slices of a ``latent`` rating have the noise variance 1."""
         left = max(noise_left(data), LEAST_NOISE * float(np.var(data.values, dtype=np.float64)))
-        return cls(left or 1.0, unidentified(data.by_user(), data.by_item(), n_factors), len(data))
+        left = 1 / SHARE if latent else left or 1.0
+        return cls(left, unidentified(data.by_user(), data.by_item(), n_factors), len(data))
 
     def in_ratings(self, unit: float) -> Noise:
         """Return the same in the ratings' own unit."""
@@ -90,7 +101,17 @@ def settings_for(model: BayesianMF, noise: Noise, n_factors: int) -> Settings:
     """Return what the parameters are: the number given, or what follows from the data."""
     shape = noise.unidentified / 2 if model.noise_shape is None else model.noise_shape
     rate = shape * SHARE * noise.left if model.noise_rate is None else model.noise_rate
-    return Settings(n_factors, float(shape), float(rate))
+    return Settings(n_factors, float(shape), float(rate), *_wishart(model, noise, n_factors))
+
+
+def _wishart(model: BayesianMF, noise: Noise, n_factors: int) -> tuple[float, float]:
+    """Return degrees of freedom beyond D and scale, eq. 2; of those given alone, 0 goes with a scale and 1 with 0."""
+    df, scale = model.wishart_df, model.wishart_scale
+    if df is None:
+        df = 0.0 if scale is not None else ROWS * (n_factors + 1)
+    if scale is None:
+        scale = df * math.sqrt(OWN_TASTE * noise.left / n_factors) or 1.0
+    return float(df), float(scale)
 
 
 def noise_left(data: Interactions) -> float:

@@ -133,6 +133,8 @@ class BayesianMF(FactorModel):
     n_factors_ = Attribute[int]()
     noise_shape_ = Attribute[float]()
     noise_rate_ = Attribute[float]()
+    wishart_df_ = Attribute[float]()
+    wishart_scale_ = Attribute[float]()
 
     n_factors: Annotated[
         int | None,
@@ -181,9 +183,16 @@ class BayesianMF(FactorModel):
         "nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.",
     ] = 30.0
     wishart_scale: Annotated[
-        float, Above(0), Range(0.3, 4, log=True), "prior scale of the precision of rows, eq. 4."
-    ] = 1.0
-    wishart_df: Annotated[float, AtLeast(0), "the same prior's degrees of freedom, beyond D."] = 0.0
+        float | None,
+        Above(0),
+        Range(0.3, 4, log=True),
+        "prior scale of the precision of rows, eq. 4; None follows from the variance that biases leave.",
+    ] = None
+    wishart_df: Annotated[
+        float | None,
+        AtLeast(0),
+        "the same prior's degrees of freedom, beyond D; None takes 6 D, or 0 with a scale that is given.",
+    ] = None
     mean_strength: Annotated[float, Above(0), "prior strength of the mean of rows, in rows."] = 1.0
     ridge_shape: Annotated[float, Above(0), "prior shape of the ridges of features, eq. 3."] = 1e-3
     ridge_rate: Annotated[float, Above(0), "prior rate of the ridges of features, eq. 3."] = 1e-3
@@ -225,7 +234,7 @@ class BayesianMF(FactorModel):
         scaled = in_unit(training, unit)
         start, size = training.start, (data.n_users, data.n_items, len(data))
         n_factors = self._rank(*size) if start is None or self.n_factors is not None else start.P.shape[1]
-        noise = Noise.of(scaled.data, n_factors)
+        noise = Noise.of(scaled.data, n_factors, latent=self.likelihood == "ordinal")
         settings = settings_for(self, noise, n_factors)
         wanted = self._wanted(data.n_users, data.n_items, n_factors)
         try:
