@@ -10,7 +10,7 @@ import pytest
 
 from palate import BayesianMF, Interactions
 from palate.data.ids import Ids
-from palate.models.bayes.derived import Noise, factors_for, noise_left, unidentified
+from palate.models.bayes.derived import Noise, factors_for, noise_left, settings_for, unidentified
 
 SHORT = {"n_sweeps": 12, "n_burn_in": 4, "n_components": 2, "random_state": 0, "n_threads": 1}
 
@@ -68,13 +68,19 @@ def test_what_follows_from_the_data_is_stored_and_given_as_numbers_it_is_the_sam
     assert model.item_draws_.shape[2] == 17
     assert model.noise_shape_ == unidentified(data.by_user(), data.by_item(), 16) / 2
     assert model.noise_rate_ == model.noise_shape_ * 0.75 * noise_left(data)  # of this spread the unit is 1
-    assert model.wishart_df_ == 6 * 17
-    assert 16 * (model.wishart_scale_ / 102) ** 2 == pytest.approx(noise_left(data) / 20)
+    assert model.wishart_df_ == 3  # a tenth of the items
+    assert 16 * ((model.wishart_scale_ - 1) / 3) ** 2 == pytest.approx(noise_left(data) / 20)
     names = ("n_factors", "noise_shape", "noise_rate", "wishart_df", "wishart_scale")
     given = {name: getattr(model, f"{name}_") for name in names}
     np.testing.assert_array_equal(BayesianMF(**SHORT, **given).fit(data).user_draws_, model.user_draws_)
     half = BayesianMF(3, **SHORT, noise_shape=7.0).fit(data)
     assert (half.n_factors_, half.noise_shape_, half.noise_rate_) == (3, 7.0, 7.0 * 0.75 * noise_left(data))
+
+
+def test_the_prior_of_rows_counts_as_six_rows_for_each_number_of_one():
+    many = Noise(left=1.0, unidentified=10, n_ratings=100, n_rows=5000)
+    found = settings_for(BayesianMF(), many, 16)
+    assert (found.wishart_df, found.wishart_scale) == (102, pytest.approx(1 + 102 * (0.05 / 16) ** 0.5))
 
 
 @pytest.mark.parametrize(

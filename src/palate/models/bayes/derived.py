@@ -11,9 +11,11 @@ so that k ratings of noise variance q s^2 are added to those of training: taste 
 half of what biases leave, and q is the middle. Where rows are long k is small beside N.
 
 The covariance of rows about what their features say has little to hold it, either, where rows are short, and then walks
-about. Its prior is that of f rows more for each side, whose numbers have the variance v each:
+about. Its prior is Wishart(D, I) and f rows more for each side, whose numbers have the variance v each:
 
-    L ~ Wishart(D + f, inv(f v I))        f = 6 D        n_factors v^2 = s^2 / 20                                   (2)
+    L ~ Wishart(D + f, inv((1 + f v) I))        f = min(6 D, rows / 10)        n_factors v^2 = s^2 / 20             (2)
+
+with the rows of the smaller side.
 
 s^2 is the noise variance of `palate.models.ridge.biases`, eq. 6, where no penalty is given: the squares that are left,
 over the ratings less those that the biases have fitted.
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 LEAST_LEFT = 0.25  # of the ratings, as degrees of freedom of what biases leave
 BITS = 16  # of a variance: what is below is order of summation
 SHARE = 0.75  # q of eq. 1
-ROWS = 6  # for each of the D numbers of a row, eq. 2
+ROWS, MOST_ROWS = 6, 0.1  # of eq. 2: for each of the D numbers of a row; of those that there are
 OWN_TASTE = 0.05  # of s^2: what factors explain beyond features, eq. 2
 LEAST_NOISE = 1e-3  # of the variance of the ratings
 FACTORS = 16  # a multiple of them is taken
@@ -70,18 +72,21 @@ class Noise:
         left: s^2, variance of ratings less damped biases.
         unidentified: k, the ratings that rows can fit by themselves.
         n_ratings: N.
+        n_rows: of the smaller side.
     """
 
     left: float
     unidentified: int
     n_ratings: int
+    n_rows: int
 
     @classmethod
     def of(cls, data: Interactions, n_factors: int, *, latent: bool = False) -> Noise:
         """Judge the ratings by eq. 1; those that are slices of a ``latent`` rating have the noise variance 1."""
         left = max(noise_left(data), LEAST_NOISE * float(np.var(data.values, dtype=np.float64)))
         left = 1 / SHARE if latent else left or 1.0
-        return cls(left, unidentified(data.by_user(), data.by_item(), n_factors), len(data))
+        fitted = unidentified(data.by_user(), data.by_item(), n_factors)
+        return cls(left, fitted, len(data), min(data.n_users, data.n_items))
 
     def in_ratings(self, unit: float) -> Noise:
         """Return the same in the ratings' own unit."""
@@ -108,9 +113,9 @@ def _wishart(model: BayesianMF, noise: Noise, n_factors: int) -> tuple[float, fl
     """Return degrees of freedom beyond D and scale, eq. 2; of those given alone, 0 goes with a scale and 1 with 0."""
     df, scale = model.wishart_df, model.wishart_scale
     if df is None:
-        df = 0.0 if scale is not None else ROWS * (n_factors + 1)
+        df = 0.0 if scale is not None else min(ROWS * (n_factors + 1), MOST_ROWS * noise.n_rows)
     if scale is None:
-        scale = df * math.sqrt(OWN_TASTE * noise.left / n_factors) or 1.0
+        scale = 1 + df * math.sqrt(OWN_TASTE * noise.left / n_factors)
     return float(df), float(scale)
 
 

@@ -191,7 +191,8 @@ class BayesianMF(FactorModel):
     wishart_df: Annotated[
         float | None,
         AtLeast(0),
-        "the same prior's degrees of freedom, beyond D; None takes 6 D, or 0 with a scale that is given.",
+        "the same prior's degrees of freedom, beyond D; None takes 6 D or a tenth of the rows, "
+        "whichever is less, or 0 with a scale that is given.",
     ] = None
     mean_strength: Annotated[float, Above(0), "prior strength of the mean of rows, in rows."] = 1.0
     ridge_shape: Annotated[float, Above(0), "prior shape of the ridges of features, eq. 3."] = 1e-3
