@@ -260,8 +260,9 @@ class Learner(ABC):
         if type(start) is not type(self) or not hasattr(start, "users_") or not isinstance(start, WarmStarts):
             raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
         begin, ours = start._warm_start(), self.get_params()["n_factors"]
-        if ours is not None and begin.P.shape[1] != ours:
-            raise ParameterError.of("start", f"has {begin.P.shape[1]} factors, this model {ours}")
+        theirs = begin.P.shape[1]
+        if ours not in (None, theirs):
+            raise ParameterError.of("start", f"has {theirs} factors, this model {ours}")
         return begin
 
     # -- parameters -------------------------------------------------------------------------------------------------
