@@ -15,7 +15,8 @@ its square, octile); the leading singular vectors of the incidence (`Components`
 the incidence itself: which items a user rated, over the root of their number, and likewise by whom an item was rated.
 With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.bayes.ordinal`). Ratings are divided
 by a power of two before (`palate.models.bayes.units`), 1 for ordinary ones: the priors are those of ratings of this
-unit.
+unit. Those of alpha and L, and n_factors, follow from the data where they are not given
+(`palate.models.bayes.derived`).
 
 A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
 moves scale between the two sides, which only the priors see. Every row's draw is one small system
