@@ -13,7 +13,7 @@ SPECIAL = {
     "popularity": {"learns_taste": False},
     "baseline": {"learns_taste": False},
     "bayes": {"chance": 1.2},
-    "ials": {"counts_cells": True},
+    "ials": {"counts_cells": True, "small": {**ModelContract.small, "alpha": 1.0}},  # counts of 2 are twice the weight
     "bpr": {**RANKED, "long": {**LONG, "learning_rate": 0.1}},
     "warp": {
         **RANKED,

@@ -9,7 +9,7 @@ import numpy as np
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, Remedy, Set
 from palate.models.contract.parameters import Checked, check_number
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 
 RULES = "'any' (every row is a click), 'values' (a row's value is its confidence) or a number (values of at least it)"
 
@@ -41,10 +41,15 @@ class FromClicks:
     positive: Positive
 
 
-def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
+def clicks_of(rows: Rows, positive: Positive, what: str, typical: float = 0.0) -> Rows:
     """Return the clicks of compressed rows: their values are how much each click counts, 1 or its value.
 
     Sample weights multiply it.
+
+    Args:
+        rows, positive: what is to be read, and how.
+        what: it is, for messages.
+        typical: of a value that counts 1, others as their logarithm (`damped`); 0 for values as they are.
 
     Raises:
         DataError: the values differ and no rule is given, or one that is to be a confidence is not above 0.
@@ -61,19 +66,33 @@ def clicks_of(rows: Rows, positive: Positive, what: str) -> Rows:
     if positive == "values" and len(values) and not values.min() > 0:
         raise DataError.of(what, f"holds the value {values.min():g}: with positive='values' all must lie above 0")
     keep = np.ones(len(values), bool) if positive is None or isinstance(positive, str) else values >= positive
-    counts = values if positive == "values" else np.ones(len(values), np.float32)
+    counts = damped(values, typical) if positive == "values" else np.ones(len(values), np.float32)
     if rows.weights is not None:
         counts = counts * rows.weights
     return Rows(rows.indptr, rows.indices, counts).filter(keep)
 
 
-def training_clicks(data: Interactions, positive: Positive) -> Rows:
-    """Return the clicks of the training part by user.
+def damped(values: Array, typical: float) -> Array:
+    """Return log2(1 + value / typical), 1 for what is typical and twice as much for three times it."""
+    if not typical:
+        return values
+    return np.log2(1 + values.astype(np.float64) / typical).astype(np.float32)
+
+
+def typical_value(data: Interactions, positive: Positive) -> float:
+    """Return the median of values that are confidences, 0 where they are none."""
+    if positive != "values" or not len(data.values):
+        return 0.0
+    return float(np.median(data.values))
+
+
+def training_clicks(data: Interactions, positive: Positive, typical: float = 0.0) -> Rows:
+    """Return the clicks of the training part by user; ``typical`` as `clicks_of` takes it.
 
     Raises:
         DataError: as `clicks_of`, or no row is a click.
     """
-    clicks = clicks_of(data.by_user(), positive, "the training part")
+    clicks = clicks_of(data.by_user(), positive, "the training part", typical)
     if not len(clicks.indices):
         raise DataError(
             f"no training row has a value of at least {positive:g}, the highest is {data.values.max():g}",
