@@ -131,15 +131,18 @@ def popularity(items, n_items, times=None, half_life=None):
     return scores
 
 
-def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
-    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first."""
-    reg, reg_biases = penalties
+def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases, first_biases=None):
+    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first.
+
+    penalties: of factors, of users' biases, of items'.
+    """
+    reg, reg_users, reg_items = penalties
     users, items, ratings = cells
     size = start.shape[1]
-    P, b = start.copy(), np.zeros(len(start))
+    P, b = start.copy(), np.zeros(len(start)) if first_biases is None else first_biases.copy()
     Q, c = np.zeros((n_items, size)), np.zeros(n_items)
 
-    def half(own, other, other_factors, other_biases, factors, own_biases):
+    def half(own, other, other_factors, other_biases, factors, own_biases, reg_biases):
         for row in range(len(factors)):
             rows = np.flatnonzero(own == row)
             factors[row], own_biases[row] = 0, 0
@@ -155,9 +158,18 @@ def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
             own_biases[row] = x[0] if biases else 0
 
     for _ in range(n_epochs):
-        half(items, users, P, b, Q, c)
-        half(users, items, Q, c, P, b)
+        half(items, users, P, b, Q, c, reg_items)
+        half(users, items, Q, c, P, b, reg_users)
     return P, b, Q, c
+
+
+def edge(users, items, left, n_users, n_items, exponent, signs):
+    """Return the largest singular value of what is left, with these signs, over the roots of both sides' weights."""
+    A = np.zeros((n_users, n_items))
+    for u, i, x, sign in zip(users, items, left, signs, strict=True):
+        weights = [sum(1 for row in index if row == at) ** exponent for index, at in ((users, u), (items, i))]
+        A[u, i] = sign * x / np.sqrt(weights[0] * weights[1])
+    return np.linalg.norm(A, 2)
 
 
 def ridge_row(Q, t, w, reg, reg_bias, mean):

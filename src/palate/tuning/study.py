@@ -187,7 +187,8 @@ class _Search:
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
         tried = waiting or any(trial.params == self._start or is_start(trial) for trial in done)
-        if not tried and self._derived:
+        ranged = all(isinstance(self.space[name], Range) for name in self._derived)  # no choice has what is derived
+        if not tried and self._derived and ranged:
             tried = True
             self._start_trial(study)
         self.space = resolved(self.space, {**self._start, **used_at_start(study)})

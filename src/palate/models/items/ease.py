@@ -34,10 +34,10 @@ from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import Weights, WeightsByUsers
-from palate.models.items.clicks import Positive, training_clicks
+from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
-from palate.models.items.ease_settings import DROPOUT, Settings, Solver, Unit, derived_penalty
+from palate.models.items.ease_settings import DROPOUT, Settings, Solver, derived_penalty
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
 from palate.models.items.square import largest_by_column, renumber
@@ -167,7 +167,7 @@ class EASE(ItemWeights):
     def _learn(self, training: Training) -> LearnedEase:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         logs = self.positive == "values" and (self.reg is None if self.log_values is None else self.log_values)
-        unit = Unit.of(clicks.values) if logs else Unit(0.0, 1.0)
+        unit = Unit.of(clicks.values) if logs else Unit()
         clicks = unit.taken(clicks)
         squares = np.bincount(clicks.indices, np.square(clicks.values, dtype=np.float64), training.data.n_items)
         used = self._settings(clicks, squares, unit)

@@ -1,8 +1,8 @@
-"""What `EASE` derives of the clicks: the penalty, the part left out, and what a value counts."""
+"""What `EASE` derives of the clicks: the penalty, and the part left out; and what it used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,32 +14,6 @@ Solver = Literal["items", "users", "neighbors"]
 PENALTY = 18.0  # standard deviations of a count
 FEW = 10.0  # clicks of a person
 DROPOUT = 0.3
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What a value is divided by before its logarithm is taken.
-
-    Attributes:
-        least: the least value of training; 0 where values are taken as they are.
-        scale: makes the mean square of training's logarithms 1, so that a penalty is in clicks.
-    """
-
-    least: float
-    scale: float
-
-    @classmethod
-    def of(cls, values: Array) -> Unit:
-        """Return the unit of training's values."""
-        least = float(values.min())
-        return cls(least, float(1 / np.sqrt(np.square(np.log1p(values.astype(np.float64) / least)).mean())))
-
-    def taken(self, clicks: Rows) -> Rows:
-        """Return clicks that count as scale log(1 + value / least)."""
-        if not self.least:
-            return clicks
-        logs = self.scale * np.log1p(clicks.values.astype(np.float64) / self.least)
-        return replace(clicks, values=logs.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
