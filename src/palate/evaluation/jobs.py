@@ -78,9 +78,15 @@ class Job:
     @property
     def digest(self) -> str:
         """Return what names its files: the same only where the same would be computed."""
-        rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
         part = None if self.part is None else hashlib.sha256(self.part.tobytes()).hexdigest()
-        what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
+        what = [
+            self.cls.__name__,
+            dict(self.parameters),
+            self.split.digest,
+            self.metrics,
+            self.positive,
+            dict(self.identity),
+        ]
         what += [part, DEFINITIONS, *([] if self.attributes is None else [self.attributes])]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -93,10 +99,15 @@ class Job:
             name, fold = self.split.source[0], str(self.split.source[1])
         asked = ["palate", "evaluate", *words, "--model", self.cls.key]
         asked += [word for setting in changed for word in ("--set", setting)]
-        asked += ["--split", name, *(["--fold", fold] if fold else [])]
+        asked += [*split_words(words, name), *(["--fold", fold] if fold else [])]
         asked += ["--metrics", ",".join(metrics)]
         asked += {None: [], True: ["--attributes"], False: ["--no-attributes"]}[self.attributes]
         return command(*asked, *positive_words(self.positive), *self.part_words)
+
+
+def split_words(words: Sequence[str], name: str) -> list[str]:
+    """Return a split as options of the command line; none where the words that name the data name the parts."""
+    return [] if "--train" in words else ["--split", name]
 
 
 def positive_words(positive: Relevance) -> list[str]:

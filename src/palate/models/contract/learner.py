@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_t
 import numpy as np
 import polars as pl
 
-from palate.data.dataset import Dataset, interactions_of
+from palate.data.dataset import Dataset, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -211,7 +211,7 @@ class Learner(ABC):
             DivergenceError: training left the finite numbers; names the epoch, and what to try.
         """
         self.check_parameters()
-        items = interactions.items if items is None and isinstance(interactions, Dataset) else items
+        items, lists = items_of(interactions, items)
         known = features_for(self, interactions, user_features, item_features, attributes=attributes)
         interactions = interactions_of(interactions, "interactions")
         validation = None if validation is None else interactions_of(validation, "validation")
@@ -227,7 +227,7 @@ class Learner(ABC):
         begin = self._begin_with(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
-        table = item_table(interactions.items, items)
+        table = item_table(interactions.items, items, lists=lists)
         blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
         with watched(progress) as callback, blas:
             learned = self._learn(Training(interactions, validation, user_features, item_features, begin, callback))
