@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from palate.evaluation import Comparison
     from palate.models.contract.base import Recommender
-
-PairedTest = Literal["permutation", "wilcoxon"]
 
 
 def compare(
@@ -58,7 +56,7 @@ def compare(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; all cores without it, 1 for times without noise.")
     ] = None,
-    paired_test: Annotated[PairedTest, typer.Option(help="The paired test; formerly --test.")] = "permutation",
+    paired_test: Annotated[together.PairedTest, typer.Option(help="The paired test; formerly --test.")] = "permutation",
     across: Annotated[Literal["users", "folds"], typer.Option(help="What the test is across.")] = "users",
     seed: Annotated[int, typer.Option(min=0, help="Seed of models without one, of intervals and tests.")] = 42,
     attributes: common.Attributes = None,
@@ -76,8 +74,8 @@ def compare(
     from palate.evaluation.gathering import GROUPS
     from palate.parallel import check_threads
 
-    if train is None and str(test) in ("permutation", "wilcoxon"):  # as --paired-test was called
-        paired_test, test = cast("PairedTest", str(test)), None
+    if train is None and str(test) in get_args(together.PairedTest):  # as --paired-test was called
+        paired_test, test = cast("together.PairedTest", str(test)), None
     named = {label: inputs.with_positive(model, positive) for label, model in _models(models, set_).items()}
     tables, catalogue = inputs.Tables(items, users, read), {"allow": allow, "deny": deny, "where": where}
     if len(named) == 1 and (paired_test, across) != ("permutation", "users"):

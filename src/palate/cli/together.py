@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from typer.core import TyperCommand
 
@@ -16,6 +16,8 @@ from palate.cli.common import usage_error
 
 if TYPE_CHECKING:
     from palate.models.contract.base import Recommender
+
+PairedTest = Literal["permutation", "wilcoxon"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Checked(TyperCommand):
 def typed_names(command: Any, ctx: Any) -> list[str]:
     """Return the names of what stands on the command line, defaults left out."""
     typed = [p for p in command.params if getattr(ctx.get_parameter_source(p.name), "name", "") == "COMMANDLINE"]
+    if ctx.command_path == "palate compare" and str(ctx.params["test"]) in get_args(PairedTest):
+        typed = [p for p in typed if p.name != "test"]  # as --paired-test was called
     return [p.name.upper() if p.param_type_name == "argument" else p.opts[0] for p in typed]
 
 
