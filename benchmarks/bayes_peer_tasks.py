@@ -46,6 +46,27 @@ def myfm_ratings(a: Any, likelihood: str, rank: int, samples: int, burn_in: int,
     return {"arrays": {"guess": np.asarray(guess)}}
 
 
+def myfm_ids(a: Any, rank: int, samples: int, burn_in: int, seed: int, with_incidence: bool) -> dict[str, Any]:
+    """Return predicted ratings of the test pairs: ids of both sides alone, or with the incidence of both."""
+    import myfm
+
+    R = incidence(a)
+    sides = []
+    for side, X in (("user", R), ("item", R.T.tocsr())):
+        n, counts = int(a[f"n_{side}s"]), np.maximum(np.asarray(X.sum(axis=1)).ravel(), 1)
+        blocks, groups = [sp.identity(n, format="csr")], [np.zeros(n)]
+        if with_incidence:
+            blocks.append(sp.diags(1 / np.sqrt(counts)) @ X)
+            groups.append(np.ones(X.shape[1]))
+        sides.append((side, sp.hstack(blocks, format="csr"), np.concatenate(groups)))
+    (_, _, of_users), (_, _, of_items) = sides
+    grouping = np.concatenate([of_users, of_items + of_users.max() + 1]).astype(int).tolist()
+    model = myfm.MyFMGibbsRegressor(rank=rank, random_seed=seed)
+    words = {"n_iter": burn_in + samples, "n_kept_samples": samples, "grouping": grouping}
+    model.fit(None, a["values"].astype(float), X_rel=relations(myfm, a, sides, ""), **words)
+    return {"arrays": {"guess": np.asarray(model.predict(None, relations(myfm, a, sides, "test_")))}}
+
+
 def incidence(a: Any) -> Any:
     shape = int(a["n_users"]), int(a["n_items"])
     return sp.csr_matrix((np.ones(len(a["user"])), (a["user"], a["item"])), shape=shape)

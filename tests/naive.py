@@ -95,6 +95,34 @@ def biases(users, items, ratings, n_users, n_items, reg_users, reg_items):
     return mean, both[:n_users], both[n_users:]
 
 
+def intercept(users, items, ratings, n_users, n_items, reg_users, reg_items):
+    """Return (mean, b, c) of the same objective, least over the mean, too: a column of ones without a penalty."""
+    X = np.zeros((len(ratings), 1 + n_users + n_items))
+    for row, (u, i) in enumerate(zip(users, items, strict=True)):
+        X[row, 0] = X[row, 1 + u] = X[row, 1 + n_users + i] = 1
+    penalty = np.diag([0.0] + [float(reg_users)] * n_users + [float(reg_items)] * n_items)
+    both = np.linalg.solve(X.T @ X + penalty, X.T @ np.asarray(ratings, np.float64))
+    return both[0], both[1 : 1 + n_users], both[1 + n_users :]
+
+
+def bias_penalties(users, items, ratings, n_users, n_items, start=3.0, steps=300):
+    """Return (reg_users, reg_items): noise by biases' variance, each solution of the equations giving the next ones."""
+    regs = [start, start]
+    for _ in range(steps):
+        mean, b, c = intercept(users, items, ratings, n_users, n_items, *regs)
+        left = sum((r - mean - b[u] - c[i]) ** 2 for u, i, r in zip(users, items, ratings, strict=True))
+        determined = []
+        for index, n, reg in ((users, n_users, regs[0]), (items, n_items, regs[1])):
+            counts = [sum(1 for row in index if row == at) for at in range(n)]
+            determined.append(sum(count / (count + reg) for count in counts))
+        noise = left / max(len(ratings) - 1 - sum(determined), 1)
+        regs = [
+            max((g + 1) / (sum(x * x for x in xs) / noise + 1 / start), 0.01)
+            for g, xs in zip(determined, (b, c), strict=True)
+        ]
+    return tuple(regs)
+
+
 def popularity(items, n_items, times=None, half_life=None):
     """Return how often each item stands, an event that is one half life older than the latest counting half."""
     scores = [0.0] * n_items
@@ -163,16 +191,34 @@ def ials_objective(P, Q, cells, unobserved, penalties_of_users, penalties_of_ite
     return total + sum(one * q @ q for one, q in zip(penalties_of_items, Q, strict=True))
 
 
-def ease(X, reg, dropout=0.0):
-    """Return EASE's weights column by column: a ridge regression of each item on all others (Steck 2019, eq. 2)."""
+def ease(X, reg, dropout=0.0, intercept=0.0, among=None):
+    """Return EASE's weights column by column: a ridge regression of each item on others (Steck 2019, eq. 2).
+
+    With an intercept e, a last row: the weights of an item that everybody has had, of value e and penalty reg.
+    among: of each item the others it is regressed on; None for all.
+    """
     n = X.shape[1]
-    B = np.zeros((n, n))
+    penalty = reg + dropout / (1 - dropout) * np.square(X).sum(axis=0)
+    if intercept:
+        X, penalty = np.column_stack([X, np.full(len(X), intercept)]), np.append(penalty, reg)
+    B = np.zeros((X.shape[1], n))
     for j in range(n):
-        others = [i for i in range(n) if i != j]
+        others = [i for i in (range(n) if among is None else among[j]) if i != j] + [n] * bool(intercept)
         A = X[:, others]
-        penalty = reg + dropout / (1 - dropout) * np.square(A).sum(axis=0)
-        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ X[:, j])
+        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty[others]), A.T @ X[:, j])
     return B
+
+
+def nearest_items(X, reg, dropout, n):
+    """Return of each item the n others of largest cosine, penalties added to squares; of those that somebody shares."""
+    G = X.T @ X
+    lengths = np.sqrt(np.diag(G) * (1 + dropout / (1 - dropout)) + reg)
+    cosines = G / np.outer(lengths, lengths)
+    out = []
+    for j in range(len(G)):
+        others = [i for i in range(len(G)) if i != j and G[i, j] > 0]
+        out.append(sorted(others, key=lambda i: -cosines[i, j])[:n])
+    return out
 
 
 def gibbs_row(Z, y, w, L, m, e):

@@ -79,7 +79,8 @@ def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
     model = MODELS[key]()
     assert model.search_space
     for name, space in model.search_space.items():
-        assert model.get_params()[name] in space, name
+        start = model.get_params()[name]
+        assert start in space or (start is None and f"{name}_" in type(model).learned_.kind.USED), name
         ends = space.values if isinstance(space, Choice) else (space.low, space.high)
         for end in ends:
             whole = isinstance(space, Range) and space.whole

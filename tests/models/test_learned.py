@@ -13,7 +13,9 @@ from synthetic import low_rank
 
 from palate.errors import ModelFileError, NotFittedError
 from palate.models import MODELS, Baseline
-from palate.models.contract.learned import Array, Attribute, Check, Course, Learned, OfTraining, Shape
+from palate.models.contract.learned import Array, Attribute, Check, Course, Learned, OfTraining, Shape, Used
+from palate.models.contract.parameters import Above, Before, Parameter
+from palate.models.contract.state import brought_up
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,23 @@ def test_fields_of_parts_count_as_own():
         Whole.SCALARS["score_"].check("score_", -1)
     with pytest.raises(ModelFileError, match=r"^rows_ holds float64, not int64$"):
         Whole.ARRAYS["rows_"].check("rows_", np.zeros(2))
+
+
+def test_files_older_than_a_setting_have_the_parameter_and_those_older_than_it_what_was_used_then(fitted):
+    @dataclass(frozen=True, eq=False)
+    class Settings(Learned):
+        reg: Annotated[float, Used()]
+        power: Annotated[float, Used()]
+        spread: Annotated[float, Used(1.0)]
+
+    state = replace(fitted.state(), parameters={"reg": 2.5, "spread": None}, learned={"power_": 0.25})
+    power = Parameter.of("power", None, Annotated[float | None, Above(0), Before(1.0), "of counts."])
+    old = brought_up(state, {"power": power}, Settings)
+    assert old.parameters == {"reg": 2.5, "spread": None, "power": 1.0}
+    assert old.learned == {"reg_": 2.5, "power_": 0.25, "spread_": 1.0}
+    assert list(Settings.SCALARS) == ["reg_", "power_", "spread_"]
+    unknown = brought_up(replace(state, parameters={"reg": None, "spread": 2.0}, learned={}), {}, Settings)
+    assert unknown.learned == {"spread_": 2.0}  # a lacking reg_ is refused where the model is made
 
 
 @pytest.mark.parametrize("key", MODELS)

@@ -59,6 +59,7 @@ class Contract:
         "validation_fraction": 0.4,
         "n_blocks": 2,
         "dtype": "float64",
+        "solver": "neighbors",
         "random_state": 1,
         "half_life_days": 1.0,
         "reg_users": 30.0,
@@ -106,6 +107,7 @@ class Contract:
         "time_shape": {"time_effects": "day"},
         "time_rate": {"time_effects": "day"},
         "mean_center": {"mean_sd": 0.1},
+        "log_values": {"positive": "values"},
     }
     long: ClassVar[Mapping[str, Any]] = {"n_epochs": 40, "learning_rate": 0.05, "reg": 0.02}
     seen_elsewhere: ClassVar[frozenset[str]] = frozenset({"reg_features", "own_factors", "n_kept"})

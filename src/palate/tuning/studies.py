@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,56 @@ def _created(**options: Any) -> optuna.Study:
     return study
 
 
+def is_start(trial: optuna.trial.FrozenTrial) -> bool:
+    """Return whether a trial is that of the model as it was given, with settings that it derived from the data."""
+    return "used" in trial.user_attrs
+
+
+def add_start(
+    study: optuna.Study,
+    used: Mapping[str, Any],
+    spaces: Mapping[str, Range | Choice],
+    value: float | None,
+    error: str | None,
+    figures: Mapping[int, float],
+    begun: datetime,
+) -> None:
+    """Add the finished trial of the model as it was given.
+
+    Args:
+        study: where.
+        used: the settings that it derived; beyond the ends of a range the sampler is told the nearer end.
+        spaces: what is searched.
+        value, error: its figure, or why it has none.
+        figures: by epoch.
+        begun: when, UTC.
+    """
+    library, params = optuna_library(), {}
+    for name, setting in used.items():
+        space = spaces[name]
+        params[name] = min(max(setting, space.low), space.high) if isinstance(space, Range) else setting
+    trial = library.trial.create_trial(
+        state=library.trial.TrialState.COMPLETE if error is None else library.trial.TrialState.FAIL,
+        value=value,
+        params=params,
+        distributions={name: distribution_of(spaces[name]) for name in params},
+        user_attrs={"used": dict(used)} if error is None else {"used": {}, "error": error},
+        intermediate_values=dict(figures),
+    )
+    trial.datetime_start = begun
+    study.add_trial(trial)
+
+
+def distribution_of(space: Range | Choice) -> Any:
+    """Return a space as Optuna has it."""
+    of = optuna_library().distributions
+    if isinstance(space, Choice):
+        return of.CategoricalDistribution(list(space.values))
+    if space.whole:
+        return of.IntDistribution(int(space.low), int(space.high), log=space.log)
+    return of.FloatDistribution(space.low, space.high, log=space.log)
+
+
 def suggested(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
     """Return the value that a trial takes of a space."""
     if isinstance(space, Choice):
@@ -156,7 +207,7 @@ def trial_table(study: optuna.Study) -> pl.DataFrame:
             "value": t.value,
             "seconds": t.duration.total_seconds() if t.duration else None,
             "error": t.user_attrs.get("error"),
-            "parameters": json.dumps(t.params),
+            "parameters": json.dumps(t.user_attrs.get("used", t.params)),
         }
         for t in finished_trials(study)
     ]

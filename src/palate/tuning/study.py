@@ -1,8 +1,9 @@
 """`tune`: a search by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011; Akiba et al. 2019).
 
 The first trial has the parameters that the model was given, so that the result is never worse than these on the
-validation data. A trial whose model tells its validation figure after each epoch is ended early where that figure is
-worse than the median of the trials before it at the same epoch.
+validation data; what they leave to the model counts as the setting that it derived from the data. A trial whose model
+tells its validation figure after each epoch is ended early where that figure is worse than the median of the trials
+before it at the same epoch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +36,11 @@ from palate.parallel import check_threads
 from palate.progress import DONE, Progress, ProgressCallback, automatic
 from palate.tuning.parts import Parts, make_parts
 from palate.tuning.studies import (
+    add_start,
     best_figure,
     finished_trials,
     importances,
+    is_start,
     kept_study,
     optuna_library,
     suggested,
@@ -189,6 +193,11 @@ class _Search:
     def _start(self) -> dict[str, Any]:
         return {name: self.base.get_params()[name] for name in self.space}
 
+    @property
+    def _derived(self) -> set[str]:
+        """What is searched and left to the model at the start, which derives it from the data."""
+        return {name for name, space in self.space.items() if self._start[name] is None and None not in space}
+
     def run(self, study: optuna.Study, n_trials: int, seconds: float | None, patience: int | None) -> None:
         """Run what is missing; a trial that diverges is kept as failed, and the search goes on."""
         library = optuna_library()
@@ -200,8 +209,10 @@ class _Search:
         waiting = study.get_trials(
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
-        tried = waiting or any(trial.params == self._start for trial in done)
-        if not tried and all(self._start[name] in space for name, space in self.space.items()):
+        tried = waiting or any(trial.params == self._start or is_start(trial) for trial in done)
+        if not tried and self._derived:
+            self._start_trial(study)
+        elif not tried and all(self._start[name] in space for name, space in self.space.items()):
             study.enqueue_trial(self._start)  # also after one that was killed: its parameters exist, and no value
             waiting = study.get_trials(deepcopy=False, states=(state.WAITING,))
         study.sampler = library.samplers.TPESampler(seed=_seed(self.base, len(done)), multivariate=True)
@@ -224,23 +235,50 @@ class _Search:
             go_on(1, 1)  # alone: two threads may take the same waiting trial
         go_on(self.n_workers, n_trials)
 
+    def _start_trial(self, study: optuna.Study) -> None:
+        """Measure the model as it was given, and tell the study with which settings it learned."""
+        begun, model, figures = datetime.now(UTC).replace(tzinfo=None), self._model({}), {}
+
+        def watch(step: Progress) -> None:
+            self.progress(replace(step, task="trial 1"))
+            if (figure := step.record.get(f"validation_{self.metric}")) is not None:
+                figures[step.step] = figure
+
+        error = value = None
+        try:
+            value = self._measured(model, watch)
+        except PalateError as failure:
+            error = str(failure)
+        add_start(study, self._used(model) if error is None else {}, self.space, value, error, figures, begun)
+        self.progress(Progress(DONE, 1, 1, task="trial 1"))
+
+    def _used(self, model: Recommender) -> dict[str, Any]:
+        """Return what is searched as a fitted model used it."""
+        return {name: getattr(model, f"{name}_") if name in self._derived else v for name, v in self._start.items()}
+
     def _trial(self, trial: optuna.Trial) -> float:
         """Return the metric of one setting on the validation part."""
         model = self._model({name: suggested(trial, name, space) for name, space in self.space.items()})
         try:
-            watch = partial(self._watch, trial)
-            self._fit(model, self.parts.learn, validation=self.parts.validate, progress=watch)
-            if model.interrupted_:
-                raise KeyboardInterrupt
-            measured = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
+            return self._measured(model, partial(self._watch, trial))
         except PalateError as error:
             trial.set_user_attr("error", str(error))
             raise
-        value = measured.values[self.metric]
-        if value != value:
-            trial.set_user_attr("error", f"{self.metric} has nothing to measure on the validation part")
-            raise DataError(trial.user_attrs["error"], code="failed_runs", subject="model")
-        return value
+
+    def _measured(self, model: Recommender, watch: ProgressCallback) -> float:
+        """Return the metric of a model on the validation part.
+
+        Raises:
+            PalateError: it cannot be fitted or measured.
+        """
+        self._fit(model, self.parts.learn, validation=self.parts.validate, progress=watch)
+        if model.interrupted_:
+            raise KeyboardInterrupt
+        value = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive).values
+        if value[self.metric] != value[self.metric]:
+            nothing = f"{self.metric} has nothing to measure on the validation part"
+            raise DataError(nothing, code="failed_runs", subject="model")
+        return value[self.metric]
 
     def _fit(self, model: Recommender, rows: Interactions, **options: Any) -> None:
         """Fit a model on these rows, with the item table of the whole and the features that were made once."""
@@ -272,7 +310,8 @@ class _Search:
                 code="failed_runs",
                 subject="trials",
             )
-        best = dict(study.best_params)
+        as_given = is_start(study.best_trial)
+        best = {} if as_given else dict(study.best_params)
         model = self._model(best)
         model.set_params(
             **({"n_threads": self.base.get_params()["n_threads"]} if "n_threads" in model.get_params() else {})
@@ -285,8 +324,9 @@ class _Search:
         if parts.test is not None:
             test = measure(model, parts.train, parts.test, [self.metric], positive=self.positive).values[self.metric]
         start = self._start
-        same = (t.value for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE" and t.params == start)
-        started = next(same, None)
+        complete = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+        started = next((t.value for t in complete if t.params == start or is_start(t)), None)
+        best = self._used(model) if as_given else best
         return Tuned(
             model, best, self.metric, float(study.best_value), started, test, importances(study), trials, record
         )

@@ -24,9 +24,9 @@ a few times and what is kept.
 
 A score is the mean over all sweeps after the warm-up of mu + c_i + E[b_u + p_u . q_i], the users' rows being their
 means given all else of the sweep (Rao-Blackwell): the matrix of these means, cut to its leading 128 singular vectors,
-is kept as one pair of factors, and ``mean_score_error_`` says what the cut leaves out. Beyond 20 M cells that matrix is
-not held: then it is the mean over the kept draws, one product of their factors side by side. Draws of both sides are
-kept from ``n_kept`` sweeps, evenly spaced: spread, intervals, fold-in and Thompson sampling use them.
+is kept as one pair of factors, and ``mean_score_error_`` says what the cut leaves out; the matrix itself is never made
+(`palate.models.bayes.product_sum`). Draws of both sides are kept from ``n_kept`` sweeps, evenly spaced: spread,
+intervals, fold-in and Thompson sampling use them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from palate.kernels import Factors
 from palate.models.bayes.chains import chain_summary, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
 from palate.models.bayes.kept import side_by_side
-from palate.models.bayes.mean import MOST_CELLS
 from palate.models.bayes.posterior import Posterior
+from palate.models.bayes.product_sum import bytes_of_sum
 from palate.models.bayes.run import SamplingRun
 from palate.models.bayes.time_effects import check_time_effects, effect_names
 from palate.models.bayes.units import in_unit, unit_of
@@ -246,9 +246,8 @@ class BayesianMF(FactorModel):
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
-        cells = n_users * n_items
+        rows += bytes_of_sum(n_users, n_items) + 8 * n_items * (int(self.n_factors) + 1) * (int(self.n_factors) + 2)
         chains = int(self.n_chains)
-        rows += (8 * chains + 12) * cells // chains if cells <= MOST_CELLS else 0  # scores, and their singular vectors
         return (
             50 * n_rows
             + chains * (10 * n_rows + rows)

@@ -47,12 +47,18 @@ class SummedChain:
     def sweep(self, number: int, workers: Workers, *, ask: bool) -> dict[str, float]:
         """Sample once, and return the figures of the sweep."""
         self.chain.sweep(number, workers)
-        if ask and self.asked is not None:
-            self.asked.add(self.chain.alpha, workers)
         warm = number > self.burn_in
         if warm:
             self.mean.add()
+        if ask:
+            self.ask(workers)
         return self.watch.record(warm=warm)
+
+    def ask(self, workers: Workers) -> None:
+        """Add what pairs' own cells bring in the state as it is, for all sweeps since the last one asked."""
+        weight = 0 if self.asked is None else self.mean.count - self.asked.weight
+        if self.asked is not None and weight:
+            self.asked.add(self.chain.alpha, self.mean.total, weight, workers)
 
 
 class SamplingRun:
@@ -151,12 +157,13 @@ class SamplingRun:
     def posterior(self, *, interrupted: bool) -> Posterior:
         """Return what the chains have learned, in the ratings' own unit; their sums are spent."""
         first, *others = self.lines
+        with Workers(1) as alone:
+            for line in self.lines:
+                line.ask(alone)  # for the sweeps since the last one asked: there are some after Ctrl-C
         for line in others:
             first.mean.join(line.mean)
-            if first.asked is not None and line.asked is not None:
-                first.asked.join(line.asked)
         features, users = self.training.user_features, self.training.data.users
-        score = first.mean.learned(self.kept.long_factors(), first.asked)
+        score = first.mean.learned()
         draws = self.kept.learned(None if features is None else features.on(users))
         course = Course(history=self.history, best_epoch=len(self.history), interrupted=interrupted, seed=self.seed)
         of_users, of_items = (encoding_of(given) for given in (features, self.training.item_features))

@@ -48,10 +48,13 @@ class Shape:
         axes: such as "n_users", "n_factors".
         dtypes: by name.
         largest: the largest size that a number may have.
+        may_lack: whether files may be older than it; theirs is empty.
     """
 
-    def __init__(self, *axes: str, dtypes: tuple[str, ...] = FLOATS, largest: float = LARGEST) -> None:
-        self.axes, self.dtypes, self.largest = axes, dtypes, largest
+    def __init__(
+        self, *axes: str, dtypes: tuple[str, ...] = FLOATS, largest: float = LARGEST, may_lack: bool = False
+    ) -> None:
+        self.axes, self.dtypes, self.largest, self.may_lack = axes, dtypes, largest, may_lack
 
     def check(self, name: str, array: Array) -> None:
         """Refuse another dtype, and numbers with which scores would not be finite.
@@ -96,6 +99,19 @@ class Check:
         """
         if not self.holds(value):
             raise ModelFileError.of(name, f"must be {self.form}")
+
+
+@dataclass(frozen=True)
+class Used:
+    """A setting as it was used, where the parameter of the same name may be None: `reg: Annotated[float, Used()]`.
+
+    Files that are older than the field have the parameter itself, a number.
+
+    Attributes:
+        otherwise: of files whose parameter is None or lacking, too; None refuses them.
+    """
+
+    otherwise: Any = None
 
 
 def check_finite(name: str, array: Array) -> None:
@@ -163,10 +179,12 @@ class Learned:
 
     Attributes:
         ARRAYS, SCALARS: what files hold of it, by name.
+        USED: those scalars that tell what a parameter was when it was used.
     """
 
     ARRAYS: ClassVar[Mapping[str, Shape]] = {}
     SCALARS: ClassVar[Mapping[str, Check]] = {}
+    USED: ClassVar[Mapping[str, Used]] = {}
     _paths: ClassVar[Mapping[str, str]] = {}  # by name in files, where its value stands
     _parts: ClassVar[Mapping[str, type[Learned]]] = {}
 
@@ -179,6 +197,7 @@ class Learned:
         super().__init_subclass__()
         arrays: dict[str, Shape] = {}
         scalars: dict[str, Check] = {}
+        used: dict[str, Used] = {}
         paths: dict[str, str] = {}
         parts: dict[str, type[Learned]] = {}
         for name, hint in get_type_hints(cls, include_extras=True).items():
@@ -186,6 +205,7 @@ class Learned:
                 parts[name] = hint
                 arrays |= hint.ARRAYS
                 scalars |= hint.SCALARS
+                used |= hint.USED
                 paths |= {of: f"{name}.{path}" for of, path in hint._paths.items()}
             elif get_origin(hint) is not ClassVar:
                 paths[f"{name}_"] = name
@@ -194,7 +214,8 @@ class Learned:
                     arrays[f"{name}_"] = spec
                 else:
                     scalars[f"{name}_"] = spec
-        cls.ARRAYS, cls.SCALARS, cls._paths, cls._parts = arrays, scalars, paths, parts
+                used |= {f"{name}_": note for note in get_args(hint)[1:] if isinstance(note, Used)}
+        cls.ARRAYS, cls.SCALARS, cls.USED, cls._paths, cls._parts = arrays, scalars, used, paths, parts
 
     def read(self, name: str) -> Any:
         """Return a value by its name in files.
@@ -222,7 +243,8 @@ class Learned:
 
 
 def _spec_of(name: str, hint: Any) -> Shape | Check:
-    for spec in (*get_args(hint)[1:], PLAIN.get(hint)):
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    for spec in (*get_args(hint)[1:], PLAIN.get(plain)):
         if isinstance(spec, Shape | Check):
             return spec
     raise TypeError(

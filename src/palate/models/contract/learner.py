@@ -24,7 +24,7 @@ from palate.models.contract.attributes import features_for
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, plain_value, search_space_of, with_arguments
-from palate.models.contract.state import Known, ModelState, Rated, check_names, known_of, learned_of
+from palate.models.contract.state import Known, ModelState, Rated, brought_up, check_names, known_of, learned_of
 from palate.models.contract.training_part import check_features, check_learnable, rating_limits, with_known
 from palate.models.search import SearchSpace
 from palate.notebook import card, watched
@@ -358,6 +358,7 @@ class Learner(ABC):
             ModelFileError: parameters, learned values, arrays or their shapes are not those of this class.
         """
         kind = cls.learned_.kind
+        state = brought_up(state, cls.declarations, kind)
         check_names(cls.__name__, cls.parameter_names(), kind, state)
         model = cls(**state.parameters)
         model.learned_, model.known_ = learned_of(kind, state), known_of(state)

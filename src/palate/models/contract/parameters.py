@@ -113,6 +113,13 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What files that are older than the parameter have learned with."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One constructor parameter, as its declaration tells it.
 
@@ -123,6 +130,7 @@ class Parameter:
         limits: of its numbers, or None.
         refuse: a function that refuses wrong values, in place of type and limits, or None.
         search: what a search may try, or None.
+        before: what files older than the parameter have, or None where there are none.
     """
 
     name: str
@@ -132,6 +140,7 @@ class Parameter:
     limits: AtLeast | None = None
     refuse: Callable[[Any], object] | None = None
     search: Range | Choice | None = None
+    before: Before | None = None
 
     @classmethod
     def of(cls, name: str, default: Any, declaration: Any) -> Parameter:
@@ -144,7 +153,8 @@ class Parameter:
         meaning, limits, checked = _last(notes, str), _last(notes, AtLeast), _last(notes, Checked)
         search: Range | Choice | None = _last(notes, Range) or _last(notes, Choice)
         search = search and searched_as(kind, search)
-        made = cls(name, default, kind, meaning or "", limits, checked.refuse if checked else None, search)
+        refuse, before = checked.refuse if checked else None, _last(notes, Before)
+        made = cls(name, default, kind, meaning or "", limits, refuse, search, before)
         if not meaning or not (checked or made._kind is bool or get_origin(made._kind) is Literal or limits):
             raise ParameterError.of(
                 name,

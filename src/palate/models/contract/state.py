@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from palate.data.ids import Ids
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.learned import Learned
+from palate.models.contract.parameters import Parameter
 from palate.models.ridge.rows import feature_names
 from palate.sparse import Rows
 
@@ -145,6 +146,20 @@ def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> Non
     n_rows = sizes.get("n_users_with_features", 0)
     if n_rows != (sizes["n_users"] if sizes.get("n_user_features") else 0):
         raise ModelFileError.of("user_features_", f"has {n_rows} rows for {sizes['n_users']} users: out of step")
+
+
+def brought_up(state: ModelState, declarations: Mapping[str, Parameter], kind: type[Learned]) -> ModelState:
+    """Return the state of a file that may be older than a parameter, or than what tells how one was used."""
+    before = {name: declared.before.value for name, declared in declarations.items() if declared.before is not None}
+    parameters = {**before, **state.parameters}
+    learned = dict(state.learned)
+    for name, used in kind.USED.items():
+        value = parameters.get(name.removesuffix("_"))
+        value = used.otherwise if value is None else value
+        if value is not None:
+            learned.setdefault(name, value)
+    arrays = {name: np.zeros((0,) * len(s.axes), s.dtypes[0]) for name, s in kind.ARRAYS.items() if s.may_lack}
+    return replace(state, parameters=parameters, learned=learned, arrays={**arrays, **state.arrays})
 
 
 def check_names(model: str, parameters: Iterable[str], kind: type[Learned], state: ModelState) -> None:

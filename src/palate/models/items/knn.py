@@ -87,7 +87,7 @@ class ItemKNN(Neighbors):
         lengths = np.sqrt(np.bincount(clicks.indices, squares, n_items))
         inverse = 1 / np.where(lengths > 0, lengths, np.inf)
         weights = kernel.Weights(w, inverse, inverse)
-        rows = _largest(clicks, n_items, weights, float(self.shrinkage), self.n_neighbors, self.n_threads)
+        rows = largest(clicks, n_items, weights, float(self.shrinkage), self.n_neighbors, self.n_threads)
         return LearnedWeights.sparse(rows.transpose(n_items).permute(order.order))
 
 
@@ -123,11 +123,11 @@ class RP3beta(Neighbors):
         w, b, a = (np.where(np.isfinite(x), x, 0.0) for x in (w, b, a))
         weights = kernel.Weights(w, b, a)  # a row is what one item leads to
         powered = replace(clicks, values=clicks.values ** np.float32(alpha))
-        rows = _largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
+        rows = largest(powered, n_items, weights, 0.0, self.n_neighbors, self.n_threads)
         return LearnedWeights.sparse(rows.permute(order.order))
 
 
-def _largest(
+def largest(
     clicks: Rows, n_items: int, weights: kernel.Weights, shrinkage: float, n: int, n_threads: int | None
 ) -> Rows:
     """Return the n largest similarities of each item as compressed rows: eq. 1 of the kernel."""
