@@ -160,9 +160,9 @@ def check_users_use(models: Sequence[Recommender], attributes: bool | None, give
 
 
 def check_stop_on(model: Recommender, stop_on: str) -> None:
-    """Refuse --stop-on test for a model that chooses no epoch by what it is shown."""
+    """Refuse --stop-on test for a model that neither chooses by a validation part nor tells of it."""
     from palate.models import MODELS
 
-    if stop_on == "test" and "validation_fraction" not in model.parameter_names():
-        able = ", ".join(key for key, cls in MODELS.items() if "validation_fraction" in cls.parameter_names())
-        raise usage_error(f"--stop-on test: {model.key} chooses no epoch by what it is shown ({able} do): leave it out")
+    if stop_on == "test" and not model.tells_validation:
+        able = ", ".join(key for key, cls in MODELS.items() if cls.tells_validation)
+        raise usage_error(f"--stop-on test: {model.key} looks at no such part ({able} do): leave it out")

@@ -105,6 +105,7 @@ class Learner(ABC):
     supports: ClassVar[frozenset[str]] = frozenset()  # of `abilities.ABILITIES`, computed of what the class implements
     takes_weights: ClassVar[bool] = False  # whether sample weights count in what it learns
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
+    tells_validation: ClassVar[bool] = False  # whether each epoch's record has figures of a validation part
     own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
