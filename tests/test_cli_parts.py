@@ -64,7 +64,7 @@ def test_a_model_file_on_the_test_part_of_its_own_split(parts, run):
 
 
 def test_a_model_file_without_its_rows_takes_them(parts, run):
-    set_ = ("--model", "ease", "--positive", "3", "--metrics", "ndcg@5", "--json")
+    set_ = ("--model", "ials", "--set", "n_epochs=2", "--positive", "3", "--metrics", "ndcg@5", "--json")
     once = record(run("evaluate", *PARTS, *set_, "--set", "store_history=false", "--out", "m.safetensors"))
     words = ("evaluate", "--model-file", "m.safetensors", "--metrics", "ndcg@5", "--positive", "3", "--json")
     code, _, err = run(*words, "--test", "b.csv")
@@ -150,7 +150,7 @@ def test_shared_rows_are_refused_or_left_out_in_every_command(parts, run):
         ("train log.csv --model ease --users users.csv", "ease takes none here: leave it out, or choose a model that"),
         (
             "train log.csv --model ease --set positive=3 --positive 4",
-            "--positive is the parameter positive",
+            "--positive is the model's parameter positive",
         ),
         ("evaluate log.csv --positive 4", "--positive says which rows are relevant in lists, or clicks to learn from"),
         ("evaluate log.csv --deny 1", "--deny is of the lists that are drawn, and rmse"),

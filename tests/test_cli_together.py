@@ -28,14 +28,14 @@ def folder(tmp_path_factory):
     (here / "log.csv").write_text(head + "\n".join(times))
     (here / "a.csv").write_text(head + "\n".join(times[:-40]))
     (here / "b.csv").write_text(head + "\n".join(times[-40:]))
-    films = [f"{i},Film {i // 2},{'Drama|War' if i % 2 else 'War'},{1980 + i}" for i in ITEMS]
+    films = [f"{i},Film {i % 3}{i // 6},{'Drama|War' if i % 2 else 'War'},{1980 + i // 6}" for i in ITEMS]
     (here / "items.csv").write_text("item_id,title,genres,year\n" + "\n".join(films))
     (here / "users.csv").write_text("user_id,age\n" + "\n".join(f"{u},{20 + u % 3}" for u in USERS))
     (here / "users_n.csv").write_text("user_id,n\n" + "\n".join(f"{u},{u % 3}" for u in USERS))
     (here / "had.csv").write_text("user,item,rating\n77,3,5\n77,4,1\n")
     (here / "new.csv").write_text("user_id,age\n77,21\n")
-    (here / "out.csv").write_text("user,item,rating\n1,3,5\n1,6,5\n")
-    data = load_dataset(here / "log.csv", items=here / "items.csv", users=here / "users.csv")
+    (here / "out.csv").write_text("user,item,rating\n1,8,5\n1,2,5\n")
+    data = load_dataset(here / "a.csv", items=here / "items.csv", users=here / "users.csv")
     save(make("als", n_factors=2, n_epochs=2).fit(data, attributes=True), here / "m.safetensors")
     return here
 
@@ -74,7 +74,7 @@ def of_file(path):
 def settled(record):
     """Return a record without what differs from run to run."""
     if isinstance(record, dict):
-        drop = ("seconds", "created", "bytes", "fit", "score", "machine", "versions")
+        drop = ("seconds", "created", "bytes", "machine", "versions")
         return {k: settled(v) for k, v in record.items() if k not in drop}
     return [settled(v) for v in record] if isinstance(record, list) else record
 
@@ -120,9 +120,9 @@ EVALUATE = {
     "--test": ["--test", "b.csv"],
     "--stop-on": ["--stop-on", "test"],
     "--positive": ["--positive", "4"],
-    "--allow": [word for item in range(1, 9) for word in ("--allow", str(item))],
-    "--deny": ["--deny", "1"],
-    "--where": ["--where", "year>=1985"],
+    "--allow": [word for item in range(1, 13) for word in ("--allow", str(item))],
+    "--deny": ["--deny", "6"],
+    "--where": ["--where", "year>=1981"],
     "--on-overlap": ["--on-overlap", "drop"],
     "--fold": ["--fold", "2"],
     "--out": ["--out", "kept.safetensors"],
@@ -131,9 +131,9 @@ EVALUATE = {
     "--read": ["--read", "rating_range=0:6"],
 }
 RECOMMEND = {
-    "--where": ["--where", "year>=1985"],
-    "--allow": ["--allow", "3", "--allow", "4", "--allow", "5", "--allow", "6"],
-    "--deny": [word for item in range(3, 9) for word in ("--deny", str(item))],
+    "--where": ["--where", "year>=1981"],
+    "--allow": [word for item in (2, 3, 4, 5, 8, 11) for word in ("--allow", str(item))],
+    "--deny": ["--deny", "11"],
     "--exclude": ["--exclude", "out.csv"],
     "--include-seen": ["--include-seen"],
     "--one-per-title": ["--one-per-title"],
@@ -229,7 +229,7 @@ CASES = {  # command: the words of every run, and its options, each pair of whic
             "--read": ["--read", "rating_range=0:6"],
         },
     ),
-    "recommend": (("m.safetensors", "-n", "4", "--user", "1"), RECOMMEND),
+    "recommend": (("m.safetensors", "-n", "14", "--user", "1"), RECOMMEND),
 }
 SINGLES = {  # other words of a run, beside each of which an option acts or is refused
     "evaluate parts": (
@@ -241,7 +241,10 @@ SINGLES = {  # other words of a run, beside each of which an option acts or is r
         {k: v for k, v in EVALUATE.items() if k not in ("--test", "--on-overlap", "--model-file")},
     ),
     **{
-        f"recommend {asked[0]}": (("recommend", "m.safetensors", "-n", "4", *asked), RECOMMEND)
+        f"recommend {asked[0]}": (
+            ("recommend", "m.safetensors", "-n", "14", *asked),
+            {name: words for name, words in RECOMMEND.items() if name not in asked},
+        )
         for asked in (
             ("--all",),
             ("--had", "3=5", "--had", "4=1"),
@@ -253,6 +256,7 @@ SINGLES = {  # other words of a run, beside each of which an option acts or is r
 }
 UNSEEN = {  # option: why an answer need not show it
     "--on-unknown": "says what is done with people who are not known; those asked for here are",
+    "--on-overlap": "leaves out rows of both parts; these share none",
     "--processes": "changes speed, never the answer",
     "--workers": "changes speed, never what is asked",
     "--read": "says how values are read and checked; these are well",
