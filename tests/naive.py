@@ -131,15 +131,18 @@ def popularity(items, n_items, times=None, half_life=None):
     return scores
 
 
-def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
-    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first."""
-    reg, reg_biases = penalties
+def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases, first_biases=None):
+    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first.
+
+    penalties: of factors, of users' biases, of items'.
+    """
+    reg, reg_users, reg_items = penalties
     users, items, ratings = cells
     size = start.shape[1]
-    P, b = start.copy(), np.zeros(len(start))
+    P, b = start.copy(), np.zeros(len(start)) if first_biases is None else first_biases.copy()
     Q, c = np.zeros((n_items, size)), np.zeros(n_items)
 
-    def half(own, other, other_factors, other_biases, factors, own_biases):
+    def half(own, other, other_factors, other_biases, factors, own_biases, reg_biases):
         for row in range(len(factors)):
             rows = np.flatnonzero(own == row)
             factors[row], own_biases[row] = 0, 0
@@ -155,9 +158,18 @@ def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
             own_biases[row] = x[0] if biases else 0
 
     for _ in range(n_epochs):
-        half(items, users, P, b, Q, c)
-        half(users, items, Q, c, P, b)
+        half(items, users, P, b, Q, c, reg_items)
+        half(users, items, Q, c, P, b, reg_users)
     return P, b, Q, c
+
+
+def edge(users, items, left, n_users, n_items, exponent, signs):
+    """Return the largest singular value of what is left, with these signs, over the roots of both sides' weights."""
+    A = np.zeros((n_users, n_items))
+    for u, i, x, sign in zip(users, items, left, signs, strict=True):
+        weights = [sum(1 for row in index if row == at) ** exponent for index, at in ((users, u), (items, i))]
+        A[u, i] = sign * x / np.sqrt(weights[0] * weights[1])
+    return np.linalg.norm(A, 2)
 
 
 def ridge_row(Q, t, w, reg, reg_bias, mean):
@@ -252,21 +264,34 @@ def ridge_posterior(X, T, L, ridge):
     return np.linalg.solve(A, X.T @ T), np.kron(np.linalg.inv(A), np.linalg.inv(L))
 
 
-def knn(X, shrinkage, idf, n):
+def knn(X, shrinkage, idf, n, user_power=0.0):
     """Return the weights of nearest neighbours, from the item had to the item scored, pair by pair."""
     n_users, n_items = X.shape
-    w = [np.log(n_items / max((X[u] > 0).sum(), 1)) ** 2 if idf else 1.0 for u in range(n_users)]
+    sizes = [max((X[u] > 0).sum(), 1) for u in range(n_users)]
+    w = [np.log(n_items / sizes[u]) ** 2 if idf else 1.0 for u in range(n_users)]
     B = np.zeros((n_items, n_items))
     for i in range(n_items):
         for j in range(n_items):
-            both = sum(w[u] * X[u, j] * X[u, i] for u in range(n_users))
+            both = sum(w[u] / sizes[u] ** user_power * X[u, j] * X[u, i] for u in range(n_users))
             lengths = [math.sqrt(sum(w[u] * X[u, k] ** 2 for u in range(n_users))) for k in (j, i)]
             if j != i and both > 0:
                 B[j, i] = both / (lengths[0] * lengths[1] + shrinkage)
     return largest_of_columns(B, n)
 
 
-def rp3beta(X, alpha, beta, n):
+def beta_of_walks(X):
+    """Return the power of popularity that follows from the walks of two steps, counted one by one."""
+    walks = sum((X[v, i] > 0) for u in range(len(X)) for i in np.flatnonzero(X[u]) for v in range(len(X)))
+    return 0.65 * (1 - math.exp(-walks / len(X) / 2000))
+
+
+def shrinkage_of_lengths(X):
+    """Return what makes b = L^2 / (2 L^2 + 2 shrinkage) the power of the walks, L the mean length over clicks."""
+    L = np.mean([math.sqrt((X[:, i] ** 2).sum()) for _, i in np.argwhere(X)])
+    return max(L**2 / (2 * beta_of_walks(X)) - L**2, 0)
+
+
+def rp3beta(X, alpha, beta, n, alpha_users=None, normalize=False):
     """Return the weights of the walk of three steps, as products of its probabilities."""
     of_users, of_items = X.sum(axis=1), X.sum(axis=0)
     to_item = np.array(
@@ -275,10 +300,11 @@ def rp3beta(X, alpha, beta, n):
     to_user = np.array(
         [[X[u, i] / of_items[i] if of_items[i] else 0.0 for u in range(len(X))] for i in range(X.shape[1])]
     )
-    B = to_user**alpha @ to_item**alpha
+    B = to_user**alpha @ to_item ** (alpha if alpha_users is None else alpha_users)
     B = np.where(of_items > 0, B / np.where(of_items > 0, of_items, 1) ** beta, 0)
     np.fill_diagonal(B, 0)
-    return largest_of_columns(B.T, n).T
+    B = largest_of_columns(B.T, n).T
+    return B / np.where(B.sum(axis=1) > 0, B.sum(axis=1), 1)[:, None] if normalize else B
 
 
 def largest_of_columns(B, n):

@@ -133,6 +133,7 @@ def test_metrics_are_listed(run):
     assert run("models", "mf", "--metrics")[0] == 2
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [

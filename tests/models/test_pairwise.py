@@ -114,7 +114,7 @@ def test_the_best_epoch_by_ranked_lists_is_restored(cls):
 
 @BOTH
 def test_few_users_are_judged_of_many(cls, monkeypatch):
-    monkeypatch.setattr("palate.models.sgd.pairwise.JUDGED", 5)
+    monkeypatch.setattr("palate.models.items.watched.JUDGED", 5)
     data = low_rank(60, 40, 900)
     m = cls(**SETTINGS).fit(data)
     again = cls(**SETTINGS).fit(data)

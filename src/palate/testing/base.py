@@ -30,6 +30,8 @@ class Contract:
         seen_elsewhere: parameters that this data cannot tell of.
         taste: parameters with which it learns a checkerboard; ``learns_taste``: whether it can.
         going_on: parameters for the test of a start; ``chance``: how much its loss may rise by an epoch more.
+        weighing: parameters with which a row of weight 2 is the row twice: where a model would choose one on rows of
+            chance.
         counts_cells: whether a pair that stands twice is one cell.
         needs_history: whether known users are scored by their rows.
     """
@@ -121,6 +123,7 @@ class Contract:
     learns_taste: ClassVar[bool] = True
     going_on: ClassVar[Mapping[str, Any]] = {"validation_fraction": 0.0, "schedule": "constant"}
     chance: ClassVar[float] = 1.01
+    weighing: ClassVar[Mapping[str, Any]] = {}
     counts_cells: ClassVar[bool] = False
     needs_history: ClassVar[bool] = False
 

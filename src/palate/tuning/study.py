@@ -43,9 +43,11 @@ from palate.tuning.studies import (
     is_start,
     kept_study,
     optuna_library,
+    resolved,
     suggested,
     trial_table,
     trials_since_best,
+    used_at_start,
 )
 from palate.tuning.tuned import Tuned
 
@@ -210,9 +212,12 @@ class _Search:
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
         tried = waiting or any(trial.params == self._start or is_start(trial) for trial in done)
-        if not tried and self._derived:
+        ranged = all(isinstance(self.space[name], Range) for name in self._derived)  # no choice has what is derived
+        if not tried and self._derived and ranged:
+            tried = True
             self._start_trial(study)
-        elif not tried and all(self._start[name] in space for name, space in self.space.items()):
+        self.space = resolved(self.space, {**self._start, **used_at_start(study)})
+        if not tried and all(self._start[name] in space for name, space in self.space.items()):
             study.enqueue_trial(self._start)  # also after one that was killed: its parameters exist, and no value
             waiting = study.get_trials(deepcopy=False, states=(state.WAITING,))
         study.sampler = library.samplers.TPESampler(seed=_seed(self.base, len(done)), multivariate=True)
@@ -249,7 +254,8 @@ class _Search:
             value = self._measured(model, watch)
         except PalateError as failure:
             error = str(failure)
-        add_start(study, self._used(model) if error is None else {}, self.space, value, error, figures, begun)
+        used = self._used(model) if error is None else {}
+        add_start(study, used, resolved(self.space, used), value, error, figures, begun)
         self.progress(Progress(DONE, 1, 1, task="trial 1"))
 
     def _used(self, model: Recommender) -> dict[str, Any]:

@@ -109,9 +109,11 @@ class Used:
 
     Attributes:
         otherwise: of files whose parameter is None or lacking, too; None refuses them.
+        as_of: the name of a parameter that has it there.
     """
 
     otherwise: Any = None
+    as_of: str = ""
 
 
 def check_finite(name: str, array: Array) -> None:

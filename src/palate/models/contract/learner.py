@@ -260,10 +260,11 @@ class Learner(ABC):
         check_supports(self, "warm_start")
         if type(start) is not type(self) or not hasattr(start, "users_") or not isinstance(start, WarmStarts):
             raise ParameterError.outside("start", f"a fitted {type(self).__name__}", start)
-        theirs, ours = (model.get_params()["n_factors"] for model in (start, self))
-        if theirs != ours:
+        begin, ours = start._warm_start(), self.get_params()["n_factors"]
+        theirs = begin.P.shape[1]
+        if ours not in (None, theirs):
             raise ParameterError.of("start", f"has {theirs} factors, this model {ours}")
-        return start._warm_start()
+        return begin
 
     # -- parameters -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ two on threads, so B is equal to rounding, not to the bit, for other numbers of 
 from __future__ import annotations
 
 import logging
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import Weights, WeightsByUsers
-from palate.models.items.clicks import Positive, training_clicks
+from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
@@ -56,32 +56,6 @@ NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None
 PENALTY = 25.0  # standard deviations of a count
 FEW = 8.0  # clicks of a person
 DROPOUT = 0.3
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What a value is divided by before its logarithm is taken.
-
-    Attributes:
-        least: the least value of training; 0 where values are taken as they are.
-        scale: makes the mean square of training's logarithms 1, so that a penalty is in clicks.
-    """
-
-    least: float
-    scale: float
-
-    @classmethod
-    def of(cls, values: Array) -> Unit:
-        """Return the unit of training's values."""
-        least = float(values.min())
-        return cls(least, float(1 / np.sqrt(np.square(np.log1p(values.astype(np.float64) / least)).mean())))
-
-    def taken(self, clicks: Rows) -> Rows:
-        """Return clicks that count as scale log(1 + value / least)."""
-        if not self.least:
-            return clicks
-        logs = self.scale * np.log1p(clicks.values.astype(np.float64) / self.least)
-        return replace(clicks, values=logs.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -218,7 +192,7 @@ class EASE(ItemWeights):
     def _learn(self, training: Training) -> LearnedEase:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         logs = self.positive == "values" and (self.reg is None if self.log_values is None else self.log_values)
-        unit = Unit.of(clicks.values) if logs else Unit(0.0, 1.0)
+        unit = Unit.of(clicks.values) if logs else Unit()
         clicks = unit.taken(clicks)
         squares = np.bincount(clicks.indices, np.square(clicks.values, dtype=np.float64), training.data.n_items)
         used = self._settings(clicks, squares, unit)

@@ -38,9 +38,9 @@ class LearnedWeights(Learned):
         return cls(B, np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype))
 
     @classmethod
-    def sparse(cls, rows: Rows, dtype: Any = np.float32) -> Self:
-        """Return compressed rows of a square matrix."""
-        return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values)
+    def sparse(cls, rows: Rows, dtype: Any = np.float32, **settings: float) -> Self:
+        """Return compressed rows of a square matrix, and the settings that a subclass stores."""
+        return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values, **settings)
 
     def weights_with(self, base: Array) -> Weights:
         """Return the whole matrix or the compressed rows, with what everybody gets, (n_items,) or empty."""

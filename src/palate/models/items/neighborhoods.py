@@ -47,7 +47,7 @@ def solve_neighborhoods(
     sums = np.bincount(clicks.indices, clicks.values, n_items)
     inverse = 1 / np.sqrt(squares + penalties)
     weights = similarities.Weights(np.ones(clicks.n_rows), inverse, inverse)
-    nearest = largest(clicks, n_items, weights, 0.0, n, workers.n_threads)
+    nearest = largest(clicks, clicks, weights, 0.0, n, workers.n_threads)
     by_item = clicks.transpose(n_items)
     items = kernel.Items(squares, sums, penalties)
     B, a = np.empty(len(nearest.indices), dtype), np.zeros(n_items)

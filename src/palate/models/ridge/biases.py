@@ -83,7 +83,12 @@ class BiasFit:
 
 
 def fit_biases(
-    data: Interactions, reg_users: float | None = None, reg_items: float | None = None, shrinkage: float = 1.0
+    data: Interactions,
+    reg_users: float | None = None,
+    reg_items: float | None = None,
+    shrinkage: float = 1.0,
+    *,
+    intercept: bool = False,
 ) -> BiasFit:
     """Return the minimum of eq. 1.
 
@@ -92,33 +97,40 @@ def fit_biases(
         reg_users, reg_items: penalties; None estimates one by eq. 7. Where both are given, the mean is that of the
             ratings, else the intercept.
         shrinkage: both are multiplied by it.
+        intercept: whether the mean is the intercept in any case.
 
     Raises:
         DivergenceError: as `_Equations.solve`.
     """
-    rows, order = popular_first(data.by_user(), data)
+    by_user = data.by_user()
+    rows, order = popular_first(by_user, data)
     equations = _Equations.of(rows, data.n_items, mean_of(data))
-    free = reg_users is None or reg_items is None
-    if free:
+    if estimated := reg_users is None or reg_items is None:
         found = equations.estimate(reg_users, reg_items)
         reg_users = found[0] if reg_users is None else reg_users
         reg_items = found[1] if reg_items is None else reg_items
     regs = float(reg_users or 0) * shrinkage, float(reg_items or 0) * shrinkage
     c = equations.solve(equations.of_users, equations.of_items, *regs)
     mean = equations.mean
-    if free:
+    if estimated or intercept:
         of_ones = equations.solve(equations.n_users, equations.n_items, *regs)
         b = equations.users(equations.of_users, c, regs[0])
         moved = equations.users(equations.n_users, of_ones, regs[0]).sum()
         shift = float(b.sum() / moved) if moved else 0.0
         mean, c = mean + shift, c - shift * of_ones
     items = c[order.places]
-    return BiasFit(mean, biases_of_rows(rows, mean, c, regs[0]), items, *regs)
+    return BiasFit(mean, biases_of_rows(by_user, mean, items, regs[0]), items, *regs)
 
 
 def mean_of(data: Interactions) -> float:
     """Return the mean rating."""
     return float(np.average(data.values.astype(np.float64), weights=data.weights))
+
+
+def spread_of(data: Interactions) -> float:
+    """Return the standard deviation of the ratings; 1 where they are all equal."""
+    left = data.values.astype(np.float64) - mean_of(data)
+    return float(np.sqrt(np.average(np.square(left), weights=data.weights))) or 1.0
 
 
 def weights_and_pulls(rows: Rows, mean: float, c: NDArray[Any]) -> tuple[Vector, Vector]:

@@ -18,14 +18,12 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
 from palate.errors import DivergenceError
 from palate.kernels import Factors
 from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
-from palate.metrics.ranking import judge, ndcg
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape
 from palate.models.contract.learner import ScoreKind, Training
@@ -42,6 +40,7 @@ from palate.models.contract.shared import (
 )
 from palate.models.contract.training_part import LARGEST_VALUE
 from palate.models.items.clicks import Positive, clicks_of, training_clicks
+from palate.models.items.watched import Watched
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
 from palate.models.ridge.rows import FixedSide, copy_known, on_ids, row_ranges
 from palate.models.search import Choice, Range
@@ -50,7 +49,6 @@ from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, scheduled, trained
 from palate.parallel import GRAIN, Workers, shares
 from palate.sparse import Array, Rows
-from palate.topk import topk
 
 LearningRate = Annotated[float, Above(0), "step of the gradient."]
 RegUsers = Annotated[float, AtLeast(0), "L2 penalty of the factors of the user, at every draw."]
@@ -63,8 +61,6 @@ Negatives = Annotated[
 ]
 COPIES = 4  # of the factors at the peak of training
 CLICK_BYTES = 24
-JUDGED = 2000  # users at most whose lists are judged after an epoch
-PLACES = 10  # of a list
 BLOCKS = {"block_bytes": 1 << 21, "fewest": 16}  # factors of one block, whose rows are met in random order
 
 
@@ -330,42 +326,6 @@ class Pairwise(PriorModel):
 
 
 TINY = 1e-6  # a penalty, where none is asked for: the regression on features has a minimum all the same
-
-
-@dataclass(frozen=True)
-class Watched:
-    """Clicks held back, by which the epoch is chosen: the mean NDCG of some users' lists.
-
-    Attributes:
-        users: (m,) positions.
-        relevant: their clicks.
-        seen: rows over all users of what lists leave out.
-        n_items: size of the catalogue.
-    """
-
-    users: NDArray[np.int32]
-    relevant: Rows
-    seen: Rows
-    n_items: int
-
-    @classmethod
-    def of(cls, data: Interactions, watched: Interactions, positive: Positive, seed: int) -> Watched:
-        """Return the clicks of at most JUDGED users, drawn by the seed."""
-        clicks = clicks_of(watched.by_user(), positive, "the validation part")
-        users = np.flatnonzero(clicks.sizes)
-        if len(users) > JUDGED:
-            users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:JUDGED])
-        relevant = clicks.take(users).distinct()
-        return cls(users.astype(np.int32), relevant, data.by_user(), data.n_items)
-
-    def ndcg(self, factors: tuple[Array, Array, Array], workers: Workers) -> float:
-        """Return the mean NDCG of the users' lists of PLACES items, what they had left out; 0 where nobody is."""
-        P, Q, c = factors
-        if not len(self.users):
-            return 0.0
-        whole = Factors(P, Q, np.zeros(len(P), P.dtype), c, 0.0)
-        lists, _ = topk(whole, self.users, PLACES, excluded=[self.seen], n_threads=workers.n_threads)
-        return float(ndcg(judge(lists, self.relevant, self.n_items), PLACES).mean())
 
 
 @dataclass
