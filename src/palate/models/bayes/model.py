@@ -99,6 +99,7 @@ class BayesianMF(FactorModel):
     """
 
     key: ClassVar[str] = "bayes"
+    tells_validation: ClassVar[bool] = True
     score_kind: ClassVar[ScoreKind] = "rating"
     uses_attributes: ClassVar[bool] = True
     explains: ClassVar[str] = "the fold-in"
