@@ -40,11 +40,14 @@ def largest(similarities, X, weights, shrinkage, n, cuts=()):
 
 def test_rows_have_room_for_as_many_as_they_can_have_and_are_then_moved_together(similarities):
     rng = np.random.default_rng(1)
-    X = (rng.random((12, 90)) < 0.15).astype(float)
+    X = (rng.random((12, 90)) < 0.06).astype(float)
+    X[:, 0] = np.eye(12)[0]
+    X[0, 1:] = 0  # the first user had the first item alone
     weights = similarities.Weights(np.ones(12), np.ones(90), np.ones(90))
     _, values, counts = largest(similarities, X, weights, 0.0, 7)
     met = (X.T @ X > 0).sum(axis=1) - (X.sum(axis=0) > 0)
-    starts = np.cumsum([0, *np.minimum(met + rng.integers(0, 3, 90), 7)])
+    assert (met == 0).any()  # no room at all
+    starts = np.cumsum([0, *np.where(met > 0, np.minimum(met + rng.integers(0, 3, 90), 7), 0)])
     out = similarities.Largest(
         starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32), np.zeros(90, np.int64)
     )

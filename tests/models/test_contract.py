@@ -27,6 +27,8 @@ SPECIAL = {
             "reg_negatives": 0.1,
         },
     },
+    "knn": {"other": {**ModelContract.other, "idf": True}, "long": {**ModelContract.long, "shrinkage": 3.0}},
+    "rp3beta": {"long": {**ModelContract.long, "beta": 0.3}},
     "ease": {
         "long": {**ModelContract.long, "reg": 50.0},
         "taste": {**ModelContract.taste, "reg": 1.0},

@@ -103,14 +103,50 @@ def test_settings_that_are_given_mean_what_they_meant_before_users_were_weighted
     assert ItemKNN(idf=True, positive="any").fit(data).user_power_ == 0
 
 
+@pytest.mark.parametrize(
+    ("make", "given"), [(ItemKNN, {"shrinkage": 3.0}), (RP3beta, {"beta": 0.2})], ids=["knn", "rp3beta"]
+)
+def test_counts_enter_as_logarithms_unless_a_setting_is_given_that_is_meant_for_them(data, make, given):
+    counts = interactions(data.user_index, data.item_index, 2.0 ** (np.arange(len(data.values)) % 17) / 2)
+    X = matrix(counts, counts.values.astype(float))
+    logs = np.log1p(X / counts.values.min())
+    m = make(11, positive="values").fit(counts)
+    if make is ItemKNN:
+        expected = naive.knn(logs * m.log_scale_, m.shrinkage_, False, 11, 0.5)
+    else:
+        expected = naive.rp3beta(logs * m.log_scale_, 0.6, m.beta_, 11)
+    np.testing.assert_allclose(dense(m), expected, rtol=1e-5)
+    of_all = logs * m.log_scale_ @ expected
+    np.testing.assert_allclose(m.score_rows(np.arange(25)), of_all, rtol=1e-4, atol=1e-6)
+    newcomer = counts.take(np.flatnonzero(counts.user_index == 3))
+    known, new = m.recommend([3], 5), m.recommend_for(newcomer, n=5)
+    assert known["item_id"].to_list() == new["item_id"].to_list()
+    for rule, more, log in (
+        ("values", given, False),
+        ("values", {**given, "log_values": True}, True),
+        ("any", {}, False),
+    ):
+        assert make(positive=rule, **more).fit(counts).log_values_ == log
+    raw = make(11, positive="values", **given).fit(counts)
+    assert (raw.least_value_, raw.log_scale_) == (0, 1)
+    np.testing.assert_allclose(raw.score_rows(np.arange(25)), X @ dense(raw), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("more", [{}, {"alpha_users": 0.4}])
 def test_files_older_than_the_settings_are_read_with_what_was_used_then(data, more):
     m = RP3beta(alpha=0.7, beta=0.3, positive="any").fit(data)
     state = m.state()
-    parameters = {name: v for name, v in state.parameters.items() if name not in ("alpha_users", "normalize")}
-    learned = {name: v for name, v in state.learned.items() if name not in ("alpha_users_", "beta_")}
+    parameters = {
+        name: v for name, v in state.parameters.items() if name not in ("alpha_users", "normalize", "log_values")
+    }
+    learned = {
+        name: v
+        for name, v in state.learned.items()
+        if name not in ("alpha_users_", "beta_", "log_values_", "least_value_", "log_scale_")
+    }
     old = RP3beta.from_state(replace(state, parameters={**parameters, **more}, learned=learned))
     assert (old.alpha_users_, old.beta_, old.normalize) == (more.get("alpha_users", 0.7), 0.3, False)
+    assert (old.log_values_, old.least_value_, old.log_scale_) == (False, 0, 1)
 
 
 def test_a_walk_without_powers_ends_somewhere_for_sure(data):

@@ -19,7 +19,7 @@ def terms(n_rows, n_columns, rank, n=20, noise=0.3):
 
 
 def summed(parts, shape):
-    total = ProductSum(*shape)
+    total = ProductSum(*shape, parts[0][0].shape[1])
     for L, R in parts:
         total.add(L, R)
     return total
@@ -33,6 +33,14 @@ def test_where_one_side_is_narrow_the_sum_is_exact(shape, monkeypatch):
     mean = np.mean([L.astype(float) @ R.T for L, R in parts], axis=0)
     np.testing.assert_allclose(left @ right.T, mean, atol=2e-5)
     assert error < 2e-5
+
+
+@pytest.mark.parametrize("room", [1, 7, 9])
+def test_how_much_is_gathered_changes_nothing(room, monkeypatch):
+    monkeypatch.setattr(product_sum, "BUFFER", room)
+    parts = terms(8, 9, 3, n=5)
+    left, right, _ = summed(parts, (8, 9)).factors(8, 5)
+    np.testing.assert_allclose(left @ right.T, np.mean([L @ R.T for L, R in parts], axis=0), atol=2e-5)
 
 
 def test_a_wide_sum_is_near_and_says_how_near(monkeypatch):
@@ -53,7 +61,8 @@ def test_a_wide_sum_is_near_and_says_how_near(monkeypatch):
 
 def test_blocks_threads_and_halves_of_a_sum_say_the_same(monkeypatch):
     monkeypatch.setattr(product_sum, "WIDTH", 16)
-    monkeypatch.setattr(GRAIN, "asked", 32)
+    monkeypatch.setattr(GRAIN, "asked", 16)
+    monkeypatch.setattr(product_sum, "HELD", 3)
     parts = terms(150, 90, 5, n=4)
     whole = summed(parts, (150, 90))
     half = summed(parts[:2], (150, 90))
@@ -61,7 +70,7 @@ def test_blocks_threads_and_halves_of_a_sum_say_the_same(monkeypatch):
     L, R = (np.hstack(side) for side in zip(*parts, strict=True))
     found = []
     for n_threads in (1, 2, 3):
-        total = ProductSum(150, 90)
+        total = ProductSum(150, 90, 5)
         with Workers(n_threads) as workers:
             total.add_blocks(L.__getitem__, R, workers)
         found.append(total.factors(8, 4))
@@ -74,6 +83,6 @@ def test_blocks_threads_and_halves_of_a_sum_say_the_same(monkeypatch):
 
 
 def test_a_sum_of_nothing_is_nothing():
-    left, right, error = ProductSum(4, 3).factors(2, 1)
+    left, right, error = ProductSum(4, 3, 2).factors(2, 1)
     assert not (left @ right.T).any()
     assert error == 0

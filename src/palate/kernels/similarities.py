@@ -57,7 +57,7 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
     indptr = by_user.indptr
     w, a, b = weights
     room, indices, values, counts = out
-    n_items, n = len(starts) - 1, 0
+    n_items, n = len(starts) - 1, 1
     for i in range(first, last):
         n = max(n, room[i + 1] - room[i])
     C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.int64)
@@ -65,6 +65,9 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
     tops = np.empty(-(-GROUPS * n // 64) * 64, np.float32)
     space = np.empty(max(n_items, len(tops)))
     for i in range(first, last):
+        counts[i] = 0
+        if room[i] == room[i + 1]:
+            continue
         cells = 0
         for c in range(starts[i], starts[i + 1]):
             cells += indptr[users[c] + 1] - indptr[users[c]]

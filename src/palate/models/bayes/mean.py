@@ -50,7 +50,7 @@ class MeanScore:
     def __init__(self, chain: Chain) -> None:
         n_users, n_items = len(chain.users.X), len(chain.items.X)
         self.chain, self.count = chain, 0
-        self.total = ProductSum(n_users, n_items)
+        self.total = ProductSum(n_users, n_items, chain.users.X.shape[1] - 1)
         self.biases = np.zeros(n_users), np.zeros(n_items)
         self.mu = 0.0
 

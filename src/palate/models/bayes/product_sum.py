@@ -11,7 +11,7 @@ k rows, it is M but for rounding. What is left out is seen by further columns of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from palate.sparse import Array
 WIDTH = 320  # k; l is twice as many
 PROBES = 16  # columns of O by which the error is seen
 ENTRIES = 8  # signs in a row of O or S
+HELD = 16  # parts of a sum that are held at once
 BUFFER = 128  # columns that are gathered before they are summed: products of few columns are slow
 
 
@@ -32,22 +33,25 @@ class ProductSum:
 
     Args:
         n_rows, n_columns: of M.
+        width: columns of L and R as `add` takes them.
     """
 
     CHANGES: ClassVar[tuple[str, ...]] = ("Y", "W", "left", "right", "filled")
 
-    def __init__(self, n_rows: int, n_columns: int) -> None:
+    def __init__(self, n_rows: int, n_columns: int, width: int) -> None:
         rng = np.random.default_rng(0)
         across, probes = _signs(n_columns, WIDTH, rng), _drawn(rng, (n_columns, PROBES))
         self.O, self.S = sparse.hstack([across, probes], "csr"), _signs(n_rows, 2 * WIDTH, rng)
+        self.of_rows, self.of_columns = _blocks(self.S), _blocks(self.O)
         self.Y = np.zeros((n_rows, self.O.shape[1]), np.float32)
         self.W = np.zeros((n_columns, self.S.shape[1]), np.float32)
-        self.left, self.right = (np.zeros((n, BUFFER), np.float32) for n in (n_rows, n_columns))
+        room = width * max(1, BUFFER // width)
+        self.left, self.right = (np.zeros((n, room), np.float32) for n in (n_rows, n_columns))
         self.filled = 0
 
     def add(self, L: Array, R: Array) -> None:
-        """Add L R' (both of at most BUFFER columns), at once or with what comes later."""
-        if self.filled + L.shape[1] > BUFFER:
+        """Add L R' of ``width`` columns, at once or with what comes later."""
+        if self.filled == self.left.shape[1]:
             self.flush()
         place = slice(self.filled, self.filled + L.shape[1])
         self.left[:, place], self.right[:, place] = L, R
@@ -62,16 +66,15 @@ class ProductSum:
 
     def add_blocks(self, left: Callable[[slice], Array], R: Array, workers: Workers) -> None:
         """Add L R', where ``left`` makes some rows of L: the same bits on any number of threads."""
-        of_rows, of_columns = (chunks(len(X), GRAIN.asked) for X in (self.Y, self.W))
-        across: Any = sum(workers.run([partial(_pulled, self.O[p], R[p]) for p in of_columns]))
+        across = _summed([partial(_product, signs, R[p]) for p, signs in self.of_columns], workers)
 
-        def some(p: slice) -> Array:
+        def some(p: slice, signs: Any) -> Array:
             L = left(p)
             self.Y[p] += L @ across.T
-            return _pulled(self.S[p], L)
+            return _product(signs, L)
 
-        down: Any = sum(workers.run([partial(some, p) for p in of_rows]))
-        workers.run([partial(_add_product, self.W, R, down, p) for p in of_columns])
+        down = _summed([partial(some, p, signs) for p, signs in self.of_rows], workers)
+        workers.run([partial(_add_product, self.W, R, down, p) for p, _ in self.of_columns])
 
     def join(self, other: ProductSum) -> None:
         """Add another sum."""
@@ -81,9 +84,15 @@ class ProductSum:
         self.W += other.W
 
     def factors(self, rank: int, divisor: float) -> tuple[Array, Array, float]:
-        """Return factors of M / divisor (n_rows, r), (n_columns, r), and the root mean square of what is left out."""
+        """Return factors of M / divisor (n_rows, r), (n_columns, r), and the root mean square of what is left out.
+
+        The sum is spent.
+        """
         self.flush()
-        Y, W = self.Y / np.float32(divisor), self.W / np.float32(divisor)
+        self.left = self.right = np.zeros((0, 0), np.float32)
+        Y, W = self.Y, self.W
+        Y /= np.float32(divisor)
+        W /= np.float32(divisor)
         k = Y.shape[1] - PROBES
         Q = linalg.qr(Y[:, :k], mode="economic", check_finite=False)[0]
         inner, triangle = linalg.qr(self.S.T @ Q, mode="economic", check_finite=False)
@@ -99,8 +108,8 @@ class ProductSum:
 
 
 def bytes_of_sum(n_rows: int, n_columns: int) -> int:
-    """Return what a sum of this shape takes, with what is gathered."""
-    return 4 * (n_rows * (WIDTH + PROBES + BUFFER) + n_columns * (2 * WIDTH + BUFFER))
+    """Return what a sum of this shape takes, with what is gathered and what its factors are found with."""
+    return 4 * (n_rows * (3 * WIDTH + PROBES + BUFFER) + n_columns * (4 * WIDTH + BUFFER))
 
 
 def _drawn(rng: np.random.Generator, shape: Any) -> Array:
@@ -116,8 +125,21 @@ def _signs(n: int, width: int, rng: np.random.Generator) -> Any:
     return sparse.csr_array((values, indices, np.arange(n + 1) * ENTRIES), shape=(n, width))
 
 
-def _pulled(signs: Any, X: Array) -> Array:
-    product: Array = signs.T @ X
+def _blocks(signs: Any) -> list[tuple[slice, Any]]:
+    """Return ranges of rows, and the signs that multiply them from the left."""
+    return [(p, signs[p].T) for p in chunks(signs.shape[0], GRAIN.asked)]
+
+
+def _summed(tasks: Sequence[Callable[[], Array]], workers: Workers) -> Array:
+    """Return the sum of the tasks' results, of which a few are held at once."""
+    total: Any = 0
+    for some in chunks(len(tasks), HELD):
+        total = total + sum(workers.run(tasks[some]))
+    return np.asarray(total)
+
+
+def _product(signs: Any, X: Array) -> Array:
+    product: Array = signs @ X
     return product
 
 

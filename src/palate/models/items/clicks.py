@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -39,6 +40,32 @@ class FromClicks:
     """What models that learn from clicks have: the rule by which values become them."""
 
     positive: Positive
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a value is divided by before its logarithm is taken.
+
+    Attributes:
+        least: the least value of training; 0 where values are taken as they are.
+        scale: makes the mean square of training's logarithms 1, so that a penalty is in clicks.
+    """
+
+    least: float = 0.0
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, values: Array) -> Unit:
+        """Return the unit of training's values."""
+        least = float(values.min())
+        return cls(least, float(1 / np.sqrt(np.square(np.log1p(values.astype(np.float64) / least)).mean())))
+
+    def taken(self, clicks: Rows) -> Rows:
+        """Return clicks that count as scale log(1 + value / least)."""
+        if not self.least:
+            return clicks
+        logs = self.scale * np.log1p(clicks.values.astype(np.float64) / self.least)
+        return replace(clicks, values=logs.astype(np.float32))
 
 
 def clicks_of(rows: Rows, positive: Positive, what: str, typical: float = 0.0) -> Rows:

@@ -21,7 +21,7 @@ two on threads, so B is equal to rounding, not to the bit, for other numbers of 
 from __future__ import annotations
 
 import logging
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -34,9 +34,10 @@ from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import Weights, WeightsByUsers
-from palate.models.items.clicks import Positive, training_clicks
+from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
+from palate.models.items.ease_settings import DROPOUT, Settings, Solver, derived_penalty
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
 from palate.models.items.square import largest_by_column, renumber
@@ -46,63 +47,11 @@ from palate.sparse import Array, Rows
 
 log = logging.getLogger(__name__)
 
-Solver = Literal["items", "users", "neighbors"]
-
 TOO_WIDE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
 
 WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
 FEWER = 2  # so many times fewer people than items: lists then cost no more between users
 NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None
-PENALTY = 25.0  # standard deviations of a count
-FEW = 8.0  # clicks of a person
-DROPOUT = 0.3
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What a value is divided by before its logarithm is taken.
-
-    Attributes:
-        least: the least value of training; 0 where values are taken as they are.
-        scale: makes the mean square of training's logarithms 1, so that a penalty is in clicks.
-    """
-
-    least: float
-    scale: float
-
-    @classmethod
-    def of(cls, values: Array) -> Unit:
-        """Return the unit of training's values."""
-        least = float(values.min())
-        return cls(least, float(1 / np.sqrt(np.square(np.log1p(values.astype(np.float64) / least)).mean())))
-
-    def taken(self, clicks: Rows) -> Rows:
-        """Return clicks that count as scale log(1 + value / least)."""
-        if not self.least:
-            return clicks
-        logs = self.scale * np.log1p(clicks.values.astype(np.float64) / self.least)
-        return replace(clicks, values=logs.astype(np.float32))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Settings:
-    """What was used of what the data decide.
-
-    Attributes:
-        reg, dropout: the penalty, and the part left out.
-        fit_intercept: whether there is an item that everybody has had.
-        log_values: whether the logarithm of values was taken.
-        least_value, log_scale: as of `Unit`.
-        solver: how it was solved.
-    """
-
-    reg: float
-    dropout: float
-    fit_intercept: bool
-    log_values: bool
-    least_value: float
-    log_scale: float
-    solver: Solver
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -218,7 +167,7 @@ class EASE(ItemWeights):
     def _learn(self, training: Training) -> LearnedEase:
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
         logs = self.positive == "values" and (self.reg is None if self.log_values is None else self.log_values)
-        unit = Unit.of(clicks.values) if logs else Unit(0.0, 1.0)
+        unit = Unit.of(clicks.values) if logs else Unit()
         clicks = unit.taken(clicks)
         squares = np.bincount(clicks.indices, np.square(clicks.values, dtype=np.float64), training.data.n_items)
         used = self._settings(clicks, squares, unit)
@@ -330,17 +279,6 @@ class EASE(ItemWeights):
     @property
     def _memory_advice(self) -> str:
         return "learn from fewer items, or take solver='neighbors', or ials"
-
-
-def derived_penalty(clicks: Rows, squares: Array) -> float:
-    """Return the penalty for these clicks: PENALTY sqrt(c) (1 + FEW / n), c and n their means by item and by user.
-
-    Co-occurrences are counts, and chance moves a count c by its root, which B is not to learn; and of somebody with few
-    clicks little is known, so that what is popular has to count for more. For values it is in units of their square.
-    """
-    n_clicks = len(clicks.indices)
-    of_item, of_user = n_clicks / np.count_nonzero(squares), n_clicks / np.count_nonzero(clicks.sizes)
-    return float(PENALTY * np.sqrt(of_item) * (1 + FEW / of_user) * squares.sum() / n_clicks)
 
 
 def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrder) -> LearnedEase:

@@ -43,12 +43,12 @@ import numpy as np
 from palate.data.dataset import Dataset, interactions_of
 from palate.data.interactions import Interactions
 from palate.kernels import similarities as kernel
-from palate.models.contract.learned import Attribute, Learns, Used
+from palate.models.contract.learned import Attribute, Learns, NotNegative, Used
 from palate.models.contract.learner import Training
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import HistoryToScore, NThreads
-from palate.models.items.clicks import Positive, training_clicks
+from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.ridge.rows import row_ranges
 from palate.models.search import Choice, Range
@@ -60,10 +60,44 @@ BETA, WALKS = 0.65, 2000  # eq. 4
 NNeighbors = Annotated[int, AtLeast(1), Range(50, 1000, log=True), "weights kept of each item, the largest."]
 
 
+@dataclass(frozen=True, eq=False)
+class LearnedNeighbors(LearnedWeights):
+    """The largest weights of each item, and how values were taken.
+
+    Attributes:
+        log_values: whether the logarithm of values was taken.
+        least_value, log_scale: as of `Unit`.
+    """
+
+    log_values: Annotated[bool, Used(otherwise=False)]
+    least_value: Annotated[NotNegative, Used(0.0)]
+    log_scale: Annotated[NotNegative, Used(1.0)]
+
+
 class Neighbors(ItemWeights):
     """The largest weights of each item: base of `ItemKNN` and `RP3beta`."""
 
+    learned_ = Learns(LearnedNeighbors)
+    log_values_ = Attribute[bool]()
+    least_value_ = Attribute[float]()
+    log_scale_ = Attribute[float]()
+
     n_neighbors: NNeighbors = 1000
+    _: KW_ONLY
+    log_values: Annotated[
+        bool | None,
+        Choice((True, False)),
+        Before(None),
+        "with positive='values', whether a click counts as the logarithm of 1 and its value in units of the least, so "
+        "that a few large values do not outweigh all others. None: where shrinkage or, of `RP3beta`, beta is None.",
+    ] = None
+
+    def _unit(self, clicks: Rows, *, derived: bool) -> Unit:
+        logs = self.positive == "values" and (derived if self.log_values is None else self.log_values)
+        return Unit.of(clicks.values) if logs else Unit()
+
+    def _clicks(self, rows: Rows) -> Rows:
+        return Unit(self.least_value_, self.log_scale_).taken(super()._clicks(rows))
 
     def memory_estimate(self, interactions: Dataset | Interactions) -> int:
         """Return about how many bytes ``fit`` will hold at its peak, the compressed training rows included.
@@ -87,7 +121,7 @@ class Neighbors(ItemWeights):
 
 
 @dataclass(frozen=True, eq=False)
-class LearnedCosines(LearnedWeights):
+class LearnedCosines(LearnedNeighbors):
     """What `ItemKNN` has learned, and the settings that it used."""
 
     shrinkage: Annotated[float, Used()]
@@ -99,7 +133,7 @@ class ItemKNN(Neighbors):
 
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
-        shrinkage_, user_power_: as they were used.
+        shrinkage_, user_power_, log_values_: as they were used.
     """
 
     key: ClassVar[str] = "knn"
@@ -130,6 +164,8 @@ class ItemKNN(Neighbors):
     def _learn(self, training: Training) -> LearnedCosines:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
+        unit = self._unit(clicks, derived=self.shrinkage is None)
+        clicks = unit.taken(clicks)
         sizes = np.maximum(clicks.sizes, 1)
         w = np.square(np.log(n_items / sizes)) if self.idf else np.ones(clicks.n_rows)
         squares = np.square(clicks.values, dtype=np.float64) * np.repeat(w, clicks.sizes)
@@ -141,7 +177,7 @@ class ItemKNN(Neighbors):
             w = w * np.power(sizes, -power)
         weights = kernel.Weights(w, inverse, inverse)
         rows = largest(clicks, clicks, weights, shrinkage, self.n_neighbors, self.n_threads).transpose(n_items)
-        return LearnedCosines.sparse(rows.permute(order.order), shrinkage=shrinkage, user_power=power)
+        return LearnedCosines.sparse(rows.permute(order.order), **_of_unit(unit), shrinkage=shrinkage, user_power=power)
 
     def _user_power(self) -> float:
         if self.user_power is not None:
@@ -150,7 +186,7 @@ class ItemKNN(Neighbors):
 
 
 @dataclass(frozen=True, eq=False)
-class LearnedWalks(LearnedWeights):
+class LearnedWalks(LearnedNeighbors):
     """What `RP3beta` has learned, and the settings that it used."""
 
     alpha_users: Annotated[float, Used(as_of="alpha")]
@@ -162,7 +198,7 @@ class RP3beta(Neighbors):
 
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of B, from the item had to the item scored.
-        alpha_users_, beta_: as they were used.
+        alpha_users_, beta_, log_values_: as they were used.
     """
 
     key: ClassVar[str] = "rp3beta"
@@ -195,6 +231,8 @@ class RP3beta(Neighbors):
     def _learn(self, training: Training) -> LearnedWalks:
         n_items = training.data.n_items
         clicks, order = popular_first(training_clicks(training.data, self.positive), training.data)
+        unit = self._unit(clicks, derived=self.beta is None)
+        clicks = unit.taken(clicks)
         of_users = np.bincount(clicks.row_of_cells(), clicks.values, clicks.n_rows)
         of_items = np.bincount(clicks.indices, clicks.values, n_items)
         alpha = float(self.alpha)
@@ -210,7 +248,11 @@ class RP3beta(Neighbors):
         rows = largest(to_users, to_items, weights, 0.0, self.n_neighbors, self.n_threads)
         if self.normalize:
             rows = normalized(rows)
-        return LearnedWalks.sparse(rows.permute(order.order), alpha_users=alpha_users, beta=beta)
+        return LearnedWalks.sparse(rows.permute(order.order), **_of_unit(unit), alpha_users=alpha_users, beta=beta)
+
+
+def _of_unit(unit: Unit) -> dict[str, float]:
+    return {"log_values": unit.least > 0, "least_value": unit.least, "log_scale": unit.scale}
 
 
 def beta_of(clicks: Rows, n_items: int) -> float:
