@@ -7,6 +7,7 @@ import json
 import sys
 
 import numpy as np
+import own_cache  # noqa: F401 - of a worker of tests
 import polars as pl
 from synthetic import low_rank
 from threadpoolctl import threadpool_info

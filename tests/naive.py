@@ -95,6 +95,34 @@ def biases(users, items, ratings, n_users, n_items, reg_users, reg_items):
     return mean, both[:n_users], both[n_users:]
 
 
+def intercept(users, items, ratings, n_users, n_items, reg_users, reg_items):
+    """Return (mean, b, c) of the same objective, least over the mean, too: a column of ones without a penalty."""
+    X = np.zeros((len(ratings), 1 + n_users + n_items))
+    for row, (u, i) in enumerate(zip(users, items, strict=True)):
+        X[row, 0] = X[row, 1 + u] = X[row, 1 + n_users + i] = 1
+    penalty = np.diag([0.0] + [float(reg_users)] * n_users + [float(reg_items)] * n_items)
+    both = np.linalg.solve(X.T @ X + penalty, X.T @ np.asarray(ratings, np.float64))
+    return both[0], both[1 : 1 + n_users], both[1 + n_users :]
+
+
+def bias_penalties(users, items, ratings, n_users, n_items, start=3.0, steps=300):
+    """Return (reg_users, reg_items): noise by biases' variance, each solution of the equations giving the next ones."""
+    regs = [start, start]
+    for _ in range(steps):
+        mean, b, c = intercept(users, items, ratings, n_users, n_items, *regs)
+        left = sum((r - mean - b[u] - c[i]) ** 2 for u, i, r in zip(users, items, ratings, strict=True))
+        determined = []
+        for index, n, reg in ((users, n_users, regs[0]), (items, n_items, regs[1])):
+            counts = [sum(1 for row in index if row == at) for at in range(n)]
+            determined.append(sum(count / (count + reg) for count in counts))
+        noise = left / max(len(ratings) - 1 - sum(determined), 1)
+        regs = [
+            max((g + 1) / (sum(x * x for x in xs) / noise + 1 / start), 0.01)
+            for g, xs in zip(determined, (b, c), strict=True)
+        ]
+    return tuple(regs)
+
+
 def popularity(items, n_items, times=None, half_life=None):
     """Return how often each item stands, an event that is one half life older than the latest counting half."""
     scores = [0.0] * n_items
@@ -103,15 +131,18 @@ def popularity(items, n_items, times=None, half_life=None):
     return scores
 
 
-def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
-    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first."""
-    reg, reg_biases = penalties
+def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases, first_biases=None):
+    """Return P, b, Q, c after sweeps of ridge regressions, each by NumPy's solver; items first.
+
+    penalties: of factors, of users' biases, of items'.
+    """
+    reg, reg_users, reg_items = penalties
     users, items, ratings = cells
     size = start.shape[1]
-    P, b = start.copy(), np.zeros(len(start))
+    P, b = start.copy(), np.zeros(len(start)) if first_biases is None else first_biases.copy()
     Q, c = np.zeros((n_items, size)), np.zeros(n_items)
 
-    def half(own, other, other_factors, other_biases, factors, own_biases):
+    def half(own, other, other_factors, other_biases, factors, own_biases, reg_biases):
         for row in range(len(factors)):
             rows = np.flatnonzero(own == row)
             factors[row], own_biases[row] = 0, 0
@@ -127,9 +158,18 @@ def als(cells, n_items, start, mean, n_epochs, penalties, *, exponent, biases):
             own_biases[row] = x[0] if biases else 0
 
     for _ in range(n_epochs):
-        half(items, users, P, b, Q, c)
-        half(users, items, Q, c, P, b)
+        half(items, users, P, b, Q, c, reg_items)
+        half(users, items, Q, c, P, b, reg_users)
     return P, b, Q, c
+
+
+def edge(users, items, left, n_users, n_items, exponent, signs):
+    """Return the largest singular value of what is left, with these signs, over the roots of both sides' weights."""
+    A = np.zeros((n_users, n_items))
+    for u, i, x, sign in zip(users, items, left, signs, strict=True):
+        weights = [sum(1 for row in index if row == at) ** exponent for index, at in ((users, u), (items, i))]
+        A[u, i] = sign * x / np.sqrt(weights[0] * weights[1])
+    return np.linalg.norm(A, 2)
 
 
 def ridge_row(Q, t, w, reg, reg_bias, mean):
@@ -163,16 +203,34 @@ def ials_objective(P, Q, cells, unobserved, penalties_of_users, penalties_of_ite
     return total + sum(one * q @ q for one, q in zip(penalties_of_items, Q, strict=True))
 
 
-def ease(X, reg, dropout=0.0):
-    """Return EASE's weights column by column: a ridge regression of each item on all others (Steck 2019, eq. 2)."""
+def ease(X, reg, dropout=0.0, intercept=0.0, among=None):
+    """Return EASE's weights column by column: a ridge regression of each item on others (Steck 2019, eq. 2).
+
+    With an intercept e, a last row: the weights of an item that everybody has had, of value e and penalty reg.
+    among: of each item the others it is regressed on; None for all.
+    """
     n = X.shape[1]
-    B = np.zeros((n, n))
+    penalty = reg + dropout / (1 - dropout) * np.square(X).sum(axis=0)
+    if intercept:
+        X, penalty = np.column_stack([X, np.full(len(X), intercept)]), np.append(penalty, reg)
+    B = np.zeros((X.shape[1], n))
     for j in range(n):
-        others = [i for i in range(n) if i != j]
+        others = [i for i in (range(n) if among is None else among[j]) if i != j] + [n] * bool(intercept)
         A = X[:, others]
-        penalty = reg + dropout / (1 - dropout) * np.square(A).sum(axis=0)
-        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ X[:, j])
+        B[others, j] = np.linalg.solve(A.T @ A + np.diag(penalty[others]), A.T @ X[:, j])
     return B
+
+
+def nearest_items(X, reg, dropout, n):
+    """Return of each item the n others of largest cosine, penalties added to squares; of those that somebody shares."""
+    G = X.T @ X
+    lengths = np.sqrt(np.diag(G) * (1 + dropout / (1 - dropout)) + reg)
+    cosines = G / np.outer(lengths, lengths)
+    out = []
+    for j in range(len(G)):
+        others = [i for i in range(len(G)) if i != j and G[i, j] > 0]
+        out.append(sorted(others, key=lambda i: -cosines[i, j])[:n])
+    return out
 
 
 def gibbs_row(Z, y, w, L, m, e):
@@ -206,21 +264,34 @@ def ridge_posterior(X, T, L, ridge):
     return np.linalg.solve(A, X.T @ T), np.kron(np.linalg.inv(A), np.linalg.inv(L))
 
 
-def knn(X, shrinkage, idf, n):
+def knn(X, shrinkage, idf, n, user_power=0.0):
     """Return the weights of nearest neighbours, from the item had to the item scored, pair by pair."""
     n_users, n_items = X.shape
-    w = [np.log(n_items / max((X[u] > 0).sum(), 1)) ** 2 if idf else 1.0 for u in range(n_users)]
+    sizes = [max((X[u] > 0).sum(), 1) for u in range(n_users)]
+    w = [np.log(n_items / sizes[u]) ** 2 if idf else 1.0 for u in range(n_users)]
     B = np.zeros((n_items, n_items))
     for i in range(n_items):
         for j in range(n_items):
-            both = sum(w[u] * X[u, j] * X[u, i] for u in range(n_users))
+            both = sum(w[u] / sizes[u] ** user_power * X[u, j] * X[u, i] for u in range(n_users))
             lengths = [math.sqrt(sum(w[u] * X[u, k] ** 2 for u in range(n_users))) for k in (j, i)]
             if j != i and both > 0:
                 B[j, i] = both / (lengths[0] * lengths[1] + shrinkage)
     return largest_of_columns(B, n)
 
 
-def rp3beta(X, alpha, beta, n):
+def beta_of_walks(X):
+    """Return the power of popularity that follows from the walks of two steps, counted one by one."""
+    walks = sum((X[v, i] > 0) for u in range(len(X)) for i in np.flatnonzero(X[u]) for v in range(len(X)))
+    return 0.65 * (1 - math.exp(-walks / len(X) / 2000))
+
+
+def shrinkage_of_lengths(X):
+    """Return what makes b = L^2 / (2 L^2 + 2 shrinkage) the power of the walks, L the mean length over clicks."""
+    L = np.mean([math.sqrt((X[:, i] ** 2).sum()) for _, i in np.argwhere(X)])
+    return max(L**2 / (2 * beta_of_walks(X)) - L**2, 0)
+
+
+def rp3beta(X, alpha, beta, n, alpha_users=None, normalize=False):
     """Return the weights of the walk of three steps, as products of its probabilities."""
     of_users, of_items = X.sum(axis=1), X.sum(axis=0)
     to_item = np.array(
@@ -229,10 +300,11 @@ def rp3beta(X, alpha, beta, n):
     to_user = np.array(
         [[X[u, i] / of_items[i] if of_items[i] else 0.0 for u in range(len(X))] for i in range(X.shape[1])]
     )
-    B = to_user**alpha @ to_item**alpha
+    B = to_user**alpha @ to_item ** (alpha if alpha_users is None else alpha_users)
     B = np.where(of_items > 0, B / np.where(of_items > 0, of_items, 1) ** beta, 0)
     np.fill_diagonal(B, 0)
-    return largest_of_columns(B.T, n).T
+    B = largest_of_columns(B.T, n).T
+    return B / np.where(B.sum(axis=1) > 0, B.sum(axis=1), 1)[:, None] if normalize else B
 
 
 def largest_of_columns(B, n):

@@ -37,7 +37,7 @@ def chain(seed):
     """Return the chain on the pattern; its ratings are its own to change."""
     by_user, by_item = DATA.by_user(), DATA.by_item()
     start = np.zeros((N_USERS, D), np.float32), np.zeros((N_ITEMS, D), np.float32)
-    users = [Dense.of(ATTRIBUTES, D), Incidence.of(by_user, by_item, D)]
+    users = [Dense.of(ATTRIBUTES, D, np.flatnonzero(by_user.sizes == 0)), Incidence.of(by_user, by_item, D)]
     sides = (
         SideChain(by_user, start[0], users, HYPER),
         SideChain(by_item, start[1], [Incidence.of(by_item, by_user, D)], HYPER),

@@ -11,11 +11,16 @@ SMALL = {
     "n_factors": 4,
     "n_epochs": 12,
     "learning_rate": 0.02,
+    "reg": 0.065,
+    "reg_biases": 0.02,
     "init_scale": 0.1,
     "n_blocks": 1,
     "random_state": 0,
     "n_threads": 1,
 }
+
+
+GIVEN = {"learning_rate": 0.008, "reg": 0.065, "reg_biases": 0.02, "init_scale": 0.02}  # for ratings of a few units
 
 
 def model(**changes) -> MatrixFactorization:

@@ -39,6 +39,7 @@ def in_a_folder(tmp_path, monkeypatch):
 of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("movielens", "in_a_folder", "one_process")
 @of_pages
 def test_snippets_run(page, capsys):

@@ -82,6 +82,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_command_prints_what_acts_on_a_terminal(hostile, run, as_json):

@@ -23,7 +23,8 @@ from palate.models.search import Choice, Range
 from palate.tuning import tune
 from palate.tuning.parts import make_parts
 
-SMALL = {"n_factors": 2, "n_epochs": 8}
+GIVEN = {"learning_rate": 0.008, "reg": 0.065}
+SMALL = {"n_factors": 2, "n_epochs": 8, **GIVEN}
 SPACE = {"learning_rate": Range(0.001, 0.05, log=True), "reg": Range(0.001, 0.3, log=True)}
 KILLED = """
 import sys
@@ -59,7 +60,7 @@ def in_the_first(step):
 if sys.argv[3] == "before":
     optuna.study.Study.optimize = die
 space = {"learning_rate": Range(0.001, 0.05, log=True), "reg": Range(0.001, 0.3, log=True)}
-small = MatrixFactorization(2, n_epochs=8)
+small = MatrixFactorization(2, n_epochs=8, learning_rate=0.008, reg=0.065)
 tune(small, low_rank(), space=space, n_trials=3, out=sys.argv[1], progress=in_the_first)
 """
 
@@ -81,6 +82,7 @@ def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
     for name, space in model.search_space.items():
         start = model.get_params()[name]
         assert start in space or (start is None and f"{name}_" in type(model).learned_.kind.USED), name
+        space = space.around(start or 8) if isinstance(space, Range) and space.relative else space
         ends = space.values if isinstance(space, Choice) else (space.low, space.high)
         for end in ends:
             whole = isinstance(space, Range) and space.whole
@@ -100,7 +102,9 @@ def test_a_range_of_a_whole_number_is_searched_in_whole_numbers(data):
 
 
 def test_the_best_is_refitted_and_measured_once_on_the_test_part(data):
-    tuned = tune(Baseline(reg_users=50), data, n_trials=15, split="random:0.2:7", random_state=3)
+    space = {name: Range(0.1, 100, log=True) for name in ("reg_users", "reg_items")}
+    given = Baseline(50, reg_items=3)
+    tuned = tune(given, data, space=space, n_trials=15, split="random:0.2:7", random_state=3)
     train, test = make_splits(data, "random:0.2:7")[0].apply(data)
     learn, validate = make_splits(train, "random:0.2:3")[0].apply(train)
 
@@ -110,7 +114,7 @@ def test_the_best_is_refitted_and_measured_once_on_the_test_part(data):
     found = Baseline(**tuned.parameters)
     assert tuned.value == pytest.approx(error(found.fit(learn), validate), rel=1e-6)
     assert tuned.test_value == pytest.approx(error(found.fit(train), test), rel=1e-6)
-    assert tuned.default_value == pytest.approx(error(Baseline(reg_users=50).fit(learn), validate), rel=1e-6)
+    assert tuned.default_value == pytest.approx(error(given.fit(learn), validate), rel=1e-6)
     assert tuned.value < tuned.default_value
     np.testing.assert_array_equal(tuned.model.user_biases_, found.user_biases_)
     assert tuned.trials["value"].min() == tuned.value
@@ -159,14 +163,14 @@ def test_a_search_repeats_and_begins_with_what_it_was_given(data):
     assert one.value <= one.default_value
     other = tune(MatrixFactorization(**SMALL), data, **options, random_state=1)
     assert not trials(other).equals(trials(one))
-    outside = tune(MatrixFactorization(**SMALL, reg=5.0), data, **options)
+    outside = tune(MatrixFactorization(**{**SMALL, "reg": 5.0}), data, **options)
     assert outside.default_value is None
     assert outside.trials.height == 12
 
 
 def test_trials_that_fall_behind_are_pruned_where_the_model_tells_the_metric(data):
     space = {"learning_rate": Range(1e-6, 0.1, log=True)}
-    model = MatrixFactorization(n_factors=2, n_epochs=30)
+    model = MatrixFactorization(n_factors=2, n_epochs=30, **GIVEN)
     tuned = tune(model, data, space=space, n_trials=20)
     states = tuned.trials["state"].value_counts()
     assert dict(states.iter_rows())["pruned"] >= 3
@@ -253,7 +257,7 @@ def test_the_default_is_tried_first_also_after_a_kill(data, tmp_path, kills, n_w
         command = [sys.executable, "-c", KILLED_AT_FIRST, str(tmp_path / "t"), str(Path(__file__).parent), where]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     resumed = tune(MatrixFactorization(**SMALL), data, space=SPACE, n_trials=3, out=tmp_path / "t", n_workers=n_workers)
-    default = MatrixFactorization().get_params()
+    default = MatrixFactorization(**GIVEN).get_params()
     started = {name: default[name] for name in SPACE}
     first = [json.loads(found) for found in resumed.trials["parameters"]]
     assert first[0] == started

@@ -10,7 +10,7 @@ from sklearn.metrics import root_mean_squared_error
 from synthetic import low_rank
 
 from palate.data.splits.making import make_splits
-from palate.errors import ParameterError
+from palate.errors import DataError, ParameterError
 from palate.models import MODELS, Recommender
 from palate.models.contract.learned import Attribute, Learned, Learns, Shape, Used
 from palate.models.contract.parameters import Above
@@ -101,3 +101,24 @@ def test_a_start_that_fails_is_told_and_the_search_goes_on(data):
     assert found.trials["error"][0] == "nothing to derive reg from"
     assert found.default_value is None
     assert found.model.reg == found.parameters["reg"]
+
+
+def test_a_relative_range_lies_around_what_was_used_at_the_start(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "derived-means", DerivedMeans)
+    around = {"reg": Range(0.9, 1.1, relative=True)}
+    found = tune(DerivedMeans(), data, n_trials=3, space=around, split="none", out=tmp_path)
+    found = tune(DerivedMeans(), data, n_trials=5, space=around, split="none", out=tmp_path)  # resumed
+    start, *others = (json.loads(text)["reg"] for text in found.trials["parameters"])
+    assert all(0.9 * start <= other <= 1.1 * start for other in others)
+    assert len({start, *others}) == 5
+    given = tune(DerivedMeans(reg=2.0), data, n_trials=4, space=around, split="none")
+    start, *others = (json.loads(text)["reg"] for text in given.trials["parameters"])
+    assert start == 2.0
+    assert all(1.8 <= other <= 2.2 for other in others)
+    assert Range(0.5, 4, whole=True, relative=True).around(3) == Range(2, 12, whole=True)
+
+
+def test_a_relative_range_is_not_searched_where_the_start_failed(data):
+    space = {"reg": Range(0.5, 2.0, relative=True)}
+    with pytest.raises(DataError, match="no trial came to an end: nothing to derive reg from"):
+        tune(Underived(), data, n_trials=3, space=space, split="none")

@@ -71,7 +71,7 @@ class Grain:
     product: int = 1 << 9  # rows of a dense product
     least_product: int = 1 << 16  # rows of a dense product that one thread does alone
     columns: int = 24  # numbers of a weight that are drawn together; of the model alone
-    asked: int = 1 << 8  # users whose terms of a question are summed
+    asked: int = 1 << 8  # rows of a sum of products
     mixed: int = 1 << 8  # distributions of ratings
     listed: int = 1 << 9  # users of lists: per thread one tile of their scores
     scored_bytes: int = 1 << 23  # of whole rows of scores a thread holds

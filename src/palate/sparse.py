@@ -143,7 +143,13 @@ class Rows:
         return csr_array((values, self.indices, self.indptr), (self.n_rows, n_columns))
 
     def _transpose_moved(self, places: Array) -> Rows:
-        return replace(self, indices=places[self.indices]).transpose(len(places))
+        """Return the transpose, column j as row ``places[j]``; nothing is held but these cells and those."""
+        from palate.kernels.order import transposed  # as below
+
+        indptr, rows, values = transposed(*given(self.indptr, self.indices, self.values, places))
+        if self.weights is None:
+            return Rows(indptr, rows, values)
+        return Rows(indptr, rows, values, transposed(*given(self.indptr, self.indices, self.weights, places))[2])
 
     def _at(self, indptr: NDArray[np.int64], cells: Array) -> Rows:
         """Return rows of some of the cells, in the order given."""

@@ -14,6 +14,8 @@ from model_files import Parts, assert_same_model, number_model, sealed, text_mod
 from palate import files
 from palate.errors import ModelFileError
 
+pytestmark = pytest.mark.no_cover  # other tests see these lines, in less time
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from read_only import read_only
 
 from palate.kernels import Cells
 from palate.kernels.simd import tile
@@ -34,7 +35,7 @@ def problem(seed, n_rows, k):
     half = rng.normal(0, 0.5, (k + 1, k + 1))
     L = (half @ half.T + np.eye(k + 1)).astype(np.float32)
     M, E = rng.normal(size=(2, n_rows, k + 1)).astype(np.float32)
-    return Cells(indptr, indices, targets), (Q, h, g), (M, L), E
+    return read_only(Cells(indptr, indices, targets)), (Q, h, g), (M, L), E
 
 
 def drawn(gibbs, cells, other, prior, E, parts):
@@ -88,7 +89,8 @@ def test_a_row_of_many_cells_is_summed_block_by_block(gibbs):
     n = 2 * CELLS + 3
     indices, targets = rng.integers(0, N_COLUMNS, n).astype(np.int32), rng.normal(size=n).astype(np.float32)
     _, (Q, h, g), (M, L), E = problem(1, 1, 4)
-    X, means = drawn(gibbs, Cells(np.array([0, n]), indices, targets), (Q, h, g, 0.3), (M, L), E, [(0, 1)])
+    cells = read_only(Cells(np.array([0, n]), indices, targets))
+    X, means = drawn(gibbs, cells, (Q, h, g, 0.3), (M, L), E, [(0, 1)])
     q = Q[indices].astype(float)
     Z = np.column_stack([q[:, :-1], np.ones(n)])
     given_all = (
@@ -157,7 +159,8 @@ def test_weights_are_the_naive_draws_and_what_is_left_is_kept(gibbs, seed, n_fea
     feature, row = np.nonzero(have.T)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(feature, minlength=n_features))]).astype(np.int64)
     expected = naive.gibbs_weights(X, T.astype(float), B, 0.7, E.astype(float))
-    gibbs.draw_weights(Cells(indptr, row.astype(np.int32), row), scales, np.float32(0.7), E, R, B)
+    cells = read_only(Cells(indptr, row.astype(np.int32), np.ones(len(row), np.float32)))
+    gibbs.draw_weights(cells, scales, np.float32(0.7), E, R, B)
     np.testing.assert_allclose(B, expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(B[0], E[0] / np.sqrt(0.7), rtol=1e-5)
     np.testing.assert_allclose(R, T - X @ expected, rtol=1e-3, atol=1e-4)

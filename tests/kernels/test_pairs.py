@@ -5,6 +5,7 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
+from read_only import read_only
 
 from palate.kernels import Cells
 from palate.kernels.pairs import ItemMeans, PairSteps
@@ -29,7 +30,8 @@ def problem(seed=0, n_users=4, n_items=6, k=3, dtype=np.float64):
     rows = [np.sort(rng.permutation(n_items)[: 2 + u % 2]) for u in range(n_users)]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     items = np.concatenate(rows).astype(np.int32)
-    return (P, Q, rng.normal(0, 0.5, n_items).astype(dtype)), Cells(indptr, items, np.ones(len(items), np.float32))
+    cells = read_only(Cells(indptr, items, np.ones(len(items), np.float32)))
+    return (P, Q, rng.normal(0, 0.5, n_items).astype(dtype)), cells
 
 
 def mixed(pairs, key):
@@ -65,7 +67,8 @@ def descend(
         pairs.arrange(factors[1], items, np.array([0, n_items]), 0, k, *adaptive[:2])
     warp = None if most_draws is None else pairs.Warp(harmonic(n_items), most_draws)
     draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), np.float64)
-    known = pairs.Clicked(*cells[:2], *pairs.filter_of(*block[:2]))
+    bits, shift = pairs.filter_of(*block[:2])
+    known = pairs.Clicked(*cells[:2], bits, np.uint64(shift))
     how = (how or steps(0.1))._replace(held=held)
     loss = pairs.descend_draws(pairs.PairTerms(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
     return loss, us, them, trace.negatives, trace.moves
@@ -192,7 +195,7 @@ def test_adaptive_negatives_score_high(pairs):
 
 def test_nobody_is_met_where_all_was_clicked(pairs):
     (P, Q, c), _ = problem(n_items=3)
-    cells = Cells(np.array([0, 3]), np.arange(3, dtype=np.int32), np.ones(3, np.float32))
+    cells = read_only(Cells(np.array([0, 3]), np.arange(3, dtype=np.int32), np.ones(3, np.float32)))
     before = P.copy(), Q.copy(), c.copy()
     for warp in (None, 5):
         loss, us, _, _, moves = descend(pairs, (P, Q, c), cells, whole_block(cells), most_draws=warp)
@@ -208,6 +211,7 @@ def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs):
     P[0, 0], Q[0, 0] = 1.0, 5.0  # the clicked item scores 5, one other 4.5, the rest 0
     Q[7, 0] = 4.5
     cells, still = Cells(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32)), steps(1e-12)
+    read_only(cells)
     block = np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([800], np.int32)
     loss, _, _, negatives, moves = descend(pairs, (P, Q, c), cells, block, most_draws=1000, how=still)
     assert set(negatives) == {7}
@@ -227,11 +231,11 @@ def test_grouping_counts_draws_by_their_mean(pairs):
     values = np.linspace(0.2, 2.4, len(indices)).astype(np.float32)
     scale, block_of = np.full(6, 1.3), (np.arange(8) % 3).astype(np.int32)
     n = len(indices)
-    clicks, total = pairs.Scaled(indptr, indices, values, scale), np.zeros((6, 8))
+    clicks, total = pairs.Scaled(indptr, indices, read_only(values), scale), np.zeros((6, 8))
     arrays = tuple(np.zeros(n, np.int32) for _ in range(3))
     for turn in range(600):
         ptr = np.zeros(4, np.int64)
-        users = np.array([4, 0, 2, 1, 5, 3])
+        users = np.array([4, 0, 2, 1, 5, 3], np.int32)
         key, out = mixed(pairs, np.uint64(turn)), pairs.Grouped(*arrays, ptr)
         pairs.group_clicks(clicks, users, block_of, key, 0, out)
         rows, cols, times = arrays

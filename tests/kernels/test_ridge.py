@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_only import read_only
 
 from palate.kernels import Cells
 from palate.kernels.simd import tile
@@ -33,7 +34,7 @@ def problem(seed, k, dtype=np.float64, n_rows=4, n_columns=9):
     Q, c = rng.normal(0, 0.6, (n_columns, k)).astype(dtype), rng.normal(0, 0.3, n_columns).astype(dtype)
     penalties = rng.uniform(0.3, 2, n_rows).astype(dtype), rng.uniform(0.3, 2, n_rows).astype(dtype)
     prior = rng.normal(0, 1, (n_rows, k)).astype(dtype), rng.normal(0, 1, n_rows).astype(dtype)
-    return (indptr, indices, values, weights), (Q, c), penalties, prior
+    return read_only(((indptr, indices, values, weights), (Q, c), penalties, prior))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -111,11 +112,11 @@ def test_rows_of_clicks_are_the_naive_twins_and_their_losses_are_told(ridge, gra
     np.testing.assert_allclose(np.triu(gram[:k, :k]), np.triu(Q.T @ Q), atol=1e-10)
     P, losses = np.full((4, k), np.nan), np.zeros(4)
     clicks, prior = Cells(indptr, indices, weights), M if by else None
-    assert ridge.solve_clicks(clicks, ridge.ClickColumns(Q, o * gram, o), reg, prior, 0, 4, P, losses) == -1
+    assert ridge.solve_clicks(clicks, ridge.ClickColumns(Q, read_only(o * gram), o), reg, prior, 0, 4, P, losses) == -1
     G = np.zeros((k, ridge.padded(k, 8)))
     G[:, :k] = o * Q.T @ Q
     by_steps, their = np.zeros((4, k)), np.zeros(4)
-    asked = clicks, ridge.ClickColumns(Q, G, o), reg, prior
+    asked = clicks, ridge.ClickColumns(Q, read_only(G), o), reg, prior
     gradients.improve_rows(*asked, gradients.Limits(200, 1e-14), 0, 4, by_steps, their)
     np.testing.assert_allclose(by_steps, P, rtol=1e-6, atol=1e-8)
     few, now = np.zeros((4, k)), np.zeros(4)
@@ -145,7 +146,7 @@ def test_rows_of_clicks_are_the_naive_twins_and_their_losses_are_told(ridge, gra
 def test_a_row_without_a_solution_is_named(ridge):
     cells, (Q, c), (reg, h), _ = problem(0, 6)
     P, b = np.zeros((4, 6)), np.zeros(4)
-    none = -100 * np.ones(4)
+    none = read_only(-100 * np.ones(4))
     for biases, penalties in ((False, ridge.Penalties(none, h)), (True, ridge.Penalties(reg, none))):
         side = ridge.RatingColumns(Q, c, 0.0, biases)
         assert ridge.solve_ratings(Cells(*cells[:3]), cells[3], side, penalties, None, 0, 4, P, b) == 1
@@ -154,11 +155,11 @@ def test_a_row_without_a_solution_is_named(ridge):
 def test_many_cells_are_added_block_by_block(ridge):
     rng = np.random.default_rng(1)
     n, k = 3 * ridge.CELLS + 5, 7
-    Q, c = rng.normal(size=(n, k)), np.zeros(n)
+    Q, c = read_only((rng.normal(size=(n, k)), np.zeros(n)))
     values = rng.normal(size=n).astype(np.float32)
-    cells = Cells(np.array([0, n]), np.arange(n, dtype=np.int32), values)
+    cells = read_only(Cells(np.array([0, n]), np.arange(n, dtype=np.int32), values))
     P, b = np.zeros((1, k)), np.zeros(1)
-    penalties = ridge.Penalties(np.array([2.0]), np.array([3.0]))
+    penalties = read_only(ridge.Penalties(np.array([2.0]), np.array([3.0])))
     ridge.solve_ratings(cells, None, ridge.RatingColumns(Q, c, np.float64(0.5), True), penalties, None, 0, 1, P, b)
     x = naive.ridge_row(Q, values.astype(float) - 0.5, np.ones(n), 2.0, 3.0, np.zeros(k + 1))
     np.testing.assert_allclose(np.append(P[0], b[0]), x, rtol=1e-8)
@@ -169,7 +170,7 @@ def test_prior_means_are_the_product(kernel):
     F, W = rng.normal(size=(5, 3)), rng.normal(size=(3, 4))
     F[2, 1] = 0
     M = np.empty((5, 4))
-    kernel("prior").means(F, W, M)
+    kernel("prior").means(F, read_only(W), M)
     np.testing.assert_allclose(M, F @ W, atol=1e-14)
 
 
@@ -183,7 +184,7 @@ def test_rows_of_weights_are_the_product_dense_and_sparse(kernel, seed):
     rows, weights_of = compressed(X), compressed(B)
     users = np.array([4, 0, 0, 5], np.int32)
     dense, sparse = np.empty((4, 11), np.float32), np.empty((4, 11), np.float32)
-    weights.scores(rows, B, users, dense)
+    weights.scores(rows, read_only(B), users, dense)
     weights.scores_sparse(rows, weights_of, users, sparse)
     np.testing.assert_allclose(dense, X[users] @ B, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sparse, X[users] @ B, rtol=1e-4, atol=1e-5)
@@ -215,4 +216,4 @@ def compressed(X):
     """Return compressed rows of a matrix."""
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return Cells(indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32))
+    return read_only(Cells(indptr, column.astype(np.int32), np.asarray(X[row, column], np.float32)))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_only import read_only
 
 from palate.kernels import Cells, Factors
 
@@ -14,7 +15,7 @@ def select(kernel):
     return kernel("select")
 
 
-PLACES, NOTHING = np.arange(2, dtype=np.int32), np.empty(0, np.int32)
+PLACES, NOTHING = read_only((np.arange(2, dtype=np.int32), np.empty(0, np.int32)))
 
 
 def factors_of(seed, n_users, n_items, k, dtype=np.float64, whole=False):
@@ -24,7 +25,7 @@ def factors_of(seed, n_users, n_items, k, dtype=np.float64, whole=False):
     def draw(*shape):
         return (rng.integers(-1, 2, shape) if whole else rng.normal(size=shape)).astype(dtype)
 
-    return draw(n_users, k), draw(n_items, k), draw(n_users), draw(n_items)
+    return read_only((draw(n_users, k), draw(n_items, k), draw(n_users), draw(n_items)))
 
 
 @settings(max_examples=40)
@@ -37,7 +38,7 @@ def factors_of(seed, n_users, n_items, k, dtype=np.float64, whole=False):
 )
 def test_score_pairs_is_the_naive_score_bit_for_bit(select, seed, n_users, n_items, k, dtype):
     factors = factors_of(seed, n_users, n_items, k, dtype)
-    rows, cols = (a.ravel().astype(np.int32) for a in np.mgrid[:n_users, :n_items])
+    rows, cols = (read_only(a.ravel().astype(np.int32)) for a in np.mgrid[:n_users, :n_items])
     out = np.empty(len(rows))
     mean = np.float64(3.5)  # typed, so that the uncompiled kernel sums in float64 too
     select.score_pairs(Factors(*factors, mean), rows, cols, out)
@@ -78,9 +79,9 @@ def test_push_tile_leaves_out_what_exclude_marked(select):
 @given(scores=st.lists(st.sampled_from([0.0, 0.5, 1.0]), max_size=15), n=st.integers(1, 6), seed=st.integers(0, 99))
 def test_insert_keeps_the_best_in_order_whatever_comes_first(select, scores, n, seed):
     top_scores, top_items = np.full(n, np.nan), np.full(n, -1, np.int32)
-    used = 0
+    used, places = 0, read_only(np.arange(len(scores), dtype=np.int32))
     for item in np.random.default_rng(seed).permutation(len(scores)):
-        used = select.insert(top_scores, top_items, used, scores[item], item, np.arange(len(scores), dtype=np.int32))
+        used = select.insert(top_scores, top_items, used, scores[item], item, places)
     assert used == min(n, len(scores))
     assert top_items[:used].tolist() == naive.best(scores, n)
 
@@ -89,7 +90,7 @@ def test_insert_keeps_the_best_in_order_whatever_comes_first(select, scores, n, 
 @given(seed=st.integers(0, 2**32), n_items=st.integers(1, 40), k=st.integers(0, 40))
 def test_score_row_is_within_the_margin_of_the_exact_scores(select, seed, n_items, k):
     rng = np.random.default_rng(seed)
-    p, Q, c = (rng.standard_normal(shape).astype(np.float32) for shape in (k, (n_items, k), n_items))
+    p, Q, c = (read_only(rng.standard_normal(shape).astype(np.float32)) for shape in (k, (n_items, k), n_items))
     S = np.empty(n_items, np.float32)
     select.score_row(p, Q, c, S)
     exact = naive.all_scores(p[None], Q, np.zeros(1), c, 0.0)[0]
@@ -107,13 +108,14 @@ def test_decide_is_right_whatever_the_candidates_were(select, seed, n_items, n, 
     excluded = np.array(sorted(data.draw(st.sets(st.integers(0, n_items - 1), max_size=n_items))), np.int32)
     P, Q, _, c = factors
     margin, rng = 2.0, np.random.default_rng(seed)
-    places = rng.permutation(n_items).astype(np.int32)
+    places = read_only(rng.permutation(n_items).astype(np.int32))
     rough = (Q @ P[0] + c + rng.uniform(-margin, margin, n_items) * 0.99).astype(np.float32)
     rough[excluded] = -np.inf
     H, J = np.full((1, m), -np.inf, np.float32), np.full((1, m), -1, np.int32)
     select.push_tile(rough[None], 0, H, J)
     top = select.Top(np.full((1, n), np.nan), np.full((1, n), -1, np.int32))
-    left_out, heaps = Cells(np.array([0, len(excluded)]), excluded, excluded), select.Heaps(H, J)
+    left_out = read_only(Cells(np.array([0, len(excluded)]), excluded, np.ones(len(excluded), np.float32)))
+    heaps = select.Heaps(H, J)
     rows, margins = np.zeros(1, np.int32), np.array([margin])
     select.decide_rows(Factors(*factors, 3.0), places, rows, heaps, margins, left_out, top)
     scores = naive.all_scores(*factors, 3.0)[0]
@@ -127,22 +129,20 @@ def test_decide_is_right_whatever_the_candidates_were(select, seed, n_items, n, 
 def test_decide_trusts_no_candidate_that_the_margin_allows_another_to_reach(select, rough):
     """Item 0 scores 1 like item 1, or more, but the product put it lower; within the margin of 1 that may happen."""
     for first in (1.0, 1.25):
-        terms = Factors(np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
+        terms = read_only(Factors(np.ones((1, 1)), np.array([[first], [1.0]]), np.zeros(1), np.zeros(2), 0.0))
         heap, candidates = np.array([rough], np.float32), np.array([1], np.int32)
         scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
-        select.decide(
-            terms, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items
-        )
+        select.decide(terms, PLACES, np.int32(0), heap, candidates, 1.0, NOTHING, scores, items)
         assert items[0] == 0
         assert scores[0] == first
 
 
 def test_decide_scans_only_where_it_must(select):
     """Beyond the margin the candidates decide: an item that the product cannot have missed is not looked at."""
-    terms = Factors(np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2), 0.0)
+    terms = read_only(Factors(np.ones((1, 1)), np.array([[9.0], [1.0]]), np.zeros(1), np.zeros(2), 0.0))
     scores, items = np.full(1, np.nan), np.full(1, -1, np.int32)
     heap, candidates = np.array([-0.5], np.float32), np.array([1], np.int32)
-    select.decide(terms, np.arange(2, dtype=np.int32), 0, heap, candidates, 1.0, np.empty(0, np.int32), scores, items)
+    select.decide(terms, PLACES, np.int32(0), heap, candidates, 1.0, NOTHING, scores, items)
     assert items[0] == 1
 
 
@@ -157,7 +157,7 @@ def test_best_of_rows_is_the_full_sort(select, seed, n_items, n, share):
     rng = np.random.default_rng(seed)
     S = rng.integers(-1, 2, (3, n_items)).astype(np.float32)
     S[rng.random(S.shape) < share] = -np.inf
-    places = rng.permutation(n_items).astype(np.int32)
+    places = read_only(rng.permutation(n_items).astype(np.int32))
     scores, items = np.full((3, n), np.nan), np.full((3, n), -1, np.int32)
     select.best_of_rows(S, places, scores, items)
     for row in range(3):

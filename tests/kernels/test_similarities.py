@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_only import read_only
 
 from palate.kernels import Cells
 
@@ -20,18 +21,41 @@ def similarities(kernel):
 def compressed(X):
     row, column = np.nonzero(X)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(X)))]).astype(np.int64)
-    return Cells(indptr, column.astype(np.int32), X[row, column].astype(np.float64))
+    return read_only(Cells(indptr, column.astype(np.int32), X[row, column].astype(np.float64)))
 
 
 def largest(similarities, X, weights, shrinkage, n, cuts=()):
     n_items = X.shape[1]
     indices, values = np.full((n_items, n), -1, np.int32), np.full((n_items, n), np.nan, np.float32)
-    counts = np.zeros(n_items, np.int64)
+    starts, counts = n * np.arange(n_items + 1), np.zeros(n_items, np.int64)
     ends = [0, *cuts, n_items]
     for first, last in reversed(list(pairwise(ends))):
-        matrix, out = (compressed(X.T), compressed(X)), similarities.Largest(indices, values, counts)
+        matrix, out = (
+            (compressed(X.T), compressed(X)),
+            similarities.Largest(starts, indices.ravel(), values.ravel(), counts),
+        )
         similarities.largest_similarities(*matrix, similarities.Weights(*weights), shrinkage, first, last, out)
     return indices, values, counts
+
+
+def test_rows_have_room_for_as_many_as_they_can_have_and_are_then_moved_together(similarities):
+    rng = np.random.default_rng(1)
+    X = (rng.random((12, 90)) < 0.06).astype(float)
+    X[:, 0] = np.eye(12)[0]
+    X[0, 1:] = 0  # the first user had the first item alone
+    weights = similarities.Weights(np.ones(12), np.ones(90), np.ones(90))
+    _, values, counts = largest(similarities, X, weights, 0.0, 7)
+    met = (X.T @ X > 0).sum(axis=1) - (X.sum(axis=0) > 0)
+    assert (met == 0).any()  # no room at all
+    starts = np.cumsum([0, *np.where(met > 0, np.minimum(met + rng.integers(0, 3, 90), 7), 0)])
+    out = similarities.Largest(
+        starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32), np.zeros(90, np.int64)
+    )
+    similarities.largest_similarities(compressed(X.T), compressed(X), weights, 0.0, 0, 90, out)
+    np.testing.assert_array_equal(out.counts, counts)
+    end = similarities.close_gaps(out)
+    assert end == counts.sum() < starts[-1]
+    np.testing.assert_array_equal(out.values[:end], values[np.arange(7) < counts[:, None]])
 
 
 def expected(X, weights, shrinkage):

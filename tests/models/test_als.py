@@ -1,5 +1,7 @@
 """ALS: exact half sweeps, an objective that never rises, and fold-in as the training step."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, UnknownIdError
 from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
+from palate.models.ridge import noise_edge
 from palate.models.ridge.rows import prior_of
+from palate.models.ridge.sweeps import row_weights
 
+GIVEN = {"reg": 1.4, "reg_biases": 2.0, "init_scale": 0.1}
 PRECISE = {"dtype": "float64", "random_state": 0}
 
 
@@ -27,13 +32,13 @@ def objective(m, data):
     for u, i, r in zip(data.user_index, data.item_index, data.values.astype(float), strict=True):
         e = r - m.mean_ - m.user_biases_[u] - m.item_biases_[i] - m.user_factors_[u] @ m.item_factors_[i]
         total += e * e
-    for index, factors, biases in (
-        (data.user_index, m.user_factors_, m.user_biases_),
-        (data.item_index, m.item_factors_, m.item_biases_),
+    for index, factors, biases, reg_biases in (
+        (data.user_index, m.user_factors_, m.user_biases_, m.reg_users_),
+        (data.item_index, m.item_factors_, m.item_biases_, m.reg_items_),
     ):
         for row in range(len(biases)):
             weight = (index == row).sum() ** m.reg_exponent
-            total += weight * m.reg * factors[row] @ factors[row] + m.reg_biases * biases[row] ** 2
+            total += weight * m.reg_ * factors[row] @ factors[row] + reg_biases * biases[row] ** 2
     return total
 
 
@@ -41,6 +46,8 @@ def objective(m, data):
     "changes",
     [
         {},
+        GIVEN,
+        {"reg_biases": 1.5},
         {"reg_exponent": 0.0, "reg": 2.0},
         {"reg_exponent": 1.0, "reg": 0.1},
         {"biases": False},
@@ -50,17 +57,19 @@ def objective(m, data):
 )
 def test_a_fit_is_the_naive_twins(data, changes):
     m = ALS(**{"n_factors": 3, "n_epochs": 3, **PRECISE, **changes}).fit(data)
-    start = np.random.default_rng([0, 0]).standard_normal((data.n_users, m.n_factors)) * m.init_scale
+    start = np.random.default_rng([0, 0]).standard_normal((data.n_users, m.n_factors)) * m.init_scale_
     cells = (data.user_index, data.item_index, data.values.astype(float))
-    found = naive.als(
-        cells, data.n_items, start, m.mean_, 3, (m.reg, m.reg_biases), exponent=m.reg_exponent, biases=m.biases
-    )
+    first = Baseline().fit(data).user_biases_ if m.reg_biases is None and m.biases else None
+    rest = {"exponent": m.reg_exponent, "biases": m.biases, "first_biases": first}
+    found = naive.als(cells, data.n_items, start, m.mean_, 3, (m.reg_, m.reg_users_, m.reg_items_), **rest)
     for name, expected in zip(("user_factors_", "user_biases_", "item_factors_", "item_biases_"), found, strict=True):
         np.testing.assert_allclose(getattr(m, name), expected, rtol=1e-8, atol=1e-10)
 
 
 def test_the_mean_is_that_of_the_ratings(data):
-    assert ALS(**PRECISE).fit(data).mean_ == pytest.approx(data.values.mean(dtype=float))
+    assert ALS(reg_biases=2, **PRECISE).fit(data).mean_ == pytest.approx(data.values.mean(dtype=float))
+    m, baseline = ALS(**PRECISE).fit(data), Baseline().fit(data)
+    assert (m.mean_, m.reg_users_, m.reg_items_) == (baseline.mean_, baseline.reg_users_, baseline.reg_items_)
     assert ALS(biases=False).fit(data).mean_ == 0
 
 
@@ -186,11 +195,101 @@ def test_ctrl_c_leaves_the_last_whole_epoch(data):
         if step.step == 3:
             raise KeyboardInterrupt
 
-    m = ALS(3, n_epochs=50, random_state=0).fit(data, progress=stop)
-    whole = ALS(3, n_epochs=3, random_state=0).fit(data)
+    m = ALS(3, n_epochs=50, reg=1, random_state=0).fit(data, progress=stop)
+    whole = ALS(3, n_epochs=3, reg=1, random_state=0).fit(data)
     assert m.interrupted_
     np.testing.assert_array_equal(m.user_factors_, whole.user_factors_)
     assert m.best_epoch_ == 3
+
+
+def test_the_edge_of_the_noise_is_a_norm(data):
+    left = Baseline().fit(data)
+    left = data.values - left.predict_index(data.user_index, data.item_index, clip=False)
+    signs = np.random.default_rng([3, 5]).choice(np.array([-1.0, 1.0]), len(data))
+    for exponent in (0.0, 0.5, 1.0):
+        weights = [row_weights(rows, exponent) for rows in (data.by_user(), data.by_item())]
+        found = noise_edge.noise_edge(data, left, weights, 3)
+        cells = data.user_index, data.item_index, left, data.n_users, data.n_items
+        assert found == pytest.approx(naive.edge(*cells, exponent, signs), rel=0.01)
+        assert noise_edge.noise_edge(data, 16 * left, weights, 3) == 16 * found
+        assert noise_edge.noise_edge(data, 0 * left, weights, 3) == 0
+
+
+def test_the_share_is_where_a_parabola_of_the_errors_is_least():
+    def error(share, step):
+        steps.append(step)
+        return (np.log(share) / np.log(noise_edge.RATIO) - 3.3) ** 2
+
+    steps = []
+    assert noise_edge.best_share(error, error(1, 0)) == pytest.approx(noise_edge.RATIO**3.3)
+    assert steps == [0, 1, 2, 3, 4, 5]
+    assert noise_edge.best_share(lambda share, step: 2.0, 1.0) == 1
+    assert noise_edge.best_share(lambda share, step: share, 1.0) == noise_edge.RATIO**noise_edge.MOST_STEPS
+
+
+def test_of_noise_alone_no_factor_is_left_and_of_structure_they_are():
+    rng = np.random.default_rng(0)
+    u, i = np.nonzero(rng.random((80, 60)) < 0.3)
+    b, c = rng.normal(0, 0.5, 80), rng.normal(0, 0.5, 60)
+    noise = interactions(u, i, 3 + b[u] + c[i] + rng.normal(0, 1, len(u)))
+    m, baseline = (model.fit(noise) for model in (ALS(random_state=0), Baseline()))
+    cells = noise.user_index, noise.item_index
+    apart = m.predict_index(*cells) - baseline.predict_index(*cells)
+    assert np.sqrt(np.mean(apart**2)) < 0.05
+    x, y = rng.normal(size=(2, 80)), rng.normal(size=(2, 60))
+    structured = interactions(u, i, noise.values + np.sum(x[:, u] * y[:, i], axis=0))
+    m = ALS(random_state=0).fit(structured)
+    truth = 3 + b[:, None] + c + x.T @ y
+    assert np.mean((m.score_rows(np.arange(80)) - truth) ** 2) < 0.5 * np.mean(
+        (Baseline().fit(structured).score_rows(np.arange(80)) - truth) ** 2
+    )
+
+
+def scaled(data, times, plus=0.0):
+    values = (data.values.astype(np.float64) * times + plus).astype(np.float32)
+    low, high = (float(limit * times + plus) for limit in data.rating_range)
+    return replace(data, values=values, rating_range=(low, high))
+
+
+def answers(data, times, plus, features, weights):
+    """Return predictions of a model for ratings in another unit, known and folded in."""
+    other = replace(scaled(data, times, plus), weights=weights)
+    of_users, of_items = features
+    m = ALS(4, n_epochs=5, random_state=0).fit(other, user_features=of_users, item_features=of_items)
+    some = other.take(np.flatnonzero(other.user_index < 9))
+    new = m.fold_in(some, of_users)
+    folded = (new.factors[:9] @ m.item_factors_.T + new.biases[:9, None]).ravel()
+    return np.concatenate([m.predict_index(data.user_index, data.item_index), folded])
+
+
+@pytest.mark.parametrize("case", ["plain", "features", "weights"])
+def test_the_unit_of_the_ratings_is_of_no_account(case):
+    """Powers of two change no bit; others, and a shift, only the rounding."""
+    data, *features, _ = with_features()
+    features = features if case == "features" else (None, None)
+    weights = np.where(np.arange(len(data)) % 3, 1, 2).astype(np.float32) if case == "weights" else None
+    one = answers(data, 1, 0, features, weights)
+    np.testing.assert_array_equal(answers(data, 16, 0, features, weights), 16 * one)
+    near = 1e-4 * data.values.std()
+    np.testing.assert_allclose(answers(data, 20, 0, features, weights) / 20, one, atol=near)
+    lower = answers(data, 1, -3, features, weights)
+    lower[: len(data)] += 3
+    np.testing.assert_allclose(lower, one, atol=near)
+
+
+def test_a_shrinkage_multiplies_a_given_and_a_derived_penalty(data):
+    m = ALS(3, reg=1, shrinkage=2, n_epochs=2, random_state=0).fit(data)
+    np.testing.assert_array_equal(m.user_factors_, ALS(3, reg=2, n_epochs=2, random_state=0).fit(data).user_factors_)
+    one, double = (ALS(3, shrinkage=s, n_epochs=2, random_state=0).fit(data).reg_ for s in (1, 2))
+    assert double == 2 * one
+
+
+def test_a_few_ratings_and_equal_ones_are_fitted(data):
+    few = ALS(3, random_state=0).fit(data.take(np.arange(12)))
+    equal = ALS(3, random_state=0).fit(interactions(data.user_index, data.item_index))
+    for m in (few, equal):
+        assert m.reg_ > 0
+        assert np.isfinite(m.score_rows(np.arange(5))).all()
 
 
 def test_systems_that_cannot_be_solved_are_refused():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import naive
 import numpy as np
@@ -11,10 +12,10 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import OneHotEncoder
 from synthetic import interactions, low_rank
 
-from palate import split
+from palate import files, split
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models import Baseline, MatrixFactorization
-from palate.models.ridge import baseline
+from palate.models.ridge import biases
 
 
 def gradient(m, data, b, c):
@@ -105,7 +106,7 @@ def test_groups_that_share_nothing_and_long_chains_are_solved():
     np.testing.assert_allclose(m.item_biases_, c, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("regs", [(5, 2), (0, 2), (5, 0)])
+@pytest.mark.parametrize("regs", [(5, 2), (0, 2), (5, 0), (None, None)])
 def test_rows_without_ratings_have_no_bias(data, regs):
     keep = np.flatnonzero((data.user_index != 5) & (data.item_index != 7))
     m = Baseline(regs[0], reg_items=regs[1]).fit(data.take(keep))
@@ -126,9 +127,9 @@ def test_the_answer_depends_on_no_thread_and_hardly_on_the_order_of_rows(data):
 
 
 def test_every_other_parameter_changes_the_result(data):
-    assert Baseline.parameter_names() == ["reg_users", "reg_items", "store_history", "n_threads"]
+    assert Baseline.parameter_names() == ["reg_users", "reg_items", "shrinkage", "store_history", "n_threads"]
     usual = Baseline().fit(data)
-    for changed in (Baseline(6), Baseline(reg_items=6)):
+    for changed in (Baseline(6), Baseline(reg_items=6), Baseline(shrinkage=2)):
         assert (changed.fit(data).user_biases_ != usual.user_biases_).all()
     assert Baseline(store_history=False).fit(data).seen_ is None
     np.testing.assert_array_equal(usual.seen_.values, data.by_user().values)
@@ -137,7 +138,7 @@ def test_every_other_parameter_changes_the_result(data):
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        *((n, v, f"{n} must be a number of at least 0") for n in ("reg_users", "reg_items") for v in (-1, None, True)),
+        *((n, v, f"{n} must be a number of at least 0") for n in ("reg_users", "reg_items") for v in (-1, True)),
         *(("reg_users", v, "reg_users must be a number of at least 0") for v in (float("nan"), float("inf"), "5")),
         *(("store_history", v, "store_history must be False or True") for v in (1, None)),
         *(("n_threads", v, "n_threads must be None or a whole number of at least 1") for v in (0, 1.5, True)),
@@ -149,6 +150,96 @@ def test_parameters_outside_their_range_are_refused(data, name, value, text):
     assert str(error.value) == f"{text}, got {value!r}"
 
 
+SIMULATED = {"n_users": 60, "n_items": 40, "noise": 0.8, "of_users": 0.5, "of_items": 0.3}
+
+
+def simulated(seed, n_users, n_items, noise, of_users, of_items, part=0.4):
+    """Return ratings of the model of the estimates: biases and noise with these standard deviations."""
+    rng = np.random.default_rng(seed)
+    u, i = np.nonzero(rng.random((n_users, n_items)) < part)
+    b, c = rng.normal(0, of_users, n_users), rng.normal(0, of_items, n_items)
+    return interactions(u, i, 3 + b[u] + c[i] + rng.normal(0, noise, len(u)))
+
+
+def test_estimated_penalties_are_those_of_the_naive_twin():
+    log = simulated(0, 12, 9, 0.8, 0.5, 0.3)
+    m = Baseline().fit(log)
+    parts = log.user_index, log.item_index, log.values.astype(float)
+    found = naive.bias_penalties(*parts, log.n_users, log.n_items)
+    np.testing.assert_allclose((m.reg_users_, m.reg_items_), found, rtol=0.01)
+
+
+@pytest.mark.parametrize("regs", [(None, None), (5.0, None), (None, 0.5)])
+def test_the_mean_is_the_intercept_where_a_penalty_is_estimated(data, regs):
+    m = Baseline(regs[0], reg_items=regs[1], shrinkage=2).fit(data)
+    given = [2 * reg for reg in regs if reg]
+    assert all(reg in (m.reg_users_, m.reg_items_) for reg in given)
+    parts = data.user_index, data.item_index, data.values
+    mean, b, c = naive.intercept(*parts, data.n_users, data.n_items, m.reg_users_, m.reg_items_)
+    assert m.mean_ == pytest.approx(mean, abs=1e-10)
+    np.testing.assert_allclose(m.user_biases_, b, atol=1e-10)
+    np.testing.assert_allclose(m.item_biases_, c, atol=1e-10)
+    np.testing.assert_allclose([m.user_biases_.sum(), m.item_biases_.sum()], 0, atol=1e-10)
+
+
+def test_estimates_find_the_variances_that_the_ratings_were_made_with():
+    """A tenth too high, for users are taken as independent of items."""
+    fits = [Baseline().fit(simulated(seed, **SIMULATED)) for seed in range(10)]
+    users, items = (np.array([getattr(m, name) for m in fits]) for name in ("reg_users_", "reg_items_"))
+    for found, true in ((users, (0.8 / 0.5) ** 2), (items, (0.8 / 0.3) ** 2)):
+        assert 0.9 < np.exp(np.log(found).mean()) / true < 1.25
+
+
+def test_where_people_do_not_differ_their_penalty_is_great_and_without_noise_it_is_small():
+    m = Baseline().fit(simulated(0, 60, 40, 0.8, 0.0, 0.3))
+    assert m.reg_users_ > 20 > 15 > m.reg_items_
+    exact = Baseline().fit(simulated(0, 60, 40, 0.0, 0.5, 0.3))
+    assert max(exact.reg_users_, exact.reg_items_) < 0.05
+
+
+def test_a_shrinkage_multiplies_given_and_estimated_penalties(data):
+    m = Baseline(2, reg_items=4, shrinkage=0.5).fit(data)
+    np.testing.assert_array_equal(m.user_biases_, Baseline(1, reg_items=2).fit(data).user_biases_)
+    one, double = Baseline().fit(data), Baseline(shrinkage=2).fit(data)
+    assert (double.reg_users_, double.reg_items_) == (2 * one.reg_users_, 2 * one.reg_items_)
+
+
+def scaled(data, times, plus=0.0):
+    values = (data.values.astype(np.float64) * times + plus).astype(np.float32)
+    return interactions(data.users.at(data.user_index), data.items.at(data.item_index), values)
+
+
+def test_the_unit_of_the_ratings_is_of_no_account(data):
+    """Powers of two change no bit; others, and a shift, only the rounding."""
+    m = Baseline().fit(data)
+    b, predicted = m.user_biases_, m.predict_index(data.user_index, data.item_index)
+    by_16 = Baseline().fit(scaled(data, 16))
+    np.testing.assert_array_equal(by_16.user_biases_, 16 * b)
+    np.testing.assert_array_equal(by_16.predict_index(data.user_index, data.item_index), 16 * predicted)
+    assert (by_16.reg_users_, by_16.reg_items_) == (m.reg_users_, m.reg_items_)
+    for times, plus in ((20, 0), (1, -3)):
+        other = Baseline().fit(scaled(data, times, plus)).predict_index(data.user_index, data.item_index)
+        np.testing.assert_allclose(other, times * predicted + plus, atol=1e-4 * times * data.values.std())
+
+
+def test_a_weight_of_two_is_a_row_twice(data):
+    weights = np.where(np.arange(len(data)) % 3, 1, 2).astype(np.float32)
+    twice = data.take(np.repeat(np.arange(len(data)), weights.astype(int)))
+    m, other = Baseline().fit(replace(data, weights=weights)), Baseline().fit(twice)
+    assert m.reg_users_ == pytest.approx(other.reg_users_)
+    np.testing.assert_allclose(m.item_biases_, other.item_biases_, atol=1e-10)
+
+
+def test_the_penalties_that_were_used_are_kept_in_files(data, tmp_path):
+    m = Baseline().fit(data)
+    files.save(m, tmp_path / "m.safetensors")
+    back = files.load(tmp_path / "m.safetensors")
+    assert (back.reg_users_, back.reg_items_) == (m.reg_users_, m.reg_items_)
+    some = data.take(np.flatnonzero(data.user_index < 3))
+    np.testing.assert_array_equal(back.fold_in(some).biases, m.fold_in(some).biases)
+    np.testing.assert_array_equal(m.fold_in(some).biases[:3], m.user_biases_[:3])
+
+
 def test_two_penalties_of_0_are_refused(data):
     message = "reg_users and reg_items are both 0: .*; give one of them a penalty, such as reg_items=0.1"
     with pytest.raises(ParameterError, match=message):
@@ -156,7 +247,7 @@ def test_two_penalties_of_0_are_refused(data):
 
 
 def test_a_solution_that_was_not_found_is_refused_with_what_to_change(data, monkeypatch):
-    monkeypatch.setattr(baseline, "MOST_STEPS", 2)
+    monkeypatch.setattr(biases, "MOST_STEPS", 2)
     m = Baseline(1e-6, reg_items=0)
     with pytest.raises(DivergenceError) as error:
         m.fit(data)
@@ -215,9 +306,9 @@ def test_predictions_are_mean_and_biases_clipped_on_request(data):
 
 
 def test_few_steps_are_enough_on_movielens(movielens, monkeypatch):
-    monkeypatch.setattr(baseline, "MOST_STEPS", 15)
-    assert Baseline().fit(movielens.interactions).mean_ == pytest.approx(3.53, abs=0.01)
-    monkeypatch.setattr(baseline, "MOST_STEPS", 5)
+    monkeypatch.setattr(biases, "MOST_STEPS", 15)
+    assert Baseline().fit(movielens.interactions).mean_ == pytest.approx(3.30, abs=0.01)
+    monkeypatch.setattr(biases, "MOST_STEPS", 5)
     with pytest.raises(DivergenceError, match="not found in 5 steps"):
         Baseline().fit(movielens.interactions)
 

@@ -78,6 +78,7 @@ def new_items(data):
 @pytest.mark.parametrize("key", ["mf", "als"])
 def test_items_folded_in_are_the_minimum_with_the_users_as_they_are(key, biases, data, caplog):
     m = make(key, biases=biases, dtype="float64").fit(data)
+    caplog.clear()
     with caplog.at_level(logging.WARNING, "palate.models"):
         new = m.fold_in_items(new_items(data))
     assert [r.getMessage() for r in caplog.records] == [
@@ -87,7 +88,9 @@ def test_items_folded_in_are_the_minimum_with_the_users_as_they_are(key, biases,
     for row, (users, values) in enumerate((([0, 3, 10], [5, 4, 1]), ([1], [3]))):
         n, t = len(users), np.array(values) - m.mean_ - m.user_biases_[users]
         of_factors, of_bias = (
-            (m.reg * n, m.reg_biases * n) if key == "mf" else (m.reg * n**m.reg_exponent, m.reg_biases)
+            (m.reg_ * n, m.reg_biases_ * n + m.reg_items_)
+            if key == "mf"
+            else (m.reg_ * n**m.reg_exponent, m.reg_items_)
         )
         expected = naive.ridge_row(
             m.user_factors_[users], t, np.ones(n), of_factors, of_bias if biases else None, np.zeros(5)
@@ -120,7 +123,7 @@ def test_an_item_of_the_baseline_folded_in_is_its_equation(data):
     m = make("baseline").fit(data)
     found = m.fold_in_items(new_items(data)).biases
     pulls = np.array([5, 4, 1]) - m.mean_ - m.user_biases_[[0, 3, 10]]
-    assert found[0] == pytest.approx(pulls.sum() / (3 + m.reg_items))
+    assert found[0] == pytest.approx(pulls.sum() / (3 + m.reg_items_))
     np.testing.assert_allclose(m.fold_in_items(data).biases, m.item_biases_, atol=1e-9)
 
 

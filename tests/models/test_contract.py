@@ -13,7 +13,8 @@ SPECIAL = {
     "popularity": {"learns_taste": False},
     "baseline": {"learns_taste": False},
     "bayes": {"chance": 1.2},
-    "ials": {"counts_cells": True},
+    "als": {"weighing": {"reg": 1.0}},
+    "ials": {"counts_cells": True, "small": {**ModelContract.small, "alpha": 1.0}},  # counts of 2 are twice the weight
     "bpr": {**RANKED, "long": {**LONG, "learning_rate": 0.1}},
     "warp": {
         **RANKED,
@@ -26,6 +27,8 @@ SPECIAL = {
             "reg_negatives": 0.1,
         },
     },
+    "knn": {"other": {**ModelContract.other, "idf": True}, "long": {**ModelContract.long, "shrinkage": 3.0}},
+    "rp3beta": {"long": {**ModelContract.long, "beta": 0.3}},
     "ease": {
         "long": {**ModelContract.long, "reg": 50.0},
         "taste": {**ModelContract.taste, "reg": 1.0},

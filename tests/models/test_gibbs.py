@@ -235,14 +235,28 @@ def test_counts_and_components_of_newcomers_are_those_of_training():
     counts = np.array([1, 2, 5, 9, 20])
     one = CountEncoding.of(counts)
     again = CountEncoding.from_plain(one.plain())
-    np.testing.assert_array_equal(one.matrix(counts), again.matrix(counts))
+    np.testing.assert_array_equal(one.matrix(np.arange(30)), again.matrix(np.arange(30)))
     np.testing.assert_allclose(one.matrix(counts)[:, 0].mean(), 0, atol=1e-6)
     assert (one.matrix(counts)[:, 2:].sum(axis=1) == 1).all()
-    assert np.isfinite(CountEncoding.of(np.array([3, 3])).matrix(np.array([0, 3, 9]))).all()
     rows = small.DATA.by_user()
     found = Components.of(rows, small.N_ITEMS, 4)
     np.testing.assert_allclose(projected(rows, found.projection), found.users, atol=1e-4)
     assert Components.of(rows, small.N_ITEMS, 0).users.shape == (small.N_USERS, 0)
+
+
+def test_counts_are_those_of_training_and_none_is_no_count():
+    counts = np.array([0, 2, 5, 9, 20])
+    one = CountEncoding.of(counts)
+    features = one.matrix(counts)
+    np.testing.assert_array_equal(one.matrix(np.array([1, 99])), features[[1, 4]])  # the nearest that training has
+    np.testing.assert_allclose(features[0], counts @ features / 36, rtol=1e-6)
+    np.testing.assert_array_equal(
+        CountEncoding.of(counts[1:]).matrix(counts), features
+    )  # rows without cells say nothing
+    assert CountEncoding.of(np.array([3, 3, 0])) is None  # all alike: they tell nothing
+    before = CountEncoding.from_plain(one.plain()[:9])  # of a file of before: none is a number, and there is no limit
+    logs = (np.log1p([0, 99]) - one.mean) / one.scale
+    np.testing.assert_allclose(before.matrix(np.array([0, 99]))[:, 0], logs, rtol=1e-6)
 
 
 def test_incidence_is_one_over_the_root_of_the_number_of_cells():

@@ -12,6 +12,7 @@ from synthetic import interactions
 from palate.models import BayesianMF
 from palate.parallel import single_blas_thread
 
+pytestmark = pytest.mark.no_cover  # other tests see these lines, in less time
 LEAST_CHANCE = 1e-5  # of one function; two dozen are looked at, by explicit seeds
 
 

@@ -13,7 +13,8 @@ from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models import ImplicitALS
 from palate.models.ridge import ials
 
-PRECISE = {"dtype": "float64", "random_state": 0, "positive": "values"}
+GIVEN = {"alpha": 1.0, "reg": 0.01, "unobserved_weight": 0.1}
+PRECISE = {"dtype": "float64", "random_state": 0, "positive": "values", **GIVEN}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def test_steps_and_exact_solves_end_at_the_same_place(data):
 
 def test_the_classic_of_hu_is_a_special_case(data):
     """With unobserved_weight 1 and alpha a, a click counts 1 + a v, all else 1; reg is per row."""
-    m = ImplicitALS(3, n_epochs=2, alpha=2.0, unobserved_weight=1.0, reg=0.5, reg_exponent=0.0, **PRECISE).fit(data)
+    given = {**PRECISE, "alpha": 2.0, "unobserved_weight": 1.0, "reg": 0.5}
+    m = ImplicitALS(3, n_epochs=2, reg_exponent=0.0, **given).fit(data)
     Q = m.item_factors_
     rows = data.user_index == 4
     C = np.ones(10)
@@ -76,9 +78,9 @@ def test_the_classic_of_hu_is_a_special_case(data):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_many_factors_are_solved_by_gradients_bit_for_bit_in_fold_in(data, monkeypatch, dtype):
-    exact = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0).fit(data)
+    exact = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0, **GIVEN).fit(data)
     monkeypatch.setattr(ials, "MOST_EXACT", 5)
-    m = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0, n_threads=1).fit(data)
+    m = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0, **GIVEN, n_threads=1).fit(data)
     np.testing.assert_allclose(m.user_factors_, exact.user_factors_, rtol=2e-3, atol=1e-5)
     np.testing.assert_array_equal(m.fold_in(data).factors, m.user_factors_)
     np.testing.assert_array_equal(m.set_params(n_threads=3).fold_in(data).factors, m.user_factors_)
@@ -122,7 +124,7 @@ def test_features_are_the_prior_mean_and_their_objective_never_rises():
     )  # fmt: skip
     of_users = Features.from_table({"user_id": range(30), "taste": [f"t{t}" for t in taste]}, "user")
     of_items = Features.from_table({"item_id": range(20), "kind": [f"k{k}" for k in kind]}, "item")
-    m = ImplicitALS(4, n_epochs=15, dtype="float64", reg=0.05, reg_features=0.1, random_state=0)
+    m = ImplicitALS(4, n_epochs=15, dtype="float64", reg_features=0.1, random_state=0, **{**GIVEN, "reg": 0.05})
     m.fit(data, user_features=of_users, item_features=of_items)
     told = [record["objective"] for record in m.history_]
     assert (np.diff(told) <= 1e-9 * told[0]).all()
@@ -167,6 +169,7 @@ def test_systems_that_cannot_be_solved_are_refused(data):
         *(("n_factors", 0), ("n_epochs", 0), ("reg", 0), ("alpha", -1), ("unobserved_weight", 0), ("cg_steps", -1)),
         *(("reg_exponent", -1), ("positive", "yes"), ("positive", float("nan")), ("dtype", "float16")),
         *(("init_scale", 0), ("reg_features", 0), ("random_state", -1), ("n_threads", 0), ("store_history", 1)),
+        *(("shrinkage", 0), ("unobserved_share", 0)),
     ],
 )
 def test_parameters_outside_their_range_are_refused(data, name, value):

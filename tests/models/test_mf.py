@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
-from small_mf import all_predictions, assert_same_bits, curve, model
+from small_mf import GIVEN, all_predictions, assert_same_bits, curve, model
 from synthetic import interactions, low_rank
 
-from palate.models import MatrixFactorization
+from palate.data.features import Features
+from palate.models import Baseline, MatrixFactorization
 from palate.models.contract.learner import Training
 from palate.models.sgd.rating_blocks import BLOCK_BYTES, BlockedRatings, default_blocks, rounds
 from palate.parallel import Workers
@@ -67,6 +70,7 @@ CHANGES = {
     "n_epochs": 11,
     "learning_rate": 0.03,
     "reg": 0.1,
+    "shrinkage": 2,
     "reg_biases": 0.1,
     "biases": False,
     "init": "uniform",
@@ -98,18 +102,32 @@ def test_store_history_decides_whether_seen_items_are_kept(data):
 # -- against the paper ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("biases", [True, False])
-def test_one_block_is_the_naive_sequence_epoch_by_epoch(data, biases):
-    m = model(dtype="float64", biases=biases, schedule="constant", validation_fraction=0)
-    run = m._run(Training(data, None, None, None, None, silent), 0, data, None, "training").one_epoch
+DERIVED = dict.fromkeys(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [({}, True), ({"biases": False}, False), ({**DERIVED, "biases": False}, False), (DERIVED, False)],
+)
+def test_one_block_is_the_naive_sequence_epoch_by_epoch(data, changes, moved):
+    m = model(dtype="float64", schedule="constant", validation_fraction=0, **changes)
+    training = Training(data, None, None, None, None, silent)
+    used = m._used(training)
+    run = m._run(training, 0, used, data, None, "training").one_epoch
     factors = [a.copy() for a in run.factors[:4]]
-    mean = float(np.mean(data.values, dtype=np.float64)) if biases else 0.0
+    mean = float(np.mean(data.values, dtype=np.float64)) if m.biases else 0.0
+    if used.fit is not None:
+        baseline = Baseline().fit(data)
+        mean = baseline.mean_
+        np.testing.assert_array_equal(factors[2], baseline.user_biases_)
+        np.testing.assert_array_equal(factors[3], baseline.item_biases_)
     orders = []
     with Workers(1) as workers:
         for epoch in (1, 2):
-            loss = run.ratings.epoch(run.factors, (None, None), m._steps(epoch), epoch, workers)
+            loss = run.ratings.epoch(run.factors, (None, None), m._steps(used, epoch), epoch, workers)
             ratings = list(zip(*(a.tolist() for a in run.ratings.arrays), strict=True))
-            *factors, expected = naive.sgd_epoch(*factors, mean, ratings, m.learning_rate, m.reg, m.reg_biases, biases)
+            rates = used.learning_rate, used.reg, used.reg_biases
+            *factors, expected = naive.sgd_epoch(*factors, mean, ratings, *rates, moved)
             assert loss == pytest.approx(expected / len(data), rel=1e-9)
             for got, wanted in zip(run.factors[:4], factors, strict=True):
                 np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-10)
@@ -117,6 +135,74 @@ def test_one_block_is_the_naive_sequence_epoch_by_epoch(data, biases):
     assert orders[0] != orders[1]
     whole = sorted(zip(data.user_index.tolist(), data.item_index.tolist(), data.values.tolist(), strict=True))
     assert sorted(orders[0]) == sorted(orders[1]) == whole
+
+
+def test_derived_settings_are_those_of_standardised_ratings(data):
+    m = model(**DERIVED).fit(data)
+    spread = data.values.std(dtype=float)
+    used = m.learning_rate_, m.reg_, m.init_scale_
+    assert used == pytest.approx((0.008 / spread, 0.065 * spread, 0.02 * spread**0.5))
+    baseline = Baseline().fit(data)
+    assert (m.reg_users_, m.reg_items_) == (baseline.reg_users_, baseline.reg_items_)
+    assert m.reg_biases_ == 0
+    given = model(**GIVEN, biases=False).fit(data)
+    assert (given.learning_rate_, given.reg_, given.reg_biases_, given.init_scale_) == (0.008, 0.065, 0.02, 0.02)
+    assert (given.reg_users_, given.reg_items_) == (0, 0)
+
+
+def test_biases_are_solved_once_more_for_the_factors_and_a_newcomers_with_theirs(data):
+    m = model(**DERIVED, dtype="float64").fit(data)
+    u, i, r = data.user_index, data.item_index, data.values.astype(float)
+    left = r - np.sum(m.user_factors_[u] * m.item_factors_[i], axis=1)
+    mean, b, c = naive.intercept(u, i, left, data.n_users, data.n_items, m.reg_users_, m.reg_items_)
+    assert m.mean_ == pytest.approx(mean, abs=1e-6)
+    np.testing.assert_allclose(m.user_biases_, b, atol=1e-6)
+    np.testing.assert_allclose(m.item_biases_, c, atol=1e-6)
+    new = m.fold_in(data)
+    row = np.flatnonzero(u == 3)
+    Q, t = m.item_factors_[i[row]], r[row] - m.mean_ - m.item_biases_[i[row]]
+    folded = naive.ridge_row(Q, t, np.ones(len(row)), m.reg_ * len(row), m.reg_users_, np.zeros(5))
+    np.testing.assert_allclose(np.append(new.factors[3], new.biases[3]), folded, atol=1e-8)
+
+
+def answers(data, times, plus, features):
+    """Return predictions of a model for ratings in another unit, known and folded in."""
+    values = (data.values.astype(np.float64) * times + plus).astype(np.float32)
+    other = replace(data, values=values, rating_range=None)
+    of_users, of_items = features
+    m = model(**DERIVED).fit(other, user_features=of_users, item_features=of_items)
+    new = m.fold_in(other.take(np.flatnonzero(other.user_index < 9)), of_users)
+    folded = (new.factors[:9] @ m.item_factors_.T + new.biases[:9, None]).ravel()
+    return np.concatenate([m.predict_index(data.user_index, data.item_index, clip=False), folded])
+
+
+@pytest.mark.parametrize("of_features", [False, True])
+def test_the_unit_of_the_ratings_is_of_no_account(data, of_features):
+    """Powers of two change no bit; others, and a shift, only the rounding."""
+    ages = {"user_id": data.users.values, "age": np.arange(data.n_users) % 7}
+    features = (Features.from_table(ages, "user") if of_features else None), None
+    one = answers(data, 1, 0, features)
+    np.testing.assert_array_equal(answers(data, 16, 0, features), 16 * one)
+    near = 1e-4 * data.values.std()
+    np.testing.assert_allclose(answers(data, 20, 0, features) / 20, one, atol=near)
+    lower = answers(data, 1, -3, features)
+    lower[: len(data)] += 3
+    np.testing.assert_allclose(lower, one, atol=near)
+
+
+def test_a_shrinkage_multiplies_a_given_and_a_derived_penalty(data):
+    assert_same_bits(model(shrinkage=2).fit(data), model(reg=0.13).fit(data))
+    one, double = (model(**DERIVED, shrinkage=s).fit(data).reg_ for s in (1, 2))
+    assert double == 2 * one
+
+
+def test_of_noise_alone_the_baseline_is_left():
+    rng = np.random.default_rng(0)
+    u, i = np.nonzero(rng.random((80, 60)) < 0.3)
+    b, c = rng.normal(0, 0.5, 80), rng.normal(0, 0.5, 60)
+    noise = interactions(u, i, 3 + b[u] + c[i] + rng.normal(0, 1, len(u)))
+    m, baseline = MatrixFactorization(random_state=0).fit(noise), Baseline().fit(noise)
+    assert np.sqrt(np.mean((all_predictions(m) - all_predictions(baseline)) ** 2)) < 0.03
 
 
 def test_the_learning_rate_is_constant_or_falls_linearly_to_zero_after_the_last_epoch(data):
@@ -159,7 +245,7 @@ def test_a_huge_penalty_of_everything_leaves_the_mean(data):
 @pytest.mark.parametrize("biases", [True, False])
 def test_one_user_one_item_one_rating(biases):
     one = interactions(["Ann"], ["Tea"], [4.0])
-    m = MatrixFactorization(biases=biases, n_epochs=300, learning_rate=0.05, random_state=0).fit(one)
+    m = MatrixFactorization(**{**GIVEN, "learning_rate": 0.05}, biases=biases, n_epochs=300, random_state=0).fit(one)
     assert m.predict("Ann", "Tea") == pytest.approx([4.0], abs=0.3)
     assert m.epoch_chosen_on_ == "none"
     assert len(m.recommend("Ann")) == 0

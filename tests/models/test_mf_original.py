@@ -15,6 +15,7 @@ def test_the_original_spells_out_every_hyperparameter():
         "n_epochs": 20,
         "learning_rate": 0.01,
         "reg": 0.0,
+        "shrinkage": 1.0,
         "reg_biases": 0.0,
         "biases": False,
         "init": "uniform",
@@ -36,7 +37,7 @@ def test_the_original_spells_out_every_hyperparameter():
 
 
 def test_the_original_starts_uniform_in_double_precision(data):
-    P, Q, b, c = MatrixFactorization.original()._initial(data, 0)
+    P, Q, b, c = MatrixFactorization.original()._initial(data, 0, 0.01)
     for factors in (P, Q):
         assert factors.dtype == np.float64
         assert 0 <= factors.min() < 0.0005

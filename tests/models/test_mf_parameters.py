@@ -15,7 +15,8 @@ from palate.models import MatrixFactorization
 REFUSED = [
     *((name, value) for name in ("n_factors", "n_epochs", "patience", "n_blocks") for value in (0, -1, 1.5, True, "3")),
     *(("learning_rate", value) for value in (0, -0.1, float("nan"), float("inf"), "fast")),
-    *((name, value) for name in ("reg", "reg_biases", "init_scale") for value in (-0.1, float("inf"), None, True)),
+    *((name, value) for name in ("reg", "reg_biases", "init_scale") for value in (-0.1, float("inf"), True)),
+    *(("shrinkage", value) for value in (0, None)),
     *(("validation_fraction", value) for value in (-0.1, 0.95, None)),
     *((name, value) for name in ("init", "schedule", "dtype") for value in ("other", None)),
     *((name, value) for name in ("biases", "store_history") for value in (1, None)),
@@ -32,6 +33,7 @@ TEXTS = {
     "patience": "patience must be a whole number of at least 1",
     "n_blocks": "n_blocks must be a whole number of at least 1",
     "learning_rate": "learning_rate must be a number above 0",
+    "shrinkage": "shrinkage must be a number above 0",
     "reg": "reg must be a number of at least 0",
     "reg_biases": "reg_biases must be a number of at least 0",
     "init_scale": "init_scale must be a number of at least 0",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_mf import all_predictions, assert_same_bits, curve, model, stop_after
+from small_mf import GIVEN, all_predictions, assert_same_bits, curve, model, stop_after
 from synthetic import interactions
 
 from palate import MatrixFactorization
@@ -110,7 +110,8 @@ def test_the_advice_after_divergence_works(data, changes, kind):
     kinds = {"counts to 660": counts, "one of a million": one}
     values = kinds.get(kind, data.values * (1e3 if kind == "in the thousands" else 2e13))
     data = replace(data, values=values.astype(np.float32), rating_range=None)
-    m = MatrixFactorization(random_state=0, **changes)
+    assert np.isfinite(MatrixFactorization(random_state=0).fit(data).predict_rows(data)).all()
+    m = MatrixFactorization(random_state=0, **{**GIVEN, **changes})
     with pytest.raises(DivergenceError) as caught:
         m.fit(data)
     m.set_params(**advised(caught.value)).fit(data)
@@ -122,7 +123,7 @@ def test_the_advice_after_divergence_works(data, changes, kind):
 @pytest.mark.parametrize("given", [False, True], ids=["held out", "given"])
 def test_patience_counts_from_where_the_factors_begin_to_learn(board, n_factors, given):
     train, test = split(checkerboard(*board), 0.2, 0)
-    m = MatrixFactorization(n_factors, random_state=0).fit(train, validation=test if given else None)
+    m = MatrixFactorization(n_factors, random_state=0, **GIVEN).fit(train, validation=test if given else None)
     watched = [record["validation_rmse_unclipped"] for record in m.history_]
     assert min(watched[1:5]) > watched[0]  # four epochs that are worse than the first
     assert m.best_epoch_ > 10
@@ -133,7 +134,7 @@ def test_where_there_is_nothing_to_learn_the_first_epoch_is_kept_and_said(caplog
     train, _ = split(checkerboard(40, 1.0, 5.0), 0.2, 0)
     noise = np.random.default_rng(1).permutation(train.values)
     with caplog.at_level(logging.WARNING, logger="palate"):
-        m = MatrixFactorization(4, random_state=0).fit(replace(train, values=noise))
+        m = MatrixFactorization(4, random_state=0, **GIVEN).fit(replace(train, values=noise))
     assert m.best_epoch_ == 1
     assert f"the first of {len(m.history_)} epochs was the best on validation data" in caplog.text
 

@@ -114,7 +114,7 @@ def test_the_best_epoch_by_ranked_lists_is_restored(cls):
 
 @BOTH
 def test_few_users_are_judged_of_many(cls, monkeypatch):
-    monkeypatch.setattr("palate.models.sgd.pairwise.JUDGED", 5)
+    monkeypatch.setattr("palate.models.items.watched.JUDGED", 5)
     data = low_rank(60, 40, 900)
     m = cls(**SETTINGS).fit(data)
     again = cls(**SETTINGS).fit(data)
@@ -157,7 +157,7 @@ def test_folded_in_users_are_much_like_their_stored_selves(cls):
 
 @BOTH
 def test_penalties_without_end_leave_the_biases_alone(cls, clicks):
-    strong = {"reg_users": 1e6, "reg_items": 1e6, "reg_negatives": 1e6}
+    strong = {"reg_users": 1e6, "reg_items": 1e6, "reg_negatives": 1e6, "learning_rate": 0.003}
     m = cls(**SETTINGS, **strong).fit(clicks)
     assert np.abs(m.user_factors_).max() < 1e-10
     assert m.item_biases_.any()

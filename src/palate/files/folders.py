@@ -269,7 +269,8 @@ def _original_state(folder: Path, rating_range: tuple[float, float] | None) -> M
     course = SGDCourse(  # neither epoch nor seed is known
         history=[], refit_history=[], best_epoch=0, epoch_chosen_on="unknown", interrupted=False, seed=0
     )
-    learned = MFLearned(P, Q, b, c, 0.0, priors, course)
+    used = {name: float(model.get_params()[name]) for name in ("learning_rate", "reg", "reg_biases", "init_scale")}
+    learned = MFLearned(P, Q, b, c, 0.0, priors, course, **used, reg_users=0.0, reg_items=0.0)
     return ModelState(
         key=model.key,
         parameters=model.get_params(),

@@ -144,7 +144,7 @@ def _load(path: Path, *, copy: bool) -> Recommender:
         key=header["model"],
         parameters=header["parameters"],
         learned=header["learned"],
-        arrays={name: arrays[f"learned.{name}"] for name in cls.learned_.kind.ARRAYS},
+        arrays={name: arrays[f"learned.{name}"] for name in _learned_in(arrays, cls)},
         users=users,
         items=items,
         seen=_seen_of(arrays) if header["seen"] else None,
@@ -209,7 +209,7 @@ def _header_of(container: Container) -> dict[str, Any]:
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender]) -> None:
     """Refuse arrays beyond or short of what the header announces, and any that does not fit its checksum."""
-    wanted = {f"learned.{name}" for name in cls.learned_.kind.ARRAYS} | {"item_table"}
+    wanted = {f"learned.{name}" for name in _learned_in(arrays, cls)} | {"item_table"}
     for side in ("users", "items"):
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:
@@ -221,6 +221,12 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any],
     for name, array in arrays.items():
         if _sha256(array) != header["sha256"][name]:
             raise ModelFileError.of(f"array {name}", "does not fit its checksum: the file is damaged")
+
+
+def _learned_in(arrays: Mapping[str, NDArray[Any]], cls: type[Recommender]) -> list[str]:
+    """Return the names of what was learned, without that which the file is older than."""
+    shapes = cls.learned_.kind.ARRAYS.items()
+    return [name for name, shape in shapes if not shape.may_lack or f"learned.{name}" in arrays]
 
 
 def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:

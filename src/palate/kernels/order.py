@@ -21,6 +21,30 @@ def stable_order(keys: NDArray[Any], n_keys: int) -> tuple[NDArray[np.int64], ND
     return order, starts[:-1]
 
 
+def transposed(
+    indptr: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], places: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    """Return the transpose of compressed rows, where row places[j] is column j of theirs: indptr, indices, values."""
+    starts = np.zeros(len(places) + 2, np.int64)
+    rows, moved = np.empty(len(columns), np.int32), np.empty(len(values), values.dtype)
+    transpose(indptr, columns, values, places, starts, rows, moved)
+    return starts[:-1], rows, moved
+
+
+@njit(nogil=True, cache=True)
+def transpose(indptr, columns, values, places, starts, rows, moved):
+    """Write where each row of the transpose begins, with a place for one more; its indices and values."""
+    for n in range(len(columns)):
+        starts[places[columns[n]] + 2] += 1
+    for row in range(1, len(starts)):
+        starts[row] += starts[row - 1]
+    for row in range(len(indptr) - 1):
+        for n in range(indptr[row], indptr[row + 1]):
+            at = places[columns[n]] + 1  # moves on to where the next row begins
+            rows[starts[at]], moved[starts[at]] = row, values[n]
+            starts[at] += 1
+
+
 @njit(nogil=True, cache=True)
 def place(keys, starts, order):
     """Write the order and where each key begins, with a place for one key more. Arrays made outside compile sooner."""

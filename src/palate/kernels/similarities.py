@@ -39,26 +39,35 @@ class Weights(NamedTuple):
 
 
 class Largest(NamedTuple):
-    """The n largest of each row: as many as ``counts`` says, what lies beyond is not written."""
+    """The largest of each row: as many as ``counts`` says, from where ``starts`` says; what lies beyond is not written.
 
-    indices: Any  # (n_items, n)
-    values: Any  # (n_items, n)
+    A row has room for n of them, or for as many as it can have where those are fewer.
+    """
+
+    starts: Any  # (n_items + 1,)
+    indices: Any  # (n_room,)
+    values: Any  # (n_room,)
     counts: Any  # (n_items,)
 
 
 @njit(nogil=True, cache=True)
 def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrinkage, first, last, out: Largest):
-    """Write the n largest similarities of items first … last - 1, their j ascending; eq. 1."""
+    """Write the largest similarities of items first … last - 1, their j ascending; eq. 1."""
     starts, users, _ = by_item
     indptr = by_user.indptr
     w, a, b = weights
-    indices, values, counts = out
-    n_items, n = len(starts) - 1, indices.shape[1]
+    room, indices, values, counts = out
+    n_items, n = len(starts) - 1, 1
+    for i in range(first, last):
+        n = max(n, room[i + 1] - room[i])
     C, met, marks = np.zeros(n_items), np.empty(n_items, np.int64), np.zeros(n_items, np.int64)
     scores, exact = np.zeros(-(-n_items // 64) * 64, np.float32), np.empty(n_items)
     tops = np.empty(-(-GROUPS * n // 64) * 64, np.float32)
     space = np.empty(max(n_items, len(tops)))
     for i in range(first, last):
+        counts[i] = 0
+        if room[i] == room[i + 1]:
+            continue
         cells = 0
         for c in range(starts[i], starts[i + 1]):
             cells += indptr[users[c] + 1] - indptr[users[c]]
@@ -68,7 +77,7 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
         else:
             add_users(by_item, by_user, w, i, C)
             C[i] = 0
-            n_met = candidates(C, a, b[i], shrinkage, scores, tops, space, n, met)
+            n_met = candidates(C, a, b[i], shrinkage, scores, tops, space, room[i + 1] - room[i], met)
         kept = 0
         for m in range(n_met):
             j = met[m]
@@ -81,7 +90,20 @@ def largest_similarities(by_item: Cells, by_user: Cells, weights: Weights, shrin
                 kept += 1
         if not few:
             C[:] = 0
-        counts[i] = keep_largest(met[:kept], exact[:kept], space, indices[i], values[i])
+        start, stop = room[i], room[i + 1]
+        counts[i] = keep_largest(met[:kept], exact[:kept], space, indices[start:stop], values[start:stop])
+
+
+@njit(nogil=True, cache=True)
+def close_gaps(out: Largest):
+    """Move the rows together to the beginning of their arrays, and return where they end."""
+    starts, indices, values, counts = out
+    end = 0
+    for i in range(len(counts)):
+        for c in range(starts[i], starts[i] + counts[i]):
+            indices[end], values[end] = indices[c], values[c]
+            end += 1
+    return end
 
 
 @njit(nogil=True, cache=True)

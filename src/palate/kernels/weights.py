@@ -1,12 +1,15 @@
 """Scores of a user's whole row by weights from item to item: EASE's product of a sparse row and a matrix.
 
-    s_ui = sum_j x_uj B_ji        over the user's own items j                                                        (1)
+    s_ui = a_i + sum_j x_uj B_ji        over the user's own items j                                                  (1)
+
+where the user has any; else all are 0.
 
 Products are rounded to float32, summed in float64 and rounded once more: the sum's order, which is that of the items'
 numbers, leaves no trace, and scores that are equal stay equal however items are numbered. A row has the same bits alone
 and in any batch.
 
-Letters: x compressed rows; B (n_items, n_items), or its compressed rows; S (m, n_items).
+Letters: x compressed rows; B (n_items, n_items), or its compressed rows; a (n_items,), or empty for none;
+S (m, n_items).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
@@ -17,13 +20,23 @@ from palate.kernels import Cells
 
 
 @njit(nogil=True, cache=True)
-def scores(x: Cells, B, users, S):
+def begin(a, any_item, s):
+    """Write what eq. 1 begins with."""
+    if any_item and len(a):
+        for i in range(len(s)):  # to assign the row would compile NumPy's message on shapes
+            s[i] = a[i]
+    else:
+        s[:] = 0
+
+
+@njit(nogil=True, cache=True)
+def scores(x: Cells, B, a, users, S):
     """Write eq. 1 for these users; four items are added at a time, one after the other."""
     indptr, indices, values = x
     s = np.empty(S.shape[1])
     for r in range(len(users)):
-        s[:] = 0
         first, last = indptr[users[r]], indptr[users[r] + 1]
+        begin(a, last > first, s)
         full = first + (last - first) // 4 * 4
         for c in range(first, full, 4):
             b0, b1, b2, b3 = B[indices[c]], B[indices[c + 1]], B[indices[c + 2]], B[indices[c + 3]]
@@ -34,23 +47,24 @@ def scores(x: Cells, B, users, S):
             b, factor = B[indices[c]], values[c]
             for i in range(len(s)):
                 s[i] += factor * b[i]
-        for i in range(len(s)):  # to assign the row would compile NumPy's message on shapes
+        for i in range(len(s)):
             S[r, i] = s[i]
 
 
 @njit(nogil=True, cache=True)
-def scores_sparse(x: Cells, B: Cells, users, S):
+def scores_sparse(x: Cells, B: Cells, a, users, S):
     """Write eq. 1 for these users, B given by compressed rows."""
     indptr, indices, values = x
     starts, columns, weights = B
     s = np.empty(S.shape[1])
     for r in range(len(users)):
-        s[:] = 0
-        for c in range(indptr[users[r]], indptr[users[r] + 1]):
+        first, last = indptr[users[r]], indptr[users[r] + 1]
+        begin(a, last > first, s)
+        for c in range(first, last):
             j, factor = indices[c], values[c]
             for p in range(starts[j], starts[j + 1]):
                 s[columns[p]] += factor * weights[p]
-        for i in range(len(s)):  # to assign the row would compile NumPy's message on shapes
+        for i in range(len(s)):
             S[r, i] = s[i]
 
 

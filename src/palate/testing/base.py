@@ -30,6 +30,8 @@ class Contract:
         seen_elsewhere: parameters that this data cannot tell of.
         taste: parameters with which it learns a checkerboard; ``learns_taste``: whether it can.
         going_on: parameters for the test of a start; ``chance``: how much its loss may rise by an epoch more.
+        weighing: parameters with which a row of weight 2 is the row twice: where a model would choose one on rows of
+            chance.
         counts_cells: whether a pair that stands twice is one cell.
         needs_history: whether known users are scored by their rows.
     """
@@ -59,6 +61,7 @@ class Contract:
         "validation_fraction": 0.4,
         "n_blocks": 2,
         "dtype": "float64",
+        "solver": "neighbors",
         "random_state": 1,
         "half_life_days": 1.0,
         "reg_users": 30.0,
@@ -106,6 +109,7 @@ class Contract:
         "time_shape": {"time_effects": "day"},
         "time_rate": {"time_effects": "day"},
         "mean_center": {"mean_sd": 0.1},
+        "log_values": {"positive": "values"},
     }
     long: ClassVar[Mapping[str, Any]] = {"n_epochs": 40, "learning_rate": 0.05, "reg": 0.02}
     seen_elsewhere: ClassVar[frozenset[str]] = frozenset({"reg_features", "own_factors", "n_kept"})
@@ -119,6 +123,7 @@ class Contract:
     learns_taste: ClassVar[bool] = True
     going_on: ClassVar[Mapping[str, Any]] = {"validation_fraction": 0.0, "schedule": "constant"}
     chance: ClassVar[float] = 1.01
+    weighing: ClassVar[Mapping[str, Any]] = {}
     counts_cells: ClassVar[bool] = False
     needs_history: ClassVar[bool] = False
 
@@ -131,6 +136,8 @@ class Contract:
         """Return another value of a parameter: that of ``other``, or else an end of what a search may try."""
         if name not in self.other:
             space, now = self.model.search_space.get(name), getattr(self.make(), name)
+            if isinstance(space, Range) and space.relative:
+                space = space.around(now or 8)
             ends = (space.high, space.low) if isinstance(space, Range) else space.values if space else ()
             for value in ends:
                 if value != now:

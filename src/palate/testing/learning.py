@@ -160,7 +160,7 @@ class Learning(Contract):
                 self.make().fit(weighted)
             return
         rows = np.concatenate([np.arange(len(data)), twice])
-        changes = {"dtype": "float64"}
+        changes = {"dtype": "float64", **self.weighing}
         weighing, twice_over = self.make(**changes).fit(weighted), self.make(**changes).fit(data.take(rows))
         if self.counts_cells:  # a pair that stands twice is no longer one cell; a weight is a confidence
             again = interactions(data.user_index, data.item_index, weights.tolist())

@@ -115,6 +115,23 @@ def is_start(trial: optuna.trial.FrozenTrial) -> bool:
     return "used" in trial.user_attrs
 
 
+def used_at_start(study: optuna.Study) -> dict[str, Any]:
+    """Return the settings that the model as it was given derived, or nothing."""
+    trials = study.get_trials(deepcopy=False)
+    return next((dict(trial.user_attrs["used"]) for trial in trials if is_start(trial)), {})
+
+
+def resolved(spaces: Mapping[str, Range | Choice], used: Mapping[str, Any]) -> dict[str, Range | Choice]:
+    """Return the spaces with relative ranges around what was used at the start; without those where that is unknown."""
+    out: dict[str, Range | Choice] = {}
+    for name, space in spaces.items():
+        if not (isinstance(space, Range) and space.relative):
+            out[name] = space
+        elif used.get(name) is not None:
+            out[name] = space.around(used[name])
+    return out
+
+
 def add_start(
     study: optuna.Study,
     used: Mapping[str, Any],

@@ -13,8 +13,9 @@ other cells, whose weight falls from 1 / root n_i to 1 / root(n_i + 1)), g_u wha
 in the incidence, and in its components. It matters for items with few ratings. Nothing but the training part and
 the pair itself enters: the term is there for every pair of the matrix.
 
-For a row without cells that is new, not rare (`Numbers`), a_i leads to the parts that the row of a rating taken at
-random and of its attributes has, and g_u is nothing: that it has no cells yet says nothing of it.
+A row without cells may be new: then its number says nothing, a_i leads to the parts that the row of a rating taken at
+random and of its attributes has, and g_u is nothing. Or it is rare, and eq. 1 holds; `Numbers` weighs both. What a row
+without cells would bring to others was never learned, and is nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from palate.kernels import Cells
 from palate.kernels import gibbs as kernel
+from palate.models.bayes.product_sum import ProductSum
 from palate.models.bayes.side import Dense, Incidence, SideChain
 from palate.models.bayes.start import CountEncoding, incidence
 from palate.parallel import GRAIN, Workers, chunks
 from palate.sparse import Array
 
+RARE = 0.5  # how likely rows without cells are rare where they may be, beside new
 RIDGE = 30.0  # cells that say as much of an attribute as its prior
 
 
@@ -39,14 +43,15 @@ class Numbers:
     """How many cells each row of a side has, and what having none says.
 
     A row without cells may be rare, one of those that chance left out, or new, and then its number says nothing. Of N_k
-    rows with k cells, rare rows without cells are at most N_1^2 / (2 N_2) (Chao 1984); the rest of N_0 are new.
+    rows with k cells, about N_1^2 / (2 N_2) rows without cells may be rare (Chao 1984); the rest of N_0 are new. Those
+    that may be rare may as well have come after the last rating, which training cannot tell: so they are half of each.
 
     What a new row's features will be is a ridge regression on its attributes, each row weighted by its cells: what is
     expected of the row of a rating taken at random, the attributes given.
 
     Attributes:
         cells: (n_rows,) how many.
-        known: (n_rows, 1) 1 for rows with cells; for others the share of the rare ones among those without.
+        known: (n_rows, 1) 1 for rows with cells; for others how likely they are rare.
         weights: (n_rows,) cells over their sum.
         slopes: (F, n_rows), by which features are regressed on the attributes.
         own: (n_without, F) attributes of the rows without cells, less their mean.
@@ -63,7 +68,7 @@ class Numbers:
         """Take the numbers of training, and the attributes (n_rows, F) that are known of new rows, too."""
         none, once, twice = (int((cells == k).sum()) for k in range(3))
         rare = once**2 / (2 * twice) if twice else once * (once - 1) / 2
-        known = np.where(cells > 0, 1.0, min(1.0, rare / max(none, 1)))[:, None]
+        known = np.where(cells > 0, 1.0, RARE * min(1.0, rare / max(none, 1)))[:, None]
         weights = cells / max(cells.sum(), 1)
         centred = attributes.astype(np.float64) - weights @ attributes
         weighted = centred.T * cells
@@ -112,6 +117,43 @@ def one_more_component(vectors: Array, numbers: Numbers, projection: Array) -> O
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Eq. 1 of one side in one state: what its rows and the other side's are multiplied by.
+
+    Attributes:
+        side, other: the rows whose means move, and those that they meet.
+        alpha: noise precision.
+        shares: (n_rows, 1) known / root(n + 1), what is told of what a cell brings.
+        always, brings: a (n_rows, D) and g (n_columns, D).
+    """
+
+    side: SideChain
+    other: SideChain
+    alpha: float
+    shares: Array
+    always: Array
+    brings: Array
+
+    def of_rows(self, p: slice) -> Array:
+        """Return K / root(n + 1) and K a of some rows, (len, D^2 + D)."""
+        side, other = self.side, self.other
+        cells, D = side.rows.cells, side.X.shape[1]
+        n = p.stop - p.start
+        own = Cells(cells.indptr[p.start : p.stop + 1], cells.indices, cells.values)
+        noise = kernel.Noise(side.scales[p], np.float32(self.alpha))
+        K = np.empty((n, D, D), np.float32)
+        kernel.shrinkages(own, other.X, other.scales, noise, side.L.astype(np.float32), 0, n, K)
+        moved = np.einsum("nfg,ng->nf", K, self.always[p])
+        return np.hstack([K.reshape(n, -1) * self.shares[p], moved])
+
+    def of_columns(self, p: slice) -> Array:
+        """Return z g' and z of some of the rows that are met, (len, D^2 + D)."""
+        Z = self.other.X[p].copy()
+        Z[:, -1] = 1
+        return np.hstack([(Z[:, :, None] * self.brings[p, None, :]).reshape(len(Z), -1), Z])
+
+
+@dataclass(frozen=True)
 class AskedSide:
     """One side of eq. 1.
 
@@ -120,23 +162,25 @@ class AskedSide:
         dense: of the side's groups of dense features, in their order.
         numbers: how many cells the rows have.
         X: the incidence over the root of a row's cells, sparse.
+        met: (n_columns, 1), whether a column has cells: of those without no weight was learned.
     """
 
     side: SideChain
     dense: list[OneMore]
     numbers: Numbers
     X: Any
+    met: Array
 
     @classmethod
     def of(cls, side: SideChain, dense: list[OneMore], numbers: Numbers, n_columns: int) -> AskedSide:
         """Take one side as it begins."""
-        return cls(side, dense, numbers, incidence(side.rows, n_columns))
+        met = np.bincount(side.rows.indices, minlength=n_columns)[:, None] > 0
+        return cls(side, dense, numbers, incidence(side.rows, n_columns), met)
 
-    def terms(self, other: SideChain, alpha: float, workers: Workers) -> tuple[Array, Array]:
-        """Return eq. 1's factors: K / root(n + 1) and K a, (n_rows, D^2 + D); z g' and z, (n_columns, D^2 + D)."""
+    def terms(self, other: SideChain, alpha: float) -> Terms:
+        """Return eq. 1's factors in the state as it is."""
         side, numbers = self.side, self.numbers
-        n, D = side.X.shape
-        a, g = np.zeros((n, D)), np.zeros((self.X.shape[1], D))
+        a, g = np.zeros(side.X.shape), np.zeros(other.X.shape)
         dense = iter(self.dense)
         for group in side.groups:
             if isinstance(group, Incidence):
@@ -147,49 +191,46 @@ class AskedSide:
                 added = next(dense)
                 a += added.always @ group.B
                 g += added.brings @ group.B
-        K = np.empty((n, D, D), np.float32)
-        noise, L = kernel.Noise(side.scales, np.float32(alpha)), side.L.astype(np.float32)
-        call = partial(kernel.shrinkages, side.rows.cells, other.X, other.scales, noise, L)
-        workers.run([partial(call, first, last, K) for first, last in side.ranges(workers, GRAIN.passed)])
-        moved = np.einsum("nfg,ng->nf", K, a.astype(np.float32))
-        Z = np.column_stack([other.X[:, :-1], np.ones(len(other.X), np.float32)])
-        outer = Z[:, :, None] * g.astype(np.float32)[:, None, :]
-        K *= (numbers.known / np.sqrt(numbers.cells + 1)[:, None]).astype(np.float32)[:, :, None]
-        return np.hstack([K.reshape(n, -1), moved]), np.hstack([outer.reshape(len(Z), -1), Z])
+        shares = (numbers.known / np.sqrt(numbers.cells + 1)[:, None]).astype(np.float32)
+        return Terms(side, other, alpha, shares, a.astype(np.float32), (g * self.met).astype(np.float32))
 
 
 class Asked:
-    """The mean over sweeps of what eq. 1 adds to each score.
+    """What eq. 1 adds to each score, in some states of a chain.
 
     Args:
         users, items: both sides.
+        u, i: (n,) pairs of positions that are watched.
     """
 
-    CHANGES: ClassVar[tuple[str, ...]] = ("count", "total")
+    CHANGES: ClassVar[tuple[str, ...]] = ("weight", "watched")
 
-    def __init__(self, users: AskedSide, items: AskedSide) -> None:
-        self.users, self.items, self.count = users, items, 0
-        self.total = np.zeros((len(users.side.X), len(items.side.X)), np.float32)
+    def __init__(self, users: AskedSide, items: AskedSide, u: Array, i: Array) -> None:
+        self.users, self.items = users, items
+        order = np.argsort(u, kind="stable")
+        self.order, self.u, self.i = order, u[order], i[order]
+        self.weight, self.watched = 0.0, np.zeros(len(u))
 
-    def add(self, alpha: float, workers: Workers) -> None:
-        """Add the terms of the state as it is."""
+    def add(self, alpha: float, total: ProductSum, weight: float, workers: Workers) -> None:
+        """Add the terms of the state as it is to a sum of scores, as those of ``weight`` states."""
         users, items = self.users.side, self.items.side
-        K_users, z_items = self.users.terms(items, alpha, workers)
-        K_items, z_users = self.items.terms(users, alpha, workers)
-        left, right = np.hstack([K_users, z_users]), np.hstack([z_items, K_items]).T
-        self.count += 1
+        of_users, of_items = self.users.terms(items, alpha), self.items.terms(users, alpha)
+        right = np.empty((len(items.X), 2 * items.X.shape[1] * (items.X.shape[1] + 1)), np.float32)
 
-        def some(p: slice) -> None:
-            self.total[p] += left[p] @ right
+        def some_items(p: slice) -> None:
+            right[p] = np.hstack([of_users.of_columns(p), of_items.of_rows(p)])
 
-        workers.run([partial(some, p) for p in chunks(len(left), GRAIN.asked)])
+        def some_users(p: slice) -> Array:
+            left = np.hstack([of_users.of_rows(p), of_items.of_columns(p)]) * np.float32(weight)
+            first, last = np.searchsorted(self.u, (p.start, p.stop))
+            pairs = left[self.u[first:last] - p.start] * right[self.i[first:last]]
+            self.watched[self.order[first:last]] += pairs.sum(axis=1, dtype=np.float64)
+            return left
 
-    def join(self, other: Asked) -> None:
-        """Add what another chain has summed."""
-        self.total += other.total
-        self.count += other.count
+        workers.run([partial(some_items, p) for p in chunks(len(right), GRAIN.asked)])
+        total.add_blocks(some_users, right, workers)
+        self.weight += weight
 
-    def mean(self, u: Array | slice = slice(None), i: Array | slice = slice(None)) -> Array:
-        """Return the mean so far, of all pairs or of some: 0 before the first state."""
-        means: Array = self.total[u, i] / np.float32(max(self.count, 1))
-        return means
+    def mean(self) -> Array:
+        """Return the mean so far of the watched pairs, (n,): 0 before the first state."""
+        return self.watched / max(self.weight, 1)

@@ -13,7 +13,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
-from palate.models.bayes.mean import MOST_CELLS
+from palate.models.bayes.derived import Settings
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, CountEncoding, Encoders, side
@@ -67,13 +67,20 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
 
 
 def begun(
-    model: BayesianMF, training: Training, ground: Ground, seed: int, number: int = 0, unit: float = 1.0
+    model: BayesianMF,
+    training: Training,
+    settings: Settings,
+    ground: Ground,
+    seed: int,
+    number: int = 0,
+    unit: float = 1.0,
 ) -> tuple[Chain, Asked | None]:
     """Return a chain before its first sweep, and what a question brings.
 
-    The last is None where there is no incidence in any form, or where the matrix of scores is not held.
+    The last is None where there is no incidence in any form.
 
     Args:
+        settings: parameters that may follow from the data.
         number: which of the chains of this seed.
         unit: what the ratings were divided by; the prior of mu and the model to start from are in the ratings' own.
 
@@ -83,13 +90,15 @@ def begun(
     """
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
-    hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
+    hyper = Hyper(settings.wishart_scale, settings.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
     rng = stream(seed, number, 0)
-    options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
+    options: dict[str, Any] = {"n_factors": settings.n_factors, "init_scale": model.init_scale}
+    options["incidence"] = model.incidence
     users = side(by_user, by_item, ground.dense[0], hyper, rng, **options)
     items = side(by_item, by_user, ground.dense[1], hyper, rng, **options)
     sd = None if model.mean_sd is None else model.mean_sd / unit
-    constants = Constants(model.mean_center / unit, sd, model.noise_shape, model.noise_rate, model.scale_df)
+    noise = settings.noise_shape, settings.noise_rate
+    constants = Constants(model.mean_center / unit, sd, *noise, model.scale_df)
     chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number)
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
@@ -97,11 +106,13 @@ def begun(
         _go_on_from(chain, training.start, data, unit)
     more = ground.more
     brings = model.incidence or any(part.always.any() or part.brings.any() for part in (*more[0], *more[1]))
-    if not brings or data.n_users * data.n_items > MOST_CELLS:
+    if not brings:
         return chain, None
-    numbers = ground.numbers
+    numbers, part = ground.numbers, training.validation
     of_users = AskedSide.of(users, more[0], numbers[0], data.n_items)
-    return chain, Asked(of_users, AskedSide.of(items, more[1], numbers[1], data.n_users))
+    of_items = AskedSide.of(items, more[1], numbers[1], data.n_users)
+    pairs = (np.zeros(0, np.int32),) * 2 if part is None else (part.user_index, part.item_index)
+    return chain, Asked(of_users, of_items, *pairs)
 
 
 def _matrix(features: Features | None, ids: Ids) -> Array:
@@ -164,7 +175,8 @@ class Watch:
         """Return the figures of the sweep just done; ``warm`` once the warm-up is over."""
         record = {"loss": self.chain.loss, **self.chain.norms()}
         if self.part is not None:
-            self.last, self.own = self._scores(self.part), self._own_cell(self.part)
+            self.last = self._scores(self.part)
+            self.own = np.zeros(len(self.part)) if self.asked is None else self.asked.mean()
             if self.chain.stars is not None:
                 self.last, self.own = self._expected_stars(self.last + self.own, self.part), 0 * self.own
             if warm:
@@ -176,11 +188,6 @@ class Watch:
         """Return the RMSE of expected ratings of the validation part."""
         part: Any = self.part
         return float(np.sqrt(np.mean((np.clip(guess, *self.limits) - part.values) ** 2)))
-
-    def _own_cell(self, part: Interactions) -> Array:
-        """Return what the rows' own cells add, as far as known; see `palate.models.bayes.asked`."""
-        u, i = part.user_index, part.item_index
-        return np.zeros(len(u)) if self.asked is None else self.asked.mean(u, i).astype(np.float64)
 
     def _scores(self, part: Interactions) -> Array:
         """Return the scores of the rows in this draw."""

@@ -12,7 +12,7 @@ from palate.errors import ModelFileError
 from palate.models.bayes.chain import Chain
 from palate.models.bayes.draw import Draw
 from palate.models.bayes.side import Dense, Incidence
-from palate.models.bayes.start import BANDS, CountEncoding, Encoders, incidence, projected
+from palate.models.bayes.start import BANDS, PLAIN_SIZES, CountEncoding, Encoders, incidence, projected
 from palate.models.bayes.time_effects import TimeOffsets
 from palate.models.contract.learned import LARGEST_SQUARE, Array, Learned, Levels, Shape
 from palate.sparse import Rows
@@ -29,7 +29,7 @@ class KeptDraws(Learned):
         cut_draws: (n_kept, n_levels - 1), cut points of the ordinal likelihood.
         prior_means, prior_precisions: (n_kept, D), (n_kept, D, D) of the users, eq. 4.
         dense_weights, incidence_weights: (n_kept, F, D), (n_kept, n_items or 0, D) of the users' features, eq. 3.
-        counts_encoding: mean, scale and octiles of `CountEncoding`, or nothing.
+        counts_encoding: what `CountEncoding` is made of, or nothing.
         component_projection: (n_items, n_components) of `Components`.
         user_features: (n_users, n_user_features), no rows without features.
         levels: the stars of the ordinal likelihood, or nothing.
@@ -109,7 +109,7 @@ class KeptDraws(Learned):
         for name, size, allowed in (
             ("n_factors", D - 1, {n_factors}),
             ("cut_draws_", self.cut_draws.shape[1], {max(len(self.levels) - 1, 0)}),
-            ("counts_encoding_", len(self.counts_encoding), {0, 1 + BANDS}),
+            ("counts_encoding_", len(self.counts_encoding), {0, *PLAIN_SIZES}),
             ("component_projection_", len(self.component_projection), {n_items}),
             ("incidence_weights_", self.incidence_weights.shape[1], {0, n_items}),
             ("dense_weights_", self.dense_weights.shape[1], {dense}),
@@ -150,7 +150,7 @@ class Kept:
     """
 
     CHANGES: ClassVar[tuple[str, ...]] = (
-        *("count", "user_means", "user_draws", "item_draws", "scales", "single", "weights", "offsets", "taus"),
+        *("count", "user_draws", "item_draws", "scales", "single", "weights", "offsets", "taus"),
     )
 
     def __init__(self, wanted: int, chain: Chain, encoders: Encoders) -> None:
@@ -158,8 +158,7 @@ class Kept:
         self.wanted, self.encoders = wanted, encoders
         self.levels = [] if chain.stars is None else chain.stars.levels.tolist()
         self.count = 0
-        self.user_means = np.zeros((n_users, wanted, D), np.float32)
-        self.user_draws = np.zeros_like(self.user_means)
+        self.user_draws = np.zeros((n_users, wanted, D), np.float32)
         self.item_draws = np.zeros((n_items, wanted, D), np.float32)
         self.scales = np.zeros((n_users, wanted), np.float32), np.zeros((n_items, wanted), np.float32)
         self.single: dict[str, list[Array]] = {
@@ -176,8 +175,7 @@ class Kept:
         if at == self.wanted:
             return
         self.count += 1
-        self.user_means[:, at], self.user_draws[:, at] = chain.users.means, chain.users.X
-        self.item_draws[:, at] = chain.items.X
+        self.user_draws[:, at], self.item_draws[:, at] = chain.users.X, chain.items.X
         self.scales[0][:, at], self.scales[1][:, at] = chain.users.scales, chain.items.scales
         users = chain.users
         cuts = np.zeros(0) if chain.stars is None else chain.stars.cuts
@@ -196,7 +194,7 @@ class Kept:
 
     def learned(self, features: Array | None) -> KeptDraws:
         """Return the draws; ``features`` of the users, or None."""
-        n, D = self.count, self.user_means.shape[2]
+        n, D = self.count, self.user_draws.shape[2]
 
         def stacked(kind: type) -> Array:
             draws = self.weights[kind.__name__]
@@ -222,10 +220,6 @@ class Kept:
             user_features=np.zeros((0, 0), np.float32) if features is None else features,
             levels=self.levels,
         )
-
-    def long_factors(self) -> tuple[Array, Array]:
-        """Return the users' means and the items' draws of all kept sweeps side by side: see `side_by_side`."""
-        return side_by_side(self.user_means[:, : self.count]), side_by_side(self.item_draws[:, : self.count])
 
     def time_offsets(self) -> TimeOffsets:
         """Return the offsets' means and variances over the draws, and of groups that training never saw."""

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from palate.kernels import Factors
-from palate.models.bayes.asked import Asked
 from palate.models.bayes.chain import Chain
+from palate.models.bayes.product_sum import ProductSum
 from palate.models.contract.learned import Array, Learned, NotNegative, Shape
 
-MOST_CELLS = 20_000_000  # users times items; beyond it the matrix of mean scores is not held
 RANK = 128  # singular vectors kept: what they leave out is ``mean_score_error_``
 
 
@@ -43,7 +41,8 @@ class MeanFactors(Learned):
 class MeanScore:
     """The sum of p_u . q_i and of the biases over sweeps: a user's rows are means given the rest of the sweep.
 
-    The matrix of means is cut to its leading singular vectors: so every sweep counts, and lists need no long product.
+    What a pair's own cell adds (`palate.models.bayes.asked`) is in it, too; the sum is cut to its leading singular
+    vectors: so every sweep counts, and lists need no long product.
     """
 
     CHANGES: ClassVar[tuple[str, ...]] = ("count", "total", "biases", "mu")
@@ -51,7 +50,7 @@ class MeanScore:
     def __init__(self, chain: Chain) -> None:
         n_users, n_items = len(chain.users.X), len(chain.items.X)
         self.chain, self.count = chain, 0
-        self.total = np.zeros((n_users, n_items), np.float32) if n_users * n_items <= MOST_CELLS else None
+        self.total = ProductSum(n_users, n_items, chain.users.X.shape[1] - 1)
         self.biases = np.zeros(n_users), np.zeros(n_items)
         self.mu = 0.0
 
@@ -59,8 +58,7 @@ class MeanScore:
         """Add the chain's state."""
         P, Q = self.chain.users.means, self.chain.items.X
         self.count += 1
-        if self.total is not None:
-            self.total += P[:, :-1] @ Q[:, :-1].T
+        self.total.add(P[:, :-1], Q[:, :-1])
         for total, rows in zip(self.biases, (P, Q), strict=True):
             total += rows[:, -1]
         self.mu += self.chain.mu
@@ -68,27 +66,13 @@ class MeanScore:
     def join(self, other: MeanScore) -> None:
         """Add what another chain has summed."""
         self.count += other.count
-        if self.total is not None and other.total is not None:
-            self.total += other.total
+        self.total.join(other.total)
         for total, more in zip(self.biases, other.biases, strict=True):
             total += more
         self.mu += other.mu
 
-    def learned(self, long: tuple[Array, Array], asked: Asked | None) -> MeanFactors:
-        """Return the mean score; the sum is spent.
-
-        Args:
-            asked: what the pairs' own cells add, or None.
-            long: factors of the kept draws side by side, taken where the matrix of means was not held.
-        """
-        factors, error = long, 0.0
-        if self.total is not None:
-            self.total /= self.count
-            if asked is not None:
-                self.total += asked.mean()
-            U, S, Vt = linalg.svd(self.total, full_matrices=False, overwrite_a=True, check_finite=False)
-            root = np.sqrt(S[:RANK])
-            factors = np.ascontiguousarray(U[:, :RANK] * root), np.ascontiguousarray(Vt[:RANK].T * root)
-            error = float(np.sqrt(np.square(S[RANK:], dtype=np.float64).sum() / self.total.size))
+    def learned(self) -> MeanFactors:
+        """Return the mean score."""
+        left, right, error = self.total.factors(RANK, self.count)
         b, c = ((total / self.count).astype(np.float32) for total in self.biases)
-        return MeanFactors(*factors, b, c, float(self.mu / self.count), error)
+        return MeanFactors(left, right, b, c, float(self.mu / self.count), error)

@@ -56,9 +56,10 @@ class Dense:
     ridge: float = 1.0
 
     @classmethod
-    def of(cls, X: Array, D: int) -> Dense:
-        """Decompose features (n_rows, F) once for the whole chain."""
-        d, V = np.linalg.eigh(X.T.astype(np.float64) @ X)
+    def of(cls, X: Array, D: int, empty: Array) -> Dense:
+        """Decompose features (n_rows, F) once for the whole chain; rows that are ``empty`` say nothing of weights."""
+        some = np.delete(X, empty, axis=0)
+        d, V = np.linalg.eigh(some.T.astype(np.float64) @ some)
         return cls((X @ V).astype(np.float32), V, np.maximum(d, 0), np.zeros((X.shape[1], D)))
 
     def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:
@@ -151,12 +152,14 @@ class SideChain:
         self.L = np.eye(D)
         self.scales = np.ones(len(self.X), np.float32)
         self._parts = np.zeros_like(self.X)  # sum of X_g B_g
+        self._empty = np.flatnonzero(self.rows.sizes == 0)
         self._ranges: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def draw_hyper(self, rng: np.random.Generator) -> None:
         """Draw Lambda and m given rows and weights: eq. 4."""
-        h, D, n = self.hyper, self.X.shape[1], len(self.X)
-        R = self.X.astype(np.float64) - self._parts
+        h, D = self.hyper, self.X.shape[1]
+        R = np.delete(self.X.astype(np.float64) - self._parts, self._empty, axis=0)
+        n = len(R)
         rbar = R.mean(axis=0)
         R -= rbar
         S = h.wishart_scale * np.eye(D) + R.T @ R
@@ -172,6 +175,7 @@ class SideChain:
         upper = upper_root(self.L)
         T = self.X - self.mean.astype(np.float32) - self._parts
         for group in self.groups:
+            T[self._empty] = 0
             step = group.draw(T, upper, self.hyper, rng, workers)
             self._parts += step
             T -= step

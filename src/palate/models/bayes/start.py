@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,35 +21,60 @@ BANDS = 8  # of the number of rows: octiles
 class CountEncoding:
     """How the number of a row's cells becomes features: its logarithm, the square of that, and its octile.
 
+    Numbers beyond those of training are taken for the nearest of them: a square leads far away. Having no cells is no
+    number: nothing was learned of it, and such a row has what is expected of the row of a rating taken at random.
+
     Attributes:
         mean, scale: of the logarithms in training.
         edges: (BANDS - 1,) octiles in training.
+        low, high: the least and the largest number in training.
+        none: (2 + BANDS,) features of a row without cells.
     """
 
     mean: float
     scale: float
     edges: Array
+    low: float = 0.0
+    high: float = np.inf
+    none: Array | None = None
 
     @classmethod
-    def of(cls, counts: Array) -> CountEncoding:
-        """Learn the encoding from the counts of the training part."""
-        logs = np.log1p(counts)
-        return cls(float(logs.mean()), float(logs.std()) or 1.0, np.quantile(counts, np.arange(1, BANDS) / BANDS))
+    def of(cls, counts: Array) -> CountEncoding | None:
+        """Learn the encoding from the counts of the training part, or nothing where they do not differ."""
+        seen = counts[counts > 0]
+        if len(seen) == 0 or seen.min() == seen.max():
+            return None
+        logs = np.log1p(seen)
+        edges = np.quantile(seen, np.arange(1, BANDS) / BANDS)
+        one = cls(float(logs.mean()), float(logs.std()), edges, float(seen.min()), float(seen.max()))
+        return replace(one, none=seen @ one.matrix(seen) / seen.sum())
 
     def matrix(self, counts: Array) -> Array:
         """Return the features, (n, 2 + BANDS) float32."""
-        logs = (np.log1p(counts) - self.mean) / self.scale
-        band = np.eye(BANDS)[np.searchsorted(self.edges, counts, side="right")]
-        return np.column_stack([logs, logs**2, band]).astype(np.float32)
+        within = np.clip(counts, self.low, self.high)
+        logs = (np.log1p(within) - self.mean) / self.scale
+        band = np.eye(BANDS)[np.searchsorted(self.edges, within, side="right")]
+        features = np.column_stack([logs, logs**2, band])
+        if self.none is not None:
+            features[counts == 0] = self.none
+        return features.astype(np.float32)
 
     def plain(self) -> Array:
-        """Return mean, scale and edges as one array, for a file."""
-        return np.concatenate([[self.mean, self.scale], self.edges])
+        """Return all of it as one array, for a file."""
+        beyond = [] if self.none is None else [self.low, self.high, *self.none]
+        return np.concatenate([[self.mean, self.scale], self.edges, beyond])
 
     @classmethod
     def from_plain(cls, numbers: Array) -> CountEncoding:
-        """Return what `plain` gave."""
-        return cls(float(numbers[0]), float(numbers[1]), np.asarray(numbers[2:]))
+        """Return what `plain` gave; files of before had mean, scale and octiles alone."""
+        first, edges, beyond = np.split(np.asarray(numbers), [2, 1 + BANDS])
+        one = cls(float(first[0]), float(first[1]), edges)
+        if not len(beyond):
+            return one
+        return replace(one, low=float(beyond[0]), high=float(beyond[1]), none=beyond[2:])
+
+
+PLAIN_SIZES = (1 + BANDS, 5 + 2 * BANDS)  # of `CountEncoding`: of before, and now
 
 
 @dataclass(frozen=True)
@@ -156,7 +181,7 @@ def side(
         incidence: whether whom or what a row has cells with is a group, too.
     """
     n_rows, D = rows.n_rows, n_factors + 1
-    groups: list[Dense | Incidence] = [Dense.of(features, D) for features in dense]
+    groups: list[Dense | Incidence] = [Dense.of(features, D, np.flatnonzero(rows.sizes == 0)) for features in dense]
     if incidence:
         groups.append(Incidence.of(rows, columns, D))
     X = (rng.standard_normal((n_rows, D)) * init_scale).astype(np.float32)

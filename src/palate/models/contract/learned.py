@@ -48,10 +48,13 @@ class Shape:
         axes: such as "n_users", "n_factors".
         dtypes: by name.
         largest: the largest size that a number may have.
+        may_lack: whether files may be older than it; theirs is empty.
     """
 
-    def __init__(self, *axes: str, dtypes: tuple[str, ...] = FLOATS, largest: float = LARGEST) -> None:
-        self.axes, self.dtypes, self.largest = axes, dtypes, largest
+    def __init__(
+        self, *axes: str, dtypes: tuple[str, ...] = FLOATS, largest: float = LARGEST, may_lack: bool = False
+    ) -> None:
+        self.axes, self.dtypes, self.largest, self.may_lack = axes, dtypes, largest, may_lack
 
     def check(self, name: str, array: Array) -> None:
         """Refuse another dtype, and numbers with which scores would not be finite.
@@ -106,9 +109,11 @@ class Used:
 
     Attributes:
         otherwise: of files whose parameter is None or lacking, too; None refuses them.
+        as_of: the name of a parameter that has it there.
     """
 
-    otherwise: float | None = None
+    otherwise: Any = None
+    as_of: str = ""
 
 
 def check_finite(name: str, array: Array) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.kernels import Factors, given
-from palate.kernels import weights as weights_kernel
+from palate.kernels import Factors
+from palate.models.contract.weights import Weights
 from palate.sparse import Rows
 from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
@@ -146,13 +146,12 @@ class WeightScorer(Scorer):
 
     Attributes:
         rows: what each user has had, with the value of each.
-        B: (n_items, n_items) weights, from the item had to the item scored; or compressed rows of them.
+        B: the weights.
         clicks: makes clicks of rows; asked about the users of a call alone, so that a log is never read whole.
     """
 
     rows: Rows
-    B: NDArray[Any] | Rows
-    n_items: int
+    B: Weights
     clicks: Callable[[Rows], Rows] = lambda rows: rows
 
     def pairs(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float64]:
@@ -162,7 +161,7 @@ class WeightScorer(Scorer):
         for start in range(0, len(order), ROWS):  # a row is computed whole: the same bits as in a list
             part = order[start : start + ROWS]
             wanted, place = np.unique(np.asarray(users)[part], return_inverse=True)
-            S = np.empty((len(wanted), self.n_items), np.float32)
+            S = np.empty((len(wanted), self.B.n_items), np.float32)
             self._fill(wanted.astype(np.int32), S)
             out[part] = S[place, np.asarray(items)[part]]
         return out
@@ -179,7 +178,7 @@ class WeightScorer(Scorer):
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return items and scores of the best n for each user."""
         return topk_of_rows(
-            self._fill, self.n_items, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads
+            self._fill, self.B.n_items, users, n, excluded=excluded, allowed=allowed, places=places, n_threads=n_threads
         )
 
     def best_users(
@@ -196,31 +195,24 @@ class WeightScorer(Scorer):
         n_users, user = clicks.n_rows, clicks.row_of_cells()
 
         def fill(wanted: NDArray[np.int32], S: NDArray[np.float32]) -> None:
-            for row, item in enumerate(items[wanted]):
-                S[row] = np.bincount(user, clicks.values * self._column(int(item))[clicks.indices], n_users)
+            for row, item in enumerate(items[wanted].tolist()):
+                sums = np.bincount(user, clicks.values * self.B.column(item)[clicks.indices], n_users)
+                S[row] = sums + np.where(clicks.sizes > 0, self.B.begin(item), 0)
 
         every = np.arange(len(items), dtype=np.int32)
         return topk_of_rows(fill, n_users, every, n, excluded=excluded, places=places, n_threads=n_threads)
-
-    def _column(self, item: int) -> NDArray[np.float32]:
-        """Return the weights from every item had to one item scored."""
-        if not isinstance(self.B, Rows):
-            return np.asarray(self.B[:, item], np.float32)
-        column, at = np.zeros(self.n_items, np.float32), np.flatnonzero(self.B.indices == item)
-        column[np.searchsorted(self.B.indptr, at, "right") - 1] = self.B.values[at]
-        return column
 
     def nearest(
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items whose score rises most where a user has had this one."""
         itself, every = Rows.of_sizes(np.ones(len(index)), index), np.arange(len(index), dtype=np.int32)
-        of_one = WeightScorer(itself, self.B, self.n_items)
-        return of_one.best(every, min(n, self.n_items), excluded=[itself], places=places, n_threads=n_threads)
+        of_one = WeightScorer(itself, self.B.alone())
+        return of_one.best(every, min(n, self.B.n_items), excluded=[itself], places=places, n_threads=n_threads)
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
-        S = np.empty((len(users), self.n_items), np.float32)
+        S = np.empty((len(users), self.B.n_items), np.float32)
         self._fill(np.asarray(users, np.int32), S)
         return S.astype(np.float64)
 
@@ -230,12 +222,7 @@ class WeightScorer(Scorer):
         return nothing
 
     def _fill(self, users: NDArray[np.int32], S: NDArray[np.float32]) -> None:
-        clicks, every = self.clicks(self.rows.take(users)).cells, np.arange(len(users), dtype=np.int32)
-        if isinstance(self.B, Rows):
-            weights_kernel.scores_sparse(clicks, self.B.cells, every, S)
-        else:
-            (B,) = given(self.B)
-            weights_kernel.scores(clicks, B, every, S)
+        self.B.fill(self.clicks(self.rows.take(users)).cells, S)
 
 
 ROWS = 64

@@ -155,10 +155,11 @@ def brought_up(state: ModelState, declarations: Mapping[str, Parameter], kind: t
     learned = dict(state.learned)
     for name, used in kind.USED.items():
         value = parameters.get(name.removesuffix("_"))
-        value = used.otherwise if value is None else value
+        value = parameters.get(used.as_of, used.otherwise) if value is None else value
         if value is not None:
             learned.setdefault(name, value)
-    return replace(state, parameters=parameters, learned=learned)
+    arrays = {name: np.zeros((0,) * len(s.axes), s.dtypes[0]) for name, s in kind.ARRAYS.items() if s.may_lack}
+    return replace(state, parameters=parameters, learned=learned, arrays={**arrays, **state.arrays})
 
 
 def check_names(model: str, parameters: Iterable[str], kind: type[Learned], state: ModelState) -> None:

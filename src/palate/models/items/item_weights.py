@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
+from palate.models.contract.weights import SparseWeights, Weights, WholeWeights
 from palate.models.items.clicks import FromClicks, clicks_of
 from palate.sparse import Rows
 
@@ -38,15 +38,15 @@ class LearnedWeights(Learned):
         return cls(B, np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, B.dtype))
 
     @classmethod
-    def sparse(cls, rows: Rows, dtype: Any = np.float32) -> Self:
-        """Return compressed rows of a square matrix."""
-        return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values)
+    def sparse(cls, rows: Rows, dtype: Any = np.float32, **settings: float) -> Self:
+        """Return compressed rows of a square matrix, and the settings that a subclass stores."""
+        return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values, **settings)
 
-    def either(self) -> Array | Rows:
-        """Return the whole matrix or the compressed rows."""
+    def weights_with(self, base: Array) -> Weights:
+        """Return the whole matrix or the compressed rows, with what everybody gets, (n_items,) or empty."""
         if self.weights.shape[0] or not len(self.weights_indptr):
-            return self.weights
-        return Rows(self.weights_indptr, self.weights_indices, self.weights_values)
+            return WholeWeights(self.weights, base)
+        return SparseWeights(Rows(self.weights_indptr, self.weights_indices, self.weights_values), base)
 
     def check(self, n_items: int) -> None:
         """Refuse what is neither a whole matrix nor compressed rows of one.
@@ -97,26 +97,28 @@ class ItemWeights(FromClicks, Recommender):
                 code="no_history",
                 subject="store_history",
             )
-        clicks = partial(clicks_of, positive=self.positive, what="these interactions")
-        return WeightScorer(self.seen_, self.learned_.either(), len(self.items_), clicks)
+        return WeightScorer(self.seen_, self._weights(), self._clicks)
 
     def _scorer_for(self, rows: Rows, features: Any) -> Scorer:
-        return WeightScorer(
-            clicks_of(rows, self.positive, "these interactions"), self.learned_.either(), len(self.items_)
-        )
+        return WeightScorer(self._clicks(rows), self._weights())
+
+    def _clicks(self, rows: Rows) -> Rows:
+        """Return the clicks of compressed rows, as training took them."""
+        return clicks_of(rows, self.positive, "these interactions")
+
+    def _weights(self) -> Weights:
+        """Return the weights that score."""
+        return self.learned_.weights_with(np.zeros(0))
 
     def _items_like(self, index: Array, n: int) -> tuple[Array, Array]:
         return self.ranker.scorer.nearest(index, n, self.item_order.places, self.n_threads)
 
     def _parts(self, row: Rows, features: Any, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        clicks = clicks_of(row, self.positive, "these interactions")
-        weights = self.learned_.either()
-        if isinstance(weights, Rows):
-            cells = [weights.row(int(j)) for j in clicks.indices]
-            own = np.array([float(v[i == item].sum()) for i, v in cells])
-        else:
-            own = weights[clicks.indices, item].astype(np.float64)
-        return [], (clicks.indices, clicks.values, clicks.values * own)
+        clicks, weights = self._clicks(row), self._weights()
+        own = weights.column(item)[clicks.indices].astype(np.float64)
+        begin = weights.begin(item) if len(clicks.indices) else 0.0
+        parts = [Part("item bias", "what everybody gets for the item", begin)] if begin else []
+        return parts, (clicks.indices, clicks.values, clicks.values * own)
 
     def check_learned(self) -> None:
         """Refuse weights of a file that are neither a whole matrix nor compressed rows of one.

@@ -10,7 +10,9 @@ o is ``unobserved_weight``; Hu et al. have o = 1 (their eq. 3). The penalty grow
 
     l_u = reg (sum_i w_ui + o n_items)^reg_exponent                                                                  (2)
 
-(Rendle et al. 2022, Revisiting the Performance of iALS, eq. 6). With features x_u their weights W are learned as in
+(Rendle et al. 2022, Revisiting the Performance of iALS, eq. 6). What is not given of o, reg, alpha and the number of
+factors follows from the data: `palate.models.ridge.weighing`, and the shrinkage from clicks held out for it,
+`palate.models.ridge.shrinking`. With features x_u their weights W are learned as in
 `ALS`, and reg reg_features |W|^2 is their penalty. With one side fixed, (1) is a ridge regression a row, whose matrix
 is o Q'Q and the row's own cells. Up to `MOST_EXACT` factors it can be solved exactly, by Cholesky
 (`palate.kernels.ridge`); between epochs ``cg_steps`` conjugate gradients from the last values are several times as fast
@@ -25,7 +27,7 @@ clicks twice and the factors twice.
 from __future__ import annotations
 
 import time
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar
 
@@ -35,20 +37,19 @@ from palate.errors import DivergenceError, ParameterError
 from palate.kernels import Factors, given, ridge
 from palate.kernels.simd import gradients
 from palate.models.contract.explanation import Part
-from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape
+from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape, Used
 from palate.models.contract.learner import ScoreKind, Training
-from palate.models.contract.parameters import Above, AtLeast, draw_seed
+from palate.models.contract.parameters import Above, AtLeast, Before, draw_seed
 from palate.models.contract.shared import (
     Dtype,
     InitScale,
-    NFactors,
     NThreads,
     RandomState,
     RegFeatures,
     StoreHistory,
     Sweeps,
 )
-from palate.models.items.clicks import Positive, clicks_of, training_clicks
+from palate.models.items.clicks import Positive, clicks_of, training_clicks, typical_value
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
 from palate.models.ridge.rows import (
     FixedSide,
@@ -63,6 +64,8 @@ from palate.models.ridge.rows import (
     solve,
     started,
 )
+from palate.models.ridge.shrinking import chosen_shrinkage
+from palate.models.ridge.weighing import Weighing, factors_for, share_weight
 from palate.models.search import Range
 from palate.parallel import GRAIN, Workers
 from palate.progress import Progress
@@ -71,6 +74,7 @@ from palate.sparse import Array, Rows
 MOST_EXACT = 512  # factors; a factorization costs their cube
 TOLERANCE = 1e-6  # of the right side, where factors are more
 MOST_STEPS = 200
+SHARE = 16.0  # of the cells without clicks
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,9 @@ class ClickFactors(Learned):
         user_factors, item_factors: (n_users, n_factors), (n_items, n_factors).
         gram: (n_factors, n_factors), the upper triangle of o Q'Q, of the items with clicks.
         n_warm: how many items had clicks.
+        n_factors, alpha, unobserved_weight, reg, shrinkage: the parameters as they were used; shrinkage 0 in files that
+            are older than it.
+        typical_count: the count that weighs 1 where others weigh as their logarithm, or 0.
         priors: of users and items by their features.
         course: of the training.
     """
@@ -89,6 +96,12 @@ class ClickFactors(Learned):
     item_factors: Annotated[Array, Shape("n_items", "n_factors")]
     gram: Annotated[Array, Shape("n_factors", "n_factors")]
     n_warm: int
+    n_factors: Annotated[int, Used()]
+    alpha: Annotated[float, Used(otherwise=1.0)]
+    unobserved_weight: Annotated[float, Used()]
+    reg: Annotated[float, Used()]
+    shrinkage: Annotated[float, Used(otherwise=0.0)]
+    typical_count: Annotated[float, Used(otherwise=0.0)]
     priors: LearnedPriors
     course: Course
 
@@ -102,6 +115,8 @@ class ImplicitALS(PriorModel):
         gram_: (n_factors, n_factors), the upper triangle of o Q'Q, of the items with clicks; fold-in needs it.
         user_weights_, item_weights_: (n_features, n_factors) of the prior means; no rows without features.
         user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        n_factors_, alpha_, unobserved_weight_, reg_, shrinkage_: as they were used.
+        typical_count_: the count that weighs 1 where alpha was not given, others weigh log2(1 + count / this); else 0.
         n_warm_: how many items had clicks; others, and users without, are no part of eq. 1 and get their prior mean.
         history_: one record an epoch: objective (eq. 1), seconds.
         best_epoch_: the last epoch.
@@ -115,21 +130,50 @@ class ImplicitALS(PriorModel):
     learned_ = Learns(ClickFactors)
     gram_ = Attribute[Array]()
     n_warm_ = Attribute[int]()
+    n_factors_ = Attribute[int]()
+    alpha_ = Attribute[float]()
+    unobserved_weight_ = Attribute[float]()
+    reg_ = Attribute[float]()
+    shrinkage_ = Attribute[float]()
+    typical_count_ = Attribute[float]()
 
-    n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
+    n_factors: Annotated[
+        int | None,
+        AtLeast(1),
+        "length of each user's and item's vector; None takes four times the root of the users or items with clicks, "
+        "whichever are fewer, from 16 to 256.",
+    ] = None
     _: KW_ONLY
     n_epochs: Sweeps = 16
     reg: Annotated[
+        float | None,
+        Above(0),
+        "L2 penalty, multiplied by what a row weighs in all to the power of reg_exponent; None follows from shrinkage.",
+    ] = None
+    shrinkage: Annotated[
+        float | None,
+        Above(0),
+        Before(None),
+        Range(0.6, 1.6, log=True, relative=True),
+        "the mean penalty of a row in clicks, less the root of unobserved_share; one number means the same on any "
+        "catalogue. It goes before reg; None chooses it by clicks held out, where reg is none either.",
+    ] = None
+    reg_exponent: Annotated[float, AtLeast(0), "1 weighs rows as they count in the loss, 0 all alike."] = 1.0
+    alpha: Annotated[
+        float | None,
+        Above(0),
+        "confidence of one click, or of a count of one; None: 1 for a click, and log2(1 + count / median count).",
+    ] = None
+    unobserved_weight: Annotated[
+        float | None, Above(0), "weight of a cell without a click, of the target 0; None follows from unobserved_share."
+    ] = None
+    unobserved_share: Annotated[
         float,
         Above(0),
-        Range(0.001, 0.1, log=True),
-        "L2 penalty, multiplied by what a row weighs in all to the power of reg_exponent.",
-    ] = 0.01
-    reg_exponent: Annotated[float, AtLeast(0), "1 weighs rows as they count in the loss, 0 all alike."] = 1.0
-    alpha: Annotated[float, Above(0), "confidence of one click, or of a count of one."] = 1.0
-    unobserved_weight: Annotated[
-        float, Above(0), Range(0.01, 1.0, log=True), "weight of a cell without a click, of the target 0."
-    ] = 0.1
+        Before(SHARE),
+        Range(6.0, 40.0, log=True),
+        "weight of all cells without a click together, in that of all clicks; unobserved_weight goes before it.",
+    ] = SHARE
     reg_features: Annotated[RegFeatures, "L2 penalty of the weights of features."] = 10.0
     positive: Positive = None
     cg_steps: Annotated[int, AtLeast(0), "conjugate gradients a row between; 0 solves every row exactly."] = 3
@@ -142,18 +186,22 @@ class ImplicitALS(PriorModel):
     def _learn(self, training: Training) -> ClickFactors:
         data, dtype = training.data, np.dtype(self.dtype).type
         seed = draw_seed(self.random_state)
-        clicks = training_clicks(data, self.positive)
+        typical = typical_value(data, self.positive) if self.alpha is None else 0.0
+        clicks = training_clicks(data, self.positive, typical)
         by_item = clicks.transpose(data.n_items)
+        warm = clicks.sizes > 0, by_item.sizes > 0
+        k = self._factors_used(training, warm)
+        weighing, shrinkage = self._weighing(training, clicks, by_item, seed)
         rng = np.random.default_rng([seed, 0])
-        scale = self.init_scale / self.n_factors**0.5
-        P, Q = (started((n, self.n_factors), scale, rng, dtype) for n in (data.n_users, data.n_items))
+        scale = self.init_scale / k**0.5
+        P, Q = (started((n, k), scale, rng, dtype) for n in (data.n_users, data.n_items))
         if training.start is not None:
             copy_known(P, data.users, training.start.P, training.start.users)
             copy_known(Q, data.items, training.start.Q, training.start.items)
-        warm = clicks.sizes > 0, by_item.sizes > 0
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
-        penalties = self._penalties(clicks, warm[1].sum()), self._penalties(by_item, warm[0].sum())
+        penalties = weighing.penalties(clicks, warm[1].sum()), weighing.penalties(by_item, warm[0].sum())
+        reg_features = weighing.reg * self.reg_features
         priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
         interrupted = exact = False
@@ -161,15 +209,17 @@ class ImplicitALS(PriorModel):
             try:
                 for epoch in range(1, self.n_epochs + 1):
                     started_at = time.perf_counter()
-                    of_items = _prior(Q, features[1], penalties[1], self.reg * self.reg_features)
-                    new_Q, _, _ = self._half(by_item, P, warm[0], penalties[1], of_items, Q, workers)
-                    of_users = _prior(P, features[0], penalties[0], self.reg * self.reg_features)
+                    of_items = _prior(Q, features[1], penalties[1], reg_features)
+                    new_Q, _, _ = self._half(by_item, weighing, P, warm[0], penalties[1], of_items, Q, workers)
+                    of_users = _prior(P, features[0], penalties[0], reg_features)
                     start = P if epoch < self.n_epochs else None
-                    new_P, losses, gram = self._half(clicks, new_Q, warm[1], penalties[0], of_users, start, workers)
+                    new_P, losses, gram = self._half(
+                        clicks, weighing, new_Q, warm[1], penalties[0], of_users, start, workers
+                    )
                     # Ctrl-C inside a sweep leaves the last whole one
                     P, Q, G, priors, exact = new_P, new_Q, gram, (of_users, of_items), start is None
-                    objective = losses + self._penalty(Q, penalties[1], of_items, of_users)
-                    self._check(objective, epoch)
+                    objective = losses + _penalty(Q, penalties[1], of_items, of_users, reg_features)
+                    self._check(objective, epoch, weighing)
                     record = {"epoch": epoch, "objective": objective, "seconds": time.perf_counter() - started_at}
                     history.append(record)
                     training.progress(Progress("training", epoch, self.n_epochs, record))
@@ -178,14 +228,39 @@ class ImplicitALS(PriorModel):
                     raise
                 interrupted = True
             if not exact:
-                P, _, G = self._half(clicks, Q, warm[1], penalties[0], priors[0], None, workers)
-        kept = LearnedPriors.of(priors, (training.user_features, training.item_features), self.n_factors, dtype)
+                P, _, G = self._half(clicks, weighing, Q, warm[1], penalties[0], priors[0], None, workers)
+        kept = LearnedPriors.of(priors, (training.user_features, training.item_features), k, dtype)
         course = Course(history=history, best_epoch=len(history), interrupted=interrupted, seed=seed)
-        return ClickFactors(P, Q, G, int(warm[1].sum()), kept, course)
+        used = k, weighing.alpha, weighing.unobserved_weight, weighing.reg, shrinkage, typical
+        return ClickFactors(P, Q, G, int(warm[1].sum()), *used, kept, course)
+
+    def _factors_used(self, training: Training, warm: tuple[Array, Array]) -> int:
+        """Return the number of factors: as given, of the model to go on from, or by the data."""
+        if self.n_factors is not None:
+            return self.n_factors
+        if training.start is not None:
+            return int(training.start.P.shape[1])
+        return factors_for(*(int(side.sum()) for side in warm))
+
+    def _weighing(self, training: Training, clicks: Rows, by_item: Rows, seed: int) -> tuple[Weighing, float]:
+        """Return the weights and penalties that are used, and the shrinkage that they amount to."""
+        alpha = 1.0 if self.alpha is None else self.alpha
+        o, share = self.unobserved_weight, self.unobserved_share
+        if o is None:
+            o = share_weight(clicks, by_item, alpha, share)
+        plain = Weighing(alpha, o, 1.0, self.reg_exponent)
+        unit = plain.unit(clicks, by_item) * share**0.5
+        shrinkage = self.shrinkage
+        if shrinkage is None and self.reg is not None:
+            return replace(plain, reg=self.reg), self.reg / unit
+        if shrinkage is None:
+            shrinkage = chosen_shrinkage(self, training, seed)
+        return replace(plain, reg=shrinkage * unit), shrinkage
 
     def _half(
         self,
         rows: Rows,
+        weighing: Weighing,
         Q: Array,
         warm: Array,
         penalties: Array,
@@ -194,13 +269,14 @@ class ImplicitALS(PriorModel):
         workers: Workers,
     ) -> tuple[Array, float, Array]:
         """Return the factors of all rows of one side, their losses, and o Q'Q of the columns with clicks."""
-        G = gram(Q if warm.all() else Q[warm], self.unobserved_weight, workers)
-        P, losses = self._rows(rows, Q, G, penalties, prior, start, workers)
+        G = gram(Q if warm.all() else Q[warm], weighing.unobserved_weight, workers)
+        P, losses = self._rows(rows, weighing, Q, G, penalties, prior, start, workers)
         return P, losses, G
 
     def _rows(
         self,
         rows: Rows,
+        weighing: Weighing,
         Q: Array,
         G: Array,
         penalties: Array,
@@ -209,72 +285,63 @@ class ImplicitALS(PriorModel):
         workers: Workers,
     ) -> tuple[Array, float]:
         """Return the factors of rows and their losses: exact, or a few steps from ``start``; G the upper triangle."""
-        dtype = Q.dtype.type
-        weights = self.alpha * rows.values.astype(np.float64)
+        dtype, k, o = Q.dtype.type, Q.shape[1], weighing.unobserved_weight
+        weights = weighing.of_cells(rows)
         exact = self.cg_steps == 0 or start is None
-        if exact and self.n_factors <= MOST_EXACT:
-            side = FixedSide(Q, np.zeros(0, dtype), 0.0, self.unobserved_weight, padded_square(G))
+        if exact and k <= MOST_EXACT:
+            side = FixedSide(Q, np.zeros(0, dtype), 0.0, o, padded_square(G))
             no_biases = np.zeros_like(penalties)
             P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
-            self._check(0.0 if failed < 0 else np.inf, 0)
+            self._check(0.0 if failed < 0 else np.inf, 0, weighing)
             return P, float(losses.sum())
-        P = np.zeros((rows.n_rows, Q.shape[1]), dtype) if start is None else start.copy()
+        P = np.zeros((rows.n_rows, k), dtype) if start is None else start.copy()
         losses = np.zeros(len(P))
         steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
-        whole = padded_square(G + np.triu(G, 1).T)[: self.n_factors]
+        whole = padded_square(G + np.triu(G, 1).T)[:k]
         l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
-        clicks = ridge.ClickColumns(*given(Q, whole, dtype(self.unobserved_weight)))
+        clicks = ridge.ClickColumns(*given(Q, whole, dtype(o)))
         limits = gradients.Limits(steps, dtype(tolerance))
         call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
         workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
         return P, float(losses.sum())
 
-    def _penalties(self, clicks: Rows, n_columns: float) -> Array:
-        """Return eq. 2 for each row; 0 for one without clicks, which is no part of eq. 1."""
-        sums = np.concatenate([[0.0], np.cumsum(self.alpha * clicks.values.astype(np.float64))])
-        own = np.diff(sums[clicks.indptr])
-        penalties: Array = self.reg * (own + self.unobserved_weight * n_columns) ** self.reg_exponent * (own > 0)
-        return penalties
-
-    def _penalty(self, Q: Array, penalties: Array, of_items: Prior | None, of_users: Prior | None) -> float:
-        """Return the part of eq. 1 that is no part of the users' losses."""
-        mean = 0.0 if of_items is None else of_items.means()[0]
-        total = float((penalties * np.square(Q - mean, dtype=np.float64).sum(axis=1)).sum())
-        for prior in (of_items, of_users):
-            if prior is not None:
-                total += self.reg * self.reg_features * float(np.square(prior.weights, dtype=np.float64).sum())
-        return total
-
-    def _check(self, figure: float, epoch: int) -> None:
+    def _check(self, figure: float, epoch: int, weighing: Weighing) -> None:
         if not np.isfinite(figure):
             where = f" in epoch {epoch}" if epoch else ""
             raise DivergenceError(
-                f"the equations of a row cannot be solved in {self.dtype}{where}: reg={self.reg:g} is too small for "
-                f"these clicks with alpha={self.alpha:g}; take a larger one, or dtype='float64'",
+                f"the equations of a row cannot be solved in {self.dtype}{where}: reg={weighing.reg:g} is too small "
+                f"for these clicks with alpha={weighing.alpha:g}; take a larger one, or dtype='float64'",
                 subject="reg",
             )
 
-    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
-        clicks = clicks_of(rows, self.positive, "these interactions")
+    def _used(self) -> Weighing:
+        """Return the weights and penalties that training used."""
         learned = self.learned_
-        penalties, prior = self._penalties(clicks, learned.n_warm), learned.priors.of_users(features)
+        return Weighing(learned.alpha, learned.unobserved_weight, learned.reg, self.reg_exponent)
+
+    def _clicks(self, rows: Rows, what: str = "these interactions") -> Rows:
+        return clicks_of(rows, self.positive, what, self.learned_.typical_count)
+
+    def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
+        clicks, weighing, learned = self._clicks(rows), self._used(), self.learned_
+        penalties, prior = weighing.penalties(clicks, learned.n_warm), learned.priors.of_users(features)
         with Workers(self.n_threads) as workers:
-            P, _ = self._rows(clicks, learned.item_factors, learned.gram, penalties, prior, None, workers)
+            P, _ = self._rows(clicks, weighing, learned.item_factors, learned.gram, penalties, prior, None, workers)
         return P, np.zeros(len(P), P.dtype)
 
     def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
-        clicks = clicks_of(rows, self.positive, "these interactions")
+        clicks, weighing = self._clicks(rows), self._used()
         warm, prior = self._warm_users(), self.learned_.priors.of_items(features)
-        penalties, P = self._penalties(clicks, int(warm.sum())), self.user_factors_
+        penalties, P = weighing.penalties(clicks, int(warm.sum())), self.user_factors_
         with Workers(self.n_threads) as workers:
-            G = gram(P if warm.all() else P[warm], self.unobserved_weight, workers)
-            Q, _ = self._rows(clicks, P, G, penalties, prior, None, workers)
+            G = gram(P if warm.all() else P[warm], weighing.unobserved_weight, workers)
+            Q, _ = self._rows(clicks, weighing, P, G, penalties, prior, None, workers)
         return Q, np.zeros(len(Q), Q.dtype)
 
     def _warm_users(self) -> Array:
         """Return which users have clicks: only they are part of eq. 1."""
         if self.seen_ is not None:
-            counts: Array = np.diff(clicks_of(self.seen_, self.positive, "the training part").indptr)
+            counts: Array = self._clicks(self.seen_, "the training part").sizes
             return counts > 0
         if self.user_encoding_:
             raise ParameterError(
@@ -286,20 +353,20 @@ class ImplicitALS(PriorModel):
         return np.asarray(self.user_factors_.any(axis=1))
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
-        clicks = clicks_of(row, self.positive, "these interactions")
-        weights = self.alpha * clicks.values.astype(np.float64)
-        learned = self.learned_
-        side = FixedSide(learned.item_factors, np.zeros(0), 0.0, self.unobserved_weight, learned.gram)
-        penalty = float(self._penalties(clicks, learned.n_warm)[0])
+        clicks, weighing, learned = self._clicks(row), self._used(), self.learned_
+        weights, o = weighing.of_cells(clicks), weighing.unobserved_weight
+        side = FixedSide(learned.item_factors, np.zeros(0), 0.0, o, learned.gram)
+        penalty = float(weighing.penalties(clicks, learned.n_warm)[0])
         prior, names = learned.priors.of_users(features), learned.priors.user_names
         if not len(clicks.indices):
             return prior_parts(prior, names, side, item), (clicks.indices, clicks.values, clicks.values)
-        pulls = self.unobserved_weight + weights
+        pulls = o + weights
         parts, own = explained(clicks, weights, pulls, side, (penalty, 0.0), item, prior, names)
         return parts, (clicks.indices, clicks.values, own)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        factors = 2 * (n_users + n_items) * int(self.n_factors) * np.dtype(self.dtype).itemsize  # old and new
+        k = factors_for(n_users, n_items) if self.n_factors is None else int(self.n_factors)
+        factors = 2 * (n_users + n_items) * k * np.dtype(self.dtype).itemsize  # old and new
         return factors + 32 * n_rows  # the clicks by user and by item, and their weights
 
     def _factors(self) -> Factors:
@@ -310,3 +377,13 @@ class ImplicitALS(PriorModel):
 def _prior(X: Array, features: Array | None, penalties: Array, reg: float) -> Prior | None:
     """Return the prior by features; rows weigh as their penalties do."""
     return prior_of(X, np.zeros(len(X)), features, penalties, reg)
+
+
+def _penalty(Q: Array, penalties: Array, of_items: Prior | None, of_users: Prior | None, reg_features: float) -> float:
+    """Return the part of eq. 1 that is no part of the users' losses."""
+    mean = 0.0 if of_items is None else of_items.means()[0]
+    total = float((penalties * np.square(Q - mean, dtype=np.float64).sum(axis=1)).sum())
+    for prior in (of_items, of_users):
+        if prior is not None:
+            total += reg_features * float(np.square(prior.weights, dtype=np.float64).sum())
+    return total

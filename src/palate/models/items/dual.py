@@ -1,0 +1,60 @@
+"""EASE solved between users, where they are fewer than the items: `palate.kernels.dual`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from palate.kernels import dual as kernel
+from palate.models.items.square import invert
+from palate.models.ridge.rows import row_ranges
+from palate.parallel import GRAIN, Workers
+from palate.sparse import Array, Rows
+
+
+class Between(NamedTuple):
+    """What the weights of items are made of, with the training rows: eq. 2 and 3 of the kernel.
+
+    Attributes:
+        W: (n_users, n_users).
+        h, g, a: (n_items,).
+    """
+
+    W: Array
+    h: Array
+    g: Array
+    a: Array
+
+
+def solve_between_users(
+    clicks: Rows, penalties: Array, everybody: tuple[float, float], dtype: str, workers: Workers
+) -> Between | None:
+    """Return the solution; None where there is none in this precision.
+
+    Args:
+        clicks: by user.
+        penalties: (n_items,), above 0.
+        everybody: value and penalty of an item that everybody has had; the value 0 for none.
+        dtype: of W.
+        workers: threads.
+    """
+    (e, penalty), h = everybody, 1 / penalties
+    by_item = clicks.transpose(len(h))
+    W = np.empty((clicks.n_rows, clicks.n_rows), dtype)
+    call = partial(kernel.products, clicks.cells, by_item.cells, h, e * e / penalty)
+    workers.run([partial(call, a, b, W) for a, b in row_ranges(clicks, workers, GRAIN.solved)])
+    W[np.diag_indices(len(W))] += 1
+    if not invert(W, workers.n_threads):
+        return None
+    for u in range(len(W)):
+        W[:u, u] = W[u, :u]
+    square = np.empty(len(h))
+    call = partial(kernel.squares, by_item.cells, W)
+    workers.run([partial(call, a, b, square) for a, b in row_ranges(by_item, workers, GRAIN.solved)])
+    g = 1 / (1 - h * square)
+    if not (np.isfinite(g).all() and (g > 0).all()):
+        return None
+    sums = np.bincount(clicks.indices, clicks.values * W.sum(axis=1, dtype=np.float64)[clicks.row_of_cells()], len(h))
+    return Between(W, h, g, e * e / penalty * sums * g)
