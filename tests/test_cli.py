@@ -151,7 +151,7 @@ def test_models_without_epochs_are_trained_saved_and_asked(here, run, key, shown
 
 
 def test_counts_are_shown_whole_and_other_scores_with_four_digits(here, run):
-    shown = ("recommend", "model.safetensors", "-u", 3, "-n", 1, "--include-seen", "--clip")
+    shown = ("recommend", "model.safetensors", "-u", 3, "-n", 1, "--include-seen")
     run("train", "log.csv", "--model", "popularity")
     assert run(*shown)[1].split()[-1] == "20"
     run("train", "log.csv", "--model", "popularity", "--set", "half_life_days=0.001")
@@ -174,6 +174,8 @@ def test_evaluate_keeps_its_keys(here, run):
         "n_train",
         "n_test",
         "n_listed",
+        "positive",
+        "unknown",
         "without_training",
         "metrics",
         "summaries",
@@ -315,7 +317,8 @@ def test_errors_in_the_input_exit_with_1_and_no_traceback(here, run, words, text
         (("recommend", "m.safetensors"), "--user"),
         (("recommend", "m.safetensors", "-u", "1", "--out", "x.doc"), "ending in"),
         (("recommend", "m.safetensors", "-u", "1", "--on-unknown", "guess"), "is not one of"),
-        (("evaluate", "log.csv", "--train", "a.csv"), "both --train"),
+        (("evaluate", "log.csv", "--train", "a.csv"), "leave out DATA"),
+        (("evaluate",), "both --train"),
         (("evaluate", "--train", "a", "--test", "b", "--split", "time:0.2"), "leave out --split"),
         (("evaluate", "log.csv", "--stop-on", "luck"), "is not one of"),
         (("export", "m.safetensors", "--to", "x", "--layout", "round"), "is not one of"),

@@ -165,7 +165,7 @@ def test_metrics_are_listed(run):
         (("--across", "folds"), 1, "a test across folds needs two of them, such as kfold:5:42"),
         (("--out", "log.csv"), 1, "cannot write results to log.csv"),
         (("--processes", "0"), 2, "than or equal to 1"),
-        (("--test", "t"), 2, "'t' is not one of"),
+        (("--paired-test", "t"), 2, "'t' is not one of"),
     ],
 )
 def test_impossible_requests(here, run, more, code, said):

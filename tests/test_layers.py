@@ -13,7 +13,19 @@ import pytest
 import palate
 
 ORDER = (
-    *("errors", "progress", "markup", "terminal", "notebook", "atomic", "kernels", "parallel", "sparse", "data"),
+    *(
+        "errors",
+        "progress",
+        "markup",
+        "terminal",
+        "notebook",
+        "atomic",
+        "locks",
+        "kernels",
+        "parallel",
+        "sparse",
+        "data",
+    ),
     *(
         "topk",
         "metrics",

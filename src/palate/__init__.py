@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from palate.data.features import Features
     from palate.data.interactions import Interactions
     from palate.data.reading.ratings import read_ratings
-    from palate.data.sources.loading import load_dataset
+    from palate.data.sources.loading import load_dataset, load_split
     from palate.data.sources.movielens import load_movielens
     from palate.data.splits.file import load_splits
+    from palate.data.splits.fixed import fixed_split
     from palate.data.splits.making import make_splits, save_splits, split
     from palate.errors import PalateError
     from palate.evaluation import Comparison, compare, cross_validate, evaluate, evaluate_splits, measure
@@ -78,10 +79,12 @@ _HOME = {
     "evaluate": "palate.evaluation",
     "evaluate_splits": "palate.evaluation",
     "export": "palate.files",
+    "fixed_split": "palate.data.splits.fixed",
     "import_folder": "palate.files",
     "load": "palate.files",
     "load_dataset": "palate.data.sources.loading",
     "load_movielens": "palate.data.sources.movielens",
+    "load_split": "palate.data.sources.loading",
     "load_splits": "palate.data.splits.file",
     "make_splits": "palate.data.splits.making",
     "measure": "palate.evaluation",
@@ -118,10 +121,12 @@ __all__ = [
     "evaluate",
     "evaluate_splits",
     "export",
+    "fixed_split",
     "import_folder",
     "load",
     "load_dataset",
     "load_movielens",
+    "load_split",
     "load_splits",
     "make_splits",
     "measure",

@@ -40,6 +40,7 @@ Code = Literal[
     "forked",
     "format",
     "ids",
+    "locked",
     "missing_extra",
     "model_file",
     "no_history",

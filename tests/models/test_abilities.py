@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import pytest
+from small_models import make
 from synthetic import low_rank
 
 import palate
@@ -120,3 +121,11 @@ def test_no_door_asks_for_a_class_or_names_one():
 @pytest.mark.parametrize("source", ["isinstance(m, BayesianMF)", "isinstance(m, (int, ALS))", "raise E('EASE cannot')"])
 def test_a_door_that_does_is_found(source):
     assert list(faults(source))
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_a_model_says_whether_it_tells_of_a_validation_part(key, data):
+    """Of one that does not, nothing would change by it: commands refuse it there."""
+    train, test = palate.split(data)
+    history = make(key).fit(train, validation=test).history_
+    assert any(name.startswith("validation") for record in history for name in record) == MODELS[key].tells_validation

@@ -190,7 +190,8 @@ def test_nothing_is_said_of_a_settled_chain_nor_of_a_short_one(caplog):
 
 
 def test_a_fitted_model_gives_its_summary_and_warns(caplog):
-    model = BayesianMF(2, n_sweeps=110, n_burn_in=2, n_components=0, random_state=0, n_threads=1)
+    noise = {"noise_shape": 1.0, "noise_rate": 1.0}
+    model = BayesianMF(2, n_sweeps=110, n_burn_in=2, n_components=0, **noise, random_state=0, n_threads=1)
     model.fit(low_rank())
     table = model.sampling_summary()
     assert table.equals(chain_summary(model.history_, 2))

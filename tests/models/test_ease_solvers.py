@@ -126,7 +126,7 @@ def test_with_intercepts_a_large_penalty_leaves_what_is_popular():
 
 def test_what_is_derived_is_stored_and_a_given_number_stays(data, tmp_path):
     derived, given = EASE(positive="any").fit(data), EASE(20.0, positive="any").fit(data)
-    assert derived.reg_ == pytest.approx(25 * np.sqrt(len(data) / 35) * (1 + 8 / (len(data) / 20)))
+    assert derived.reg_ == pytest.approx(18 * np.sqrt(len(data) / 35) * (1 + 10 / (len(data) / 20)))
     assert (derived.dropout_, derived.fit_intercept_, derived.solver_) == (ease.DROPOUT, True, "items")
     assert (given.reg_, given.dropout_, given.fit_intercept_, given.solver_) == (20, 0, False, "items")
     files.save(derived, tmp_path / "m")

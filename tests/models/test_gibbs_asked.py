@@ -18,6 +18,7 @@ from palate.models.bayes import begin as bayes_begin
 from palate.models.bayes import product_sum
 from palate.models.bayes.asked import RARE, Numbers
 from palate.models.bayes.begin import begun, ground_of
+from palate.models.bayes.derived import Settings
 from palate.models.bayes.product_sum import ProductSum
 from palate.models.bayes.side import Hyper, Incidence
 from palate.models.bayes.start import CountEncoding
@@ -26,6 +27,7 @@ from palate.models.contract.learner import Training
 from palate.parallel import Workers
 
 SETTINGS = {"n_factors": 2, "n_components": 3, "n_sweeps": 30, "n_burn_in": 5, "random_state": 0, "n_threads": 1}
+USED = Settings(n_factors=2, noise_shape=1.0, noise_rate=1.0, wishart_df=0.0, wishart_scale=1.0)
 DATA = low_rank(14, 11, 60)
 PART = low_rank(14, 11, 60, seed=3)
 TABLE = {"user_id": DATA.users.values, "age": np.arange(14) * 3 + 20}
@@ -35,7 +37,7 @@ def state(**options):
     """Return a chain after some sweeps, and its question."""
     people = Features.from_table(pl.DataFrame(TABLE), "user", columns=["age"])
     model, training = BayesianMF(**{**SETTINGS, **options}), Training(DATA, PART, people, None, None, print)
-    chain, asked = begun(model, training, ground_of(model, training), 0)
+    chain, asked = begun(model, training, USED, ground_of(model, training), 0)
     with Workers(1) as workers:
         for number in range(1, 9):
             chain.sweep(number, workers)
@@ -148,7 +150,7 @@ def test_a_new_item_has_the_parts_of_the_item_of_a_rating_taken_at_random(compon
     values = np.random.default_rng(4).normal(3, 1, len(u)).astype(np.float32)
     data = Interactions(u.astype(np.int32), i.astype(np.int32), values, None, DATA.users, ids, (1, 5))
     model, training = BayesianMF(**SETTINGS), Training(data, None, None, None, None, print)
-    chain, asked = begun(model, training, ground_of(model, training), 0)
+    chain, asked = begun(model, training, USED, ground_of(model, training), 0)
     with Workers(1) as workers:
         for number in range(1, 9):
             chain.sweep(number, workers)

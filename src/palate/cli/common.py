@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -34,13 +34,28 @@ DataArgument = Annotated[
     str, typer.Argument(help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input.")
 ]
 ModelArgument = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
+DataOrParts = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[DATA]",
+        help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input; or instead --train "
+        "and --test.",
+    ),
+]
+TrainFile = Annotated[Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")]
+TestFile = Annotated[Path | None, typer.Option("--test", help="Test ratings, with --train.")]
+OnOverlap = Annotated[
+    Literal["raise", "drop"],
+    typer.Option(help="Where --test rows are also --train rows: an error, or leave them out and say how many."),
+]
 Read = Annotated[
     list[str] | None,
     typer.Option(
         "--read",
         metavar="KEY=VALUE",
         help="How to read files; may be repeated: user=, item=, value=, time= (a column's name or position from 0; "
-        "none leaves values or times out), title= (of --items), header=yes|no, quote=none|backslash, encoding=, "
+        "none leaves values or times out), title= (of --items), lists=none or lists.COLUMN=SIGN "
+        "(of --items and --users: which texts are lists), header=yes|no, quote=none|backslash, encoding=, "
         "ids=text, time_unit=ms|us|ns, rating_range=1:5, on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum, "
         "max_bytes=4e9 (that a packed file may unpack to).",
     ),

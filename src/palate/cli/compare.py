@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
-from palate.cli import common, completion, inputs
+from palate.cli import common, completion, inputs, together
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: common.DataArgument,
+    data: common.DataOrParts = None,
     models: Annotated[
         str,
         typer.Option(
@@ -29,8 +29,15 @@ def compare(
         ),
     ] = "popularity,baseline,mf",
     split: Annotated[
-        str, typer.Option(autocompletion=completion.split, help="Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1.")
-    ] = "random:0.2:42",
+        str | None,
+        typer.Option(
+            autocompletion=completion.split,
+            help=f"Such as time:0.2, last:1, kfold:5:42, rolling:4:0.1; {inputs.DEFAULT_SPLIT} without it.",
+        ),
+    ] = None,
+    train: common.TrainFile = None,
+    test: common.TestFile = None,
+    on_overlap: common.OnOverlap = "raise",
     metrics: common.Metrics = None,
     positive: common.PositiveOption = None,
     allow: common.Allow = None,
@@ -49,7 +56,7 @@ def compare(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; all cores without it, 1 for times without noise.")
     ] = None,
-    test: Annotated[Literal["permutation", "wilcoxon"], typer.Option(help="The paired test.")] = "permutation",
+    paired_test: Annotated[together.PairedTest, typer.Option(help="The paired test; formerly --test.")] = "permutation",
     across: Annotated[Literal["users", "folds"], typer.Option(help="What the test is across.")] = "users",
     seed: Annotated[int, typer.Option(min=0, help="Seed of models without one, of intervals and tests.")] = 42,
     attributes: common.Attributes = None,
@@ -63,26 +70,39 @@ def compare(
     [dim]palate compare ml-100k --models popularity,baseline,mf --split time:0.2 --metrics rmse,ndcg@10,recall@20[/]
     """
     from palate.evaluation import compare as compare_all
+    from palate.evaluation.comparing import default_for
+    from palate.evaluation.gathering import GROUPS
     from palate.parallel import check_threads
 
+    if train is None and str(test) in get_args(together.PairedTest):  # as --paired-test was called
+        paired_test, test = cast("together.PairedTest", str(test)), None
     named = {label: inputs.with_positive(model, positive) for label, model in _models(models, set_).items()}
-    dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
+    tables, catalogue = inputs.Tables(items, users, read), {"allow": allow, "deny": deny, "where": where}
+    if len(named) == 1 and (paired_test, across) != ("permutation", "users"):
+        raise common.usage_error("--paired-test and --across are of two models and more: name them, or leave it out")
+    dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables)
+    models_ = list(named.values())
+    asked = common.names(metrics) or default_for(models_, dataset.interactions)
+    together.check_metrics_use(models_, asked, positive=positive, part=catalogue)
+    if groups is None and not set(GROUPS) & set(dataset.users.columns):
+        together.check_users_use(models_, attributes, users is not None, more="; or --groups looks at people by it")
     options: dict[str, Any] = {"positive": positive, "groups": common.names(groups), "out": out, "random_state": seed}
-    options |= {"n_processes": processes or check_threads(None), "words": _words(data, read, items, users)}
+    options |= {"n_processes": processes or check_threads(None)}
+    options["words"] = inputs.words_of(data, train, test, on_overlap, tables)
     options["attributes"] = attributes
-    options |= inputs.part_of_catalogue(dataset.interactions.items, allow, deny, where)
+    options |= inputs.part_of_catalogue(dataset.interactions.items, **catalogue)
     try:
         with common.live_progress() as progress:
-            comparison = compare_all(named, dataset, split, common.names(metrics), progress=progress, **options)
+            comparison = compare_all(named, dataset, wanted, asked, progress=progress, **options)
     except KeyboardInterrupt:
         kept = f"finished runs are kept in {out}, the same command goes on" if out else "with --out runs are kept"
         raise common.Stopped(f"stopped; {kept}") from None
-    tests = comparison.tests(test=test, across=across)
+    tests = comparison.tests(test=paired_test, across=across)
     if as_json:
         common.emit(_record(comparison, tests, out))
     else:
         stdout = common.console()
-        show(comparison, tests, f"{test} test across {across}", stdout)
+        show(comparison, tests, f"{paired_test} test across {across}", stdout)
         if groups is not None:
             _show_groups(comparison, stdout)
         if out is not None:
@@ -109,13 +129,6 @@ def _models(text: str, words: list[str] | None) -> dict[str, Recommender]:
         key, _, preset = label.partition(":")
         out[label] = inputs.new_model(key, preset or None, own[label])
     return out
-
-
-def _words(data: str, read: list[str] | None, items: Path | None, users: Path | None) -> list[str]:
-    """Return how the command line names the data."""
-    tables = [("--items", items), ("--users", users)]
-    more = [word for option, path in tables if path is not None for word in (option, str(path))]
-    return [data, *more, *(word for option in read or () for word in ("--read", option))]
 
 
 def _record(comparison: Comparison, tests: pl.DataFrame, out: Path | None) -> dict[str, Any]:

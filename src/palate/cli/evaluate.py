@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from palate.cli import common, completion, inputs
+from palate.cli import common, completion, inputs, together
 
 if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.splits.split import Split
     from palate.evaluation import Evaluation
     from palate.metrics import Summary
-
-DEFAULT_SPLIT = "random:0.2:42"
+    from palate.models.contract.base import Recommender
 
 
 def evaluate(
-    data: Annotated[str | None, typer.Argument(help="ml-100k, a file of ratings, or a MovieLens folder.")] = None,
+    data: common.DataOrParts = None,
     model: common.ModelKey = "mf",
     preset: common.Preset = None,
     set_: common.SetOption = None,
+    model_file: Annotated[
+        Path | None,
+        typer.Option(help="Measure this model as train wrote it, in place of fitting one; on --test, or on DATA."),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             autocompletion=completion.split,
-            help=f"Such as time:0.2, last:1, kfold:5:42, official:u1; {DEFAULT_SPLIT} without it.",
+            help=f"Such as time:0.2, last:1, kfold:5:42, official:u1; {inputs.DEFAULT_SPLIT} without it.",
         ),
     ] = None,
-    train: Annotated[
-        Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")
+    train: common.TrainFile = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="Test ratings, with --train; or alone, with --model-file.")
     ] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Test ratings, with --train.")] = None,
     stop_on: Annotated[
         Literal["validation", "test"],
         typer.Option(help="What chooses the epoch: validation (part of the training data) or test (optimistic)."),
@@ -44,10 +48,7 @@ def evaluate(
     allow: common.Allow = None,
     deny: common.Deny = None,
     where: common.WhereOption = None,
-    on_overlap: Annotated[
-        Literal["raise", "drop"],
-        typer.Option(help="Where test rows are also training rows: an error, or leave them out and say how many."),
-    ] = "raise",
+    on_overlap: common.OnOverlap = "raise",
     fold: Annotated[int | None, typer.Option(min=1, help="Only this fold or window of the split, from 1.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep the model that was measured, in this file (one fold only).")
@@ -58,62 +59,119 @@ def evaluate(
     read: common.Read = None,
     as_json: common.Json = False,
 ) -> None:
-    """Fit a model on a training part and measure it on a test part.
+    """Fit a model on a training part and measure it on a test part; or measure a model file.
 
     [dim]palate evaluate ml-100k --model mf --preset original --stop-on test --split random:0.2:42[/]
+
+    [dim]palate evaluate --model-file model.safetensors --test test.csv[/]
     """
-    given = [x is not None for x in (train, test)]
-    if (data is not None and any(given)) or (data is None and not all(given)):
-        raise common.usage_error("take DATA (with --split), or both --train FILE and --test FILE")
-    if all(given) and split is not None:
-        raise common.usage_error("--train and --test are a split already: leave out --split")
-    if all(given) and fold is not None:
-        raise common.usage_error("--train and --test have no folds: leave out --fold")
-    if out is not None:
-        common.check_writable(out)
-    learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
-    from palate.evaluation import evaluate as evaluate_one
-    from palate.evaluation import evaluate_splits
+    from palate.evaluation.result import default_metrics
 
-    with common.live_progress() as progress:
-        options: dict[str, Any] = {"stop_on": stop_on, "positive": positive, "progress": progress}
-        options["on_overlap"] = on_overlap
-        options |= {"metrics": common.names(metrics), "attributes": attributes}
-        if train is not None and test is not None:
-            parts = inputs.train_and_test(train, test, read, items, users)
-            options |= inputs.part_of_catalogue(parts[0].interactions.items, allow, deny, where)
-            results = [evaluate_one(learner, *parts, name=f"{train} / {test}", **options)]
-        else:
-            wanted = (split or DEFAULT_SPLIT).strip()
-            dataset = inputs.dataset(str(data), read, items, users, all_rows=inputs.all_rows(wanted))
-            splits = _folds(dataset, wanted, fold)
-            if out is not None and len(splits) > 1:
-                raise common.usage_error(
-                    f"--out keeps one model, and {wanted} fits {len(splits)}: choose one with --fold"
-                )
-            options |= inputs.part_of_catalogue(dataset.interactions.items, allow, deny, where)
-            results = evaluate_splits(learner, dataset, splits, **options)
-    if out is not None:
-        from palate import files
-
-        files.save(results[0].fitted, out)
+    tables = inputs.Tables(items, users, read)
+    catalogue = {"allow": allow, "deny": deny, "where": where}
+    options: dict[str, Any] = {"metrics": common.names(metrics), "positive": positive}
+    if model_file is not None:
+        source = _Source(data, train, test, split, fold)
+        results = [_measured(model_file, source, tables, catalogue, {**options, "on_overlap": on_overlap})]
+    else:
+        if out is not None:
+            common.check_writable(out)
+        learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
+        together.check_stop_on(learner, stop_on)
+        together.check_users_use([learner], attributes, users is not None)
+        dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables)
+        names = options["metrics"] or default_metrics(learner, dataset.interactions)
+        together.check_metrics_use([learner], names, positive=positive, part=catalogue)
+        options |= {"stop_on": stop_on, "attributes": attributes}
+        results = _fitted(learner, dataset, _folds(dataset, wanted, fold), out, catalogue, options)
     if as_json:
-        common.emit({**_record(results, split or DEFAULT_SPLIT), **({} if out is None else {"out": str(out)})})
+        common.emit({**_record(results, split or inputs.DEFAULT_SPLIT), **({} if out is None else {"out": str(out)})})
         return
     _show(results)
     if out is not None:
         common.console().print(f"the model is in {out}, fitted on the training part alone")
 
 
-def _folds(data: Dataset, text: str, fold: int | None) -> Sequence[Split]:
+class _Source(NamedTuple):
+    """Where the test rows of a model file come from: --test, or the test part of DATA."""
+
+    data: str | None
+    train: Path | None
+    test: Path | None
+    split: str | None
+    fold: int | None
+
+
+def _measured(
+    path: Path, source: _Source, tables: inputs.Tables, catalogue: Mapping[str, Any], options: dict[str, Any]
+) -> Evaluation:
+    """Return what a model file is worth on the test rows named."""
+    from palate import files
+    from palate.evaluation.fitted import evaluate_fitted
+    from palate.evaluation.result import default_metrics
+
+    fitted = files.load(path)
+    train, test = _parts_for(fitted, source, tables)
+    names = options["metrics"] or default_metrics(fitted, (train or test).interactions)
+    together.check_metrics_use([fitted], names, positive=options["positive"], part=catalogue)
+    options |= inputs.part_of_catalogue(fitted.items_, **catalogue)
+    items = test.items if tables.items is not None else None
+    return evaluate_fitted(fitted, test, train, items=items, name=test.name, **options)
+
+
+def _parts_for(fitted: Recommender, source: _Source, tables: inputs.Tables) -> tuple[Dataset | None, Dataset]:
+    """Return the training part, where the model does not keep it, and the test part."""
+    from palate.data.sources.loading import load_dataset
+
+    options = inputs.read_options(tables.read)
+    if source.test is not None:
+        test = replace(load_dataset(source.test, items=tables.items, **options), name=str(source.test))
+        return None if source.train is None else load_dataset(source.train, **options), test
+    if source.data is None:
+        raise common.usage_error("--model-file is measured on --test FILE, or on DATA with the --split of its fit")
+    dataset, wanted = inputs.data_and_split(source.data, None, None, source.split, "raise", tables)
+    folds = _folds(dataset, wanted, source.fold)
+    if len(folds) > 1:
+        raise common.usage_error(f"--model-file is one model, and {wanted} has {len(folds)}: choose one with --fold")
+    train, test = folds[0].apply(dataset)
+    return None if fitted.seen_ is not None else train, replace(test, name=folds[0].name)
+
+
+def _fitted(
+    learner: Recommender,
+    dataset: Dataset,
+    splits: Sequence[Split],
+    out: Path | None,
+    catalogue: Mapping[str, Any],
+    options: dict[str, Any],
+) -> list[Evaluation]:
+    """Return the evaluations of a model on these splits; keep the model of the one, where it is asked for."""
+    from palate import files
+    from palate.evaluation import evaluate_splits
+
+    if out is not None and len(splits) > 1:
+        raise common.usage_error(
+            f"--out keeps one model, and {splits[0].family} fits {len(splits)}: choose one with --fold"
+        )
+    options |= inputs.part_of_catalogue(dataset.interactions.items, **catalogue)
+    with common.live_progress() as progress:
+        results = evaluate_splits(learner, dataset, splits, progress=progress, **options)
+    if out is not None:
+        files.save(results[0].fitted, out)
+    return results
+
+
+def _folds(data: Dataset, wanted: str | Split, fold: int | None) -> Sequence[Split]:
     """Return the split's folds, or the one of that number."""
     from palate.data.splits.making import make_splits
     from palate.errors import ParameterError
 
-    folds = make_splits(data, text)
+    if not isinstance(wanted, str):
+        return [wanted]
+    folds = make_splits(data, wanted)
     if fold is not None and fold > len(folds):
         raise ParameterError(
-            f"the split {text} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}",
+            f"the split {wanted} has {len(folds)} parts: --fold takes 1 to {len(folds)}, got {fold}",
             code="split",
             value=fold,
             subject="fold",
@@ -151,6 +209,8 @@ def _show(results: list[Evaluation]) -> None:
     for line in _people(results):
         stdout.print(line)
     stdout.print(f"trained on {first.n_train:,} ratings, measured on {first.n_test:,}{_newcomers(first)}")
+    for line in (*_left_out(first), *_relevant(first)):
+        stdout.print(line)
     if first.n_listed < len(first.fitted.items_):
         stdout.print(f"lists are drawn from {first.n_listed:,} of {len(first.fitted.items_):,} items")
     if has_epochs:
@@ -162,7 +222,29 @@ def _show(results: list[Evaluation]) -> None:
 
 
 def _seconds(result: Evaluation) -> dict[str, str]:
-    return {"fit s": f"{result.seconds['fit']:.2f}"}
+    return {f"{name} s": f"{result.seconds[name]:.2f}" for name in ("fit",) if name in result.seconds}
+
+
+def _left_out(result: Evaluation) -> Iterator[str]:
+    """Yield how many test rows a model file has nothing to say of."""
+    of = result.unknown
+    if of["test_rows"]:
+        yield (
+            f"left out: {of['test_rows']:,} of {result.n_test + of['test_rows']:,} test rows, of {of['users']:,} users "
+            f"and {of['items']:,} items that the model does not know"
+        )
+
+
+def _relevant(result: Evaluation) -> Iterator[str]:
+    """Yield which test rows count in lists, and what the model took for a click, where they are two rules."""
+    from palate.metrics import named
+
+    if not any(named(name).metric.kind != "rating" for name in result.metrics):
+        return
+    clicks = result.parameters.get("positive")
+    rule = "every test row" if result.positive in (None, "any") else f"test rows of at least {result.positive:g}"
+    own = "" if clicks in (None, result.positive) else f"; the model learned from rows of positive={clicks}"
+    yield f"relevant in lists: {rule}{own}"
 
 
 def _newcomers(result: Evaluation) -> str:

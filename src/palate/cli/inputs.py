@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from palate.cli.common import usage_error
-from palate.cli.wording import READ_KEYS, ROLE_KEYS, YES_NO
+from palate.cli.wording import OF_LIST, READ_KEYS, ROLE_KEYS, YES_NO
 
 if TYPE_CHECKING:
     from palate.data.dataset import Dataset
     from palate.data.ids import Id, Ids
+    from palate.data.splits.fixed import OnOverlap
+    from palate.data.splits.split import Split
     from palate.models.contract.base import Recommender
+
+DEFAULT_SPLIT = "random:0.2:42"
 
 
 def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -30,6 +33,7 @@ def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
 def read_options(words: Sequence[str] | None) -> dict[str, Any]:
     """Return the keyword arguments of `read_ratings`, and ``title``, that --read words name."""
     pairs = key_values(words, "--read")
+    by_column = {key.removeprefix(OF_LIST): pairs.pop(key) for key in list(pairs) if key.startswith(OF_LIST)}
     unknown = set(pairs) - set(READ_KEYS)
     if unknown:
         raise usage_error(f"--read knows {', '.join(READ_KEYS)}; got {', '.join(sorted(unknown))}")
@@ -47,12 +51,21 @@ def read_options(words: Sequence[str] | None) -> dict[str, Any]:
             options["rating_range"] = (float(low), float(high))
         except ValueError:
             raise usage_error(f"rating_range takes LOW:HIGH, got '{options['rating_range']}'") from None
+    if "lists" in options or by_column:
+        options["lists"] = _lists(options.get("lists"), by_column)
     if "max_bytes" in options:
         try:
             options["max_bytes"] = float(options["max_bytes"])
         except ValueError:
             raise usage_error(f"max_bytes takes a number such as 4e9, got '{options['max_bytes']}'") from None
     return options
+
+
+def _lists(whole: str | None, by_column: dict[str, str]) -> bool | dict[str, str | None]:
+    """Return which texts are lists, of lists=none and lists.COLUMN=SIGN."""
+    if whole is not None and (whole != "none" or by_column):
+        raise usage_error("lists takes none, for no lists at all; or lists.COLUMN=SIGN, such as lists.cast=';'")
+    return {name: None if sign == "none" else sign for name, sign in by_column.items()} if by_column else False
 
 
 def dataset(
@@ -81,20 +94,48 @@ def all_rows(split: str) -> bool:
     return (names_of(text)[0] if text.endswith(FILE_ENDING) else text).startswith("official")
 
 
-def train_and_test(
-    train: Path, test: Path, read: Sequence[str] | None, items: Path | None, users: Path | None
-) -> tuple[Dataset, Dataset]:
-    """Return two files as parts of one data set, with the tables of --items and --users."""
-    from palate.data.dataset import Dataset
-    from palate.data.interactions import on_shared_ids
-    from palate.data.reading.ratings import read_ratings
-    from palate.data.sources.loading import with_tables
+def data_and_split(
+    data: str | None,
+    train: Path | None,
+    test: Path | None,
+    split: str | None,
+    on_overlap: OnOverlap,
+    tables: Tables,
+) -> tuple[Dataset, str | Split]:
+    """Return the data, and its split: DATA and --split, or --train and --test, which are a split already."""
+    if train is None or test is None:
+        if data is None:
+            raise usage_error("take DATA (with --split), or both --train FILE and --test FILE")
+        wanted = (split or DEFAULT_SPLIT).strip()
+        return dataset(data, tables.read, tables.items, tables.users, all_rows=all_rows(wanted)), wanted
+    from palate.data.sources.loading import load_split
 
-    options = read_options(read)
-    title = options.pop("title", None)
-    rows, test_rows = on_shared_ids([read_ratings(train, **options), read_ratings(test, **options)])
-    part = with_tables(Dataset.from_tables(rows, name=train.name), items, users, title=title, **options)
-    return part, replace(part, name=test.name, interactions=test_rows)
+    options = read_options(tables.read)
+    return load_split(train, test, items=tables.items, users=tables.users, on_overlap=on_overlap, **options)
+
+
+class Tables(NamedTuple):
+    """What stands beside the ratings on a command line: --items, --users and --read."""
+
+    items: Path | None
+    users: Path | None
+    read: list[str] | None
+
+    def of_joined(self) -> Tables:
+        """Return them for the rows as Palate writes them, which need no words on how to read them."""
+        return self._replace(read=None)
+
+
+def words_of(
+    data: str | None, train: Path | None, test: Path | None, on_overlap: OnOverlap, tables: Tables
+) -> list[str]:
+    """Return how the command line names the data."""
+    pairs: list[tuple[str, object]] = [("--train", train), ("--test", test)]
+    if on_overlap != "raise":
+        pairs.append(("--on-overlap", on_overlap))
+    pairs += [("--items", tables.items), ("--users", tables.users), *(("--read", word) for word in tables.read or ())]
+    named = [word for option, value in pairs if value is not None for word in (option, str(value))]
+    return named if data is None else [data, *named]
 
 
 def part_of_catalogue(

@@ -19,8 +19,6 @@ def models(
 ) -> None:
     """List models, their parameters, defaults and meaning; or the metrics."""
     if metrics:
-        if key is not None:
-            raise common.usage_error("--metrics lists all metrics: leave out the model")
         _metrics(as_json=as_json)
         return
     from rich.text import Text

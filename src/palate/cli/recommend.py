@@ -80,12 +80,19 @@ def recommend(
         raise common.usage_error("--clip, --exclude and --on-unknown go with --user and --all")
     if item and (where or allow or deny or one_per_title):
         raise common.usage_error("--item asks for users: --where, --allow, --deny and --one-per-title choose items")
+    if users and not asked and include_seen:
+        raise common.usage_error("--include-seen is about items that somebody had, and --users alone has none")
+    if everyone and on_unknown != "raise":
+        raise common.usage_error("--on-unknown is about people whom the model does not know, and --all are known")
+    _check_read(read, exclude, rows, users)
     writer = _writer(out)
     if safe_csv and writer != "write_csv":
         raise common.usage_error("--safe-csv is for a file that ends in .csv: name one with --out")
     if out is not None:
         common.check_writable(out)
     fitted = files.load(model)
+    if clip and fitted.score_kind != "rating":
+        raise common.usage_error(f"--clip is for predicted ratings, and {fitted.key} has scores for an order alone")
     started = time.perf_counter()
     if item:
         table = fitted.recommend_users([fitted.items_.parse(i) for i in item], n, exclude_seen=not include_seen)
@@ -116,14 +123,23 @@ def recommend(
         _show(table)
 
 
+def _check_read(read: list[str] | None, exclude: Path | None, rows: Path | None, users: Path | None) -> None:
+    """Refuse --read where no file is read by it."""
+    from palate.data.sources.loading import check_table_options
+
+    options = inputs.read_options(read)
+    if "title" in options or "lists" in options:
+        raise common.usage_error("--read title= and lists= are of what a model learns from, and it is fitted already")
+    if options and exclude is None and rows is None:
+        check_table_options("--read", "reads files here", options, has_users=users is not None)
+
+
 def _pairs(path: Path | None, read: list[str] | None) -> Interactions | None:
     from palate.data.reading.ratings import read_ratings
 
     if path is None:
         return None
-    options = inputs.read_options(read)
-    options.pop("title", None)  # of the item table
-    return read_ratings(path, **options)
+    return read_ratings(path, **inputs.read_options(read))
 
 
 def _basket(fitted: Recommender, words: list[str]) -> dict[Any, float] | list[Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palate.cli import common, inputs
+from palate.cli import common, inputs, together
+from palate.locks import only_writer
 from palate.progress import as_test, figures, watching_test
 
 if TYPE_CHECKING:
@@ -63,17 +65,18 @@ def train(
 
     from palate import files
 
-    if config is not None and (model != "mf" or preset is not None):
-        raise common.usage_error("--config names the model and its parameters: leave out --model and --preset")
     if stop_on == "test" and split is None:
         raise common.usage_error("--stop-on test needs a test part: name it with --split, such as random:0.2:42")
     learner = _learner(config or model, preset, set_, positive, checkpoint)
+    together.check_stop_on(learner, stop_on)
+    together.check_users_use([learner], attributes, users is not None)
     common.check_writable(out)
     dataset = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
     replaced = " in place of the old file" if out.exists() else ""
     part, test = (dataset, None) if split is None else _parts(dataset, split)
     watched = test if stop_on == "test" else None
-    with common.live_progress() as progress:
+    alone = nullcontext() if checkpoint is None else only_writer(checkpoint, "a chain")
+    with alone, common.live_progress() as progress:
         callback = progress if watched is None else watching_test(progress)
         learner.fit(part, validation=watched, attributes=attributes, progress=callback)
     chosen_on = "test" if watched is not None and learner.epoch_chosen_on_ == "validation" else learner.epoch_chosen_on_
@@ -108,6 +111,10 @@ def _learner(
     if positive is not None:
         if "positive" not in learner.parameter_names():
             raise common.usage_error(f"{learner.key} learns from values and has no clicks: leave out --positive")
+        if learner.get_params()["positive"] is not None:
+            raise common.usage_error(
+                "--positive is the model's parameter positive, which has a value: give one of the two"
+            )
         inputs.with_positive(learner, _rule(learner, positive))
     if checkpoint is not None:
         if not isinstance(learner, Checkpoints):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palate.cli import common, completion, inputs
+from palate.cli import common, completion, inputs, together
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def tune(
-    data: common.DataArgument,
+    data: common.DataOrParts = None,
     model: common.ModelKey = "mf",
     metric: Annotated[
         str, typer.Option(autocompletion=completion.metric, help="What to make best, such as rmse or ndcg@10.")
@@ -27,12 +27,15 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Trials in all; earlier ones in --out count.")] = 50,
     time: Annotated[str | None, typer.Option("--time", help="Start no trial after 90s, 10m or 2h.")] = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             autocompletion=completion.split,
-            help="What to put aside before the search: time:0.2, random:0.2:42; or none, to use all rows.",
+            help=f"What to put aside before the search: time:0.2; {inputs.DEFAULT_SPLIT} without it; none: nothing.",
         ),
-    ] = "random:0.2:42",
+    ] = None,
+    train: common.TrainFile = None,
+    test: common.TestFile = None,
+    on_overlap: common.OnOverlap = "raise",
     validation: Annotated[
         str | None,
         typer.Option(
@@ -68,9 +71,12 @@ def tune(
     fixed = set(inputs.key_values(set_, "--set"))
     space = {name: tried for name, tried in learner.search_space.items() if name not in fixed}
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
-    limits |= {"split": split, "validation": validation, "positive": positive, "random_state": seed}
+    limits |= {"validation": validation, "positive": positive, "random_state": seed}
     limits["attributes"] = attributes
-    dataset = inputs.dataset(data, read, items, users, all_rows=inputs.all_rows(split))
+    together.check_metrics_use([learner], [metric], positive=positive, part={})
+    together.check_users_use([learner], attributes, users is not None)
+    tables = inputs.Tables(items, users, read)
+    dataset, limits["split"] = inputs.data_and_split(data, train, test, split, on_overlap, tables)
     try:
         with common.live_progress() as progress:
             tuned = search(learner, dataset, metric=metric, space=space, out=out, progress=progress, **limits)
@@ -81,7 +87,8 @@ def tune(
         record = {**tuned.record, **tuned.summary(), "model": learner.key, "parameters": tuned.parameters}
         common.emit({**record, "out": str(out), "figures": [str(path) for path in figures]})
     else:
-        _show(tuned, learner.get_params(), data, out, common.console())
+        named = inputs.words_of(data or str(train), None, None, "raise", tables)
+        _show(tuned, learner.get_params(), named, out, common.console())
 
 
 def _seconds(text: str | None) -> float | None:
@@ -121,7 +128,7 @@ def _best_so_far(values: list[float | None], metric: str) -> list[float | None]:
     return best
 
 
-def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Console) -> None:
+def _show(tuned: Tuned, start: dict[str, Any], data: list[str], out: Path, stdout: Console) -> None:
     from palate.cli.draw import table
 
     counts = tuned.summary()["trials"]
@@ -143,7 +150,7 @@ def _show(tuned: Tuned, start: dict[str, Any], data: str, out: Path, stdout: Con
     if tuned.test_value is not None:
         stdout.print(f"{tuned.metric} on the test part, which no trial saw: {tuned.test_value:.4f}")
     stdout.print(f"model, config, study and figures are in {out}{'/'}")
-    common.show_next(stdout, "train", Path(data), "--config", out / "config.json")
+    common.show_next(stdout, "train", Path(data[0]), *data[1:], "--config", out / "config.json")
 
 
 def _short(value: Any) -> str:

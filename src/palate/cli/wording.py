@@ -9,7 +9,8 @@ from typing import Any
 from palate.errors import Blank, Call, Column, PalateError, Remedy, Step
 
 ROLE_KEYS = ("user", "item", "value", "time", "weight")  # roles that name a column
-OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes")
+OPTION_KEYS = ("header", "quote", "encoding", "ids", "time_unit", "rating_range", "max_bytes", "lists")
+OF_LIST = "lists."  # before the column's name
 POLICY_KEYS = ("on_missing", "on_invalid", "on_duplicate")
 READ_KEYS = (*ROLE_KEYS, "title", *OPTION_KEYS, *POLICY_KEYS)  # "title" is of the item table
 YES_NO = {"yes": True, "no": False, "auto": "auto"}

@@ -13,6 +13,11 @@ from palate.errors import Blank, DataError, Remedy, Set, shown
 
 log = logging.getLogger(__name__)
 
+TITLES = (
+    *("title", "name", "itemname", "itemtitle", "movietitle", "moviename", "filmtitle", "booktitle", "bookname"),
+    *("producttitle", "productname", "songtitle", "songname", "tracktitle", "trackname", "artistname", "gametitle"),
+    *("gamename", "animetitle", "animename", "videotitle", "newstitle", "headline"),
+)
 ROLES = ("user", "item", "value", "time", "weight")
 Columns = Mapping[str, str | int | None]
 

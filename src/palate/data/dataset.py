@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import attribute_table, item_table
+from palate.data.lists import Lists, check_lists
+from palate.data.tables import as_frame
 from palate.markup import paragraph
 from palate.notebook import card, plainly, preview
 
@@ -27,6 +29,7 @@ class Dataset:
         items: one row an item: item_id, title, and as far as known year (Int32), release_date (Date), genres
             (list of text), imdb_url.
         users: one row a user: user_id, and as far as known age, gender, occupation, zip_code.
+        lists: which texts of the tables are lists, as in `palate.data.lists.with_lists`: True where that was found.
         notes: sentences on where the data came from and which rows were dropped.
     """
 
@@ -35,10 +38,17 @@ class Dataset:
     items: pl.DataFrame
     users: pl.DataFrame
     notes: tuple[str, ...] = ()
+    lists: Lists = True
 
     @classmethod
     def from_tables(
-        cls, interactions: Interactions, *, items: Any = None, users: Any = None, name: str = "the given interactions"
+        cls,
+        interactions: Interactions,
+        *,
+        items: Any = None,
+        users: Any = None,
+        name: str = "the given interactions",
+        lists: Lists = True,
     ) -> Dataset:
         """Return a data set of interactions, with the rows that these tables have for their items and users.
 
@@ -47,15 +57,19 @@ class Dataset:
             items: any table with item_id, title and further columns; ids it lacks get nulls.
             users: any table with user_id and further columns.
             name: for headings.
+            lists: True finds columns of lists, such as "Action|Comedy"; False makes none; {column: sign} says by hand
+                what stands between their words, {column: None} which are none.
 
         Raises:
+            ParameterError: lists is none of these.
             DataError: interactions is none, or a table has no column of ids, an id twice, ids of another type or none
                 of the interactions.
         """
         check_interactions("interactions", interactions)
         ids = interactions.users
         known = pl.DataFrame({"user_id": ids.values}) if users is None else attribute_table(ids, users, "user")
-        return cls(name, interactions, item_table(interactions.items, items), known)
+        check_lists(lists, known, *([] if items is None else [as_frame(items)]))
+        return cls(name, interactions, item_table(interactions.items, items, lists=lists), known, lists=lists)
 
     def __len__(self) -> int:
         return len(self.interactions)
@@ -73,6 +87,11 @@ class Dataset:
 
 
 Data = TypeVar("Data", Dataset, Interactions)  # what comes in comes out: a data set, or interactions alone
+
+
+def items_of(data: Dataset | Interactions | None, items: Any) -> tuple[Any, Lists]:
+    """Return an item table, and whether lists are to be found in it: those of a data set stand there already."""
+    return (data.items, False) if items is None and isinstance(data, Dataset) else (items, True)
 
 
 def interactions_of(data: Dataset | Interactions, name: str = "data") -> Interactions:

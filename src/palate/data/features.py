@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
 from palate.data.items import id_column
-from palate.data.lists import as_list, with_lists
+from palate.data.lists import MOST_PARTS, Lists, as_list, with_lists
 from palate.data.tables import as_frame
 from palate.errors import DataError, shown
 from palate.notebook import MOST_COLUMNS, MOST_ROWS, card, preview
@@ -49,6 +49,7 @@ class Features:
         *,
         columns: Sequence[str] | None = None,
         encoding: Encoding | None = None,
+        lists: Lists = True,
     ) -> Features:
         """Encode a table of attributes.
 
@@ -57,6 +58,8 @@ class Features:
             side: whose attributes these are; the id's column is found by it.
             columns: which columns to take; without them, all numbers, truth values, days, lists of text, and texts of
                 at most 100 different values that are not all different (what is left out is logged).
+            lists: True finds texts that are lists, such as "Action|Comedy"; False makes none; {column: sign} says by
+                hand what stands between words, {column: None} which are none (see `palate.data.lists`).
             encoding: that of a fitted model, or of other Features, in place of one made from this table.
 
         Raises:
@@ -68,9 +71,10 @@ class Features:
         frame = as_frame(table)
         name = id_column(frame.columns, side)
         ids = Ids(frame[name].cast(pl.String) if frame[name].dtype in (pl.Categorical, pl.Enum) else frame[name], side)
-        plain = _as_numbers(frame.drop(name))
+        plain = _as_numbers(frame.drop(name), lists if encoding is None else False)
         if encoding is None:
-            encoding = [_spec(plain[column]) for column in _chosen(plain, columns, side)]
+            signs = {} if isinstance(lists, bool) else lists
+            encoding = [_spec(plain[column], signs.get(column)) for column in _chosen(plain, columns, side)]
         if not encoding:
             raise DataError.of(
                 f"the {side} table",
@@ -142,15 +146,15 @@ class Features:
         return cls.from_table(columns, side)
 
     @classmethod
-    def of_known(cls, table: Any, side: Literal["user", "item"]) -> Features | None:
+    def of_known(cls, table: Any, side: Literal["user", "item"], lists: Lists = True) -> Features | None:
         """Encode all that `from_table` takes by itself, or return None where the table has nothing but ids and texts.
 
         Raises:
             DataError: as `from_table`.
         """
         frame = as_frame(table)
-        plain = _as_numbers(frame.drop(id_column(frame.columns, side)))
-        return cls.from_table(frame, side) if _chosen(plain, None, side) else None
+        plain = _as_numbers(frame.drop(id_column(frame.columns, side)), lists)
+        return cls.from_table(frame, side, lists=lists) if _chosen(plain, None, side) else None
 
     def on(self, ids: Ids) -> NDArray[np.float32]:
         """Return the rows of these ids, (n_ids, n_features) float32.
@@ -212,9 +216,9 @@ def _tags(given: Any) -> list[str]:
     return tags
 
 
-def _as_numbers(frame: pl.DataFrame) -> pl.DataFrame:
+def _as_numbers(frame: pl.DataFrame, lists: Lists) -> pl.DataFrame:
     return (
-        with_lists(frame)
+        with_lists(frame, lists)
         .with_columns(
             (cs.categorical() | cs.enum()).cast(pl.String),
             (cs.decimal() | cs.boolean()).cast(pl.Float64),
@@ -241,19 +245,24 @@ def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, side: str) -> li
             values.n_unique() > MOST_VALUES or (len(values) > 1 and values.n_unique() == len(values))
         ):
             log.info("features leave out %s: %d different texts", column.name, values.n_unique())
+        elif column.dtype == pl.List(pl.String) and (n := values.explode().n_unique()) > MOST_PARTS:
+            log.warning(
+                "features leave out %s: %s different words; name the column to take them", column.name, f"{n:,}"
+            )
         elif column.dtype in (pl.String, pl.List(pl.String)) or column.dtype.is_numeric():
             chosen.append(column.name)
     return chosen
 
 
-def _spec(column: pl.Series) -> dict[str, Any]:
-    """Return how a column becomes numbers: plain data that JSON holds."""
+def _spec(column: pl.Series, sign: str | None = None) -> dict[str, Any]:
+    """Return how a column becomes numbers: plain data that JSON holds; ``sign`` was said to stand between words."""
     known = column.drop_nulls()
     spec: dict[str, Any] = {"column": column.name, "missing": bool(column.null_count())}
     if column.dtype == pl.String:
         return {**spec, "kind": "category", "values": known.unique().sort().to_list()}
     if column.dtype == pl.List(pl.String):
-        return {**spec, "kind": "list", "values": known.explode().drop_nulls().unique().sort().to_list()}
+        words = known.explode().drop_nulls().unique().sort().to_list()
+        return {**spec, "kind": "list", "values": words, **({} if sign is None else {"between": sign})}
     if not column.dtype.is_numeric():
         raise DataError.of(
             f"column '{column.name}'",
@@ -272,7 +281,7 @@ def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDA
     """Return names and numbers of one column; a text that the encoding does not know counts as none."""
     name, kind = spec["column"], spec["kind"]
     if kind == "list" and column.dtype == pl.String:
-        column = as_list(column)
+        column = as_list(column, spec["values"], spec.get("between"))
     wanted = {"number": column.dtype.is_numeric(), "category": column.dtype == pl.String}
     if column.dtype != pl.Null and not wanted.get(kind, column.dtype == pl.List(pl.String)):
         raise DataError.of(
@@ -284,10 +293,12 @@ def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDA
             raise DataError.of(f"column '{name}'", "holds an infinite number", code="columns")
         names, parts = [name], [(numbers - spec["mean"]) / spec["scale"]]
     elif kind == "category":
+        _tell_unknown(column, spec)
         names = [f"{name}={value}" for value in spec["values"]]
         parts = [column.eq(value).fill_null(value=False).to_numpy() for value in spec["values"]]
     else:
         lists = column.cast(pl.List(pl.String))
+        _tell_unknown(lists.explode(), spec)
         names = [f"{name}={value}" for value in spec["values"]]
         parts = [lists.list.contains(value).fill_null(value=False).to_numpy() for value in spec["values"]]
     if spec["missing"]:
@@ -295,6 +306,18 @@ def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDA
         parts.append(column.is_null().to_numpy())
     block = np.column_stack(parts).astype(np.float32) if parts else np.zeros((len(column), 0), np.float32)
     return names, block
+
+
+def _tell_unknown(words: pl.Series, spec: Mapping[str, Any]) -> None:
+    """Say which words the encoding does not know: they count as none."""
+    known = words.drop_nulls().unique().sort()
+    new = known.filter(~known.is_in(spec["values"])) if known.dtype == pl.String else known.head(0)
+    if len(new):
+        some = ", ".join(map(shown, new.head(3)))
+        log.warning(
+            "%s: %s words were not there when the features were made, such as %s: they count as none",
+            *(spec["column"], f"{len(new):,}", some),
+        )
 
 
 def is_encoding(spec: Any) -> bool:
@@ -305,5 +328,6 @@ def is_encoding(spec: Any) -> bool:
         numbers = spec.get("mean"), spec.get("scale")
         return len(spec) == 5 and all(type(n) in (int, float) for n in numbers) and spec["scale"] > 0
     texts = spec.get("values")
-    known = spec.get("kind") in ("category", "list") and len(spec) == 4
+    size = 4 + ("between" in spec)
+    known = spec.get("kind") in ("category", "list") and len(spec) == size and isinstance(spec.get("between", ""), str)
     return known and isinstance(texts, list) and all(isinstance(text, str) for text in texts)

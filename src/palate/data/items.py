@@ -14,20 +14,15 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from palate.data.columns import plain_name, usual_columns
+from palate.data.columns import TITLES, plain_name, usual_columns
 from palate.data.ids import Ids
-from palate.data.lists import with_lists
+from palate.data.lists import Lists, with_lists
 from palate.data.tables import as_frame
 from palate.errors import Column, DataError, ParameterError, Remedy, Set
 from palate.parallel import check_table_threads
 
 log = logging.getLogger(__name__)
 
-TITLES = (
-    *("title", "name", "itemname", "itemtitle", "movietitle", "moviename", "filmtitle", "booktitle", "bookname"),
-    *("producttitle", "productname", "songtitle", "songname", "tracktitle", "trackname", "artistname", "gametitle"),
-    *("gamename", "animetitle", "animename", "videotitle", "newstitle", "headline"),
-)
 CALL_TITLE = Column("title", "call the column of titles 'title'")
 SHOWN = 20  # values named where none fits
 CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
@@ -36,7 +31,9 @@ Condition = str | pl.Expr
 Side = Literal["user", "item"]
 
 
-def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title: str | None = None) -> pl.DataFrame:
+def item_table(
+    ids: Ids, items: Any = None, *, id_name: str | None = None, title: str | None = None, lists: Lists = True
+) -> pl.DataFrame:
     """Return one row an id in index order: item_id, title, and the further columns of ``items``.
 
     Genres and the like become lists where their texts hold several, as "Action|Comedy".
@@ -46,8 +43,10 @@ def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title
         items: any table with the item id; ids it lacks get nulls, ids beyond the model's are left out.
         id_name: its column of ids, where that has no usual name.
         title: its column of titles, where that has no usual name.
+        lists: which texts are lists, as in `palate.data.lists.with_lists`.
 
     Raises:
+        ParameterError: lists is none of what it can be.
         DataError: the table has no item id column, an id twice, ids of another type, no id of the model, no such title,
             or a column of a type that a model cannot keep.
     """
@@ -55,7 +54,8 @@ def item_table(ids: Ids, items: Any = None, *, id_name: str | None = None, title
     if items is None:
         table = pl.DataFrame({"item_id": ids.values})
     else:
-        table = with_lists(_kept_types(_titled(attribute_table(ids, items, "item", id_name=id_name), title)))
+        titled = _titled(attribute_table(ids, items, "item", id_name=id_name), title)
+        table = _kept_types(with_lists(titled, lists))
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     if isinstance(table.schema["title"], pl.List):

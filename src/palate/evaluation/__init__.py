@@ -2,6 +2,8 @@
 
 measuring     any metrics of a fitted model, predictions and lists made once
 single        fit on the training part, measure on the test part
+fitted        a model that was fitted before, measured as it is
+result        what one evaluation gives
 findings      who is ahead, in sentences
 significance  bootstrap intervals, paired tests, Holm's correction, effect sizes
 verdicts      paired tests of all pairs of models, in words
@@ -18,7 +20,8 @@ comparing     `compare` and `cross_validate`
 from palate.evaluation.comparing import compare, cross_validate
 from palate.evaluation.comparison import Comparison
 from palate.evaluation.measuring import Measured, measure
-from palate.evaluation.single import Evaluation, StopOn, evaluate, evaluate_splits, mean_metrics, versions
+from palate.evaluation.result import Evaluation, versions
+from palate.evaluation.single import StopOn, evaluate, evaluate_splits, mean_metrics
 
 __all__ = [
     "Comparison",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +26,10 @@ from palate.evaluation.jobs import Job, part_words
 from palate.evaluation.measuring import beside, check_offered, checked
 from palate.evaluation.metric_inputs import Relevance, relevant_rows
 from palate.evaluation.plan import data_of, machine, part_of, prepared, split_of
+from palate.evaluation.result import default_metrics, versions
 from palate.evaluation.running import run_all
-from palate.evaluation.single import all_splits, default_metrics, versions
+from palate.evaluation.single import all_splits
+from palate.locks import only_writer
 from palate.models import MODELS
 from palate.models.contract.abilities import check_supports
 from palate.models.contract.answers import allowed_items
@@ -89,13 +92,13 @@ def compare(
     Raises:
         ParameterError: a model, metric, split, group or number is not to be had.
         DataError: data is neither of the two, a split leaves one user in its test part, or ``out`` holds another
-            comparison.
+            comparison, or another process is writing there.
     """
     dataset = data if isinstance(data, Dataset) else Dataset.from_tables(interactions_of(data))
     named = _named(models)
     folds = list(all_splits(dataset.interactions, splits))
     n_items = dataset.interactions.n_items
-    asked = checked(_default(named, dataset.interactions) if metrics is None else metrics, n_items)
+    asked = checked(default_for(list(named.values()), dataset.interactions) if metrics is None else metrics, n_items)
     check_offered(asked, list(named.values()), dataset.items)
     _check(named, folds, dataset.interactions, n_processes)
     part = allowed_items(dataset.interactions.items, dataset.items, allow, deny, where)
@@ -104,7 +107,7 @@ def compare(
             relevant_rows(dataset.interactions.take(fold.test), positive, part, f" of {fold.name}")
     groupings = groupings_of(dataset, groups)
     entering = _entering(named, dataset, attributes)
-    families = dict.fromkeys(fold.name.partition(" ")[0] for fold in folds)  # without the number of the fold
+    families = dict.fromkeys(fold.family for fold in folds)
     names = [request.name for request in asked]
     plan = {
         "format_version": FORMAT_VERSION,
@@ -123,14 +126,15 @@ def compare(
     }
     rows_folder = None if out is None else prepared(Path(out), plan)
     jobs = _jobs(named, folds, plan, names + beside(asked), part, n_processes, entering)
-    with watched(progress) as callback:
+    alone = nullcontext() if out is None else only_writer(Path(out), "a comparison")
+    with alone, watched(progress) as callback:
         outcomes = run_all(jobs, dataset, rows_folder, n_processes, callback)
-    comparison = with_groups(gathered(plan, jobs, outcomes, words or ["DATA"]), groupings)
+        comparison = with_groups(gathered(plan, jobs, outcomes, words or ["DATA"]), groupings)
+        if out is not None:
+            comparison.save(out)
     for failure in comparison.failures:
         label, fold_number = failure["model"], failure["fold"] + 1
         log.warning("%s failed on fold %s and is left out of it: %s", label, fold_number, failure["error"])
-    if out is not None:
-        comparison.save(out)
     return comparison
 
 
@@ -188,8 +192,9 @@ def _model(given: Any) -> Recommender:
     return given
 
 
-def _default(named: Mapping[str, Recommender], data: Interactions) -> tuple[str, ...]:
-    by_kind = sorted(named.values(), key=lambda model: model.score_kind != "rating")
+def default_for(models: Sequence[Recommender], data: Interactions) -> tuple[str, ...]:
+    """Return what is measured of several models where nothing is asked for."""
+    by_kind = sorted(models, key=lambda model: model.score_kind != "rating")
     return default_metrics(by_kind[0], data)
 
 

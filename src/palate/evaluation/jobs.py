@@ -29,7 +29,7 @@ from palate.errors import DataError
 from palate.evaluation.details import details_of
 from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.single import evaluate
-from palate.metrics import Summary
+from palate.metrics import Summary, named
 from palate.metrics.units import Units
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback
@@ -78,9 +78,15 @@ class Job:
     @property
     def digest(self) -> str:
         """Return what names its files: the same only where the same would be computed."""
-        rows = hashlib.sha256(self.split.train.tobytes() + b"|" + self.split.test.tobytes()).hexdigest()
         part = None if self.part is None else hashlib.sha256(self.part.tobytes()).hexdigest()
-        what = [self.cls.__name__, dict(self.parameters), rows, self.metrics, self.positive, dict(self.identity)]
+        what = [
+            self.cls.__name__,
+            dict(self.parameters),
+            self.split.digest,
+            self.metrics,
+            self.positive,
+            dict(self.identity),
+        ]
         what += [part, DEFINITIONS, *([] if self.attributes is None else [self.attributes])]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -91,12 +97,27 @@ class Job:
         name, _, fold = self.split.name.replace(" window ", " fold ").partition(" fold ")
         if self.split.source is not None:
             name, fold = self.split.source[0], str(self.split.source[1])
-        asked = ["palate", "evaluate", *words, "--model", self.cls.key]
+        asked = ["palate", "evaluate", *self._words_of_data(words), "--model", self.cls.key]
         asked += [word for setting in changed for word in ("--set", setting)]
-        asked += ["--split", name, *(["--fold", fold] if fold else [])]
+        asked += split_words(words, name, fold)
         asked += ["--metrics", ",".join(metrics)]
         asked += {None: [], True: ["--attributes"], False: ["--no-attributes"]}[self.attributes]
-        return command(*asked, *positive_words(self.positive), *self.part_words)
+        has_lists = any(named(name).metric.kind != "rating" for name in metrics)
+        relevant = positive_words(self.positive) if has_lists or "positive" in self.parameters else []
+        return command(*asked, *relevant, *(self.part_words if has_lists else ()))
+
+    def _words_of_data(self, words: Sequence[str]) -> list[str]:
+        """Return the words that name the data, less the table of users where this model makes nothing of it."""
+        enter = self.cls.uses_attributes if self.attributes is None else self.attributes
+        if "--users" not in words or (enter and "features" in self.cls.supports):
+            return list(words)
+        at = list(words).index("--users")
+        return [*words[:at], *words[at + 2 :]]
+
+
+def split_words(words: Sequence[str], name: str, fold: str = "") -> list[str]:
+    """Return a split as options of the command line; none where the words that name the data name the parts."""
+    return [] if "--train" in words else ["--split", name, *(["--fold", fold] if fold else [])]
 
 
 def positive_words(positive: Relevance) -> list[str]:

@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.dataset import Dataset, interactions_of
+from palate.data.dataset import Dataset, interactions_of, items_of
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.data.items import Condition, item_table
 from palate.data.splits.leaks import check_fitted_on
-from palate.errors import DataError, ParameterError
+from palate.errors import Blank, DataError, ParameterError, Remedy, Set
 from palate.evaluation.metric_inputs import MetricInputs, Relevance, has_genres
 from palate.metrics import METRICS, At, Summary, at, label_of, summarise
 from palate.metrics.catalogue import list_overlap
@@ -127,7 +127,7 @@ def check_offered(metrics: Sequence[At], models: Sequence[Recommender], items: p
 
 def measure(
     model: Recommender,
-    train: Dataset | Interactions,
+    train: Dataset | Interactions | None,
     test: Dataset | Interactions,
     metrics: Sequence[str],
     *,
@@ -145,7 +145,7 @@ def measure(
 
     Args:
         model: fitted on ``train``.
-        train: what the users had: left out of their lists.
+        train: what the users had: left out of their lists. None takes the rows that the model keeps.
         test: rows of the same ids.
         metrics: names such as "rmse" or "ndcg@10".
         items: a table with item_id and further columns (genres); None takes that of ``train`` where it is a data set,
@@ -160,15 +160,38 @@ def measure(
         ParameterError: no such metric, lists longer than the catalogue, a wrong condition, or the model or data lack
             what one needs.
         UnknownIdError: an item of allow is unknown.
-        DataError: no test row is relevant, the ids are not the model's, or the model was fitted on test rows.
+        DataError: no test row is relevant, the ids are not the model's, the model was fitted on test rows, or keeps no
+            rows and there is no train.
     """
     check_table_threads("measuring a model")
-    items = train.items if items is None and isinstance(train, Dataset) else items
-    train, test = with_ids_of(model, interactions_of(train, "train"), interactions_of(test, "test"))
+    items, lists = items_of(train, items)
+    rows = kept_rows_of(model) if train is None else interactions_of(train, "train")
+    train, test = with_ids_of(model, rows, interactions_of(test, "test"))
     check_fitted_on(model.seen_, test)
-    table = model.item_table_ if items is None else item_table(model.items_, items)
+    table = model.item_table_ if items is None else item_table(model.items_, items, lists=lists)
     part = allowed_items(model.items_, table, allow, deny, where)
     return measure_part(model, train, test, metrics, items=table, positive=positive, part=part, skip=skip)
+
+
+def kept_rows_of(model: Recommender) -> Interactions:
+    """Return the training rows that a fitted model keeps, without times.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+        DataError: it keeps none.
+    """
+    model._check_fitted()
+    seen = model.seen_
+    if seen is None:
+        raise DataError(
+            "the model keeps no rows of its training (store_history=False), so that nobody knows what its lists must "
+            "leave out, and whether it has seen the test rows",
+            Remedy(": give the rows that it was fitted on, ", Set("train", Blank("…"))),
+            code="no_history",
+            subject="model",
+        )
+    users = seen.row_of_cells().astype(np.int32)
+    return Interactions(users, seen.indices, seen.values, None, model.users_, model.items_, weights=seen.weights)
 
 
 def with_ids_of(model: Recommender, train: Interactions, test: Interactions) -> tuple[Interactions, Interactions]:

@@ -2,115 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
-from palate.data.dataset import Data, Dataset, interactions_of
+from palate.data.dataset import Data, Dataset, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Id
-from palate.data.interactions import Interactions, check_interactions
+from palate.data.interactions import Interactions
 from palate.data.items import Condition, item_table
-from palate.data.splits.leaks import check_parts, without_overlap
+from palate.data.splits.fixed import OnOverlap, fixed_split
+from palate.data.splits.leaks import dropping_overlap
 from palate.data.splits.making import make_splits
-from palate.data.splits.split import Folds, Split, SplitFacts, facts_of
-from palate.errors import DataError, ParameterError
-from palate.evaluation.measuring import Measured, checked, measure_part
+from palate.data.splits.split import Folds, Split, facts_of
+from palate.errors import ParameterError
+from palate.evaluation.fitted import evaluate_fitted
+from palate.evaluation.measuring import checked, measure_part
 from palate.evaluation.metric_inputs import Relevance, relevant_rows
-from palate.metrics import Summary, label_of
+from palate.evaluation.result import Evaluation, default_metrics, evaluation_of
 from palate.models.contract.answers import allowed_items
 from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
-from palate.notebook import card, plainly, values_in_words, watched
+from palate.notebook import watched
 from palate.progress import ProgressCallback, automatic, watching_test
 
-log = logging.getLogger(__name__)
-
 StopOn = Literal["validation", "test"]
-OnOverlap = Literal["raise", "drop"]
-PACKAGES = ("palate", "numpy", "scipy", "numba", "polars")
-
-
-@dataclass(frozen=True, repr=False)
-class Evaluation:
-    """One model on one split.
-
-    Attributes:
-        model, parameters: key and constructor parameters; random_state is the seed used.
-        split: the split's name.
-        epoch_chosen_on: "validation", "test" (then the test figures are optimistic) or "none".
-        n_listed: how many items lists are drawn from: all, or a part of the catalogue.
-        without_training: users, items and rows of the test part that training has nothing of: users, items, test_rows.
-        metrics: each metric's value, by name.
-        summaries: of metrics with one value a user: mean, worst tenth, users without a list, left out, or
-            given the popular list, and the mean of the others.
-        seconds: fit, score.
-        history: the model's, one record an epoch.
-        fitted: the model.
-        measured: values, each user's share of them, lists and predictions.
-    """
-
-    model: str
-    parameters: dict[str, Any]
-    split: str
-    epoch_chosen_on: str
-    n_train: int
-    n_test: int
-    n_listed: int
-    without_training: dict[str, int]
-    metrics: dict[str, float]
-    summaries: dict[str, Summary]
-    seconds: dict[str, float]
-    history: list[dict[str, float]]
-    fitted: Recommender
-    measured: Measured
-
-    def __repr__(self) -> str:
-        return f"Evaluation({plainly(f'{self.model} on {self.split}')}: {values_in_words(self.metrics)})"
-
-    def _repr_html_(self) -> str:
-        rows = {"training rows": self.n_train, "test rows": self.n_test}
-        facts = [(label_of(name), f"{value:.4f}") for name, value in self.metrics.items()]
-        facts += [(name, f"{n:,}") for name, n in rows.items()]
-        facts += [("epoch chosen on", self.epoch_chosen_on), ("training", f"{self.seconds['fit']:.2f} s")]
-        return card(f"{self.model} on {self.split}", facts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all but the model as JSON values, with the versions of what computed them."""
-        record = {name: value for name, value in vars(self).items() if name not in ("fitted", "measured")}
-        record["summaries"] = {name: vars(summary) for name, summary in self.summaries.items()}
-        return {**record, "versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    packages = {name: version(name) for name in PACKAGES}
-    return {**packages, "python": platform.python_version(), "platform": platform.platform()}
-
-
-def default_metrics(model: Recommender, data: Interactions) -> tuple[str, ...]:
-    """Return what is measured where nothing is asked for: errors of predicted ratings, or lists of ten.
-
-    Where all values are the same, as those of clicks, there is no error to measure.
-    """
-    if model.score_kind == "rating" and data.values.min() < data.values.max():
-        honest = ("crps", "coverage_80") if "predict_distribution" in model.supports else ()
-        return ("rmse", "rmse_unclipped", "mae", *honest)
-    k = min(10, data.n_items)
-    return (f"ndcg@{k}", f"recall@{k}", f"hit_rate@{k}", f"coverage@{k}")
 
 
 def evaluate(
     model: Recommender,
-    train: Dataset | Interactions,
-    test: Dataset | Interactions,
+    train: Dataset | Interactions | None = None,
+    test: Dataset | Interactions | None = None,
     *,
     metrics: Sequence[str] | None = None,
     name: str = "given",
@@ -127,11 +53,17 @@ def evaluate(
     skip: bool = False,
     progress: ProgressCallback | None = automatic,
 ) -> Evaluation:
-    """Fit a model on ``train`` and measure it on ``test``.
+    """Fit a model on ``train`` and measure it on ``test``; without ``train``, measure a fitted model as it is.
+
+    A fitted model is measured on the test rows of people and items that it knows; the others are counted in
+    ``unknown``. What it had in training is left out of its lists, and refused as test rows. The figures are those that
+    were measured when it was fitted, to the last bit.
 
     Args:
-        model: any model; it is fitted here.
-        train, test: parts of one set of interactions, or of one data set.
+        model: any model; it is fitted here where there is a training part.
+        train, test: parts of one set of interactions, or of one data set; parts with ids of their own, as two files
+            have them, are put on the ids of both (see `palate.fixed_split`). Without train, the rows that the fitted
+            model keeps.
         metrics: names such as "rmse" or "ndcg@10"; None takes RMSE and MAE, or metrics of lists of
             ten from a model that only ranks, and for clicks.
         name: the split's name, for the record.
@@ -147,93 +79,76 @@ def evaluate(
         progress: as in ``fit``; None shows nothing.
 
     Raises:
-        ParameterError: stop_on or on_overlap is neither of the two, or a metric or condition is unknown, out of range,
-            or not to be had.
+        NotFittedError: there is no train, and the model is not fitted.
+        ParameterError: there is no test, or what is for fitting and no train; stop_on or on_overlap is neither of the
+            two; or a metric or condition is unknown, out of range, or not to be had.
         UnknownIdError: an item of allow is unknown.
-        DataError: train or test is no `Interactions`, the test part has other ids than the training part, or holds
-            pairs of it, or none of its rows is relevant.
+        DataError: train or test is no `Interactions`, the test part holds pairs of the training part, or shares no id
+            with it, or none of its rows is relevant.
     """
-    data, train, test = train, interactions_of(train, "train"), interactions_of(test, "test")
-    test = _without_leaks(train, test, name, on_overlap)
+    if test is None:
+        raise ParameterError("evaluate takes a test part: test=…", subject="test")
+    if train is None:
+        given = {"stop_on": stop_on != "validation", "attributes": attributes is not None}
+        given |= {"user_features": user_features is not None, "item_features": item_features is not None}
+        _refuse_of_fitted([name for name, is_given in given.items() if is_given])
+        options: dict[str, Any] = {"metrics": metrics, "name": name, "positive": positive, "on_overlap": on_overlap}
+        options |= {"allow": allow, "deny": deny, "where": where, "items": items, "skip": skip}
+        return evaluate_fitted(model, test, **options)
+    data, test = _of_same_ids(train, test, name, on_overlap)
+    train = interactions_of(data)
     if stop_on not in ("validation", "test"):
         raise ParameterError.outside("stop_on", "'validation' or 'test'", stop_on)
     wanted = default_metrics(model, train) if metrics is None else metrics
     asked = checked(wanted, test.n_items)
-    items = data.items if items is None and isinstance(data, Dataset) else items
-    part = allowed_items(train.items, item_table(train.items, items), allow, deny, where)
+    table, lists = items_of(data, items)
+    table = item_table(train.items, table, lists=lists)
+    part = allowed_items(train.items, table, allow, deny, where)
     if any(request.metric.kind != "rating" for request in asked):
         relevant_rows(test, positive, part)  # refused before training, not after
+    source = replace(data, interactions=train) if isinstance(data, Dataset) else train
     features = within(features_for(model, data, user_features, item_features, attributes=attributes), train)
     started = time.perf_counter()
     with watched(progress) as callback:
-        if stop_on == "test":
-            model.fit(train, validation=test, items=items, progress=watching_test(callback), **features)
-        else:
-            model.fit(train, items=items, progress=callback, **features)
+        watch = (
+            {"validation": test, "progress": watching_test(callback)} if stop_on == "test" else {"progress": callback}
+        )
+        model.fit(source, items=items, attributes=False, **features, **watch)
     fitted = time.perf_counter()
     names = [request.name for request in asked]
     measured = measure_part(model, train, test, names, positive=positive, part=part, skip=skip)
     seconds = {"fit": fitted - started, "score": time.perf_counter() - fitted}
-    return _evaluation(model, facts_of(name, train, test), stop_on, part, measured, seconds)
-
-
-def _evaluation(
-    model: Recommender, facts: SplitFacts, stop_on: str, part: Any, measured: Measured, seconds: dict[str, float]
-) -> Evaluation:
-    state = model.state()
-    seed = getattr(model, "seed_", None)
-    return Evaluation(
-        model=model.key,
-        parameters={**state.parameters, **({"random_state": seed} if "random_state" in state.parameters else {})},
-        split=facts.name,
-        epoch_chosen_on="test" if stop_on == "test" and model.best_epoch_ else model.epoch_chosen_on_,
-        n_train=facts.n_train,
-        n_test=facts.n_test,
+    return evaluation_of(
+        model,
+        facts_of(name, train, test),
+        measured,
+        seconds,
+        epoch_chosen_on=_chosen_on(model, stop_on),
         n_listed=len(model.items_) if part is None else int(part.sum()),
-        without_training={
-            "users": facts.users_without_training,
-            "items": facts.items_without_training,
-            "test_rows": facts.test_rows_of_those,
-        },
-        metrics=measured.values,
-        summaries=measured.summaries,
-        seconds=seconds,
-        history=model.history_,
-        fitted=model,
-        measured=measured,
+        positive=positive,
     )
 
 
-def _without_leaks(train: Interactions, test: Interactions, name: str, on_overlap: str) -> Interactions:
-    """Return the test part, checked, and less the pairs of the training part where these shall be dropped."""
-    if on_overlap not in ("raise", "drop"):
-        raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
-    check_same_ids(train, test)
-    if on_overlap == "raise":
-        check_parts(train, test, name)
-        return test
-    rest = without_overlap(train, test)
-    if not len(rest):
-        raise DataError.of(
-            name, f": all of the {len(test):,} test rows are also in the training part: nothing is left", code="empty"
-        )
-    if len(rest) < len(test):
-        log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
-    return rest
+def _chosen_on(model: Recommender, stop_on: StopOn) -> str:
+    """Return what chose the epoch: not the test part, where the model chooses none by what it is shown."""
+    return "test" if stop_on == "test" and model.epoch_chosen_on_ == "validation" else model.epoch_chosen_on_
 
 
-def check_same_ids(train: Interactions, test: Interactions) -> None:
-    """Refuse parts that are no interactions, or have different ids.
+def _refuse_of_fitted(given: list[str]) -> None:
+    if given:
+        raise ParameterError.of(given[0], "is for fitting, and without train a fitted model is measured: leave it out")
 
-    Raises:
-        DataError: names the part.
-    """
-    check_interactions("train", train)
-    check_interactions("test", test)
-    if train.users != test.users or train.items != test.items:
-        raise DataError.of(
-            "test", "has other ids than the training part; take both from one set of interactions", code="other_data"
-        )
+
+def _of_same_ids(
+    train: Dataset | Interactions, test: Dataset | Interactions, name: str, on_overlap: OnOverlap
+) -> tuple[Dataset | Interactions, Interactions]:
+    """Return both parts of the same ids, checked; parts of ids of their own become parts of one data set."""
+    rows, judged = interactions_of(train, "train"), interactions_of(test, "test")
+    if rows.users == judged.users and rows.items == judged.items:
+        return train, dropping_overlap(rows, judged, name, on_overlap)
+    dataset, split = fixed_split(train, test, name=name, on_overlap=on_overlap)
+    learned, rest = split.apply(dataset)
+    return learned, rest.interactions
 
 
 def evaluate_splits(

@@ -12,7 +12,7 @@ import polars as pl
 from palate.data.card import Card
 from palate.evaluation import Comparison
 from palate.evaluation.findings import finding, measured, ranked
-from palate.evaluation.jobs import part_words, positive_words
+from palate.evaluation.jobs import part_words, positive_words, split_words
 from palate.metrics import METRICS, named
 from palate.terminal import command
 
@@ -83,7 +83,7 @@ class Results:
         plan = self.run.plan
         asked = models or self.model_keys()
         words = ["palate", "compare", *(plan["data"]["words"] or ["DATA"]), "--models", ",".join(asked)]
-        words += ["--split", plan["split"], "--metrics", ",".join(metrics or plan["metrics"])]
+        words += [*split_words(words, plan["split"]), "--metrics", ",".join(metrics or plan["metrics"])]
         words += [*positive_words(plan["positive"]), *part_words(plan.get("part"))]
         return command(*words, "--out", "RUN")
 

@@ -32,12 +32,12 @@ class Parts:
     validation: str
 
 
-def make_parts(data: Interactions, split: str, validation: str | None, random_state: int) -> Parts:
+def make_parts(data: Interactions, split: str | Split, validation: str | None, random_state: int) -> Parts:
     """Return the parts of a nested split.
 
     Args:
         data: all rows.
-        split: of one test part, such as time:0.2; "none" tests on nothing and uses all rows.
+        split: of one test part, such as time:0.2, or a split; "none" tests on nothing and uses all rows.
         validation: how the training part is split again; None splits it as the data was split: by time where the
             outer split is by time, else at random.
         random_state: seed of a random inner split.
@@ -50,12 +50,19 @@ def make_parts(data: Interactions, split: str, validation: str | None, random_st
     test: Interactions | None = None
     inner = f"random:{INNER_PART}:{random_state}"
     if split != NO_TEST:
-        outer = _single(data, split)
+        outer = split if isinstance(split, Split) else _single(data, split)
         train, test = outer.apply(data)
         inner = _inner(outer, random_state)
     wanted = validation or inner
     learn, validate = _single(train, wanted).apply(train)
-    return Parts(learn, validate, train, test, split, wanted)
+    return Parts(learn, validate, train, test, _called(split), wanted)
+
+
+def _called(split: str | Split) -> str:
+    """Return what names a split: its text, or of one that no text makes, its name and a hash of its rows."""
+    if isinstance(split, str):
+        return split
+    return f"{split.name} ({split.digest[:8]})"
 
 
 def _single(data: Interactions, text: str) -> Split:

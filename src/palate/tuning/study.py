@@ -9,22 +9,23 @@ before it at the same epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from palate.data.dataset import Dataset, interactions_of
 from palate.data.fingerprint import fingerprint
 from palate.data.interactions import Interactions
+from palate.data.splits.split import Split
 from palate.errors import DataError, PalateError, ParameterError
 from palate.evaluation import measure, versions
 from palate.evaluation.measuring import check_offered, checked
 from palate.evaluation.metric_inputs import Relevance
+from palate.locks import only_writer
 from palate.models import MODELS
 from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
@@ -61,7 +62,7 @@ def tune(
     metric: str = "rmse",
     n_trials: int = 50,
     seconds: float | None = None,
-    split: str = "random:0.2:42",
+    split: str | Split = "random:0.2:42",
     validation: str | None = None,
     space: Mapping[str, Range | Choice] | None = None,
     positive: Relevance = None,
@@ -84,7 +85,8 @@ def tune(
         metric: a name such as "rmse" or "ndcg@10".
         n_trials: trials in all; in a folder with earlier ones, only the missing ones are run.
         seconds: start no trial after so many.
-        split: one test part, such as time:0.2; "none" uses all rows and tests on nothing.
+        split: one test part, such as time:0.2, or a `Split` (see `palate.fixed_split`); "none" uses all rows and tests
+            on nothing.
         validation: how the training part is split again; None asks of it what ``split`` asks of the data.
         space: {parameter: Range or Choice}; None takes the model's own. What is not in it stays as the model has it.
         positive: as in `evaluate`.
@@ -98,7 +100,8 @@ def tune(
 
     Raises:
         ParameterError: a model, metric, split, space or number is not to be had.
-        DataError: the data cannot be split like this, every trial failed, or ``out`` holds a search for something else.
+        DataError: the data cannot be split like this, every trial failed, or ``out`` holds a search for something else
+            or is being written by another process.
         MissingExtraError: Optuna is not installed.
         KeyboardInterrupt: Ctrl-C; with ``out``, finished trials are kept.
     """
@@ -138,14 +141,36 @@ def tune(
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = within(features_for(base, data, attributes=attributes), interactions)
-    kept = kept_study(None if out is None else Path(out), question, maximise=bool(goal.metric.higher_is_better))
-    with kept as study, watched(progress) as callback:
-        search = _Search(base, parts, items, known, goal.name, positive, wanted, n_workers, callback)
+    folder = None if out is None else Path(out)
+    kept = kept_study(folder, question, maximise=bool(goal.metric.higher_is_better))
+    with _alone(folder), kept as study, watched(progress) as callback:
+        search = _Search(base, parts, dataset, known, goal.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
         tuned = search.result(study, {**record, "versions": {**versions(), "optuna": optuna_library().__version__}})
-    if out is not None:
-        tuned.save(out)
+        if folder is not None:
+            tuned.save(folder)
     return tuned
+
+
+@contextmanager
+def _alone(folder: Path | None) -> Iterator[None]:
+    """Hold the lock of a search's folder, made where it is not there.
+
+    Raises:
+        DataError: another process is writing there, or the folder cannot be made.
+    """
+    if folder is None:
+        yield
+        return
+    lock = only_writer(folder, "a search")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.__enter__()
+    except OSError as error:
+        raise DataError.of_disk("cannot keep the study in", folder, error) from None
+    with ExitStack() as at_end:
+        at_end.push(lock)
+        yield
 
 
 class _Search:
@@ -155,7 +180,7 @@ class _Search:
         self,
         base: Recommender,
         parts: Parts,
-        items: pl.DataFrame | None,
+        dataset: Dataset | None,
         known: Mapping[str, Any],
         metric: str,
         positive: Relevance,
@@ -163,7 +188,7 @@ class _Search:
         n_workers: int,
         progress: ProgressCallback,
     ) -> None:
-        self.base, self.parts, self.items, self.known, self.metric = base, parts, items, known, metric
+        self.base, self.parts, self.dataset, self.known, self.metric = base, parts, dataset, known, metric
         self.positive, self.space, self.n_workers, self.progress = positive, space, n_workers, progress
 
     @property
@@ -252,7 +277,7 @@ class _Search:
         Raises:
             PalateError: it cannot be fitted or measured.
         """
-        model.fit(self.parts.learn, validation=self.parts.validate, items=self.items, progress=watch, **self.known)
+        self._fit(model, self.parts.learn, validation=self.parts.validate, progress=watch)
         if model.interrupted_:
             raise KeyboardInterrupt
         value = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive).values
@@ -260,6 +285,11 @@ class _Search:
             nothing = f"{self.metric} has nothing to measure on the validation part"
             raise DataError(nothing, code="failed_runs", subject="model")
         return value[self.metric]
+
+    def _fit(self, model: Recommender, rows: Interactions, **options: Any) -> None:
+        """Fit a model on these rows, with the item table of the whole and the features that were made once."""
+        part = rows if self.dataset is None else replace(self.dataset, interactions=rows)
+        model.fit(part, attributes=False, **self.known, **options)
 
     def _model(self, values: Mapping[str, Any]) -> Recommender:
         model = type(self.base)(**{**self.base.get_params(), **values})
@@ -293,7 +323,7 @@ class _Search:
             **({"n_threads": self.base.get_params()["n_threads"]} if "n_threads" in model.get_params() else {})
         )
         parts = self.parts
-        model.fit(parts.train, items=self.items, progress=self.progress, **self.known)
+        self._fit(model, parts.train, progress=self.progress)
         if model.interrupted_:
             raise KeyboardInterrupt
         test = None

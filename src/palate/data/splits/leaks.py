@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions
-from palate.errors import Call, DataError, Remedy, Set
+from palate.errors import Call, DataError, ParameterError, Remedy, Set
 from palate.sparse import Rows
+
+log = logging.getLogger(__name__)
 
 
 def check_parts(train: Interactions, test: Interactions, name: str) -> None:
@@ -57,6 +60,33 @@ def check_fitted_on(seen: Rows | None, test: Interactions) -> None:
             code="overlap",
             subject="test",
         )
+
+
+def dropping_overlap(train: Interactions, test: Interactions, name: str, on_overlap: str) -> Interactions:
+    """Return the test part, checked, and less the pairs of the training part where these shall be dropped.
+
+    Args:
+        train, test: of the same ids.
+        name: what to call the split.
+        on_overlap: "raise", or "drop" and tell how many.
+
+    Raises:
+        ParameterError: on_overlap is neither of the two.
+        DataError: test rows are also in the training part, all of them where they shall be dropped.
+    """
+    if on_overlap not in ("raise", "drop"):
+        raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
+    if on_overlap == "raise":
+        check_parts(train, test, name)
+        return test
+    rest = without_overlap(train, test)
+    if not len(rest):
+        raise DataError.of(
+            name, f": all of the {len(test):,} test rows are also in the training part: nothing is left", code="empty"
+        )
+    if len(rest) < len(test):
+        log.warning("%s: %s test rows are also in the training part and left out", name, f"{len(test) - len(rest):,}")
+    return rest
 
 
 def without_overlap(train: Interactions, test: Interactions) -> Interactions:

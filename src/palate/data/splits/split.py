@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args, overload
@@ -16,6 +18,7 @@ from palate.errors import DataError, ParameterError
 from palate.notebook import card, plainly
 
 InTime = Literal["", "all", "user"]
+FOLD = re.compile(r" (fold|window) \d+$")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,16 @@ class Split:
     def n_rows(self) -> int:
         """Rows that the data must have at least."""
         return int(max(self.train.max(), self.test.max())) + 1
+
+    @property
+    def family(self) -> str:
+        """Its name without the number of the fold or window."""
+        return FOLD.sub("", self.name)
+
+    @property
+    def digest(self) -> str:
+        """A hash of its rows: the same only for the same parts."""
+        return hashlib.sha256(self.train.tobytes() + b"|" + self.test.tobytes()).hexdigest()
 
     def apply(self, interactions: Data) -> tuple[Data, Data]:
         """Return the training and the test part, data sets of a data set.

@@ -13,6 +13,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
+from palate.models.bayes.derived import Settings
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, CountEncoding, Encoders, side
@@ -66,13 +67,20 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
 
 
 def begun(
-    model: BayesianMF, training: Training, ground: Ground, seed: int, number: int = 0, unit: float = 1.0
+    model: BayesianMF,
+    training: Training,
+    settings: Settings,
+    ground: Ground,
+    seed: int,
+    number: int = 0,
+    unit: float = 1.0,
 ) -> tuple[Chain, Asked | None]:
     """Return a chain before its first sweep, and what a question brings.
 
     The last is None where there is no incidence in any form.
 
     Args:
+        settings: parameters that may follow from the data.
         number: which of the chains of this seed.
         unit: what the ratings were divided by; the prior of mu and the model to start from are in the ratings' own.
 
@@ -82,13 +90,15 @@ def begun(
     """
     data = training.data
     by_user, by_item = data.by_user(), data.by_item()
-    hyper = Hyper(model.wishart_scale, model.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
+    hyper = Hyper(settings.wishart_scale, settings.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
     rng = stream(seed, number, 0)
-    options = {name: getattr(model, name) for name in ("n_factors", "init_scale", "incidence")}
+    options: dict[str, Any] = {"n_factors": settings.n_factors, "init_scale": model.init_scale}
+    options["incidence"] = model.incidence
     users = side(by_user, by_item, ground.dense[0], hyper, rng, **options)
     items = side(by_item, by_user, ground.dense[1], hyper, rng, **options)
     sd = None if model.mean_sd is None else model.mean_sd / unit
-    constants = Constants(model.mean_center / unit, sd, model.noise_shape, model.noise_rate, model.scale_df)
+    noise = settings.noise_shape, settings.noise_rate
+    constants = Constants(model.mean_center / unit, sd, *noise, model.scale_df)
     chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number)
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))

@@ -26,6 +26,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from palate.errors import DataError
+from palate.models.bayes.derived import Noise
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ WATCHED = {
     "validation_rmse_draw": "validation RMSE of each draw",
 }  # of a history's records, with their names for people
 JUDGED = ("noise_precision", "validation_rmse_draw")  # norms wander where rows trade them: shown, not judged by
+LEAST_NOISE_LEFT = 0.25  # of what biases leave: taste explains three quarters hardly anywhere
+MOST_UNIDENTIFIED = 0.5  # of the ratings: beyond it they cannot tell noise from taste
 FEWEST_DRAWS = 4  # two in each half; figures of fewer are NaN
 FEWEST_JUDGED = 100  # draws after the warm-up, below which nothing is said of a chain
 HIGHEST_RHAT = 1.05
@@ -203,3 +206,31 @@ def warn_of_unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> N
         faults_in_words(faults_by_quantity),
         ", though the validation RMSE of its draws has" if fine else "",
     )
+
+
+def warn_of_overfit(records: Sequence[Mapping[str, Any]], noise: Noise) -> bool:
+    """Log a warning where the chains explain noise by taste, and return whether they do.
+
+    They do where the noise that they see is below a quarter of what biases leave, and half the ratings or more can be
+    fitted by the rows that they stand in: then there is nothing to hold the noise but its prior.
+
+    Args:
+        records: of a history, after the warm-up.
+        noise: what the training part says of it, in the unit of the records.
+    """
+    precisions = traces(records, "noise_precision")
+    share = noise.unidentified / noise.n_ratings
+    if not precisions.size or share < MOST_UNIDENTIFIED:
+        return False
+    left = float((1 / precisions).mean()) / noise.left
+    if left >= LEAST_NOISE_LEFT:
+        return False
+    log.warning(
+        "the chain takes noise for taste: its noise variance is %.0f %% of what biases leave, and rows can fit "
+        "%d of %d ratings by themselves; leave noise_shape and noise_rate to the data (None), or take fewer n_factors: "
+        "more sweeps do not help",
+        100 * left,
+        min(noise.unidentified, noise.n_ratings),
+        noise.n_ratings,
+    )
+    return True

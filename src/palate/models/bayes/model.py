@@ -15,7 +15,8 @@ its square, octile); the leading singular vectors of the incidence (`Components`
 the incidence itself: which items a user rated, over the root of their number, and likewise by whom an item was rated.
 With ``likelihood="ordinal"`` stars are slices of a latent rating (`palate.models.bayes.ordinal`). Ratings are divided
 by a power of two before (`palate.models.bayes.units`), 1 for ordinary ones: the priors are those of ratings of this
-unit.
+unit. Those of alpha and L, and n_factors, follow from the data where they are not given
+(`palate.models.bayes.derived`).
 
 A sweep draws, each given all else: the items' L, m, weights and rows; the users'; offsets, mu, alpha, g, h; and it
 moves scale between the two sides, which only the priors see. Every row's draw is one small system
@@ -42,8 +43,9 @@ from palate.data.ids import Id
 from palate.data.interactions import Interactions
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.kernels import Factors
-from palate.models.bayes.chains import chain_summary, warn_of_unsettled
+from palate.models.bayes.chains import chain_summary, warn_of_overfit, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
+from palate.models.bayes.derived import Noise, factors_for, settings_for
 from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.product_sum import bytes_of_sum
@@ -59,7 +61,7 @@ from palate.models.contract.parameters import Above, AtLeast, Checked, check_ran
 from palate.models.contract.person import Person, Users
 from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer
-from palate.models.contract.shared import InitScale, NFactors, NThreads, RandomState, StoreHistory
+from palate.models.contract.shared import InitScale, NThreads, RandomState, StoreHistory
 from palate.models.contract.training_part import warn_of_equal_values
 from palate.models.search import Choice, Range
 from palate.parallel import Workers, single_blas_thread
@@ -97,6 +99,7 @@ class BayesianMF(FactorModel):
     """
 
     key: ClassVar[str] = "bayes"
+    tells_validation: ClassVar[bool] = True
     score_kind: ClassVar[ScoreKind] = "rating"
     uses_attributes: ClassVar[bool] = True
     explains: ClassVar[str] = "the fold-in"
@@ -129,8 +132,18 @@ class BayesianMF(FactorModel):
     mean_score_error_ = Attribute[float]()
     levels_ = Attribute[list[float]]()
     time_variances_ = Attribute[dict[str, float]]()
+    n_factors_ = Attribute[int]()
+    noise_shape_ = Attribute[float]()
+    noise_rate_ = Attribute[float]()
+    wishart_df_ = Attribute[float]()
+    wishart_scale_ = Attribute[float]()
 
-    n_factors: Annotated[NFactors, Range(4, 48, log=True)] = 16
+    n_factors: Annotated[
+        int | None,
+        AtLeast(1),
+        Range(4, 48, log=True),
+        "length of each user's and item's vector; None takes 16, or 32 where rows have enough ratings.",
+    ] = None
     _: KW_ONLY
     n_sweeps: Annotated[int, AtLeast(1), "sweeps of the sampler, the warm-up included."] = 700
     n_burn_in: Annotated[int, AtLeast(0), "sweeps of the warm-up, of which nothing is kept."] = 100
@@ -172,14 +185,30 @@ class BayesianMF(FactorModel):
         "nu of the noise scales of rows: lower lets rows differ more; None gives all the same noise.",
     ] = 30.0
     wishart_scale: Annotated[
-        float, Above(0), Range(0.3, 4, log=True), "prior scale of the precision of rows, eq. 4."
-    ] = 1.0
-    wishart_df: Annotated[float, AtLeast(0), "the same prior's degrees of freedom, beyond D."] = 0.0
+        float | None,
+        Above(0),
+        Range(0.3, 4, log=True),
+        "prior scale of the precision of rows, eq. 4; None follows from the variance that biases leave.",
+    ] = None
+    wishart_df: Annotated[
+        float | None,
+        AtLeast(0),
+        "the same prior's degrees of freedom, beyond D; None takes 6 D or a tenth of the rows, "
+        "whichever is less, or 0 with a scale that is given.",
+    ] = None
     mean_strength: Annotated[float, Above(0), "prior strength of the mean of rows, in rows."] = 1.0
     ridge_shape: Annotated[float, Above(0), "prior shape of the ridges of features, eq. 3."] = 1e-3
     ridge_rate: Annotated[float, Above(0), "prior rate of the ridges of features, eq. 3."] = 1e-3
-    noise_shape: Annotated[float, Above(0), "prior shape of the noise precision, eq. 5."] = 1.0
-    noise_rate: Annotated[float, Above(0), "prior rate of the noise precision, eq. 5."] = 1.0
+    noise_shape: Annotated[
+        float | None,
+        Above(0),
+        "prior shape of the noise precision, eq. 5; None takes half the ratings that rows can fit by themselves.",
+    ] = None
+    noise_rate: Annotated[
+        float | None,
+        Above(0),
+        "prior rate of the noise precision, eq. 5; None takes the shape times the variance that biases leave.",
+    ] = None
     time_shape: Annotated[float, Above(0), "prior shape of the precision of offsets, eq. 6."] = 1.0
     time_rate: Annotated[float, Above(0), "prior rate of the precision of offsets, eq. 6."] = 0.05
     mean_center: Annotated[
@@ -206,13 +235,23 @@ class BayesianMF(FactorModel):
         warn_of_equal_values(data)
         unit = unit_of(data.values) if self.likelihood == "gaussian" else 1.0  # stars have no size
         scaled = in_unit(training, unit)
+        start, size = training.start, (data.n_users, data.n_items, len(data))
+        n_factors = self._rank(*size) if start is None or self.n_factors is not None else start.P.shape[1]
+        noise = Noise.of(scaled.data, n_factors, latent=self.likelihood == "ordinal")
+        settings = settings_for(self, noise, n_factors)
+        wanted = self._wanted(data.n_users, data.n_items, n_factors)
         try:
-            run = SamplingRun(self, scaled, self._wanted(data.n_users, data.n_items), self.checkpoint, unit)
+            run = SamplingRun(self, scaled, settings, wanted, self.checkpoint, unit)
             interrupted = run.finish()
         except np.linalg.LinAlgError as error:
             raise self._diverged(error) from None
-        warn_of_unsettled(run.history, int(self.n_burn_in))
+        after = run.history[int(self.n_burn_in) :]
+        if self.likelihood == "ordinal" or not warn_of_overfit(after, noise.in_ratings(unit)):
+            warn_of_unsettled(run.history, int(self.n_burn_in))
         return run.posterior(interrupted=interrupted)
+
+    def _rank(self, n_users: int, n_items: int, n_rows: int) -> int:
+        return factors_for(n_users, n_items, n_rows) if self.n_factors is None else int(self.n_factors)
 
     def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
         changed = [name for name in PRIORS if getattr(self, name) != self.declarations[name].default]
@@ -232,26 +271,27 @@ class BayesianMF(FactorModel):
         self._check_fitted()
         return chain_summary(self.history_, int(self.n_burn_in))
 
-    def _wanted(self, n_users: int, n_items: int) -> int:
+    def _wanted(self, n_users: int, n_items: int, n_factors: int) -> int:
         """Return how many sweeps are kept."""
         after = (self.n_sweeps - self.n_burn_in) * int(self.n_chains)
         if self.n_kept is not None:
             return min(int(self.n_kept), after)
-        fitting = KEPT_BYTES // self._bytes_of_draw(n_users, n_items)
+        fitting = KEPT_BYTES // self._bytes_of_draw(n_users, n_items, n_factors)
         return min(after, max(FEWEST_KEPT, min(DEFAULT_KEPT, fitting)))
 
-    def _bytes_of_draw(self, n_users: int, n_items: int) -> int:
-        row = 4 * (int(self.n_factors) + 1)
+    def _bytes_of_draw(self, n_users: int, n_items: int, n_factors: int) -> int:
+        row = 4 * (n_factors + 1)
         return (2 * n_users + 2 * n_items + (n_items if self.incidence else 0)) * row + 8 * (n_users + n_items)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
-        rows = 6 * (n_users + n_items) * (int(self.n_factors) + 1) * 4
-        rows += bytes_of_sum(n_users, n_items) + 8 * n_items * (int(self.n_factors) + 1) * (int(self.n_factors) + 2)
+        n_factors = self._rank(n_users, n_items, n_rows)
+        rows = 6 * (n_users + n_items) * (n_factors + 1) * 4
+        rows += bytes_of_sum(n_users, n_items) + 8 * n_items * (n_factors + 1) * (n_factors + 2)
         chains = int(self.n_chains)
         return (
             50 * n_rows
             + chains * (10 * n_rows + rows)
-            + self._wanted(n_users, n_items) * self._bytes_of_draw(n_users, n_items)
+            + self._wanted(n_users, n_items, n_factors) * self._bytes_of_draw(n_users, n_items, n_factors)
         )
 
     # -- scoring ----------------------------------------------------------------------------------------------------
@@ -443,7 +483,7 @@ class BayesianMF(FactorModel):
             ModelFileError: says what is wrong.
         """
         self._check_fitted()
-        self.learned_.check(int(self.n_factors), effect_names(self.time_effects))
+        self.learned_.check(effect_names(self.time_effects))
 
     def check_parameters(self) -> None:
         """Refuse parameters outside their type or range, and a warm-up of all sweeps.

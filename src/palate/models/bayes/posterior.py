@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palate.errors import ModelFileError
+from palate.models.bayes.derived import Settings
 from palate.models.bayes.kept import KeptDraws, check_size
 from palate.models.bayes.mean import MeanFactors
 from palate.models.bayes.predictive import grouped
@@ -39,6 +40,7 @@ class Posterior(Learned):
         draws: of the sweeps that were kept.
         time: offsets by group of ratings.
         user_encoding, item_encoding: how the features were made.
+        settings: parameters as they were used.
         course: of the sampling.
     """
 
@@ -47,6 +49,7 @@ class Posterior(Learned):
     time: TimeOffsets
     user_encoding: StoredEncoding
     item_encoding: StoredEncoding
+    settings: Settings
     course: Course
 
     def predictive(
@@ -153,17 +156,16 @@ class Posterior(Learned):
             spread -= step[:, None, None] * way[:, :, None] * way[:, None, :]
         return chosen, gains
 
-    def check(self, n_factors: int, effects: list[str]) -> None:
+    def check(self, effects: list[str]) -> None:
         """Refuse what does not fit together of a file, in what shapes by name do not tell.
 
         Args:
-            n_factors: of the model's parameters.
-            effects: the time effects that they name.
+            effects: the time effects that the model's parameters name.
 
         Raises:
             ModelFileError: says what is wrong.
         """
-        self.draws.check(n_factors)
+        self.draws.check(self.settings.n_factors)
         for name in EFFECTS:
             check_size(f"{name}_keys_", self.time.read(f"{name}_keys_").shape[1], {2})
         if set(self.time.time_variances) != set(effects):

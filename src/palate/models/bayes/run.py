@@ -14,6 +14,7 @@ from palate.data.fingerprint import fingerprint
 from palate.models.bayes.begin import Ground, Watch, begun, ground_of
 from palate.models.bayes.chains import WATCHED
 from palate.models.bayes.checkpoints import CheckpointStore, restored, snapshot
+from palate.models.bayes.derived import Settings
 from palate.models.bayes.kept import Kept
 from palate.models.bayes.mean import MeanScore
 from palate.models.bayes.posterior import Posterior
@@ -38,10 +39,17 @@ class SummedChain:
     CHANGES: ClassVar[tuple[str, ...]] = ("chain", "mean", "asked", "watch")
 
     def __init__(
-        self, model: BayesianMF, training: Training, ground: Ground, seed: int, number: int, unit: float
+        self,
+        model: BayesianMF,
+        training: Training,
+        settings: Settings,
+        ground: Ground,
+        seed: int,
+        number: int,
+        unit: float,
     ) -> None:
         self.burn_in = int(model.n_burn_in)
-        self.chain, self.asked = begun(model, training, ground, seed, number, unit)
+        self.chain, self.asked = begun(model, training, settings, ground, seed, number, unit)
         self.mean, self.watch = MeanScore(self.chain), Watch(self.chain, training, self.asked)
 
     def sweep(self, number: int, workers: Workers, *, ask: bool) -> dict[str, float]:
@@ -67,6 +75,7 @@ class SamplingRun:
     Args:
         model: whose parameters they have.
         training: what they learn from.
+        settings: parameters that may follow from it.
         wanted: how many draws are kept.
         store: where the checkpoint is, or None; what is there is gone on from.
         unit: what the ratings were divided by; records are in the ratings' own.
@@ -79,11 +88,17 @@ class SamplingRun:
     CHANGES: ClassVar[tuple[str, ...]] = ("lines", "kept", "history")
 
     def __init__(
-        self, model: BayesianMF, training: Training, wanted: int, store: CheckpointStore | None, unit: float = 1.0
+        self,
+        model: BayesianMF,
+        training: Training,
+        settings: Settings,
+        wanted: int,
+        store: CheckpointStore | None,
+        unit: float = 1.0,
     ) -> None:
-        self.model, self.training, self.store, self.unit = model, training, store, unit
+        self.model, self.training, self.settings, self.store, self.unit = model, training, settings, store, unit
         before = None if store is None else store.load()
-        self.fit = {} if store is None else identity(model, training)
+        self.fit = {} if store is None else identity(model, training, settings)
         known = None if before is None or model.random_state is not None else before.values.get("fit", {}).get("seed")
         self.seed = draw_seed(model.random_state) if known is None else int(known)
         self.fit["seed"] = self.seed
@@ -91,7 +106,7 @@ class SamplingRun:
             self.fit["unit"] = unit
         ground = ground_of(model, training)
         numbers = range(int(model.n_chains))
-        self.lines = [SummedChain(model, training, ground, self.seed, number, unit) for number in numbers]
+        self.lines = [SummedChain(model, training, settings, ground, self.seed, number, unit) for number in numbers]
         self.kept = Kept(wanted, self.lines[0].chain, ground.encoders)
         self.history: list[dict[str, float]] = []
         if before is not None:
@@ -167,7 +182,8 @@ class SamplingRun:
         draws = self.kept.learned(None if features is None else features.on(users))
         course = Course(history=self.history, best_epoch=len(self.history), interrupted=interrupted, seed=self.seed)
         of_users, of_items = (encoding_of(given) for given in (features, self.training.item_features))
-        return Posterior(score, draws, self.kept.time_offsets(), of_users, of_items, course).out_of_unit(self.unit)
+        offsets = self.kept.time_offsets()
+        return Posterior(score, draws, offsets, of_users, of_items, self.settings, course).out_of_unit(self.unit)
 
     def _spaced(self, wanted: int) -> frozenset[int]:
         """Return the numbers of so many sweeps after the warm-up, or of all: evenly spaced, the last one among them."""
@@ -177,7 +193,7 @@ class SamplingRun:
         return frozenset(burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
 
 
-def identity(model: BayesianMF, training: Training) -> dict[str, Any]:
+def identity(model: BayesianMF, training: Training, settings: Settings) -> dict[str, Any]:
     """Return what must be the same for a chain to go on: parameters, but for threads and the seed; and the data."""
     left_out = ("n_threads", "random_state", "store_history")
     facts = {name: plain_value(value) for name, value in model.get_params().items() if name not in left_out}
@@ -189,4 +205,4 @@ def identity(model: BayesianMF, training: Training) -> dict[str, Any]:
     ):
         matrix = None if features is None else np.ascontiguousarray(features.on(ids))
         facts[f"the {side} features"] = None if matrix is None else hashlib.sha256(matrix.tobytes()).hexdigest()
-    return facts
+    return facts | {name: settings.read(name) for name in settings.SCALARS}

@@ -67,8 +67,8 @@ def features_for(
 def features_of(data: Dataset) -> FeaturesGiven:
     """Return the attributes of a data set as features, None for a table that has nothing to make them of."""
     return {
-        "user_features": Features.of_known(data.users, "user"),
-        "item_features": Features.of_known(data.items, "item"),
+        "user_features": Features.of_known(data.users, "user", data.lists),
+        "item_features": Features.of_known(data.items, "item", data.lists),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_t
 import numpy as np
 import polars as pl
 
-from palate.data.dataset import Dataset, interactions_of
+from palate.data.dataset import Dataset, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -105,6 +105,7 @@ class Learner(ABC):
     supports: ClassVar[frozenset[str]] = frozenset()  # of `abilities.ABILITIES`, computed of what the class implements
     takes_weights: ClassVar[bool] = False  # whether sample weights count in what it learns
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
+    tells_validation: ClassVar[bool] = False  # whether each epoch's record has figures of a validation part
     own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
@@ -211,7 +212,7 @@ class Learner(ABC):
             DivergenceError: training left the finite numbers; names the epoch, and what to try.
         """
         self.check_parameters()
-        items = interactions.items if items is None and isinstance(interactions, Dataset) else items
+        items, lists = items_of(interactions, items)
         known = features_for(self, interactions, user_features, item_features, attributes=attributes)
         interactions = interactions_of(interactions, "interactions")
         validation = None if validation is None else interactions_of(validation, "validation")
@@ -227,7 +228,7 @@ class Learner(ABC):
         begin = self._begin_with(start)
         what = f"{type(self).__name__} with {len(interactions):,} rows of {interactions.n_users:,} users and "
         check_memory(f"{what}{interactions.n_items:,} items", self.memory_estimate(interactions), self._memory_advice)
-        table = item_table(interactions.items, items)
+        table = item_table(interactions.items, items, lists=lists)
         blas = nullcontext() if self.own_blas_threads else single_blas_thread()  # sums in one order on any machine
         with watched(progress) as callback, blas:
             learned = self._learn(Training(interactions, validation, user_features, item_features, begin, callback))

@@ -37,6 +37,7 @@ from palate.models.contract.weights import Weights, WeightsByUsers
 from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
+from palate.models.items.ease_settings import DROPOUT, Settings, Solver, derived_penalty
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
 from palate.models.items.square import largest_by_column, renumber
@@ -46,37 +47,11 @@ from palate.sparse import Array, Rows
 
 log = logging.getLogger(__name__)
 
-Solver = Literal["items", "users", "neighbors"]
-
 TOO_WIDE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
 
 WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
 FEWER = 2  # so many times fewer people than items: lists then cost no more between users
 NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None
-PENALTY = 25.0  # standard deviations of a count
-FEW = 8.0  # clicks of a person
-DROPOUT = 0.3
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Settings:
-    """What was used of what the data decide.
-
-    Attributes:
-        reg, dropout: the penalty, and the part left out.
-        fit_intercept: whether there is an item that everybody has had.
-        log_values: whether the logarithm of values was taken.
-        least_value, log_scale: as of `Unit`.
-        solver: how it was solved.
-    """
-
-    reg: float
-    dropout: float
-    fit_intercept: bool
-    log_values: bool
-    least_value: float
-    log_scale: float
-    solver: Solver
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -304,17 +279,6 @@ class EASE(ItemWeights):
     @property
     def _memory_advice(self) -> str:
         return "learn from fewer items, or take solver='neighbors', or ials"
-
-
-def derived_penalty(clicks: Rows, squares: Array) -> float:
-    """Return the penalty for these clicks: PENALTY sqrt(c) (1 + FEW / n), c and n their means by item and by user.
-
-    Co-occurrences are counts, and chance moves a count c by its root, which B is not to learn; and of somebody with few
-    clicks little is known, so that what is popular has to count for more. For values it is in units of their square.
-    """
-    n_clicks = len(clicks.indices)
-    of_item, of_user = n_clicks / np.count_nonzero(squares), n_clicks / np.count_nonzero(clicks.sizes)
-    return float(PENALTY * np.sqrt(of_item) * (1 + FEW / of_user) * squares.sum() / n_clicks)
 
 
 def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrder) -> LearnedEase:

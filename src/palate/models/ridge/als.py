@@ -97,6 +97,7 @@ class ALS(RatingModel):
     """
 
     key: ClassVar[str] = "als"
+    tells_validation: ClassVar[bool] = True
     takes_weights: ClassVar[bool] = True
     learned_ = Learns(ALSLearned)
     reg_ = Attribute[float]()

@@ -110,6 +110,7 @@ class MatrixFactorization(RatingModel):
     """
 
     key: ClassVar[str] = "mf"
+    tells_validation: ClassVar[bool] = True
     presets: ClassVar[tuple[str, ...]] = ("original",)
     learned_ = Learns(MFLearned)
     refit_history_ = Attribute[list[dict[str, float]]]()

@@ -90,6 +90,7 @@ class Pairwise(PriorModel):
     """score(u, i) = c_i + p_u . q_i, learned from pairs of a clicked item and another: base of `BPR` and `WARP`."""
 
     score_kind: ClassVar[ScoreKind] = "order"
+    tells_validation: ClassVar[bool] = True
     takes_weights: ClassVar[bool] = True
     learned_ = Learns(PairFactors)
     item_biases_ = Attribute[Array]()
