@@ -5,30 +5,21 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
+import small_models
 from polars.testing import assert_frame_equal
 from synthetic import low_rank
 
 import palate
 from palate import MODELS
 from palate.models.contract import lists, scoring
+from palate.models.items.clicks import clicks_of
 from palate.topk import ItemSide
 
-SMALL = {
-    "random_state": 0,
-    "n_factors": 4,
-    "n_epochs": 3,
-    "positive": 3.0,
-    "n_sweeps": 20,
-    "n_burn_in": 5,
-    "n_components": 3,
-}
-
-
-def make(key):
-    return MODELS[key](**{name: SMALL[name] for name in MODELS[key].parameter_names() if name in SMALL})
+make = partial(small_models.make, n_epochs=3)
 
 
 def counted(monkeypatch, owner, name):
@@ -99,11 +90,13 @@ def test_copies_make_their_own(copied, data):
 def test_a_log_is_not_read_whole_for_one_user(data, monkeypatch):
     m, seen = make("knn").fit(data), []
     m.recommend(data.users.values[0], 3)
-    monkeypatch.setattr("palate.models.items.item_weights.clicks_of", None)
-    scorer = m.ranker.scorer
-    assert isinstance(scorer, scoring.WeightScorer)
-    clicks = scorer.clicks
-    object.__setattr__(scorer, "clicks", lambda rows: [seen.append(rows.n_rows), clicks(rows)][1])
+
+    def watched(rows, positive, what):
+        seen.append(rows.n_rows)
+        return clicks_of(rows, positive, what)
+
+    monkeypatch.setattr("palate.models.items.item_weights.clicks_of", watched)
+    assert isinstance(m.ranker.scorer, scoring.WeightScorer)
     m.recommend(data.users.values[1], 3)
     m.score_rows(np.array([2, 3]))
     assert seen == [1, 2]
