@@ -101,7 +101,7 @@ class EASE(ItemWeights):
         weights_: (n_items, n_items), from the item had to the item scored; no rows where they are sparse, and then
         weights_indptr_, weights_indices_, weights_values_: its compressed rows; neither where solver_ is "users".
         intercepts_: (n_items,), or empty for none.
-        reg_, dropout_, fit_intercept_, log_values_, solver_: as they were used.
+        reg_, dropout_, fit_intercept_, log_values_, least_value_, log_scale_, solver_: as they were used.
     """
 
     key: ClassVar[str] = "ease"
@@ -115,6 +115,8 @@ class EASE(ItemWeights):
     dropout_ = Attribute[float]()
     fit_intercept_ = Attribute[bool]()
     log_values_ = Attribute[bool]()
+    least_value_ = Attribute[float]()
+    log_scale_ = Attribute[float]()
     solver_ = Attribute[str]()
 
     reg: Annotated[
