@@ -9,8 +9,8 @@ which is EASE's column where N are all items (Steck 2019, eq. 2). X_N'X_N is sum
 one pass over their rows: no matrix of all items is ever held. Solved by Cholesky's factorization
 (`palate.kernels.ridge`), one item by itself, so that the bits are those of any number of threads.
 
-Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; s (n_items,)
-sums of x_i; B (n_nearest,); a (n_items,) what the item that everybody has had gives.
+Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; s
+(n_items,) sums of x_i; B (n_nearest,); a (n_items,) what the item that everybody has had gives.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
