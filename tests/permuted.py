@@ -12,13 +12,6 @@ from palate.data.interactions import Rows
 from palate.models.contract.state import Rated
 
 OF_ITEMS = {"n_items", "n_items_had", "n_incidence", "n_projected", "n_intercepts", "n_items_between"}  # of shapes
-    "n_items",
-    "n_items_had",
-    "n_incidence",
-    "n_projected",
-    "n_intercepts",
-    "n_items_between",
-}  # words of learned shapes
 SPARSE = ("weights_indptr_", "weights_indices_", "weights_values_")
 
 
