@@ -34,8 +34,8 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "bpr": ("BPR", {"n_epochs": 4, "random_state": 0, **CLICKS}),
     "warp": ("WARP", {"n_epochs": 4, "random_state": 0, **CLICKS}),
     "ease": ("EASE", CLICKS),
-    "knn": ("ItemKNN", CLICKS),
-    "rp3beta": ("RP3beta", CLICKS),
+    "knn": ("ItemKNN", {"n_neighbors": 100, "shrinkage": 10.0, "idf": False, **CLICKS}),
+    "rp3beta": ("RP3beta", {"n_neighbors": 100, "alpha": 1.0, "beta": 0.6, **CLICKS}),
     "bayes": ("BayesianMF", {"n_sweeps": 24, "n_burn_in": 8, "random_state": 0}),
     "bayes ordinal": ("BayesianMF", {"n_sweeps": 16, "n_burn_in": 8, "random_state": 0, "likelihood": "ordinal"}),
 }

@@ -282,7 +282,7 @@ def knn(X, shrinkage, idf, n, user_power=0.0):
 def beta_of_walks(X):
     """Return the power of popularity that follows from the walks of two steps, counted one by one."""
     walks = sum((X[v, i] > 0) for u in range(len(X)) for i in np.flatnonzero(X[u]) for v in range(len(X)))
-    return 0.65 * (1 - math.exp(-walks / len(X) / 2000))
+    return 0.65 * (1 - math.exp(-walks / len(X) / 2500))
 
 
 def shrinkage_of_lengths(X):

@@ -82,6 +82,7 @@ def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
     for name, space in model.search_space.items():
         start = model.get_params()[name]
         assert start in space or (start is None and f"{name}_" in type(model).learned_.kind.USED), name
+        space = space.around(start or 8) if isinstance(space, Range) and space.relative else space
         ends = space.values if isinstance(space, Choice) else (space.low, space.high)
         for end in ends:
             whole = isinstance(space, Range) and space.whole

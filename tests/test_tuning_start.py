@@ -11,7 +11,7 @@ from synthetic import low_rank
 
 from palate.data.splits.making import make_splits
 from palate.errors import DataError, ParameterError
-from palate.models import MODELS, Recommender
+from palate.models import MODELS, ItemKNN, Recommender
 from palate.models.contract.learned import Attribute, Learned, Learns, Shape, Used
 from palate.models.contract.parameters import Above
 from palate.models.contract.scoring import FactorScorer
@@ -122,3 +122,12 @@ def test_a_relative_range_is_not_searched_where_the_start_failed(data):
     space = {"reg": Range(0.5, 2.0, relative=True)}
     with pytest.raises(DataError, match="no trial came to an end: nothing to derive reg from"):
         tune(Underived(), data, n_trials=3, space=space, split="none")
+
+
+def test_a_search_of_truth_values_begins_with_the_one_that_the_model_derives(data):
+    """`log_values` of nearest neighbours is a choice, and left to the model where it begins."""
+    found = tune(ItemKNN(positive="values"), data, metric="ndcg@10", n_trials=2, split="none", progress=None)
+    first = json.loads(found.trials["parameters"][0])
+    assert found.default_value == found.trials["value"][0]
+    assert first["log_values"] is True
+    assert first["user_power"] == 0.5

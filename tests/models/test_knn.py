@@ -90,10 +90,10 @@ def test_what_is_left_to_the_data_is_sane_at_any_size():
 
     alone = np.arange(500)
     beta, shrinkage = derived(alone, alone)  # nobody shares an item with anybody
-    assert beta == pytest.approx(0.65 / 2000, rel=1e-3)
+    assert beta == pytest.approx(0.65 / 2500, rel=1e-3)
     assert shrinkage == pytest.approx(1 / (2 * beta) - 1)
     beta, shrinkage = derived(np.repeat(np.arange(4000), 2), np.tile([0, 1], 4000))  # everybody had everything
-    assert beta == pytest.approx(0.65 * (1 - np.exp(-4)))
+    assert beta == pytest.approx(0.65 * (1 - np.exp(-3.2)))
     assert shrinkage == 0
 
 

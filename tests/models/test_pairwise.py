@@ -157,7 +157,7 @@ def test_folded_in_users_are_much_like_their_stored_selves(cls):
 
 @BOTH
 def test_penalties_without_end_leave_the_biases_alone(cls, clicks):
-    strong = {"reg_users": 1e6, "reg_items": 1e6, "reg_negatives": 1e6}
+    strong = {"reg_users": 1e6, "reg_items": 1e6, "reg_negatives": 1e6, "learning_rate": 0.003}
     m = cls(**SETTINGS, **strong).fit(clicks)
     assert np.abs(m.user_factors_).max() < 1e-10
     assert m.item_biases_.any()

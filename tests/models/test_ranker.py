@@ -14,6 +14,7 @@ from synthetic import low_rank
 import palate
 from palate import MODELS
 from palate.models.contract import lists, scoring
+from palate.models.items.clicks import clicks_of
 from palate.topk import ItemSide
 
 SMALL = {
@@ -99,11 +100,13 @@ def test_copies_make_their_own(copied, data):
 def test_a_log_is_not_read_whole_for_one_user(data, monkeypatch):
     m, seen = make("knn").fit(data), []
     m.recommend(data.users.values[0], 3)
-    monkeypatch.setattr("palate.models.items.item_weights.clicks_of", None)
-    scorer = m.ranker.scorer
-    assert isinstance(scorer, scoring.WeightScorer)
-    clicks = scorer.clicks
-    object.__setattr__(scorer, "clicks", lambda rows: [seen.append(rows.n_rows), clicks(rows)][1])
+
+    def watched(rows, positive, what):
+        seen.append(rows.n_rows)
+        return clicks_of(rows, positive, what)
+
+    monkeypatch.setattr("palate.models.items.item_weights.clicks_of", watched)
+    assert isinstance(m.ranker.scorer, scoring.WeightScorer)
     m.recommend(data.users.values[1], 3)
     m.score_rows(np.array([2, 3]))
     assert seen == [1, 2]

@@ -136,6 +136,8 @@ class Contract:
         """Return another value of a parameter: that of ``other``, or else an end of what a search may try."""
         if name not in self.other:
             space, now = self.model.search_space.get(name), getattr(self.make(), name)
+            if isinstance(space, Range) and space.relative:
+                space = space.around(now or 8)
             ends = (space.high, space.low) if isinstance(space, Range) else space.values if space else ()
             for value in ends:
                 if value != now:

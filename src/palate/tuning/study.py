@@ -212,8 +212,7 @@ class _Search:
             deepcopy=False, states=(state.WAITING,)
         )  # enqueued by a process killed before it ran
         tried = waiting or any(trial.params == self._start or is_start(trial) for trial in done)
-        ranged = all(isinstance(self.space[name], Range) for name in self._derived)  # no choice has what is derived
-        if not tried and self._derived and ranged:
+        if not tried and self._derived and all(_has_what_is_derived(self.space[name]) for name in self._derived):
             tried = True
             self._start_trial(study)
         self.space = resolved(self.space, {**self._start, **used_at_start(study)})
@@ -336,6 +335,11 @@ class _Search:
         return Tuned(
             model, best, self.metric, float(study.best_value), started, test, importances(study), trials, record
         )
+
+
+def _has_what_is_derived(space: Range | Choice) -> bool:
+    """Return whether the sampler can be told of any setting that a model derives: of choices, of truth values alone."""
+    return isinstance(space, Range) or {False, True} <= set(space.values)
 
 
 def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:

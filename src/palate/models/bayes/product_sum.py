@@ -84,9 +84,15 @@ class ProductSum:
         self.W += other.W
 
     def factors(self, rank: int, divisor: float) -> tuple[Array, Array, float]:
-        """Return factors of M / divisor (n_rows, r), (n_columns, r), and the root mean square of what is left out."""
+        """Return factors of M / divisor (n_rows, r), (n_columns, r), and the root mean square of what is left out.
+
+        The sum is spent.
+        """
         self.flush()
-        Y, W = self.Y / np.float32(divisor), self.W / np.float32(divisor)
+        self.left = self.right = np.zeros((0, 0), np.float32)
+        Y, W = self.Y, self.W
+        Y /= np.float32(divisor)
+        W /= np.float32(divisor)
         k = Y.shape[1] - PROBES
         Q = linalg.qr(Y[:, :k], mode="economic", check_finite=False)[0]
         inner, triangle = linalg.qr(self.S.T @ Q, mode="economic", check_finite=False)
@@ -102,8 +108,8 @@ class ProductSum:
 
 
 def bytes_of_sum(n_rows: int, n_columns: int) -> int:
-    """Return what a sum of this shape takes, with what is gathered."""
-    return 4 * (n_rows * (WIDTH + PROBES + BUFFER) + n_columns * (2 * WIDTH + BUFFER))
+    """Return what a sum of this shape takes, with what is gathered and what its factors are found with."""
+    return 4 * (n_rows * (3 * WIDTH + PROBES + BUFFER) + n_columns * (4 * WIDTH + BUFFER))
 
 
 def _drawn(rng: np.random.Generator, shape: Any) -> Array:

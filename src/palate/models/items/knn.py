@@ -25,7 +25,7 @@ Where beta is left to the data it follows from W, the mean number of walks from 
 how many had item i: who has few walks is told little beyond what is popular, and with many walks popularity has been
 counted again with each of them. A pair of items of mean length L is to be held back by a cosine as much:
 
-    W = sum_i n_i^2 / n_users        beta = 0.65 (1 - exp(-W / 2000))                                                (4)
+    W = sum_i n_i^2 / n_users        beta = 0.65 (1 - exp(-W / 2500))                                                (4)
     shrinkage = L^2 max(0, 1 / (2 beta) - 1)        L the mean of |x_i| over all clicks                              (5)
 
 for B_ji falls as |x_i|^-2b with b = L^2 / (2 L^2 + 2 shrinkage) there. Time: one pass over the users' cells for each
@@ -55,7 +55,7 @@ from palate.models.search import Choice, Range
 from palate.parallel import GRAIN, Workers, check_threads
 from palate.sparse import Array, Rows
 
-BETA, WALKS = 0.65, 2000  # eq. 4
+BETA, WALKS = 0.65, 2500  # eq. 4
 
 NNeighbors = Annotated[int, AtLeast(1), Range(50, 1000, log=True), "weights kept of each item, the largest."]
 

@@ -31,6 +31,7 @@ class BPR(Pairwise):
         item_clicks_: (n_items,), what each item's clicks count together: negatives of newcomers.
         user_weights_, item_weights_: (n_features, n_factors), the features' embeddings; no rows without features.
         user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        n_factors_: how many there are.
         draws_: how often a user is drawn in an epoch where users are drawn alike.
         history_: one record an epoch: loss (mean over the draws, met on the way), validation_ndcg (of 10 places, at
             most 2,000 users), learning_rate, seconds.
@@ -44,10 +45,10 @@ class BPR(Pairwise):
     key: ClassVar[str] = "bpr"
 
     _: KW_ONLY
-    learning_rate: Annotated[LearningRate, Range(0.02, 0.5, log=True)] = 0.1
-    reg_users: Annotated[RegUsers, Range(0.0001, 0.1, log=True)] = 0.03
-    reg_items: Annotated[RegItems, Range(0.0001, 0.1, log=True)] = 0.005
-    reg_negatives: Annotated[RegNegatives, Range(0.0001, 0.1, log=True)] = 0.01
+    learning_rate: Annotated[LearningRate, Range(0.1, 0.4, log=True)] = 0.2
+    reg_users: Annotated[RegUsers, Range(0.02, 0.1, log=True)] = 0.045
+    reg_items: Annotated[RegItems, Range(0.003, 0.015, log=True)] = 0.0075
+    reg_negatives: Annotated[RegNegatives, Range(0.006, 0.03, log=True)] = 0.015
     negatives: Annotated[Negatives, Choice(("uniform", "popular", "adaptive"))] = "uniform"
 
     def _warp(self, n_items: int) -> None:

@@ -25,13 +25,12 @@ from palate.kernels import Factors
 from palate.kernels import pairs as kernel
 from palate.kernels.simd.steps import padded_rows, padded_width
 from palate.models.contract.explanation import Part
-from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape
+from palate.models.contract.learned import Attribute, Learned, Learns, NotNegative, Shape, Used
 from palate.models.contract.learner import ScoreKind, Training
 from palate.models.contract.parameters import Above, AtLeast, draw_seed
 from palate.models.contract.shared import (
     Dtype,
     NBlocks,
-    NFactors,
     NThreads,
     OwnFactors,
     RandomState,
@@ -43,7 +42,8 @@ from palate.models.items.clicks import Positive, clicks_of, training_clicks
 from palate.models.items.watched import Watched
 from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
 from palate.models.ridge.rows import FixedSide, copy_known, on_ids, row_ranges
-from palate.models.search import Choice, Range
+from palate.models.ridge.weighing import factors_for
+from palate.models.search import Choice
 from palate.models.sgd.embeddings import Embeddings
 from palate.models.sgd.rating_blocks import default_blocks, rounds
 from palate.models.sgd.training import SGDCourse, TrainingRun, rows_held_out, scheduled, trained
@@ -73,6 +73,7 @@ class PairFactors(Learned):
         item_biases: (n_items,).
         item_clicks: (n_items,), what each item's clicks count together: negatives of newcomers.
         draws: how often a user is drawn in an epoch where users are drawn alike.
+        n_factors: as it was used.
         priors: of users and items by their features.
         course: of the training.
     """
@@ -82,6 +83,7 @@ class PairFactors(Learned):
     item_biases: Annotated[Array, Shape("n_items")]
     item_clicks: Annotated[Array, Shape("n_items")]
     draws: NotNegative
+    n_factors: Annotated[int, Used()]
     priors: LearnedPriors
     course: SGDCourse
 
@@ -99,14 +101,21 @@ class Pairwise(PriorModel):
     refit_history_ = Attribute[list[dict[str, float]]]()
     explains: ClassVar[str] = "the fold-in"  # what SGD leaves is no function of the user's rows alone
 
-    n_factors: Annotated[NFactors, Range(16, 256, log=True)] = 64
+    n_factors_ = Attribute[int]()
+
+    n_factors: Annotated[
+        int | None,
+        AtLeast(1),
+        "length of each user's and item's vector; None takes four times the root of the users or items with clicks, "
+        "whichever are fewer, from 16 to 256.",
+    ] = None
     _: KW_ONLY
     n_epochs: Annotated[int, AtLeast(1), "passes over the clicks, at most."] = 100
     learning_rate: LearningRate
     reg_users: RegUsers
     reg_items: RegItems
     reg_negatives: RegNegatives
-    reg_biases: RegBiases = 0.01
+    reg_biases: RegBiases = 0.7
     reg_features: Annotated[
         float, AtLeast(0), "L2 penalty of the embeddings of features, times reg_users or reg_items."
     ] = 10.0
@@ -155,10 +164,11 @@ class Pairwise(PriorModel):
         epochs = done.final.one_epoch
         P, Q, c = epochs.factors
         features = training.user_features, training.item_features
-        of_users, of_items = (None if side is None else side.prior(self.n_factors) for side in epochs.sides)
-        kept = LearnedPriors.of((of_users, of_items), features, self.n_factors, P.dtype)
-        P, Q = (np.ascontiguousarray(X[:, : self.n_factors]) for X in (P, Q))
-        return PairFactors(P, Q, c, epochs.of_items, epochs.draws, kept, done.course(seed))
+        k = epochs.n_factors
+        of_users, of_items = (None if side is None else side.prior(k) for side in epochs.sides)
+        kept = LearnedPriors.of((of_users, of_items), features, k, P.dtype)
+        P, Q = (np.ascontiguousarray(X[:, :k]) for X in (P, Q))
+        return PairFactors(P, Q, c, epochs.of_items, epochs.draws, k, kept, done.course(seed))
 
     def _has_both(self, data: Interactions, held_out: Array) -> bool:
         """Return whether there are clicks to learn from and clicks to choose the epoch by."""
@@ -176,15 +186,16 @@ class Pairwise(PriorModel):
         weight = np.bincount(clicks.indices, clicks.values, minlength=data.n_items)
         dtype = np.dtype(self.dtype).type
         rng = np.random.default_rng([seed, 0])
-        P, Q = (padded_rows(n, self.n_factors, dtype) for n in (data.n_users, data.n_items))
+        k = self._factors_used(training)
+        P, Q = (padded_rows(n, k, dtype) for n in (data.n_users, data.n_items))
         c = np.zeros(data.n_items, dtype)
         for X, counts in ((P, of_users), (Q, of_items)):
-            X[:, : self.n_factors] = rng.standard_normal((len(X), self.n_factors)) * self.init_scale
+            X[:, :k] = rng.standard_normal((len(X), k)) * self.init_scale
             X[counts == 0] = 0
         old = training.start
         if old is not None:
-            copy_known(P[:, : self.n_factors], data.users, old.P, old.users)
-            copy_known(Q[:, : self.n_factors], data.items, old.Q, old.items)
+            copy_known(P[:, :k], data.users, old.P, old.users)
+            copy_known(Q[:, :k], data.items, old.Q, old.items)
             copy_known(c, data.items, old.c, old.items)
         draws = n_clicks / max(1, int(np.count_nonzero(of_users)))
         epochs = ClickEpochs(
@@ -194,11 +205,21 @@ class Pairwise(PriorModel):
             clicks=clicks,
             of_items=weight,
             draws=float(draws),
+            n_factors=k,
             seed=seed,
             watched=None if watched is None else Watched.of(data, watched, self.positive, seed),
         )
         arrays = P, Q, c, *(array for side in epochs.sides if side is not None for array in side.arrays)
         return TrainingRun(arrays, epochs, None if watched is None else "-validation_ndcg", stage)
+
+    def _factors_used(self, training: Training) -> int:
+        """Return the number of factors: as given, of the model to go on from, or by all the data."""
+        if self.n_factors is not None:
+            return self.n_factors
+        if training.start is not None:
+            return int(training.start.P.shape[1])
+        clicks = training_clicks(training.data, self.positive)
+        return factors_for(int(np.count_nonzero(clicks.sizes)), len(np.unique(clicks.indices)))
 
     def _sides(
         self,
@@ -255,7 +276,7 @@ class Pairwise(PriorModel):
         clicks = clicks_of(rows, self.positive, "these interactions")
         dtype = np.dtype(self.dtype).type
         trace = kernel.Trace(*(np.zeros(n_traced, kind) for kind in (np.int64, np.int64, dtype, dtype)))
-        n_rows, k = rows.n_rows, self.n_factors
+        n_rows, k = rows.n_rows, self.n_factors_
         prior = self.learned_.priors.of_users(features)
         P: Array = padded_rows(n_rows, k, dtype)
         M: Array | None = None
@@ -284,17 +305,17 @@ class Pairwise(PriorModel):
     def _pool(self, Q: Array) -> tuple[kernel.Pool, kernel.Adaptive | None]:
         """Return all items that newcomers' negatives may come from, and their orders if those are adaptive."""
         items = np.flatnonzero(self.item_clicks_).astype(np.int32)
-        adaptive = self.adaptive(len(items))
+        adaptive = self.adaptive(len(items), self.n_factors_)
         if adaptive is not None:
-            kernel.arrange(Q, items, np.array([0, len(items)]), 0, self.n_factors, *adaptive[:2])
+            kernel.arrange(Q, items, np.array([0, len(items)]), 0, self.n_factors_, *adaptive[:2])
         return kernel.Pool(items, np.cumsum(self.item_clicks_[items]), self.negatives == "popular"), adaptive
 
-    def adaptive(self, n_items: int) -> kernel.Adaptive | None:
+    def adaptive(self, n_items: int, n_factors: int) -> kernel.Adaptive | None:
         """Return orders of the items to be written, or None where negatives are not adaptive."""
         if self.negatives != "adaptive":
             return None
-        k = self.n_factors
-        return kernel.Adaptive(np.empty((k, n_items), np.int32), np.empty(k), float(self.negative_rank))
+        orders = np.empty((n_factors, n_items), np.int32)
+        return kernel.Adaptive(orders, np.empty(n_factors), float(self.negative_rank))
 
     def _parts(self, row: Rows, features: Array | None, item: int) -> tuple[list[Part], tuple[Array, Array, Array]]:
         """Return what each click's steps left in the score: factors are the sum of the steps, each grown smaller."""
@@ -322,7 +343,8 @@ class Pairwise(PriorModel):
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         size = np.dtype(self.dtype).itemsize
-        return COPIES * (n_users + n_items) * padded_width(int(self.n_factors), size) * size + CLICK_BYTES * n_rows
+        k = factors_for(n_users, n_items) if self.n_factors is None else int(self.n_factors)
+        return COPIES * (n_users + n_items) * padded_width(k, size) * size + CLICK_BYTES * n_rows
 
 
 TINY = 1e-6  # a penalty, where none is asked for: the regression on features has a minimum all the same
@@ -339,6 +361,7 @@ class ClickEpochs:
         clicks: of the training part by user.
         of_items: (n_items,) what each item's clicks count together.
         draws: mean number of draws a user has in an epoch where users are drawn alike.
+        n_factors: without what pads them.
         seed: keys every choice, with the epoch.
         watched: what chooses the epoch, or None.
     """
@@ -349,6 +372,7 @@ class ClickEpochs:
     clicks: Rows
     of_items: Array
     draws: float
+    n_factors: int
     seed: int
     watched: Watched | None
 
@@ -429,7 +453,7 @@ class ClickEpochs:
         outs = [grouped._replace(ptr=ptr) for ptr in grouped.ptr]
         workers.run([partial(call, scaled, users[a], block_of, first, int(starts[a]), outs[a]) for a in range(n)])
         pool = kernel.Pool(items, np.concatenate(sums), self.model.negatives == "popular")
-        return BlockLayout(grouped, pool, ends, self.model.adaptive(len(items)), second, rng)
+        return BlockLayout(grouped, pool, ends, self.model.adaptive(len(items), self.n_factors), second, rng)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class WARP(Pairwise):
         item_clicks_: (n_items,), what each item's clicks count together: negatives of newcomers.
         user_weights_, item_weights_: (n_features, n_factors), the features' embeddings; no rows without features.
         user_encoding_, item_encoding_: how the features were made; for `Features.from_table`.
+        n_factors_: how many there are.
         draws_: how often a user is drawn in an epoch where users are drawn alike.
         history_: one record an epoch: loss (mean over the draws, met on the way), validation_ndcg (of 10 places, at
             most 2,000 users), learning_rate, seconds.
@@ -47,11 +48,11 @@ class WARP(Pairwise):
     key: ClassVar[str] = "warp"
 
     _: KW_ONLY
-    learning_rate: Annotated[LearningRate, Range(0.0005, 0.02, log=True)] = 0.003
-    reg_users: Annotated[RegUsers, Range(0.1, 5.0, log=True)] = 2.0
-    reg_items: Annotated[RegItems, Range(0.05, 3.0, log=True)] = 0.7
-    reg_negatives: Annotated[RegNegatives, Range(0.05, 3.0, log=True)] = 0.7
-    reg_biases: Annotated[RegBiases, Range(0.01, 3.0, log=True)] = 0.1
+    learning_rate: Annotated[LearningRate, Range(0.0015, 0.006, log=True)] = 0.003
+    reg_users: Annotated[RegUsers, Range(1.0, 4.0, log=True)] = 2.0
+    reg_items: Annotated[RegItems, Range(0.4, 1.2, log=True)] = 0.7
+    reg_negatives: Annotated[RegNegatives, Range(0.4, 1.2, log=True)] = 0.7
+    reg_biases: Annotated[RegBiases, Range(0.1, 1.5, log=True)] = 0.7
     most_draws: Annotated[
         int,
         AtLeast(1),
