@@ -49,12 +49,13 @@ def solve_neighborhoods(
     weights = similarities.Weights(np.ones(clicks.n_rows), inverse, inverse)
     nearest = largest(clicks, clicks, weights, 0.0, n, workers.n_threads)
     by_item = clicks.transpose(n_items)
-    B, a = np.empty(len(nearest.indices), dtype), np.zeros(n_items)
+    indptr, indices = given(nearest.indptr, nearest.indices)
+    B, a = np.empty(len(indices), dtype), np.zeros(n_items)
     call = partial(
         kernel.restricted_weights,
         by_item.cells,
         clicks.cells,
-        Cells(*given(nearest.indptr, nearest.indices), B),
+        Cells(indptr, indices, B),
         kernel.Items(sums, squares + penalties),
         kernel.Everybody(float(e), float(clicks.n_rows * e * e + penalty)),
     )
