@@ -140,6 +140,7 @@ def test_shared_rows_are_refused_or_left_out_in_every_command(parts, run):
             "data split log.csv --split kfold:2:1 --parts p --out s.parquet",
             "--parts writes two parts, and kfold:2:1",
         ),
+        ("evaluate log.csv --model m.safetensors", "fitted already: palate evaluate --model-file m.safetensors"),
         ("data show log.csv --users users.csv", "--users is drawn, and not listed: name --plots"),
         ("train log.csv --config c.json --model mf", "--config names the model and its parameters: leave out --model"),
         (

@@ -1,6 +1,8 @@
 """Parts that somebody else made: one data set and its split, in whatever shape they come."""
 
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -142,6 +144,25 @@ def test_files_of_every_shape_are_one_split_everywhere(files):
     palate.save_splits(split, folder / "split.parquet", data)
     (again,) = palate.load_splits(folder / "split.parquet", data)
     assert again.digest == split.digest
+
+
+def test_the_official_parts_of_movielens_have_its_tables(movielens, tmp_path):
+    """u1.base and u1.test beside u.item and u.user, which have no header."""
+    folder = Path(os.environ.get("PALATE_DATA", "")) / "ml-100k"
+    if not (folder / "u1.base").exists():
+        pytest.skip("the official parts are in the folder of MovieLens, and no cache has them")
+    data, split = load_split(folder / "u1.base", folder / "u1.test", items=folder / "u.item", users=folder / "u.user")
+    known = movielens.items.filter(pl.col("item_id").is_in(data.items["item_id"].implode()))
+    assert data.items.filter(pl.col("item_id").is_in(known["item_id"].implode())).equals(known)
+    assert data.users.equals(movielens.users)
+    assert (len(split.train), len(split.test)) == (80_000, 20_000)
+    official = palate.load_movielens("100k", on_missing="keep")
+    (own,) = palate.make_splits(official, "official:u1")
+    rows = [
+        part.interactions.to_table().sort("user_id", "item_id")
+        for part in (split.apply(data)[1], own.apply(official)[1])
+    ]
+    assert rows[0].equals(rows[1])
 
 
 def test_a_search_learns_from_the_training_part_and_never_sees_the_other(files):

@@ -175,6 +175,8 @@ def test_a_sign_said_by_hand_holds_for_newcomers(films):
         "cast=Ann;",
         "cast=Bob",
     ]
+    new = Features.from_table({"item_id": [9], "cast": ["Ann;_Bob"]}, "item", encoding=encoding, lists={"cast": "_"})
+    assert new.matrix[0].sum() == 3
 
 
 def test_what_is_said_of_no_table_is_refused(films):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
+import small_models
 from permuted import data_with_items_in_order, with_items_in_order
 from synthetic import interactions
 
@@ -15,24 +17,12 @@ from palate.evaluation import measure
 from palate.metrics import METRICS
 
 N_ITEMS, K = 24, 5
-SMALL = {
-    "random_state": 0,
-    "n_factors": 3,
-    "n_epochs": 4,
-    "positive": 4.0,
-    "n_sweeps": 12,
-    "n_burn_in": 4,
-    "n_components": 3,
-}
 WITHOUT_CHANCE = [key for key, cls in MODELS.items() if "random_state" not in cls.parameter_names()]
 LISTS = [f"{n}@{K}" if m.at_k else n for n, m in METRICS.items() if m.kind != "rating"]
 RANKING = [name for name in LISTS if METRICS[name.partition("@")[0]].kind == "ranking"]
 ORDERS = (np.arange(N_ITEMS)[::-1], np.random.default_rng(7).permutation(N_ITEMS))
 
-
-def make(key, **changes):
-    given = {**SMALL, **changes}
-    return MODELS[key](**{name: given[name] for name in MODELS[key].parameter_names() if name in given})
+make = partial(small_models.make, n_factors=3, n_epochs=4, positive=4.0, n_sweeps=12, n_burn_in=4)
 
 
 @pytest.fixture(scope="module")

@@ -7,26 +7,13 @@ import logging
 import naive
 import numpy as np
 import pytest
+from small_models import make
 from synthetic import interactions
 
 from palate import MODELS, Features, Interactions
 from palate.errors import ParameterError, UnknownIdError
 
-SMALL = {
-    "random_state": 0,
-    "n_factors": 4,
-    "n_epochs": 5,
-    "positive": 3.0,
-    "n_sweeps": 20,
-    "n_burn_in": 5,
-    "n_components": 3,
-}
 FOLDING = [key for key, cls in MODELS.items() if "fold_in_items" in cls.supports]
-
-
-def make(key, **changes):
-    given = {**SMALL, **changes}
-    return MODELS[key](**{name: given[name] for name in MODELS[key].parameter_names() if name in given})
 
 
 @pytest.fixture(scope="module", params=MODELS)

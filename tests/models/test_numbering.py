@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
+import small_models
 from permuted import data_with_items_in_order, with_items_in_order
 from synthetic import interactions
 
@@ -14,23 +17,11 @@ from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.models.contract.explanation import parts_table
 
-SMALL = {
-    "random_state": 0,
-    "n_factors": 4,
-    "n_epochs": 5,
-    "positive": 4.0,
-    "n_sweeps": 20,
-    "n_burn_in": 5,
-    "n_components": 3,
-}
 FOLDED_BY_CHANCE = ("bpr", "warp")  # what a newcomer's steps are drawn by is where the items stand
 WITHOUT_CHANCE = [key for key, cls in MODELS.items() if "random_state" not in cls.parameter_names()]
 ORDERS = (np.arange(24)[::-1], np.random.default_rng(5).permutation(24))
 
-
-def make(key, **changes):
-    given = {**SMALL, **changes}
-    return MODELS[key](**{name: given[name] for name in MODELS[key].parameter_names() if name in given})
+make = partial(small_models.make, positive=4.0)
 
 
 def stars(rename=lambda i: i) -> Interactions:

@@ -6,27 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from small_models import make
 from synthetic import low_rank
 
 from palate import MODELS, Features, Interactions
 from palate.errors import NotFittedError, ParameterError, UnknownIdError
 
-SMALL = {
-    "random_state": 0,
-    "n_factors": 4,
-    "n_epochs": 5,
-    "positive": 3.0,
-    "n_sweeps": 20,
-    "n_burn_in": 5,
-    "n_components": 3,
-}
 KNOWN = [key for key, cls in MODELS.items() if "recommend_for" in cls.supports]
 WITH_FEATURES = [key for key in KNOWN if "features" in MODELS[key].supports]
-
-
-def make(key, **changes):
-    given = {**SMALL, **changes}
-    return MODELS[key](**{name: given[name] for name in MODELS[key].parameter_names() if name in given})
 
 
 def rated(items, values):

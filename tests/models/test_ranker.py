@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
+import small_models
 from polars.testing import assert_frame_equal
 from synthetic import low_rank
 
@@ -17,19 +19,7 @@ from palate.models.contract import lists, scoring
 from palate.models.items.clicks import clicks_of
 from palate.topk import ItemSide
 
-SMALL = {
-    "random_state": 0,
-    "n_factors": 4,
-    "n_epochs": 3,
-    "positive": 3.0,
-    "n_sweeps": 20,
-    "n_burn_in": 5,
-    "n_components": 3,
-}
-
-
-def make(key):
-    return MODELS[key](**{name: SMALL[name] for name in MODELS[key].parameter_names() if name in SMALL})
+make = partial(small_models.make, n_epochs=3)
 
 
 def counted(monkeypatch, owner, name):

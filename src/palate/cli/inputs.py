@@ -178,6 +178,8 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         model = read_config(key)
         cls, key = type(model), model.key
     else:
+        if key.endswith(".safetensors"):
+            raise usage_error(f"{key} is fitted already: palate evaluate --model-file {key} measures it")
         if key not in MODELS:
             raise usage_error(f"{unknown_name('no model', key, MODELS)}, or a config (.json)")
         cls = MODELS[key]

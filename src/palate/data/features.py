@@ -71,7 +71,8 @@ class Features:
         frame = as_frame(table)
         name = id_column(frame.columns, side)
         ids = Ids(frame[name].cast(pl.String) if frame[name].dtype in (pl.Categorical, pl.Enum) else frame[name], side)
-        plain = _as_numbers(frame.drop(name), lists if encoding is None else False)
+        found = lists if encoding is None or lists is not True else False  # an encoding knows what is a list
+        plain = _as_numbers(frame.drop(name), found)
         if encoding is None:
             signs = {} if isinstance(lists, bool) else lists
             encoding = [_spec(plain[column], signs.get(column)) for column in _chosen(plain, columns, side)]

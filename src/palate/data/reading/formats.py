@@ -68,26 +68,33 @@ def recognised(folder: Path) -> Format:
 
 def _read_100k(folder: Path) -> Dataset:
     ratings = read_ratings(folder / "u.data", rating_range=(1, 5), columns=IN_ORDER, header=False)
+    return Dataset("ml-100k", ratings, _items_100k(folder / "u.item"), _users_100k(folder / "u.user"))
+
+
+def _items_100k(path: Path) -> pl.DataFrame:
     genres = [pl.when(pl.col(str(5 + k)) == "1").then(pl.lit(name)) for k, name in enumerate(GENRES_100K)]
     items = _chosen(
-        folder / "u.item",
-        _fields(folder / "u.item", "|", 5 + len(GENRES_100K), "latin-1"),
+        path,
+        _fields(path, "|", 5 + len(GENRES_100K), "latin-1"),
         item_id=_integer("0"),
         title=pl.col("1"),
         release_date=pl.col("2").str.to_date("%d-%b-%Y"),
         genres=pl.concat_list(genres).list.drop_nulls(),
         imdb_url=pl.col("4"),
     )
-    users = _chosen(
-        folder / "u.user",
-        _fields(folder / "u.user", "|", 5, "latin-1"),
+    return _items(items)
+
+
+def _users_100k(path: Path) -> pl.DataFrame:
+    return _chosen(
+        path,
+        _fields(path, "|", 5, "latin-1"),
         user_id=_integer("0"),
         age=_integer("1").cast(pl.Int32),
         gender=pl.col("2"),
         occupation=pl.col("3"),
         zip_code=pl.col("4"),
     )
-    return Dataset("ml-100k", ratings, _items(items), users)
 
 
 def _read_1m(folder: Path) -> Dataset:
@@ -186,3 +193,4 @@ FORMATS = (
     Format("10m", ("ratings.dat", "movies.dat"), _read_10m),
     Format("20m, 25m, 32m or latest-small", ("ratings.csv", "movies.csv"), _read_csv),
 )
+TABLES = {"u.item": _items_100k, "u.user": _users_100k}  # of MovieLens 100K: no header, and Latin-1

@@ -17,6 +17,7 @@ from palate.data.dataset import Dataset
 from palate.data.ids import Ids
 from palate.data.items import Side, attribute_table, item_table
 from palate.data.lists import Lists, check_lists
+from palate.data.reading.formats import TABLES
 from palate.data.reading.incoming import Incoming, path_of
 from palate.data.reading.ratings import read_ratings, read_table
 from palate.data.sources.movielens import load_movielens
@@ -177,7 +178,12 @@ def check_table_options(
 
 
 def read_attributes(path: Incoming, side: Side, ids: Ids, read: Mapping[str, Any]) -> tuple[pl.DataFrame, str | None]:
-    """Return a table of attributes, its ids of the ratings' kind, and the name of their column where it was given."""
+    """Return a table of attributes, its ids of the ratings' kind, and the name of their column where it was given.
+
+    The tables of MovieLens 100K, u.item and u.user, are known by their names: they have no header.
+    """
+    if not hasattr(path, "read") and path_of(path).name in TABLES:
+        return TABLES[path_of(path).name](path_of(path)), None
     named = (read.get("columns") or {}).get(side)
     id_name = named if isinstance(named, str) else None
     as_text: IdsAs = "text" if ids.kind == "text" else "auto"
