@@ -25,6 +25,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "without incidence and components": {"incidence": False, "n_components": 0},
     "one noise for all": {"scale_df": None},
     "24 factors": {"n_factors": 24},
+    "weak prior of the noise": {"noise_shape": 1.0, "noise_rate": 1.0},
+    "weak prior of the rows": {"wishart_df": 0.0, "wishart_scale": 1.0},
     "wishart_scale 3": {"wishart_scale": 3.0},
     "ordinal likelihood": {"likelihood": "ordinal"},
     "init_scale 0.1": {"init_scale": 0.1},

@@ -21,7 +21,8 @@ def main() -> None:
     data = generated.interactions(user, item, None, *SIZE[1:])
     counts = np.bincount(user, minlength=SIZE[1])
     one = int(np.argmin(np.abs(counts - 50)))
-    model = ImplicitALS(FACTORS, n_epochs=1, unobserved_weight=1.0, random_state=0, n_threads=1).fit(data)
+    given = {"reg": 0.01, "unobserved_weight": 1.0, "random_state": 0, "n_threads": 1}
+    model = ImplicitALS(FACTORS, n_epochs=1, **given).fit(data)
     rows = data.take(np.flatnonzero(user == one))
     new = Interactions.from_table({"user": ["new"] * len(rows), "item": rows.items.at(rows.item_index)})
     ours, lists = (timed(call) for call in (lambda: model.fold_in(new), lambda: model.recommend_for(new)))

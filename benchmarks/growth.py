@@ -23,7 +23,7 @@ def one(name: str, n: int) -> None:
         data, model = generated.ratings(n, n_users, n_items), ALS(32, n_epochs=2, random_state=0)
     else:
         data = generated.interactions(*generated.clicks(n, n_users, n_items), None, n_users, n_items)
-        model = ImplicitALS(32, n_epochs=2, random_state=0)
+        model = ImplicitALS(32, n_epochs=2, reg=0.01, unobserved_weight=0.1, random_state=0)
     model.fit(data.take(np.arange(100)))
     generated.clicks.cache_clear()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -27,8 +27,8 @@ SHORT, LONG = 1_000_000, 4_000_000
 CASES: list[tuple[str, Callable[[], palate.Recommender], int, int]] = [
     ("als", lambda: palate.ALS(FACTORS, n_epochs=1, random_state=0), 100_000, SHORT),
     ("als", lambda: palate.ALS(FACTORS, n_epochs=1, random_state=0), 100_000, LONG),
-    ("ials", lambda: palate.ImplicitALS(FACTORS, n_epochs=1, random_state=0), 20_000, SHORT),
-    ("ials", lambda: palate.ImplicitALS(FACTORS, n_epochs=1, random_state=0), 100_000, SHORT),
+    ("ials", lambda: palate.ImplicitALS(FACTORS, n_epochs=1, reg=0.01, random_state=0), 20_000, SHORT),
+    ("ials", lambda: palate.ImplicitALS(FACTORS, n_epochs=1, reg=0.01, random_state=0), 100_000, SHORT),
     ("ease", palate.EASE, 8_000, SHORT),
     ("ease", palate.EASE, 8_000, LONG),
     ("knn", palate.ItemKNN, 100_000, SHORT),

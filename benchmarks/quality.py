@@ -143,7 +143,7 @@ def above(ours: Any, theirs: Any) -> str:
 def of_peer(task: str, parameters: dict[str, Any], train: Any, test: Any, metrics: list[str]) -> Any:
     """Return what a peer's factors are worth, measured by our own code: they are put into a model of ours."""
     found = peers.run(task, arrays_of(train), 1, **parameters)
-    model = palate.ImplicitALS(1, n_epochs=1, positive="any", random_state=0).fit(train)
+    model = palate.ImplicitALS(1, n_epochs=1, reg=0.01, positive="any", random_state=0).fit(train)
     P, Q = (found[name].astype(np.float32) for name in ("P", "Q"))
     model.learned_ = replace(model.learned_, user_factors=P, item_factors=Q)
     return palate.measure(model, train, test, metrics)

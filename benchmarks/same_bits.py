@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEFORE = "6da09d5"  # the last commit before models, files and kernels were rebuilt
 USERS = 200
 CLICKS = {"positive": 4}
+PRIORS = {"n_factors": 16, "noise_shape": 1.0, "noise_rate": 1.0, "wishart_df": 0.0, "wishart_scale": 1.0}
 FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "popularity": ("Popularity", {}),
     "baseline": ("Baseline", {}),
@@ -36,8 +37,11 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "ease": ("EASE", CLICKS),
     "knn": ("ItemKNN", {"n_neighbors": 100, "shrinkage": 10.0, "idf": False, **CLICKS}),
     "rp3beta": ("RP3beta", {"n_neighbors": 100, "alpha": 1.0, "beta": 0.6, **CLICKS}),
-    "bayes": ("BayesianMF", {"n_sweeps": 24, "n_burn_in": 8, "random_state": 0}),
-    "bayes ordinal": ("BayesianMF", {"n_sweeps": 16, "n_burn_in": 8, "random_state": 0, "likelihood": "ordinal"}),
+    "bayes": ("BayesianMF", {"n_sweeps": 24, "n_burn_in": 8, "random_state": 0, **PRIORS}),
+    "bayes ordinal": (
+        "BayesianMF",
+        {"n_sweeps": 16, "n_burn_in": 8, "random_state": 0, "likelihood": "ordinal", **PRIORS},
+    ),
 }
 FEATURED = ("mf", "als", "ials", "bpr", "warp", "bayes")
 

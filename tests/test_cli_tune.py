@@ -17,7 +17,7 @@ def test_people_see_what_was_found_and_where_it_is(here, run):
     assert code == 0, err
     flat = " ".join(out.split())
     assert "6 trials of MatrixFactorization" in flat
-    for name in ("learning_rate", "reg_biases", "init_scale", "schedule", "before", "best", "mattered"):
+    for name in ("shrinkage", "schedule", "before", "best", "mattered"):
         assert name in out
     assert "n_factors" not in out  # fixed by --set
     assert "(optimistic: it is the best of many)" in flat
@@ -46,14 +46,14 @@ def test_a_config_is_trained_evaluated_and_compared(here, run):
     assert record["model"] == "baseline"
     assert {name: record["parameters"][name] for name in best} == best
     changed = only_json(run("train", "log.csv", "--config", "best/config.json", "--set", "reg_users=7", "--json")[1])
-    assert (changed["parameters"]["reg_users"], changed["parameters"]["reg_items"]) == (7, best["reg_items"])
+    assert (changed["parameters"]["reg_users"], changed["parameters"]["shrinkage"]) == (7, best["shrinkage"])
     words = ("--metrics", "mae", "--json")
     compared = only_json(run("compare", "log.csv", "--models", "baseline,best/config.json", *words)[1])
     by_hand = only_json(run("evaluate", "log.csv", "--model", "best/config.json", *words)[1])
     values = {row["model"]: row["mean"] for row in compared["table"]}
     assert values["best/config.json"] == by_hand["metrics"]["mae"]
     label = {row["model"]: row["command"] for row in compared["table"]}["best/config.json"]
-    assert "--model baseline --set reg_" in label
+    assert "--model baseline --set shrinkage=" in label
 
 
 @pytest.mark.parametrize(

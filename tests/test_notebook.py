@@ -44,7 +44,7 @@ def hostile():
 def objects(log, hostile) -> list[Any]:
     """Return one of everything that people end a cell with."""
     train, test = palate.split(log, 0.2, 1)
-    model = palate.ALS(2, n_epochs=2, random_state=0)
+    model = palate.ALS(2, n_epochs=2, reg=1, random_state=0)
     result = palate.evaluate(model, train, test, metrics=["rmse", "ndcg@5"], progress=None)
     split, folds = palate.data.splits.making.make_splits(log, "random:0.2:1")[0], palate.make_splits(log, "kfold:3:1")
     lists = palate.ItemKNN(2, positive="any").fit(hostile.interactions, items=hostile.items)
@@ -187,7 +187,7 @@ class Shell:
 
 def test_in_a_notebook_fit_shows_one_bar_and_leaves_one_line(log, monkeypatch):
     shell = Shell(monkeypatch, "ZMQInteractiveShell")
-    palate.ALS(2, n_epochs=3, random_state=0).fit(log)
+    palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log)
     *bars, last = shell.shown
     assert [re.search(r'value="(\d)" max="(\d)"', bar["text/html"]).groups() for bar in bars] == [
         ("1", "3"), ("2", "3"), ("3", "3"),
@@ -199,23 +199,23 @@ def test_in_a_notebook_fit_shows_one_bar_and_leaves_one_line(log, monkeypatch):
 @pytest.mark.parametrize("off", [None, silent])
 def test_a_bar_can_be_switched_off(log, monkeypatch, off):
     shell = Shell(monkeypatch, "ZMQInteractiveShell")
-    palate.ALS(2, n_epochs=3, random_state=0).fit(log, progress=off)
-    palate.evaluate(palate.ALS(2, n_epochs=3, random_state=0), *palate.split(log), progress=off)
+    palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log, progress=off)
+    palate.evaluate(palate.ALS(2, n_epochs=3, reg=1, random_state=0), *palate.split(log), progress=off)
     palate.compare(["als"], log, "random:0.2:1", ["rmse"], progress=off)
     assert shell.shown == []
 
 
 def test_nothing_is_shown_in_a_terminal_or_without_ipython(log, monkeypatch, capsys):
-    palate.ALS(2, n_epochs=3, random_state=0).fit(log)
+    palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log)
     shell = Shell(monkeypatch, "TerminalInteractiveShell")
-    palate.ALS(2, n_epochs=3, random_state=0).fit(log)
+    palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log)
     assert shell.shown == []
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_callers_own_callback_takes_the_place_of_the_bar(log, monkeypatch):
     shell, steps = Shell(monkeypatch, "ZMQInteractiveShell"), []
-    palate.ALS(2, n_epochs=3, random_state=0).fit(log, progress=steps.append)
+    palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log, progress=steps.append)
     assert len(steps) == 3
     assert shell.shown == []
 
@@ -260,7 +260,7 @@ CELLS = [
     "table = {'user': [1, 1, 2, 2, 3], 'item': [1, 2, 1, 3, 2], 'value': [5, 3, 4, 1, 2]}\n"
     "log = palate.Interactions.from_table(table)\n"
     "log",
-    "model = palate.ALS(2, n_epochs=3, random_state=0).fit(log)",
+    "model = palate.ALS(2, n_epochs=3, reg=1, random_state=0).fit(log)",
     "model = model.fit(log, progress=None)",
     "palate.plots.rating_distribution(log)",
     "import matplotlib.pyplot  # as most notebooks do\npalate.plots.rating_distribution(log)",

@@ -102,6 +102,21 @@ def test_a_model_that_goes_on_has_the_factors_of_the_one_before():
     assert BayesianMF(**SHORT).fit(data, start=start).n_factors_ == 3
 
 
+def test_on_another_scale_the_answers_are_the_same_within_the_error_of_a_chain():
+    data, settings = ratings(n=400), {**SHORT, "n_sweeps": 60, "n_burn_in": 20}
+
+    def answers(factor=1.0, offset=0.0, seed=0):
+        values = data.values * np.float32(factor) + np.float32(offset)
+        model = BayesianMF(**{**settings, "random_state": seed}).fit(replace(data, values=values))
+        return (model.predict_rows(data) - offset) / factor
+
+    first = answers()
+    between_chains = np.sqrt(np.mean((answers(seed=1) - first) ** 2))
+    for factor, offset in ((20, 0), (1, -3)):
+        assert np.sqrt(np.mean((answers(factor, offset) - first) ** 2)) < 1.5 * between_chains
+    np.testing.assert_array_equal(answers(16), first)
+
+
 def test_of_equal_and_of_exact_ratings_something_is_noise_left():
     data = ratings(noise=0)
     assert Noise.of(data, 4, latent=True).left == pytest.approx(4 / 3)

@@ -61,7 +61,7 @@ def test_embeddings_are_the_minimum_of_the_objective(cls, own, world):
         return
     counts = np.bincount(data.user_index, minlength=60)
     if cls is MatrixFactorization:
-        penalties, reg = m.reg * counts, m.reg * m.reg_features
+        penalties, reg = m.reg_ * counts, m.reg_ * m.reg_features
     else:
         penalties, reg = m.reg_users * m.draws_ * (counts > 0), m.reg_users * m.reg_features
     np.testing.assert_allclose(m.user_weights_, naive.feature_sums(P, F, penalties, reg), atol=1e-8)

@@ -141,7 +141,7 @@ def test_derived_settings_are_those_of_standardised_ratings(data):
     m = model(**DERIVED).fit(data)
     spread = data.values.std(dtype=float)
     used = m.learning_rate_, m.reg_, m.init_scale_
-    assert used == pytest.approx((0.008 / spread, 0.065 * spread, 0.02 * spread**0.5))
+    assert used == pytest.approx((0.012 / spread, 0.065 * spread, 0.02 * spread**0.5))
     baseline = Baseline().fit(data)
     assert (m.reg_users_, m.reg_items_) == (baseline.reg_users_, baseline.reg_items_)
     assert m.reg_biases_ == 0

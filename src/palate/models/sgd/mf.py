@@ -52,7 +52,6 @@ from palate.models.sgd.rating_blocks import BlockedRatings, RatingEpochs, defaul
 from palate.models.sgd.rating_settings import (
     INIT_SCALE,
     LARGEST_STEP,
-    LEARNING_RATE,
     RatingSettings,
     rating_settings,
 )
@@ -63,6 +62,7 @@ from palate.topk import score_pairs
 
 COPIES = 4  # of the factors at the peak of training
 TINY = 1e-30  # an error that is none
+CALM_RATE = 0.008  # for values of a few units
 HUGE_MEAN_SQUARE = 1e4  # of ratings; default steps are made for values of a few units
 
 
@@ -128,7 +128,7 @@ class MatrixFactorization(RatingModel):
     learning_rate: Annotated[
         float | None,
         Above(0),
-        "step of the gradient 2 x error x factor; None takes 0.008 for ratings with a standard deviation of 1.",
+        "step of the gradient 2 x error x factor; None takes 0.012 for ratings with a standard deviation of 1.",
     ] = None
     reg: Annotated[
         float | None,
@@ -371,7 +371,7 @@ class MatrixFactorization(RatingModel):
             scale = INIT_SCALE
             tips.append(f"init_scale={scale:g}")
         largest = max(largest, self.n_factors * scale**2)  # what the first factors' products may be
-        calm = min(rate / 4, LEARNING_RATE, LARGEST_STEP / 2 / largest)
+        calm = min(rate / 4, CALM_RATE, LARGEST_STEP / 2 / largest)
         return ", ".join([*tips, f"learning_rate={calm:.1g}"])
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from palate.data.interactions import Interactions
 from palate.models.ridge.biases import BiasFit, fit_biases, mean_of
 
-LEARNING_RATE, REG, REG_BIASES, INIT_SCALE = 0.008, 0.065, 0.02, 0.02  # for a standard deviation of 1
+LEARNING_RATE, REG, REG_BIASES, INIT_SCALE = 0.012, 0.065, 0.02, 0.02  # for a standard deviation of 1
 LARGEST_STEP = 0.5  # of a rating, in its own size, that training is sure to survive
 
 
