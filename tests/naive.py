@@ -287,7 +287,8 @@ def beta_of_walks(X):
 
 def shrinkage_of_lengths(X):
     """Return what makes b = L^2 / (2 L^2 + 2 shrinkage) the power of the walks, L the mean length over clicks."""
-    L = np.mean([math.sqrt((X[:, i] ** 2).sum()) for _, i in np.argwhere(X)])
+    clicks = np.argwhere(X)
+    L = math.exp(sum(math.log(math.sqrt((X[:, i] ** 2).sum())) for _, i in clicks) / len(clicks))
     return max(L**2 / (2 * beta_of_walks(X)) - L**2, 0)
 
 

@@ -11,7 +11,7 @@ from palate.data.ids import Ids
 from palate.data.interactions import Rows
 from palate.models.contract.state import Rated
 
-OF_ITEMS = {"n_items", "n_items_had", "n_incidence", "n_projected"}  # words of learned shapes
+OF_ITEMS = {"n_items", "n_items_had", "n_incidence", "n_projected", "n_intercepts", "n_items_between"}  # of shapes
 SPARSE = ("weights_indptr_", "weights_indices_", "weights_values_")
 
 

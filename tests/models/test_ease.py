@@ -103,10 +103,10 @@ def test_likeness_is_the_weight_from_the_item_had(data):
 
 def test_memory_is_the_square_of_the_items(data, monkeypatch):
     wide = interactions(range(50_000), range(50_000))
-    assert EASE().memory_estimate(wide) == pytest.approx(4 * 50_000**2, rel=0.01)
+    assert EASE(1.0).memory_estimate(wide) == pytest.approx(4 * 50_000**2, rel=0.01)
     monkeypatch.setattr("palate.models.contract.memory.memory_limit", lambda: 8 * 10**9)
     with pytest.raises(ParameterError, match=r"EASE with 50,000 rows .* needs 10\.0 GB .*solver='neighbors'.*"):
-        EASE().fit(wide)
+        EASE(1.0).fit(wide)
 
 
 def test_a_penalty_too_small_is_refused():

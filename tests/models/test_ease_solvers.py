@@ -169,9 +169,11 @@ def test_the_solver_follows_from_the_sizes(data, monkeypatch):
     def solver(n_users, n_items, **changes):
         return EASE(**changes)._solver_for(n_users, n_items)
 
-    assert solver(1000, 1999) == solver(49_999, 50_000) == solver(10**6, 50_000) == "items"
+    assert solver(1000, 1999) == solver(29_999, 30_000) == solver(10**6, 30_000) == "items"
     assert solver(1000, 2000) == solver(50_000, 10**5) == solver(2000, 10**6) == "users"
-    assert solver(50_001, 10**6) == solver(10**5, 50_001) == "neighbors"
+    assert solver(50_001, 10**6) == solver(10**5, 30_001) == "neighbors"
+    assert solver(10**5, 50_000, reg=9.0) == "items"
+    assert solver(10**5, 50_001, reg=9.0) == "neighbors"
     assert solver(1000, 2000, store_history=False) == solver(1000, 2000, n_neighbors=9) == "items"
     assert solver(1000, 10**6, store_history=False) == "neighbors"
     assert solver(9, 9, solver="users") == "users"

@@ -97,6 +97,11 @@ def test_what_is_left_to_the_data_is_sane_at_any_size():
     assert shrinkage == 0
 
 
+def test_shrinkage_is_0_where_nobody_weighs_anything():
+    rows = interactions([0, 0, 1, 1], [0, 1, 0, 1], np.ones(4))  # both had everything
+    assert ItemKNN(idf=True).fit(rows).shrinkage_ == 0
+
+
 def test_settings_that_are_given_mean_what_they_meant_before_users_were_weighted(data):
     assert ItemKNN(positive="any").fit(data).user_power_ == 0.5
     assert ItemKNN(shrinkage=3.0, positive="any").fit(data).user_power_ == 0

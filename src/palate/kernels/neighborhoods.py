@@ -9,8 +9,8 @@ which is EASE's column where N are all items (Steck 2019, eq. 2). X_N'X_N is sum
 one pass over their rows: no matrix of all items is ever held. Solved by Cholesky's factorization
 (`palate.kernels.ridge`), one item by itself, so that the bits are those of any number of threads.
 
-Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; c, s
-(n_items,) sums of squares and sums of x_i; B (n_nearest,); a (n_items,) what the item that everybody has had gives.
+Letters: by_item, by_user the compressed columns and rows of X; nearest the compressed rows of N, ascending; s
+(n_items,) sums of x_i; B (n_nearest,); a (n_items,) what the item that everybody has had gives.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
@@ -25,19 +25,17 @@ from palate.kernels.simd.tile import ROWS, aligned
 
 
 class Items(NamedTuple):
-    """What eq. 1 needs to know of items."""
+    """What eq. 1 needs to know of items, float64."""
 
-    c: Any  # (n_items,)
     s: Any  # (n_items,)
-    d: Any  # (n_items,)
+    diagonal: Any  # (n_items,) sums of squares, and penalties
 
 
 class Everybody(NamedTuple):
     """The item that everybody has had."""
 
     e: Any  # its value; 0 where there is none
-    d: Any  # its penalty
-    n_users: Any
+    diagonal: Any  # n_users e^2, and its penalty
 
 
 class Space(NamedTuple):
@@ -51,21 +49,25 @@ class Space(NamedTuple):
 
 
 def restricted_weights(
-    by_item: Cells, by_user: Cells, nearest: Cells, items: Items, everybody: Everybody, first, last, B, a
+    by_item: Cells, by_user: Cells, nearest: Cells, items: Items, everybody: Everybody, first, last, a
 ) -> int:
-    """Write eq. 1 for items first … last - 1; return the first whose equations cannot be solved, or -1."""
+    """Write eq. 1 for items first … last - 1; return the first whose equations cannot be solved, or -1.
+
+    B is written into the values of ``nearest``.
+    """
+    B = nearest.values
     width = padded(int(np.diff(nearest.indptr[first : last + 1]).max(initial=0)) + 1, B.itemsize)
     places, marks = np.full(len(by_item.indptr) - 1, -1), np.full(len(by_user.indptr) - 1, -1)
     A, V = (aligned(1, height * width, B)[0] for height in (width + ROWS, PANEL))
     space = Space(A, V, np.zeros(width, B.dtype), places, marks)
-    failed: int = _restricted_weights(by_item, by_user, nearest, items, everybody, space, first, last, B, a)
+    failed: int = _restricted_weights(by_item, by_user, nearest, items, everybody, space, first, last, a)
     return failed
 
 
 @njit(nogil=True, cache=True)
-def _restricted_weights(by_item, by_user, nearest, items, everybody, space, first, last, B, a):
+def _restricted_weights(by_item, by_user, nearest, items, everybody, space, first, last, a):
     """Do what `restricted_weights` says."""
-    indptr, indices, _ = nearest
+    indptr, indices, B = nearest
     places, x = space.places, space.x
     for i in range(first, last):
         own = indices[indptr[i] : indptr[i + 1]]
@@ -92,7 +94,7 @@ def _restricted_weights(by_item, by_user, nearest, items, everybody, space, firs
 
 
 @njit(nogil=True, cache=True)
-def add_target(by_item, by_user, i, places, x):
+def add_target(by_item: Cells, by_user: Cells, i, places, x):
     """Add X_N'x_i to x."""
     starts, users, values = by_item
     indptr, items, others = by_user
@@ -105,7 +107,7 @@ def add_target(by_item, by_user, i, places, x):
 
 
 @njit(nogil=True, cache=True)
-def add_products_of_users(by_item, by_user, i, own, places, marks, A):
+def add_products_of_users(by_item: Cells, by_user: Cells, i, own, places, marks, A):
     """Add the upper triangle of X_N'X_N to A, beside its diagonal; users get the mark i."""
     starts, users, _ = by_item
     indptr, items, values = by_user
@@ -129,12 +131,12 @@ def add_products_of_users(by_item, by_user, i, own, places, marks, A):
 @njit(nogil=True, cache=True)
 def add_diagonal(own, i, items: Items, everybody: Everybody, A, x):
     """Add to A what lies on its diagonal and beside the item that everybody has had, and to x what that has."""
-    c, s, d = items
+    s, diagonal = items
     last, e = len(own), everybody.e
     for k in range(last):
-        A[k, k] = c[own[k]] + d[own[k]]
+        A[k, k] = diagonal[own[k]]
         if e > 0:
             A[k, last] = e * s[own[k]]
     if e > 0:
-        A[last, last] = everybody.n_users * e * e + everybody.d
+        A[last, last] = everybody.diagonal
         x[last] = e * s[i]

@@ -47,9 +47,10 @@ from palate.sparse import Array, Rows
 
 log = logging.getLogger(__name__)
 
-TOO_WIDE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
+NEAREST_ALONE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
 
-WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
+WIDE = 30_000  # items: beyond it the nearest are as good on Gowalla, in a tenth of the memory and of the time
+TOO_WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
 FEWER = 2  # so many times fewer people than items: lists then cost no more between users
 NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None
 
@@ -100,7 +101,7 @@ class EASE(ItemWeights):
         weights_: (n_items, n_items), from the item had to the item scored; no rows where they are sparse, and then
         weights_indptr_, weights_indices_, weights_values_: its compressed rows; neither where solver_ is "users".
         intercepts_: (n_items,), or empty for none.
-        reg_, dropout_, fit_intercept_, log_values_, solver_: as they were used.
+        reg_, dropout_, fit_intercept_, log_values_, least_value_, log_scale_, solver_: as they were used.
     """
 
     key: ClassVar[str] = "ease"
@@ -114,6 +115,8 @@ class EASE(ItemWeights):
     dropout_ = Attribute[float]()
     fit_intercept_ = Attribute[bool]()
     log_values_ = Attribute[bool]()
+    least_value_ = Attribute[float]()
+    log_scale_ = Attribute[float]()
     solver_ = Attribute[str]()
 
     reg: Annotated[
@@ -149,7 +152,7 @@ class EASE(ItemWeights):
         Before(None),
         'what is solved for: "items" (a square of the items), "users" (the same answer by a square of the users), or '
         '"neighbors" (each item by its nearest alone). None: "users" where they are fewer than half the items, '
-        f'"neighbors" where the square would have more than {WIDE:,} rows, else "items".',
+        f'"neighbors" above {WIDE:,} items, or {TOO_WIDE:,} where reg is given, else "items".',
     ] = None
     n_neighbors: Annotated[
         int | None,
@@ -204,9 +207,9 @@ class EASE(ItemWeights):
     def _solver_for(self, n_users: int, n_items: int) -> Solver:
         if self.solver is not None:
             return self.solver
-        if self.store_history and self.n_neighbors is None and FEWER * n_users <= min(n_items, FEWER * WIDE):
+        if self.store_history and self.n_neighbors is None and FEWER * n_users <= min(n_items, FEWER * TOO_WIDE):
             return "users"
-        return "neighbors" if n_items > WIDE else "items"
+        return "neighbors" if n_items > (WIDE if self.reg is None else TOO_WIDE) else "items"
 
     def _solved(
         self,
@@ -223,7 +226,7 @@ class EASE(ItemWeights):
             return between and _between_users(between, used, order)
         if used.solver == "neighbors":
             if self.solver is None:
-                log.info(TOO_WIDE, f"{len(penalties):,}", self._nearest(len(penalties)))
+                log.info(NEAREST_ALONE, f"{len(penalties):,}", self._nearest(len(penalties)))
             near = solve_neighborhoods(clicks, penalties, everybody, self._nearest(len(penalties)), self.dtype, workers)
             return near and _of_items(
                 LearnedWeights.sparse(near.B.permute(order.order), self.dtype), near.a, used, order

@@ -26,7 +26,7 @@ how many had item i: who has few walks is told little beyond what is popular, an
 counted again with each of them. A pair of items of mean length L is to be held back by a cosine as much:
 
     W = sum_i n_i^2 / n_users        beta = 0.65 (1 - exp(-W / 2500))                                                (4)
-    shrinkage = L^2 max(0, 1 / (2 beta) - 1)        L the mean of |x_i| over all clicks                              (5)
+    shrinkage = L^2 max(0, 1 / (2 beta) - 1)        L the geometric mean of |x_i| over clicks                        (5)
 
 for B_ji falls as |x_i|^-2b with b = L^2 / (2 L^2 + 2 shrinkage) there. Time: one pass over the users' cells for each
 cell; memory: n_neighbors weights an item, and n_items numbers a thread.
@@ -263,8 +263,11 @@ def beta_of(clicks: Rows, n_items: int) -> float:
 
 def shrinkage_of(clicks: Rows, lengths: Array) -> float:
     """Return eq. 5: the shrinkage with which a pair of mean lengths holds popularity back as much as eq. 4 does."""
-    product = float(lengths[clicks.indices].mean()) ** 2
-    return product * max(0.5 / beta_of(clicks, len(lengths)) - 1, 0.0)
+    own = lengths[clicks.indices]
+    own = own[own > 0]  # with idf, who had everything weighs nothing
+    if not len(own):
+        return 0.0
+    return float(np.exp(2 * np.log(own).mean())) * max(0.5 / beta_of(clicks, len(lengths)) - 1, 0.0)
 
 
 def normalized(rows: Rows) -> Rows:

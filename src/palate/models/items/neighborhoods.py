@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from palate.kernels import Cells, given, similarities
 from palate.kernels import neighborhoods as kernel
-from palate.kernels import similarities
 from palate.models.items.knn import largest
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import GRAIN, Workers
@@ -49,13 +49,17 @@ def solve_neighborhoods(
     weights = similarities.Weights(np.ones(clicks.n_rows), inverse, inverse)
     nearest = largest(clicks, clicks, weights, 0.0, n, workers.n_threads)
     by_item = clicks.transpose(n_items)
-    items = kernel.Items(squares, sums, penalties)
-    B, a = np.empty(len(nearest.indices), dtype), np.zeros(n_items)
+    indptr, indices = given(nearest.indptr, nearest.indices)
+    B, a = np.empty(len(indices), dtype), np.zeros(n_items)
     call = partial(
-        kernel.restricted_weights, by_item.cells, clicks.cells, nearest.cells, items,
-        kernel.Everybody(float(e), float(penalty), clicks.n_rows),
-    )  # fmt: skip
+        kernel.restricted_weights,
+        by_item.cells,
+        clicks.cells,
+        Cells(indptr, indices, B),
+        kernel.Items(sums, squares + penalties),
+        kernel.Everybody(float(e), float(clicks.n_rows * e * e + penalty)),
+    )
     parts = row_ranges(nearest, workers, GRAIN.solved)
-    if max(workers.run([partial(call, first, last, B, a) for first, last in parts]), default=-1) >= 0:
+    if max(workers.run([partial(call, first, last, a) for first, last in parts]), default=-1) >= 0:
         return None
     return Near(Rows(nearest.indptr, nearest.indices, B).transpose(n_items), a)
