@@ -28,7 +28,7 @@ def test_demo_fast_shows_the_whole_and_leaves_a_model(tmp_path):
     assert "\x1b" not in text
     shown = [line for line in text.splitlines() if not line.startswith("  palate ") and " 1/" not in line]
     assert max(map(len, shown)) <= 80
-    assert "baseline is better than mf in ndcg@10" in " ".join(text.split())
+    assert "ease is better than mf in ndcg@10" in " ".join(text.split())
     assert load(tmp_path / "out" / "model.safetensors").recommend(1).height == 10
     record = json.loads(done.stdout)
     assert {row["model"] for row in record["comparison"]} == set(COMPARED)

@@ -44,7 +44,11 @@ GOOD = {"format_version": 1, "model": "mf", "parameters": {"n_factors": 5}}
             ParameterError,
             "config.json: n_factors must be a whole number of at least 1",
         ),
-        ({"parameters": {"reg": None}}, ParameterError, "config.json: reg must be a number"),
+        (
+            {"parameters": {"validation_fraction": None}},
+            ParameterError,
+            "config.json: validation_fraction must be a number",
+        ),
         ({"parameters": {"schedule": "zigzag"}}, ParameterError, "config.json: schedule must be"),
     ],
 )

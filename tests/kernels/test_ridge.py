@@ -184,12 +184,14 @@ def test_rows_of_weights_are_the_product_dense_and_sparse(kernel, seed):
     rows, weights_of = compressed(X), compressed(B)
     users = np.array([4, 0, 0, 5], np.int32)
     dense, sparse = np.empty((4, 11), np.float32), np.empty((4, 11), np.float32)
-    weights.scores(rows, read_only(B), users, dense)
-    weights.scores_sparse(rows, weights_of, users, sparse)
-    np.testing.assert_allclose(dense, X[users] @ B, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(sparse, X[users] @ B, rtol=1e-4, atol=1e-5)
+    for intercepts in (np.zeros(0), rng.normal(size=11)):
+        weights.scores(rows, read_only(B), read_only(intercepts), users, dense)
+        weights.scores_sparse(rows, weights_of, read_only(intercepts), users, sparse)
+        expected = X[users] @ B + (X[users].any(axis=1)[:, None] * intercepts if len(intercepts) else 0)
+        np.testing.assert_allclose(dense, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(sparse, expected, rtol=1e-4, atol=1e-5)
     alone = np.empty((1, 11), np.float32)
-    weights.scores(rows, B, users[:1], alone)
+    weights.scores(rows, read_only(B), read_only(intercepts), users[:1], alone)
     np.testing.assert_array_equal(alone[0], dense[0])
 
 

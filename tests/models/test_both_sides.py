@@ -93,11 +93,11 @@ def test_items_of_clicks_folded_in_are_at_the_minimum(data):
     q, P = m.fold_in_items(rows).factors[0], m.user_factors_
     warm = np.bincount(data.user_index[data.values >= 3], minlength=40) > 0
     assert (P[~warm] == 0).all()
-    penalty = m.reg * (2 * m.alpha + m.unobserved_weight * warm.sum()) ** m.reg_exponent
-    clicked, weights = np.array([0, 3]), np.full(2, m.alpha)
+    penalty = m.reg_ * (2 * m.alpha_ + m.unobserved_weight_ * warm.sum()) ** m.reg_exponent
+    clicked, weights = np.array([0, 3]), np.full(2, m.alpha_)
 
     def loss(q):
-        return naive.click_loss(q, P, clicked, weights, m.unobserved_weight) + penalty * q @ q
+        return naive.click_loss(q, P, clicked, weights, m.unobserved_weight_) + penalty * q @ q
 
     rng = np.random.default_rng(0)
     assert all(loss(q) < loss(q + 1e-4 * rng.normal(size=4)) for _ in range(50))

@@ -13,6 +13,7 @@ SPECIAL = {
     "popularity": {"learns_taste": False},
     "baseline": {"learns_taste": False},
     "bayes": {"chance": 1.2},
+    "mf": {"beside": {**ModelContract.beside, "patience": {"reg_biases": 0.02}}},  # biases learned with the factors
     "als": {"weighing": {"reg": 1.0}},
     "ials": {"counts_cells": True, "small": {**ModelContract.small, "alpha": 1.0}},  # counts of 2 are twice the weight
     "bpr": {**RANKED, "long": {**LONG, "learning_rate": 0.1}},
