@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 NEAREST_ALONE = "%s items are too many for a square matrix: each is learned from its %d nearest (solver='neighbors')"
 
-WIDE = 30_000  # items: beyond it the nearest are as good on Gowalla, in a tenth of the memory and of the time
+WIDE = 30_000  # items: beyond it a square matrix takes a quarter of an hour of a core, and several GB
 TOO_WIDE = 50_000  # items or users: beyond it a square matrix takes 10 GB
 FEWER = 2  # so many times fewer people than items: lists then cost no more between users
 NEAREST = 300  # weights an item of "neighbors", where n_neighbors is None

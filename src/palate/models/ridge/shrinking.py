@@ -4,7 +4,8 @@ How much a row must be held depends on how much of what people click is their ow
 that: on data of the same density the best values differ tenfold. A fifth of the clicks is held out, and few factors are
 learned from the rest for shrinkages that double, each from where the last one ended; it is enough to see the NDCG rise
 and fall. What is chosen is the top of the parabola through the best three, over the logarithm; less a fifth where a
-fifth of the clicks was missing: with all of them the best was lower on most of seven sets, by that much on average.
+fifth of the clicks was missing: of six sets lists of all clicks were better for it on three, by up to 4 %, and worse on
+three, by up to 2 %.
 """
 
 from __future__ import annotations
