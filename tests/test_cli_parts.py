@@ -149,6 +149,10 @@ def test_shared_rows_are_refused_or_left_out_in_every_command(parts, run):
         ),
         ("train log.csv --model als --users users.csv", "als takes none here: --attributes lets them enter"),
         ("train log.csv --model ease --users users.csv", "ease takes none here: leave it out, or choose a model that"),
+        ("train log.csv --model ease --users users.csv --no-attributes", "ease takes none here: leave it out, or"),
+        ("train log.csv --model bayes --users users.csv --no-attributes", "--no-attributes keeps them out: leave out"),
+        ("evaluate log.csv --model bayes --users users.csv --no-attributes", "keeps them out: leave out either"),
+        ("tune log.csv --model bayes --users users.csv --no-attributes", "keeps them out: leave out either"),
         (
             "train log.csv --model ease --set positive=3 --positive 4",
             "--positive is the model's parameter positive",

@@ -13,6 +13,7 @@ from palate.cli.wording import READ_KEYS, running, worded
 from palate.data.columns import ROLES
 from palate.data.items import CALL_TITLE
 from palate.data.reading.ratings import read_ratings
+from palate.data.sources.loading import with_tables
 from palate.errors import Blank, Column, Set
 
 
@@ -37,7 +38,10 @@ def run(here, capsys):
 
 
 def test_every_option_of_reading_is_a_word_of_read():
-    assert set(READ_KEYS) == {*signature(read_ratings).parameters, *ROLES, "title"} - {"path", "columns"}
+    of_ratings = set(signature(read_ratings).parameters) - {"path", "columns"}
+    of_tables = {name for name, one in signature(with_tables).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    assert of_tables == {"title", "lists"}
+    assert set(READ_KEYS) == of_ratings | of_tables | set(ROLES)
     for key in set(READ_KEYS) - {"weight"}:
         assert f"{key}=" in Read.__metadata__[0].help
 

@@ -10,7 +10,7 @@ import pytest
 
 from palate import BayesianMF, Interactions
 from palate.data.ids import Ids
-from palate.models.bayes.derived import Noise, factors_for, noise_left, settings_for, unidentified
+from palate.models.bayes.derived import NoiseEstimate, factors_for, noise_left, settings_for, unidentified
 
 SHORT = {"n_sweeps": 12, "n_burn_in": 4, "n_components": 2, "random_state": 0, "n_threads": 1}
 
@@ -78,7 +78,7 @@ def test_what_follows_from_the_data_is_stored_and_given_as_numbers_it_is_the_sam
 
 
 def test_the_prior_of_rows_counts_as_six_rows_for_each_number_of_one():
-    many = Noise(left=1.0, unidentified=10, n_ratings=100, n_rows=5000)
+    many = NoiseEstimate(left=1.0, unidentified=10, n_ratings=100, n_rows=5000)
     found = settings_for(BayesianMF(), many, 16)
     assert (found.wishart_df, found.wishart_scale) == (102, pytest.approx(1 + 102 * (0.05 / 16) ** 0.5))
 
@@ -119,9 +119,9 @@ def test_on_another_scale_the_answers_are_the_same_within_the_error_of_a_chain()
 
 def test_of_equal_and_of_exact_ratings_something_is_noise_left():
     data = ratings(noise=0)
-    assert Noise.of(data, 4, latent=True).left == pytest.approx(4 / 3)
-    assert Noise.of(data, 4).left >= 1e-3 * data.values.var()
-    assert Noise.of(replace(data, values=np.ones_like(data.values)), 4).left == 1
+    assert NoiseEstimate.of(data, 4, latent=True).left == pytest.approx(4 / 3)
+    assert NoiseEstimate.of(data, 4).left >= 1e-3 * data.values.var()
+    assert NoiseEstimate.of(replace(data, values=np.ones_like(data.values)), 4).left == 1
 
 
 def test_a_chain_that_takes_noise_for_taste_is_told(caplog):

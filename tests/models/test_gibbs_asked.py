@@ -18,7 +18,7 @@ from palate.models.bayes import begin as bayes_begin
 from palate.models.bayes import product_sum
 from palate.models.bayes.asked import RARE, Numbers
 from palate.models.bayes.begin import begun, ground_of
-from palate.models.bayes.derived import Settings
+from palate.models.bayes.derived import BayesSettings
 from palate.models.bayes.product_sum import ProductSum
 from palate.models.bayes.side import Hyper, Incidence
 from palate.models.bayes.start import CountEncoding
@@ -27,7 +27,7 @@ from palate.models.contract.learner import Training
 from palate.parallel import Workers
 
 SETTINGS = {"n_factors": 2, "n_components": 3, "n_sweeps": 30, "n_burn_in": 5, "random_state": 0, "n_threads": 1}
-USED = Settings(n_factors=2, noise_shape=1.0, noise_rate=1.0, wishart_df=0.0, wishart_scale=1.0)
+USED = BayesSettings(n_factors=2, noise_shape=1.0, noise_rate=1.0, wishart_df=0.0, wishart_scale=1.0)
 DATA = low_rank(14, 11, 60)
 PART = low_rank(14, 11, 60, seed=3)
 TABLE = {"user_id": DATA.users.values, "age": np.arange(14) * 3 + 20}

@@ -30,7 +30,7 @@ from palate.cli import (
     tune,
     warm,
 )
-from palate.cli.together import Checked
+from palate.cli.together import CheckedCommand
 from palate.cli.wording import running, worded
 from palate.errors import PalateError
 from palate.terminal import plain
@@ -95,7 +95,7 @@ for name, command in (
     ("demo", demo.demo),
     ("doctor", doctor.doctor),
 ):
-    app.command(name, cls=Checked)(command)
+    app.command(name, cls=CheckedCommand)(command)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

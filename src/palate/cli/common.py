@@ -44,7 +44,7 @@ DataOrParts = Annotated[
 ]
 TrainFile = Annotated[Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")]
 TestFile = Annotated[Path | None, typer.Option("--test", help="Test ratings, with --train.")]
-OnOverlap = Annotated[
+OnOverlapOption = Annotated[
     Literal["raise", "drop"],
     typer.Option(help="Where --test rows are also --train rows: an error, or leave them out and say how many."),
 ]

@@ -37,7 +37,7 @@ def compare(
     ] = None,
     train: common.TrainFile = None,
     test: common.TestFile = None,
-    on_overlap: common.OnOverlap = "raise",
+    on_overlap: common.OnOverlapOption = "raise",
     metrics: common.Metrics = None,
     positive: common.PositiveOption = None,
     allow: common.Allow = None,

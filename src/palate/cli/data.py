@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palate.cli import common, completion, inputs
-from palate.cli.together import Checked
+from palate.cli.together import CheckedCommand
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Fetch a data set, show what is in one, or split it.", no_args_is_help=True)
 
 
-@app.command("fetch", cls=Checked)
+@app.command("fetch", cls=CheckedCommand)
 def fetch(
     name: Annotated[str, typer.Argument(help="The data set to fetch.")] = "ml-100k",
     as_json: common.Json = False,
@@ -37,7 +37,7 @@ def fetch(
         common.console().print(f"{name} is here: {len(dataset.interactions):,} ratings, {dataset.notes[0]}")
 
 
-@app.command("show", cls=Checked)
+@app.command("show", cls=CheckedCommand)
 def show(
     data: common.DataArgument,
     plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Also draw figures into DIR.")] = None,
@@ -65,7 +65,7 @@ def show(
         stdout.print(f"drawn: {path}")
 
 
-@app.command("split", cls=Checked)
+@app.command("split", cls=CheckedCommand)
 def split(
     out: Annotated[Path, typer.Option("--out", help="The file to write; it ends in .parquet.")],
     data: common.DataOrParts = None,
@@ -79,7 +79,7 @@ def split(
     ] = None,
     train: common.TrainFile = None,
     test: common.TestFile = None,
-    on_overlap: common.OnOverlap = "raise",
+    on_overlap: common.OnOverlapOption = "raise",
     joined: Annotated[
         Path | None, typer.Option(help="Where to write the rows of --train and --test as one file (.parquet).")
     ] = None,

@@ -48,7 +48,7 @@ def evaluate(
     allow: common.Allow = None,
     deny: common.Deny = None,
     where: common.WhereOption = None,
-    on_overlap: common.OnOverlap = "raise",
+    on_overlap: common.OnOverlapOption = "raise",
     fold: Annotated[int | None, typer.Option(min=1, help="Only this fold or window of the split, from 1.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Keep the model that was measured, in this file (one fold only).")

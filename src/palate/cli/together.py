@@ -82,7 +82,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-class Checked(TyperCommand):
+class CheckedCommand(TyperCommand):
     """A command that refuses options which do not go together."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -153,10 +153,16 @@ def check_users_use(models: Sequence[Recommender], attributes: bool | None, give
         m for m in models if "features" in m.supports and (m.uses_attributes if attributes is None else attributes)
     ]
     if given and not takes:
-        keys = ", ".join(dict.fromkeys(model.key for model in models))
-        able = any("features" in model.supports for model in models) and attributes is None
-        what = "--attributes lets them enter" if able else "leave it out, or choose a model that does (bayes)"
-        raise usage_error(f"--users has attributes of people, and {keys} takes none here: {what}{more}")
+        raise usage_error(f"--users has attributes of people, and {_why_not(models, attributes)}{more}")
+
+
+def _why_not(models: Sequence[Recommender], attributes: bool | None) -> str:
+    """Return what keeps attributes out of the models, and what to do."""
+    keys, able = ", ".join(dict.fromkeys(model.key for model in models)), any("features" in m.supports for m in models)
+    if able and attributes is False:
+        return "--no-attributes keeps them out: leave out either"
+    what = "--attributes lets them enter" if able else "leave it out, or choose a model that does (bayes)"
+    return f"{keys} takes none here: {what}"
 
 
 def check_stop_on(model: Recommender, stop_on: str) -> None:

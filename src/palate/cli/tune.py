@@ -35,7 +35,7 @@ def tune(
     ] = None,
     train: common.TrainFile = None,
     test: common.TestFile = None,
-    on_overlap: common.OnOverlap = "raise",
+    on_overlap: common.OnOverlapOption = "raise",
     validation: Annotated[
         str | None,
         typer.Option(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palate.data.interactions import Interactions, check_interactions
 from palate.data.items import attribute_table, item_table
-from palate.data.lists import Lists, check_lists
+from palate.data.lists import ListColumns, check_lists
 from palate.data.tables import as_frame
 from palate.markup import paragraph
 from palate.notebook import card, plainly, preview
@@ -38,7 +38,7 @@ class Dataset:
     items: pl.DataFrame
     users: pl.DataFrame
     notes: tuple[str, ...] = ()
-    lists: Lists = True
+    lists: ListColumns = True
 
     @classmethod
     def from_tables(
@@ -48,7 +48,7 @@ class Dataset:
         items: Any = None,
         users: Any = None,
         name: str = "the given interactions",
-        lists: Lists = True,
+        lists: ListColumns = True,
     ) -> Dataset:
         """Return a data set of interactions, with the rows that these tables have for their items and users.
 
@@ -89,7 +89,7 @@ class Dataset:
 Data = TypeVar("Data", Dataset, Interactions)  # what comes in comes out: a data set, or interactions alone
 
 
-def items_of(data: Dataset | Interactions | None, items: Any) -> tuple[Any, Lists]:
+def items_of(data: Dataset | Interactions | None, items: Any) -> tuple[Any, ListColumns]:
     """Return an item table, and whether lists are to be found in it: those of a data set stand there already."""
     return (data.items, False) if items is None and isinstance(data, Dataset) else (items, True)
 

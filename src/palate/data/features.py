@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id, Ids
 from palate.data.items import id_column
-from palate.data.lists import MOST_PARTS, Lists, as_list, with_lists
+from palate.data.lists import MOST_PARTS, ListColumns, as_list, with_lists
 from palate.data.tables import as_frame
 from palate.errors import DataError, shown
 from palate.notebook import MOST_COLUMNS, MOST_ROWS, card, preview
@@ -49,7 +49,7 @@ class Features:
         *,
         columns: Sequence[str] | None = None,
         encoding: Encoding | None = None,
-        lists: Lists = True,
+        lists: ListColumns = True,
     ) -> Features:
         """Encode a table of attributes.
 
@@ -147,7 +147,7 @@ class Features:
         return cls.from_table(columns, side)
 
     @classmethod
-    def of_known(cls, table: Any, side: Literal["user", "item"], lists: Lists = True) -> Features | None:
+    def of_known(cls, table: Any, side: Literal["user", "item"], lists: ListColumns = True) -> Features | None:
         """Encode all that `from_table` takes by itself, or return None where the table has nothing but ids and texts.
 
         Raises:
@@ -217,7 +217,7 @@ def _tags(given: Any) -> list[str]:
     return tags
 
 
-def _as_numbers(frame: pl.DataFrame, lists: Lists) -> pl.DataFrame:
+def _as_numbers(frame: pl.DataFrame, lists: ListColumns) -> pl.DataFrame:
     return (
         with_lists(frame, lists)
         .with_columns(

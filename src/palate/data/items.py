@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from palate.data.columns import TITLES, plain_name, usual_columns
 from palate.data.ids import Ids
-from palate.data.lists import Lists, with_lists
+from palate.data.lists import ListColumns, with_lists
 from palate.data.tables import as_frame
 from palate.errors import Column, DataError, ParameterError, Remedy, Set
 from palate.parallel import check_table_threads
@@ -32,7 +32,7 @@ Side = Literal["user", "item"]
 
 
 def item_table(
-    ids: Ids, items: Any = None, *, id_name: str | None = None, title: str | None = None, lists: Lists = True
+    ids: Ids, items: Any = None, *, id_name: str | None = None, title: str | None = None, lists: ListColumns = True
 ) -> pl.DataFrame:
     """Return one row an id in index order: item_id, title, and the further columns of ``items``.
 

@@ -23,7 +23,7 @@ from palate.errors import DataError, ParameterError
 
 log = logging.getLogger(__name__)
 
-Lists = bool | Mapping[str, str | None]  # True finds them; False makes none; {column: sign, or None for no list}
+ListColumns = bool | Mapping[str, str | None]  # True finds them; False makes none; {column: sign, or None for no list}
 LISTS = ("genre", "genres", "tag", "tags", "keyword", "keywords", "category", "categories", "theme", "themes")
 COMMAS = ("genre", "genres", "tag", "tags", "keyword", "keywords")  # a category may be "Shoes, Bags & Hats"
 NONE = ("(no genres listed)", "")
@@ -34,7 +34,7 @@ MOST_PARTS = 1000  # that differ: each becomes a column of features
 WORDS = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 
 
-def with_lists(frame: pl.DataFrame, lists: Lists = True) -> pl.DataFrame:
+def with_lists(frame: pl.DataFrame, lists: ListColumns = True) -> pl.DataFrame:
     """Return a table whose columns of lists are lists of text.
 
     Args:
@@ -72,7 +72,7 @@ def as_list(column: pl.Series, known: list[str], sign: str | None = None) -> pl.
     return max(cuts, key=lambda cut: cut.explode().is_in(known).sum())
 
 
-def check_lists(lists: Lists, *tables: pl.DataFrame) -> None:
+def check_lists(lists: ListColumns, *tables: pl.DataFrame) -> None:
     """Refuse what says nothing of lists, or speaks of columns that no table has.
 
     Raises:
@@ -101,7 +101,7 @@ def _is_sign(sign: object) -> bool:
     return isinstance(sign, str) and sign != ""
 
 
-def _said(frame: pl.DataFrame, lists: Lists) -> Mapping[str, str | None]:
+def _said(frame: pl.DataFrame, lists: ListColumns) -> Mapping[str, str | None]:
     if isinstance(lists, bool):
         return {}
     _check_kind(lists)

@@ -16,7 +16,7 @@ from palate.data.checking import IdsAs
 from palate.data.dataset import Dataset
 from palate.data.ids import Ids
 from palate.data.items import Side, attribute_table, item_table
-from palate.data.lists import Lists, check_lists
+from palate.data.lists import ListColumns, check_lists
 from palate.data.reading.formats import TABLES
 from palate.data.reading.incoming import Incoming, path_of
 from palate.data.reading.ratings import read_ratings, read_table
@@ -37,7 +37,7 @@ def load_dataset(
     users: Incoming | None = None,
     title: str | None = None,
     all_rows: bool = False,
-    lists: Lists = True,
+    lists: ListColumns = True,
     **read: Any,
 ) -> Dataset:
     """Return a data set by name, folder or file: all that the command line takes as DATA.
@@ -85,7 +85,7 @@ def load_split(
     users: Incoming | None = None,
     title: str | None = None,
     on_overlap: OnOverlap = "raise",
-    lists: Lists = True,
+    lists: ListColumns = True,
     **read: Any,
 ) -> tuple[Dataset, Split]:
     """Return two files of ratings as one data set, and the split of it into the two: see `palate.fixed_split`.
@@ -121,7 +121,7 @@ def with_tables(
     users: Incoming | None,
     *,
     title: str | None = None,
-    lists: Lists = True,
+    lists: ListColumns = True,
     **read: Any,
 ) -> Dataset:
     """Return a data set with the attributes of these files joined by id.

@@ -11,7 +11,7 @@ import polars as pl
 from palate.data.dataset import Dataset, interactions_of
 from palate.data.interactions import Interactions, on_shared_ids
 from palate.data.items import attribute_table, item_table
-from palate.data.lists import Lists
+from palate.data.lists import ListColumns
 from palate.data.splits.leaks import dropping_overlap
 from palate.data.splits.split import InTime, Split
 from palate.errors import DataError, Remedy, Set
@@ -51,7 +51,7 @@ def fixed_split(
     judged = dropping_overlap(learned, judged, name, on_overlap)
     whole = _joined(learned, judged)
     tables = [part for part in (train, test) if isinstance(part, Dataset)]
-    lists: Lists = True if items is not None or users is not None or not tables else tables[0].lists
+    lists: ListColumns = True if items is not None or users is not None or not tables else tables[0].lists
     find = items is not None  # those of data sets stand there already
     if items is None:
         items = _both([part.items for part in tables], "item")

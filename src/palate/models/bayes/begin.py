@@ -13,7 +13,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
-from palate.models.bayes.derived import Settings
+from palate.models.bayes.derived import BayesSettings
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
 from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, CountEncoding, Encoders, side
@@ -69,7 +69,7 @@ def ground_of(model: BayesianMF, training: Training) -> Ground:
 def begun(
     model: BayesianMF,
     training: Training,
-    settings: Settings,
+    settings: BayesSettings,
     ground: Ground,
     seed: int,
     number: int = 0,

@@ -26,7 +26,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from palate.errors import DataError
-from palate.models.bayes.derived import Noise
+from palate.models.bayes.derived import NoiseEstimate
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ def warn_of_unsettled(history: Sequence[Mapping[str, Any]], n_burn_in: int) -> N
     )
 
 
-def warn_of_overfit(records: Sequence[Mapping[str, Any]], noise: Noise) -> bool:
+def warn_of_overfit(records: Sequence[Mapping[str, Any]], noise: NoiseEstimate) -> bool:
     """Log a warning where the chains explain noise by taste, and return whether they do.
 
     They do where the noise that they see is below a quarter of what biases leave, and half the ratings or more can be

@@ -48,7 +48,7 @@ MOST_FACTORS = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Settings(Learned):
+class BayesSettings(Learned):
     """Parameters as they were used.
 
     Attributes:
@@ -65,7 +65,7 @@ class Settings(Learned):
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseEstimate:
     """What the training part says of its noise before anything is learned.
 
     Attributes:
@@ -81,14 +81,14 @@ class Noise:
     n_rows: int
 
     @classmethod
-    def of(cls, data: Interactions, n_factors: int, *, latent: bool = False) -> Noise:
+    def of(cls, data: Interactions, n_factors: int, *, latent: bool = False) -> NoiseEstimate:
         """Judge the ratings by eq. 1; those that are slices of a ``latent`` rating have the noise variance 1."""
         left = max(noise_left(data), LEAST_NOISE * float(np.var(data.values, dtype=np.float64)))
         left = 1 / SHARE if latent else left or 1.0
         fitted = unidentified(data.by_user(), data.by_item(), n_factors)
         return cls(left, fitted, len(data), min(data.n_users, data.n_items))
 
-    def in_ratings(self, unit: float) -> Noise:
+    def in_ratings(self, unit: float) -> NoiseEstimate:
         """Return the same in the ratings' own unit."""
         return replace(self, left=self.left * unit**2)
 
@@ -102,14 +102,14 @@ def factors_for(n_users: int, n_items: int, n_ratings: int) -> int:
     return int(min(MOST_FACTORS, max(1, round(wanted / FACTORS)) * FACTORS))
 
 
-def settings_for(model: BayesianMF, noise: Noise, n_factors: int) -> Settings:
+def settings_for(model: BayesianMF, noise: NoiseEstimate, n_factors: int) -> BayesSettings:
     """Return what the parameters are: the number given, or what follows from the data."""
     shape = noise.unidentified / 2 if model.noise_shape is None else model.noise_shape
     rate = shape * SHARE * noise.left if model.noise_rate is None else model.noise_rate
-    return Settings(n_factors, float(shape), float(rate), *_wishart(model, noise, n_factors))
+    return BayesSettings(n_factors, float(shape), float(rate), *_wishart(model, noise, n_factors))
 
 
-def _wishart(model: BayesianMF, noise: Noise, n_factors: int) -> tuple[float, float]:
+def _wishart(model: BayesianMF, noise: NoiseEstimate, n_factors: int) -> tuple[float, float]:
     """Return degrees of freedom beyond D and scale, eq. 2; of those given alone, 0 goes with a scale and 1 with 0."""
     df, scale = model.wishart_df, model.wishart_scale
     if df is None:

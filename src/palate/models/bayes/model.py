@@ -45,7 +45,7 @@ from palate.errors import DataError, DivergenceError, ParameterError
 from palate.kernels import Factors
 from palate.models.bayes.chains import chain_summary, warn_of_overfit, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
-from palate.models.bayes.derived import Noise, factors_for, settings_for
+from palate.models.bayes.derived import NoiseEstimate, factors_for, settings_for
 from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.product_sum import bytes_of_sum
@@ -237,7 +237,7 @@ class BayesianMF(FactorModel):
         scaled = in_unit(training, unit)
         start, size = training.start, (data.n_users, data.n_items, len(data))
         n_factors = self._rank(*size) if start is None or self.n_factors is not None else start.P.shape[1]
-        noise = Noise.of(scaled.data, n_factors, latent=self.likelihood == "ordinal")
+        noise = NoiseEstimate.of(scaled.data, n_factors, latent=self.likelihood == "ordinal")
         settings = settings_for(self, noise, n_factors)
         wanted = self._wanted(data.n_users, data.n_items, n_factors)
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palate.errors import ModelFileError
-from palate.models.bayes.derived import Settings
+from palate.models.bayes.derived import BayesSettings
 from palate.models.bayes.kept import KeptDraws, check_size
 from palate.models.bayes.mean import MeanFactors
 from palate.models.bayes.predictive import grouped
@@ -49,7 +49,7 @@ class Posterior(Learned):
     time: TimeOffsets
     user_encoding: StoredEncoding
     item_encoding: StoredEncoding
-    settings: Settings
+    settings: BayesSettings
     course: Course
 
     def predictive(

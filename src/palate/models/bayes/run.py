@@ -14,7 +14,7 @@ from palate.data.fingerprint import fingerprint
 from palate.models.bayes.begin import Ground, Watch, begun, ground_of
 from palate.models.bayes.chains import WATCHED
 from palate.models.bayes.checkpoints import CheckpointStore, restored, snapshot
-from palate.models.bayes.derived import Settings
+from palate.models.bayes.derived import BayesSettings
 from palate.models.bayes.kept import Kept
 from palate.models.bayes.mean import MeanScore
 from palate.models.bayes.posterior import Posterior
@@ -42,7 +42,7 @@ class SummedChain:
         self,
         model: BayesianMF,
         training: Training,
-        settings: Settings,
+        settings: BayesSettings,
         ground: Ground,
         seed: int,
         number: int,
@@ -91,7 +91,7 @@ class SamplingRun:
         self,
         model: BayesianMF,
         training: Training,
-        settings: Settings,
+        settings: BayesSettings,
         wanted: int,
         store: CheckpointStore | None,
         unit: float = 1.0,
@@ -193,7 +193,7 @@ class SamplingRun:
         return frozenset(burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
 
 
-def identity(model: BayesianMF, training: Training, settings: Settings) -> dict[str, Any]:
+def identity(model: BayesianMF, training: Training, settings: BayesSettings) -> dict[str, Any]:
     """Return what must be the same for a chain to go on: parameters, but for threads and the seed; and the data."""
     left_out = ("n_threads", "random_state", "store_history")
     facts = {name: plain_value(value) for name, value in model.get_params().items() if name not in left_out}

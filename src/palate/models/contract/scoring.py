@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.kernels import Factors
-from palate.models.contract.weights import Weights
+from palate.models.contract.weights import ItemToItemWeights
 from palate.sparse import Rows
 from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
@@ -151,7 +151,7 @@ class WeightScorer(Scorer):
     """
 
     rows: Rows
-    B: Weights
+    B: ItemToItemWeights
     clicks: Callable[[Rows], Rows] = lambda rows: rows
 
     def pairs(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float64]:

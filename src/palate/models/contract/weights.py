@@ -14,7 +14,7 @@ from palate.kernels import weights as kernel
 from palate.sparse import Rows
 
 
-class Weights(ABC):
+class ItemToItemWeights(ABC):
     """score = a_i + sum over the user's own items j of x_uj B_ji, a being what everybody gets who has had an item."""
 
     n_items: int
@@ -28,7 +28,7 @@ class Weights(ABC):
     def column(self, item: int) -> NDArray[np.float32]:
         """Return the weights from every item had to one item scored, (n_items,)."""
 
-    def alone(self) -> Weights:
+    def alone(self) -> ItemToItemWeights:
         """Return the weights without what everybody gets."""
         return replace(self, a=self.a[:0])  # type: ignore[type-var]
 
@@ -38,7 +38,7 @@ class Weights(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class WholeWeights(Weights):
+class WholeWeights(ItemToItemWeights):
     """A matrix.
 
     Attributes:
@@ -64,7 +64,7 @@ class WholeWeights(Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class SparseWeights(Weights):
+class SparseWeights(ItemToItemWeights):
     """Compressed rows of a matrix."""
 
     B: Rows
@@ -88,7 +88,7 @@ class SparseWeights(Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class WeightsByUsers(Weights):
+class WeightsByUsers(ItemToItemWeights):
     """Weights that are made of training rows when they are asked for: `palate.kernels.dual`, eq. 2.
 
     Attributes:

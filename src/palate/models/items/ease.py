@@ -33,11 +33,11 @@ from palate.models.contract.lists import ItemOrder
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import Above, AtLeast, Before
 from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
-from palate.models.contract.weights import Weights, WeightsByUsers
+from palate.models.contract.weights import ItemToItemWeights, WeightsByUsers
 from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
 from palate.models.items.dual import Between, solve_between_users
-from palate.models.items.ease_settings import DROPOUT, Settings, Solver, derived_penalty
+from palate.models.items.ease_settings import DROPOUT, EaseSettings, Solver, derived_penalty
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
 from palate.models.items.square import largest_by_column, renumber
@@ -188,13 +188,13 @@ class EASE(ItemWeights):
             )
         return learned
 
-    def _settings(self, clicks: Rows, squares: Array, unit: Unit) -> Settings:
+    def _settings(self, clicks: Rows, squares: Array, unit: Unit) -> EaseSettings:
         derived = self.reg is None
         if self.solver == "users" and not self.store_history:
             raise ParameterError.of(
                 "solver='users'", "scores by the training rows, which are to be kept for it: store_history=True"
             )
-        return Settings(
+        return EaseSettings(
             reg=derived_penalty(clicks, squares) if self.reg is None else float(self.reg),
             dropout=float((DROPOUT if derived else 0.0) if self.dropout is None else self.dropout),
             fit_intercept=derived if self.fit_intercept is None else self.fit_intercept,
@@ -216,7 +216,7 @@ class EASE(ItemWeights):
         clicks: Rows,
         penalties: Array,
         everybody: tuple[float, float],
-        used: Settings,
+        used: EaseSettings,
         order: ItemOrder,
         workers: Workers,
     ) -> LearnedEase | None:
@@ -247,10 +247,10 @@ class EASE(ItemWeights):
     def _clicks(self, rows: Rows) -> Rows:
         return Unit(self.learned_.least_value, self.learned_.log_scale).taken(super()._clicks(rows))
 
-    def _weights(self) -> Weights:
+    def _weights(self) -> ItemToItemWeights:
         return self._derived("weights", self._made_weights)
 
-    def _made_weights(self) -> Weights:
+    def _made_weights(self) -> ItemToItemWeights:
         learned = self.learned_
         if not len(learned.between_users):
             return learned.weights_with(learned.intercepts)
@@ -284,7 +284,7 @@ class EASE(ItemWeights):
         return "learn from fewer items, or take solver='neighbors', or ials"
 
 
-def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrder) -> LearnedEase:
+def _of_items(weights: LearnedWeights, a: Array, used: EaseSettings, order: ItemOrder) -> LearnedEase:
     none = np.zeros(0, weights.weights.dtype)
     return LearnedEase(
         **vars(weights),
@@ -296,7 +296,7 @@ def _of_items(weights: LearnedWeights, a: Array, used: Settings, order: ItemOrde
     )
 
 
-def _between_users(between: Between, used: Settings, order: ItemOrder) -> LearnedEase:
+def _between_users(between: Between, used: EaseSettings, order: ItemOrder) -> LearnedEase:
     W, (h, g, a) = between.W, (array[order.places] for array in between[1:])
     return LearnedEase(
         **vars(LearnedWeights.whole(np.zeros((0, len(h)), W.dtype))),

@@ -17,7 +17,7 @@ DROPOUT = 0.3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Settings:
+class EaseSettings:
     """What was used of what the data decide.
 
     Attributes:

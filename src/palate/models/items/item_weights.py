@@ -13,7 +13,7 @@ from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, Shape
 from palate.models.contract.learner import ScoreKind
 from palate.models.contract.scoring import Scorer, WeightScorer
-from palate.models.contract.weights import SparseWeights, Weights, WholeWeights
+from palate.models.contract.weights import ItemToItemWeights, SparseWeights, WholeWeights
 from palate.models.items.clicks import FromClicks, clicks_of
 from palate.sparse import Rows
 
@@ -42,7 +42,7 @@ class LearnedWeights(Learned):
         """Return compressed rows of a square matrix, and the settings that a subclass stores."""
         return cls(np.zeros((0, len(rows.indptr) - 1), dtype), rows.indptr, rows.indices, rows.values, **settings)
 
-    def weights_with(self, base: Array) -> Weights:
+    def weights_with(self, base: Array) -> ItemToItemWeights:
         """Return the whole matrix or the compressed rows, with what everybody gets, (n_items,) or empty."""
         if self.weights.shape[0] or not len(self.weights_indptr):
             return WholeWeights(self.weights, base)
@@ -106,7 +106,7 @@ class ItemWeights(FromClicks, Recommender):
         """Return the clicks of compressed rows, as training took them."""
         return clicks_of(rows, self.positive, "these interactions")
 
-    def _weights(self) -> Weights:
+    def _weights(self) -> ItemToItemWeights:
         """Return the weights that score."""
         return self.learned_.weights_with(np.zeros(0))
 

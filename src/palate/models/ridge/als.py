@@ -46,7 +46,7 @@ from palate.models.ridge.biases import BiasFit, fit_biases, mean_of, spread_of
 from palate.models.ridge.noise_edge import HELD_OUT, MOST_STEPS, USUAL, best_share, noise_edge
 from palate.models.ridge.priors import LearnedPriors, RatingFactors, RatingModel, prior_parts, rating_parts
 from palate.models.ridge.rows import FixedSide, Prior, copy_known, explained, on_ids
-from palate.models.ridge.sweeps import RatingSweeps, Settings, Solution, half_sweep, row_weights
+from palate.models.ridge.sweeps import ALSSettings, RatingSweeps, Solution, half_sweep, row_weights
 from palate.models.search import Range
 from palate.models.sgd.rating_blocks import rmse_both
 from palate.models.sgd.training import rows_held_out
@@ -172,7 +172,7 @@ class ALS(RatingModel):
 
     def _begun(
         self, training: Training, features: BothFeatures, init_scale: float, seed: int, workers: Workers
-    ) -> tuple[Settings, Solution]:
+    ) -> tuple[ALSSettings, Solution]:
         """Return the settings, those that are None as the data ask for them, and what the sweeps begin with."""
         data = training.data
         fit = fit_biases(data) if None in (self.reg, self.reg_biases) else None
@@ -183,7 +183,7 @@ class ALS(RatingModel):
             settings = replace(settings, reg=max(reg, float(np.finfo(self.dtype).eps)))  # 0 where nothing is left
         return settings, now
 
-    def _settings(self, data: Interactions, fit: BiasFit | None) -> Settings:
+    def _settings(self, data: Interactions, fit: BiasFit | None) -> ALSSettings:
         """Return the settings; reg is 0 where it is None."""
         estimated = fit if self.reg_biases is None and self.biases else None
         mean = mean_of(data) if self.biases else 0.0
@@ -192,7 +192,7 @@ class ALS(RatingModel):
             mean, regs = estimated.mean, (estimated.reg_users, estimated.reg_items)
         reg = float(self.reg or 0) * self.shrinkage
         rounded = float(np.dtype(self.dtype).type(mean))
-        return Settings(rounded, reg, *regs, self.reg_exponent, self.reg_features, self.biases)
+        return ALSSettings(rounded, reg, *regs, self.reg_exponent, self.reg_features, self.biases)
 
     def _start(self, data: Interactions, fit: BiasFit | None, init_scale: float, seed: int) -> Solution:
         """Return random factors of users and, where their biases' penalty is estimated, those biases."""

@@ -21,7 +21,7 @@ Priors = tuple[Prior | None, Prior | None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ALSSettings:
     """What the objective has in numbers, in the ratings' own unit.
 
     Attributes:
@@ -81,12 +81,12 @@ class RatingSweeps:
     rows: tuple[Rows, Rows]
     weights: Pair
     features: tuple[Array | None, Array | None]
-    settings: Settings
+    settings: ALSSettings
     workers: Workers
 
     @classmethod
     def of(
-        cls, data: Interactions, features: tuple[Array | None, Array | None], settings: Settings, workers: Workers
+        cls, data: Interactions, features: tuple[Array | None, Array | None], settings: ALSSettings, workers: Workers
     ) -> RatingSweeps:
         """Return the sweeps over these ratings."""
         rows = data.by_user(), data.by_item()
