@@ -25,7 +25,8 @@ import palate
 
 OUT = ROOT / "out" / "rating-peers"
 ASKED = {question.name: question for question in (*RATINGS, *THINNED)}
-RANKS, SAMPLES, BURN_IN, SEED, TRIALS = (2, 4, 8, 16), 512, 50, 42, 30
+RANKS, SAMPLES, BURN_IN, SEED, TRIALS = (4, 8, 16), 512, 50, 42, 30
+SEARCHED = 128  # samples by which the rank is chosen
 COLUMNS = {
     "baseline": "damped baseline, tuned", "mf": "SGD factorization, tuned", "myfm-ids": "myFM, ids",
     "myfm-incidence": "myFM, ids and incidence", "bayes": "`bayes`, defaults",
@@ -83,15 +84,15 @@ def of_myfm(with_incidence: bool, question: Question, n_threads: int) -> dict[st
     train, test = question.parts()
     train, test = (getattr(part, "interactions", part) for part in (train, test))
     inner = parts_of(train, question.validation)
-    errors = {rank: guessed(*inner, rank, with_incidence) for rank in RANKS}
+    errors = {rank: guessed(*inner, rank, with_incidence, SEARCHED) for rank in RANKS}
     rank = min(errors, key=errors.__getitem__)
     return {"rmse": guessed(train, test, rank, with_incidence), "chosen": {"rank": rank}}
 
 
-def guessed(train: Any, test: Any, rank: int, with_incidence: bool) -> float:
+def guessed(train: Any, test: Any, rank: int, with_incidence: bool, samples: int = SAMPLES) -> float:
     """Return the RMSE of myFM's predictions, clipped to the range of the ratings."""
     arrays = {**arrays_of(train), "test_user": test.user_index, "test_item": test.item_index}
-    options = {"rank": rank, "samples": SAMPLES, "burn_in": BURN_IN, "seed": SEED, "with_incidence": with_incidence}
+    options = {"rank": rank, "samples": samples, "burn_in": BURN_IN, "seed": SEED, "with_incidence": with_incidence}
     guess = bayes_peers.run("myfm_ids", arrays, 1, **options)["guess"]
     guess = np.clip(guess, train.values.min(), train.values.max())
     return float(np.sqrt(np.mean((guess - test.values) ** 2)))
