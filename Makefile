@@ -17,7 +17,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q --numprocesses=auto --dist=worksteal --cov --cov-report=term:skip-covered -m "not long"
+	$(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"
 
 check-long: .venv/test
 	@tools/chromium

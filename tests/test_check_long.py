@@ -91,5 +91,5 @@ def test_a_row_takes_the_place_of_its_own_and_leaves_the_others(check_long, tmp_
 
 
 def test_a_check_that_is_none_is_refused(check_long):
-    with pytest.raises(SystemExit, match=r"no check 2\.7: name some of long, 3\.11"):
+    with pytest.raises(SystemExit, match=r"no check 2\.7: name some of long, coverage, 3\.11"):
         next(check_long.checks(["2.7"]))

@@ -1,6 +1,6 @@
-"""What takes long: the tests marked ``long``, and the fast tests on every Python found; results into docs/checks.md.
+"""What takes long: tests marked ``long``, coverage, and the fast tests on every Python; results into docs/checks.md.
 
-Without words all checks are run; "long", "3.12" … choose some, and the page keeps the rows of the others.
+Without words all checks are run; "long", "coverage", "3.12" … choose some, and the page keeps the rows of the others.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from pythons import interpreter  # noqa: E402
 
 PAGE = ROOT / "docs" / "checks.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-LONG = "long"
-NAMES = {LONG: "tests marked `long`", **{minor: f"fast tests, Python {minor}" for minor in PYTHONS}}
+LONG, COVERAGE = "long", "coverage"
+WORDS = (LONG, COVERAGE, *PYTHONS)
+NAMES = {
+    LONG: "tests marked `long`",
+    COVERAGE: "fast tests, lines covered",
+    **{minor: f"fast tests, Python {minor}" for minor in PYTHONS},
+}
 HEADER = ["check", "result", "seconds", "commit"]
 BEGIN, END = "<!-- checks -->", "<!-- /checks -->"
 EXTRAS = "plots,ui,tune,test"  # all that tests use
@@ -32,7 +37,7 @@ PYTEST = ("-m", "pytest", "-q", "-m")  # and which tests
 
 def main() -> None:
     failed = False
-    for row in checks(sys.argv[1:] or [LONG, *PYTHONS]):
+    for row in checks(sys.argv[1:] or WORDS):
         publish(row)  # after each, so that an interruption loses one check and not all
         failed |= "failed" in row[1] or "error" in row[1]
     sys.exit(failed)
@@ -40,11 +45,14 @@ def main() -> None:
 
 def checks(chosen: Sequence[str]) -> Iterator[list[str]]:
     """Run one check after the other and yield what it was, its result, and the seconds it took."""
-    unknown = set(chosen) - {LONG, *PYTHONS}
+    unknown = set(chosen) - set(WORDS)
     if unknown:
-        sys.exit(f"there is no check {', '.join(sorted(unknown))}: name some of {', '.join([LONG, *PYTHONS])}")
+        sys.exit(f"there is no check {', '.join(sorted(unknown))}: name some of {', '.join(WORDS)}")
     if LONG in chosen:
         yield check(NAMES[LONG], [sys.executable, *PYTEST, LONG])
+    if COVERAGE in chosen:
+        measured = ["--cov", "--cov-report=term:skip-covered", "-n", "2", "--dist=worksteal"]
+        yield check(NAMES[COVERAGE], [sys.executable, *PYTEST, "not long", *measured])
     for minor in PYTHONS:
         if minor in chosen:
             python = interpreter(minor)
