@@ -7,6 +7,7 @@ import pytest
 
 from palate.data.splits.making import make_splits
 from palate.models import MatrixFactorization
+from palate.reproduction import STEPS
 
 
 def test_the_original_spells_out_every_hyperparameter():
@@ -65,3 +66,11 @@ def test_the_original_follows_its_published_curve(movielens, seed):
     assert 11 <= m.best_epoch_ <= 15
     assert len(m.history_) == m.best_epoch_ + 3
     assert m.history_[12]["train_rmse_unclipped"] == pytest.approx(0.7170, abs=0.01)  # at the published best epoch
+
+
+def test_the_steps_from_the_original_change_what_they_name_and_leave_nothing_to_the_data():
+    _, honest, biases, penalised, _ = (make(5).get_params() for _, make, _ in STEPS)
+    assert {name for name in honest if honest[name] != biases[name]} == {"biases"}
+    changed = {name: penalised[name] for name in biases if biases[name] != penalised[name]}
+    assert changed.keys() == {"reg", "reg_biases"}
+    assert all(value > 0 for value in changed.values())

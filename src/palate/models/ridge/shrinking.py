@@ -60,10 +60,10 @@ def chosen_shrinkage(model: ImplicitALS, training: Training, seed: int) -> float
 
 
 def parted(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
-    """Return the rows to learn from and those held out; their choice is the same for rows in any order."""
-    order = np.lexsort((data.item_index, data.user_index))
-    drawn = np.random.default_rng([seed, 4]).random(len(data)) < HELD_OUT
-    return data.take(order[~drawn]), data.take(order[drawn])
+    """Return the rows to learn from and those held out; their choice is the same for any numbering of ids."""
+    held = np.zeros(len(data), bool)
+    held[np.random.default_rng([seed, 4]).permutation(len(data))[: round(HELD_OUT * len(data))]] = True
+    return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
 
 
 def top(values: Array, figures: Array) -> float:
