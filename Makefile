@@ -87,5 +87,5 @@ clean:
 
 .venv/test: pyproject.toml | .venv/python
 	@echo "installing Palate with every extra and what the tests use"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,test]'
 	@touch $@ .venv/plots .venv/ui

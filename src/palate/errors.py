@@ -10,6 +10,10 @@ PalateError
 ├── ModelFileError      a model file that is damaged, hostile or too new
 ├── ForkedError         work that a forked process cannot do
 ├── SourceError         no source of a data set could be reached
+├── StoreError          a store that is none, of another schema, or asked for what it has not
+│   ├── UnavailableError    the store cannot be read or written now: try again
+│   ├── ConflictError       the same id with other content
+│   └── NotFoundError       an id that the namespace has not
 └── MissingExtraError   an optional package is not installed
 
 An error carries fields: a stable ``code`` (docs/errors.md lists them), its subject, the value and the rows at fault.
@@ -28,6 +32,7 @@ from typing import Any, Literal, Self
 Code = Literal[
     "clicks",
     "columns",
+    "conflict",
     "damaged",
     "data",
     "disk",
@@ -53,8 +58,10 @@ Code = Literal[
     "parameter",
     "source",
     "split",
+    "store",
     "times",
     "too_large",
+    "unavailable",
     "unknown_id",
     "unknown_name",
     "unknown_parameter",
@@ -326,6 +333,30 @@ class SourceError(PalateError, OSError):
     """No source of a data set answered; names each source and why."""
 
     code = "source"
+
+
+class StoreError(PalateError):
+    """A store is none, has another schema, or cannot do what is asked; the message says what to do."""
+
+    code = "store"
+
+
+class UnavailableError(StoreError):
+    """The store cannot be read or written now (full disk, lock, lost connection); nothing was written: try again."""
+
+    code = "unavailable"
+
+
+class ConflictError(StoreError):
+    """What is written has the id of something else that is there; the message names it."""
+
+    code = "conflict"
+
+
+class NotFoundError(StoreError, LookupError):
+    """The namespace has nothing of this id."""
+
+    code = "not_found"
 
 
 class MissingExtraError(PalateError, ImportError):
