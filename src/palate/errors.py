@@ -338,7 +338,7 @@ class SourceError(PalateError, OSError):
 class StoreError(PalateError):
     """A store is none, has another schema, or cannot do what is asked; the message says what to do."""
 
-    code = "store"
+    code: Code = "store"
 
 
 class UnavailableError(StoreError):
