@@ -25,12 +25,14 @@ class Log:
         namespace: its name.
         trained_to: key of the newest event that was read; None where a part of the log is left out.
         newest_event: time of the newest row, microseconds since 1970, or None without any.
+        read: when it was read, microseconds since 1970: whoever was forgotten later is still in the model.
     """
 
     store: str
     namespace: str
     trained_to: int | None
     newest_event: int | None
+    read: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)

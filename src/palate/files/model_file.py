@@ -2,7 +2,7 @@
 
 The metadata entry ``palate`` is JSON: format_version, palate_version, model (its key), parameters, learned (scalars
 and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), sha256 of each
-array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event. The arrays:
+array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event, read. The arrays:
 
     learned.NAME                      the learned arrays, shapes as in the class
     users.ids, items.ids              integer ids, int64; or, for text ids,
@@ -57,7 +57,13 @@ _HEADER = {
     "seen": bool,
     "sha256": dict,
 }
-_LOG = {"store": (str,), "namespace": (str,), "trained_to": (int, NoneType), "newest_event": (int, NoneType)}
+_LOG = {
+    "store": (str,),
+    "namespace": (str,),
+    "trained_to": (int, NoneType),
+    "newest_event": (int, NoneType),
+    "read": (int,),
+}
 
 
 def save(model: Recommender, path: str | Path) -> None:
