@@ -217,18 +217,13 @@ class _Job:
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
         """Fill the best of some users: of whole rows for long lists, else tile by tile of the items."""
+        if self.n_candidates >= LONG:
+            for few in chunks(len(users), max(1, GRAIN.scored_bytes // (4 * len(self.among.c)))):
+                self._whole_rows(users[few], scores[few], items[few])
+            return
         P32 = self._of(users)
         excluded = excluded_rows(users, self.excluded)
         Q32, c32 = self.among.Q32, self.among.c32
-        if self.n_candidates >= LONG:
-            for part in chunks(len(users), max(1, GRAIN.scored_bytes // (4 * len(Q32)))):
-                S = P32[part] @ Q32.T
-                S += c32
-                left_out = excluded.take(np.arange(part.start, part.stop))
-                S[left_out.row_of_cells(), left_out.indices] = -np.inf
-                top = select.Top(scores[part], items[part])
-                self._decide(users[part], P32[part], self._candidates(S), left_out, top)
-            return
         H, J = self._heaps(len(users))
         at = excluded.indptr[:-1].copy()
         S = np.empty((len(users), min(TILE, len(Q32))), np.float32)
@@ -243,6 +238,15 @@ class _Job:
             select.exclude(part, tile.start, at, excluded.indptr, excluded.indices)
             select.push_tile(part, tile.start, H, J)
         self._decide(users, P32, select.Heaps(H, J), excluded, select.Top(scores, items))
+
+    def _whole_rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
+        """Fill the best of a few users, all of whose scores are held at once."""
+        P32 = self._of(users)
+        excluded = excluded_rows(users, self.excluded)
+        S = P32 @ self.among.Q32.T
+        S += self.among.c32
+        S[excluded.row_of_cells(), excluded.indices] = -np.inf
+        self._decide(users, P32, self._candidates(S), excluded, select.Top(scores, items))
 
     def _of(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the users' factors for the preselection."""
