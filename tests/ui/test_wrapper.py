@@ -9,7 +9,7 @@ import pytest
 from attacker import nobody
 
 from palate.ui import door
-from palate.ui.hosts import Hosts
+from palate.serve.hosts import Hosts
 
 MARK = "Attacker-wrote-this"  # the log must not have it
 
