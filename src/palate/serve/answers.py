@@ -177,11 +177,10 @@ class Forgotten(Said):
     """What was removed about a person."""
 
     forgotten: bool
-    removed: dict[str, Any] = {}
 
 
 class Deleted(Said):
-    """An item is gone."""
+    """An item is in no list any more, and has no attributes; the feedback on it stays."""
 
     deleted: bool
 
@@ -189,7 +188,7 @@ class Deleted(Said):
 class Merged(Said):
     """A visitor's feedback is the account's now."""
 
-    events: Annotated[int | None, Field(description="How many events moved.")] = None
+    events: Annotated[int, Field(description="How many events moved.")]
 
 
 class BestItem(Said):

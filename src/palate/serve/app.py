@@ -17,8 +17,9 @@ from palate.errors import NotFoundError, PalateError, RequestError, UnavailableE
 from palate.serve import documents, problems
 from palate.serve.door import Door
 from palate.serve.hosts import Hosts
+from palate.serve.observing import Observed
 from palate.serve.operations import Operation, add
-from palate.serve.routes import PARTS
+from palate.serve.routes import PARTS, health
 from palate.serve.service import MakeEngine, Service, opened
 from palate.serve.settings import Settings
 
@@ -50,13 +51,38 @@ class Application(FastAPI):
         self.operations: Mapping[tuple[str, str], Operation] = {}
         for offers in PARTS:
             self.operations |= add(self, offers)
+        self.state.ready = self.ready
+        self.include_router(health.router)
         documents.add_pages(self)
         self.add_exception_handler(HTTPException, _beside)
         self.add_exception_handler(PalateError, _problem)
+        self.add_exception_handler(Exception, _fault)
+
+    def ready(self) -> None:
+        """Do nothing where every request can be answered.
+
+        Raises:
+            PalateError: the store cannot be read now, or a model cannot be loaded.
+        """
+        if self.service is None:
+            raise UnavailableError("the store is not open yet", subject="store")
+        self.service.store.namespaces()
+        self.service.engine.ready()
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application as the server calls it."""
-        return Door(super().build_middleware_stack(), self.operations, self.hosts, lambda: self.service)
+        door = Door(super().build_middleware_stack(), self.operations, self.hosts, lambda: self.service)
+        return Observed(door, self.settings.log)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request; FastAPI's own way in asks each time whether somebody traces it."""
+        if scope["type"] == "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -135,6 +161,11 @@ def _methods(request: Request) -> list[str]:
 async def _problem(request: Request, error: Exception) -> Response:
     """Answer an error of ours from a page or a route of FastAPI's own."""
     return _response(error if isinstance(error, PalateError) else PalateError(str(error), subject="service"), request)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """Answer a fault of ours in a page or a route of FastAPI's own; the door writes it into the log."""
+    return _response(PalateError("something went wrong in the service", code="failed", subject="service"), request)
 
 
 def _response(error: PalateError, request: Request, headers: Mapping[str, str] | None = None) -> Response:

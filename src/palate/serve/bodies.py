@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 BYTES = 512  # of an id
 MOST = 500  # items of a list: the depth that a list is ranked to
 MANY = 10_000  # rows of one request
+EMPTY: Any = Field(default_factory=list)  # a plain [] is copied deeply for each request
 WORD = "^[^\\x00]*$"
 INT64 = {"ge": -(2**63), "le": 2**63 - 1}
 
@@ -37,18 +38,25 @@ _ID_SCHEMA = {
     "examples": ["196", "red shoes/42"],
 }
 Id = Annotated[
-    str | Annotated[int, Field(**INT64)], Field(union_mode="left_to_right"), AfterValidator(_id), WithJsonSchema(_ID_SCHEMA)
+    str | Annotated[int, Field(**INT64)],
+    Field(union_mode="left_to_right"),
+    AfterValidator(_id),
+    WithJsonSchema(_ID_SCHEMA),
 ]
 Condition = Annotated[
     str,
-    Field(min_length=1, max_length=1000, pattern=WORD, description="On a column of the items: year>=1990, genre=Drama."),
+    Field(
+        min_length=1, max_length=1000, pattern=WORD, description="On a column of the items: year>=1990, genre=Drama."
+    ),
 ]
 N = Annotated[int, Field(ge=1, le=MOST, description="How many.")]
 Short = Annotated[str, Field(min_length=1, max_length=200, pattern=WORD)]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Scalar = bool | Annotated[int, Field(**INT64)] | Number | Annotated[str, Field(max_length=10_000, pattern=WORD)]
-Attribute = Scalar | Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]], Field(max_length=1000)] | None
+Attribute = (
+    Scalar | Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]], Field(max_length=1000)] | None
+)
 Attributes = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100, pattern=WORD)], Attribute], Field(max_length=200)
 ]
@@ -64,9 +72,9 @@ class Choice(Asked):
     """Which items a list may hold."""
 
     n: N = 10
-    where: Annotated[list[Condition], Field(max_length=32, description="All of them hold.")] = []
+    where: Annotated[list[Condition], Field(max_length=32, description="All of them hold.")] = EMPTY
     include: Annotated[list[Id] | None, Field(max_length=MANY, description="These items alone.")] = None
-    exclude: Annotated[list[Id], Field(max_length=MANY, description="None of these items.")] = []
+    exclude: Annotated[list[Id], Field(max_length=MANY, description="None of these items.")] = EMPTY
 
 
 class Boost(Asked):
@@ -76,10 +84,13 @@ class Boost(Asked):
     factor: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
+Boosts = Annotated[list[Boost], Field(max_length=8)]
+NotMine = Annotated[bool, Field(description="No item whose attribute owner is this user, or names this user.")]
+
+
 class Ranking(Choice):
     """How a list is made."""
 
-    not_mine: Annotated[bool, Field(description="No item that this person offers.")] = False
     seen: Annotated[bool, Field(description="Also what the person has seen.")] = False
     diversity: Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")] = 0.0
     why: Annotated[bool, Field(description="Say of each item which of the person's led to it.")] = False
@@ -89,13 +100,15 @@ class RecommendationQuery(Ranking):
     """Recommendations for a user, as parameters of an address."""
 
     user: Id
+    not_mine: NotMine = False
 
 
 class RecommendationRequest(Ranking):
     """Recommendations for a user."""
 
     user: Id
-    boosts: Annotated[list[Boost], Field(max_length=32)] = []
+    not_mine: NotMine = False
+    boosts: Boosts = EMPTY
 
 
 class SessionItem(Asked):
@@ -109,7 +122,7 @@ class SessionRequest(Ranking):
     """Recommendations for somebody without an id, of whom some items are known."""
 
     session: Annotated[list[SessionItem], Field(min_length=1, max_length=1000)]
-    boosts: Annotated[list[Boost], Field(max_length=32)] = []
+    boosts: Boosts = EMPTY
 
 
 class BatchRequest(Asked):
@@ -163,7 +176,8 @@ class Feedback(Asked):
     value: Annotated[Number | None, Field(description="A rating, a count, a share watched.")] = None
     time: Annotated[AwareDatetime | None, Field(description="When it happened; without it, now.")] = None
     event_id: Annotated[
-        Short | None, Field(description="Yours; sent again with it, an event counts once. Without it, a retry counts twice.")
+        Short | None,
+        Field(description="Yours; sent again with it, an event counts once. Without it, a retry counts twice."),
     ] = None
     source: Short | None = None
     list_id: ListId | None = None
@@ -171,7 +185,10 @@ class Feedback(Asked):
     withdraws: Annotated[Short | None, Field(description="Of an undo, the event_id that no longer counts.")] = None
 
 
-_ROW = {"anyOf": [{"$ref": "#/components/schemas/Feedback"}, {}], "description": "A row that is not right is refused alone."}
+_ROW = {
+    "anyOf": [{"$ref": "#/components/schemas/Feedback"}, {}],
+    "description": "A row that is not right is refused alone.",
+}
 
 
 class FeedbackBatch(Asked):
@@ -181,11 +198,11 @@ class FeedbackBatch(Asked):
 
 
 class Thing(Asked):
-    """A user or an item to write; attributes that are not named stay as they are."""
+    """A user or an item to write; its attributes take the place of all old ones."""
 
     id: Id
-    attributes: Attributes = {}
-    hidden: bool | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    hidden: Annotated[bool | None, Field(description="In no list; without it, as it was.")] = None
 
 
 class UsersWrite(Asked):
@@ -207,9 +224,9 @@ class OneId(Asked):
 
 
 class Hiding(Asked):
-    """An item to hide, or to show again."""
+    """Items to hide, or to show again."""
 
-    id: Id
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MANY)]
     hidden: bool = True
 
 
@@ -225,7 +242,7 @@ class ItemQuery(Asked):
 
     id: Id | None = None
     search: Annotated[str | None, Field(min_length=1, max_length=200, pattern=WORD)] = None
-    where: Annotated[list[Condition], Field(max_length=32)] = []
+    where: Annotated[list[Condition], Field(max_length=32)] = EMPTY
     n: N = 10
 
 
@@ -233,7 +250,7 @@ class BestQuery(Asked):
     """Which items of all."""
 
     n: N = 10
-    where: Annotated[list[Condition], Field(max_length=32)] = []
+    where: Annotated[list[Condition], Field(max_length=32)] = EMPTY
 
 
 class SpanQuery(BestQuery):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ class Cursors:
     def _tag(self, body: bytes, holder: Holder) -> bytes:
         who = b"\0" if holder.user is None else b"\1" + holder.user.encode()
         text = body + struct.pack(">QQ", holder.namespace, holder.key) + who
-        return hmac.new(self._key, text, hashlib.sha256).digest()[:TAG]
+        return hmac.digest(self._key, text, "sha256")[:TAG]
 
 
 def _raw(cursor: str) -> bytes:

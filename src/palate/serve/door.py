@@ -119,10 +119,10 @@ class Door:
             if started:
                 raise
             await self._send(call, *_refusal(error, call), send)
-        except Exception as error:
-            _fault(error, call)
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = _fault(error, call)
             if not started:
-                await self._send(call, *_fault(error, call), send)
+                await self._send(call, *answer, send)
 
     async def _send(self, call: Call, reply: Reply, body: bytes, send: Send) -> None:
         headers = [

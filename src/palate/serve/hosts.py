@@ -54,7 +54,7 @@ class Hosts:
 def address_of(text: str) -> Address | None:
     """Return an IP address, or None for a name."""
     try:
-        address = ipaddress.ipaddress_of(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address

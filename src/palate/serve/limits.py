@@ -8,16 +8,19 @@ it would lie more than ``burst / rate`` ahead of now. So a key has nothing to fi
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import mmap
 import os
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from palate.errors import RequestError
+
+if sys.platform != "win32":
+    import fcntl
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -104,18 +107,23 @@ class Rates:
 
     def _taken(self, at: int, now: float) -> float:
         """Move a key's time on, and return 0; or the seconds that it must wait."""
+        if sys.platform == "win32":  # where one worker serves
+            return self._moved(at, now)
         fcntl.lockf(self._file, fcntl.LOCK_EX, NUMBER.size, at)
         try:
-            (used,) = NUMBER.unpack_from(self._map, at)
-            if not now - 1 < used < now + 2 * self._ahead + 1:
-                used = now  # long ago, or of before the machine was started, when its clock began at 0
-            until = max(used, now) + self._step
-            if until - now > self._ahead + 1e-9:
-                return float(until - now - self._ahead)
-            NUMBER.pack_into(self._map, at, until)
-            return 0.0
+            return self._moved(at, now)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, NUMBER.size, at)
+
+    def _moved(self, at: int, now: float) -> float:
+        (used,) = NUMBER.unpack_from(self._map, at)
+        if not now - 1 < used < now + 2 * self._ahead + 1:
+            used = now  # long ago, or of before the machine was started, when its clock began at 0
+        until = max(used, now) + self._step
+        if until - now > self._ahead + 1e-9:
+            return float(until - now - self._ahead)
+        NUMBER.pack_into(self._map, at, until)
+        return 0.0
 
     def close(self) -> None:
         """Give the file back."""

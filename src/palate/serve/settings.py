@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from palate.errors import ParameterError
 
 MIB = 1 << 20
 
@@ -50,3 +52,21 @@ class Settings(BaseSettings):
     keep_events: Annotated[int | None, Field(ge=1)] = None
     new_items_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     log: Literal["requests", "problems"] = "requests"
+
+
+def told(**given: Any) -> Settings:
+    """Return settings: what is given, else what the environment says, else the defaults.
+
+    Args:
+        given: by the names of the settings.
+
+    Raises:
+        ParameterError: one is not right; names it and its variable, and what is wrong, not the value: it may be secret.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        variable = "" if name in given else f" (the environment's PALATE_{name.upper()})"
+        raise ParameterError.of(name, f"is not right{variable}: {first['msg']}") from None

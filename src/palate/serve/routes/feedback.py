@@ -98,4 +98,3 @@ def _result(done: Receipt | PalateError, call: Call) -> dict[str, Any]:
 
 def _ours(error: Exception) -> PalateError:
     return error if isinstance(error, PalateError) else PalateError("this event was not written", subject="store")
-

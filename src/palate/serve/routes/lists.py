@@ -17,6 +17,7 @@ offer = Offers("lists")
 async def get_list(call: Call, asked: Any) -> dict[str, Any]:
     """Return a list that was shown: to whom, when, by which policy and model version, and each item's propensity."""
     shown = await in_thread(_shown, call, asked["list_id"])
+    pages = [(shown.first, shown.places), *((page.first, page.places) for page in shown.pages)]
     return {
         "list_id": shown.list_id,
         "user": shown.user,
@@ -25,7 +26,7 @@ async def get_list(call: Call, asked: Any) -> dict[str, Any]:
         "arm": shown.arm,
         "version": shown.version,
         "request": dict(shown.request),
-        "items": items_said(shown.places, (), None, shown.first),
+        "items": [item for first, places in pages for item in items_said(places, (), None, first)],
     }
 
 

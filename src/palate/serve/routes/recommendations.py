@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 from palate.errors import PalateError
 from palate.serve import answers, bodies
 from palate.serve.operations import Call, Offers
-from palate.serve.routes.said import holder, in_thread, items_ids, items_said, model_said, next_cursor, problem_row
-from palate.serve.routes.said import time_said, users_id
+from palate.serve.routes.said import holder, in_thread, items_ids, list_said, problem_row, users_id
 from palate.store.ids import canonical
-
-if TYPE_CHECKING:
-    from palate.serve.engine import Ask
 
 offer = Offers("recommendations")
 TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
@@ -93,7 +89,7 @@ async def _answered(call: Call, asked: bodies.Ranking) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
     call.timings |= answer.timings
-    return _said(call, answer, ask.user, asked.n)
+    return list_said(call, answer, ask.user, asked.n)
 
 
 async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
@@ -102,12 +98,12 @@ async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     n = asked.n or page.n
     answer = await in_thread(call.service.engine.following, call.ns, page.list_id, page.first, n)
     call.timings |= answer.timings
-    return _said(call, answer, user, n)
+    return list_said(call, answer, user, n)
 
 
 def _ask(call: Call, asked: Any) -> Ask:
     """Return a request as the engine takes it."""
-    from palate.serve.engine import Ask
+    from palate.serve.engine.asking import Ask
 
     session = getattr(asked, "session", None)
     return Ask(
@@ -118,26 +114,9 @@ def _ask(call: Call, asked: Any) -> Ask:
         where=tuple(asked.where),
         include=None if asked.include is None else items_ids(call, asked.include),
         exclude=items_ids(call, asked.exclude),
-        not_mine=asked.not_mine,
+        not_mine=getattr(asked, "not_mine", False),
         seen=asked.seen,
         diversity=asked.diversity,
         boosts=tuple((boost.where, boost.factor) for boost in getattr(asked, "boosts", ())),
         why=asked.why,
     )
-
-
-def _said(call: Call, answer: Any, user: str | None, n: int) -> dict[str, Any]:
-    """Return a list as JSON holds it."""
-    return {
-        "list_id": answer.list_id,
-        "items": items_said(answer.places, answer.columns, answer.why, answer.first),
-        "policy": answer.policy,
-        "arm": answer.arm,
-        "model": model_said(answer.version, answer.trained),
-        "newest_feedback": time_said(answer.newest_feedback),
-        "logged": answer.logged,
-        "next": next_cursor(call, answer, user, n, time.time()),
-        "withheld": answer.withheld,
-    }
-
-

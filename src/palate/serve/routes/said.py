@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time as clock
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -62,7 +63,7 @@ def thing_said(thing: Thing) -> dict[str, Any]:
     return {
         "id": thing.id,
         "attributes": dict(thing.attributes),
-        "hidden": thing.hidden,
+        "hidden": bool(thing.hidden),
         "created": time_said(thing.created),
         "updated": time_said(thing.updated),
     }
@@ -102,3 +103,25 @@ def next_cursor(call: Call, answer: Any, user: str | None, n: int, now: float) -
         return None
     page = Page(answer.list_id, answer.first + n, n)
     return call.service.cursors.made(page, holder(call, user), now)
+
+
+def list_said(call: Call, answer: Any, user: str | None, n: int) -> dict[str, Any]:
+    """Return a list as JSON holds it."""
+    return {
+        "list_id": answer.list_id,
+        "items": items_said(answer.places, answer.columns, answer.why, answer.first),
+        "policy": answer.policy,
+        "arm": answer.arm,
+        "model": model_said(answer.version, answer.trained),
+        "newest_feedback": time_said(answer.newest_feedback),
+        "logged": answer.logged,
+        "next": next_cursor(call, answer, user, n, clock.time()),
+        "withheld": answer.withheld,
+    }
+
+
+def things(call: Call, written: Sequence[Any], side: str) -> list[Thing]:
+    """Return users or items to write as the store takes them."""
+    from palate.store.records import Thing
+
+    return [Thing(canonical(call.ns, thing.id, side), dict(thing.attributes), thing.hidden) for thing in written]
