@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 BYTES = 512  # of an id
 MOST = 500  # items of a list: the depth that a list is ranked to
@@ -14,12 +14,15 @@ WORD = "^[^\\x00]*$"
 INT64 = {"ge": -(2**63), "le": 2**63 - 1}
 
 
-def _id(value: str | int) -> str:
+def _id(value: Any) -> str:
     """Return an id as text, of 1 to 512 bytes of UTF-8."""
-    text = str(value)
-    if not 0 < len(text) <= BYTES or "\0" in text or not (text.isascii() or _fits(text)):
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return str(value)
+    if type(value) is not str:
+        raise ValueError("an id is text or a whole number below 2^63")
+    if not 0 < len(value) <= BYTES or "\0" in value or not (value.isascii() or _fits(value)):
         raise ValueError("an id is 1 to 512 bytes of UTF-8 without NUL")
-    return text
+    return value
 
 
 def _fits(text: str) -> bool:
@@ -37,12 +40,7 @@ _ID_SCHEMA = {
     "description": "The caller's id: 1 to 512 bytes of UTF-8, compared byte by byte, or a whole number.",
     "examples": ["196", "red shoes/42"],
 }
-Id = Annotated[
-    str | Annotated[int, Field(**INT64)],
-    Field(union_mode="left_to_right"),
-    AfterValidator(_id),
-    WithJsonSchema(_ID_SCHEMA),
-]
+Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(_ID_SCHEMA)]
 Condition = Annotated[
     str,
     Field(

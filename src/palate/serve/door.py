@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from palate.serve.service import Service
 
 log = logging.getLogger(__name__)
-Scope = dict[str, Any]
+Scope = Any
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Pairs = Sequence[tuple[bytes, bytes]]

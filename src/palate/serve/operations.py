@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from palate.serve.service import Service
 
 Method = Literal["GET", "POST", "DELETE"]
-Scope = dict[str, Any]
+Scope = Any
 JSON = b"application/json"
 FIELDS = 20_000  # of a query string
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -252,7 +252,7 @@ def _length(declared: bytes | None) -> int | None:
 
 def add(app: FastAPI, offers: Offers) -> dict[tuple[str, str], Operation]:
     """Give an application operations; return those of whole paths by method and path."""
-    out = {}
+    out: dict[tuple[str, str], Operation] = {}
     for offer in offers:
         app.router.add_api_route(
             offer.path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from palate.serve.access import Access
@@ -63,7 +64,6 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:
-    from palate.serve.engine import Batcher, Engine
-
-    engine = Engine(store)
-    return engine, Batcher(engine)
+    made = import_module("palate.serve.engine")
+    engine = made.Engine(store)
+    return engine, made.Batcher(engine)

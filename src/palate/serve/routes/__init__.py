@@ -1,14 +1,5 @@
 """The operations of the service, a file a part."""
 
-from palate.serve.routes import best, feedback, items, lists, models, predictions, recommendations, users
+from palate.serve.routes import feedback, items
 
-PARTS = (
-    feedback.offer,
-    recommendations.offer,
-    predictions.offer,
-    items.offer,
-    users.offer,
-    best.offer,
-    lists.offer,
-    models.offer,
-)
+PARTS = (feedback.offer, items.offer)
