@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,12 @@ class Server:
         with (self.folder / "said.txt").open("ab") as said:  # a pipe would stay open with the server
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, **where)
         if done.returncode:
-            raise RuntimeError(f"{program} failed: {(self.folder / 'said.txt').read_text()[-2000:]}")
+            said = [
+                path.read_text()[-1000:]
+                for path in (self.folder / "said.txt", self.folder / "log.txt")
+                if path.exists()
+            ]
+            raise RuntimeError(f"{program} failed: {' '.join(said)}")
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
@@ -79,7 +85,10 @@ class Server:
         children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
         for each in [pid, *map(int, children)]:
             os.kill(each, 9)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for each in [pid, *map(int, children)]:
+            _wait_for_the_end_of(each)
+        for left in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            left.unlink(missing_ok=True)  # nobody may have reaped the process that they name
 
     def remove(self) -> None:
         """Stop the server, and remove its folder."""
@@ -93,6 +102,19 @@ class Server:
     def fresh(self, template: str = "template0") -> str:
         """Return the URL of a new database."""
         return fresh(self.folder, template)
+
+
+def _wait_for_the_end_of(pid: int) -> None:
+    """Wait until a process holds nothing any more: it is gone, or waits to be reaped."""
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(500):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"process {pid} does not end")
 
 
 def url_of(folder: Path, database: str) -> str:

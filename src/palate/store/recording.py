@@ -197,12 +197,18 @@ def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], versions: di
         None if one.user is None else known[one.user],
         one.time,
         one.policy,
-        None if one.version is None else versions[one.version],
+        None if one.version is None else _version_key(one.version, versions),
         one.arm,
         json.dumps(dict(one.request)) if one.request else None,
         encode_shown(one.places),
         one.ranked,
     )
+
+
+def _version_key(number: int, keys: dict[int, int]) -> int:
+    if number not in keys:
+        raise NotFoundError.of(f"model version {number}", "is not there", value=number)
+    return keys[number]
 
 
 def encode_shown(places: Sequence[Place]) -> bytes:
