@@ -275,7 +275,7 @@ def kinds_from(records: object) -> Kinds:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Kinds:
-    return kinds_from(json.loads(text))
+    return kinds_from(json.loads(text) or [asdict(kind) for kind in DEFAULTS])  # a new namespace says nothing
 
 
 def _record(kind: EventKind) -> dict[str, Any]:
