@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from palate.errors import ParameterError
@@ -98,7 +98,9 @@ def popular(conn: Connection, ns: Namespace, n: int | None = None, days: int | N
     return _listed(conn, query, n)
 
 
-def trending(conn: Connection, ns: Namespace, n: int | None = None, days: int = 7, today: int | None = None) -> list[Counted]:
+def trending(
+    conn: Connection, ns: Namespace, n: int | None = None, days: int = 7, today: int | None = None
+) -> list[Counted]:
     """Return items whose positive events of the last days are most above what is usual for them.
 
     The score is (r - e) / sqrt(e + 1) of r recent events and e that were to be expected: the mean of the four spans of
@@ -118,9 +120,8 @@ def trending(conn: Connection, ns: Namespace, n: int | None = None, days: int = 
     in_all = func.sum(daily.c.positives)
     query = _counted(ns, recent, in_all).where(daily.c.day > end - span * (1 + BEFORE), daily.c.day <= end)
     rows = conn.execute(query.having(recent > 0)).all()
-    scored = [(int(r), (int(total) - int(r)) / BEFORE, key, id) for key, id, r, total in rows]
-    made = [Counted(key, id, (r - usual) / math.sqrt(usual + 1)) for r, usual, key, id in scored if r > usual]
-    return sorted(made, key=lambda one: (-one.score, one.id))[:n]
+    made = [Counted(key, item, _above(int(r), int(total) - int(r))) for key, item, r, total in rows]
+    return sorted((one for one in made if one.score > 0), key=lambda one: (-one.score, one.id))[:n]
 
 
 def latest(conn: Connection, ns: Namespace, n: int | None = None) -> list[Counted]:
@@ -199,7 +200,14 @@ def _counted(ns: Namespace, *columns: Any) -> Any:
 
 
 def _listed(conn: Connection, query: Any, n: int | None) -> list[Counted]:
-    return [Counted(key, id, float(score)) for key, id, score in conn.execute(query if n is None else query.limit(n))]
+    rows = conn.execute(query if n is None else query.limit(n))
+    return [Counted(key, item, float(score)) for key, item, score in rows]
+
+
+def _above(recent: int, before: int) -> float:
+    """Return how far recent events are above what is usual, in standard deviations of a Poisson count."""
+    usual = before / BEFORE
+    return (recent - usual) / math.sqrt(usual + 1)
 
 
 def _whole_days(days: object) -> int:
