@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time as clock
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -20,6 +19,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from palate.errors import NotFoundError, ParameterError, shown
 from palate.store.records import IdKind, Namespace, Role
 from palate.store.schema import keys, meta, namespaces
+from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -91,7 +91,7 @@ def create(store: Store, ns: Namespace, role: Role, name: str = "") -> tuple[Api
         )
     prefix = "".join(secrets.choice(LETTERS) for _ in range(PREFIX_LENGTH))
     secret = f"palate_{prefix}_{secrets.token_urlsafe(32)}"
-    made = ApiKey(prefix, ns.name, name, role, clock.time_ns() // 1000, None)
+    made = ApiKey(prefix, ns.name, name, role, time_now(), None)
     row = {"namespace": ns.key, "name": name, "role": role, "prefix": prefix, "hash": hash_of(secret)}
     with store.write() as conn:
         conn.execute(insert(keys).values(**row, created=made.created))
@@ -128,7 +128,7 @@ def revoke(store: Store, ns: Namespace, prefix: str) -> ApiKey:
             )
         revoked = row.revoked
         if revoked is None:
-            revoked = clock.time_ns() // 1000
+            revoked = time_now()
             conn.execute(update(keys).where(*of).values(revoked=revoked))
             _raise_counter(conn)
     return ApiKey(row.prefix, ns.name, row.name, row.role, row.created, revoked)

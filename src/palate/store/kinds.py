@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from palate.errors import DataError, ParameterError, shown, unknown_name
 from palate.store.conditions import check_name, clauses_of, is_number
+from palate.store.prepared import Prepared
 from palate.store.records import IMPRESSION, UNDO, Event, Namespace
+from palate.store.schema import events, namespaces
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from palate.store.checking import Checked
     from palate.store.store import Store
 
 Repeated = Literal["last", "once", "sum"]
 DAY = 86_400_000_000  # microseconds
+_KINDS = Prepared(select(namespaces.c.kinds).where(namespaces.c.key == bindparam("namespace")), "namespace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +211,7 @@ class Kinds(Mapping[str, EventKind]):
     def __hash__(self) -> int:
         return hash(self.every)
 
-    def check(self, event: Event) -> None:
+    def check(self, event: Event | Checked) -> None:
         """Refuse an event that the kinds do not allow.
 
         Raises:
@@ -223,7 +226,7 @@ class Kinds(Mapping[str, EventKind]):
         elif event.kind != IMPRESSION:
             self._check_kind(event)
 
-    def _check_kind(self, event: Event) -> None:
+    def _check_kind(self, event: Event | Checked) -> None:
         kind = self._by_name.get(event.kind)
         if kind is None:
             known = (*self.names, IMPRESSION, UNDO)
@@ -285,11 +288,7 @@ def _record(kind: EventKind) -> dict[str, Any]:
 
 def kinds_of(conn: Connection, ns: Namespace) -> Kinds:
     """Return the event kinds of a namespace; cheap, the same object as long as they are the same."""
-    from sqlalchemy import select
-
-    from palate.store.schema import namespaces
-
-    return Kinds.from_json(conn.execute(select(namespaces.c.kinds).where(namespaces.c.key == ns.key)).scalar_one())
+    return Kinds.from_json(_KINDS.run(conn, ns.key).scalar_one())
 
 
 def set_kinds(store: Store, ns: Namespace, kinds: Kinds | Iterable[EventKind]) -> dict[str, int]:
@@ -305,10 +304,7 @@ def set_kinds(store: Store, ns: Namespace, kinds: Kinds | Iterable[EventKind]) -
     Raises:
         ParameterError: kinds are none, or have one name twice.
     """
-    from sqlalchemy import func, select, update
-
     from palate.store import popular
-    from palate.store.schema import events, namespaces
 
     made = kinds if isinstance(kinds, Kinds) else Kinds(tuple(kinds))
     with store.write() as conn:
@@ -319,6 +315,6 @@ def set_kinds(store: Store, ns: Namespace, kinds: Kinds | Iterable[EventKind]) -
         return {kind: n for kind, n in conn.execute(counted) if kind not in {*made, IMPRESSION, UNDO}}
 
 
-def _check_undo(event: Event) -> None:
+def _check_undo(event: Event | Checked) -> None:
     if not event.withdraws:
         raise DataError("an undo names the event that it withdraws by that event's id", subject="withdraws")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time as clock
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from palate.errors import NotFoundError
 from palate.store.packing import decode_shown, encode_shown
 from palate.store.records import Namespace, Page, Place, ShownList
 from palate.store.schema import list_pages, lists, users, versions
+from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -97,7 +97,7 @@ def add_page(
         ).scalar_one_or_none()
         if key is None:
             raise _not_found(list_id)
-        now = clock.time_ns() // 1000 if time is None else time
+        now = time_now() if time is None else time
         conn.execute(insert(list_pages).values(namespace=ns.key, list=key, time=now, first=first, shown=shown))
 
 

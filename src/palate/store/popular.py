@@ -67,15 +67,17 @@ def recount(conn: Connection, ns: Namespace) -> None:
     """Count the whole log of a namespace anew, by the kinds that it has now."""
     kinds = kinds_of(conn, ns)
     undo = events.alias("undo")
-    counted = (
-        select(literal(ns.key), _day_of_events(), events.c.item, func.sum(_is_positive(kinds)), func.count())
+    happened = (
+        select(_day_of_events().label("day"), events.c.item, _is_positive(kinds).label("positive"))
         .where(
             events.c.namespace == ns.key,
             events.c.kind.in_(kinds.names),
             ~exists().where(undo.c.withdraws == events.c.key),
         )
-        .group_by(_day_of_events(), events.c.item)
+        .subquery()
     )
+    of = happened.c.day, happened.c.item
+    counted = select(literal(ns.key), *of, func.sum(happened.c.positive), func.count()).group_by(*of)
     conn.execute(delete(daily).where(daily.c.namespace == ns.key))
     conn.execute(insert(daily).from_select(list(_SLOTS), counted))
 
@@ -191,7 +193,7 @@ def _is_positive(kinds: Kinds) -> Any:
 
 
 def _shown(ns: Namespace) -> tuple[Any, ...]:
-    return items.c.namespace == ns.key, ~items.c.hidden
+    return items.c.namespace == ns.key, ~items.c.hidden, ~items.c.deleted
 
 
 def _counted(ns: Namespace, *columns: Any) -> Any:

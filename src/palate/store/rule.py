@@ -13,7 +13,6 @@ One person's rows are those of the same function over that person's events alone
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,17 +20,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from sqlalchemy import Connection, case, exists, select
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError
 from palate.models.contract.parameters import check_choice
+from palate.store import schema
 from palate.store.kinds import Kinds, kinds_of
 from palate.store.records import Namespace
+from palate.store.schema import events
+from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from palate.models import Recommender
 
 View = Literal["clicks", "ratings"]
@@ -217,8 +218,8 @@ def _strengths(log: Log, kinds: Kinds) -> Pairs:
     times = np.maximum.reduceat(log.time, ends - sizes + 1)
     last = np.flatnonzero(_lasts(log.user[ends], log.item[ends]))
     begins = np.concatenate([[0], last[:-1] + 1])
-    strength = np.maximum.reduceat(strength, begins).astype(np.float32)
-    return Pairs(log.user[ends][last], log.item[ends][last], strength, np.maximum.reduceat(times, begins))
+    greatest = np.maximum.reduceat(strength, begins).astype(np.float32)
+    return Pairs(log.user[ends][last], log.item[ends][last], greatest, np.maximum.reduceat(times, begins))
 
 
 def positive(log: Log, kinds: Kinds) -> NDArray[np.bool_]:
@@ -251,18 +252,18 @@ def log_of(
         until: microseconds; events that happened later are left out, None: none.
     """
     if users is None:
-        return Log.of(np.fromiter(conn.execute(_query(ns, kinds, until)), EVENT))
+        return Log.of(_read(conn, _query(ns, kinds, until)))
     wanted = list(users)
     parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
-    read = [np.fromiter(conn.execute(_query(ns, kinds, until, part)), EVENT) for part in parts]
+    read = [_read(conn, _query(ns, kinds, until, part)) for part in parts]
     return Log.of(np.concatenate([np.empty(0, EVENT), *read]))
 
 
+def _read(conn: Connection, query: Any) -> NDArray[Any]:
+    return np.fromiter(map(tuple, conn.execute(query)), EVENT)
+
+
 def _query(ns: Namespace, kinds: Kinds, until: int | None, users: list[int] | None = None) -> Any:
-    from sqlalchemy import case, exists, select
-
-    from palate.store.schema import events
-
     code = case(kinds.codes, value=events.c.kind, else_=-1)
     undo = events.alias("undo")
     query = select(events.c.user, events.c.item, code, events.c.value, events.c.time).where(
@@ -293,7 +294,7 @@ def interactions(
     """
     kinds = kinds_of(conn, ns) if kinds is None else kinds
     log = log_of(conn, ns, kinds, until=until)
-    now = time.time_ns() // 1000 if until is None else until
+    now = time_now() if until is None else until
     made = pairs(log, kinds, now, view)
     if not len(made):
         raise DataError(
@@ -307,8 +308,6 @@ def interactions(
 
 def _with_ids(conn: Connection, ns: Namespace, made: Pairs) -> Interactions:
     """Return pairs with the caller's ids, which ascend."""
-    from palate.store import schema
-
     users, user_index = _ids(conn, ns, schema.users, made.user, "user")
     items, item_index = _ids(conn, ns, schema.items, made.item, "item")
     rows = Interactions(user_index, item_index, made.value, made.time // MICROSECONDS, users, items)
@@ -319,8 +318,6 @@ def _ids(
     conn: Connection, ns: Namespace, table: Any, keys: NDArray[np.int64], what: str
 ) -> tuple[Ids, NDArray[np.int32]]:
     """Return the ids of one side's keys, and the position of each row's."""
-    from sqlalchemy import select
-
     found = conn.execute(select(table.c.key, table.c.id).where(table.c.namespace == ns.key)).all()
     known = pl.DataFrame(found, schema={"key": pl.Int64, "id": pl.String}, orient="row")
     rows = pl.DataFrame({"key": keys}).join(known, on="key", how="left", maintain_order="left")["id"]

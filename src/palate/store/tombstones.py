@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from palate.atomic import sync_folder
 from palate.errors import StoreError, UnavailableError
 from palate.store.hashes import tombstone
+from palate.store.prepared import Prepared
 from palate.store.records import Namespace
 from palate.store.schema import meta, tombstones
 
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from palate.store.store import Store
 
 NAME = "tombstones.jsonl"
+_NEWEST = Prepared(
+    select(func.max(tombstones.c.time)).where(
+        tombstones.c.namespace == bindparam("namespace"), tombstones.c.side == bindparam("side")
+    ),
+    "namespace",
+    "side",
+)
 USER = "user"
 
 
@@ -109,7 +117,7 @@ def append(store: Store, stones: Iterable[Tombstone]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
-        with path.open("ab", opener=_private) as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
             _cut_to_whole_lines(path)
             file.write(lines.encode())
             file.flush()
@@ -118,10 +126,6 @@ def append(store: Store, stones: Iterable[Tombstone]) -> None:
             sync_folder(path.parent)
     except OSError as error:
         raise UnavailableError.of_disk("cannot keep who was forgotten in", path, error) from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _cut_to_whole_lines(path: Path) -> None:
@@ -167,8 +171,7 @@ def _parsed(store: Store, line: bytes, number: int) -> Tombstone:
 
 
 def _newest(conn: Connection, ns: Namespace, side: str) -> int:
-    query = select(func.max(tombstones.c.time)).where(tombstones.c.namespace == ns.key, tombstones.c.side == side)
-    return int(conn.execute(query).scalar() or 0)
+    return int(_NEWEST.run(conn, ns.key, side).scalar() or 0)
 
 
 def _bury(database: Any) -> Any:
