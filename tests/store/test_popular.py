@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from palate.errors import ParameterError
 from palate.store import Event, Thing, feedback, items, popular
-from palate.store.kinds import DAY, EventKind, set_kinds
+from palate.store.configuring import set_kinds
+from palate.store.kinds import DAY, EventKind
 from palate.store.records import UNDO
 from palate.store.schema import daily, namespaces
 from palate.store.schema import items as item_table

@@ -7,7 +7,8 @@ import pytest
 
 from palate.errors import DataError, ParameterError
 from palate.store import Event, feedback
-from palate.store.kinds import DAY, EventKind, Kinds, kinds_of, set_kinds
+from palate.store.configuring import set_kinds
+from palate.store.kinds import DAY, EventKind, Kinds, kinds_of
 from palate.store.records import UNDO
 from palate.store.rule import interactions, left_out, log_of, pairs, rows_of
 

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from palate.errors import DataError, ParameterError, shown, unknown_name
 from palate.store.conditions import check_name, clauses_of, is_number
 from palate.store.prepared import Prepared
 from palate.store.records import IMPRESSION, UNDO, Event, Namespace
-from palate.store.schema import events, namespaces
+from palate.store.schema import namespaces
 
 if TYPE_CHECKING:
     from palate.store.checking import Checked
-    from palate.store.store import Store
 
 Repeated = Literal["last", "once", "sum"]
 DAY = 86_400_000_000  # microseconds
@@ -289,30 +288,6 @@ def _record(kind: EventKind) -> dict[str, Any]:
 def kinds_of(conn: Connection, ns: Namespace) -> Kinds:
     """Return the event kinds of a namespace; cheap, the same object as long as they are the same."""
     return Kinds.from_json(_KINDS.run(conn, ns.key).scalar_one())
-
-
-def set_kinds(store: Store, ns: Namespace, kinds: Kinds | Iterable[EventKind]) -> dict[str, int]:
-    """Write the event kinds of a namespace; what is popular is counted anew by them, in the same transaction.
-
-    Args:
-        store, ns: where.
-        kinds: all of them; events of a kind that is left out stay in the log, and count for nothing.
-
-    Returns:
-        How many events of the log each kind that is left out has.
-
-    Raises:
-        ParameterError: kinds are none, or have one name twice.
-    """
-    from palate.store import popular
-
-    made = kinds if isinstance(kinds, Kinds) else Kinds(tuple(kinds))
-    with store.write() as conn:
-        change = {"kinds": made.to_json(), "changes": namespaces.c.changes + 1}
-        conn.execute(update(namespaces).where(namespaces.c.key == ns.key).values(change))
-        popular.recount(conn, ns)
-        counted = select(events.c.kind, func.count()).where(events.c.namespace == ns.key).group_by(events.c.kind)
-        return {kind: n for kind, n in conn.execute(counted) if kind not in {*made, IMPRESSION, UNDO}}
 
 
 def _check_undo(event: Event | Checked) -> None:
