@@ -143,11 +143,12 @@ class Disk:
                 folder.now[name] = File(bytearray()) if record.what == "c" else Folder()
             case "u":
                 folder, name = self._folder(record.path)
-                del folder.now[name]
+                folder.now.pop(name, None)
             case "r":
                 folder, name = self._folder(record.path)
                 to, new = self._folder(os.fsdecode(record.data))
-                to.now[new] = folder.now.pop(name)
+                if name in folder.now:  # else written by C's own streams, which are not recorded: caches of PostgreSQL
+                    to.now[new] = folder.now.pop(name)
             case "s":
                 self.find(record.path).sync()
             case "w" | "t":
