@@ -1,6 +1,8 @@
 /* A disk that writes down what is done to it, loaded by LD_PRELOAD: each write, cut, sync, new name, removed name and
    renaming under $RECORDED_FOLDER becomes a record of $RECORDED_LOG, in order, over all processes and threads. Nothing
-   is really synced: the log tells what a power cut would leave at any moment (recorded_disk.py). */
+   is really synced: the log tells what a power cut would leave at any moment (recorded_disk.py).
+   While the file $RECORDED_FAULT is there, what its first letter names fails with the errno behind it: "w28" is a full
+   disk, "s5" a disk that fails while it syncs, "o30" (opening for writing) one that was mounted read-only. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -68,6 +70,25 @@ static int path_of(int fd, char *path) {
     return inside(path) && !(n > 10 && strcmp(path + n - 10, " (deleted)") == 0);
 }
 
+/* 1 and errno where this kind of work shall fail. */
+static int fails(char what) {
+    char text[16] = "";
+    const char *name = getenv("RECORDED_FAULT");
+    if (!name) return 0;
+    int before = errno, fd = REAL(open)(name, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (read(fd, text, sizeof text - 1) < 0) text[0] = 0;
+        REAL(close)(fd);
+    }
+    errno = text[0] == what ? atoi(text + 1) : before;
+    return text[0] == what;
+}
+
+static int write_fails(int fd) {
+    char path[PATH_MAX];
+    return getenv("RECORDED_FAULT") && path_of(fd, path) && fails('w');
+}
+
 static ssize_t written(int fd, const struct iovec *data, int parts, off_t offset, ssize_t done) {
     char path[PATH_MAX];
     if (done > 0 && path_of(fd, path)) record('w', path, (uint64_t)offset, data, parts, (uint64_t)done);
@@ -78,6 +99,7 @@ static ssize_t written(int fd, const struct iovec *data, int parts, off_t offset
 static off_t began(int fd, ssize_t done) { return done > 0 ? lseek(fd, 0, SEEK_CUR) - done : 0; }
 
 ssize_t write(int fd, const void *data, size_t n) {
+    if (write_fails(fd)) return -1;
     struct iovec one = { (void *)data, n };
     ssize_t done = REAL(write)(fd, data, n);
     char path[PATH_MAX];
@@ -85,6 +107,7 @@ ssize_t write(int fd, const void *data, size_t n) {
 }
 
 ssize_t writev(int fd, const struct iovec *data, int parts) {
+    if (write_fails(fd)) return -1;
     ssize_t done = REAL(writev)(fd, data, parts);
     char path[PATH_MAX];
     return done > 0 && path_of(fd, path) ? written(fd, data, parts, began(fd, done), done) : done;
@@ -92,32 +115,39 @@ ssize_t writev(int fd, const struct iovec *data, int parts) {
 
 ssize_t pwrite(int fd, const void *data, size_t n, off_t offset) {
     struct iovec one = { (void *)data, n };
-    return written(fd, &one, 1, offset, REAL(pwrite)(fd, data, n, offset));
+    return written(fd, &one, 1, offset, write_fails(fd) ? -1 : REAL(pwrite)(fd, data, n, offset));
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t n, off64_t offset) {
     struct iovec one = { (void *)data, n };
-    return written(fd, &one, 1, offset, REAL(pwrite64)(fd, data, n, offset));
+    return written(fd, &one, 1, offset, write_fails(fd) ? -1 : REAL(pwrite64)(fd, data, n, offset));
 }
 
 ssize_t pwritev(int fd, const struct iovec *data, int parts, off_t offset) {
-    return written(fd, data, parts, offset, REAL(pwritev)(fd, data, parts, offset));
+    return written(fd, data, parts, offset, write_fails(fd) ? -1 : REAL(pwritev)(fd, data, parts, offset));
 }
 
 ssize_t pwritev64(int fd, const struct iovec *data, int parts, off64_t offset) {
-    return written(fd, data, parts, offset, REAL(pwritev64)(fd, data, parts, offset));
+    return written(fd, data, parts, offset, write_fails(fd) ? -1 : REAL(pwritev64)(fd, data, parts, offset));
 }
 
 static int synced(int fd) {
     char path[PATH_MAX];
-    if (!path_of(fd, path)) return 0;
+    if (!path_of(fd, path)) return 1;
+    if (fails('s')) return -1;
     record('s', path, 0, NULL, 0, 0);
-    return 1;
+    return 0;
 }
 
-int fsync(int fd) { return synced(fd) ? 0 : REAL(fsync)(fd); }
+int fsync(int fd) {
+    int done = synced(fd);
+    return done == 1 ? REAL(fsync)(fd) : done;
+}
 
-int fdatasync(int fd) { return synced(fd) ? 0 : REAL(fdatasync)(fd); }
+int fdatasync(int fd) {
+    int done = synced(fd);
+    return done == 1 ? REAL(fdatasync)(fd) : done;
+}
 
 static int cut(int fd, off_t size, int done) {
     char path[PATH_MAX];
@@ -125,9 +155,9 @@ static int cut(int fd, off_t size, int done) {
     return done;
 }
 
-int ftruncate(int fd, off_t size) { return cut(fd, size, REAL(ftruncate)(fd, size)); }
+int ftruncate(int fd, off_t size) { return cut(fd, size, write_fails(fd) ? -1 : REAL(ftruncate)(fd, size)); }
 
-int ftruncate64(int fd, off64_t size) { return cut(fd, size, REAL(ftruncate64)(fd, size)); }
+int ftruncate64(int fd, off64_t size) { return cut(fd, size, write_fails(fd) ? -1 : REAL(ftruncate64)(fd, size)); }
 
 static int grown(int fd, off_t end, int done) {
     char path[PATH_MAX];
@@ -153,6 +183,10 @@ static int opened(int fd, int flags, int was_there) {
     return fd;
 }
 
+static int open_fails(const char *path, int flags) {
+    return (flags & O_ACCMODE) != O_RDONLY && getenv("RECORDED_FAULT") && inside(path) && fails('o');
+}
+
 static int there(int at, const char *path) {
     int before = errno, yes = faccessat(at, path, F_OK, 0) == 0;
     errno = before;
@@ -167,6 +201,7 @@ static int there(int at, const char *path) {
         mode = va_arg(rest, mode_t);                                \
         va_end(rest);                                               \
     }                                                               \
+    if (open_fails(path, flags)) return -1;                         \
     int was_there = !(flags & O_CREAT) || there(at, path);          \
     return opened(call, flags, was_there)
 

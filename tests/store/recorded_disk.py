@@ -13,6 +13,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,8 +32,23 @@ def compiled(folder: Path) -> Path | None:
 
 
 def environment(library: Path, folder: Path, log: Path) -> dict[str, str]:
-    """Return the variables under which a process is recorded."""
-    return {"LD_PRELOAD": str(library), "RECORDED_FOLDER": str(folder), "RECORDED_LOG": str(log)}
+    """Return the variables under which a process is recorded; a file beside the log orders faults: see `faulty`."""
+    return {
+        "LD_PRELOAD": str(library),
+        "RECORDED_FOLDER": str(folder),
+        "RECORDED_LOG": str(log),
+        "RECORDED_FAULT": str(log.with_suffix(".fault")),
+    }
+
+
+@contextmanager
+def faulty(log: Path, what: str, code: int) -> Iterator[None]:
+    """Let what recorded processes do fail: "w"(riting), "s"(yncing), "o"(pening for writing), with an errno."""
+    order = log.with_suffix(".fault")
+    order.with_suffix(".new").write_text(f"{what}{code}")
+    order.with_suffix(".new").rename(order)
+    yield
+    order.unlink()
 
 
 @dataclass(frozen=True)
