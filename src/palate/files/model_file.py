@@ -1,8 +1,8 @@
 """Model files: one safetensors file a model, no pickle, nothing evaluated.
 
 The metadata entry ``palate`` is JSON: format_version, palate_version, model (its key), parameters, learned (scalars
-and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), and sha256 of each
-array. The arrays:
+and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), sha256 of each
+array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event, read. The arrays:
 
     learned.NAME                      the learned arrays, shapes as in the class
     users.ids, items.ids              integer ids, int64; or, for text ids,
@@ -24,12 +24,14 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
+from palate.data.dataset import Log
 from palate.data.ids import Ids
 from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
@@ -54,6 +56,13 @@ _HEADER = {
     "items": str,
     "seen": bool,
     "sha256": dict,
+}
+_LOG = {
+    "store": (str,),
+    "namespace": (str,),
+    "trained_to": (int, NoneType),
+    "newest_event": (int, NoneType),
+    "read": (int,),
 }
 
 
@@ -85,6 +94,7 @@ def save(model: Recommender, path: str | Path) -> None:
         "items": state.items.kind,
         "seen": state.seen is not None,
         "sha256": {name: _sha256(array) for name, array in arrays.items()},
+        **({} if state.log is None else {"log": vars(state.log)}),
     }
     metadata = {"palate": strict_json.dumps(header, "the header").decode()}
     try:
@@ -150,6 +160,7 @@ def _load(path: Path, *, copy: bool) -> Recommender:
         seen=_seen_of(arrays) if header["seen"] else None,
         item_table=item_table_from_json(arrays["item_table"].tobytes(), items),
         rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
+        log=_log_of(header["log"]) if "log" in header else None,
     )
     model = model_of(state)
     model.file_ = container.mapped
@@ -195,7 +206,7 @@ def _header_of(container: Container) -> dict[str, Any]:
     container.check_seal()
     for what, given, known in (
         ("metadata", container.metadata, {"palate", SEAL}),
-        ("'palate' header", header, set(_HEADER)),
+        ("'palate' header", header, set(_HEADER) | ({"log"} & set(header))),
     ):
         _check_names(f"the {what}", "key", set(given), known)
     for key, kind in _HEADER.items():
@@ -205,6 +216,16 @@ def _header_of(container: Container) -> dict[str, Any]:
         if header[side] not in ("integer", "text"):
             raise ModelFileError.of(f"the 'palate' header's {side}", "must be 'integer' or 'text'")
     return header
+
+
+def _log_of(given: Any) -> Log:
+    """Return which log of a store the model learned from, as the header says."""
+    if not isinstance(given, dict) or set(given) != set(_LOG):
+        raise ModelFileError.of("the 'palate' header's log", f"must have {', '.join(_LOG)}")
+    for name, kinds in _LOG.items():
+        if type(given[name]) not in kinds or (isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63):
+            raise ModelFileError.of(f"the 'palate' header's log.{name}", "is not what a store gives")
+    return Log(**given)
 
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender]) -> None:

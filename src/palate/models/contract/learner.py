@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_t
 import numpy as np
 import polars as pl
 
-from palate.data.dataset import Dataset, interactions_of, items_of
+from palate.data.dataset import Dataset, Log, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -92,7 +92,8 @@ class Learner(ABC):
 
     Attributes of a fitted model, besides the class's own: ``learned_`` (all that was learned, in one typed object),
     ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None), ``rated_`` (popularity, where they were not kept),
-    ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
+    ``item_table_`` (columns to show), ``rating_range_``, ``log_`` (of a store, or None), ``history_`` (one record an
+    epoch), ``best_epoch_``,
     ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
     computed in one go has an empty history and best epoch 0.
     """
@@ -118,6 +119,7 @@ class Learner(ABC):
     rated_ = OfTraining[Rated | None]()
     item_table_ = OfTraining[pl.DataFrame]()
     rating_range_ = OfTraining[tuple[float, float]]()
+    log_ = OfTraining[Log | None]()
     history_ = Attribute[list[dict[str, float]]](list)
     best_epoch_ = Attribute[int](int)
     epoch_chosen_on_ = Attribute[str](lambda: "none")
@@ -213,6 +215,7 @@ class Learner(ABC):
         """
         self.check_parameters()
         items, lists = items_of(interactions, items)
+        log = interactions.log if isinstance(interactions, Dataset) else None
         known = features_for(self, interactions, user_features, item_features, attributes=attributes)
         interactions = interactions_of(interactions, "interactions")
         validation = None if validation is None else interactions_of(validation, "validation")
@@ -234,7 +237,7 @@ class Learner(ABC):
             learned = self._learn(Training(interactions, validation, user_features, item_features, begin, callback))
         rows = interactions.by_user()
         rated = None if self.store_history else Rated.of(rows.indices, rows.values, interactions.n_items)
-        kept = (rows if self.store_history else None), rated, table, rating_limits(interactions)
+        kept = (rows if self.store_history else None), rated, table, rating_limits(interactions), log
         self.learned_, self.known_ = learned, Known(interactions.users, interactions.items, *kept)
         self.file_ = None
         return self
@@ -350,6 +353,7 @@ class Learner(ABC):
             seen=self.seen_,
             item_table=self.item_table_,
             rated=self.rated_,
+            log=self.log_,
         )
 
     @classmethod
