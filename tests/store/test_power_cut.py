@@ -1,0 +1,183 @@
+"""A power cut at any moment: what was acknowledged is there, once, though no write outlives it that was not synced.
+
+Killing a process cannot show a missing sync, for the kernel keeps what was written; here unsynced writes are dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from killed import Told, ask, nothing_lost, stored, writers
+from killed_postgres import OwnPostgres
+from attack_fixtures import library, postgres_programs, short_folder  # noqa: F401
+from recorded_disk import Disk, Record, environment, records
+
+from palate.store.store import open_store
+
+
+def recorded_writer(folder: Path, log: Path, library: Path, **what) -> None:
+    """Run a writer to its end; its words go into a file of the same disk, so that they have their place in the log."""
+    with (folder / "acks").open("ab") as acks, writers(acks, **environment(library, folder, log)) as process:
+        ask(process, **what)
+    assert b"done" in (folder / "acks").read_bytes()
+
+
+@pytest.fixture
+def sqlite_disk(tmp_path, library):
+    """Return a function that writes events to a SQLite store and gives the disk as it was, and what was done to it."""
+
+    def written(**what) -> tuple[Disk, list[Record]]:
+        folder, log = tmp_path / "disk", tmp_path / "log"
+        folder.mkdir()
+        open_store(f"sqlite:///{folder}/shop.db").close()
+        (folder / "acks").touch()
+        disk = Disk(folder)
+        recorded_writer(folder, log, library, url=f"sqlite:///{folder}/shop.db", folder=None, **what)
+        return disk, list(records(log))
+
+    return written
+
+
+def events(threads: int, each: int) -> list[list[str]]:
+    return [[f"{n}-{thread}" for n in range(each)] for thread in range(threads)]
+
+
+def moments(disk: Disk, done: list[Record]) -> Iterator[tuple[Record, Told]]:
+    """Replay, and stop after each record with all that was acknowledged until then."""
+    told = Told()
+    for record in done:
+        disk.do(record)
+        if record.path.endswith("acks"):
+            told.hear(record.data)
+        yield record, told
+
+
+def names_in(file: Path) -> set[str]:
+    """Read a SQLite store that lost its power; nothing where it cannot be read."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        try:
+            return {name for (name,) in connection.execute("SELECT event_id FROM events")}
+        except sqlite3.DatabaseError:
+            return set()
+
+
+def losses(disk: Disk, done: list[Record], folder: Path, every: int = 1) -> int:
+    """Cut the power after every so many records, twice: without and with some of the unsynced sectors; count losses."""
+    lost, chance = 0, random.Random(19)
+    for number, (_, told) in enumerate(moments(disk, done)):
+        for luck in (None, chance) if number % every == 0 else ():
+            disk.after_power_cut(folder, luck)
+            lost += bool(set(told.acknowledged) - names_in(folder / "shop.db"))
+            shutil.rmtree(folder)
+    return lost
+
+
+def test_sqlite_syncs_its_log_before_each_acknowledgement(sqlite_disk):
+    disk, done = sqlite_disk(threads=events(1, 20))
+    syncs, acknowledged = 0, 0
+    for record, _ in moments(disk, done):
+        syncs += record.what == "s" and record.path.endswith("shop.db-wal")
+        if record.path.endswith("acks") and record.data.startswith(b"ack"):
+            assert not {"shop.db", "shop.db-wal"} & set(disk.unsynced())
+            acknowledged += 1
+            assert syncs >= acknowledged
+    assert acknowledged == 20
+
+
+def test_sqlite_keeps_what_it_acknowledged_through_a_power_cut_at_any_moment(sqlite_disk, tmp_path):
+    disk, done = sqlite_disk(threads=events(4, 15))
+    assert losses(disk, done, tmp_path / "left", every=2) == 0
+
+
+def test_a_store_opens_after_a_power_cut_and_goes_on(sqlite_disk, tmp_path):
+    disk, done = sqlite_disk(threads=events(4, 15))
+    for _, told in moments(disk, done[: len(done) * 2 // 3]):
+        pass
+    disk.after_power_cut(tmp_path / "left", random.Random(1))
+    with open_store(f"sqlite:///{tmp_path}/left/shop.db") as store:
+        nothing_lost(told, store)
+
+
+def test_without_syncs_the_loss_is_seen(sqlite_disk, tmp_path):
+    disk, done = sqlite_disk(threads=events(2, 10), synchronous="OFF")
+    assert losses(disk, done, tmp_path / "left", every=5) > 0
+
+
+@pytest.fixture
+def postgres_disk(postgres_programs, short_folder, library, tmp_path):
+    """Return a function like `sqlite_disk`'s for PostgreSQL, and the server."""
+    server = OwnPostgres(postgres_programs, short_folder)
+    server.create()
+    server.start()
+    url = server.create_database("shop")
+    open_store(url, folder=tmp_path / "files").close()
+    server.kill()
+
+    def written(*settings: str, **what) -> tuple[Disk, list[Record]]:
+        (server.data / "acks").touch()
+        log = short_folder / "recorded"
+        log.touch()
+        log.chmod(0o666)
+        disk = Disk(server.data)
+        server.settings = settings
+        server.start(**environment(library, server.data, log))
+        recorded_writer(server.data, log, library, url=url, folder=str(tmp_path / "files"), **what)
+        server.kill()
+        return disk, list(records(log))
+
+    yield written, server, url
+    server.stop()
+
+
+def after_power_cut(disk: Disk, server: OwnPostgres, chance: random.Random | None) -> None:
+    """Start PostgreSQL on what a power cut leaves."""
+    shutil.rmtree(server.data)
+    disk.after_power_cut(server.data, chance)
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", "postgres:postgres", server.data], check=True)
+    server.data.chmod(0o700)
+    server.start()
+
+
+def cut_postgres(postgres_disk, cuts: int, tmp_path: Path, *settings: str) -> int:
+    """Cut the power at so many moments of a run; return at how many something acknowledged was missing."""
+    written, server, url = postgres_disk
+    disk, done = written(*settings, threads=events(4, 10 * cuts))
+    chance, lost = random.Random(19), 0
+    spoken = [number for number, record in enumerate(done) if record.path.endswith("acks")]
+    chosen = set(chance.sample(spoken[len(spoken) // 4 :], cuts))
+    for number, (_, told) in enumerate(moments(disk, done)):
+        if number not in chosen:
+            continue
+        try:
+            after_power_cut(disk, server, chance if number % 2 else None)
+            with open_store(url, folder=tmp_path / "files") as store:
+                lost += bool(set(told.acknowledged) - set(stored(store)))
+        except (AssertionError, psycopg.Error):
+            lost += 1  # it does not even start
+        else:
+            server.kill()
+    return lost
+
+
+def test_postgres_keeps_what_it_acknowledged_through_a_power_cut(postgres_disk, tmp_path):
+    assert cut_postgres(postgres_disk, 2, tmp_path) == 0
+
+
+@pytest.mark.long
+def test_postgres_keeps_what_it_acknowledged_through_fifty_power_cuts(postgres_disk, tmp_path):
+    assert cut_postgres(postgres_disk, 50, tmp_path) == 0
+
+
+@pytest.mark.long
+def test_without_syncs_the_loss_of_postgres_is_seen(postgres_disk, tmp_path):
+    assert cut_postgres(postgres_disk, 3, tmp_path, "fsync=off") > 0
