@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from palate.store import engine
 from palate.store.records import Event
 from palate.store.store import open_store
 
@@ -21,8 +22,10 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def write(url: str, folder: str | None, threads: Sequence[Sequence[str]]) -> None:
-    """Write each thread's events one after the other."""
+def write(url: str, folder: str | None, threads: Sequence[Sequence[str]], synchronous: str = "") -> None:
+    """Write each thread's events one after the other; ``synchronous`` overrules SQLite's setting."""
+    if synchronous:
+        engine.SETTINGS["synchronous"] = {"OFF": 0, "NORMAL": 1}[synchronous]
     with open_store(url, folder=folder) as store:
         ns = store.namespace()
 

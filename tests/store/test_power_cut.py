@@ -24,11 +24,11 @@ from recorded_disk import Disk, Record, environment, records
 from palate.store.store import open_store
 
 
-def recorded_writer(folder: Path, log: Path, library: Path, **what) -> None:
+def recorded_writer(disk: Path, log: Path, library: Path, **what) -> None:
     """Run a writer to its end; its words go into a file of the same disk, so that they have their place in the log."""
-    with (folder / "acks").open("ab") as acks, writers(acks, **environment(library, folder, log)) as process:
+    with (disk / "acks").open("ab") as acks, writers(acks, **environment(library, disk, log)) as process:
         ask(process, **what)
-    assert b"done" in (folder / "acks").read_bytes()
+    assert b"done" in (disk / "acks").read_bytes()
 
 
 @pytest.fixture
