@@ -1,4 +1,4 @@
-"""Fixtures of the tests that kill: a compiled disk, a folder with a short name, PostgreSQL's programs."""
+"""Fixtures of the tests that kill: a compiled disk, a folder with a short name, a PostgreSQL of the test's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from killed_postgres import OwnPostgres
 from recorded_disk import compiled
 
 
@@ -32,3 +33,18 @@ def short_folder():
 @pytest.fixture(scope="session")
 def postgres_programs():
     return Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture
+def own_postgres(postgres_programs, short_folder):
+    """Return a running server that the test may kill."""
+    server = OwnPostgres(postgres_programs, short_folder)
+    server.create()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store_url(tmp_path):
+    return f"sqlite:///{tmp_path}/shop.db"

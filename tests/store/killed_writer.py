@@ -10,11 +10,13 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
+from palate.errors import UnavailableError
 from palate.store import engine
-from palate.store.records import Event
-from palate.store.store import open_store
+from palate.store.records import Event, Namespace, Receipt
+from palate.store.store import Store, open_store
 
 
 def say(line: str) -> None:
@@ -22,10 +24,19 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def write(url: str, folder: str | None, threads: Sequence[Sequence[str]], synchronous: str = "") -> None:
-    """Write each thread's events one after the other; ``synchronous`` overrules SQLite's setting."""
-    if synchronous:
-        engine.SETTINGS["synchronous"] = {"OFF": 0, "NORMAL": 1}[synchronous]
+def acknowledged(store: Store, ns: Namespace, event: Event) -> Receipt:
+    """Send an event until it is acknowledged, as a client does."""
+    while True:
+        try:
+            return store.writer.feedback(ns, [event]).result()[0]
+        except UnavailableError:
+            say("again")
+            time.sleep(0.02)
+
+
+def write(url: str, folder: str | None, threads: Sequence[Sequence[str]], **settings: int) -> None:
+    """Write each thread's events one after the other; settings are pragmas of SQLite, beside or against ours."""
+    engine.SETTINGS.update(settings)
     with open_store(url, folder=folder) as store:
         ns = store.namespace()
 
@@ -33,8 +44,7 @@ def write(url: str, folder: str | None, threads: Sequence[Sequence[str]], synchr
             for name in names:
                 number = int(name.partition("-")[0])
                 event = Event(f"user {number % 7}", f"item {number % 11}", "rating", number % 5 + 1.0, event_id=name)
-                (receipt,) = store.writer.feedback(ns, [event]).result()
-                say(f"ack {name} {receipt.status}")
+                say(f"ack {name} {acknowledged(store, ns, event).status}")
 
         running = [threading.Thread(target=one_after_the_other, args=(names,)) for names in threads]
         for thread in running:

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import random
-import threading
-
 import pytest
-from killed import ask, events_of, everything_once, killed_after, kill_often, nothing_lost, stored, writers
-from killed_postgres import OwnPostgres
-
-from palate.store.store import open_store
+from attack_fixtures import own_postgres, postgres_programs, short_folder, store_url  # noqa: F401
+from killed import Outcome, kill_server, kill_writers
 
 
-def kill_writers(url: str, folder: str, kills: int) -> None:
-    """Kill a writer so often; look at the store after each; at last send everything again, as clients do."""
-    where = {"url": url, "folder": folder}
-    with writers() as process:
-
-        def looked_at(told):
-            with open_store(**where) as store:
-                nothing_lost(told, store)
-
-        told = kill_often(where, kills, process, looked_at)
-        rounds = [names for number in range(kills) for names in events_of(number)]
-        again = rounds[: 4 * 5]  # of five rounds: all of a hundred would take minutes
-        assert not killed_after(process, told, 10**9, threads=again, **where)
-    with open_store(**where) as store:
-        nothing_lost(told, store)
-        sent = {name for names in again for name in names}
-        assert {name: count for name, count in stored(store).items() if name in sent} == dict.fromkeys(sent, 1)
-    assert all(statuses.count("new") <= 1 for statuses in told.acknowledged.values())
+def nothing_lost(outcome: Outcome, kills: int) -> None:
+    assert outcome.kills == kills
+    assert outcome.acknowledged > 10 * kills
+    assert (outcome.missing, outcome.doubled) == (0, 0)
 
 
-def test_five_killed_writers_lose_nothing(store_address, tmp_path):
-    kill_writers(store_address, str(tmp_path / "files"), 5)
+def test_five_killed_writers_lose_nothing(store_url, tmp_path):  # noqa: F811
+    nothing_lost(kill_writers(store_url, str(tmp_path / "files"), 5), 5)
 
 
 @pytest.mark.long
-def test_a_hundred_killed_writers_lose_nothing(store_address, tmp_path):
-    kill_writers(store_address, str(tmp_path / "files"), 100)
+def test_a_hundred_killed_writers_lose_nothing(store_url, tmp_path):  # noqa: F811
+    nothing_lost(kill_writers(store_url, str(tmp_path / "files"), 100), 100)
+
+
+def test_a_postgres_killed_twice_loses_nothing_and_the_writer_goes_on(own_postgres, tmp_path):  # noqa: F811
+    url = own_postgres.create_database("shop")
+    nothing_lost(kill_server(own_postgres, url, str(tmp_path / "files"), 2), 2)
+
+
+@pytest.mark.long
+def test_a_postgres_killed_a_hundred_times_loses_nothing(own_postgres, tmp_path):  # noqa: F811
+    url = own_postgres.create_database("shop")
+    nothing_lost(kill_server(own_postgres, url, str(tmp_path / "files"), 100), 100)
