@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from raw_http import Answer, request, sent
+from serve.raw_http import Answer, request, sent
 
 
 def free_port() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +51,8 @@ def received(connection: socket.socket) -> Answer:
 def sent(address: tuple[str, int], data: bytes, timeout: float = 30.0) -> Answer:
     """Send these bytes, and nothing else, and return the answer."""
     with socket.create_connection(address, timeout=timeout) as connection:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent: its answer may be there
             connection.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all was sent: its answer may be there
         return received(connection)
 
 

@@ -36,7 +36,9 @@ def rewritten(head: bytes, kind: str, service: tuple[str, int]) -> bytes:
         host = f"Host: {service[0]}:{service[1]}"
     version = "HTTP/1.0" if kind == "plain" else "HTTP/1.1"
     added = [f"{name}: {value}" for name, value in ADDED[kind].items()]
-    return "\r\n".join([f"{method} {target} {version}", host, "Connection: close", *added, *kept, "", ""]).encode("latin-1")
+    return "\r\n".join([f"{method} {target} {version}", host, "Connection: close", *added, *kept, "", ""]).encode(
+        "latin-1"
+    )
 
 
 def piped(source: socket.socket, to: socket.socket) -> None:

@@ -34,8 +34,15 @@ def acknowledged(store: Store, ns: Namespace, event: Event) -> Receipt:
             time.sleep(0.02)
 
 
+def ended(error: threading.ExceptHookArgs) -> None:
+    """End with the first thread that fails: the test sees it."""
+    threading.__excepthook__(error)
+    os._exit(1)
+
+
 def write(url: str, folder: str | None, threads: Sequence[Sequence[str]], **settings: int) -> None:
     """Write each thread's events one after the other; settings are pragmas of SQLite, beside or against ours."""
+    threading.excepthook = ended
     engine.SETTINGS.update(settings)
     with open_store(url, folder=folder) as store:
         ns = store.namespace()

@@ -28,6 +28,7 @@ def compiled(folder: Path) -> Path | None:
         return None
     library, source = folder / "recorded_disk.so", Path(__file__).with_suffix(".c")
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    library.chmod(0o755)
     return library
 
 

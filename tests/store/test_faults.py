@@ -1,13 +1,12 @@
-"""A disk that is full, failing or read-only under a writer: nothing is acknowledged meanwhile, and it heals by itself."""
+"""A disk that is full, failing or read-only under a writer: nothing is lost meanwhile, and it heals by itself."""
 
 from __future__ import annotations
 
 import errno
 
 import pytest
-from attack_fixtures import library  # noqa: F401
-from killed import Outcome, Told, events_of, heard, started, stored, writers
-from recorded_disk import environment, faulty
+from store.killed import Outcome, Told, events_of, heard, started, stored, writers
+from store.recorded_disk import environment, faulty
 
 from palate.store.store import open_store
 
@@ -20,7 +19,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_writer_waits_for_the_disk_and_goes_on(tmp_path, library, fault):  # noqa: F811
+def test_a_writer_waits_for_the_disk_and_goes_on(tmp_path, library, fault):
     disk, log = tmp_path / "disk", tmp_path / "log"
     disk.mkdir()
     where = {"url": f"sqlite:///{disk}/shop.db", "folder": None}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attack_fixtures import own_postgres, postgres_programs, short_folder, store_url  # noqa: F401
-from killed import Outcome, kill_server, kill_writers
+from store.killed import Outcome, kill_server, kill_writers
 
 
 def nothing_lost(outcome: Outcome, kills: int) -> None:
@@ -13,21 +12,21 @@ def nothing_lost(outcome: Outcome, kills: int) -> None:
     assert (outcome.missing, outcome.doubled) == (0, 0)
 
 
-def test_five_killed_writers_lose_nothing(store_url, tmp_path):  # noqa: F811
+def test_five_killed_writers_lose_nothing(store_url, tmp_path):
     nothing_lost(kill_writers(store_url, str(tmp_path / "files"), 5), 5)
 
 
 @pytest.mark.long
-def test_a_hundred_killed_writers_lose_nothing(store_url, tmp_path):  # noqa: F811
+def test_a_hundred_killed_writers_lose_nothing(store_url, tmp_path):
     nothing_lost(kill_writers(store_url, str(tmp_path / "files"), 100), 100)
 
 
-def test_a_postgres_killed_twice_loses_nothing_and_the_writer_goes_on(own_postgres, tmp_path):  # noqa: F811
-    url = own_postgres.create_database("shop")
+def test_a_postgres_killed_twice_loses_nothing_and_the_writer_goes_on(own_postgres, tmp_path):
+    url = own_postgres.fresh()
     nothing_lost(kill_server(own_postgres, url, str(tmp_path / "files"), 2), 2)
 
 
 @pytest.mark.long
-def test_a_postgres_killed_a_hundred_times_loses_nothing(own_postgres, tmp_path):  # noqa: F811
-    url = own_postgres.create_database("shop")
+def test_a_postgres_killed_a_hundred_times_loses_nothing(own_postgres, tmp_path):
+    url = own_postgres.fresh()
     nothing_lost(kill_server(own_postgres, url, str(tmp_path / "files"), 100), 100)
