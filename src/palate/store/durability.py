@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 # what must stand in PostgreSQL's settings, and what happens else
 POSTGRES = {
     "fsync": (("on",), "a power cut may lose or damage the whole database"),
-    "synchronous_commit": (("on", "local", "remote_write", "remote_apply"), "a power cut may lose acknowledged feedback"),
+    "synchronous_commit": (
+        ("on", "local", "remote_write", "remote_apply"),
+        "a power cut may lose what was acknowledged",
+    ),
     "full_page_writes": (("on",), "a power cut may damage pages, unless the file system writes them whole"),
 }
 NETWORK = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs")
@@ -56,4 +59,4 @@ def on_network(file: Path, mounts: str) -> list[str]:
     kind = max(above, default=(0, ""))[1]
     if kind not in NETWORK:
         return []
-    return [f"the SQLite store lies on a network file system ({kind}), where its write-ahead log is not safe; use PostgreSQL"]
+    return [f"the SQLite store lies on a network file system ({kind}), where its log is not safe: use PostgreSQL"]
