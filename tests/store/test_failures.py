@@ -214,7 +214,7 @@ def test_what_a_user_of_postgresql_may_not_do(server, tmp_path):
     postgres.asked(server.folder, "DROP TABLE events CASCADE", name)
     with open_store(url, folder=tmp_path) as store, pytest.raises(StoreError, match="lacks a table"):
         feedback.add(store, store.namespace(), many(1))
-    with pytest.raises(UnavailableError, match="cannot be reached .*does not exist"):
+    with pytest.raises(UnavailableError, match=r"cannot be reached .*does not exist"):
         open_store(url.replace(name, "nothing"), folder=tmp_path)
 
 
