@@ -6,10 +6,10 @@ backup API; of a PostgreSQL database somebody has to say that there is a backup.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,12 +23,14 @@ from palate import atomic
 from palate.errors import NotFoundError, ParameterError, Remedy, Set, StoreError
 from palate.store import engine as engines
 from palate.store.failures import explained
+from palate.store.kinds import Kinds, kinds_from
 from palate.store.locking import WriteLock
 from palate.store.records import DEFAULT, IdKind
 from palate.store.schema import NEWEST, meta, namespaces
 from palate.store.times import now
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = threading.Lock()
 
 
 def upgrade(url: str, backed_up: bool = False) -> tuple[int, int]:
@@ -122,15 +124,17 @@ def make(connection: Connection) -> None:
 def new_namespace(name: str, id_kind: IdKind, kinds: Any = None) -> dict[str, Any]:
     """Return the row of a new namespace."""
     counters = {"changes": 0, "catalogue": 0, "created": now()}
-    return {"name": name, "id_kind": id_kind, "kinds": json.dumps(kinds or {}), "settings": "{}", **counters}
+    said = "{}" if kinds is None else (kinds if isinstance(kinds, Kinds) else kinds_from(kinds)).to_json()
+    return {"name": name, "id_kind": id_kind, "kinds": said, "settings": "{}", **counters}
 
 
 def migrate(connection: Connection, schema: int) -> None:
-    """Run migrations up to a schema in the transaction of a connection."""
+    """Run migrations up to a schema in the transaction of a connection; Alembic does one at a time in a process."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, str(schema))
+    with _ALEMBIC:
+        command.upgrade(config, str(schema))
 
 
 def schema_of(connection: Connection) -> int:
