@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from palate.errors import NotFoundError
 from palate.serve import answers
 from palate.serve.operations import Call, Offers
 from palate.serve.routes.said import in_thread, items_said, time_said
@@ -31,5 +33,7 @@ async def get_list(call: Call, asked: Any) -> dict[str, Any]:
 
 
 def _shown(call: Call, list_id: str) -> ShownList:
+    if not re.fullmatch("[0-9a-f]{32}", list_id):
+        raise NotFoundError("there is no such list", subject="list_id", value=list_id)
     with call.service.store.read() as conn:
         return lists.get(conn, call.ns, list_id)

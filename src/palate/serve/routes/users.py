@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from importlib import import_module
 from typing import Any
 
 from palate.errors import NotFoundError, shown
 from palate.serve import answers, bodies
 from palate.serve.operations import Call, Offers
 from palate.serve.routes.said import in_thread, thing_said, things, users_id
-from palate.store import feedback, forgetting, users
+from palate.store import feedback, users
 from palate.store.records import Thing
 
 offer = Offers("users")
+SCRUBBING: set[asyncio.Task[Any]] = set()  # bytes of forgotten people that are being overwritten
 
 
 @offer(
@@ -36,7 +39,11 @@ async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
 @offer("DELETE", "/v1/users", answers.Forgotten, role="write", errors=(404,))
 async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """Forget a person: feedback, lists, attributes and the model's row are removed for good."""
-    await in_thread(forgetting.forget, call.service.store, call.ns, users_id(call, asked.id))
+    forgetting, store = import_module("palate.store.forgetting"), call.service.store
+    await in_thread(forgetting.forget, store, call.ns, users_id(call, asked.id))
+    task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
+    SCRUBBING.add(task)
+    task.add_done_callback(SCRUBBING.discard)
     return {"forgotten": True}
 
 
