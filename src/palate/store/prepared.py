@@ -7,11 +7,11 @@ the store skip both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, CursorResult, Dialect, bindparam
+from sqlalchemy import ARRAY, Column, Connection, CursorResult, Dialect, any_, bindparam
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
@@ -67,7 +67,10 @@ def _picked(order: Sequence[int]) -> Callable[[Row], Row]:
 
 
 class Among:
-    """A select with a list of values in it, of any length: one statement for each of a few lengths, padded.
+    """A statement with a list of values in it, of any length.
+
+    SQLite has one statement for each of a few lengths, padded. PostgreSQL gets the list as one array: of a statement
+    with a hundred parameters it makes plans that take longer than the rows.
 
     Args:
         build: returns the select for the condition that a column is among the values.
@@ -90,11 +93,20 @@ class Among:
 
     def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
         values = list(values)
+        if connection.dialect.name == "postgresql":
+            if values:
+                yield self._of_array.run(connection, *others, values)
+            return
         for first in range(0, len(values), SIZES[-1]):
             part = values[first : first + SIZES[-1]]
             size = next(size for size in SIZES if size >= len(part))
             part += part[-1:] * (size - len(part))
             yield self._of(size).run(connection, *others, *part)
+
+    @cached_property
+    def _of_array(self) -> Prepared:
+        array = bindparam("values", type_=ARRAY(self.column.type))
+        return Prepared(self.build(self.column == any_(array)), *self.names, "values")
 
     def _of(self, size: int) -> Prepared:
         if size not in self._sizes:
