@@ -116,9 +116,8 @@ def test_a_worker_that_is_killed_is_started_again_and_the_other_answers_meanwhil
 
 
 def test_a_version_that_is_activated_reaches_all_workers(service):
-    from palate.store.store import open_store
-
     from palate.store import versions
+    from palate.store.store import open_store
 
     path = model_file(service.folder / "second.safetensors", seed=1)
     with open_store(f"sqlite:///{service.folder}/shop.db") as store:

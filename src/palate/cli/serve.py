@@ -91,7 +91,14 @@ def serve(
         shown = {"host": host or "127.0.0.1", "port": 7860 if port is None else port, "allow_hosts": allow_host or ()}
         _page(model, {**shown, "trust_proxy": trust_proxy}, wait=wait, as_json=as_json)
         return
-    given = {"store": store, "folder": folder, "namespace": namespace, "host": host, "port": port, "workers": workers}
+    given: dict[str, Any] = {
+        "store": store,
+        "folder": folder,
+        "namespace": namespace,
+        "host": host,
+        "port": port,
+        "workers": workers,
+    }
     given |= {"allow_host": allow_host and tuple(allow_host), "keep_lists": keep_lists, "keep_events": keep_events}
     given |= {"new_items_share": new_items_share, "log": log}
     _service(model or [], {name: value for name, value in given.items() if value is not None}, as_json=as_json)

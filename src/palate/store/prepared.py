@@ -117,8 +117,8 @@ class Among:
 
     def tuples(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Row]:
         """Return the rows for all values, each given once, without names."""
-        values = list(values)
-        return [row for part in _parts(values) for row in self._of(len(part)).tuples(connection, *others, *part)]
+        found = self._bound(connection, list(values), others)
+        return [row for prepared, given in found for row in prepared.tuples(connection, *given)]
 
     def run(self, connection: Connection, values: Iterable[Any], *others: Any) -> None:
         """Run a statement that returns no rows for all values."""
@@ -126,13 +126,16 @@ class Among:
             pass
 
     def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
-        given = list(values)
+        for prepared, given in self._bound(connection, list(values), others):
+            yield prepared.run(connection, *given)
+
+    def _bound(self, connection: Connection, values: list[Any], others: Row) -> Iterator[tuple[Prepared, Row]]:
+        """Yield statements with their parameters; none where there are no values."""
         if connection.dialect.name == "postgresql":
-            if given:
-                yield self._of_array.run(connection, *others, given)
+            yield from [(self._of_array, (*others, values))] if values else []
             return
-        for part in _parts(given):
-            yield self._of(len(part)).run(connection, *others, *part)
+        for part in _parts(values):
+            yield self._of(len(part)), (*others, *part)
 
     @cached_property
     def _of_array(self) -> Prepared:
