@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 IdKind = Literal["text", "integer"]
 Role = Literal["read", "write", "admin"]
+DEFAULT = "default"  # the namespace that every store has
 IMPRESSION, UNDO = "impression", "undo"  # kinds of event that every namespace has
 
 
@@ -77,13 +78,13 @@ class Thing:
     Attributes:
         id: the caller's.
         attributes: name: a number, text, true or false, or a list of texts.
-        hidden: in no list.
+        hidden: in no list; None, in what is written: as it was.
         created, updated: microseconds.
     """
 
     id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    hidden: bool = False
+    hidden: bool | None = None
     created: int = 0
     updated: int = 0
 

@@ -1,0 +1,104 @@
+"""Statements of SQLAlchemy Core, compiled once for a database and then run with plain tuples.
+
+Compiling, and turning dictionaries into parameters, costs more than SQLite needs to write a row; the hot statements of
+the store skip both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Column, Connection, CursorResult, Dialect, bindparam
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.sql.elements import ClauseElement, ColumnElement
+
+SIZES = (1, 8, 32, 128, 512)  # of lists of values in a statement
+Row = tuple[Any, ...]
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    """Return a dialect whose parameters stand in order."""
+    return pysqlite.dialect() if name == "sqlite" else psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+
+
+class Prepared:
+    """A statement; each database gets its text when it first runs there.
+
+    Args:
+        statement: of Core; all its parameters are named bindparams.
+        names: the parameters, in the order in which rows give them.
+    """
+
+    def __init__(self, statement: ClauseElement, *names: str) -> None:
+        self.statement, self.names = statement, names
+        self._texts: dict[str, tuple[str, Callable[[Row], Row] | None]] = {}
+
+    def run(self, connection: Connection, *row: Any) -> CursorResult[Any]:
+        """Run the statement with one row of parameters."""
+        text, ordered = self._text(connection)
+        return connection.exec_driver_sql(text, row if ordered is None else ordered(row))
+
+    def run_many(self, connection: Connection, rows: list[Row]) -> None:
+        """Run the statement with each of the rows."""
+        if rows:
+            text, ordered = self._text(connection)
+            connection.exec_driver_sql(text, rows if ordered is None else [ordered(row) for row in rows])
+
+    def _text(self, connection: Connection) -> tuple[str, Callable[[Row], Row] | None]:
+        name = connection.dialect.name
+        found = self._texts.get(name)
+        if found is None:
+            compiled = self.statement.compile(dialect=_dialect(name))
+            order = [self.names.index(name) for name in compiled.positiontup or ()]  # type: ignore[attr-defined]
+            ordered = None if order == list(range(len(self.names))) else _picked(order)
+            found = self._texts[name] = (str(compiled), ordered)
+        return found
+
+
+def _picked(order: Sequence[int]) -> Callable[[Row], Row]:
+    if len(order) == 1:
+        return lambda row: (row[order[0]],)
+    return itemgetter(*order)
+
+
+class Among:
+    """A select with a list of values in it, of any length: one statement for each of a few lengths, padded.
+
+    Args:
+        build: returns the select for the condition that a column is among the values.
+        column: that column.
+        names: the other parameters, in the order in which they are given.
+    """
+
+    def __init__(self, build: Callable[[ColumnElement[bool]], ClauseElement], column: Column[Any], *names: str) -> None:
+        self.build, self.column, self.names = build, column, names
+        self._sizes: dict[int, Prepared] = {}
+
+    def rows(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Any]:
+        """Return the rows for all values, each given once."""
+        return [row for result in self._results(connection, values, others) for row in result.fetchall()]
+
+    def run(self, connection: Connection, values: Iterable[Any], *others: Any) -> None:
+        """Run a statement that returns no rows for all values."""
+        for _ in self._results(connection, values, others):
+            pass
+
+    def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
+        values = list(values)
+        for first in range(0, len(values), SIZES[-1]):
+            part = values[first : first + SIZES[-1]]
+            size = next(size for size in SIZES if size >= len(part))
+            part += part[-1:] * (size - len(part))
+            yield self._of(size).run(connection, *others, *part)
+
+    def _of(self, size: int) -> Prepared:
+        if size not in self._sizes:
+            names = [f"value{k}" for k in range(size)]
+            among = self.column.in_([bindparam(name, type_=self.column.type) for name in names])
+            self._sizes[size] = Prepared(self.build(among), *self.names, *names)
+        return self._sizes[size]
