@@ -1,7 +1,7 @@
 """How long a million events take into a store and out of it, in each format, SQLite and PostgreSQL.
 
     python benchmarks/store_import.py                                # SQLite in a temporary folder
-    python benchmarks/store_import.py --store postgresql+psycopg://… # an empty database; its default namespace is filled
+    python benchmarks/store_import.py --store postgresql+psycopg://… # a namespace for each row
 
 The events are made: Zipf's law for users and items, times that rise. The table is printed as Markdown.
 """

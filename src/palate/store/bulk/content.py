@@ -8,22 +8,27 @@ import numpy as np
 import polars as pl
 
 MADE = "import-"  # begins the ids that are made here
+SIZE = 12  # bytes of a digest
 SAID = ("user", "item", "kind", "value", "list_id", "place", "withdraws")  # the source may differ, and a time left out
 
 
 def with_event_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return events with an id for each row that has none: a digest of what it says and how often it stood before.
+    """Return events with an id for each row that has none, and whether it was made here, as ``made``.
 
-    A file that is imported again, grown or in another order, gives the same ids, so that nothing counts twice; two
-    equal rows of one file are two events.
+    It is a digest of what the row says and of how often that stood above it: a file that is imported again, grown or in
+    another order, gives the same ids, so that nothing counts twice, and two equal rows of one file are two events. The
+    time stands first, so that ids of events that come one after the other lie side by side in the store's index.
     """
     lacking = frame["event_id"].is_null()
+    frame = frame.with_columns(made=lacking)
     if not lacking.any():
         return frame
-    said = _said(frame.filter(lacking), (*SAID, "time", "source"))
+    rows = frame.filter(lacking)
+    said = _said(rows, (*SAID, "time", "source"))
     before = pl.DataFrame({"said": said}).select(pl.int_range(pl.len()).over("said")).to_series()
     made = [
-        MADE + blake2b(f"{text}#{n}".encode(), digest_size=16).hexdigest() for text, n in zip(said, before, strict=True)
+        f"{MADE}{time:015x}{blake2b(f'{text}#{n}'.encode(), digest_size=SIZE).hexdigest()}"
+        for time, text, n in zip(rows["time"].fill_null(0), said, before, strict=True)
     ]
     return frame.with_columns(event_id=frame["event_id"].scatter(lacking.arg_true(), pl.Series(made, dtype=pl.String)))
 

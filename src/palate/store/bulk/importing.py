@@ -16,11 +16,12 @@ from palate.progress import Progress, ProgressCallback, silent
 from palate.store import hashes
 from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
+from palate.store.bulk.comparing import conflicts
 from palate.store.bulk.events import Events, Reading, column_of, events_of
 from palate.store.bulk.sources import Source, opened
 from palate.store.bulk.thing_writing import Put, ThingWriter
 from palate.store.bulk.things import Things, things_of
-from palate.store.bulk.writing import EventWriter, Written, conflicts
+from palate.store.bulk.writing import EventWriter, Written
 from palate.store.kinds import EventKind, Kinds, kinds_of, set_kinds
 from palate.store.records import IMPRESSION, UNDO, Namespace
 from palate.store.schema import tombstones
@@ -28,7 +29,8 @@ from palate.store.schema import tombstones
 if TYPE_CHECKING:
     from palate.store.store import Store
 
-POLICY = ("on_missing", "on_invalid", "time_unit")  # of reading options, those that `Policy` takes
+DROPPING = ("on_missing", "on_invalid")
+POLICY = (*DROPPING, "time_unit")  # of reading options, those that `Policy` takes
 
 
 @dataclass
@@ -104,14 +106,13 @@ def import_into(
 
 
 def _policy(read: Mapping[str, Any], skip_faulty: bool) -> Policy:
-    said = {name: read[name] for name in POLICY if name in read}
-    return Policy(**({"on_missing": "drop", "on_invalid": "drop"} if skip_faulty else {}), **said)
+    said: dict[str, Any] = {name: read[name] for name in POLICY if name in read}
+    return Policy(**(dict.fromkeys(DROPPING, "drop") if skip_faulty else {}), **said)
 
 
 def _reading_options(read: Mapping[str, Any], skip_faulty: bool) -> dict[str, Any]:
     """Return the options for readers of data sets, which know no flag that stands for both."""
-    dropping = {"on_missing": "drop", "on_invalid": "drop"} if skip_faulty and read else {}
-    return {**dropping, **read}
+    return {**(dict.fromkeys(DROPPING, "drop") if skip_faulty else {}), **read}
 
 
 class _Plan:
@@ -153,9 +154,12 @@ class _Plan:
             self.done.new_kinds = tuple(name for name in kinds if name not in reading.kinds)
         made = events_of(self.given.tables["events"], replace(reading, kinds=kinds))
         with self.store.read() as connection:
-            made = made.without(conflicts(connection, self.ns, made))
+            faults, known = conflicts(connection, self.ns, made.frame)
+        made = made.without(faults)
         self._note(made.dropped)
-        self.done.events.known += made.again
+        new = made.frame.filter(~pl.col("event_id").is_in(known["event_id"].implode()))
+        self.done.events.known += made.again + len(made.frame) - len(new)
+        made = replace(made, frame=new)
         self.events = replace(made, frame=self._living(self._living(made.frame, dead, "user"), dead, "item"))
 
     def _living(self, frame: pl.DataFrame, dead: dict[tuple[str, bytes], int], side: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,11 +19,15 @@ from palate.data.reading.layout import FileForm, look_at
 from palate.data.reading.raw import reading
 from palate.data.reading.whole import Whole, whole_table
 from palate.data.sources.loading import KNOWN, STDIN, load_dataset
-from palate.errors import DataError, ParameterError, Remedy, Set
+from palate.errors import DataError, NotFoundError, ParameterError, Remedy, Set
 from palate.store.bulk import gorse
 from palate.store.bulk.columns import KINDS, Kind, kind_of
 from palate.store.bulk.exporting import FORMAT_VERSION, SAID
-from palate.store.kinds import Kinds, kinds_from
+from palate.store.kinds import Kinds, kinds_from, set_kinds
+from palate.store.records import IdKind, Namespace
+
+if TYPE_CHECKING:
+    from palate.store.store import Store
 
 ENDINGS = ("parquet", "csv", "jsonl", "tsv", "json")
 PACKED = ("", ".gz", ".zst")
@@ -40,7 +44,7 @@ class Told:
         kinds: the event kinds.
     """
 
-    id_kind: str
+    id_kind: IdKind
     kinds: Kinds
 
 
@@ -59,6 +63,25 @@ class Source:
     told: Told | None = None
     dataset: bool = False
     notes: tuple[str, ...] = ()
+
+
+def namespace_for(store: Store, name: str, source: str | Path) -> Namespace:
+    """Return the namespace to import into; one that is not there is made where an export tells what it is.
+
+    Raises:
+        NotFoundError: it is not there, and the source tells nothing of it.
+        DataError: what the folder says of it cannot be read.
+    """
+    try:
+        return store.namespace(name)
+    except NotFoundError:
+        said = Path(source, SAID)
+        if str(source) in (STDIN, *KNOWN) or not said.is_file():
+            raise
+    told = _told(said)
+    made = store.create_namespace(name, told.id_kind)
+    set_kinds(store, made, told.kinds)
+    return made
 
 
 @contextmanager
@@ -202,7 +225,8 @@ def _of_dataset(data: Dataset) -> Source:
     tables: dict[Kind, Whole] = {"events": Whole("parquet", pl.DataFrame(columns), [], where)}
     titles = data.items["title"] == data.items["item_id"].cast(pl.String)  # ids stand where there are none
     items = data.items.with_columns(title=data.items["title"].set(titles, None))
-    for kind, table in (("users", data.users), ("items", items)):
+    sides: tuple[tuple[Kind, pl.DataFrame], ...] = (("users", data.users), ("items", items))
+    for kind, table in sides:
         known = [name for name in table.columns[1:] if table[name].null_count() < len(table)]
         if known:
             tables[kind] = Whole("parquet", table.select(table.columns[0], *known), [], Where(f"the {kind}", "row", 1))
