@@ -208,6 +208,8 @@ def test_a_visitor_becomes_an_account(store, ns):
     assert after["visitor"] == after["ann"]
     assert one(store, ns, "visitor", "tea", "click", event_id="e1").status == "known"
     assert one(store, ns, "visitor", "bread", "click").status == "new"  # sent late
+    later = store.counters(ns, ["visitor", "ann"]).users
+    assert later["visitor"] == later["ann"] > after["ann"]
     assert [event.item for event in of(store, ns, "ann")] == ["tea", "milk", "bread"]
     assert of(store, ns, "visitor") == of(store, ns, "ann")
 

@@ -45,7 +45,8 @@ def _no_store(url: str) -> ParameterError:
 
 def said(url: URL) -> str:
     """Return a URL as messages show it, without its password."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    shown = {name: "***" if "password" in name else value for name, value in url.query.items()}
+    return url.set(query=shown).render_as_string(hide_password=True)
 
 
 def file_of(url: URL) -> Path | None:
@@ -114,13 +115,15 @@ def _set(connection: sqlite3.Connection, _: object) -> None:
         if now != value:
             raise StoreError.of("the SQLite store", f"does not take the setting {name}={value}: it stays at {now}")
     cursor.execute("PRAGMA cache_size=-16000")  # 16 MB
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages: what is written often is copied into the file once
     cursor.close()
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
     """Begin a transaction of SQLite ourselves: Python's driver would begin one before the first write alone."""
     writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _begin_on_postgres(connection: Connection) -> None:

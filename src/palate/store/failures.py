@@ -83,5 +83,5 @@ def _translated(store: str, cause: BaseException, error: Exception) -> Exception
 def _of(store: str, passing: str | None, lasting: str | None, cause: BaseException) -> StoreError | None:
     said = f" ({' '.join(str(cause).split())[:300]})"
     if passing is not None:
-        return UnavailableError.of(store, passing + said, Remedy("; nothing was written, try again"))
+        return UnavailableError.of(store, passing + said, Remedy("; try again: an event sent with its id counts once"))
     return None if lasting is None else StoreError.of(store, lasting + said)

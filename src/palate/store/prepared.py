@@ -6,6 +6,7 @@ the store skip both.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from operator import itemgetter
@@ -43,11 +44,26 @@ class Prepared:
         text, ordered = self._text(connection)
         return connection.exec_driver_sql(text, row if ordered is None else ordered(row))
 
+    def tuples(self, connection: Connection, *row: Any) -> list[Row]:
+        """Run the statement with one row of parameters, and return what it finds, without names."""
+        text, ordered = self._text(connection)
+        row = row if ordered is None else ordered(row)
+        quick = _driver(connection)
+        if quick is None:
+            return [tuple(found) for found in connection.exec_driver_sql(text, row)]
+        return quick.execute(text, row).fetchall()
+
     def run_many(self, connection: Connection, rows: list[Row]) -> None:
         """Run the statement with each of the rows."""
-        if rows:
-            text, ordered = self._text(connection)
-            connection.exec_driver_sql(text, rows if ordered is None else [ordered(row) for row in rows])
+        if not rows:
+            return
+        text, ordered = self._text(connection)
+        rows = rows if ordered is None else [ordered(row) for row in rows]
+        quick = _driver(connection)
+        if quick is None:
+            connection.exec_driver_sql(text, rows)
+        else:
+            quick.executemany(text, rows)
 
     def _text(self, connection: Connection) -> tuple[str, Callable[[Row], Row] | None]:
         name = connection.dialect.name
@@ -58,6 +74,19 @@ class Prepared:
             ordered = None if order == list(range(len(self.names))) else _picked(order)
             found = self._texts[name] = (str(compiled), ordered)
         return found
+
+
+def _driver(connection: Connection) -> sqlite3.Connection | None:
+    """Return SQLite's own connection, in the transaction that SQLAlchemy's has begun; None for PostgreSQL.
+
+    SQLAlchemy's result costs more than most statements take in SQLite, and little beside a server's answer.
+    """
+    if connection.dialect.name != "sqlite":
+        return None
+    if not connection.in_transaction():
+        connection.begin()
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def _picked(order: Sequence[int]) -> Callable[[Row], Row]:
@@ -83,18 +112,19 @@ class Among:
         """Return the rows for all values, each given once."""
         return [row for result in self._results(connection, values, others) for row in result.fetchall()]
 
+    def tuples(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Row]:
+        """Return the rows for all values, each given once, without names."""
+        values = list(values)
+        return [row for part in _parts(values) for row in self._of(len(part)).tuples(connection, *others, *part)]
+
     def run(self, connection: Connection, values: Iterable[Any], *others: Any) -> None:
         """Run a statement that returns no rows for all values."""
         for _ in self._results(connection, values, others):
             pass
 
     def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
-        values = list(values)
-        for first in range(0, len(values), SIZES[-1]):
-            part = values[first : first + SIZES[-1]]
-            size = next(size for size in SIZES if size >= len(part))
-            part += part[-1:] * (size - len(part))
-            yield self._of(size).run(connection, *others, *part)
+        for part in _parts(list(values)):
+            yield self._of(len(part)).run(connection, *others, *part)
 
     def _of(self, size: int) -> Prepared:
         if size not in self._sizes:
@@ -102,3 +132,11 @@ class Among:
             among = self.column.in_([bindparam(name, type_=self.column.type) for name in names])
             self._sizes[size] = Prepared(self.build(among), *self.names, *names)
         return self._sizes[size]
+
+
+def _parts(values: list[Any]) -> Iterator[list[Any]]:
+    """Yield values in parts of a few sizes; the last value stands again in what is left."""
+    for first in range(0, len(values), SIZES[-1]):
+        part = values[first : first + SIZES[-1]]
+        size = next(size for size in SIZES if size >= len(part))
+        yield part + part[-1:] * (size - len(part))

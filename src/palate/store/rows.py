@@ -51,12 +51,12 @@ _RAISE_CATALOGUE = Prepared(
 
 def user_keys(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of the users that are there; a visitor's that was merged is the account's."""
-    return dict(map(tuple, _USERS.rows(connection, ids, ns.key)))
+    return dict(_USERS.tuples(connection, ids, ns.key))
 
 
 def item_keys(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of the items that are there."""
-    return dict(map(tuple, _ITEMS.rows(connection, ids, ns.key)))
+    return dict(_ITEMS.tuples(connection, ids, ns.key))
 
 
 def add_users(connection: Connection, ns: Namespace, known: dict[str, int], ids: Iterable[str], time: int) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 NEWEST = 2  # the schema that this code reads and writes; `palate store upgrade` brings older stores here
@@ -35,6 +36,9 @@ metadata = MetaData(
 )
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
 Exact = String().with_variant(String(collation="C"), "postgresql")  # ordered as bytes, too
+
+
+_UNDO = text("withdraws IS NOT NULL")
 
 
 def _key() -> Column[int]:
@@ -123,7 +127,7 @@ events = Table(
     Column("withdraws", Key, nullable=True),  # of an undo: the event that no longer counts
     UniqueConstraint("namespace", "event_id"),
     Index(None, "user"),
-    Index(None, "withdraws"),
+    Index(None, "withdraws", sqlite_where=_UNDO, postgresql_where=_UNDO),
     sqlite_autoincrement=True,
 )
 

@@ -35,6 +35,7 @@ _OF_USERS = Among(
     users.c.id,
     "namespace",
 )
+_OF_ACCOUNTS = Among(lambda among: select(users.c.key, users.c.counter, users.c.last_event).where(among), users.c.key)
 
 
 def open_store(url: str, folder: str | Path | None = None, create: bool = True) -> Store:
@@ -165,9 +166,12 @@ class Store:
             ids: of the users asked about.
         """
         with self.read() as connection:
-            changes, catalogue = tuple(_OF_NAMESPACE.run(connection, ns.key).one())
-            rows = _OF_USERS.rows(connection, ids, ns.key)
-        return Counters(changes, catalogue, {user: (counter, last) for user, counter, last, _ in rows})
+            ((changes, catalogue),) = _OF_NAMESPACE.tuples(connection, ns.key)
+            rows = _OF_USERS.tuples(connection, ids, ns.key)
+            accounts = {into for *_, into in rows if into is not None}  # of merged visitors
+            theirs = {key: now for key, *now in _OF_ACCOUNTS.tuples(connection, accounts)} if accounts else {}
+        counters = {user: tuple(theirs.get(into, own)) for user, *own, into in rows}
+        return Counters(changes, catalogue, counters)
 
     def close(self) -> None:
         """Write what waits, and close all connections."""

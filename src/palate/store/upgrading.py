@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from palate.store.schema import NEWEST, meta, namespaces
 from palate.store.times import now
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = threading.Lock()
 
 
 def upgrade(url: str, backed_up: bool = False) -> tuple[int, int]:
@@ -126,11 +128,12 @@ def new_namespace(name: str, id_kind: IdKind, kinds: Any = None) -> dict[str, An
 
 
 def migrate(connection: Connection, schema: int) -> None:
-    """Run migrations up to a schema in the transaction of a connection."""
+    """Run migrations up to a schema in the transaction of a connection; Alembic does one at a time in a process."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, str(schema))
+    with _ALEMBIC:
+        command.upgrade(config, str(schema))
 
 
 def schema_of(connection: Connection) -> int:

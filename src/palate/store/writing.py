@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from palate.errors import PalateError, StoreError, UnavailableError
+from palate.errors import StoreError, UnavailableError
 from palate.store.checking import checked
 from palate.store.recording import record_events, record_lists
 from palate.store.records import Event, Namespace, Receipt, ShownList
@@ -120,21 +120,14 @@ class GroupCommit:
         try:
             self._write(group)
         except UnavailableError as error:
-            self._again(group, error)
+            for request in group:
+                request.error = error
         except Exception as error:  # noqa: BLE001 - told to those who wait: this thread must go on
             if len(group) == 1:
                 group[0].error = error
             else:
                 for request in group:
                     self._commit([request])
-
-    def _again(self, group: list[_Request], error: PalateError) -> None:
-        """Try a group once more after a lost connection: ids keep what was committed after all from counting twice."""
-        try:
-            self._write(group)
-        except Exception:  # noqa: BLE001 - the first error is told
-            for request in group:
-                request.error = error
 
     def _write(self, group: list[_Request]) -> None:
         by_namespace: dict[tuple[int, bool], list[_Request]] = {}

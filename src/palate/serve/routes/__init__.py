@@ -1,1 +1,5 @@
-"""The routes of the service, a file for each part."""
+"""The operations of the service, a file a part."""
+
+from palate.serve.routes import feedback, items
+
+PARTS = (feedback.offer, items.offer)

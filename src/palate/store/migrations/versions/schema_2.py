@@ -8,6 +8,7 @@ down_revision = "1"
 
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 EXACT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+UNDO = sa.text("withdraws IS NOT NULL")
 DAY = 86_400_000_000  # microseconds
 
 
@@ -17,7 +18,7 @@ def upgrade() -> None:
         events.alter_column("item", existing_type=KEY, nullable=True)
         events.add_column(sa.Column("source", EXACT, nullable=True))
         events.add_column(sa.Column("withdraws", KEY, nullable=True))
-        events.create_index(op.f("ix_events_withdraws"), ["withdraws"])
+        events.create_index(op.f("ix_events_withdraws"), ["withdraws"], sqlite_where=UNDO, postgresql_where=UNDO)
     op.create_table(
         "daily",
         sa.Column("namespace", KEY, sa.ForeignKey("namespaces.key"), primary_key=True),
