@@ -33,8 +33,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 DataArgument = Annotated[
     str,
     typer.Argument(
-        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for the log of a store, or "
-        "- for standard input."
+        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for a store's log, or - "
+        "for standard input."
     ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
@@ -42,8 +42,8 @@ DataOrParts = Annotated[
     str | None,
     typer.Argument(
         metavar="[DATA]",
-        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for the log of a store, or "
-        "- for standard input; or instead --train and --test.",
+        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for a store's log, or - "
+        "for standard input; or instead --train and --test.",
     ),
 ]
 TrainFile = Annotated[Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -153,7 +153,9 @@ def export(
     store: StoreOption,
     namespace: NamespaceOption = "default",
     form: Annotated[Format, typer.Option("--format", help="Of the files.")] = "parquet",
-    only: Annotated[list[Part] | None, typer.Option("--only", help="users, items or events alone; repeat.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="users|items|events", help="These alone; repeat.")
+    ] = None,
     as_json: common.Json = False,
 ) -> None:
     """Write users, items and events of a namespace into files, as they are at one moment.
@@ -164,7 +166,7 @@ def export(
     from palate.store.bulk.exporting import export as write
 
     with opened(store) as there:
-        written = write(there, there.namespace(namespace), folder, form, only or KINDS)
+        written = write(there, there.namespace(namespace), folder, form, cast("list[Part]", only) or KINDS)
     if as_json:
         common.emit({"namespace": namespace, "files": {str(path): rows for path, rows in written.items()}})
         return
