@@ -13,7 +13,8 @@ from palate.store.bulk.columns import OWN
 from palate.store.bulk.exporting import FORMATS, export
 from palate.store.bulk.importing import import_into
 from palate.store.bulk.sources import namespace_for
-from palate.store.kinds import DEFAULTS, EventKind, set_kinds
+from palate.store.configuring import set_kinds
+from palate.store.kinds import DEFAULTS, EventKind
 from palate.store.rows import user_keys
 
 STRANGE = ["ann", " a,b;c|d ", 'say "hi"', "two\nlines", "007", "1e5", "NULL", "👩‍🚀/../x", "\u202eright", "a" * 512]
@@ -32,10 +33,10 @@ def filled(store):
     set_kinds(store, ns, [*DEFAULTS, EventKind(name="watched", positive="value >= 0.8", weight=2.5)])
     taste = {"tags": ["a", "b|c"], "age": 31, "share": 0.1, "vip": True, "zip": "01234", "note": "", "none": None}
     users.upsert(store, ns, [Thing("ann", taste), Thing("shy", hidden=True)])
-    goods = [Thing(f"item {id}", {"title": f"Title of {id}", "year": 1999}) for id in STRANGE[:-1]]
+    goods = [Thing(f"item {one}", {"title": f"Title of {one}", "year": 1999}) for one in STRANGE[:-1]]
     items.upsert(store, ns, [*goods, Thing("gone", {"title": "Gone"}), Thing("under", {}, hidden=True)])
     items.delete_items(store, ns, ["gone"])
-    events = [Event(id, "tea", "click", time=k, event_id=f"e{k}", source=id) for k, id in enumerate(STRANGE)]
+    events = [Event(one, "tea", "click", time=k, event_id=f"e{k}", source=one) for k, one in enumerate(STRANGE)]
     events += [
         Event("ann", "tea", "rating", 4.25, time=1_700_000_000_123_456, event_id="r1"),
         Event("ann", "tea", "watched", 1 / 3, time=5, event_id='w"1"'),
@@ -109,7 +110,7 @@ def test_wrong_words_and_places_are_refused(store, ns, tmp_path):
     with pytest.raises(ParameterError, match="only must be 'users', 'items' and 'events', got 'lists'"):
         export(store, ns, tmp_path, only=["lists"])
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot export to .*file"):
+    with pytest.raises(DataError, match=r"cannot export to .*file"):
         export(store, ns, tmp_path / "file")
     with pytest.raises(NotFoundError, match="no namespace 'shop'"):
         namespace_for(store, "shop", tmp_path)

@@ -137,8 +137,9 @@ def _show_import(done: Imported, stdout: Console) -> None:
         if any(vars(put).values()):
             stdout.print(f"{name}: {put.new:,} new, {put.changed:,} changed, {put.known:,} known")
     stdout.print(f"events: {done.events.new:,} new, {done.events.known:,} known, which count once")
-    if done.forgotten:
-        stdout.print(f"left out: {done.forgotten:,} rows of people or items that were forgotten since")
+    forgotten = done.users.forgotten + done.events.forgotten
+    if forgotten:
+        stdout.print(f"left out: {forgotten:,} rows of people who were forgotten since")
     for reason, count in done.faulty.items():
         stdout.print(f"left out: {count:,} rows: {reason}")
     if done.new_kinds:

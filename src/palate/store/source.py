@@ -18,10 +18,10 @@ from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.store import hashes
 from palate.store.kinds import Kinds, kinds_of
-from palate.store.records import Namespace
+from palate.store.records import DEFAULT, Namespace
 from palate.store.rule import View, interactions, view_of
 from palate.store.schema import events, items, users
-from palate.store.store import DEFAULT, Store, open_store
+from palate.store.store import Store, open_store
 from palate.store.tables import attribute_table
 from palate.store.times import now
 

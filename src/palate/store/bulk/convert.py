@@ -75,7 +75,10 @@ class Column:
         done = self.text()
         if kind == "integer":
             good = done.str.contains(f"^(?:{INTEGER.pattern})$") & done.cast(pl.Int64, strict=False).is_not_null()
-            self.fault(~good, "is no whole number written without leading zeros, as this namespace's ids are")
+            self.fault(
+                done.is_not_null() & ~good,
+                "is no whole number written without leading zeros, as this namespace's ids are",
+            )
         return done
 
     def number(self) -> pl.Series:

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from sqlalchemy import select
 
 from palate.data.checking import Policy
 from palate.errors import ParameterError
 from palate.progress import Progress, ProgressCallback, silent
-from palate.store import hashes
 from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
 from palate.store.bulk.comparing import conflicts
@@ -22,9 +20,9 @@ from palate.store.bulk.sources import Source, opened
 from palate.store.bulk.thing_writing import Put, ThingWriter
 from palate.store.bulk.things import Things, things_of
 from palate.store.bulk.writing import EventWriter, Written
-from palate.store.kinds import EventKind, Kinds, kinds_of, set_kinds
+from palate.store.configuring import set_kinds
+from palate.store.kinds import EventKind, Kinds, kinds_of
 from palate.store.records import IMPRESSION, UNDO, Namespace
-from palate.store.schema import tombstones
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -41,7 +39,6 @@ class Imported:
         users, items: what became of them.
         events: what became of them.
         faulty: {reason: rows that were left out}.
-        forgotten: rows that were left out because they are older than a wish to be forgotten.
         new_kinds: event kinds that were added.
         notes: sentences on where the rows came from.
     """
@@ -50,7 +47,6 @@ class Imported:
     items: Put = field(default_factory=Put)
     events: Written = field(default_factory=Written)
     faulty: dict[str, int] = field(default_factory=dict)
-    forgotten: int = 0
     new_kinds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -107,7 +103,8 @@ def import_into(
 
 def _policy(read: Mapping[str, Any], skip_faulty: bool) -> Policy:
     said: dict[str, Any] = {name: read[name] for name in POLICY if name in read}
-    return Policy(**(dict.fromkeys(DROPPING, "drop") if skip_faulty else {}), **said)
+    drop: dict[str, Any] = dict.fromkeys(DROPPING, "drop") if skip_faulty else {}
+    return Policy(**drop, **said)
 
 
 def _reading_options(read: Mapping[str, Any], skip_faulty: bool) -> dict[str, Any]:
@@ -129,23 +126,19 @@ class _Plan:
         """Check all tables, and compare them with the store."""
         with self.store.read() as connection:
             kinds = kinds_of(connection, self.ns)
-            dead = {
-                (row.side, bytes(row.digest)): row.time
-                for row in connection.execute(select(tombstones).where(tombstones.c.namespace == self.ns.key))
-            }
         columns = self.read.get("columns") or {}
         for kind in ("users", "items"):
             if kind in self.given.tables:
                 lists = self.read.get("lists", True)
                 made = things_of(self.given.tables[kind], kind, self.ns.id_kind, self.policy, columns, lists)
                 self._note(made.dropped)
-                self.things.append(Things(kind, self._living(made.frame, dead, kind[:-1]), made.n_rows, made.dropped))
+                self.things.append(made)
         if "events" in self.given.tables:
             self._check_events(
-                Reading(self.ns.id_kind, kinds, event_kind, rename, columns, self.policy), dead, new_kinds
+                Reading(self.ns.id_kind, kinds, event_kind, rename, columns, self.policy), new_kinds=new_kinds
             )
 
-    def _check_events(self, reading: Reading, dead: dict[tuple[str, bytes], int], new_kinds: bool) -> None:
+    def _check_events(self, reading: Reading, *, new_kinds: bool) -> None:
         kinds = _with_told(reading.kinds, self.given)
         if new_kinds:
             kinds = _with_new(kinds, self.given, reading)
@@ -159,23 +152,7 @@ class _Plan:
         self._note(made.dropped)
         new = made.frame.filter(~pl.col("event_id").is_in(known["event_id"].implode()))
         self.done.events.known += made.again + len(made.frame) - len(new)
-        made = replace(made, frame=new)
-        self.events = replace(made, frame=self._living(self._living(made.frame, dead, "user"), dead, "item"))
-
-    def _living(self, frame: pl.DataFrame, dead: dict[tuple[str, bytes], int], side: str) -> pl.DataFrame:
-        """Return the rows that are no older than a tombstone of their user or item; a row without a time is older."""
-        if not any(of == side for of, _ in dead):
-            return frame
-        name, when = ("id", "updated") if "id" in frame.columns else (side, "time")
-        ids = frame[name].drop_nulls().unique().to_list()
-        times = {one: dead.get((side, hashes.tombstone(self.store.secret, self.ns, side, one))) for one in ids}
-        gone = {one: time for one, time in times.items() if time is not None}
-        if not gone:
-            return frame
-        until = pl.col(name).replace_strict(gone, default=None, return_dtype=pl.Int64)
-        keep = frame.filter(until.is_null() | (pl.col(when).fill_null(0) > until))
-        self.done.forgotten += len(frame) - len(keep)
-        return keep
+        self.events = replace(made, frame=new)
 
     def _note(self, dropped: Mapping[str, int]) -> None:
         for reason, count in dropped.items():

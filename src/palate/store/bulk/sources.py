@@ -23,7 +23,8 @@ from palate.errors import DataError, NotFoundError, ParameterError, Remedy, Set
 from palate.store.bulk import gorse
 from palate.store.bulk.columns import KINDS, Kind, kind_of
 from palate.store.bulk.exporting import FORMAT_VERSION, SAID
-from palate.store.kinds import Kinds, kinds_from, set_kinds
+from palate.store.configuring import set_kinds
+from palate.store.kinds import Kinds, kinds_from
 from palate.store.records import IdKind, Namespace
 
 if TYPE_CHECKING:

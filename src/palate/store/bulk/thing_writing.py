@@ -17,6 +17,7 @@ from palate.store.records import Namespace
 from palate.store.rows import add_items, add_users, item_keys, raise_catalogue, user_keys
 from palate.store.schema import items, users
 from palate.store.times import now
+from palate.store.tombstones import times_of
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -56,11 +57,13 @@ class Put:
         new: met for the first time.
         changed: there, and something of them is other now.
         known: there, and the same, or written later than the file says.
+        forgotten: users left out, because they are older than their wish to be forgotten.
     """
 
     new: int = 0
     changed: int = 0
     known: int = 0
+    forgotten: int = 0
 
 
 class ThingWriter:
@@ -85,14 +88,16 @@ class ThingWriter:
                 return self._users(connection, rows)
             return self._items(connection, rows)
 
-    def _users(self, connection: Connection, rows: list[dict[str, Any]]) -> Put:
+    def _users(self, connection: Connection, given: list[dict[str, Any]]) -> Put:
+        gone = times_of(connection, self.ns, [row["id"] for row in given])
+        rows = [row for row in given if (row["updated"] or 0) > gone.get(row["id"], -1)]
         before = {row.id: row for row in _USERS.rows(connection, [row["id"] for row in rows], self.ns.key)}
         time = now()
         keys = user_keys(connection, self.ns, [row["id"] for row in rows])
         accounts = [row["merged_into"] for row in rows if row["merged_into"] is not None]
         keys |= user_keys(connection, self.ns, accounts)
         add_users(connection, self.ns, keys, [*(row["id"] for row in rows), *accounts], time)
-        put, out = Put(), []
+        put, out = Put(forgotten=len(given) - len(rows)), []
         for row in rows:
             values = _values(row, before.get(row["id"]), USER_FIELDS, time, put)
             if values is not None:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from palate.errors import ConflictError
+from palate.store import popular
 from palate.store.bulk.comparing import FIELDS, key_of, others, there
+from palate.store.kinds import kinds_of
 from palate.store.records import Namespace
 from palate.store.rows import (
     EVENT_COLUMNS,
@@ -25,8 +27,10 @@ from palate.store.rows import (
     raise_users,
     user_keys,
 )
+from palate.store.rule import Log
 from palate.store.schema import events
 from palate.store.times import now
+from palate.store.tombstones import times_of
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -41,10 +45,12 @@ class Written:
     Attributes:
         new: events that were written.
         known: events that were there already, or stood twice in the file.
+        forgotten: events left out, because they are older than their user's wish to be forgotten.
     """
 
     new: int = 0
     known: int = 0
+    forgotten: int = 0
 
 
 class EventWriter:
@@ -82,9 +88,11 @@ class EventWriter:
             known = there(connection, self.ns, chunk["event_id"], chunk["withdraws"])
             self._check(others(connection, self.ns, chunk, known))
         new = chunk.join(known, on="event_id", how="anti", maintain_order="left") if len(known) else chunk
-        if len(new):
-            self._insert(connection, new, dict(zip(known["event_id"], known["key"], strict=True)))
-        return Written(len(new), len(chunk) - len(new))
+        undone = dict(zip(known["event_id"], known["key"], strict=True))
+        living = _living(connection, self.ns, new, undone)
+        if len(living):
+            self._insert(connection, living, undone)
+        return Written(len(living), len(chunk) - len(new), len(new) - len(living))
 
     def _check(self, other: pl.DataFrame) -> None:
         if len(other):
@@ -115,6 +123,29 @@ class EventWriter:
         put(connection, rows.select(EVENT_COLUMNS))
         newest = rows.group_by("user", maintain_order=True).agg(pl.col("key").max()).select("key", "user")
         raise_users(connection, newest.rows())
+        popular.record_log(
+            connection, self.ns, _log(connection, self.ns, rows), rows["withdraws"].drop_nulls().to_list()
+        )
+
+
+def _living(connection: Connection, ns: Namespace, rows: pl.DataFrame, undone: dict[str, int]) -> pl.DataFrame:
+    """Return the rows of nobody who was forgotten since they happened; of one without a time that is taken to be so."""
+    gone = times_of(connection, ns, rows["user"].unique().to_list())
+    if not gone:
+        return rows
+    until = pl.col("user").replace_strict(gone, default=None, return_dtype=pl.Int64)
+    living = rows.filter(until.is_null() | (pl.col("time").fill_null(0) > until))
+    targets = pl.Series([*undone, *living["event_id"]], dtype=pl.String).implode()
+    return living.filter(pl.col("withdraws").is_null() | pl.col("withdraws").is_in(targets))
+
+
+def _log(connection: Connection, ns: Namespace, rows: pl.DataFrame) -> Log:
+    """Return the events among rows whose kind counts, as columns."""
+    codes = kinds_of(connection, ns).codes
+    known = rows.filter(pl.col("kind").is_in(list(codes)))
+    kind = known["kind"].replace_strict(codes, return_dtype=pl.Int32)
+    value = known["value"].fill_null(float("nan"))
+    return Log(*(column.to_numpy() for column in (known["user"], known["item"], kind, value, known["time"])))
 
 
 def put(connection: Connection, rows: pl.DataFrame) -> None:
