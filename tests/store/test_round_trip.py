@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from palate.errors import DataError, NotFoundError, ParameterError
-from palate.store import Event, Thing, feedback, items, open_store, users
+from palate.store import Event, Thing, feedback, items, open_store, popular, users
 from palate.store.bulk.columns import OWN
 from palate.store.bulk.exporting import FORMATS, export
 from palate.store.bulk.importing import import_into
@@ -25,6 +25,19 @@ LIST = "0" * 31 + "a"
 def other_url(request, store_url):
     """A fresh store in the other database."""
     return request.getfixturevalue("postgres_url" if store_url.startswith("sqlite") else "sqlite_url")
+
+
+@pytest.fixture
+def sqlite(sqlite_url):
+    """A fresh store, where the database plays no part."""
+    with open_store(sqlite_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ns(sqlite):
+    """The namespace that every store has."""
+    return sqlite.namespace()
 
 
 def filled(store):
@@ -52,28 +65,33 @@ def filled(store):
 
 
 def bytes_of(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".json"}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_round_trip_through_the_other_database_gives_the_same_bytes(store, other_url, tmp_path, form):
-    export(store, filled(store), tmp_path / "first", form)
+def test_a_round_trip_through_the_other_database_gives_the_same_bytes(store, other_url, tmp_path):
+    shop = filled(store)
     with open_store(other_url, folder=tmp_path / "more") as other:
-        ns = namespace_for(other, "shop", tmp_path / "first")
-        done = import_into(other, ns, tmp_path / "first")
-        assert (done.events.new, done.events.known) == (16, 0)
-        assert (done.users.new, done.items.new) == (len(STRANGE) + 2, len(STRANGE) + 3)
-        export(other, ns, tmp_path / "second", form)
-        again = import_into(other, ns, tmp_path / "first")
+        for form in FORMATS:
+            first, second = tmp_path / form / "first", tmp_path / form / "second"
+            export(store, shop, first, form)
+            ns = namespace_for(other, form, first)
+            done = import_into(other, ns, first)
+            assert (done.events.new, done.events.known) == (16, 0)
+            assert (done.users.new, done.items.new) == (len(STRANGE) + 2, len(STRANGE) + 3)
+            export(other, ns, second, form)
+            assert bytes_of(first) == bytes_of(second)
+        again = import_into(other, ns, first)
+        assert (again.events.new, again.events.known, again.users.known) == (0, 16, len(STRANGE) + 2)
+        assert again.items.known == len(STRANGE) + 3
         with other.read() as connection:
             keys = user_keys(connection, ns, ["ann", "visitor"])
             ann = feedback.of_user(connection, ns, "ann")
             assert keys["ann"] == keys["visitor"]  # what comes under the visitor's id goes on to the account
             assert items.search(connection, ns, "title of say")[0].id == 'item say "hi"'
-    assert bytes_of(tmp_path / "first") == bytes_of(tmp_path / "second")
+            counted = [(one.id, one.score) for one in popular.popular(connection, ns)]
+    with store.read() as connection:
+        assert counted == [(one.id, one.score) for one in popular.popular(connection, shop)]
     assert [event.event_id for event in ann][:3] == ["r1", 'w"1"', "i1"]
-    assert (again.events.new, again.events.known, again.users.known) == (0, 16, len(STRANGE) + 2)
-    assert again.items.known == len(STRANGE) + 3
 
 
 def test_a_namespace_of_integer_ids_goes_to_and_fro(store, other_url, tmp_path):
@@ -86,34 +104,34 @@ def test_a_namespace_of_integer_ids_goes_to_and_fro(store, other_url, tmp_path):
         assert import_into(other, back, tmp_path / "out").events.new == 2
 
 
-def test_an_empty_namespace_is_exported_and_imported(store, other_url, tmp_path):
+def test_an_empty_namespace_is_exported_and_imported(sqlite, ns, tmp_path):
     for form in FORMATS:
-        written = export(store, store.namespace(), tmp_path / form, form)
+        written = export(sqlite, ns, tmp_path / form, form)
         assert list(written.values()) == [0, 0, 0]
-    with open_store(other_url, folder=tmp_path / "more") as other:
-        assert import_into(other, other.namespace(), tmp_path / "parquet").events.new == 0
+    assert import_into(sqlite, ns, tmp_path / "parquet").events.new == 0
 
 
-def test_an_export_says_what_it_is(store, ns, tmp_path):
-    feedback.add(store, ns, [Event("ann", "tea", "rating", 4, time=0)])
-    export(store, ns, tmp_path, "parquet", ["events"])
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["events.parquet", "namespace.json"]
-    table = pl.read_parquet(tmp_path / "events.parquet")
+def test_an_export_says_what_it_is(sqlite, ns, tmp_path):
+    feedback.add(sqlite, ns, [Event("ann", "tea", "rating", 4, time=0)])
+    folder = tmp_path / "out"
+    export(sqlite, ns, folder, "parquet", ["events"])
+    assert sorted(path.name for path in folder.iterdir()) == ["events.parquet", "namespace.json"]
+    table = pl.read_parquet(folder / "events.parquet")
     assert table.columns == list(OWN["events"])
     assert table["time"].dtype == pl.Datetime("us", "UTC")
-    assert json.loads((tmp_path / "namespace.json").read_text())["kinds"][0]["name"] == "rating"
+    assert json.loads((folder / "namespace.json").read_text())["kinds"][0]["name"] == "rating"
 
 
-def test_wrong_words_and_places_are_refused(store, ns, tmp_path):
+def test_wrong_words_and_places_are_refused(sqlite, ns, tmp_path):
     with pytest.raises(ParameterError, match="form must be 'parquet', 'csv' or 'jsonl', got 'xml'"):
-        export(store, ns, tmp_path, "xml")
+        export(sqlite, ns, tmp_path, "xml")
     with pytest.raises(ParameterError, match="only must be 'users', 'items' and 'events', got 'lists'"):
-        export(store, ns, tmp_path, only=["lists"])
+        export(sqlite, ns, tmp_path, only=["lists"])
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot export to .*file"):
-        export(store, ns, tmp_path / "file")
+        export(sqlite, ns, tmp_path / "file")
     with pytest.raises(NotFoundError, match="no namespace 'shop'"):
-        namespace_for(store, "shop", tmp_path)
+        namespace_for(sqlite, "shop", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +144,8 @@ def test_wrong_words_and_places_are_refused(store, ns, tmp_path):
         ('{"format_version": 1, "id_kind": "text", "kinds": [{"name": "a", "wight": 1}]}', "has no field 'wight'"),
     ],
 )
-def test_a_damaged_namespace_file_is_refused(store, ns, tmp_path, text, fault):
-    export(store, ns, tmp_path / "out")
+def test_a_damaged_namespace_file_is_refused(sqlite, ns, tmp_path, text, fault):
+    export(sqlite, ns, tmp_path / "out")
     (tmp_path / "out" / "namespace.json").write_text(text)
     with pytest.raises(DataError, match=fault):
-        import_into(store, ns, tmp_path / "out")
+        import_into(sqlite, ns, tmp_path / "out")

@@ -15,6 +15,7 @@ from palate.cli.together import CheckedCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from palate.store.bulk.columns import Kind
     from palate.store.bulk.importing import Imported
     from palate.store.store import Store
 
@@ -27,8 +28,6 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="URL", help="Such as sqlite:///shop.db or postgresql+psycopg://USER@HOST/NAME."),
 ]
 NamespaceOption = Annotated[str, typer.Option("--namespace", help="Which tenant of the store.")]
-Format = Literal["parquet", "csv", "jsonl"]
-Part = Literal["users", "items", "events"]
 
 
 @contextmanager
@@ -75,7 +74,8 @@ def import_(
     store: StoreOption,
     namespace: NamespaceOption = "default",
     kind: Annotated[
-        Part | None, typer.Option("--as", help="What a file holds, where its columns do not say it.")
+        Literal["users", "items", "events"] | None,
+        typer.Option("--as", help="What a file holds, where its columns do not say it."),
     ] = None,
     event_kind: Annotated[
         str | None,
@@ -153,7 +153,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="The folder for users, items and events; made where it is not there.")],
     store: StoreOption,
     namespace: NamespaceOption = "default",
-    form: Annotated[Format, typer.Option("--format", help="Of the files.")] = "parquet",
+    form: Annotated[Literal["parquet", "csv", "jsonl"], typer.Option("--format", help="Of the files.")] = "parquet",
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="users|items|events", help="These alone; repeat.")
     ] = None,
@@ -167,7 +167,7 @@ def export(
     from palate.store.bulk.exporting import export as write
 
     with opened(store) as there:
-        written = write(there, there.namespace(namespace), folder, form, cast("list[Part]", only) or KINDS)
+        written = write(there, there.namespace(namespace), folder, form, cast("list[Kind]", only) or KINDS)
     if as_json:
         common.emit({"namespace": namespace, "files": {str(path): rows for path, rows in written.items()}})
         return

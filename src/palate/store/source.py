@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlalchemy import Connection, func, select
 
-from palate.data.dataset import Dataset, Log
+from palate.data.dataset import Dataset, LearnedLog
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.store import hashes
@@ -86,7 +86,7 @@ def dataset(store: Store, ns: Namespace, view: View | None = None, until: int | 
         tables = {side: _table(connection, ns, table, rows, side) for side, table in (("user", users), ("item", items))}
     name = f"{store.url}{'' if ns.name == DEFAULT else f'#{ns.name}'}"
     made = Dataset.from_tables(rows, users=tables["user"], items=tables["item"], name=name)
-    log = Log(hashes.identity(store.secret), ns.name, key, newest, read)
+    log = LearnedLog(hashes.identity(store.secret), ns.name, key, newest, read)
     if until is not None:
         log = replace(log, trained_to=None, newest_event=min(newest, until))
     return replace(made, log=log, notes=(f"{view} of the namespace '{ns.name}', by its event kinds",))

@@ -28,7 +28,7 @@ from palate.errors import DataError
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeTable:
     """A table as it is written.
 
     Attributes:
@@ -52,7 +52,7 @@ class Whole:
 @contextmanager
 def whole_table(
     path: Incoming, *, encoding: str = "utf-8", quote: QuoteAs = "auto", max_bytes: float = MAX_BYTES
-) -> Iterator[Whole]:
+) -> Iterator[WholeTable]:
     """Yield a table as it is written; its numbers of lines can be asked for inside the block alone.
 
     Args:
@@ -69,12 +69,12 @@ def whole_table(
             with opened(table) as copy:
                 yield _of_text(copy)
         elif layout.kind == "parquet":
-            yield Whole("parquet", _of_parquet(table), [], Where(name))
+            yield WholeTable("parquet", _of_parquet(table), [], Where(name))
         else:
-            yield Whole("jsonl", pl.DataFrame(), _of_json(table), numbering(table, None))
+            yield WholeTable("jsonl", pl.DataFrame(), _of_json(table), numbering(table, None))
 
 
-def _of_text(file: TableFile) -> Whole:
+def _of_text(file: TableFile) -> WholeTable:
     layout = file.layout
     names = layout.names or ()
     if len(set(names)) < len(names):
@@ -85,7 +85,7 @@ def _of_text(file: TableFile) -> Whole:
     columns = {"user": frame["0"], "item": frame["0"], **{str(k): frame[str(k)] for k in range(len(names))}}
     kept = without_blank_lines(file, columns)  # asks user and item, without which no row is one
     named = {name: columns[str(k)] for k, name in enumerate(names)}
-    return Whole("text", pl.DataFrame(named), [], numbering(file, kept))
+    return WholeTable("text", pl.DataFrame(named), [], numbering(file, kept))
 
 
 def _of_parquet(file: TableFile) -> pl.DataFrame:

@@ -19,7 +19,7 @@ MICRO = 1_000_000
 FORMATS = ("%+", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f")
 
 
-class Column:
+class IncomingColumn:
     """One column on its way in: what it has become, and the faults that were found.
 
     Args:
@@ -124,7 +124,7 @@ class Column:
         return done
 
 
-def micros(column: Column, unit: TimeUnit) -> pl.Series:
+def micros(column: IncomingColumn, unit: TimeUnit) -> pl.Series:
     """Return a column of times as microseconds, null where it cannot be read."""
     given = column.given
     if given.dtype == pl.String:
@@ -167,7 +167,7 @@ def _of_text(given: pl.Series, unit: TimeUnit) -> pl.Series:
 def _parser(form: str) -> Callable[[pl.Series], pl.Series]:
     def parsed(left: pl.Series) -> pl.Series:
         times: Any = left.str.to_datetime(form, strict=False)
-        return micros(Column(times, []), "s")
+        return micros(IncomingColumn(times, []), "s")
 
     return parsed
 

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 
 from palate.data.checking import Fault, Policy, Where, dropped_or_raise, kept_rows
-from palate.data.reading.whole import Whole
+from palate.data.convert import is_missing
+from palate.data.reading.whole import WholeTable
 from palate.errors import Blank, DataError, Remedy, Set
 from palate.store.bulk.columns import EVENTS, Given, event_columns
 from palate.store.bulk.content import repeated_ids, with_event_ids
-from palate.store.bulk.convert import Column
+from palate.store.bulk.convert import IncomingColumn
 from palate.store.checking import KIND_BYTES
 from palate.store.kinds import Kinds
 from palate.store.records import IMPRESSION, UNDO, IdKind
@@ -81,7 +82,7 @@ class Events:
         return Events(frame, self.n_rows, self.again, {**self.dropped, **dropped}, self.where, self.policy)
 
 
-def events_of(table: Whole, reading: Reading) -> Events:
+def events_of(table: WholeTable, reading: Reading) -> Events:
     """Return the events of a file.
 
     Raises:
@@ -99,10 +100,9 @@ def checked_events(given: dict[str, pl.Series], reading: Reading, where: Where) 
     faults: list[Fault] = []
     frame = pl.DataFrame(_typed(given, reading, faults)).with_columns(row=pl.int_range(n_rows, dtype=pl.UInt32))
     faults += _of_kinds(frame, reading.kinds, given)
+    frame = with_event_ids(frame.filter(pl.Series(kept_rows(n_rows, faults), dtype=pl.Boolean)))
     if not n_rows:
         return Events(frame, 0, 0, {}, where, reading.policy)
-    frame = frame.filter(pl.Series(kept_rows(n_rows, faults)))
-    frame = with_event_ids(frame)
     again, other = repeated_ids(frame)
     if other.any():
         rows = frame.filter(other)["row"].to_numpy().astype(np.intp)
@@ -114,7 +114,7 @@ def checked_events(given: dict[str, pl.Series], reading: Reading, where: Where) 
     return Events(frame.filter(~again), n_rows, int(again.sum()), dropped, where, reading.policy)
 
 
-def column_of(table: Whole, name: str, role: str) -> pl.Series:
+def column_of(table: WholeTable, name: str, role: str) -> pl.Series:
     """Return a column of a file under the name of its role; numbers and truth of JSON as text.
 
     Raises:
@@ -140,8 +140,8 @@ def _typed(given: dict[str, pl.Series], reading: Reading, faults: list[Fault]) -
     """Return all columns of events in the store's types."""
     n_rows, unit = len(given["user"]), reading.policy.time_unit
 
-    def column(role: str) -> Column:
-        return Column(given.get(role, pl.Series(role, [None] * n_rows, dtype=pl.String)).alias(role), faults)
+    def column(role: str) -> IncomingColumn:
+        return IncomingColumn(given.get(role, pl.Series(role, [None] * n_rows, dtype=pl.String)).alias(role), faults)
 
     user = column("user")
     made = {"event_id": column("event_id").text(), "user": user.must_be_there(user.id(reading.id_kind))}
@@ -156,7 +156,7 @@ def _typed(given: dict[str, pl.Series], reading: Reading, faults: list[Fault]) -
     return {role: done.alias(role).cast(TYPES[role]) for role, done in made.items()}
 
 
-def _kinds(column: Column, reading: Reading, *, has_values: bool) -> pl.Series:
+def _kinds(column: IncomingColumn, reading: Reading, *, has_values: bool) -> pl.Series:
     kind = column.text(KIND_BYTES)
     if kind.null_count() == len(kind) and len(kind):
         kind = pl.Series("kind", [reading.kind or ("rating" if has_values else "click")], dtype=pl.String)
@@ -170,19 +170,21 @@ def _of_kinds(frame: pl.DataFrame, kinds: Kinds, given: dict[str, pl.Series]) ->
     """Return the rows that are no events of the namespace: of an unknown kind, or without what their kind needs."""
     kind, undo = frame["kind"], frame["kind"].eq_missing(UNDO)
     faults: list[Fault] = []
-    Column(given["item"].alias("item"), faults).fault(frame["item"].is_null() & ~undo, "is missing", missing=True)
+
+    def fault(role: str, bad: pl.Series, what: str, remedy: Remedy | None = None) -> None:
+        missing = what.startswith("is missing")
+        IncomingColumn(frame[role], faults).fault(bad, what, remedy, missing=missing)
+
     unknown = ~kind.is_in([*kinds.names, IMPRESSION, UNDO]).fill_null(value=True)
-    Column(kind, faults).fault(unknown, f"is no event kind of this namespace, which has {', '.join(kinds)}", RENAME)
+    fault("kind", unknown, f"is no event kind of this namespace, which has {', '.join(kinds)}", RENAME)
+    fault("item", ~undo & _absent(given, "item"), "is missing")
     needs = kind.is_in([name for name in kinds if kinds[name].needs_value]).fill_null(value=False)
-    value = Column(frame["value"], faults)
-    value.fault(needs & frame["value"].is_null() & _absent(given, "value"), "is missing", missing=True)
-    withdraws = Column(frame["withdraws"], faults)
-    withdraws.fault(undo & frame["withdraws"].is_null(), "is missing in an undo", missing=True)
-    Column(frame["item"], faults).fault(undo & frame["item"].is_not_null(), "stands in an undo, which has withdraws")
-    withdraws.fault(~undo & frame["withdraws"].is_not_null(), "stands in an event that is no undo")
-    Column(frame["place"], faults).fault(
-        frame["place"].is_not_null() & frame["list_id"].is_null(), "needs the list_id of the list that it is in"
-    )
+    fault("value", needs & _absent(given, "value"), "is missing")
+    fault("withdraws", undo & frame["withdraws"].is_null(), "is missing in an undo")
+    fault("item", undo & frame["item"].is_not_null(), "stands in an undo, which has withdraws")
+    fault("withdraws", ~undo & frame["withdraws"].is_not_null(), "stands in an event that is no undo")
+    alone = frame["place"].is_not_null() & frame["list_id"].is_null()
+    fault("place", alone, "needs the list_id of the list that it is in")
     return faults
 
 
@@ -194,4 +196,4 @@ RENAME = Remedy(
 def _absent(given: dict[str, pl.Series], role: str) -> pl.Series | bool:
     """Return where the file gives nothing, so that a value that cannot be read is told once."""
     column = given.get(role)
-    return True if column is None else column.is_null() | (column.cast(pl.String).str.strip_chars() == "")
+    return True if column is None else is_missing(column, words=False)

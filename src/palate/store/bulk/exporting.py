@@ -25,8 +25,8 @@ from palate.store.schema import events, items, users
 if TYPE_CHECKING:
     from palate.store.store import Store
 
-Format = Literal["parquet", "csv", "jsonl"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+ExportFormat = Literal["parquet", "csv", "jsonl"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 PAGE = 50_000  # rows read at once
 TIMES = ("time", "received", "created", "updated")
 ISO = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -35,7 +35,7 @@ FORMAT_VERSION = 1
 
 
 def export(
-    store: Store, ns: Namespace, folder: Path, form: Format = "parquet", only: Sequence[Kind] = KINDS
+    store: Store, ns: Namespace, folder: Path, form: ExportFormat = "parquet", only: Sequence[Kind] = KINDS
 ) -> dict[Path, int]:
     """Write a namespace into a folder as users, items and events, and return the number of rows of each file.
 
@@ -121,7 +121,7 @@ def _table(kind: Kind, rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     return table.with_columns(moments)
 
 
-def _write(tables: Iterator[pl.DataFrame], form: Format, file: BinaryIO) -> int:
+def _write(tables: Iterator[pl.DataFrame], form: ExportFormat, file: BinaryIO) -> int:
     """Write tables one after the other, and return the number of rows."""
     if form == "parquet":
         whole = pl.concat(tables, rechunk=False)

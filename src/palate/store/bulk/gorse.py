@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from palate.data.checking import Where
-from palate.data.reading.whole import Whole
+from palate.data.reading.whole import WholeTable
 from palate.errors import DataError
 from palate.store.bulk.columns import Kind
 
@@ -53,10 +53,10 @@ def kind_of(names: list[str]) -> Kind | None:
     return "users" if "UserId" in names and {"Labels", "Subscribe", "Comment"} & set(names) else None
 
 
-def as_own(table: Whole, kind: Kind) -> Whole:
+def as_own(table: WholeTable, kind: Kind) -> WholeTable:
     """Return a table of Gorse's rows as one of the names that exports of ours have."""
     make = {"users": _user, "items": _item, "events": _event}[kind]
-    return Whole("jsonl", table.frame, [make(row) for row in table.objects], table.where)
+    return WholeTable("jsonl", table.frame, [make(row) for row in table.objects], table.where)
 
 
 def _user(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _labels(labels: Any, before: str = "") -> dict[str, Any]:
     return {before or "labels": labels}
 
 
-def read_dump(path: Path) -> dict[Kind, Whole]:
+def read_dump(path: Path) -> dict[Kind, WholeTable]:
     """Return the three tables of a dump.
 
     Raises:
@@ -118,10 +118,10 @@ def read_dump(path: Path) -> dict[Kind, Whole]:
     return {kind: as_own(_whole(path, kind, rows[kind]), kind) for kind in rows}
 
 
-def _whole(path: Path, kind: Kind, objects: list[dict[str, Any]]) -> Whole:
+def _whole(path: Path, kind: Kind, objects: list[dict[str, Any]]) -> WholeTable:
     import polars as pl
 
-    return Whole("jsonl", pl.DataFrame(), objects, Where(f"{path} ({kind})", "row", 1))
+    return WholeTable("jsonl", pl.DataFrame(), objects, Where(f"{path} ({kind})", "row", 1))
 
 
 def _messages(file: BinaryIO) -> Iterator[tuple[Kind, bytes]]:

@@ -16,10 +16,10 @@ from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
 from palate.store.bulk.comparing import conflicts
 from palate.store.bulk.events import Events, Reading, column_of, events_of
-from palate.store.bulk.sources import Source, opened
-from palate.store.bulk.thing_writing import Put, ThingWriter
+from palate.store.bulk.sources import ImportSource, opened
+from palate.store.bulk.thing_writing import PutThings, ThingWriter
 from palate.store.bulk.things import Things, things_of
-from palate.store.bulk.writing import EventWriter, Written
+from palate.store.bulk.writing import EventWriter, WrittenEvents
 from palate.store.configuring import set_kinds
 from palate.store.kinds import EventKind, Kinds, kinds_of
 from palate.store.records import IMPRESSION, UNDO, Namespace
@@ -43,9 +43,9 @@ class Imported:
         notes: sentences on where the rows came from.
     """
 
-    users: Put = field(default_factory=Put)
-    items: Put = field(default_factory=Put)
-    events: Written = field(default_factory=Written)
+    users: PutThings = field(default_factory=PutThings)
+    items: PutThings = field(default_factory=PutThings)
+    events: WrittenEvents = field(default_factory=WrittenEvents)
     faulty: dict[str, int] = field(default_factory=dict)
     new_kinds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -115,7 +115,9 @@ def _reading_options(read: Mapping[str, Any], skip_faulty: bool) -> dict[str, An
 class _Plan:
     """One import: what it is given, checked, and then written."""
 
-    def __init__(self, store: Store, ns: Namespace, given: Source, policy: Policy, read: Mapping[str, Any]) -> None:
+    def __init__(
+        self, store: Store, ns: Namespace, given: ImportSource, policy: Policy, read: Mapping[str, Any]
+    ) -> None:
         self.store, self.ns, self.given, self.policy, self.read = store, ns, given, policy, read
         self.done = Imported(notes=given.notes)
         self.things: list[Things] = []
@@ -173,13 +175,13 @@ class _Plan:
                 _add(self.done.events, events.write(chunk))
 
 
-def _with_told(kinds: Kinds, given: Source) -> Kinds:
+def _with_told(kinds: Kinds, given: ImportSource) -> Kinds:
     """Return the kinds of the namespace and those of an export that it has not."""
     told = () if given.told is None else given.told.kinds.every
     return Kinds((*kinds.every, *(kind for kind in told if kind.name not in kinds)))
 
 
-def _with_new(kinds: Kinds, given: Source, reading: Reading) -> Kinds:
+def _with_new(kinds: Kinds, given: ImportSource, reading: Reading) -> Kinds:
     """Return the kinds and a plain one for each that a file of events has beside them."""
     table = given.tables["events"]
     name = event_columns(table.names, reading.columns, table.where.name).get("kind")

@@ -17,7 +17,7 @@ from palate.data.dataset import Dataset
 from palate.data.reading.incoming import as_file, path_of
 from palate.data.reading.layout import FileForm, look_at
 from palate.data.reading.raw import reading
-from palate.data.reading.whole import Whole, whole_table
+from palate.data.reading.whole import WholeTable, whole_table
 from palate.data.sources.loading import KNOWN, STDIN, load_dataset
 from palate.errors import DataError, NotFoundError, ParameterError, Remedy, Set
 from palate.store.bulk import gorse
@@ -50,7 +50,7 @@ class Told:
 
 
 @dataclass
-class Source:
+class ImportSource:
     """What is imported.
 
     Attributes:
@@ -60,7 +60,7 @@ class Source:
         notes: sentences on where it came from and what was left out.
     """
 
-    tables: dict[Kind, Whole] = field(default_factory=dict)
+    tables: dict[Kind, WholeTable] = field(default_factory=dict)
     told: Told | None = None
     dataset: bool = False
     notes: tuple[str, ...] = ()
@@ -86,7 +86,9 @@ def namespace_for(store: Store, name: str, source: str | Path) -> Namespace:
 
 
 @contextmanager
-def opened(source: str | Path, kind: Kind | None = None, read: Mapping[str, Any] | None = None) -> Iterator[Source]:
+def opened(
+    source: str | Path, kind: Kind | None = None, read: Mapping[str, Any] | None = None
+) -> Iterator[ImportSource]:
     """Yield what a name, a folder, a file or "-" holds; its lines have numbers inside the block alone.
 
     Args:
@@ -115,7 +117,7 @@ def opened(source: str | Path, kind: Kind | None = None, read: Mapping[str, Any]
             yield _of_file(path, kind, read, stack, name)
 
 
-def _of_folder(folder: Path, read: dict[str, Any], stack: ExitStack) -> Source:
+def _of_folder(folder: Path, read: dict[str, Any], stack: ExitStack) -> ImportSource:
     """Return the files of an export of ours or of Gorse's dashboard, or a folder in a format of MovieLens."""
     with reading(folder):
         files = {kind: _file_of(folder, kind) for kind in KINDS}
@@ -126,7 +128,7 @@ def _of_folder(folder: Path, read: dict[str, Any], stack: ExitStack) -> Source:
             return _of_dataset(load_dataset(folder, **read))
         else:
             told = None
-    source = Source(told=told)
+    source = ImportSource(told=told)
     for kind, path in files.items():
         if path is not None:
             source.tables[kind] = _whole(path, kind, read, stack)
@@ -159,7 +161,7 @@ def _told(path: Path) -> Told:
         raise DataError.of(path, f"is not what an export writes: {error!r}; export again", code="format") from None
 
 
-def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitStack, name: str | None) -> Source:
+def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitStack, name: str | None) -> ImportSource:
     with reading(path):
         if not path.exists():
             raise DataError.of(
@@ -168,7 +170,7 @@ def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitSta
                 code="not_found",
             )
         if gorse.is_dump(path):
-            return Source(dict(gorse.read_dump(path)))
+            return ImportSource(dict(gorse.read_dump(path)))
         if kind is None and _lacks_header(path, read, name):
             return _of_dataset(load_dataset(path, **read))
     table = _whole(path, kind, read, stack)
@@ -181,7 +183,7 @@ def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitSta
             Remedy(": say which with ", Set("kind", "items")),
             code="columns",
         )
-    return Source({"events" if found == "ratings" else found: table})
+    return ImportSource({"events" if found == "ratings" else found: table})
 
 
 def _lacks_header(path: Path, read: Mapping[str, Any], name: str | None) -> bool:
@@ -204,14 +206,14 @@ def _lacks_header(path: Path, read: Mapping[str, Any], name: str | None) -> bool
     return layout.kind == "text" and layout.names is None
 
 
-def _whole(path: Path, kind: Kind | None, read: Mapping[str, Any], stack: ExitStack) -> Whole:
+def _whole(path: Path, kind: Kind | None, read: Mapping[str, Any], stack: ExitStack) -> WholeTable:
     options = {name: read[name] for name in OF_FILES if name in read}
     table = stack.enter_context(whole_table(path, **options))
     found = gorse.kind_of(table.names) if table.kind == "jsonl" else None
     return gorse.as_own(table, kind or found) if found is not None else table
 
 
-def _of_dataset(data: Dataset) -> Source:
+def _of_dataset(data: Dataset) -> ImportSource:
     """Return the ratings of a data set as events, and what is known of items and users."""
     rows = data.interactions
     columns = {
@@ -223,12 +225,14 @@ def _of_dataset(data: Dataset) -> Source:
     if rows.times is not None:
         columns["time"] = pl.Series(rows.times)
     where = Where(data.name, "row", 1)
-    tables: dict[Kind, Whole] = {"events": Whole("parquet", pl.DataFrame(columns), [], where)}
+    tables: dict[Kind, WholeTable] = {"events": WholeTable("parquet", pl.DataFrame(columns), [], where)}
     titles = data.items["title"] == data.items["item_id"].cast(pl.String)  # ids stand where there are none
     items = data.items.with_columns(title=data.items["title"].set(titles, None))
     sides: tuple[tuple[Kind, pl.DataFrame], ...] = (("users", data.users), ("items", items))
     for kind, table in sides:
         known = [name for name in table.columns[1:] if table[name].null_count() < len(table)]
         if known:
-            tables[kind] = Whole("parquet", table.select(table.columns[0], *known), [], Where(f"the {kind}", "row", 1))
-    return Source(tables, dataset=True, notes=data.notes)
+            tables[kind] = WholeTable(
+                "parquet", table.select(table.columns[0], *known), [], Where(f"the {kind}", "row", 1)
+            )
+    return ImportSource(tables, dataset=True, notes=data.notes)

@@ -50,7 +50,7 @@ _MERGE = Prepared(
 
 
 @dataclass
-class Put:
+class PutThings:
     """What became of the users or items of a file.
 
     Attributes:
@@ -76,7 +76,7 @@ class ThingWriter:
     def __init__(self, store: Store, ns: Namespace) -> None:
         self.store, self.ns = store, ns
 
-    def write(self, made: Things, chunk: pl.DataFrame) -> Put:
+    def write(self, made: Things, chunk: pl.DataFrame) -> PutThings:
         """Write a chunk in one transaction.
 
         Raises:
@@ -88,7 +88,7 @@ class ThingWriter:
                 return self._users(connection, rows)
             return self._items(connection, rows)
 
-    def _users(self, connection: Connection, given: list[dict[str, Any]]) -> Put:
+    def _users(self, connection: Connection, given: list[dict[str, Any]]) -> PutThings:
         gone = times_of(connection, self.ns, [row["id"] for row in given])
         rows = [row for row in given if (row["updated"] or 0) > gone.get(row["id"], -1)]
         before = {row.id: row for row in _USERS.rows(connection, [row["id"] for row in rows], self.ns.key)}
@@ -97,7 +97,7 @@ class ThingWriter:
         accounts = [row["merged_into"] for row in rows if row["merged_into"] is not None]
         keys |= user_keys(connection, self.ns, accounts)
         add_users(connection, self.ns, keys, [*(row["id"] for row in rows), *accounts], time)
-        put, out = Put(forgotten=len(given) - len(rows)), []
+        put, out = PutThings(forgotten=len(given) - len(rows)), []
         for row in rows:
             values = _values(row, before.get(row["id"]), USER_FIELDS, time, put)
             if values is not None:
@@ -114,10 +114,10 @@ class ThingWriter:
         new = [row for row in rows if row["merged_into"] not in (None, row["id"]) and row["id"] not in before]
         _MERGE.run_many(connection, [(keys[row["merged_into"]], keys[row["id"]]) for row in new])
 
-    def _items(self, connection: Connection, rows: list[dict[str, Any]]) -> Put:
+    def _items(self, connection: Connection, rows: list[dict[str, Any]]) -> PutThings:
         ids = [row["id"] for row in rows]
         before = {row.id: row for row in _ITEMS.rows(connection, ids, self.ns.key)}
-        time, put = now(), Put()
+        time, put = now(), PutThings()
         written = []
         for row in rows:
             row["described"] = row["deleted"] is not True if row["described"] is None else row["described"]
@@ -134,7 +134,9 @@ class ThingWriter:
         return put
 
 
-def _values(row: dict[str, Any], before: Any, fields: tuple[str, ...], time: int, put: Put) -> tuple[Any, ...] | None:
+def _values(
+    row: dict[str, Any], before: Any, fields: tuple[str, ...], time: int, put: PutThings
+) -> tuple[Any, ...] | None:
     """Return what is written of a row, None where the store has the same, or something newer; counts which."""
     if before is None:
         put.new += 1

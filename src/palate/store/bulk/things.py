@@ -16,11 +16,11 @@ from palate.data.checking import Fault, Policy, dropped_or_raise, kept_rows
 from palate.data.items import Side, id_column
 from palate.data.lists import ListColumns, with_lists
 from palate.data.reading.text import narrowed
-from palate.data.reading.whole import Whole
+from palate.data.reading.whole import WholeTable
 from palate.errors import DataError, ParameterError, shown
 from palate.store.attributes import encoded
 from palate.store.bulk.columns import THINGS, Given, Kind
-from palate.store.bulk.convert import Column
+from palate.store.bulk.convert import IncomingColumn
 from palate.store.bulk.events import column_of
 from palate.store.records import IdKind
 
@@ -46,7 +46,12 @@ class Things:
 
 
 def things_of(
-    table: Whole, kind: Kind, id_kind: IdKind, policy: Policy, columns: Given | None = None, lists: ListColumns = True
+    table: WholeTable,
+    kind: Kind,
+    id_kind: IdKind,
+    policy: Policy,
+    columns: Given | None = None,
+    lists: ListColumns = True,
 ) -> Things:
     """Return the users or items of a file; columns that exports of ours do not have are attributes.
 
@@ -68,10 +73,10 @@ def things_of(
     n_rows = len(table.objects) or len(table.frame)
     faults: list[Fault] = []
 
-    def column(name: str, role: str | None = None) -> Column:
+    def column(name: str, role: str | None = None) -> IncomingColumn:
         there = name in table.names
         made = column_of(table, name, role or name) if there else pl.Series(name, [None] * n_rows, dtype=pl.String)
-        return Column(made, faults)
+        return IncomingColumn(made, faults)
 
     ids = column(id_name, side)
     made = {"id": ids.must_be_there(ids.id(id_kind))}
@@ -91,7 +96,7 @@ def things_of(
     return Things(kind, frame.filter(pl.Series(kept_rows(n_rows, faults), dtype=pl.Boolean)), n_rows, dropped)
 
 
-def _attributes(table: Whole, names: list[str], lists: ListColumns, faults: list[Fault]) -> pl.Series:
+def _attributes(table: WholeTable, names: list[str], lists: ListColumns, faults: list[Fault]) -> pl.Series:
     """Return what each row says beside its id as JSON: a column ``attributes``, and all columns that are not ours."""
     if table.kind == "jsonl":
         others = [{name: row[name] for name in names if row.get(name) is not None} for row in table.objects]
@@ -129,7 +134,7 @@ def _object(given: Any) -> Mapping[str, Any]:
     return value
 
 
-def _rows(table: Whole, names: list[str], lists: ListColumns) -> list[dict[str, Any]]:
+def _rows(table: WholeTable, names: list[str], lists: ListColumns) -> list[dict[str, Any]]:
     """Return the columns of these names, row by row, what is missing left out: numbers, texts and lists as they are."""
     frame = table.frame.select(names)
     if table.kind == "text":

@@ -39,7 +39,7 @@ CHUNK = 20_000  # rows of a transaction: others wait for the write lock about ha
 
 
 @dataclass
-class Written:
+class WrittenEvents:
     """What became of the events of a file.
 
     Attributes:
@@ -66,7 +66,7 @@ class EventWriter:
             query = select(events.c.key).where(events.c.namespace == ns.key).limit(1)
             self.fresh = connection.execute(query).first() is None  # nothing to look up, as long as nobody else writes
 
-    def write(self, chunk: pl.DataFrame) -> Written:
+    def write(self, chunk: pl.DataFrame) -> WrittenEvents:
         """Write a chunk in one transaction.
 
         Raises:
@@ -82,7 +82,7 @@ class EventWriter:
             self.fresh = False  # others write, too
             return self.write(chunk)
 
-    def _write(self, connection: Connection, chunk: pl.DataFrame) -> Written:
+    def _write(self, connection: Connection, chunk: pl.DataFrame) -> WrittenEvents:
         known = pl.DataFrame(schema=FIELDS)
         if not self.fresh or chunk["withdraws"].null_count() < len(chunk):
             known = there(connection, self.ns, chunk["event_id"], chunk["withdraws"])
@@ -92,7 +92,7 @@ class EventWriter:
         living = _living(connection, self.ns, new, undone)
         if len(living):
             self._insert(connection, living, undone)
-        return Written(len(living), len(chunk) - len(new), len(new) - len(living))
+        return WrittenEvents(len(living), len(chunk) - len(new), len(new) - len(living))
 
     def _check(self, other: pl.DataFrame) -> None:
         if len(other):
