@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from store import postgres
+from store.recorded_disk import compiled
 
 from palate.store import open_store
 
@@ -59,3 +62,22 @@ def store(store_url, tmp_path):
 def ns(store):
     """The namespace that every store has."""
     return store.namespace()
+
+
+@pytest.fixture(scope="session")
+def library():
+    """The shared library that records what a program does to its disk."""
+    with tempfile.TemporaryDirectory(prefix="palate-disk-") as folder:  # PostgreSQL's user may not look into ours
+        Path(folder).chmod(0o755)
+        found = compiled(Path(folder))
+        if found is None:
+            pytest.skip("no C compiler: syncs cannot be counted, nor unsynced writes dropped")
+        yield found
+
+
+@pytest.fixture
+def own_postgres():
+    """A server with the settings of production, which the test may kill."""
+    server = postgres.Server(*postgres.SAFE)
+    yield server
+    server.remove()

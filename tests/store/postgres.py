@@ -7,10 +7,12 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -41,6 +43,9 @@ class Server:
 
     Args:
         settings: NAME=VALUE, for the server; `SAFE` where what is committed must be on the disk.
+
+    Attributes:
+        environment: further variables of the server's processes.
     """
 
     def __init__(self, *settings: str) -> None:
@@ -49,6 +54,7 @@ class Server:
         if self.user is not None:
             shutil.chown(self.folder, self.user)
         self.settings = settings
+        self.environment: dict[str, str] = {}
         self._run("initdb", "-N", "-U", "palate", "--auth=trust", "-E", "UTF8", "--locale=C")
         self.start()
 
@@ -58,7 +64,11 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         command = [binaries() / program, "-D", self.data, *words]
-        where = {"cwd": self.folder, "user": self.user, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}}
+        where = {
+            "cwd": self.folder,
+            "user": self.user,
+            "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"} | self.environment,
+        }
         with (self.folder / "said.txt").open("ab") as said:  # a pipe would stay open with the server
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, **where)
         if done.returncode:
@@ -74,17 +84,22 @@ class Server:
         self._run("pg_ctl", "-w", "-m", mode, "stop")
 
     def kill(self) -> None:
-        """Kill the server and its children by SIGKILL."""
+        """Kill the server and its children by SIGKILL, and wait until they are gone: they must not write any more."""
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for each in [pid, *map(int, children)]:
-            os.kill(each, 9)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+            with suppress(ProcessLookupError):  # it was ending anyway
+                os.kill(each, signal.SIGKILL)
+        for each in [str(pid), *children]:
+            while _runs(each):
+                time.sleep(0.005)
+        for left in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            left.unlink(missing_ok=True)  # where nobody has read that they ended, their numbers seem to be taken
 
     def remove(self) -> None:
         """Stop the server, and remove its folder."""
-        if (self.data / "postmaster.pid").exists():
-            self.stop()
+        with suppress(FileNotFoundError):
+            self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str) -> str:
@@ -93,6 +108,14 @@ class Server:
     def fresh(self, template: str = "template0") -> str:
         """Return the URL of a new database."""
         return fresh(self.folder, template)
+
+
+def _runs(pid: str) -> bool:
+    """Return whether a process is there, and no mere entry for its parent to read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def url_of(folder: Path, database: str) -> str:
@@ -146,6 +169,7 @@ def _at(folder: Path) -> Server:
     """Return the server of a folder that another process may have started."""
     server = Server.__new__(Server)
     server.folder, server.user, server.settings = folder, "postgres" if os.geteuid() == 0 else None, QUICK
+    server.environment = {}
     return server
 
 
