@@ -103,6 +103,12 @@ def _no_step(step: Step) -> str | None:
     return None
 
 
+def _where(root: str, place: tuple[int | str, ...]) -> str:
+    """Return a place as people write it, without the marks of our own (`bodies.OneOfMany`)."""
+    steps = [str(step) for step in place if not str(step).startswith("#")]
+    return ".".join(filter(None, (root, *steps))) or "body"
+
+
 def of_validation(error: ValidationError, root: str = "") -> RequestError:
     """Return what pydantic found as one of our errors; what was given is not repeated, for it may be long.
 
@@ -112,7 +118,7 @@ def of_validation(error: ValidationError, root: str = "") -> RequestError:
     """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     faults = tuple(
-        {"where": ".".join(filter(None, (root, *map(str, fault["loc"])))) or "body", "what": fault["msg"]}
+        {"where": _where(root, fault["loc"]), "what": fault["msg"].removeprefix("Value error, ")}
         for fault in found[:FAULTS]
     )
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

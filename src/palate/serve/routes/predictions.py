@@ -27,7 +27,7 @@ async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, A
 
 
 @offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404,))
-async def similar_items_by_address(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+async def similar_items_by_address(call: Call, asked: bodies.SimilarQuery) -> dict[str, Any]:
     """Return items like one."""
     return await _similar(call, asked)
 
@@ -39,7 +39,7 @@ async def onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, A
 
 
 @offer("GET", "/v1/onboarding", answers.Recommendations, role="read")
-async def onboarding_by_address(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> dict[str, Any]:
     """Return items to ask somebody new about."""
     return await _onboarding(call, asked)
 
@@ -87,19 +87,20 @@ async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any
     }
 
 
-async def _similar(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+async def _similar(call: Call, asked: bodies.SimilarRequest | bodies.SimilarQuery) -> dict[str, Any]:
     item = canonical(call.ns, asked.item, "item")
     answer = await in_thread(partial(call.service.engine.similar, call.ns, item, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-async def _onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+async def _onboarding(call: Call, asked: bodies.OnboardingRequest | bodies.OnboardingQuery) -> dict[str, Any]:
     answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-def _choice(call: Call, asked: bodies.Choice) -> dict[str, Any]:
-    include = None if asked.include is None else items_ids(call, asked.include)
+def _choice(call: Call, asked: Any) -> dict[str, Any]:
+    given = getattr(asked, "include", None)
+    include = None if given is None else items_ids(call, given)
     return {
         "n": asked.n,
         "where": tuple(asked.where),
