@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from palate.models import Recommender
 from palate.store.hashes import tombstone
 from palate.store.schema import tombstones
 from palate.store.versions import folders
+from palate.store.versions.candidates import Candidates, opened
 from palate.store.versions.keeping import ACTIVE, Version, active, befores, listed, version_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Loaded:
         newest_event: time of the newest event that it has learned from, where that is known.
         trained_to: key of the newest event of this log in it; None where it was trained elsewhere.
         forgotten: digests of the users whose rows in it may not be used.
+        candidates: proposes items of a large catalogue; None where all are scored.
         error: why the active version is not this one, where it cannot be read; else None.
         ns: the namespace.
         secret: of the store, which keys the digests.
@@ -53,6 +56,7 @@ class Loaded:
     forgotten: frozenset[bytes]
     ns: Namespace
     secret: bytes = field(repr=False)
+    candidates: Candidates | None = None
     error: ModelFileError | None = None
 
     def users_index(self, users: Sequence[str]) -> NDArray[np.int32]:
@@ -60,9 +64,13 @@ class Loaded:
         index = positions(self.model.users_, users)
         if self.forgotten:
             for at in np.flatnonzero(index >= 0).tolist():
-                if tombstone(self.secret, self.ns, "user", users[at]) in self.forgotten:
+                if self.is_forgotten(users[at]):
                     index[at] = -1
         return index
+
+    def is_forgotten(self, user: str) -> bool:
+        """Return whether a user was forgotten after the model was trained on their feedback."""
+        return tombstone(self.secret, self.ns, "user", user) in self.forgotten
 
     def items_index(self, items: Sequence[str]) -> NDArray[np.int32]:
         """Return the position of each item, -1 where the model does not know it."""
@@ -90,11 +98,31 @@ def load(store: Store, ns: Namespace, number: int) -> Loaded:
     with store.read() as conn:
         version = version_of(conn, ns, number)
         gone = _forgotten(conn, ns)
-    model = load_prepared(folders.folder_of(store, ns, number) / folders.MODEL)
+    folder = folders.folder_of(store, ns, number)
+    model = _model(folder / folders.MODEL)
+    graph = opened(folder, version.details.get("candidates"), model)
     facts: dict[str, Any] = {
         name: getattr(version, name) for name in ("number", "trained", "newest_event", "trained_to")
     }
-    return Loaded(**facts, key=version.model, model=model, forgotten=_applying(model, gone), ns=ns, secret=store.secret)
+    return Loaded(
+        **facts,
+        key=version.model,
+        model=model,
+        forgotten=_applying(model, gone),
+        ns=ns,
+        secret=store.secret,
+        candidates=graph,
+    )
+
+
+def _model(path: Path) -> Recommender:
+    """Return the model of a folder; once more where its files were rewritten between one and the other."""
+    try:
+        return load_prepared(path)
+    except ModelFileError as error:
+        if str(error.code) != "not_found" or not path.exists():
+            raise
+    return load_prepared(path)
 
 
 def load_active(store: Store, ns: Namespace) -> Loaded | None:
