@@ -18,7 +18,7 @@ offer = Offers("model")
     "/v1/items/similar",
     answers.Recommendations,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"five like one": {"item": "50", "n": 5}},
 )
 async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
@@ -26,19 +26,21 @@ async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, A
     return await _similar(call, asked)
 
 
-@offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404,))
+@offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404, 409))
 async def similar_items_by_address(call: Call, asked: bodies.SimilarQuery) -> dict[str, Any]:
     """Return items like one."""
     return await _similar(call, asked)
 
 
-@offer("POST", "/v1/onboarding", answers.Recommendations, role="read", examples={"ten questions": {"n": 10}})
+@offer(
+    "POST", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,), examples={"ten questions": {"n": 10}}
+)
 async def onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
     """Return items to ask somebody new about: those whose ratings tell most."""
     return await _onboarding(call, asked)
 
 
-@offer("GET", "/v1/onboarding", answers.Recommendations, role="read")
+@offer("GET", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,))
 async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> dict[str, Any]:
     """Return items to ask somebody new about."""
     return await _onboarding(call, asked)
@@ -49,7 +51,7 @@ async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> di
     "/v1/predictions",
     answers.Predictions,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"with an interval": {"user": "196", "items": ["50", "181"], "interval": 0.9}},
 )
 async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]:
@@ -71,7 +73,7 @@ async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]
     "/v1/explanations",
     answers.Explanation,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"why this": {"user": "196", "item": "50"}},
 )
 async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any]:

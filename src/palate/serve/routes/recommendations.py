@@ -90,7 +90,6 @@ async def recommend_next_by_address(call: Call, asked: bodies.NextRequest) -> di
 async def _answered(call: Call, asked: bodies.Ranking | bodies.RecommendationQuery) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
-    call.timings |= answer.timings
     return list_said(call, answer, ask.user, asked.n)
 
 
@@ -99,7 +98,6 @@ async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     page = call.service.cursors.read(asked.cursor, holder(call, user), time.time())
     n = asked.n or page.n
     answer = await in_thread(call.service.engine.following, call.ns, page.list_id, page.first, n)
-    call.timings |= answer.timings
     return list_said(call, answer, user, n)
 
 
