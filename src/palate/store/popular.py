@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from palate.errors import ParameterError
 from palate.store.conditions import clauses_of, is_number
 from palate.store.kinds import DAY, Kinds, kinds_of
+from palate.store.prepared import Prepared
 from palate.store.records import Namespace
 from palate.store.rule import EVENT, Log, positive
 from palate.store.schema import daily, events, items
@@ -147,15 +148,14 @@ def _add(conn: Connection, ns: Namespace, counts: Counter[tuple[int, int, bool]]
         slot[0] += count * is_positive
         slot[1] += count
     rows = [(ns.key, *slot, *slots[slot]) for slot in sorted(slots) if any(slots[slot])]
-    if rows:
-        conn.execute(_UPSERT[conn.dialect.name], [dict(zip(_SLOTS, row, strict=True)) for row in rows])
+    _UPSERT[conn.dialect.name].run_many(conn, rows)
 
 
-def _upsert(database: Any) -> Any:
+def _upsert(database: Any) -> Prepared:
     """Return the statement that adds to the counts of a day and an item."""
-    put = database.insert(daily).values({name: bindparam(name) for name in _SLOTS})
+    put = database.insert(daily).values({name: bindparam(name, type_=daily.c[name].type) for name in _SLOTS})
     more = {name: daily.c[name] + put.excluded[name] for name in ("positives", "events")}
-    return put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more)
+    return Prepared(put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more), *_SLOTS)
 
 
 _UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
