@@ -266,8 +266,10 @@ def _read(conn: Connection, query: Any) -> NDArray[Any]:
 def _query(ns: Namespace, kinds: Kinds, until: int | None, users: list[int] | None = None) -> Any:
     code = case(kinds.codes, value=events.c.kind, else_=-1)
     undo = events.alias("undo")
+    # of some users: + 0, for SQLite would go through all rows of the namespace, and not by the index of users
+    namespace = events.c.namespace if users is None else events.c.namespace + 0
     query = select(events.c.user, events.c.item, code, events.c.value, events.c.time).where(
-        events.c.namespace == ns.key,
+        namespace == ns.key,
         events.c.kind.in_(kinds.names),
         ~exists().where(undo.c.withdraws == events.c.key),
     )
