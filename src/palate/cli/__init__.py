@@ -22,6 +22,7 @@ from palate.cli import (
     doctor,
     evaluate,
     folders,
+    keys,
     models,
     recommend,
     report,
@@ -80,6 +81,7 @@ def options(
 
 
 app.add_typer(data.app, name="data")
+app.add_typer(keys.app, name="keys")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),
