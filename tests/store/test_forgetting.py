@@ -337,3 +337,18 @@ def test_tombstones_keep_the_later_time(store, ns):
         tombstones.bury(conn, ns, [])
         assert tombstones.forgotten(conn, ns) == {b"d" * 32: 9}
         assert tombstones.too_old(conn, ns, [("nobody", 1)]) == set()
+
+
+def test_a_damaged_version_that_is_not_active_is_removed_for_nobody_can_read_who_is_in_it(sqlite_url, tmp_path):
+    with open_store(sqlite_url) as store:
+        ns = store.namespace()
+        palate.save(palate.Popularity().fit(clicks_with(GONE)), tmp_path / "a.safetensors")
+        for _ in range(2):
+            versions.add(store, ns, tmp_path / "a.safetensors")
+        versions.activate(store, ns, 2)
+        (tmp_path / "a.safetensors").unlink()
+        path = store.folder / "models" / str(ns.key) / "1" / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-1])
+        assert forgetting.forget(store, ns, GONE).models == 2
+        assert [version.state for version in versions.listed(store, ns)] == ["active", "removed"]
+        assert files_with(tmp_path, GONE) == []
