@@ -27,6 +27,7 @@ from palate.cli import (
     recommend,
     report,
     serve,
+    store_rules,
     train,
     tune,
     warm,
@@ -82,6 +83,7 @@ def options(
 
 app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")
+app.add_typer(store_rules.app, name="store")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

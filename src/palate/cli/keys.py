@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from palate.cli import common
+from palate.cli.store import NamespaceOption, StoreOption
 from palate.cli.together import CheckedCommand
 
 if TYPE_CHECKING:
     from palate.store.keys import ApiKey
 
 app = typer.Typer(help="API keys of the service: make one, list them, revoke one.", no_args_is_help=True)
-
-StoreOption = Annotated[
-    str,
-    typer.Option("--store", metavar="URL", help="Such as sqlite:///shop.db or postgresql+psycopg://USER@HOST/NAME."),
-]
-NamespaceOption = Annotated[str, typer.Option("--namespace", help="Which tenant of the store.")]
 
 
 @app.command("create", cls=CheckedCommand)
