@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import logging
 import time as clock
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from palate.errors import PalateError, UnavailableError
 from palate.store import jobs, popular, versions
@@ -199,7 +199,7 @@ def _delete_all(conn: Connection, ns: Namespace, keys: list[int], until: int | N
     return n_events, n_lists
 
 
-def _counting(conn: Connection, of: list[object]) -> list[popular.Happened]:
+def _counting(conn: Connection, of: Sequence[ColumnElement[bool]]) -> list[popular.Happened]:
     """Return the events that are counted a day: all but undos and what they withdrew."""
     undo = events.alias("undo")
     query = select(events.c.item, events.c.kind, events.c.value, events.c.time)
