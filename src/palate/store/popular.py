@@ -52,15 +52,21 @@ def record(conn: Connection, ns: Namespace, new: Iterable[Happened], withdrawn: 
         new: events other than undos.
         withdrawn: keys of the events that the undos of this transaction withdraw, one for each undo.
     """
+    record_log(conn, ns, _log(kinds_of(conn, ns), new), withdrawn)
+
+
+def record_log(conn: Connection, ns: Namespace, log: Log, withdrawn: Sequence[int] = ()) -> None:
+    """Count events, as `record` does, that are columns already: of an import."""
     kinds = kinds_of(conn, ns)
-    counts = _counts(kinds, new, 1)
-    counts.update(_counts(kinds, _withdrawn_now(conn, ns, withdrawn), -1))
+    counts = _counts(kinds, log, 1)
+    counts.update(_counts(kinds, _log(kinds, _withdrawn_now(conn, ns, withdrawn)), -1))
     _add(conn, ns, counts)
 
 
 def take_back(conn: Connection, ns: Namespace, gone: Iterable[Happened]) -> None:
     """Count events no longer, which are deleted in this transaction and were not withdrawn before."""
-    _add(conn, ns, _counts(kinds_of(conn, ns), gone, -1))
+    kinds = kinds_of(conn, ns)
+    _add(conn, ns, _counts(kinds, _log(kinds, gone), -1))
 
 
 def recount(conn: Connection, ns: Namespace) -> None:
@@ -132,10 +138,13 @@ def latest(conn: Connection, ns: Namespace, n: int | None = None) -> list[Counte
     return _listed(conn, query.order_by(items.c.created.desc(), items.c.key.desc()), n)
 
 
-def _counts(kinds: Kinds, happened: Iterable[Happened], sign: int) -> Counter[tuple[int, int, bool]]:
-    """Return how many events there are by day, item and whether they are positive, times the sign."""
+def _log(kinds: Kinds, happened: Iterable[Happened]) -> Log:
     known = [(0, item, kinds.codes[kind], value, time) for item, kind, value, time in happened if kind in kinds.codes]
-    log = Log.of(np.array(known, EVENT) if known else np.empty(0, EVENT))
+    return Log.of(np.array(known, EVENT) if known else np.empty(0, EVENT))
+
+
+def _counts(kinds: Kinds, log: Log, sign: int) -> Counter[tuple[int, int, bool]]:
+    """Return how many events there are by day, item and whether they are positive, times the sign."""
     rows = zip((log.time // DAY).tolist(), log.item.tolist(), positive(log, kinds).tolist(), strict=True)
     return Counter({row: sign * count for row, count in Counter(rows).items()})
 
