@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -100,9 +101,11 @@ class Store:
         self.engine = engines.connect(where)
         self._reading, self._writing = engines.reading(self.engine), engines.writing(self.engine)
         self._process = os.getpid()
-        self._held = self.engine.connect()  # the last connection to close checkpoints: this one, under the lock
+        self._closed = threading.Event()
+        # the last connection to a SQLite file that closes checkpoints: this one, under the lock
+        held = self.engine.connect() if lock.path is not None else None
         self.writer = GroupCommit(self)
-        self._end = weakref.finalize(self, _closed, self.engine, self._held, lock, self.writer)
+        self._end = weakref.finalize(self, _close, self.engine, held, lock, self.writer, self._closed)
         with self.read() as connection:
             self.secret: bytes = connection.execute(select(meta.c.secret)).scalar_one()
 
@@ -130,7 +133,7 @@ class Store:
             yield connection
 
     def _check_process(self) -> None:
-        if self._held.closed:
+        if self._closed.is_set():
             raise StoreError.of(self.url, "was closed")
         if os.getpid() != self._process:
             raise StoreError.of(self.url, "was opened before this process was forked: open it in each process")
@@ -201,8 +204,12 @@ class Store:
         self.close()
 
 
-def _closed(engine: Engine, held: Connection, lock: WriteLock, writer: GroupCommit) -> None:
+def _close(
+    engine: Engine, held: Connection | None, lock: WriteLock, writer: GroupCommit, closed: threading.Event
+) -> None:
     writer.close()
+    closed.set()
     with lock.held():
-        held.close()
+        if held is not None:
+            held.close()
         engine.dispose()
