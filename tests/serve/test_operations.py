@@ -205,7 +205,10 @@ def test_users_and_items_are_written_found_hidden_and_deleted(asking):
     (found,) = asking("GET", "/v1/items", params={"id": "new/film"}, role="read").json()["items"]
     assert (found["attributes"], found["hidden"]) == (film["attributes"], False)
     assert [one["id"] for one in asking("GET", "/v1/items", params={"search": "neu"}).json()["items"]] == ["new/film"]
-    assert asking("POST", "/v1/items/hide", json={"ids": ["new/film", "none"]}).json() == {"written": 1}
+    assert asking("POST", "/v1/items/hide", json={"ids": ["new/film", "of-a-model"]}).json() == {"written": 2}
+    assert asking("GET", "/v1/items", params={"id": "of-a-model"}).json()["items"][0]["hidden"]
+    shown = {"ids": ["of-a-model", "nowhere"], "hidden": False}
+    assert asking("POST", "/v1/items/hide", json=shown).json() == {"written": 1}
     assert asking("GET", "/v1/items", params={"id": "new/film"}).json()["items"][0]["hidden"]
     assert asking("DELETE", "/v1/items", params={"id": "new/film"}).json() == {"deleted": True}
     for method, params in (("GET", {"id": "new/film"}), ("DELETE", {"id": "new/film"})):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from palate.errors import PalateError
 from palate.serve.access import Access
 from palate.serve.chores import Chores
 from palate.serve.cursors import Cursors
@@ -20,6 +21,7 @@ from palate.store.store import open_store
 if TYPE_CHECKING:
     from palate.store.store import Store
 
+log = logging.getLogger(__name__)
 MakeEngine = Callable[["Store", Settings], Any]
 
 
@@ -59,9 +61,18 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         engine, batcher = (make_engine or _engine)(store, settings)
         stack.callback(engine.close)
         stack.callback(batcher.close)
+        _load(engine)
         cursors = Cursors(store.secret, settings.cursor_seconds)
         stack.enter_context(Chores(store.folder, partial(_clean, store, settings)))
         yield Service(settings, store, engine, batcher, access, rates, cursors)
+
+
+def _load(engine: Any) -> None:
+    """Load the models before the first request; one that cannot be loaded is tried again, and `/readyz` says why."""
+    try:
+        engine.refresh()
+    except PalateError as error:
+        log.warning("not all models are loaded: %s", error.code)
 
 
 def _clean(store: Store, settings: Settings) -> None:
@@ -70,6 +81,7 @@ def _clean(store: Store, settings: Settings) -> None:
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:
-    made = import_module("palate.serve.engine")
-    engine = made.Engine(store, new_items_share=settings.new_items_share)
-    return engine, made.Batcher(engine)
+    from palate.serve.engine import Batcher, Engine
+
+    engine = Engine(store, new_items_share=settings.new_items_share)
+    return engine, Batcher(engine)
