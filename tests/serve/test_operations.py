@@ -138,7 +138,7 @@ def test_a_list_that_was_shown_can_be_asked_for(shop, asking):
 
 def test_feedback_is_new_then_known_and_with_other_content_a_conflict(asking):
     event = {
-        "user": "196",
+        "user": "198",
         "item": "50",
         "kind": "rating",
         "value": 5,
@@ -156,7 +156,7 @@ def test_feedback_is_new_then_known_and_with_other_content_a_conflict(asking):
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
     made = asking("POST", "/v1/feedback", json={**event, "event_id": None}).json()
     assert made["retry_counts_twice"]
-    undo = {"user": "196", "kind": "undo", "withdraws": "e-1", "event_id": "e-2"}
+    undo = {"user": "198", "kind": "undo", "withdraws": "e-1", "event_id": "e-2"}
     assert asking("POST", "/v1/feedback", json=undo).status_code == 201
 
 

@@ -112,3 +112,17 @@ def test_everything_about_a_list_can_be_asked_for(two):
     places = [[(row["item"], row["place"]) for row in of["items"]] for of in (shown, said)]
     assert places[0] == places[1]
     assert two[0].get("/readyz").status_code == 200
+
+
+def test_a_person_who_is_forgotten_is_as_one_who_never_was(two):
+    event = {"user": "u7", "item": "i30", "kind": "click"}
+    assert two[0].post("/v1/feedback", json=event).status_code == 201
+    said = asked(two[1], user="u7")
+    assert two[0].request("DELETE", "/v1/users", params={"id": "u7"}).json() == {"forgotten": True}
+    assert {worker.get("/v1/users", params={"id": "u7"}).status_code for worker in two} == {404}
+    for worker in two:
+        now = asked(worker, user="u7")
+        assert (now["policy"], now["newest_feedback"]) == ("popular", None)
+        assert worker.get(f"/v1/lists/{said['list_id']}").status_code == 404
+        following = worker.get("/v1/recommendations/next", params={"cursor": said["next"], "user": "u7"})
+        assert following.status_code == 404
