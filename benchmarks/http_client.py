@@ -222,7 +222,6 @@ async def _at_times(load: Load, began: float, seconds: float, rate: float) -> No
         load.due(float(at))
 
 
-def pin(core: int | None) -> None:
-    """Keep this process on one core."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+def pin(cores: set[int]) -> None:
+    """Keep this process on some cores."""
+    os.sched_setaffinity(0, cores)

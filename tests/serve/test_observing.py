@@ -38,7 +38,7 @@ def lines():
     root.handlers[:], root.level, ours.level, ours.handlers[:], access.disabled, palate.handlers[:] = before
 
 
-def client(log_level="requests", ready=lambda: None):
+def client(log_level="requests", ready=lambda: None, *, raises=False):
     app = FastAPI()
     app.include_router(health.router)
     app.state.ready = ready
@@ -49,7 +49,7 @@ def client(log_level="requests", ready=lambda: None):
             boom()
         return {"name": name}
 
-    return TestClient(Observed(app, log_level), raise_server_exceptions=False)
+    return TestClient(Observed(app, log_level), raise_server_exceptions=raises)
 
 
 def test_a_request_is_logged_by_its_route_and_not_by_its_address(lines):
@@ -67,6 +67,15 @@ def test_the_id_of_a_proxy_is_taken_over(lines):
     given = "0b0c5f62-2cf4-4a53-9d4a-6f3c0c8e7d55"
     assert client().get("/v1/things/a", headers={"X-Request-Id": given}).headers["x-request-id"] == given
     assert lines()[0]["request_id"] == given
+
+
+def test_a_log_that_cannot_be_written_costs_no_answer(lines, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(logs, "_out", [Gone()])
+    assert client(raises=True).get("/v1/things/a").status_code == 200
 
 
 def test_an_error_is_logged_by_its_kind_and_place_alone(lines):

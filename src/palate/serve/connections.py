@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from palate.serve.logs import log
 MOST_CONNECTIONS = 2000  # a worker; `allow_files` sees to it that a process may open as many
 IDLE_SECONDS = 75.0  # that a connection may wait for its next request: more than the 60 s of nginx
 REQUEST_SECONDS = 30.0  # for a whole request, from its first byte to its answer; also for the first byte
+_order = itertools.count()  # of connections; a loop's clock stands still while it takes in several
 
 
 class Connection(HttpToolsProtocol):
@@ -25,7 +27,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.logger = log
-        self._answered = 0
+        self._answered, self._number = 0, next(_order)
         self._since: float | None = None  # when the request began that is not answered yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,7 +54,7 @@ class Connection(HttpToolsProtocol):
     def _idlest(self) -> Connection:
         """Return the oldest connection without an answer; this one where all have had some."""
         still = [each for each in self.connections if isinstance(each, Connection) and not each.transport.is_closing()]
-        return min((each for each in still if not each._answered), key=lambda each: each._since or 0.0, default=self)
+        return min((each for each in still if not each._answered), key=lambda each: each._number, default=self)
 
     def _watch(self, seconds: float) -> None:
         self.loop.call_later(seconds, self._cut_where_late)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 LogLevel = Literal["requests", "problems"]
 NAME = "palate.serve"
 log = logging.getLogger(NAME)
+_out: list[TextIO] = []  # where lines of requests go, once this process was set up
 FIELDS = "fields"  # attribute of a record: what stands in the line beside the message
 
 
@@ -39,6 +44,33 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def request(request_id: str, method: str, route: str, status: int, length: int, seconds: float) -> None:
+    """Write the line of a request, as `JsonLines` would; without `logging`, which takes eight times as long.
+
+    Args:
+        request_id, method, route: words of ours, that need no escaping.
+        status: of the answer.
+        length: its bytes.
+        seconds: that it took.
+    """
+    if not _out:
+        return
+    now = time.time()
+    level = "error" if status >= 500 else "info"
+    line = (
+        f'{{"time": "{_second(int(now))}.{int(now % 1 * 1000):03d}Z", "level": "{level}", "logger": "{NAME}", '
+        f'"message": "request", "process": {os.getpid()}, "request_id": "{request_id}", "method": "{method}", '
+        f'"route": "{route}", "status": {status}, "bytes": {length}, "milliseconds": {seconds * 1000:.3f}}}\n'
+    )
+    with suppress(OSError):  # nobody reads the log any more, or its disk is full: the answer was sent all the same
+        _out[0].write(line)
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def _places(error: BaseException | None) -> list[str]:
     """Return where an error passed, innermost last: files and lines, no values."""
     frames = traceback.extract_tb(error.__traceback__) if error else []
@@ -47,7 +79,8 @@ def _places(error: BaseException | None) -> list[str]:
 
 def set_up(stream: TextIO | None = None) -> None:
     """Let this process write its log as JSON lines: ours, uvicorn's, and the warnings of other packages."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    _out[:] = [stream or sys.stderr]
+    handler = logging.StreamHandler(_out[0])
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]

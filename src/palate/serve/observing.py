@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from palate.serve import measures
-from palate.serve.logs import FIELDS, LogLevel, log
+from palate.serve import logs, measures
+from palate.serve.logs import LogLevel
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,9 +64,7 @@ class Observed:
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         self._count(method, route, status, seconds)
         if status >= 500 or (self._each and not (route in QUIET and status < 400)):
-            fields = {"request_id": request_id, "method": method, "route": route, "status": status, "bytes": length}
-            level = logging.ERROR if status >= 500 else logging.INFO
-            log.log(level, "request", extra={FIELDS: {**fields, "milliseconds": round(seconds * 1000, 3)}})
+            logs.request(request_id, method, route, status, length, seconds)
 
     def _count(self, method: str, route: str, status: int, seconds: float) -> None:
         counter = self._counters.get((method, route, status))

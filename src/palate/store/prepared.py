@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, CursorResult, Dialect, bindparam
+from sqlalchemy import ARRAY, Column, Connection, CursorResult, Dialect, any_, bindparam
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
@@ -96,7 +96,10 @@ def _picked(order: Sequence[int]) -> Callable[[Row], Row]:
 
 
 class Among:
-    """A select with a list of values in it, of any length: one statement for each of a few lengths, padded.
+    """A statement with a list of values in it, of any length.
+
+    SQLite has one statement for each of a few lengths, padded. PostgreSQL gets the list as one array: of a statement
+    with a hundred parameters it makes plans that take longer than the rows.
 
     Args:
         build: returns the select for the condition that a column is among the values.
@@ -114,8 +117,8 @@ class Among:
 
     def tuples(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Row]:
         """Return the rows for all values, each given once, without names."""
-        values = list(values)
-        return [row for part in _parts(values) for row in self._of(len(part)).tuples(connection, *others, *part)]
+        found = self._bound(connection, list(values), others)
+        return [row for prepared, given in found for row in prepared.tuples(connection, *given)]
 
     def run(self, connection: Connection, values: Iterable[Any], *others: Any) -> None:
         """Run a statement that returns no rows for all values."""
@@ -123,8 +126,21 @@ class Among:
             pass
 
     def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
-        for part in _parts(list(values)):
-            yield self._of(len(part)).run(connection, *others, *part)
+        for prepared, given in self._bound(connection, list(values), others):
+            yield prepared.run(connection, *given)
+
+    def _bound(self, connection: Connection, values: list[Any], others: Row) -> Iterator[tuple[Prepared, Row]]:
+        """Yield statements with their parameters; none where there are no values."""
+        if connection.dialect.name == "postgresql":
+            yield from [(self._of_array, (*others, values))] if values else []
+            return
+        for part in _parts(values):
+            yield self._of(len(part)), (*others, *part)
+
+    @cached_property
+    def _of_array(self) -> Prepared:
+        array = bindparam("values", type_=ARRAY(self.column.type))
+        return Prepared(self.build(self.column == any_(array)), *self.names, "values")
 
     def _of(self, size: int) -> Prepared:
         if size not in self._sizes:

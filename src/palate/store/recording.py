@@ -14,14 +14,18 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from palate.errors import ConflictError, NotFoundError, PalateError, ParameterError
+from palate.errors import ConflictError, DataError, NotFoundError, PalateError, ParameterError
+from palate.store import popular
 from palate.store.checking import Checked
 from palate.store.ids import list_bytes
+from palate.store.kinds import kinds_of
+from palate.store.packing import encode_shown
 from palate.store.prepared import Among, Prepared
-from palate.store.records import UNDO, Namespace, Place, Receipt, ShownList
+from palate.store.records import UNDO, Namespace, Receipt, ShownList
 from palate.store.rows import INSERT_EVENT, add_items, add_users, item_keys, next_keys, raise_users, user_keys
 from palate.store.schema import events, lists, versions
 from palate.store.times import now
+from palate.store.tombstones import too_old
 
 _KNOWN = Among(
     lambda among: select(
@@ -83,6 +87,9 @@ class _Group:
         self.before = {row[0]: row for row in _KNOWN.rows(connection, asked, ns.key)}
         shown = {event.list_id for event in live if event.list_id is not None}
         self.lists = {bytes(row[0]) for row in _LISTS.rows(connection, shown, ns.key)}
+        self.kinds = kinds_of(connection, ns)
+        told = ((event.user, event.time) for event in live if event.time is not None)
+        self.forgotten = too_old(connection, ns, told)
 
     def take(self, event: Checked) -> Receipt:
         """Return what becomes of an event, and keep it where it is new."""
@@ -95,7 +102,7 @@ class _Group:
                 "is there with other content: give each event its own id",
                 value=event.event_id,
             )
-        error = error or self._missing(event)
+        error = error or self._forbidden(event) or self._missing(event)
         if error is not None:
             return Receipt(event.event_id, "refused", error, event.made_id)
         self.new[event.event_id] = event
@@ -119,6 +126,18 @@ class _Group:
             and event.time in (None, time)
             and withdraws == (undone and undone[1])
         )
+
+    def _forbidden(self, event: Checked) -> PalateError | None:
+        """Return the error for an event that the namespace's kinds do not allow, or of somebody forgotten since."""
+        if event.user in self.forgotten and event.time is not None:
+            return ConflictError(
+                "the event happened before its user was forgotten: it is not taken again", subject="user"
+            )
+        try:
+            self.kinds.check(event)
+        except DataError as error:
+            return error
+        return None
 
     def _missing(self, event: Checked) -> PalateError | None:
         """Return the error for a list, or an event to undo, that is not this user's or not there at all."""
@@ -152,6 +171,14 @@ class _Group:
         keys_of = keys | {row[0]: row[1] for row in self.before.values()}
         INSERT_EVENT.run_many(self.connection, [self._row(event, keys_of, received) for event in new])
         raise_users(self.connection, {self.users[e.user]: (keys[e.event_id], self.users[e.user]) for e in new}.values())
+        happened = [
+            (self.items[e.item], e.kind, e.value, received if e.time is None else e.time)
+            for e in new
+            if e.item is not None
+        ]
+        popular.record(
+            self.connection, self.ns, happened, [keys_of[e.withdraws] for e in new if e.withdraws is not None]
+        )
 
     def _row(self, event: Checked, keys: dict[str, int], received: int) -> tuple[Any, ...]:
         return (
@@ -203,8 +230,3 @@ def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], versions: di
         encode_shown(one.places),
         one.ranked,
     )
-
-
-def encode_shown(places: Sequence[Place]) -> bytes:
-    """Return places as bytes."""
-    return json.dumps([(place.item, place.score, place.propensity, place.source) for place in places]).encode()

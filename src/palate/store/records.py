@@ -122,6 +122,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A following page of a list, as it was shown.
+
+    Attributes:
+        time: microseconds.
+        first: place in the list of its first item.
+        places: what was shown.
+    """
+
+    time: int
+    first: int
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownList:
     """A list as it is kept.
 
@@ -135,6 +150,7 @@ class ShownList:
         places: what was shown, from place ``first`` on.
         ranked: positions of the model's items in the order that following pages cut, as bytes.
         first: place of the first item shown.
+        pages: the following pages that were shown, in the order of time.
     """
 
     list_id: str
@@ -147,3 +163,4 @@ class ShownList:
     arm: str | None = None
     ranked: bytes | None = None
     first: int = 1
+    pages: tuple[Page, ...] = ()

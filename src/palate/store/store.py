@@ -142,7 +142,7 @@ class Store:
         Args:
             name: 1 to 64 bytes of text.
             id_kind: what ids of users and items are, "text" or "integer".
-            kinds: event kinds as JSON holds them; None for the usual ones.
+            kinds: event kinds, or a list of their fields as JSON holds them; None for the usual ones.
 
         Raises:
             ConflictError: there is one of this name.

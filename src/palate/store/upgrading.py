@@ -6,7 +6,6 @@ backup API; of a PostgreSQL database somebody has to say that there is a backup.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
@@ -24,6 +23,7 @@ from palate import atomic
 from palate.errors import NotFoundError, ParameterError, Remedy, Set, StoreError
 from palate.store import engine as engines
 from palate.store.failures import explained
+from palate.store.kinds import Kinds, kinds_from
 from palate.store.locking import WriteLock
 from palate.store.records import DEFAULT, IdKind
 from palate.store.schema import NEWEST, meta, namespaces
@@ -124,7 +124,8 @@ def make(connection: Connection) -> None:
 def new_namespace(name: str, id_kind: IdKind, kinds: Any = None) -> dict[str, Any]:
     """Return the row of a new namespace."""
     counters = {"changes": 0, "catalogue": 0, "created": now()}
-    return {"name": name, "id_kind": id_kind, "kinds": json.dumps(kinds or {}), "settings": "{}", **counters}
+    said = "{}" if kinds is None else (kinds if isinstance(kinds, Kinds) else kinds_from(kinds)).to_json()
+    return {"name": name, "id_kind": id_kind, "kinds": said, "settings": "{}", **counters}
 
 
 def migrate(connection: Connection, schema: int) -> None:

@@ -21,6 +21,7 @@ from palate.data.items import item_table
 from palate.errors import ParameterError, UnknownParameterError
 from palate.models.contract.abilities import WarmStarts, abilities_of, check_supports
 from palate.models.contract.attributes import features_for
+from palate.models.contract.forgetting import USER_AXES
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, plain_value, search_space_of, with_arguments
@@ -369,6 +370,17 @@ class Learner(ABC):
         model = cls(**state.parameters)
         model.learned_, model.known_ = learned_of(kind, state), known_of(state)
         return model
+
+    def _arrays_of_users(self, left: Array) -> dict[str, Array]:
+        """Return the learned arrays with an axis of users, of the users at these positions alone."""
+        arrays = {}
+        for name, shape in type(self).learned_.kind.ARRAYS.items():
+            array = self.learned_.read(name)
+            for axis, word in enumerate(shape.axes):
+                if word in USER_AXES and array.shape[axis]:
+                    array = np.take(array, left, axis)
+            arrays[name] = array
+        return arrays
 
     def _check_fitted(self) -> None:
         _ = self.learned_  # refuses before ``fit``
