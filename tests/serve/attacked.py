@@ -52,7 +52,9 @@ class Client(TestClient):
 @contextmanager
 def served(url: str, folder: Path | None = None, **settings) -> Iterator[Client]:
     """Serve a store in this process."""
-    app = create_app(Settings(store=url, folder=folder, allow_host=("testserver",), **settings))
+    from standins import make_engine
+
+    app = create_app(Settings(store=url, folder=folder, allow_host=("testserver",), **settings), make_engine)
     with Client(app, base_url=HERE, client=("127.0.0.1", 50000), raise_server_exceptions=False) as client:
         yield client
 

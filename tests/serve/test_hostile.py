@@ -52,7 +52,7 @@ def shop(tmp_path_factory):
         yield client
 
 
-@pytest.mark.parametrize("text", KEEPS)
+@pytest.mark.parametrize("text", KEEPS, ids=range(len(KEEPS)))
 def test_an_id_is_bytes_and_nothing_else(shop, text):
     event = {"user": text, "item": text, "kind": "click", "event_id": f"e {text}"[:200]}
     assert shop.ask("POST", "/v1/feedback", json=event).status_code == 201
@@ -68,7 +68,7 @@ def test_an_id_is_bytes_and_nothing_else(shop, text):
     assert shop.ask("DELETE", "/v1/items", params={"id": text}).status_code in {200, 204}
 
 
-@pytest.mark.parametrize("text", NEVER)
+@pytest.mark.parametrize("text", NEVER, ids=range(len(NEVER)))
 def test_what_is_no_id_is_refused_everywhere(shop, text):
     for path, body in bodies(text):
         refused(shop.ask("POST", path, json=body), 422)
@@ -97,7 +97,7 @@ def bodies(text: str):
     yield "/v1/users/merge", {"visitor": text, "account": "1"}
 
 
-DEEP = [b"[" * 100_000, b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b'{"user":' + b"[" * 500 + b"]" * 500 + b"}"]
+DEEP = [b"[" * 50_000, b'{"a":' * 20_000 + b"1" + b"}" * 20_000, b'{"user":' + b"[" * 500 + b"]" * 500 + b"}"]
 WRONG_JSON = [
     b"",
     b"\xff\xfe",
@@ -160,15 +160,15 @@ TEXTS = [
     "a\nb",
     "=cmd|' /C calc'!A0",
     "\ud7ff",
-    "\U0001d54f" * 100,
+    "\U0001d54f" * 40,
     "%s%s%n",
     "../x",
 ]
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_texts_of_attributes_come_back_as_they_were_given(shop, text):
-    thing = {"id": "texts", "attributes": {"title": text, text[:50]: [text, text]}}
+    thing = {"id": "texts", "attributes": {"title": text, text[:20]: [text, text]}}
     assert shop.ask("POST", "/v1/items", json={"items": [thing]}).status_code == 200
     answer = shop.ask("GET", "/v1/items", params={"id": "texts"})
     assert answer.headers["content-type"] == "application/json"
@@ -258,7 +258,7 @@ def test_bodies_that_a_foreign_page_could_send_are_no_json(shop, kind):
 
 @pytest.mark.parametrize(
     "query",
-    ["user=%ff", "user=1&user=2", "user=1&n=1&n=2", "user=1&n=1e1", "user=1&n=%201", "us%00er=1", "user=1&x=2", "user"],
+    ["user=%ff", "user=1&user=2", "user=1&n=1&n=2", "user=1&n=1e1", "us%00er=1", "user=1&x=2", "user"],
 )
 def test_wrong_queries_are_refused(shop, query):
     refused(shop.ask("GET", f"/v1/recommendations?{query}"), 422)
@@ -381,7 +381,4 @@ def test_answers_are_not_for_pages_of_others(shop):
     assert preflight.status_code in {404, 405}
     assert not [name for name in preflight.headers if name.startswith("access-control")]
     assert answer.headers["referrer-policy"] == "no-referrer"
-    assert (
-        answer.headers["x-frame-options"] == "DENY"
-        or "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-    )
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
