@@ -113,7 +113,7 @@ class Answer:
     list_id: str | None
     places: tuple[Place, ...]
     columns: tuple[Mapping[str, Any], ...]
-    why: tuple[dict[str, Any] | None, ...] | None = None
+    why: tuple[list[dict[str, Any]] | None, ...] | None = None
     first: int = 1
     more: bool = False
     withheld: int = 0
