@@ -8,9 +8,11 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from palate import ImplicitALS, save
 from palate.serve.app import create_app
 from palate.serve.settings import Settings
-from palate.store import Event, Thing, feedback, items, keys, open_store
+from palate.store import Event, Thing, feedback, items, keys, open_store, versions
+from palate.store.rule import interactions
 
 ROLES = ("read", "write", "admin")
 HERE = "http://127.0.0.1:8000"
@@ -20,6 +22,7 @@ def made(url: str, folder: Path | None = None) -> dict[tuple[str, str], str]:
     """Make the shop and return its keys by namespace and role."""
     with open_store(url, folder=folder) as store:
         store.create_namespace("numbers", "integer")
+        store.folder.mkdir(parents=True, exist_ok=True)
         for name in ("default", "numbers"):
             ns = store.namespace(name)
             items.upsert(
@@ -31,6 +34,10 @@ def made(url: str, folder: Path | None = None) -> dict[tuple[str, str], str]:
                 for i in range(1, 9)
             ]
             feedback.add(store, ns, events)
+            with store.read() as connection:
+                known = interactions(connection, ns)
+            save(ImplicitALS(4, n_epochs=2, random_state=0).fit(known), store.folder / "new.safetensors")
+            versions.activate(store, ns, versions.add(store, ns, store.folder / "new.safetensors"))
         return {
             (name, role): keys.create(store, store.namespace(name), role)[1]
             for name in ("default", "numbers")
@@ -52,9 +59,7 @@ class Client(TestClient):
 @contextmanager
 def served(url: str, folder: Path | None = None, **settings) -> Iterator[Client]:
     """Serve a store in this process."""
-    from standins import make_engine
-
-    app = create_app(Settings(store=url, folder=folder, allow_host=("testserver",), **settings), make_engine)
+    app = create_app(Settings(store=url, folder=folder, allow_host=("testserver",), **settings))
     with Client(app, base_url=HERE, client=("127.0.0.1", 50000), raise_server_exceptions=False) as client:
         yield client
 
