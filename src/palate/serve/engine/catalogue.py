@@ -138,8 +138,10 @@ class Catalogue:
 
     def shown(self, places: Sequence[int]) -> list[tuple[str, Mapping[str, Any]]]:
         """Return ids and attributes of items, a title among them; nobody may change them."""
-        lacking = [place for place in places if place not in self._shown]
-        if lacking:
+        try:
+            return [self._shown[place] for place in places]
+        except KeyError:
+            lacking = [place for place in places if place not in self._shown]
             if len(self._shown) > SHOWN:
                 self._shown.clear()
                 lacking = list(places)

@@ -20,7 +20,7 @@ from palate.serve.engine import listing
 from palate.serve.engine.asking import Answer, Ask, Predictions, Reasons
 from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
-from palate.serve.engine.people import NOBODY, Person
+from palate.serve.engine.people import NOBODY, Moment, Person, moment_of
 from palate.serve.engine.space import Space, Versions
 from palate.store.records import Namespace
 
@@ -142,8 +142,9 @@ class Engine:
         started, now = time.perf_counter(), self.clock()
         try:
             with self._lock:
-                with self._moment(asks[0].ns) as (space, conn):
-                    known = self._people(space, conn, asks, now)
+                ids = [ask.user for ask in asks if ask.user is not None]
+                with self._moment(asks[0].ns, ids) as (space, conn, moment):
+                    known = self._people(space, conn, moment, asks, now)
                 read = time.perf_counter()
                 people = [NOBODY if isinstance(one, PalateError) else one for one in known]
                 orders = space.ranking.orders(asks, people)
@@ -168,10 +169,13 @@ class Engine:
             refused.set_exception(error)
             return refused
 
-    def _people(self, space: Space, conn: Connection, asks: Sequence[Ask], now: int) -> list[Person | PalateError]:
+    def _people(
+        self, space: Space, conn: Connection, moment: Moment, asks: Sequence[Ask], now: int
+    ) -> list[Person | PalateError]:
         """Return who asks; of a session that cannot be read, why."""
-        by_id = space.people.of(conn, [ask.user for ask in asks if ask.user is not None], now)
-        of_sessions = iter(space.people.of_sessions([ask.session for ask in asks if ask.session is not None]))
+        by_id = space.people.of(conn, moment.stands, now)
+        sessions = [ask.session for ask in asks if ask.session is not None]
+        of_sessions = iter(space.people.of_sessions(sessions) if sessions else ())
         return [
             by_id[ask.user] if ask.user is not None else NOBODY if ask.session is None else next(of_sessions)
             for ask in asks
@@ -188,7 +192,7 @@ class Engine:
             UnavailableError: the store cannot be read.
         """
         now = self.clock()
-        with self._lock, self._moment(ns) as (space, conn):
+        with self._lock, self._moment(ns) as (space, conn, _):
             answer = following(space, conn, list_id, first, n, now)
         if not answer.places:
             return answer
@@ -271,7 +275,7 @@ class Engine:
             return others.explain(self._person(others, user), item, n)
 
     def _person(self, others: Others, user: str) -> Person:
-        return others.space.people.of(others.conn, [user], self.clock())[user]
+        return others.space.person(others.conn, user, self.clock())
 
     # -- the state of a worker --------------------------------------------------------------------------------------
 
@@ -282,7 +286,7 @@ class Engine:
             UnavailableError: the store cannot be read, or a namespace's model not be loaded.
         """
         for ns in self.store.namespaces():
-            with self._lock, self._moment(ns) as (space, _):
+            with self._lock, self._moment(ns) as (space, *_):
                 pass
             space.wait()
             with self._lock, self._moment(ns):
@@ -295,7 +299,7 @@ class Engine:
             UnavailableError: one does not, and why.
         """
         for ns in self.store.namespaces():
-            with self._lock, self._moment(ns) as (space, _):
+            with self._lock, self._moment(ns) as (space, *_):
                 error = space.problem
             if error is not None:
                 raise UnavailableError.of(
@@ -304,18 +308,19 @@ class Engine:
 
     @contextmanager
     def _others(self, ns: Namespace) -> Iterator[Others]:
-        with self._lock, self._moment(ns) as (space, conn):
+        with self._lock, self._moment(ns) as (space, conn, _):
             yield Others(space, conn)
 
     @contextmanager
-    def _moment(self, ns: Namespace) -> Iterator[tuple[Space, Connection]]:
+    def _moment(self, ns: Namespace, users: Sequence[str] = ()) -> Iterator[tuple[Space, Connection, Moment]]:
         """Read in one transaction, with a namespace brought up to its moment."""
         space = self._spaces.get(ns.key)
         if space is None:
             space = self._spaces[ns.key] = Space(self.store, ns, self.versions, self.share)
         with self.store.read() as conn:
-            space.refresh(conn)
-            yield space, conn
+            moment = moment_of(conn, ns, users)
+            space.refresh(conn, moment)
+            yield space, conn, moment
 
 
 NOT_ANSWERED = UnavailableError.of("the request", "was not answered: ask again")
