@@ -22,6 +22,7 @@ from palate.store.locking import WriteLock
 from palate.store.prepared import Among, Prepared
 from palate.store.records import DEFAULT, Counters, IdKind, Namespace
 from palate.store.schema import meta, namespaces, users
+from palate.store.tombstones import apart
 from palate.store.upgrading import make_or_check, new_namespace
 from palate.store.writing import GroupCommit
 
@@ -51,12 +52,28 @@ def open_store(url: str, folder: str | Path | None = None, create: bool = True) 
         ParameterError: the URL names no store, or a PostgreSQL store is given no folder.
         StoreError: it is no store, or of another schema; names the command that upgrades it.
         UnavailableError: the database cannot be reached now.
+
+    Whoever was forgotten since a backup from which the store was restored is forgotten again before this returns.
     """
     where = engines.parsed(url)
     lock = WriteLock(engines.lock_file(where))
     with explained(engines.said(where)):
         make_or_check(where, lock, create=create)
-        return Store(where, _folder(where, folder), lock)
+        store = Store(where, _folder(where, folder), lock)
+    _forget_again(store)
+    return store
+
+
+def _forget_again(store: Store) -> None:
+    """Forget whoever a backup brought back, before anybody is answered."""
+    try:
+        if apart(store):
+            from palate.store.forgetting import replay
+
+            replay(store)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _folder(where: URL, folder: str | Path | None) -> Path:
