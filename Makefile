@@ -5,7 +5,7 @@ BIN := .venv/bin
 AGAIN = $(MAKE)
 MODEL ?= $(patsubst %,out/%.safetensors,ease bayes bpr warp knn)
 
-.PHONY: demo test check-long serve trained bench bench-peers format clean
+.PHONY: demo test check-long serve serve-api trained bench bench-peers format clean
 .DELETE_ON_ERROR:
 
 demo: .venv/plots
@@ -30,6 +30,10 @@ serve: .venv/ui $(firstword $(MODEL))
 	@nice $(AGAIN) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' EXIT; trap 'exit 0' HUP INT TERM; \
 	$(BIN)/palate serve --wait $(SERVE) $(MODEL)
+
+# A service on MovieLens: http://127.0.0.1:8000/docs. What it is told stays in out/demo.db.
+serve-api: .venv/serve out/ease.safetensors
+	@$(BIN)/palate serve out/ease.safetensors --store sqlite:///out/demo.db $(SERVE)
 
 trained: $(MODEL)
 
@@ -85,7 +89,12 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui]'
 	@touch $@
 
+.venv/serve: pyproject.toml | .venv/python
+	@echo "installing Palate and its service"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
+	@touch $@
+
 .venv/test: pyproject.toml | .venv/python
 	@echo "installing Palate with every extra and what the tests use"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,test]'
-	@touch $@ .venv/plots .venv/ui
+	@touch $@ .venv/plots .venv/ui .venv/serve

@@ -352,3 +352,14 @@ def feature_sums(X, F, penalties, reg):
         A += d * np.outer(f, f)
         B += d * np.outer(f, x)
     return np.linalg.solve(A, B)
+
+
+def diversified(relevance, likeness, d):
+    """Return the order of maximal marginal relevance, eq. 1 of Carbonell & Goldstein; the first of equals first."""
+    left, order = list(range(len(relevance))), []
+    while left:
+        gains = [
+            (1 - d) * relevance[i] - d * max(likeness[i][j] for j in order) if order else relevance[i] for i in left
+        ]
+        order.append(left.pop(gains.index(max(gains))))
+    return order

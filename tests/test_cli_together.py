@@ -99,7 +99,8 @@ def recorded(monkeypatch):
                 return {str(k): words(v) for k, v in value.items()}
             return [words(v) for v in value] if isinstance(value, list | tuple) else str(value)
 
-        options.pop("progress")
+        for name in ("progress", "started"):
+            options.pop(name, None)
         asked["text"] = json.dumps(json_values(words([list(given), options])))
         raise typer.Exit(0)
 
@@ -108,6 +109,8 @@ def recorded(monkeypatch):
 
     monkeypatch.setattr(palate.evaluation, "compare", record)
     monkeypatch.setattr(palate.tuning, "tune", record)
+    monkeypatch.setattr("palate.serve.running.run", record)
+    monkeypatch.setattr("palate.ui.launch", record)
     return asked
 
 
@@ -146,6 +149,20 @@ RECOMMEND = {
     "--read": ["--read", "time=none"],
 }
 OF_EVALUATE = ("--items", "items.csv", "--metrics", "rmse,ndcg@3")
+SERVE = {
+    "--host": ["--host", "::1"],
+    "--port": ["--port", "8123"],
+    "--allow-host": ["--allow-host", "shop.example.org"],
+    "--trust-proxy": ["--trust-proxy"],
+    "--wait": ["--wait"],
+    "--folder": ["--folder", "files"],
+    "--namespace": ["--namespace", "shop"],
+    "--workers": ["--workers", "2"],
+    "--keep-lists": ["--keep-lists", "30"],
+    "--keep-events": ["--keep-events", "300"],
+    "--new-items-share": ["--new-items-share", "0.3"],
+    "--log": ["--log", "problems"],
+}
 CASES = {  # command: the words of every run, and its options, each pair of which is tried
     "evaluate": (("log.csv", *OF_EVALUATE, "--split", "kfold:2:1", *MODEL), EVALUATE),
     "train": (
@@ -230,6 +247,7 @@ CASES = {  # command: the words of every run, and its options, each pair of whic
         },
     ),
     "recommend": (("m.safetensors", "-n", "14", "--user", "1"), RECOMMEND),
+    "serve": (("m.safetensors", "--store", "sqlite:///shop.db"), SERVE),
 }
 SINGLES = {  # other words of a run, beside each of which an option acts or is refused
     "evaluate parts": (
@@ -254,11 +272,13 @@ SINGLES = {  # other words of a run, beside each of which an option acts or is r
         )
     },
 }
+SINGLES["serve page"] = (("serve", "m.safetensors"), SERVE)
 UNSEEN = {  # option: why an answer need not show it
     "--on-unknown": "says what is done with people who are not known; those asked for here are",
     "--on-overlap": "leaves out rows of both parts; these share none",
     "--processes": "changes speed, never the answer",
     "--workers": "changes speed, never what is asked",
+    "--wait": "waits for the files of models; these are there",
     "--read": "says how values are read and checked; these are well",
     "--safe-csv": "no text here begins like a formula",
     "--clip": "clips predictions beyond the range; not all answers have one",

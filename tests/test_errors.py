@@ -63,6 +63,15 @@ def test_the_page_of_codes_has_each_code_that_is_raised_and_no_other():
     assert sorted(listed) == sorted(set(listed)) == sorted(get_args(Code)) == sorted(said)
 
 
+def test_the_page_has_the_status_of_each_code():
+    from palate.serve.problems import STATUS, TITLES
+
+    rows = re.findall(r"^\| (\d{3}) \| (.+) \|$", DOCS.read_text(), re.MULTILINE)
+    assert {code: int(status) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)} == STATUS
+    assert {*STATUS.values(), 422} <= TITLES.keys()
+    assert STATUS.keys() <= {*get_args(Code)}
+
+
 def test_no_door_rewrites_a_sentence():
     for path in [*(SOURCE / "cli").glob("*.py"), *(SOURCE / "ui").glob("*.py")]:
         assert "re.sub(" not in path.read_text(), path

@@ -75,14 +75,14 @@ def test_a_file_has_its_lock_beside_it(tmp_path):
 
 def test_a_lock_that_was_just_removed_is_taken_anew(tmp_path, monkeypatch):
     """Who opened the file before its holder removed it would lock what nobody else sees."""
-    lock, removed = locks._lock, []
+    lock, removed = locks.take, []
 
     def remove_once(handle, path):
         lock(handle, path)
         if not removed:
             removed.append(path.unlink())
 
-    monkeypatch.setattr(locks, "_lock", remove_once)
+    monkeypatch.setattr(locks, "take", remove_once)
     with only_writer(tmp_path, "a search"):
         assert (tmp_path / NAME).exists()
 

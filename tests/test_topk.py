@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from palate.parallel import GRAIN
 from palate.sparse import Rows
-from palate.topk import TILE, score_pairs, topk
+from palate.topk import LONG, SPARE, TILE, score_pairs, topk
 
 
 def factors_of(seed, n_users, n_items, k, dtype=np.float32, whole=False):
@@ -70,6 +70,28 @@ def test_topk_is_the_full_sort(seed, n_users, n_items, k, n, dtype, whole, share
     allowed = None if share_in is None else rng.random(n_items) < share_in
     places = rng.permutation(n_items).astype(np.int32) if by_place else None
     check(factors_of(seed, n_users, n_items, k, dtype, whole), n, excluded, allowed, places)
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 2**32),
+    n_items=st.integers(90, 400),
+    n=st.integers(LONG - SPARE - 2, 300),
+    whole=st.booleans(),
+    share_out=st.sampled_from([0, 0.3, 0.9]),
+    share_in=st.sampled_from([None, 0.5]),
+)
+def test_long_lists_by_partitions_are_the_full_sort(seed, n_items, n, whole, share_out, share_in):
+    rng = np.random.default_rng(seed)
+    excluded = [np.flatnonzero(rng.random(n_items) < share_out) for _ in range(3)]
+    allowed = None if share_in is None else rng.random(n_items) < share_in
+    check(factors_of(seed, 3, n_items, 3, whole=whole), n, excluded, allowed, rng.permutation(n_items).astype(np.int32))
+
+
+def test_long_lists_of_many_users_hold_a_few_rows_of_scores_at_once(monkeypatch):
+    monkeypatch.setattr(GRAIN, "scored_bytes", 4 * 150 * 2)
+    rng = np.random.default_rng(2)
+    check(factors_of(2, 7, 150, 3, whole=True), LONG, [rng.permutation(150)[:9] for _ in range(7)])
 
 
 def test_several_tiles_and_blocks_of_users():

@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         temporary.unlink(missing_ok=True)  # gone already where the rename was done
     _remove_leftovers(path.parent)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def check_target(path: Path) -> None:
@@ -89,7 +89,8 @@ def _is_leftover(entry: os.DirEntry[str]) -> bool:
     return is_ours and stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > DAY
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder be on the disk, too."""
     if os.name != "posix":
         return  # elsewhere a folder cannot be opened, and a rename needs no second sync
     handle = os.open(folder, os.O_RDONLY)

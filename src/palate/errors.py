@@ -14,6 +14,7 @@ PalateError
 │   ├── UnavailableError    the store cannot be read or written now: try again
 │   ├── ConflictError       the same id with other content
 │   └── NotFoundError       an id that the namespace has not
+├── RequestError        a request that the service refuses
 └── MissingExtraError   an optional package is not installed
 
 An error carries fields: a stable ``code`` (docs/errors.md lists them), its subject, the value and the rows at fault.
@@ -39,16 +40,22 @@ Code = Literal[
     "diverged",
     "duplicates",
     "empty",
+    "expired",
     "failed",
     "failed_runs",
     "faults",
+    "forbidden",
     "forked",
     "format",
+    "host",
     "ids",
     "locked",
+    "media_type",
+    "method",
     "missing_extra",
     "model_file",
     "no_history",
+    "no_key",
     "not_fitted",
     "not_found",
     "not_offered",
@@ -56,6 +63,9 @@ Code = Literal[
     "other_data",
     "overlap",
     "parameter",
+    "rate",
+    "request",
+    "slow",
     "source",
     "split",
     "store",
@@ -357,6 +367,19 @@ class NotFoundError(StoreError, LookupError):
     """The namespace has nothing of this id."""
 
     code = "not_found"
+
+
+class RequestError(PalateError):
+    """A request that the service does not take; ``faults`` lists what is wrong where in it.
+
+    Attributes:
+        faults: each with ``where`` it stands in the request, and ``what`` is wrong.
+        wait: seconds after which it may be sent again, or None.
+    """
+
+    code: Code = "request"
+    faults: tuple[dict[str, Any], ...] = ()
+    wait: float | None = None
 
 
 class MissingExtraError(PalateError, ImportError):

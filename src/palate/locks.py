@@ -56,7 +56,7 @@ def _held(path: Path, output: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle, path)
+            take(handle, path)
         except OSError as error:
             who = _holder(path)
             os.close(handle)
@@ -74,7 +74,12 @@ def _held(path: Path, output: Path) -> int:
         os.close(handle)
 
 
-def _lock(handle: int, path: Path) -> None:
+def take(handle: int, path: Path) -> None:
+    """Lock an open file, without waiting.
+
+    Raises:
+        OSError: somebody else has it (`HELD`); a file system without locks is told in a warning.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -90,6 +95,20 @@ def _lock(handle: int, path: Path) -> None:
         if error.errno in HELD:
             raise
         log.warning("%s cannot be locked (%s): see to it that no second process writes there", path.parent, error)
+
+
+def release(handle: int) -> None:
+    """Unlock a file that `take` locked."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(handle, FAR, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _holder(path: Path) -> str:

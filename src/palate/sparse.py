@@ -160,6 +160,18 @@ class Rows:
         return f"Rows({self.n_rows:,} rows, {len(self.indices):,} cells)"
 
 
+def stacked(several: Sequence[Rows]) -> Rows:
+    """Return matrices of the same columns one below the other; a cell without weight weighs 1 among weighted ones."""
+    weights = None
+    if any(rows.weights is not None for rows in several):
+        weights = np.concatenate(
+            [np.ones(len(r.values), np.float32) if r.weights is None else r.weights for r in several]
+        )
+    values = np.concatenate([rows.values for rows in several])
+    sizes, indices = np.concatenate([r.sizes for r in several]), np.concatenate([r.indices for r in several])
+    return replace(Rows.of_sizes(sizes, indices, values), weights=weights)
+
+
 def union(several: Sequence[Rows], n_rows: int) -> Rows:
     """Return rows that have a cell where one of several matrices has, each once; of one alone the rows as they are."""
     if len(several) == 1:

@@ -1,7 +1,8 @@
 """The best n items of many users: never a full score matrix, never a full sort, the same answer in any batch.
 
 Peak memory beyond the factors: per thread one tile of GRAIN.listed x TILE float32 scores (1 MiB) and as many heaps, and
-once the result, 12 bytes x users x n. Factors of float64 are copied to float32 once (`ItemSide`).
+once the result, 12 bytes x users x n; for long lists, 8 MiB of whole rows of scores instead of a tile. Factors of
+float64 are copied to float32 once (`ItemSide`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from palate.sparse import Rows, union
 
 TILE = 512
 SQUARED = 1 << 14  # items whose squares are summed at once
+LONG = 100  # candidates, from which on partitions of whole rows are quicker than heaps
 SPARE = 10  # candidates kept beyond n, so that rounding in the preselection cannot matter
 
 
@@ -205,20 +207,24 @@ class _Job:
         items: NDArray[np.int32],
     ) -> None:
         """Fill the best of one user: all items in one pass over their factors."""
-        P32, H, J = self._begun(users)
+        P32 = self._of(users)
         excluded = excluded_rows(excluded_as, self.excluded)
         S = np.empty((1, len(self.among.c)), np.float32)
         p, Q, c = given(P32[0], self.among.Q32, self.among.c32)
         select.score_row(p, Q, c, S[0])
         S[0, excluded.indices] = -np.inf
-        select.push_tile(S, 0, H, J)
-        self._decide(users, P32, select.Heaps(H, J), excluded, select.Top(scores, items))
+        self._decide(users, P32, self._candidates(S), excluded, select.Top(scores, items))
 
     def rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
-        """Fill the best of some users, tile by tile of the items."""
-        P32, H, J = self._begun(users)
+        """Fill the best of some users: of whole rows for long lists, else tile by tile of the items."""
+        if self.n_candidates >= LONG:
+            for few in chunks(len(users), max(1, GRAIN.scored_bytes // (4 * len(self.among.c)))):
+                self._whole_rows(users[few], scores[few], items[few])
+            return
+        P32 = self._of(users)
         excluded = excluded_rows(users, self.excluded)
         Q32, c32 = self.among.Q32, self.among.c32
+        H, J = self._heaps(len(users))
         at = excluded.indptr[:-1].copy()
         S = np.empty((len(users), min(TILE, len(Q32))), np.float32)
         for tile in chunks(len(Q32), TILE):
@@ -233,11 +239,37 @@ class _Job:
             select.push_tile(part, tile.start, H, J)
         self._decide(users, P32, select.Heaps(H, J), excluded, select.Top(scores, items))
 
-    def _begun(self, users: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
-        """Return the users' factors for the preselection, and empty heaps."""
-        P32 = self.factors.P[users].astype(np.float32, copy=False)
-        H = np.full((len(users), self.n_candidates), -np.inf, np.float32)
-        return P32, H, np.full(H.shape, -1, np.int32)
+    def _whole_rows(self, users: NDArray[np.int32], scores: NDArray[np.float64], items: NDArray[np.int32]) -> None:
+        """Fill the best of a few users, all of whose scores are held at once."""
+        P32 = self._of(users)
+        excluded = excluded_rows(users, self.excluded)
+        S = P32 @ self.among.Q32.T
+        S += self.among.c32
+        S[excluded.row_of_cells(), excluded.indices] = -np.inf
+        self._decide(users, P32, self._candidates(S), excluded, select.Top(scores, items))
+
+    def _of(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the users' factors for the preselection."""
+        P32: NDArray[np.float32] = self.factors.P[users].astype(np.float32, copy=False)
+        return P32
+
+    def _heaps(self, n_users: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        H = np.full((n_users, self.n_candidates), -np.inf, np.float32)
+        return H, np.full(H.shape, -1, np.int32)
+
+    def _candidates(self, S: NDArray[np.float32]) -> select.Heaps:
+        """Return the candidates of whole rows of scores; -inf marks an excluded item."""
+        if self.n_candidates < LONG:
+            H, J = self._heaps(len(S))
+            select.push_tile(S, 0, H, J)
+            return select.Heaps(H, J)
+        first = S.shape[1] - self.n_candidates
+        at = np.argpartition(S, first, axis=1)[:, first:] if first else np.tile(np.arange(S.shape[1]), (len(S), 1))
+        scores = np.take_along_axis(S, at, 1)
+        order = np.argsort(-scores, axis=1)
+        H, J = np.take_along_axis(scores, order, 1), np.take_along_axis(at, order, 1).astype(np.int32)
+        J[np.isneginf(H)] = -1
+        return select.Heaps(H, J)
 
     def _decide(
         self,

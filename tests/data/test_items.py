@@ -243,3 +243,11 @@ def test_rows_without_id_are_counted(caplog):
     table = item_table(IDS, {"item_id": [None, 10, None], "title": ["x", "Ten", "y"]})
     assert table["title"].to_list() == ["Ten", "20", "30"]
     assert "the item table: dropped 2 rows without id" in caplog.text
+
+
+def test_a_text_that_no_item_has_is_a_slip_or_in_a_changing_catalogue_a_wish():
+    table = pl.DataFrame({"item_id": [1, 2], "stock": ["none", None], "tags": [["a"], ["b"]]})
+    for where, met in (("stock=here", []), ("stock!=here", [1]), ("tags=c", []), ("tags!=c", [1, 2])):
+        with pytest.raises(ParameterError, match="no item has"):
+            matching_items(table, where)
+        assert table.filter(pl.Series(matching_items(table, where, known_values=False)))["item_id"].to_list() == met

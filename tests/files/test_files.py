@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,11 @@ from model_files import (
 )
 
 from palate import files
+from palate.data.dataset import Dataset, Log
+from palate.data.interactions import Interactions
 from palate.errors import ModelFileError, NotFittedError
 from palate.files.container import pieces
-from palate.models import MODELS, MatrixFactorization
+from palate.models import MODELS, MatrixFactorization, Popularity
 
 
 @pytest.fixture(scope="module")
@@ -438,3 +441,24 @@ def test_what_is_no_name_of_a_file_is_refused(path):
 def test_only_a_model_is_saved(tmp_path):
     with pytest.raises(ModelFileError, match=r"a fitted model is saved, such as .*; got int"):
         files.save(3, tmp_path / "m.safetensors")
+
+
+# -- the log of a store ---------------------------------------------------------------------------------------------
+
+
+def test_a_model_keeps_which_log_it_learned_from(numbers, tmp_path):
+    rows = Interactions.from_table(pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "time": [10, 20, 30]}))
+    log = Log("00" * 16, "shop", 3, 30_000_000, 40_000_000)
+    data = replace(Dataset.from_tables(rows), log=log)
+    files.save(Popularity().fit(data), tmp_path / "m")
+    assert files.load(tmp_path / "m").log_ == log
+    files.save(numbers, tmp_path / "elsewhere")
+    assert files.load(tmp_path / "elsewhere").log_ is None
+    assert b'"log"' not in (tmp_path / "elsewhere").read_bytes()
+
+
+def test_a_part_of_a_log_has_no_key_up_to_which_all_was_learned():
+    rows = Interactions.from_table(pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "time": [10, 20, 30]}))
+    data = replace(Dataset.from_tables(rows), log=Log("00" * 16, "shop", 3, 30_000_000, 40_000_000))
+    assert data.take(np.array([0, 1])).log == Log("00" * 16, "shop", None, 20_000_000, 40_000_000)
+    assert data.take(np.array([], int)).log == Log("00" * 16, "shop", None, None, 40_000_000)

@@ -228,6 +228,7 @@ def drop(where):
     return edit
 
 
+LOG = {"store": "00" * 16, "namespace": "shop", "trained_to": 7, "newest_event": None, "read": 9}
 HEADERS = {
     "made by a newer Palate: format version 2, this one reads up to 1; pip install": put("format_version", 2),
     "unknown format version 0": put("format_version", 0),
@@ -266,6 +267,11 @@ HEADERS = {
     "the header's sha256 lacks the array 'items.ids'": drop("sha256/items.ids"),
     "the header's sha256 has the unknown array 'more'": put("sha256/more", "0" * 64),
     "array items.ids does not fit its checksum: the file is damaged": put("sha256/items.ids", "0" * 64),
+    "the 'palate' header's log must have store, namespace, trained_to, newest_event, read": put("log", {"store": "s"}),
+    "the 'palate' header's log must have store": put("log", None),
+    "header's log.trained_to is not what a store gives": put("log", {**LOG, "trained_to": True}),
+    "header's log.newest_event is not what a store gives": put("log", {**LOG, "newest_event": 1 << 63}),
+    "header's log.namespace is not what a store gives": put("log", {**LOG, "namespace": None}),
 }
 
 

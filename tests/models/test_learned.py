@@ -76,7 +76,7 @@ def test_every_learned_value_is_a_typed_attribute_and_every_attribute_is_learned
     assert {*kind.ARRAYS, *kind.SCALARS} == attributes - kept - {
         name for name in attributes if getattr(cls, name).otherwise is not None and name not in kind.SCALARS
     }
-    assert kept == {"users_", "items_", "seen_", "rated_", "item_table_", "rating_range_"}
+    assert kept == {"users_", "items_", "seen_", "rated_", "item_table_", "rating_range_", "log_"}
 
 
 @pytest.mark.parametrize("name", ["users_", "history_", "best_epoch_", "item_biases_", "mean_", "learned_"])

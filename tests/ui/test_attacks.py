@@ -18,8 +18,8 @@ from ui_models import small_model
 
 from palate import files
 from palate.errors import ParameterError
+from palate.serve.hosts import Hosts
 from palate.ui import build_ui, door, incidents
-from palate.ui.hosts import Hosts
 from palate.ui.page import import_gradio
 
 MARK = "Attacker-wrote-this"  # stands in every attack: the log must not have it

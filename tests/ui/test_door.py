@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from palate.serve.hosts import Hosts
 from palate.ui import door
 from palate.ui.door import EVENTS, Door
-from palate.ui.hosts import Hosts
 
 EVENT = {"data": ["1"], "fn_index": 0, "trigger_id": None, "session_hash": "a1"}
 JSON = (b"content-type", b"application/json")

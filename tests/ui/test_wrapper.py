@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from attacker import nobody
 
+from palate.serve.hosts import Hosts
 from palate.ui import door
-from palate.ui.hosts import Hosts
 
 MARK = "Attacker-wrote-this"  # the log must not have it
 

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.request import urlopen
 
 import typer
 
 from palate.cli import common
-from palate.errors import PalateError
+from palate.errors import PalateError, missing_extra
 
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars", "typer", "rich")
-EXTRAS = {"plots": "matplotlib", "ui": "gradio", "tune": "optuna"}
+EXTRAS = {
+    "plots": "matplotlib", "ui": "gradio", "tune": "optuna", "store": "sqlalchemy", "serve": "fastapi", "ann": "usearch"
+}  # fmt: skip
+WAL_MENDED = (3, 51, 3)  # version of SQLite whose write-ahead log stands two writers at the same instant
 GOOD, BAD, HINT = "ok", "fault", "hint"
 DoctorLine = tuple[str, str, str]  # state, what, finding
 
 
-def doctor(as_json: common.Json = False) -> None:
+def doctor(
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="Also look at this store: reachable, schema, what is pending.")
+    ] = None,
+    as_json: common.Json = False,
+) -> None:
     """Say what is installed, what is missing and how to get it, and whether Palate works here."""
-    lines: list[DoctorLine] = [*_installed(), *_extras(), *_machine()]
+    lines: list[DoctorLine] = [*_installed(), *_extras(), *_machine(), _sqlite()]
     for what, check in (("data", _data), ("training", _trains), ("page", _serves)):
         lines.append(_safely(what, check))
+    if store is not None:
+        lines.append(_safely("store", partial(_store, store)))
     healthy = all(state != BAD for state, _, _ in lines)
     if as_json:
         checks = [{"state": s, "what": w, "finding": f} for s, w, f in lines]
@@ -87,6 +99,20 @@ def _machine() -> list[DoctorLine]:
     ]
 
 
+def _sqlite() -> DoctorLine:
+    """Say which SQLite Python has, and what we do about its fault."""
+    name = f"SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info >= WAL_MENDED:
+        return GOOD, "SQLite", name
+    mended = ".".join(map(str, WAL_MENDED))
+    return (
+        HINT,
+        "SQLite",
+        f"{name}: before {mended} two writers can corrupt a write-ahead log; Palate lets one at a time write and "
+        "checkpoint, over all its processes: write into a store with no other program",
+    )
+
+
 def _safely(what: str, check: Callable[[], DoctorLine]) -> DoctorLine:
     try:
         return check()
@@ -136,3 +162,24 @@ def _serves() -> DoctorLine:
         status = answer.status
     seconds = time.perf_counter() - started
     return GOOD if status == 200 else BAD, "page", f"the page of a tiny model answered with {status} in {seconds:.1f} s"
+
+
+def _store(url: str) -> DoctorLine:
+    """Open a store that is there, and say what is in it and what waits."""
+    try:
+        from palate.store.store import open_store
+    except ModuleNotFoundError as error:
+        raise missing_extra("store", "a store") from error
+    from sqlalchemy import func, select
+
+    from palate.store.schema import NEWEST, events, jobs, namespaces
+
+    with open_store(url, create=False) as store, store.read() as connection:
+        waiting = jobs.c.state.in_(("waiting", "running"))
+        n = {
+            "namespaces": connection.scalar(select(func.count()).select_from(namespaces)),
+            "events": connection.scalar(select(func.count()).select_from(events)),
+            "jobs waiting or running": connection.scalar(select(func.count()).select_from(jobs).where(waiting)),
+        }
+        counted = ", ".join(f"{number:,} {name}" for name, number in n.items())
+        return GOOD, "store", f"{store.url}: schema {NEWEST}, the newest; {counted}"

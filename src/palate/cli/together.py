@@ -56,6 +56,9 @@ _TEST = Rule("--test", without=("DATA", "--split", "--fold"), why="is a test par
 _WITH_TRAIN = Rule("--test", needs=("--train",), why="is a test part, and the training part is lacking")
 _OVERLAP = Rule("--on-overlap", needs=("--test",), why="is for parts that were made elsewhere")
 _FITTED = ("--model", "--preset", "--set", "--stop-on", "--out", "--attributes", "--users")
+_OF_SERVICE = (
+    "--folder", "--namespace", "--workers", "--keep-lists", "--keep-events", "--new-items-share", "--log"
+)  # fmt: skip
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "palate evaluate": (
@@ -78,6 +81,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "palate train": (Rule("--config", without=("--model", "--preset"), why="names the model and its parameters"),),
     "palate data show": (Rule("--users", needs=("--plots",), why="is drawn, and not listed"),),
+    "palate serve": (
+        *(Rule(option, needs=("--store",), why="is of the HTTP service") for option in _OF_SERVICE),
+        *(Rule(option, without=("--store",), why="is of the page") for option in ("--wait", "--trust-proxy")),
+    ),
     "palate models": (Rule("--metrics", without=("KEY",), why="lists all metrics"),),
 }
 

@@ -16,6 +16,25 @@ from palate.markup import paragraph
 from palate.notebook import card, plainly, preview
 
 
+@dataclass(frozen=True)
+class Log:
+    """Which log of a store a data set was read from, and how far; a model that learned from it keeps this.
+
+    Attributes:
+        store: which store, 32 hexadecimal digits.
+        namespace: its name.
+        trained_to: key of the newest event that was read; None where a part of the log is left out.
+        newest_event: time of the newest row, microseconds since 1970, or None without any.
+        read: when it was read, microseconds since 1970: whoever was forgotten later is still in the model.
+    """
+
+    store: str
+    namespace: str
+    trained_to: int | None
+    newest_event: int | None
+    read: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Interactions with tables of their items and users; `palate.load_dataset`, MovieLens and splits give it.
@@ -31,6 +50,7 @@ class Dataset:
         users: one row a user: user_id, and as far as known age, gender, occupation, zip_code.
         lists: which texts of the tables are lists, as in `palate.data.lists.with_lists`: True where that was found.
         notes: sentences on where the data came from and which rows were dropped.
+        log: which log of a store it was read from, or None.
     """
 
     name: str
@@ -39,6 +59,7 @@ class Dataset:
     users: pl.DataFrame
     notes: tuple[str, ...] = ()
     lists: ListColumns = True
+    log: Log | None = None
 
     @classmethod
     def from_tables(
@@ -76,7 +97,8 @@ class Dataset:
 
     def take(self, rows: NDArray[Any]) -> Dataset:
         """Return these rows, in this order, with the tables and the ids of the whole."""
-        return replace(self, interactions=self.interactions.take(rows))
+        part = self.interactions.take(rows)
+        return replace(self, interactions=part, log=None if self.log is None else _of_part(self.log, part))
 
     def __repr__(self) -> str:
         return f"Dataset({plainly(self.name)}: {self.interactions!r})"
@@ -84,6 +106,12 @@ class Dataset:
     def _repr_html_(self) -> str:
         tables = [part for name in ("items", "users") for part in (paragraph(name), preview(getattr(self, name)))]
         return card(f"Dataset {self.name}", self.interactions._facts(), *tables, sentences=self.notes)
+
+
+def _of_part(log: Log, part: Interactions) -> Log:
+    """Return what is known of a part of a log: which of its events were left out cannot be told by a key."""
+    newest = None if part.times is None or not len(part) else int(part.times.max()) * 1_000_000
+    return replace(log, trained_to=None, newest_event=newest)
 
 
 Data = TypeVar("Data", Dataset, Interactions)  # what comes in comes out: a data set, or interactions alone

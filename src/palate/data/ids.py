@@ -34,6 +34,7 @@ class Ids:
 
     def __init__(self, values: pl.Series | NDArray[np.int64] | Texts | Iterable[Id], what: str = "id") -> None:
         self.what = what
+        self._order: NDArray[np.int32] | None = None  # positions in the order of the ids, where that lies in a file
         if isinstance(values, np.ndarray) and values.dtype == np.int64:
             self._ids: pl.Series | NDArray[np.int64] | Texts = values
         elif isinstance(values, Texts):
@@ -49,6 +50,25 @@ class Ids:
         """Return the sorted distinct ids of a checked column, and each row's position among them."""
         distinct, index = (_integer_positions if column.dtype == pl.Int64 else _text_positions)(column)
         return cls(distinct, what), index
+
+    @classmethod
+    def mapped(
+        cls, ids: NDArray[np.int64] | Texts, what: str, *, order: NDArray[np.int32] | None, column: pl.Series | None
+    ) -> Ids:
+        """Return ids that lie in a file, were checked before, and are never copied.
+
+        Args:
+            ids: integers or texts.
+            what: the word for one of them.
+            order: their positions in ascending order; None where they ascend.
+            column: the same ids as a column that lies in a file, too; None where nobody asks for all of them.
+        """
+        made = cls.__new__(cls)
+        made.what, made._ids, made._order = what, ids, order
+        vars(made)["_ascending"] = order is None
+        if column is not None:
+            vars(made)["values"] = column
+        return made
 
     @property
     def kind(self) -> Literal["integer", "text"]:
@@ -75,6 +95,8 @@ class Ids:
 
     def sorted_positions(self) -> NDArray[np.int32]:
         """Return the positions in the order of their ids."""
+        if self._order is not None:
+            return self._order
         if self._ascending:
             return np.arange(len(self), dtype=np.int32)
         if isinstance(self._ids, np.ndarray):
@@ -121,12 +143,14 @@ class Ids:
     def _positions(self, wanted: list[Any]) -> NDArray[np.int32]:
         """Return where these ids, of the right type, stand, -1 for an unknown one.
 
-        Ascending ids are sought by halving: integers all at once, texts one by one where they are few. Else a
-        dictionary is made: a model that serves one user after the other holds none.
+        Ids in a file, and ascending ones, are sought by halving: integers all at once, texts one by one where they are
+        few. Else a dictionary is made: a model that serves one user after the other holds none.
         """
         ids = self._ids
-        if isinstance(ids, np.ndarray) and self._ascending:
-            return _places(ids, wanted)
+        if isinstance(ids, np.ndarray) and (self._ascending or self._order is not None):
+            return _places(ids, wanted, self._order)
+        if isinstance(ids, Texts) and (len(wanted) > FEW or self._order is not None):
+            return _places_of_texts(ids, wanted, self._order)
         if self._ascending and len(wanted) <= FEW:
             places = [bisect_left(ids, given) for given in wanted]
             good = (p if p < len(ids) and ids[p] == given else -1 for p, given in zip(places, wanted, strict=True))
@@ -213,18 +237,34 @@ def _checked(series: pl.Series, what: str) -> pl.Series | NDArray[np.int64]:
     return series if series.dtype == pl.String else series.to_numpy()
 
 
-def _places(ids: NDArray[np.int64], wanted: list[Any]) -> NDArray[np.int32]:
-    """Return where each integer stands among ascending ids, -1 for one that does not."""
+def _places(ids: NDArray[np.int64], wanted: list[Any], order: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+    """Return where each integer stands among ids, which ascend or do in an order, -1 for one that does not."""
     try:
         sought = np.array(wanted, np.int64)
     except OverflowError:
         fits = np.array([-(2**63) <= given < 2**63 for given in wanted])
-        at = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)])
+        at = _places(ids, [given if fit else 0 for given, fit in zip(wanted, fits, strict=True)], order)
         at[~fits] = -1
         return at
-    places = np.searchsorted(ids, sought)
+    places: NDArray[Any] = np.searchsorted(ids, sought, sorter=order)
     places[places == len(ids)] = 0
+    if order is not None and len(ids):
+        places = order[places]
     return np.where(ids[places] == sought if len(ids) else False, places, -1).astype(np.int32)
+
+
+def _places_of_texts(ids: Texts, wanted: list[str], order: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """Return where each text stands among ids, -1 for one that does not."""
+    from palate.kernels import given, texts  # Numba is slow to import, and reading does without it
+
+    sought = [text.encode("utf-8", "surrogatepass") for text in wanted]  # half a pair is no id, and no error
+    offsets = np.cumsum([0, *map(len, sought)], dtype=np.int64)
+    order = np.empty(0, np.int32) if order is None else order
+    text, starts, order = given(ids.text, ids.offsets, order)
+    wanted_text, wanted_starts = given(np.frombuffer(b"".join(sought), np.uint8), offsets)
+    out = np.empty(len(sought), np.int32)
+    texts.find(text, starts, order, wanted_text, wanted_starts, out)
+    return out
 
 
 def _all_differ(ids: pl.Series | NDArray[np.int64] | Texts) -> bool:

@@ -181,7 +181,9 @@ def _check(column: pl.Series, ids: Ids, side: str) -> None:
         raise DataError.of(f"the {side} table", f"shares no id with the ratings (such as {ids.values[0]!r})")
 
 
-def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) -> NDArray[np.bool_]:
+def matching_items(
+    table: pl.DataFrame, where: Condition | Iterable[Condition], *, known_values: bool = True
+) -> NDArray[np.bool_]:
     """Return which items meet all conditions.
 
     Args:
@@ -189,6 +191,8 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
         where: one or more conditions, each a Polars expression or a text "column=value" with one of = (or ==) != < <=
             > >=; on a column of lists, = and != ask whether the value is in the list. An item without a value meets
             no condition.
+        known_values: refuse a text that no item has, as a slip of the pen; a catalogue that changes while it is asked
+            takes any.
 
     Raises:
         ParameterError: a condition cannot be read, names no column, or does not fit the column's type, or no item has
@@ -196,17 +200,17 @@ def matching_items(table: pl.DataFrame, where: Condition | Iterable[Condition]) 
     """
     keep = np.ones(len(table), bool)
     for condition in [where] if isinstance(where, str | pl.Expr) or not isinstance(where, Iterable) else where:
-        keep &= _mask(table, condition)
+        keep &= _mask(table, condition, known_values=known_values)
     return keep
 
 
-def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
+def _mask(table: pl.DataFrame, where: object, *, known_values: bool) -> NDArray[np.bool_]:
     if not isinstance(where, str | pl.Expr):
         raise ParameterError(
             f"where= takes text such as 'year>=1990' or Polars expressions, got {where!r}", subject="where", value=where
         )
     check_table_threads("where=")
-    condition = _condition(table, where) if isinstance(where, str) else where
+    condition = _condition(table, where, known_values=known_values) if isinstance(where, str) else where
     try:
         mask = table.select(condition.fill_null(value=False).alias("keep"))["keep"]
     except pl.exceptions.PolarsError as error:
@@ -216,7 +220,7 @@ def _mask(table: pl.DataFrame, where: object) -> NDArray[np.bool_]:
     return mask.to_numpy()
 
 
-def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
+def _condition(table: pl.DataFrame, text: str, *, known_values: bool) -> pl.Expr:
     match = CONDITION.match(text)
     if match is None:
         raise ParameterError(
@@ -230,9 +234,10 @@ def _condition(table: pl.DataFrame, text: str) -> pl.Expr:
     if isinstance(kind, pl.List):
         if sign not in ("=", "!="):
             raise ParameterError.of(f"'{name}'", f"holds lists; ask with = or !=, not {sign}")
-        _check_value(name, table[name].explode(), value)
+        if known_values:
+            _check_value(name, table[name].explode(), value)
         return column.list.contains(value) if sign == "=" else ~column.list.contains(value)
-    if kind == pl.String and sign in ("=", "!="):
+    if known_values and kind == pl.String and sign in ("=", "!="):
         _check_value(name, table[name], value)
     wanted = _value(name, kind, value)
     if isinstance(kind, pl.Datetime) and not isinstance(wanted, datetime):

@@ -1,8 +1,8 @@
 """Model files: one safetensors file a model, no pickle, nothing evaluated.
 
 The metadata entry ``palate`` is JSON: format_version, palate_version, model (its key), parameters, learned (scalars
-and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), and sha256 of each
-array. The arrays:
+and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), sha256 of each
+array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event, read. The arrays:
 
     learned.NAME                      the learned arrays, shapes as in the class
     users.ids, items.ids              integer ids, int64; or, for text ids,
@@ -24,12 +24,15 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
+from palate.data.dataset import Log
 from palate.data.ids import Ids
 from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
@@ -54,6 +57,13 @@ _HEADER = {
     "items": str,
     "seen": bool,
     "sha256": dict,
+}
+_LOG = {
+    "store": (str,),
+    "namespace": (str,),
+    "trained_to": (int, NoneType),
+    "newest_event": (int, NoneType),
+    "read": (int,),
 }
 
 
@@ -84,7 +94,8 @@ def save(model: Recommender, path: str | Path) -> None:
         "users": state.users.kind,
         "items": state.items.kind,
         "seen": state.seen is not None,
-        "sha256": {name: _sha256(array) for name, array in arrays.items()},
+        "sha256": {name: sha256(array) for name, array in arrays.items()},
+        **({} if state.log is None else {"log": vars(state.log)}),
     }
     metadata = {"palate": strict_json.dumps(header, "the header").decode()}
     try:
@@ -112,7 +123,7 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
     """
     path = _named(path)
     try:
-        return _load(path, copy=copy)
+        return model_in(Container.open(path, copy=copy))
     except ModelFileError as error:
         raise error.within(f"{path} is refused: ", subject=path) from None
     except FileNotFoundError:
@@ -133,27 +144,59 @@ def _named(path: object) -> Path:
     return Path(path)
 
 
-def _load(path: Path, *, copy: bool) -> Recommender:
-    container = Container.open(path, copy=copy)
+def model_in(container: Container) -> Recommender:
+    """Return the model of an opened file, every value checked.
+
+    Raises:
+        ModelFileError: it is no model file, or is damaged or hostile.
+    """
+    header, cls, arrays = opened(container)
+    users, items = (_ids_of(arrays, side, header[side]) for side in ("users", "items"))
+    model = model_of(state_of(header, cls, arrays, (users, items), item_table_of(arrays, items)))
+    model.file_ = container.mapped
+    return model
+
+
+def opened(
+    container: Container, unread: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], type[Recommender], dict[str, NDArray[Any]]]:
+    """Return the header of a model file, its model's class and its arrays, all checksums verified but of those unread.
+
+    Raises:
+        ModelFileError: it is no model file, or is damaged.
+    """
     header = _header_of(container)
     cls = class_of(header["model"])
     arrays = container.arrays()
-    _check_arrays(arrays, header, cls)
-    users, items = (_ids_of(arrays, side, header[side]) for side in ("users", "items"))
-    state = ModelState(
+    _check_arrays(arrays, header, cls, unread)
+    return header, cls, arrays
+
+
+def state_of(
+    header: Mapping[str, Any],
+    cls: type[Recommender],
+    arrays: Mapping[str, NDArray[Any]],
+    ids: tuple[Ids, Ids],
+    item_table: pl.DataFrame,
+) -> ModelState:
+    """Return the state that a model file describes, not checked yet."""
+    return ModelState(
         key=header["model"],
         parameters=header["parameters"],
         learned=header["learned"],
         arrays={name: arrays[f"learned.{name}"] for name in _learned_in(arrays, cls)},
-        users=users,
-        items=items,
+        users=ids[0],
+        items=ids[1],
         seen=_seen_of(arrays) if header["seen"] else None,
-        item_table=item_table_from_json(arrays["item_table"].tobytes(), items),
+        item_table=item_table,
         rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
+        log=_log_of(header["log"]) if "log" in header else None,
     )
-    model = model_of(state)
-    model.file_ = container.mapped
-    return model
+
+
+def item_table_of(arrays: Mapping[str, NDArray[Any]], items: Ids) -> pl.DataFrame:
+    """Return the item table that a model file holds."""
+    return item_table_from_json(arrays["item_table"].tobytes(), items)
 
 
 def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:
@@ -195,7 +238,7 @@ def _header_of(container: Container) -> dict[str, Any]:
     container.check_seal()
     for what, given, known in (
         ("metadata", container.metadata, {"palate", SEAL}),
-        ("'palate' header", header, set(_HEADER)),
+        ("'palate' header", header, set(_HEADER) | ({"log"} & set(header))),
     ):
         _check_names(f"the {what}", "key", set(given), known)
     for key, kind in _HEADER.items():
@@ -207,7 +250,19 @@ def _header_of(container: Container) -> dict[str, Any]:
     return header
 
 
-def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender]) -> None:
+def _log_of(given: Any) -> Log:
+    """Return which log of a store the model learned from, as the header says."""
+    if not isinstance(given, dict) or set(given) != set(_LOG):
+        raise ModelFileError.of("the 'palate' header's log", f"must have {', '.join(_LOG)}")
+    for name, kinds in _LOG.items():
+        if type(given[name]) not in kinds or (isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63):
+            raise ModelFileError.of(f"the 'palate' header's log.{name}", "is not what a store gives")
+    return Log(**given)
+
+
+def _check_arrays(
+    arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender], unread: tuple[str, ...]
+) -> None:
     """Refuse arrays beyond or short of what the header announces, and any that does not fit its checksum."""
     wanted = {f"learned.{name}" for name in _learned_in(arrays, cls)} | {"item_table"}
     for side in ("users", "items"):
@@ -219,7 +274,7 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any],
     _check_names("the file", "array", set(arrays), wanted)
     _check_names("the header's sha256", "array", set(header["sha256"]), wanted)
     for name, array in arrays.items():
-        if _sha256(array) != header["sha256"][name]:
+        if name not in unread and sha256(array) != header["sha256"][name]:
             raise ModelFileError.of(f"array {name}", "does not fit its checksum: the file is damaged")
 
 
@@ -241,7 +296,8 @@ def _check_names(where: str, what: str, given: set[str], known: set[str]) -> Non
         raise ModelFileError.of(where, f"lacks the {what} '{min(known - given)}'")
 
 
-def _sha256(array: NDArray[Any]) -> str:
+def sha256(array: NDArray[Any]) -> str:
+    """Return the checksum of an array's bytes."""
     return hashlib.sha256(bytes_of(array)).hexdigest()
 
 

@@ -85,6 +85,20 @@ def sift_down(heap, items, score, item):
 
 
 @njit(nogil=True, cache=True)
+def best_first(heap, items):
+    """Sort a heap, the highest score first, so that what is inserted in this order moves little.
+
+    An array that is sorted so already stays as it is.
+    """
+    if heap[0] > heap[len(heap) - 1]:  # no heap: its lowest stands first
+        return
+    for end in range(len(heap) - 1, 0, -1):
+        score, item = heap[end], items[end]
+        heap[end], items[end] = heap[0], items[0]
+        sift_down(heap[:end], items[:end], score, item)
+
+
+@njit(nogil=True, cache=True)
 def push_tile(S, first, H, J):
     """Push the scores of items first, first + 1, … into each row's heap; -inf marks an excluded item."""
     for r in range(S.shape[0]):
@@ -131,8 +145,10 @@ def insert(scores, items, n, score, item, places):
 def decide(factors: Factors, places, u, heap, candidates, margin, excluded, top_scores, top_items):
     """Fill the best of row u, by eq. 1, ties by the items' places; what is not filled keeps item -1.
 
+    heap, candidates: GEMM scores and items, the highest first.
     excluded: sorted items that may not appear.
     """
+    lowest = heap[len(heap) - 1]
     P, Q, b, c, mean = factors
     used = NONE
     p = P[u]
@@ -154,10 +170,10 @@ def decide(factors: Factors, places, u, heap, candidates, margin, excluded, top_
             if item >= 0:
                 score = (mean + b[u] + c[item]) + sums[n]
                 used = insert(top_scores, top_items, used, score, item, places)
-    if heap[0] == -np.inf:  # every allowed item was a candidate
+    if lowest == -np.inf:  # every allowed item was a candidate
         return
     last = top_scores[len(top_scores) - 1] - mean - b[u]
-    if last > heap[0] + margin:
+    if last > lowest + margin:
         return
     top_items[:] = -1
     used = NONE
@@ -179,6 +195,7 @@ def decide_rows(factors: Factors, places, rows, heaps: Heaps, margins, excluded:
     scores, items = top
     for r in range(len(rows)):
         out = indices[ptr[r] : ptr[r + 1]]
+        best_first(H[r], J[r])
         decide(factors, places, rows[r], H[r], J[r], margins[r], out, scores[r], items[r])
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 IdKind = Literal["text", "integer"]
 Role = Literal["read", "write", "admin"]
+DEFAULT = "default"  # the namespace that every store has
 IMPRESSION, UNDO = "impression", "undo"  # kinds of event that every namespace has
 
 
@@ -77,13 +78,13 @@ class Thing:
     Attributes:
         id: the caller's.
         attributes: name: a number, text, true or false, or a list of texts.
-        hidden: in no list.
+        hidden: in no list; None, in what is written: as it was.
         created, updated: microseconds.
     """
 
     id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    hidden: bool = False
+    hidden: bool | None = None
     created: int = 0
     updated: int = 0
 
@@ -121,6 +122,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A following page of a list, as it was shown.
+
+    Attributes:
+        time: microseconds.
+        first: place in the list of its first item.
+        places: what was shown.
+    """
+
+    time: int
+    first: int
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownList:
     """A list as it is kept.
 
@@ -134,6 +150,7 @@ class ShownList:
         places: what was shown, from place ``first`` on.
         ranked: positions of the model's items in the order that following pages cut, as bytes.
         first: place of the first item shown.
+        pages: the following pages that were shown, in the order of time.
     """
 
     list_id: str
@@ -146,3 +163,4 @@ class ShownList:
     arm: str | None = None
     ranked: bytes | None = None
     first: int = 1
+    pages: tuple[Page, ...] = ()

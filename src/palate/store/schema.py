@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 NEWEST = 2  # the schema that this code reads and writes; `palate store upgrade` brings older stores here
@@ -35,6 +36,9 @@ metadata = MetaData(
 )
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
 Exact = String().with_variant(String(collation="C"), "postgresql")  # ordered as bytes, too
+
+
+_UNDO = text("withdraws IS NOT NULL")
 
 
 def _key() -> Column[int]:
@@ -82,6 +86,8 @@ users = Table(
     Column("updated", BigInteger, nullable=False),
     Column("merged_into", Key, ForeignKey("users.key"), nullable=True),
     UniqueConstraint("namespace", "id"),
+    Index(None, "merged_into"),
+    sqlite_autoincrement=True,  # the key of a forgotten row is never given again
 )
 
 items = Table(
@@ -93,11 +99,13 @@ items = Table(
     Column("attributes", Text, nullable=False),  # JSON
     Column("hidden", Boolean, nullable=False),
     Column("described", Boolean, nullable=False),  # written by somebody, not only met in feedback
+    Column("deleted", Boolean, nullable=False),  # the log still names it; written again, it is there again
     Column("changed", BigInteger, nullable=False),  # the namespace's catalogue counter when this row was written
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     UniqueConstraint("namespace", "id"),
     Index(None, "namespace", "changed"),
+    sqlite_autoincrement=True,
 )
 
 # The log: rows are added, and only forgetting and cleaning delete any. Its key is the order of receipt.
@@ -119,7 +127,19 @@ events = Table(
     Column("withdraws", Key, nullable=True),  # of an undo: the event that no longer counts
     UniqueConstraint("namespace", "event_id"),
     Index(None, "user"),
-    Index(None, "withdraws"),
+    Index(None, "withdraws", sqlite_where=_UNDO, postgresql_where=_UNDO),
+    sqlite_autoincrement=True,
+)
+
+# The words of items' titles, in small letters and without accents: search as you type.
+item_words = Table(
+    "item_words",
+    metadata,
+    Column("namespace", Key, ForeignKey("namespaces.key"), primary_key=True),
+    Column("word", Exact, primary_key=True),
+    Column("item", Key, ForeignKey("items.key"), primary_key=True),
+    Index(None, "item"),
+    sqlite_with_rowid=False,
 )
 
 lists = Table(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
@@ -15,12 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from palate.errors import PalateError, ParameterError
+from palate.errors import PalateError
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback, silent
+from palate.serve.hosts import Hosts
+from palate.serve.listening import address, listen
 from palate.ui.asgi import App
 from palate.ui.door import LARGEST_HEAD, Door
-from palate.ui.hosts import Hosts
 from palate.ui.page import build_page, import_gradio, inside_loop
 from palate.ui.private import Private
 from palate.ui.shelf import Arrivals, Shelf
@@ -30,7 +30,6 @@ from palate.warming import warm
 log = logging.getLogger(__name__)
 
 START_SECONDS = 30
-EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (these listen on all addresses)
 
 
 class PageServer:
@@ -39,9 +38,7 @@ class PageServer:
     def __init__(self, server: Any, sock: socket.socket, host: str) -> None:
         self._server, self._socket = server, sock
         self.closing = threading.Event()
-        shown = EVERYWHERE.get(host, host)
-        shown = f"[{shown}]" if ":" in shown else shown
-        self.url = f"http://{shown}:{sock.getsockname()[1]}/"
+        self.url = address(host, sock)
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True, name="palate-page")
 
     def start(self) -> Self:
@@ -163,21 +160,3 @@ def page_app(shelf: Shelf, hosts: Hosts, *, trust_proxy: bool = False) -> App:
     app = Private(inside_loop(lambda: gr.mount_gradio_app(bare, page, path="/", **settings)))
     events = {number: len(event.inputs) for number, event in page.fns.items() if event.fn is not None}
     return Door(app, events, hosts, trust_proxy=trust_proxy)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        ParameterError: the port is out of range or in use, or the host is not an address of this machine.
-    """
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ParameterError.outside("port", "a whole number from 0 to 65535", port)
-    try:
-        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise ParameterError(
-            f"cannot listen on {host}:{port}: {why}; choose another port (0 takes a free one) or host", subject="port"
-        ) from None

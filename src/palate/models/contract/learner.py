@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_t
 import numpy as np
 import polars as pl
 
-from palate.data.dataset import Dataset, interactions_of, items_of
+from palate.data.dataset import Dataset, Log, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -21,6 +21,7 @@ from palate.data.items import item_table
 from palate.errors import ParameterError, UnknownParameterError
 from palate.models.contract.abilities import WarmStarts, abilities_of, check_supports
 from palate.models.contract.attributes import features_for
+from palate.models.contract.forgetting import USER_AXES
 from palate.models.contract.learned import Array, Attribute, Learned, Learns, OfTraining
 from palate.models.contract.memory import check_memory
 from palate.models.contract.parameters import Parameter, declared_by, plain_value, search_space_of, with_arguments
@@ -92,7 +93,8 @@ class Learner(ABC):
 
     Attributes of a fitted model, besides the class's own: ``learned_`` (all that was learned, in one typed object),
     ``users_``, ``items_`` (ids), ``seen_`` (training rows, or None), ``rated_`` (popularity, where they were not kept),
-    ``item_table_`` (columns to show), ``rating_range_``, ``history_`` (one record an epoch), ``best_epoch_``,
+    ``item_table_`` (columns to show), ``rating_range_``, ``log_`` (of a store, or None), ``history_`` (one record an
+    epoch), ``best_epoch_``,
     ``epoch_chosen_on_`` ("validation" or "none"), ``interrupted_``; and ``seed_`` where chance plays a part. A model
     computed in one go has an empty history and best epoch 0.
     """
@@ -118,6 +120,7 @@ class Learner(ABC):
     rated_ = OfTraining[Rated | None]()
     item_table_ = OfTraining[pl.DataFrame]()
     rating_range_ = OfTraining[tuple[float, float]]()
+    log_ = OfTraining[Log | None]()
     history_ = Attribute[list[dict[str, float]]](list)
     best_epoch_ = Attribute[int](int)
     epoch_chosen_on_ = Attribute[str](lambda: "none")
@@ -213,6 +216,7 @@ class Learner(ABC):
         """
         self.check_parameters()
         items, lists = items_of(interactions, items)
+        log = interactions.log if isinstance(interactions, Dataset) else None
         known = features_for(self, interactions, user_features, item_features, attributes=attributes)
         interactions = interactions_of(interactions, "interactions")
         validation = None if validation is None else interactions_of(validation, "validation")
@@ -234,7 +238,7 @@ class Learner(ABC):
             learned = self._learn(Training(interactions, validation, user_features, item_features, begin, callback))
         rows = interactions.by_user()
         rated = None if self.store_history else Rated.of(rows.indices, rows.values, interactions.n_items)
-        kept = (rows if self.store_history else None), rated, table, rating_limits(interactions)
+        kept = (rows if self.store_history else None), rated, table, rating_limits(interactions), log
         self.learned_, self.known_ = learned, Known(interactions.users, interactions.items, *kept)
         self.file_ = None
         return self
@@ -350,6 +354,7 @@ class Learner(ABC):
             seen=self.seen_,
             item_table=self.item_table_,
             rated=self.rated_,
+            log=self.log_,
         )
 
     @classmethod
@@ -365,6 +370,17 @@ class Learner(ABC):
         model = cls(**state.parameters)
         model.learned_, model.known_ = learned_of(kind, state), known_of(state)
         return model
+
+    def _arrays_of_users(self, left: Array) -> dict[str, Array]:
+        """Return the learned arrays with an axis of users, of the users at these positions alone."""
+        arrays = {}
+        for name, shape in type(self).learned_.kind.ARRAYS.items():
+            array = self.learned_.read(name)
+            for axis, word in enumerate(shape.axes):
+                if word in USER_AXES and array.shape[axis]:
+                    array = np.take(array, left, axis)
+            arrays[name] = array
+        return arrays
 
     def _check_fitted(self) -> None:
         _ = self.learned_  # refuses before ``fit``

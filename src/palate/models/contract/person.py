@@ -18,7 +18,7 @@ from palate.models.contract.answers import check_64_bits
 from palate.models.contract.newcomers import features_on, row_of, rows_of
 from palate.models.contract.ranker import Ranker
 from palate.models.contract.training_part import check_features
-from palate.sparse import Rows
+from palate.sparse import Rows, stacked
 
 if TYPE_CHECKING:
     from palate.models.contract.ranked import Ranked
@@ -129,17 +129,7 @@ def _ranker_of(model: Ranked, people: list[Person]) -> Ranker:
         if person.items is not model.items_ and person.items != model.items_:
             raise ParameterError.of("a person", "is of the model that made it: give model.person(…) of this one")
     features = None if people[0].features is None else np.concatenate([person.features for person in people])
-    return model.ranker_of(_stacked([person.rows for person in people]), features)
-
-
-def _stacked(rows: list[Rows]) -> Rows:
-    """Return single rows one below the other; without weights a cell weighs 1."""
-    weights = None
-    if any(row.weights is not None for row in rows):
-        weights = np.concatenate([np.ones(len(r.values), np.float32) if r.weights is None else r.weights for r in rows])
-    values = np.concatenate([row.values for row in rows])
-    stacked = Rows.of_sizes([len(row.indices) for row in rows], np.concatenate([row.indices for row in rows]), values)
-    return Rows(stacked.indptr, stacked.indices, stacked.values, weights)
+    return model.ranker_of(stacked([person.rows for person in people]), features)
 
 
 def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:

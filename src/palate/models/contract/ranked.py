@@ -36,9 +36,7 @@ class Ranked(Learner):
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        return self._derived(
-            "ranker", lambda: Ranker(self._scorer, ItemOrder(self._popularity(), self.items_), self.seen_)
-        )
+        return self._derived("ranker", lambda: Ranker(self._scorer, self._order(), self.seen_))
 
     def ranker_of(self, rows: Rows, features: NDArray[Any] | None = None) -> Ranker:
         """Return what lists and scores people by their rows alone, in the items' positions.
@@ -138,6 +136,9 @@ class Ranked(Learner):
         """
         self._check_fitted()
         return self.ranker.scorer.of_all(np.asarray(user_index, np.int32))
+
+    def _order(self) -> ItemOrder:
+        return self._derived("order", lambda: ItemOrder(self._popularity(), self.items_))
 
     def _popularity(self) -> Rated | Rows | None:
         return self.rated_ if self.seen_ is None else self.seen_

@@ -75,6 +75,11 @@ class Ranker:
             )
         return self.seen
 
+    def take(self, users: NDArray[np.int32]) -> Ranker:
+        """Return the ranker of these users alone, numbered as they are given; the lists are the same, bit for bit."""
+        scorer, seen = self.scorer.take(users), None if self.seen is None else self.seen.take(users)
+        return Ranker(lambda: scorer, self.popular, seen)
+
     def lists(
         self,
         users: NDArray[np.int32],

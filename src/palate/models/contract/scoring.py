@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palate.kernels import Factors
 from palate.models.contract.weights import ItemToItemWeights
-from palate.sparse import Rows
+from palate.sparse import Rows, stacked
 from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
 
@@ -57,6 +57,18 @@ class Scorer(ABC):
     @abstractmethod
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items), in the bits of `pairs` and `best`."""
+
+    @abstractmethod
+    def take(self, users: NDArray[np.int32]) -> Scorer:
+        """Return what scores these users alone, numbered as they are given, in the same bits."""
+
+    @abstractmethod
+    def joined(self, others: Sequence[Scorer]) -> Scorer:
+        """Return what scores the users of this scorer and, behind them, of others of the same kind and items."""
+
+    @abstractmethod
+    def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return how like these items are to each other, (m, m), symmetric, at most 1; by what `nearest` goes by."""
 
     @abstractmethod
     def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
@@ -133,6 +145,24 @@ class FactorScorer(Scorer):
         every = np.tile(np.arange(n_items, dtype=np.int32), m)
         return self.pairs(np.repeat(users, n_items), every).reshape(m, n_items)
 
+    def take(self, users: NDArray[np.int32]) -> FactorScorer:
+        """Return what scores these users alone."""
+        return FactorScorer(self.P[users], self.b[users], self.among)
+
+    def joined(self, others: Sequence[Scorer]) -> FactorScorer:
+        """Return what scores the users of several scorers of the same items."""
+        every = [self, *(other for other in others if isinstance(other, FactorScorer) and other.among is self.among)]
+        if len(every) <= len(others):
+            raise TypeError("scorers of other items")
+        P, b = (np.concatenate(parts) for parts in ([s.P for s in every], [s.b for s in every]))
+        return FactorScorer(P, b, self.among)
+
+    def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the cosines of these items' factors."""
+        unit = _unit(self.among.Q[items])
+        cosines: NDArray[np.float64] = unit @ unit.T
+        return np.minimum(cosines, 1.0)
+
     def knows_nothing(self, users: NDArray[Any], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Return which users have no factors, where the allowed items' biases are all equal."""
         biases = self.among.c if allowed is None else self.among.c[allowed]
@@ -206,9 +236,34 @@ class WeightScorer(Scorer):
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items whose score rises most where a user has had this one."""
-        itself, every = Rows.of_sizes(np.ones(len(index)), index), np.arange(len(index), dtype=np.int32)
-        of_one = WeightScorer(itself, self.B.alone())
+        of_one, every = self._of_single(index), np.arange(len(index), dtype=np.int32)
+        itself = of_one.rows
         return of_one.best(every, min(n, self.B.n_items), excluded=[itself], places=places, n_threads=n_threads)
+
+    def _of_single(self, items: NDArray[np.int32]) -> WeightScorer:
+        """Return what scores users who have had one of these items each."""
+        return WeightScorer(Rows.of_sizes(np.ones(len(items)), items), self.B.alone())
+
+    def take(self, users: NDArray[np.int32]) -> WeightScorer:
+        """Return what scores these users alone."""
+        return WeightScorer(self.rows.take(users), self.B, self.clicks)
+
+    def joined(self, others: Sequence[Scorer]) -> WeightScorer:
+        """Return what scores the users of several scorers of the same weights."""
+        every = [self, *(other for other in others if isinstance(other, WeightScorer))]
+        if len(every) <= len(others):
+            raise TypeError("scorers of other weights")
+        return WeightScorer(stacked([scorer.clicks(scorer.rows) for scorer in every]), self.B)
+
+    def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the mean weight between each two of these items, as a share of the largest one."""
+        every = np.arange(len(items), dtype=np.int32)
+        weights = self._of_single(items).of_all(every)[:, items]
+        both = (weights + weights.T) / 2
+        np.fill_diagonal(both, 0)
+        both /= max(np.abs(both).max(initial=0), np.finfo(np.float64).tiny)
+        np.fill_diagonal(both, 1)
+        return both
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""

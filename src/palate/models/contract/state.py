@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from palate.data.dataset import Log
 from palate.data.ids import Ids
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.learned import Learned
@@ -50,6 +51,7 @@ class Known:
         rated: what is popular, where they were not kept; None beside them, and in files that are older than it.
         item_table: columns of the items to show.
         rating_range: lowest and highest rating.
+        log: which log of a store they were read from, or None.
     """
 
     users: Ids
@@ -58,6 +60,7 @@ class Known:
     rated: Rated | None
     item_table: pl.DataFrame
     rating_range: tuple[float, float]
+    log: Log | None = None
 
     def read(self, name: str) -> Any:
         """Return a value by the name of the model's attribute."""
@@ -78,6 +81,7 @@ class ModelState:
         item_table: one row an item in index order: item_id, title, and further columns to show and filter by.
         rated: how often and how well each item was rated, where the training rows that tell it were not kept; None
             beside them, and in files that are older than it.
+        log: which log of a store the training rows were read from, or None.
     """
 
     key: str
@@ -89,6 +93,7 @@ class ModelState:
     seen: Rows | None
     item_table: pl.DataFrame
     rated: Rated | None = None
+    log: Log | None = None
 
 
 def positions(what: str, index: Any) -> NDArray[Any]:
@@ -113,7 +118,8 @@ def known_of(state: ModelState) -> Known:
     if len(state.item_table) != len(state.items):
         raise ModelFileError.of("the item table", f"has {len(state.item_table)} rows for {len(state.items)} items")
     low, high = state.learned["rating_range_"]
-    return Known(state.users, state.items, state.seen, state.rated, state.item_table, (float(low), float(high)))
+    limits = (float(low), float(high))
+    return Known(state.users, state.items, state.seen, state.rated, state.item_table, limits, state.log)
 
 
 def learned_of(kind: type[L], state: ModelState) -> L:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from palate.errors import DivergenceError
 from palate.kernels import dual as kernel
 from palate.models.items.square import invert
 from palate.models.ridge.rows import row_ranges
@@ -50,6 +51,39 @@ def solve_between_users(
         return None
     for u in range(len(W)):
         W[:u, u] = W[u, :u]
+    return _between(clicks, by_item, W, h, e * e / penalty, workers)
+
+
+def of_fewer_users(before: Between, clicks: Rows, left: Array, constant: float) -> Between:
+    """Return the solution without the rows of some users, the penalties as they were.
+
+    W is an inverse; that of the block of those left is its own block minus, for each user r who goes, w_r w_r' / w_rr
+    (Schur's complement).
+
+    Args:
+        before: the solution.
+        clicks: by user, all of them.
+        left: positions of the users who stay, ascending.
+        constant: what an item that everybody has had adds to each entry of K; 0 for none.
+
+    Raises:
+        DivergenceError: the equations cannot be solved in these numbers.
+    """
+    W = before.W.astype(np.float64)
+    for r in np.setdiff1d(np.arange(len(W)), left):
+        W -= np.outer(W[:, r], W[r]) / W[r, r]
+        W[r, r] = 1  # its row and column are 0 now, but for rounding
+    rows = clicks.take(left)
+    with Workers(1) as workers:
+        W = W[np.ix_(left, left)].astype(before.W.dtype)
+        made = _between(rows, rows.transpose(len(before.h)), W, before.h, constant, workers)
+    if made is None:
+        raise DivergenceError("the weights cannot be solved without these users: train anew", subject="users")
+    return made
+
+
+def _between(clicks: Rows, by_item: Rows, W: Array, h: Array, constant: float, workers: Workers) -> Between | None:
+    """Return what W makes; None where it is no solution in this precision."""
     square = np.empty(len(h))
     call = partial(kernel.squares, by_item.cells, W)
     workers.run([partial(call, a, b, square) for a, b in row_ranges(by_item, workers, GRAIN.solved)])
@@ -57,4 +91,4 @@ def solve_between_users(
     if not (np.isfinite(g).all() and (g > 0).all()):
         return None
     sums = np.bincount(clicks.indices, clicks.values * W.sum(axis=1, dtype=np.float64)[clicks.row_of_cells()], len(h))
-    return Between(W, h, g, e * e / penalty * sums * g)
+    return Between(W, h, g, constant * sums * g)

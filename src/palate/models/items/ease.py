@@ -36,7 +36,7 @@ from palate.models.contract.shared import Dtype, HistoryToScore, NThreads
 from palate.models.contract.weights import ItemToItemWeights, WeightsByUsers
 from palate.models.items.clicks import Positive, Unit, training_clicks
 from palate.models.items.dense import solve_all_items
-from palate.models.items.dual import Between, solve_between_users
+from palate.models.items.dual import Between, of_fewer_users, solve_between_users
 from palate.models.items.ease_settings import DROPOUT, EaseSettings, Solver, derived_penalty
 from palate.models.items.item_weights import ItemWeights, LearnedWeights
 from palate.models.items.neighborhoods import solve_neighborhoods
@@ -257,6 +257,18 @@ class EASE(ItemWeights):
         clicks = self._clicks(self.ranker.had)
         arrays = learned.between_users, learned.item_penalties, learned.item_scales, learned.intercepts
         return WeightsByUsers(clicks, clicks.transpose(len(self.items_)), *arrays)
+
+    def _arrays_of_users(self, left: Array) -> dict[str, Array]:
+        """Return the learned arrays of the users at these positions alone: W is solved anew without the others."""
+        arrays, learned = super()._arrays_of_users(left), self.learned_
+        if not len(learned.between_users) or self.seen_ is None:
+            return arrays
+        clicks = self._clicks(self.seen_)
+        typical = np.square(clicks.values, dtype=np.float64).mean() if learned.fit_intercept else 0.0
+        before = Between(learned.between_users, learned.item_penalties, learned.item_scales, learned.intercepts)
+        made = of_fewer_users(before, clicks, left, typical / learned.reg)
+        intercepts = made.a if learned.fit_intercept else learned.intercepts
+        return arrays | {"between_users_": made.W, "item_scales_": made.g, "intercepts_": intercepts}
 
     def check_learned(self) -> None:
         """Refuse weights of a file that do not fit each other, or lack the training rows that they need.

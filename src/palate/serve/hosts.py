@@ -1,4 +1,4 @@
-"""Which names the page answers to.
+"""Which names a server answers to.
 
 A site of somebody else can make its own name point at this machine (DNS rebinding), and a browser then lets that site
 read what the page answers. The name stands in the Host header, so only names that are known to be ours are answered.
@@ -45,13 +45,13 @@ class Hosts:
         if match is None:
             return False
         name = match["name"].strip("[]").rstrip(".")
-        address = _address(name)
+        address = address_of(name)
         if name in self._names or address is None:
             return name in self._names
-        return address.is_loopback or address == _address(reached or "") or str(address) in self._names
+        return address.is_loopback or address == address_of(reached or "") or str(address) in self._names
 
 
-def _address(text: str) -> Address | None:
+def address_of(text: str) -> Address | None:
     """Return an IP address, or None for a name."""
     try:
         address = ipaddress.ip_address(text)
@@ -66,7 +66,7 @@ def _checked(name: str) -> str:
         sent = name.strip("[]").rstrip(".").lower().encode("idna").decode()
     except UnicodeError:
         sent = ""
-    address = _address(sent)
+    address = address_of(sent)
     if address is None and not re.fullmatch(r"[a-z0-9_.-]+", sent):
         raise ParameterError.of(
             "allow_hosts",

@@ -1,0 +1,270 @@
+"""What requests hold. Whatever is not described here is refused, and told by its place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+BYTES = 512  # of an id
+MOST = 500  # items of a list: the depth that a list is ranked to
+MANY = 10_000  # rows of one request
+EMPTY: Any = Field(default_factory=list)  # a plain [] is copied deeply for each request
+WORD = "^[^\\x00]*$"
+INT64 = {"ge": -(2**63), "le": 2**63 - 1}
+
+
+def _id(value: Any) -> str:
+    """Return an id as text, of 1 to 512 bytes of UTF-8."""
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return str(value)
+    if type(value) is not str:
+        raise ValueError("an id is text or a whole number below 2^63")
+    if not 0 < len(value) <= BYTES or "\0" in value or not (value.isascii() or _fits(value)):
+        raise ValueError("an id is 1 to 512 bytes of UTF-8 without NUL")
+    return value
+
+
+def _fits(text: str) -> bool:
+    try:
+        return len(text.encode()) <= BYTES
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
+_ID_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": BYTES, "pattern": "^[^\\u0000]+$"},
+        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    ],
+    "description": "The caller's id: 1 to 512 bytes of UTF-8, compared byte by byte, or a whole number.",
+    "examples": ["196", "red shoes/42"],
+}
+Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(_ID_SCHEMA)]
+Condition = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=1000, pattern=WORD, description="On a column of the items: year>=1990, genre=Drama."
+    ),
+]
+N = Annotated[int, Field(ge=1, le=MOST, description="How many.")]
+Short = Annotated[str, Field(min_length=1, max_length=200, pattern=WORD)]
+ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Scalar = bool | Annotated[int, Field(**INT64)] | Number | Annotated[str, Field(max_length=10_000, pattern=WORD)]
+Attribute = (
+    Scalar | Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]], Field(max_length=1000)] | None
+)
+Attributes = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100, pattern=WORD)], Attribute], Field(max_length=200)
+]
+
+
+class Asked(BaseModel):
+    """A request: of exact types, with no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Choice(Asked):
+    """Which items a list may hold."""
+
+    n: N = 10
+    where: Annotated[list[Condition], Field(max_length=32, description="All of them hold.")] = EMPTY
+    include: Annotated[list[Id] | None, Field(max_length=MANY, description="These items alone.")] = None
+    exclude: Annotated[list[Id], Field(max_length=MANY, description="None of these items.")] = EMPTY
+
+
+class Boost(Asked):
+    """Items of a condition count more, or less."""
+
+    where: Condition
+    factor: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+Boosts = Annotated[list[Boost], Field(max_length=8)]
+NotMine = Annotated[bool, Field(description="No item whose attribute owner is this user, or names this user.")]
+
+
+class Ranking(Choice):
+    """How a list is made."""
+
+    seen: Annotated[bool, Field(description="Also what the person has seen.")] = False
+    diversity: Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")] = 0.0
+    why: Annotated[bool, Field(description="Say of each item which of the person's led to it.")] = False
+
+
+class RecommendationQuery(Ranking):
+    """Recommendations for a user, as parameters of an address."""
+
+    user: Id
+    not_mine: NotMine = False
+
+
+class RecommendationRequest(Ranking):
+    """Recommendations for a user."""
+
+    user: Id
+    not_mine: NotMine = False
+    boosts: Boosts = EMPTY
+
+
+class SessionItem(Asked):
+    """An item that somebody looked at, and what they thought of it."""
+
+    item: Id
+    value: Number | None = None
+
+
+class SessionRequest(Ranking):
+    """Recommendations for somebody without an id, of whom some items are known."""
+
+    session: Annotated[list[SessionItem], Field(min_length=1, max_length=1000)]
+    boosts: Boosts = EMPTY
+
+
+class BatchRequest(Asked):
+    """Many lists at once."""
+
+    requests: Annotated[list[RecommendationRequest | SessionRequest], Field(min_length=1, max_length=MANY)]
+
+
+class NextRequest(Asked):
+    """The following page of a list."""
+
+    cursor: Annotated[str, Field(min_length=1, max_length=200, description="`next` of an answer.")]
+    user: Annotated[Id | None, Field(description="Whom the list is for; none for a session.")] = None
+    n: Annotated[N | None, Field(description="How many; as many as before.")] = None
+
+
+class SimilarRequest(Choice):
+    """Items like one."""
+
+    item: Id
+
+
+class PredictionRequest(Asked):
+    """What a user, or somebody with a session, would think of items."""
+
+    user: Id
+    items: Annotated[list[Id], Field(min_length=1, max_length=1000)]
+    interval: Annotated[
+        float | None, Field(gt=0, lt=1, description="The probability that the true value lies within.")
+    ] = None
+
+
+class ExplanationRequest(Asked):
+    """Why an item is recommended to a user."""
+
+    user: Id
+    item: Id
+    n: Annotated[int, Field(ge=1, le=100, description="How many reasons.")] = 5
+
+
+class OnboardingRequest(Choice):
+    """What to ask somebody new."""
+
+
+class Feedback(Asked):
+    """One thing that a user did."""
+
+    user: Id
+    item: Annotated[Id | None, Field(description="None in an undo.")] = None
+    kind: Annotated[str, Field(min_length=1, max_length=100, pattern=WORD, examples=["rating", "click"])]
+    value: Annotated[Number | None, Field(description="A rating, a count, a share watched.")] = None
+    time: Annotated[AwareDatetime | None, Field(description="When it happened; without it, now.")] = None
+    event_id: Annotated[
+        Short | None,
+        Field(description="Yours; sent again with it, an event counts once. Without it, a retry counts twice."),
+    ] = None
+    source: Short | None = None
+    list_id: ListId | None = None
+    place: Annotated[int | None, Field(ge=1, le=1_000_000, description="Where it stood in that list.")] = None
+    withdraws: Annotated[Short | None, Field(description="Of an undo, the event_id that no longer counts.")] = None
+
+
+_ROW = {
+    "anyOf": [{"$ref": "#/components/schemas/Feedback"}, {}],
+    "description": "A row that is not right is refused alone.",
+}
+
+
+class FeedbackBatch(Asked):
+    """Many events; each is taken or refused for itself."""
+
+    events: Annotated[list[Annotated[Any, WithJsonSchema(_ROW)]], Field(min_length=1, max_length=MANY)]
+
+
+class Thing(Asked):
+    """A user or an item to write; its attributes take the place of all old ones."""
+
+    id: Id
+    attributes: Attributes = Field(default_factory=dict)
+    hidden: Annotated[bool | None, Field(description="In no list; without it, as it was.")] = None
+
+
+class UsersWrite(Asked):
+    """Users to create or to update."""
+
+    users: Annotated[list[Thing], Field(min_length=1, max_length=MANY)]
+
+
+class ItemsWrite(Asked):
+    """Items to create or to update."""
+
+    items: Annotated[list[Thing], Field(min_length=1, max_length=MANY)]
+
+
+class OneId(Asked):
+    """A user or an item."""
+
+    id: Id
+
+
+class Hiding(Asked):
+    """Items to hide, or to show again."""
+
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MANY)]
+    hidden: bool = True
+
+
+class Merging(Asked):
+    """An anonymous visitor who turns out to have an account."""
+
+    visitor: Id
+    account: Id
+
+
+class ItemQuery(Asked):
+    """One item, or those whose title begins so and that meet conditions."""
+
+    id: Id | None = None
+    search: Annotated[str | None, Field(min_length=1, max_length=200, pattern=WORD)] = None
+    where: Annotated[list[Condition], Field(max_length=32)] = EMPTY
+    n: N = 10
+
+
+class BestQuery(Asked):
+    """Which items of all."""
+
+    n: N = 10
+    where: Annotated[list[Condition], Field(max_length=32)] = EMPTY
+
+
+class SpanQuery(BestQuery):
+    """Which items, of the feedback of some days."""
+
+    days: Annotated[int, Field(ge=1, le=365, description="Of how many days feedback counts.")] = 30
+
+
+class ActivateRequest(Asked):
+    """Which version shall answer."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Nothing(Asked):
+    """An empty body."""
+
+
+Order = Literal["popular", "trending", "latest"]

@@ -1,0 +1,48 @@
+"""What `/metrics` counts, summed over all workers; no label holds an id, a name of a client's or a free text.
+
+Import this after ``PROMETHEUS_MULTIPROC_DIR`` is set, as `palate.serve.running` does before it starts workers: the
+client of Prometheus reads it when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+REQUESTS = Counter("palate_requests", "Requests answered.", ("method", "route", "status"))
+LATENCY = Histogram("palate_request_seconds", "From a request's first byte to its answer.", ("route",), buckets=SECONDS)
+LISTS = Counter("palate_lists", "Lists answered, by how they were made.", ("policy",))
+UNLOGGED = Counter("palate_lists_not_logged", "Lists answered while the store could not be written.")
+FEEDBACK = Counter("palate_feedback_events", "Events received, by what became of them.", ("status",))
+FOLD_INS = Counter("palate_fold_ins", "People folded in from their events.")
+CACHE = Counter("palate_people_cache", "Looks for a person who was folded in before.", ("result",))
+SWITCHES = Counter("palate_model_loads", "Model versions loaded by a worker.", ("result",))
+VERSION = Gauge(
+    "palate_model_version",
+    "Number of the version that answers, by namespace key.",
+    ("namespace",),
+    multiprocess_mode="mostrecent",
+)
+CHORES = Counter("palate_chores", "Rounds of the cleaning job.", ("result",))
+
+
+def exposition() -> tuple[bytes, str]:
+    """Return what `/metrics` answers, of all workers, and its content type."""
+    registry = REGISTRY
+    if FOLDER in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,143 @@
+"""`run`: serve a store by HTTP, in one process or several that share a socket.
+
+The models that are given become versions of the store before the first worker starts. Workers are started anew (not
+forked: numerical libraries have threads), share the listening socket, and learn of all that changes through the store.
+One that dies is started again. SIGTERM and Ctrl-C let each worker finish the requests that it has.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palate.serve.listening import BACKLOG, address, listen
+
+if TYPE_CHECKING:
+    from palate.serve.settings import Settings
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+GRACE_SECONDS = 30  # that a worker may take to finish its requests when it is told to end
+SWITCH_SECONDS = 0.001  # after which the thread that computes lets the one that sends have its turn
+HANGING_SECONDS = 60  # without a sign of life after which a worker is killed; compiling keeps one silent for a while
+
+
+def run(settings: Settings, models: Sequence[Path] = (), *, started: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: of the service.
+        models: files that become versions of the settings' namespace; the last is activated.
+        started: called with the address, when the socket listens and the versions are in the store.
+
+    Raises:
+        ParameterError: host or port cannot be listened on.
+        StoreError: the store is of another schema, or cannot be opened.
+        ModelFileError: a file is no model.
+    """
+    sock = listen(settings.host, settings.port, backlog=BACKLOG)
+    with sock, _counting(), suppress(KeyboardInterrupt), _ended_by_sigterm():
+        prepare(settings, models)
+        started(address(settings.host, sock))
+        _serve(settings, sock)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that nothing is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def prepare(settings: Settings, models: Sequence[Path]) -> None:
+    """Open the store once, so that its faults are told before workers start, and make versions of model files."""
+    from palate.store import versions
+    from palate.store.store import open_store
+
+    with open_store(settings.store, folder=settings.folder) as store:
+        names = [each.name for each in store.namespaces()]
+        known = settings.namespace in names
+        namespace = store.namespace(settings.namespace) if known else store.create_namespace(settings.namespace)
+        for path in models:
+            number = versions.add(store, namespace, path)
+        if models:
+            versions.activate(store, namespace, number)
+
+
+def _serve(settings: Settings, sock: Any) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from palate.serve.connections import IDLE_SECONDS, Connection
+
+    options: dict[str, Any] = {
+        "http": Connection, "ws": "none", "loop": "auto", "factory": True, "lifespan": "on", "proxy_headers": False,
+        "server_header": False, "date_header": True, "access_log": False, "log_config": None, "log_level": "warning",
+        "timeout_keep_alive": int(IDLE_SECONDS), "timeout_graceful_shutdown": GRACE_SECONDS, "backlog": BACKLOG,
+        "timeout_worker_healthcheck": HANGING_SECONDS, "workers": settings.workers,
+    }  # fmt: skip
+    config = uvicorn.Config(partial(worker, settings), **options)
+    if settings.workers == 1:
+        uvicorn.Server(config).run([sock])
+    else:
+        Multiprocess(config, [sock]).run()
+
+
+def worker(settings: Settings) -> Any:
+    """Return the application of one worker; called in its process."""
+    from palate.serve import logs
+    from palate.serve.app import create_app
+    from palate.serve.connections import allow_files
+
+    _end_with_parent()
+    allow_files()
+    logs.set_up()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return create_app(settings)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it is gone, killed perhaps: nobody else would end it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True, name="palate-parent").start()
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """Let workers count in files of a folder that ends with the service, where none is set."""
+    if FOLDER in os.environ:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="palate-metrics-")
+    os.environ[FOLDER] = folder
+    try:
+        yield
+    finally:
+        del os.environ[FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)

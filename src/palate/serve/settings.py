@@ -1,0 +1,72 @@
+"""What the service is told: by the command line, or by environment variables that begin with PALATE_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from palate.errors import ParameterError
+
+MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What one service is told.
+
+    Attributes:
+        store: address of the store, such as ``sqlite:///shop.db``.
+        folder: where models and tombstones are; without it, beside the SQLite file.
+        namespace: the tenant that requests without a key belong to.
+        host, port: what it listens on.
+        workers: processes that answer.
+        allow_host: further names that clients may call it by.
+        body_bytes, body_seconds: how large a body may be, and how long it may take to arrive.
+        rate: requests a second that one key may send to all workers together; 0 sets no limit.
+        burst: how many may come at once; without it, those of one second.
+        cursor_seconds: how long the pages that follow a list can be asked for.
+        key_seconds: how often a worker looks for new and revoked keys.
+        keep_lists, keep_events: days after which lists and events are deleted; without it, never.
+        new_items_share: the share of places for items that the model has not seen.
+        log: a line of each request, or of those alone that failed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PALATE_", frozen=True)
+
+    store: str
+    folder: Path | None = None
+    namespace: str = "default"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    allow_host: tuple[str, ...] = ()
+    body_bytes: Annotated[int, Field(ge=1024)] = 16 * MIB
+    body_seconds: Annotated[float, Field(gt=0)] = 10.0
+    rate: Annotated[float, Field(ge=0)] = 10_000.0
+    burst: Annotated[int | None, Field(ge=1)] = None
+    cursor_seconds: Annotated[int, Field(ge=1)] = 24 * 3600
+    key_seconds: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    keep_lists: Annotated[int | None, Field(ge=1)] = None
+    keep_events: Annotated[int | None, Field(ge=1)] = None
+    new_items_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    log: Literal["requests", "problems"] = "requests"
+
+
+def told(**given: Any) -> Settings:
+    """Return settings: what is given, else what the environment says, else the defaults.
+
+    Args:
+        given: by the names of the settings.
+
+    Raises:
+        ParameterError: one is not right; names it and its variable, and what is wrong, not the value: it may be secret.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        variable = "" if name in given else f" (the environment's PALATE_{name.upper()})"
+        raise ParameterError.of(name, f"is not right{variable}: {first['msg']}") from None

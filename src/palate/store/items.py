@@ -1,0 +1,154 @@
+"""Items with attributes: written, read, hidden, deleted, found as one types; each change has a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from palate.store.attributes import encoded, title_words, words
+from palate.store.ids import canonical
+from palate.store.prepared import Among, Prepared
+from palate.store.records import Namespace, Thing
+from palate.store.rows import add_items, item_keys, raise_catalogue
+from palate.store.schema import item_words, items
+from palate.store.times import now
+from palate.store.users import thing_of
+
+if TYPE_CHECKING:
+    from palate.store.store import Store
+
+LAST_LETTER = "\U0010ffff"  # sorts behind every word of a prefix, in both databases
+_COLUMNS = (
+    items.c.key,
+    items.c.id,
+    items.c.attributes,
+    items.c.hidden,
+    items.c.deleted,
+    items.c.created,
+    items.c.updated,
+)
+_GET = Among(
+    lambda among: select(*_COLUMNS).where(items.c.namespace == bindparam("namespace"), among), items.c.id, "namespace"
+)
+_WRITTEN = ("attributes", "hidden", "described", "deleted", "changed", "updated")
+_WRITE = Prepared(
+    update(items)
+    .where(items.c.key == bindparam("item"))
+    .values({name: bindparam(name, type_=items.c[name].type) for name in _WRITTEN}),
+    *_WRITTEN,
+    "item",
+)
+_PUT_WORD = Prepared(
+    insert(item_words).values({column.name: bindparam(column.name, type_=column.type) for column in item_words.c}),
+    *(column.name for column in item_words.c),
+)
+_DROP_WORDS = Among(lambda among: delete(item_words).where(among), item_words.c.item)
+
+
+def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
+    """Write items: new ones, and new attributes, which take the place of all old ones, of those that are there.
+
+    Raises:
+        ParameterError: an id or attributes are none that the store keeps; nothing was written.
+    """
+    given = {canonical(ns, thing.id, "item"): thing for thing in things}
+    texts = {item: encoded(thing.attributes) for item, thing in given.items()}
+    if not given:
+        return
+    with store.write() as connection:
+        time = now()
+        keys = item_keys(connection, ns, given)
+        add_items(connection, ns, keys, given, time)
+        was = {row.id: row.hidden and not row.deleted for row in _GET.rows(connection, given, ns.key)}
+        changed = raise_catalogue(connection, ns)
+        rows = [
+            (
+                texts[item],
+                bool(was[item] if thing.hidden is None else thing.hidden),
+                True,
+                False,
+                changed,
+                time,
+                keys[item],
+            )
+            for item, thing in given.items()
+        ]
+        _WRITE.run_many(connection, rows)
+        _put_words(connection, ns, {keys[item]: title_words(thing.attributes) for item, thing in given.items()})
+
+
+def _put_words(connection: Connection, ns: Namespace, found_by: dict[int, set[str]]) -> None:
+    """Let items be found by these words alone."""
+    _DROP_WORDS.run(connection, found_by)
+    _PUT_WORD.run_many(connection, [(ns.key, word, item) for item, its in found_by.items() for word in sorted(its)])
+
+
+def get(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Thing]:
+    """Return the items that are there, hidden ones too, by id."""
+    return {row.id: thing_of(row) for row in _GET.rows(connection, ids, ns.key) if not row.deleted}
+
+
+def hide(store: Store, ns: Namespace, ids: Iterable[str], hidden: bool = True) -> int:
+    """Keep items out of all lists, or let them in again; returns how many are there."""
+    return _change(store, ns, ids, hidden=hidden)
+
+
+def delete_items(store: Store, ns: Namespace, ids: Iterable[str]) -> int:
+    """Delete items: they are in no list, have no attributes, and are found no more. The log goes on naming them."""
+    return _change(store, ns, ids, deleted=True, hidden=True, attributes="{}", described=False)
+
+
+def _change(store: Store, ns: Namespace, ids: Iterable[str], **values: object) -> int:
+    """Change the items that are there in the same way."""
+    wanted = [canonical(ns, each, "item") for each in ids]
+    with store.write() as connection:
+        rows = [row for row in _GET.rows(connection, wanted, ns.key) if not row.deleted]
+        if rows:
+            numbered = {"changed": raise_catalogue(connection, ns), "updated": now(), **values}
+            for row in rows:
+                connection.execute(update(items).where(items.c.key == row.key).values(numbered))
+            if values.get("deleted"):
+                _put_words(connection, ns, {row.key: set() for row in rows})
+    return len(rows)
+
+
+def search(connection: Connection, ns: Namespace, typed: str, n: int = 10, hidden: bool = False) -> list[Thing]:
+    """Return items by what somebody has typed so far: each word begins a word of the title.
+
+    Args:
+        connection: of a read transaction.
+        ns: the namespace.
+        typed: words, the last one perhaps unfinished.
+        n: at most so many, in the order of their ids' age.
+        hidden: hidden items, too.
+    """
+    chosen = select(*_COLUMNS).where(items.c.namespace == ns.key, items.c.deleted.is_(False))
+    starts = words(typed)
+    for start in starts:
+        begins = (item_words.c.word >= start) & (item_words.c.word < start + LAST_LETTER)
+        chosen = chosen.where(
+            items.c.key.in_(select(item_words.c.item).where(item_words.c.namespace == ns.key, begins))
+        )
+    if not hidden:
+        chosen = chosen.where(items.c.hidden.is_(False))
+    if not starts:
+        return []
+    return [thing_of(row) for row in connection.execute(chosen.order_by(items.c.key).limit(n))]
+
+
+def changed_since(connection: Connection, ns: Namespace, counter: int) -> list[tuple[int, Thing, bool]]:
+    """Return the items that were written after the catalogue stood at a number, as (key, item, deleted).
+
+    The order is that of the changes; a deleted item is there once more, hidden.
+    """
+    chosen = select(*_COLUMNS).where(items.c.namespace == ns.key, items.c.changed > counter)
+    rows = connection.execute(chosen.order_by(items.c.changed, items.c.key))
+    return [(row.key, thing_of(row), bool(row.deleted)) for row in rows]
+
+
+def count(connection: Connection, ns: Namespace) -> int:
+    """Return how many items a namespace has, without deleted ones."""
+    counted = select(func.count()).select_from(items).where(items.c.namespace == ns.key, items.c.deleted.is_(False))
+    return int(connection.execute(counted).scalar_one())

@@ -1,0 +1,1 @@
+"""One file for each schema, in Alembic's form."""

@@ -1,0 +1,79 @@
+"""Users with attributes: written, read, hidden. Deleting one is `palate.store.forgetting`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from palate.store.attributes import encoded
+from palate.store.ids import canonical
+from palate.store.prepared import Among, Prepared
+from palate.store.records import Namespace, Thing
+from palate.store.rows import add_users, user_keys
+from palate.store.schema import users
+from palate.store.times import now
+
+if TYPE_CHECKING:
+    from palate.store.store import Store
+
+_GET = Among(
+    lambda among: select(users.c.id, users.c.attributes, users.c.hidden, users.c.created, users.c.updated).where(
+        users.c.namespace == bindparam("namespace"), among
+    ),
+    users.c.id,
+    "namespace",
+)
+_WRITE = Prepared(
+    update(users)
+    .where(users.c.namespace == bindparam("namespace"), users.c.id == bindparam("id"))
+    .values(
+        attributes=bindparam("attributes"),
+        hidden=bindparam("hidden"),
+        counter=users.c.counter + bindparam("one"),
+        updated=bindparam("updated"),
+    ),
+    *("attributes", "hidden", "one", "updated", "namespace", "id"),
+)
+
+
+def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
+    """Write users: new ones, and new attributes, which take the place of all old ones, of those that are there.
+
+    Raises:
+        ParameterError: an id or attributes are none that the store keeps; nothing was written.
+    """
+    rows = {canonical(ns, thing.id, "user"): (encoded(thing.attributes), thing.hidden) for thing in things}
+    with store.write() as connection:
+        time = now()
+        add_users(connection, ns, user_keys(connection, ns, rows), rows, time)
+        was = {row.id: row.hidden for row in _GET.rows(connection, rows, ns.key)}
+        _WRITE.run_many(
+            connection,
+            [
+                (text, was[user] if hidden is None else hidden, 1, time, ns.key, user)
+                for user, (text, hidden) in rows.items()
+            ],
+        )
+
+
+def get(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Thing]:
+    """Return the users that are there, by id."""
+    return {row.id: thing_of(row) for row in _GET.rows(connection, ids, ns.key)}
+
+
+def hide(store: Store, ns: Namespace, ids: Iterable[str], hidden: bool = True) -> int:
+    """Keep users out of what others are shown, or let them in again; returns how many are there."""
+    ids = [canonical(ns, each, "user") for each in ids]
+    with store.write() as connection:
+        there = get(connection, ns, ids)
+        rows = [(encoded(thing.attributes), hidden, 1, now(), ns.key, user) for user, thing in there.items()]
+        _WRITE.run_many(connection, rows)
+    return len(there)
+
+
+def thing_of(row: Any) -> Thing:
+    """Return a user or an item for its row."""
+    return Thing(row.id, json.loads(row.attributes), bool(row.hidden), row.created, row.updated)

@@ -1,0 +1,64 @@
+"""Scorers of some users, of several scorers' users, and the likeness of items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import small_models
+from synthetic import low_rank
+
+from palate import MODELS
+
+KEYS = [key for key in MODELS if "recommend_for" in MODELS[key].supports]
+LIKENS = [key for key in MODELS if "similar_items" in MODELS[key].supports]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return low_rank()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_users_taken_have_the_lists_that_they_have_among_all(key, data):
+    ranker = small_models.make(key, n_epochs=2).fit(data).ranker
+    users = np.array([7, 2, 2, 11], np.int32)
+    whole = ranker.lists(users, 5, excluded=[ranker.had])
+    few = ranker.take(users)
+    own = few.lists(np.arange(4, dtype=np.int32), 5, excluded=[few.had])
+    for name in ("items", "scores", "popular"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_people_joined_have_the_scores_that_they_have_alone(key, data):
+    model = small_models.make(key, n_epochs=2).fit(data)
+    alone = [model.ranker_of(model.seen_.take([user])).scorer for user in (4, 9, 1)]
+    every = np.arange(3, dtype=np.int32)
+    joined = alone[0].joined(alone[1:]).of_all(every)
+    np.testing.assert_array_equal(joined, np.concatenate([scorer.of_all(every[:1]) for scorer in alone]))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_scorers_of_other_items_are_not_joined(key, data):
+    one, other = (small_models.make(of, n_epochs=2).fit(data).ranker.scorer for of in (key, "ials"))
+    if type(one) is not type(other) or key != "ials":
+        with pytest.raises(TypeError, match="scorers of other"):
+            one.joined([other])
+
+
+@pytest.mark.parametrize("key", LIKENS)
+def test_likeness_goes_by_what_similar_items_goes_by(key, data):
+    model = small_models.make(key, n_epochs=2).fit(data)
+    items = np.arange(data.n_items, dtype=np.int32)
+    likeness = model.ranker.scorer.likeness(items)
+    np.testing.assert_allclose(likeness, likeness.T)
+    assert likeness.max() <= 1
+    weights = np.zeros((data.n_items, data.n_items))
+    for like, item, score in (
+        model.similar_items(data.items.values, data.n_items - 1).select("like", "item_id", "score").rows()
+    ):
+        weights[tuple(data.items.index([like, item]))] = score
+    off = ~np.eye(data.n_items, dtype=bool)
+    both = ((weights + weights.T) / 2)[off]
+    largest = np.abs(both).max() if np.abs(likeness[off]).max() == 1 else 1
+    np.testing.assert_allclose(likeness[off], both / largest, atol=1e-6)
