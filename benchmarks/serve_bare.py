@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Response
+
 from palate.serve.bodies import RecommendationRequest
 
 app = FastAPI()

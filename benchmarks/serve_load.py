@@ -149,9 +149,8 @@ def _wait_ready(port: int) -> None:
 
 def key_of(url: str, folder: Path) -> str:
     """Make the store, and a key that may all."""
-    from palate.store.store import open_store
-
     from palate.store import keys
+    from palate.store.store import open_store
 
     with open_store(url, folder=folder / "files") as store:
         return keys.create(store, store.namespace(), "admin", "load")[1]
@@ -159,11 +158,10 @@ def key_of(url: str, folder: Path) -> str:
 
 def add_persons(url: str, folder: Path, model: Path, n: int = PERSONS) -> list[str]:
     """Write people of 50 events each, whom the model does not know; return their ids."""
-    from palate.store.store import open_store
-
     from palate import load
     from palate.store import feedback
     from palate.store.records import Event
+    from palate.store.store import open_store
 
     items = load(model).items_.values
     rng = np.random.default_rng(1)

@@ -32,7 +32,7 @@ from model_files import (
 )
 
 from palate import files
-from palate.data.dataset import Dataset, Log
+from palate.data.dataset import Dataset, LearnedLog
 from palate.data.interactions import Interactions
 from palate.errors import ModelFileError, NotFittedError
 from palate.files.container import pieces
@@ -448,7 +448,7 @@ def test_only_a_model_is_saved(tmp_path):
 
 def test_a_model_keeps_which_log_it_learned_from(numbers, tmp_path):
     rows = Interactions.from_table(pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "time": [10, 20, 30]}))
-    log = Log("00" * 16, "shop", 3, 30_000_000, 40_000_000)
+    log = LearnedLog("00" * 16, "shop", 3, 30_000_000, 40_000_000)
     data = replace(Dataset.from_tables(rows), log=log)
     files.save(Popularity().fit(data), tmp_path / "m")
     assert files.load(tmp_path / "m").log_ == log
@@ -459,6 +459,6 @@ def test_a_model_keeps_which_log_it_learned_from(numbers, tmp_path):
 
 def test_a_part_of_a_log_has_no_key_up_to_which_all_was_learned():
     rows = Interactions.from_table(pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "time": [10, 20, 30]}))
-    data = replace(Dataset.from_tables(rows), log=Log("00" * 16, "shop", 3, 30_000_000, 40_000_000))
-    assert data.take(np.array([0, 1])).log == Log("00" * 16, "shop", None, 20_000_000, 40_000_000)
-    assert data.take(np.array([], int)).log == Log("00" * 16, "shop", None, None, 40_000_000)
+    data = replace(Dataset.from_tables(rows), log=LearnedLog("00" * 16, "shop", 3, 30_000_000, 40_000_000))
+    assert data.take(np.array([0, 1])).log == LearnedLog("00" * 16, "shop", None, 20_000_000, 40_000_000)
+    assert data.take(np.array([], int)).log == LearnedLog("00" * 16, "shop", None, None, 40_000_000)

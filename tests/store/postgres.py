@@ -72,7 +72,12 @@ class Server:
         with (self.folder / "said.txt").open("ab") as said:  # a pipe would stay open with the server
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, **where)
         if done.returncode:
-            raise RuntimeError(f"{program} failed: {(self.folder / 'said.txt').read_text()[-2000:]}")
+            said = [
+                path.read_text()[-1000:]
+                for path in (self.folder / "said.txt", self.folder / "log.txt")
+                if path.exists()
+            ]
+            raise RuntimeError(f"{program} failed: {' '.join(said)}")
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""

@@ -75,10 +75,10 @@ def test_an_upgraded_store_has_all_that_was_there(old, tmp_path):
     assert upgrade(old, backed_up=True) == (NEWEST, NEWEST)
     assert events(old) == before
     assert asked(old, "SELECT * FROM users ORDER BY key") == users
-    assert asked(old, "SELECT namespace, day, item, events FROM daily ORDER BY 1, 2, 3") == [
-        (1, 0, 1, 2),
-        (1, 1, 2, 1),
-        (2, 0, 3, 1),
+    assert asked(old, "SELECT namespace, day, item, positives, events FROM daily ORDER BY 1, 2, 3") == [
+        (1, 0, 1, 2, 2),
+        (1, 1, 2, 1, 1),
+        (2, 0, 3, 1, 1),
     ]
     with open_store(old, folder=tmp_path / "files") as store:
         ns = store.namespace()

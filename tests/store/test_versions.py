@@ -19,7 +19,9 @@ from palate.store.hashes import identity, tombstone
 from palate.store.schema import namespaces, tombstones
 from palate.store.schema import versions as rows
 from palate.store.versions import folders, keeping
+from palate.store.versions import loaded as loaded_module
 
+FILES = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # about files: any database will do
 LOG = {"user": ["ann", "ann", "bob", "bob", "eve"], "item": ["x", "y", "y", "z", "x"]}
 
 
@@ -104,6 +106,7 @@ def test_each_namespace_has_versions_of_its_own(store, ns, model_file):
             versions.load(store, ns, number)
 
 
+@FILES
 def test_what_is_no_model_is_not_added(store, ns, tmp_path, model_file):
     bad, whole = tmp_path / "bad.safetensors", model_file.read_bytes()
     for data, words in ((whole[:-1], "truncated"), (b"PK12345678", "a zip archive"), (b"", "truncated")):
@@ -123,6 +126,7 @@ def test_what_is_no_model_is_not_added(store, ns, tmp_path, model_file):
     assert list(folders.folder_of_all(store, ns).iterdir()) == []
 
 
+@FILES
 def test_a_model_whose_ids_the_namespace_cannot_have_is_not_added(store, ns, tmp_path, model_file):
     numbers = store.create_namespace("numbers", id_kind="integer")
     with pytest.raises(
@@ -137,6 +141,7 @@ def test_a_model_whose_ids_the_namespace_cannot_have_is_not_added(store, ns, tmp
             versions.add(store, ns, path)
 
 
+@FILES
 def test_integers_of_a_model_are_asked_for_as_text(store, tmp_path):
     numbers = store.create_namespace("numbers", id_kind="integer")
     path = tmp_path / "m.safetensors"
@@ -150,6 +155,7 @@ def test_integers_of_a_model_are_asked_for_as_text(store, tmp_path):
     assert loaded.items_index(["0", "-0", "5"]).tolist() == [0, -1, 1]
 
 
+@FILES
 @pytest.mark.parametrize("file", ["model.safetensors", "prepared"])
 def test_a_damaged_version_is_not_activated_or_mended_and_the_old_one_goes_on(store, ns, model_file, file):
     for _ in range(2):
@@ -170,6 +176,7 @@ def test_a_damaged_version_is_not_activated_or_mended_and_the_old_one_goes_on(st
     assert versions.load_active(store, ns).number == 1
 
 
+@FILES
 def test_where_the_active_version_is_lost_the_one_before_answers_and_tells(store, ns, model_file, caplog):
     for number in (1, 2, 3):
         versions.add(store, ns, model_file)
@@ -206,6 +213,7 @@ def test_old_versions_lose_their_files_and_stay_listed(store, ns, model_file):
     assert versions.roll_back(store, ns).number == 1
 
 
+@FILES
 def test_a_number_is_not_used_again_and_leftovers_go(store, ns, model_file):
     parent = folders.folder_of_all(store, ns)
     (parent / "3").mkdir()  # of an add that was killed before its row was there
@@ -227,6 +235,7 @@ def test_a_row_that_cannot_be_written_leaves_no_version(store, ns, model_file, m
     assert list(folders.folder_of_all(store, ns).iterdir()) == []
 
 
+@FILES
 def test_all_is_on_the_disk_before_a_version_is_listed(store, ns, model_file, monkeypatch):
     """A power cut after the answer loses nothing: files, then their names, then the folder's, then the row."""
     done = []
@@ -267,5 +276,74 @@ def test_whoever_was_forgotten_since_is_unknown(store, ns, tmp_path):
     for number, wanted in ((1, [0, -1, 2]), (2, [0, -1, 2]), (3, [-1, -1, 2])):
         assert versions.load(store, ns, number).users_index(everybody).tolist() == wanted
         again = versions.renewed(store, ns, loaded[number])
+        assert again.is_forgotten("bob")
         assert again.users_index(everybody).tolist() == wanted
         assert again.model is loaded[number].model
+
+
+def test_a_version_is_rewritten_without_whom_was_forgotten(store, ns, model_file):
+    for number in (1, 2):
+        versions.add(store, ns, model_file)
+        versions.activate(store, ns, number)
+    held = versions.load_active(store, ns)
+    before, folder = changes(store, ns), folders.folder_of(store, ns, 2)
+    assert versions.rewrite(store, ns, ["bob", "nobody"]) == [2, 1]
+    assert changes(store, ns) == before + 2
+    assert sorted(path.name.split("-")[0] for path in folder.iterdir()) == ["model.safetensors", "prepared"]
+    assert not any(b"bob" in path.read_bytes() for path in folder.iterdir())
+    loaded = versions.load_active(store, ns)
+    assert loaded.number == 2
+    assert loaded.users_index(["ann", "bob", "eve"]).tolist() == [0, -1, 1]
+    assert len(held.model.recommend("bob", 1)) == 1  # the old pages, until they are let go
+    plain = palate.load(model_file)
+    for user in ("ann", "eve"):
+        now, then = loaded.model.recommend(user, 3), plain.recommend(user, 3)
+        assert now.sort("item_id").equals(then.sort("item_id"))
+    version = versions.listed(store, ns)[0]
+    assert version.digest == folders.digest_of(folder / "model.safetensors")
+    assert version.details["users"] == 2
+    assert versions.rewrite(store, ns, ["bob"]) == []
+
+
+@FILES
+def test_a_version_that_knew_nobody_else_is_removed(store, ns, tmp_path):
+    path = tmp_path / "one.safetensors"
+    palate.save(make("popularity").fit(palate.Interactions.from_table({"user": ["a", "a"], "item": [1, 2]})), path)
+    versions.add(store, ns, path)
+    versions.activate(store, ns, 1)
+    assert versions.rewrite(store, ns, ["a"]) == [1]
+    assert states(store, ns) == {1: "removed"}
+    assert versions.load_active(store, ns) is None
+    assert not folders.folder_of(store, ns, 1).exists()
+
+
+@FILES
+def test_a_worker_that_loads_while_files_are_rewritten_reads_them_again(store, ns, model_file, monkeypatch):
+    versions.add(store, ns, model_file)
+    wanted = loaded_module.load_prepared
+    calls = []
+
+    def once_lost(path):
+        calls.append(path)
+        if len(calls) == 1:
+            raise ModelFileError("there is no file prepared", code="not_found")
+        return wanted(path)
+
+    monkeypatch.setattr(loaded_module, "load_prepared", once_lost)
+    assert versions.load(store, ns, 1).number == 1
+    assert len(calls) == 2
+
+
+@FILES
+def test_who_was_forgotten_is_found_in_kept_versions(store, ns, model_file):
+    versions.add(store, ns, model_file)
+    assert versions.forgotten_in(store, ns) == []
+    with store.write() as conn:
+        digest = tombstone(store.secret, ns, "user", "bob")
+        conn.execute(insert(tombstones).values(namespace=ns.key, side="user", digest=digest, time=5))
+    assert versions.forgotten_in(store, ns) == ["bob"]
+    versions.rewrite(store, ns, ["bob"])
+    assert versions.forgotten_in(store, ns) == []
+    damage(store, ns, 1)
+    with pytest.raises(ModelFileError, match="damaged"):
+        versions.rewrite(store, ns, ["ann"])

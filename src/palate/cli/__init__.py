@@ -26,6 +26,7 @@ from palate.cli import (
     recommend,
     report,
     serve,
+    store,
     train,
     tune,
     warm,
@@ -80,6 +81,7 @@ def options(
 
 
 app.add_typer(data.app, name="data")
+app.add_typer(store.app, name="store")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

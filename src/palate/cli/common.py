@@ -31,15 +31,19 @@ SECONDS_BETWEEN = 5.0  # between two lines of progress where the output is no te
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 DataArgument = Annotated[
-    str, typer.Argument(help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input.")
+    str,
+    typer.Argument(
+        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for a store's log, or - "
+        "for standard input."
+    ),
 ]
 ModelArgument = Annotated[Path, typer.Argument(help="A model file, as train writes it.")]
 DataOrParts = Annotated[
     str | None,
     typer.Argument(
         metavar="[DATA]",
-        help="ml-100k, a file of ratings, a folder in a MovieLens format, or - for standard input; or instead --train "
-        "and --test.",
+        help="ml-100k, a file of ratings, a folder in a MovieLens format, store:URL#NAMESPACE for a store's log, or - "
+        "for standard input; or instead --train and --test.",
     ),
 ]
 TrainFile = Annotated[Path | None, typer.Option("--train", help="Training ratings, instead of DATA and --split.")]

@@ -80,7 +80,7 @@ def compare(
     tables, catalogue = inputs.Tables(items, users, read), {"allow": allow, "deny": deny, "where": where}
     if len(named) == 1 and (paired_test, across) != ("permutation", "users"):
         raise common.usage_error("--paired-test and --across are of two models and more: name them, or leave it out")
-    dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables)
+    dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables, list(named.values()))
     models_ = list(named.values())
     asked = common.names(metrics) or default_for(models_, dataset.interactions)
     together.check_metrics_use(models_, asked, positive=positive, part=catalogue)

@@ -79,7 +79,7 @@ def evaluate(
         learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
         together.check_stop_on(learner, stop_on)
         together.check_users_use([learner], attributes, users is not None)
-        dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables)
+        dataset, wanted = inputs.data_and_split(data, train, test, split, on_overlap, tables, [learner])
         names = options["metrics"] or default_metrics(learner, dataset.interactions)
         together.check_metrics_use([learner], names, positive=positive, part=catalogue)
         options |= {"stop_on": stop_on, "attributes": attributes}
@@ -129,7 +129,7 @@ def _parts_for(fitted: Recommender, source: _Source, tables: inputs.Tables) -> t
         return None if source.train is None else load_dataset(source.train, **options), test
     if source.data is None:
         raise common.usage_error("--model-file is measured on --test FILE, or on DATA with the --split of its fit")
-    dataset, wanted = inputs.data_and_split(source.data, None, None, source.split, "raise", tables)
+    dataset, wanted = inputs.data_and_split(source.data, None, None, source.split, "raise", tables, [fitted])
     folds = _folds(dataset, wanted, source.fold)
     if len(folds) > 1:
         raise common.usage_error(f"--model-file is one model, and {wanted} has {len(folds)}: choose one with --fold")

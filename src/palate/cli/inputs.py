@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from palate.models.contract.base import Recommender
 
 DEFAULT_SPLIT = "random:0.2:42"
+STORE = "store:"  # begins the name of a store as data
 
 
 def key_values(words: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -75,11 +76,24 @@ def dataset(
     users: Path | None = None,
     *,
     all_rows: bool = False,
+    models: Sequence[Recommender] = (),
 ) -> Dataset:
-    """Return the data that DATA, --read, --items and --users name; ``all_rows`` keeps incomplete movies' ratings."""
-    from palate.data.sources.loading import load_dataset
+    """Return the data that DATA, --read, --items and --users name.
 
-    return load_dataset(data, items=items, users=users, all_rows=all_rows, **read_options(read))
+    Args:
+        data, read, items, users: as they are typed.
+        all_rows: keep incomplete movies' ratings.
+        models: that are to learn from it: of a store's log ratings or clicks are taken, as they need it.
+    """
+    from palate.data.sources.loading import check_table_options, load_dataset, with_tables
+
+    options = read_options(read)
+    if not data.startswith(STORE):
+        return load_dataset(data, items=items, users=users, all_rows=all_rows, **options)
+    from palate.store.source import opened_dataset
+
+    check_table_options(data, "is a store", options, items is not None, users is not None)
+    return with_tables(opened_dataset(data, models), items, users, **options)
 
 
 def all_rows(split: str) -> bool:
@@ -101,13 +115,15 @@ def data_and_split(
     split: str | None,
     on_overlap: OnOverlap,
     tables: Tables,
+    models: Sequence[Recommender] = (),
 ) -> tuple[Dataset, str | Split]:
     """Return the data, and its split: DATA and --split, or --train and --test, which are a split already."""
     if train is None or test is None:
         if data is None:
             raise usage_error("take DATA (with --split), or both --train FILE and --test FILE")
         wanted = (split or DEFAULT_SPLIT).strip()
-        return dataset(data, tables.read, tables.items, tables.users, all_rows=all_rows(wanted)), wanted
+        named = dataset(data, tables.read, tables.items, tables.users, all_rows=all_rows(wanted), models=models)
+        return named, wanted
     from palate.data.sources.loading import load_split
 
     options = read_options(tables.read)

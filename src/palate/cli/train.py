@@ -71,7 +71,9 @@ def train(
     together.check_stop_on(learner, stop_on)
     together.check_users_use([learner], attributes, users is not None)
     common.check_writable(out)
-    dataset = inputs.dataset(data, read, items, users, all_rows=split is not None and inputs.all_rows(split))
+    dataset = inputs.dataset(
+        data, read, items, users, all_rows=split is not None and inputs.all_rows(split), models=[learner]
+    )
     replaced = " in place of the old file" if out.exists() else ""
     part, test = (dataset, None) if split is None else _parts(dataset, split)
     watched = test if stop_on == "test" else None

@@ -76,7 +76,7 @@ def tune(
     together.check_metrics_use([learner], [metric], positive=positive, part={})
     together.check_users_use([learner], attributes, users is not None)
     tables = inputs.Tables(items, users, read)
-    dataset, limits["split"] = inputs.data_and_split(data, train, test, split, on_overlap, tables)
+    dataset, limits["split"] = inputs.data_and_split(data, train, test, split, on_overlap, tables, [learner])
     try:
         with common.live_progress() as progress:
             tuned = search(learner, dataset, metric=metric, space=space, out=out, progress=progress, **limits)

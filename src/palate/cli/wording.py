@@ -39,7 +39,7 @@ def typed(step: Step) -> str | None:
     if step.name in OPPOSITES:
         return options.get(OPPOSITES[step.name]) if step.value is False else None
     if step.name in options:
-        return f"{options[step.name]} {_value(step.value)}"
+        return options[step.name] if step.value is True else f"{options[step.name]} {_value(step.value)}"
     return f"--read {step.name}={_value(step.value)}" if step.name in READ_KEYS and "read" in options else None
 
 

@@ -17,7 +17,7 @@ from palate.notebook import card, plainly, preview
 
 
 @dataclass(frozen=True)
-class Log:
+class LearnedLog:
     """Which log of a store a data set was read from, and how far; a model that learned from it keeps this.
 
     Attributes:
@@ -59,7 +59,7 @@ class Dataset:
     users: pl.DataFrame
     notes: tuple[str, ...] = ()
     lists: ListColumns = True
-    log: Log | None = None
+    log: LearnedLog | None = None
 
     @classmethod
     def from_tables(
@@ -108,7 +108,7 @@ class Dataset:
         return card(f"Dataset {self.name}", self.interactions._facts(), *tables, sentences=self.notes)
 
 
-def _of_part(log: Log, part: Interactions) -> Log:
+def _of_part(log: LearnedLog, part: Interactions) -> LearnedLog:
     """Return what is known of a part of a log: which of its events were left out cannot be told by a key."""
     newest = None if part.times is None or not len(part) else int(part.times.max()) * 1_000_000
     return replace(log, trained_to=None, newest_event=newest)

@@ -32,7 +32,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
-from palate.data.dataset import Log
+from palate.data.dataset import LearnedLog
 from palate.data.ids import Ids
 from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
@@ -250,14 +250,14 @@ def _header_of(container: Container) -> dict[str, Any]:
     return header
 
 
-def _log_of(given: Any) -> Log:
+def _log_of(given: Any) -> LearnedLog:
     """Return which log of a store the model learned from, as the header says."""
     if not isinstance(given, dict) or set(given) != set(_LOG):
         raise ModelFileError.of("the 'palate' header's log", f"must have {', '.join(_LOG)}")
     for name, kinds in _LOG.items():
         if type(given[name]) not in kinds or (isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63):
             raise ModelFileError.of(f"the 'palate' header's log.{name}", "is not what a store gives")
-    return Log(**given)
+    return LearnedLog(**given)
 
 
 def _check_arrays(

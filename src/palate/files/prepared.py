@@ -83,6 +83,18 @@ def prepared_path(path: Path, container: Container) -> Path:
     return path.with_name(f"prepared-{container.metadata[SEAL][:16]}.safetensors")
 
 
+def prepared_of(path: Path) -> Path:
+    """Return where the prepared file of a model file lies, or would.
+
+    Raises:
+        ModelFileError: it is no model file.
+        OSError: it cannot be read.
+    """
+    container = Container.open(path)
+    container.check_seal()
+    return prepared_path(path, container)
+
+
 def _load(path: Path) -> Recommender:
     container = Container.open(path)
     header, cls, arrays = model_file.opened(container, unread=ITEM_TABLE)

@@ -191,21 +191,6 @@ class Merged(Said):
     events: Annotated[int, Field(description="How many events moved.")]
 
 
-class BestItem(Said):
-    """An item, and how often it was chosen."""
-
-    item: str
-    place: int
-    score: float | None
-    attributes: dict[str, Any]
-
-
-class Best(Said):
-    """Items in an order that is the same for everybody."""
-
-    items: list[BestItem]
-
-
 class Shown(Said):
     """A list that was shown, and why."""
 

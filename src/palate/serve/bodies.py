@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from math import isfinite
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -11,7 +12,6 @@ MOST = 500  # items of a list: the depth that a list is ranked to
 MANY = 10_000  # rows of one request
 EMPTY: Any = Field(default_factory=list)  # a plain [] is copied deeply for each request
 WORD = "^[^\\x00]*$"
-INT64 = {"ge": -(2**63), "le": 2**63 - 1}
 
 
 def _id(value: Any) -> str:
@@ -32,6 +32,35 @@ def _fits(text: str) -> bool:
         return False
 
 
+def _attribute(value: Any) -> Any:
+    """Return a value of an attribute: a number, a text, true or false, a list of texts, or none."""
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    if type(value) is float and isfinite(value):
+        return value
+    if type(value) is str and _is_text(value, 10_000):
+        return value
+    if type(value) is list and len(value) <= 1000 and all(type(one) is str and _is_text(one, 1000) for one in value):
+        return value
+    raise ValueError("an attribute is a finite number, a text without NUL, true, false, null, or a list of texts")
+
+
+def _is_text(value: str, longest: int) -> bool:
+    return len(value) <= longest and "\0" not in value
+
+
+_TEXT_SCHEMA = {"type": "string", "pattern": "^[^\\u0000]*$"}
+_ATTRIBUTE_SCHEMA = {
+    "anyOf": [
+        {**_TEXT_SCHEMA, "maxLength": 10_000},
+        {"type": "number", "minimum": -(2**63), "maximum": 2**63 - 1},
+        {"type": "boolean"},
+        {"type": "null"},
+        {"type": "array", "items": {**_TEXT_SCHEMA, "maxLength": 1000}, "maxItems": 1000},
+    ]
+}
 _ID_SCHEMA = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": BYTES, "pattern": "^[^\\u0000]+$"},
@@ -51,10 +80,7 @@ N = Annotated[int, Field(ge=1, le=MOST, description="How many.")]
 Short = Annotated[str, Field(min_length=1, max_length=200, pattern=WORD)]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Scalar = bool | Annotated[int, Field(**INT64)] | Number | Annotated[str, Field(max_length=10_000, pattern=WORD)]
-Attribute = (
-    Scalar | Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]], Field(max_length=1000)] | None
-)
+Attribute = Annotated[Any, BeforeValidator(_attribute), WithJsonSchema(_ATTRIBUTE_SCHEMA)]
 Attributes = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100, pattern=WORD)], Attribute], Field(max_length=200)
 ]
@@ -254,7 +280,9 @@ class BestQuery(Asked):
 class SpanQuery(BestQuery):
     """Which items, of the feedback of some days."""
 
-    days: Annotated[int, Field(ge=1, le=365, description="Of how many days feedback counts.")] = 30
+    days: Annotated[
+        int | None, Field(ge=1, le=365, description="Feedback of how many days counts; of all, or of 7 for a trend.")
+    ] = None
 
 
 class ActivateRequest(Asked):
@@ -265,6 +293,3 @@ class ActivateRequest(Asked):
 
 class Nothing(Asked):
     """An empty body."""
-
-
-Order = Literal["popular", "trending", "latest"]

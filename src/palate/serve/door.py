@@ -30,7 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Pairs = Sequence[tuple[bytes, bytes]]
 ONCE = (b"host", b"authorization", b"x-api-key", b"content-length", b"content-type", b"origin")
-HOSTS_KEPT = 1000  # names that were asked about
+HOSTS_KEPT, LONGEST_HOST = 1000, 300  # names that were asked about, and their letters
 GUARDS: Pairs = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -147,7 +147,7 @@ class Door:
         known = self._known_hosts.get((host, reached))
         if known is None:
             known = self._hosts.know(host.decode("latin-1"), reached)
-            if len(self._known_hosts) < HOSTS_KEPT:
+            if len(self._known_hosts) < HOSTS_KEPT and len(host) < LONGEST_HOST:
                 self._known_hosts[host, reached] = known
         if not known:
             raise RequestError(

@@ -232,7 +232,7 @@ def of_query(model: type[BaseModel], query: bytes) -> Any:
         given.setdefault(name, []).append(value)
     single = {name: values[0] for name, values in given.items() if len(values) == 1 and not _is_list(model, name)}
     try:
-        return model.__pydantic_validator__.validate_strings(given | single)
+        return model.__pydantic_validator__.validate_python(given | single, strict=False)
     except ValidationError as error:
         raise problems.of_validation(error) from None
 

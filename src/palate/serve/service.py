@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from palate.serve.access import Access
+from palate.serve.chores import Chores
 from palate.serve.cursors import Cursors
 from palate.serve.limits import Rates
 from palate.serve.settings import Settings
+from palate.store.cleaning import clean
 from palate.store.store import open_store
 
 if TYPE_CHECKING:
@@ -45,25 +48,28 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         StoreError: the store is of another schema, or none.
         UnavailableError: it cannot be reached now.
     """
-    with open_store(settings.store, settings.folder) as store:
-        engine, batcher = (make_engine or _engine)(store, settings)
-        access = Access(store, settings.namespace, settings.host, settings.key_seconds)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings.store, settings.folder))
         store.folder.mkdir(parents=True, exist_ok=True)
         rates = Rates(store.folder / "rates", settings.rate, settings.burst or max(1.0, settings.rate))
+        stack.callback(rates.close)
+        access = Access(store, settings.namespace, settings.host, settings.key_seconds)
+        stack.callback(access.close)
         access.start()
-        try:
-            yield Service(
-                settings, store, engine, batcher, access, rates, Cursors(store.secret, settings.cursor_seconds)
-            )
-        finally:
-            access.close()
-            rates.close()
-            close = getattr(batcher, "close", None)
-            if close is not None:
-                close()
+        engine, batcher = (make_engine or _engine)(store, settings)
+        stack.callback(engine.close)
+        stack.callback(batcher.close)
+        cursors = Cursors(store.secret, settings.cursor_seconds)
+        stack.enter_context(Chores(store.folder, partial(_clean, store, settings)))
+        yield Service(settings, store, engine, batcher, access, rates, cursors)
+
+
+def _clean(store: Store, settings: Settings) -> None:
+    """Delete what is kept too long."""
+    clean(store, settings.keep_lists, settings.keep_events)
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:
     made = import_module("palate.serve.engine")
-    engine = made.Engine(store)
+    engine = made.Engine(store, new_items_share=settings.new_items_share)
     return engine, made.Batcher(engine)

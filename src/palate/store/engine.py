@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import NullPool
@@ -17,6 +17,10 @@ BUSY = 10_000  # milliseconds that SQLite waits for a program that knows nothing
 CONNECTIONS = 20  # at most, of one process
 WRITES = "palate_writes"  # execution option: this connection begins write transactions
 LOCK = 0x70616C617465  # "palate": PostgreSQL's advisory lock of a store's writers
+_LOCK_AND_SYNC = (  # a commit waits for the disk, whatever the server's default
+    f"SELECT pg_advisory_xact_lock({LOCK}), set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
+)
 SETTINGS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": BUSY}
 
 
@@ -94,12 +98,16 @@ def once(url: URL) -> Iterator[Engine]:
         engine.dispose()
 
 
-T = TypeVar("T", Engine, Connection)
+def writing(engine: Engine) -> Engine:
+    """Return an engine whose transactions are those of a writer."""
+    return engine.execution_options(**{WRITES: True})
 
 
-def writing(on: T) -> T:
-    """Return an engine or a connection whose transactions are those of a writer."""
-    return on.execution_options(**{WRITES: True})
+def reading(engine: Engine) -> Engine:
+    """Return an engine whose transactions see one moment, and write nothing."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def _manual(connection: sqlite3.Connection, _: object) -> None:
@@ -139,6 +147,4 @@ def _begin_on_sqlite(connection: Connection) -> None:
 def _begin_on_postgres(connection: Connection) -> None:
     """Let writers follow one another, as in SQLite, so that events are committed in the order of their keys."""
     if connection.get_execution_options().get(WRITES):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-    else:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.exec_driver_sql(_LOCK_AND_SYNC)

@@ -27,7 +27,7 @@ SQLITE_LASTING = {
     "SQLITE_PERM": "may not be read by this process",
     "SQLITE_READONLY": "may not be written by this process",
 }
-# first two characters of PostgreSQL's SQLSTATE
+# PostgreSQL's SQLSTATE, or its first two characters
 POSTGRES_PASSING = {
     "08": "lost its connection",
     "40": "was written by others at the same time",
@@ -37,9 +37,8 @@ POSTGRES_PASSING = {
     "58": "cannot read or write its disk",
 }
 POSTGRES_LASTING = {
-    "28": "refuses this user or password",
-    "3D": "is not there: make it with createdb",
-    "42": "lacks a table or a right that is needed",
+    "42501": "does not let this user read or write its tables: grant it the rights",
+    "42P01": "lacks a table: go back to a backup",
     "XX": "is damaged: go back to a backup",
 }
 
@@ -76,8 +75,9 @@ def _translated(store: str, cause: BaseException, error: Exception) -> Exception
     state = getattr(cause, "sqlstate", None)
     if state is None and isinstance(error, exc.OperationalError):
         return _of(store, "cannot be reached", None, cause) or error
-    start = (state or "")[:2]
-    return _of(store, POSTGRES_PASSING.get(start), POSTGRES_LASTING.get(start), cause) or error
+    said = state or ""
+    lasting = POSTGRES_LASTING.get(said) or POSTGRES_LASTING.get(said[:2])
+    return _of(store, POSTGRES_PASSING.get(said[:2]), lasting, cause) or error
 
 
 def _of(store: str, passing: str | None, lasting: str | None, cause: BaseException) -> StoreError | None:

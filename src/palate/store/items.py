@@ -76,10 +76,10 @@ def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
             for item, thing in given.items()
         ]
         _WRITE.run_many(connection, rows)
-        _put_words(connection, ns, {keys[item]: title_words(thing.attributes) for item, thing in given.items()})
+        put_words(connection, ns, {keys[item]: title_words(thing.attributes) for item, thing in given.items()})
 
 
-def _put_words(connection: Connection, ns: Namespace, found_by: dict[int, set[str]]) -> None:
+def put_words(connection: Connection, ns: Namespace, found_by: dict[int, set[str]]) -> None:
     """Let items be found by these words alone."""
     _DROP_WORDS.run(connection, found_by)
     _PUT_WORD.run_many(connection, [(ns.key, word, item) for item, its in found_by.items() for word in sorted(its)])
@@ -110,7 +110,7 @@ def _change(store: Store, ns: Namespace, ids: Iterable[str], **values: object) -
             for row in rows:
                 connection.execute(update(items).where(items.c.key == row.key).values(numbered))
             if values.get("deleted"):
-                _put_words(connection, ns, {row.key: set() for row in rows})
+                put_words(connection, ns, {row.key: set() for row in rows})
     return len(rows)
 
 

@@ -287,7 +287,8 @@ def _record(kind: EventKind) -> dict[str, Any]:
 
 def kinds_of(conn: Connection, ns: Namespace) -> Kinds:
     """Return the event kinds of a namespace; cheap, the same object as long as they are the same."""
-    return Kinds.from_json(_KINDS.run(conn, ns.key).scalar_one())
+    ((said,),) = _KINDS.tuples(conn, ns.key)
+    return Kinds.from_json(said)
 
 
 def _check_undo(event: Event | Checked) -> None:

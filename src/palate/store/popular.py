@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from palate.errors import ParameterError
 from palate.store.conditions import clauses_of, is_number
 from palate.store.kinds import DAY, Kinds, kinds_of
+from palate.store.prepared import Prepared
 from palate.store.records import Namespace
 from palate.store.rule import EVENT, Log, positive
 from palate.store.schema import daily, events, items
@@ -52,15 +53,21 @@ def record(conn: Connection, ns: Namespace, new: Iterable[Happened], withdrawn: 
         new: events other than undos.
         withdrawn: keys of the events that the undos of this transaction withdraw, one for each undo.
     """
+    record_log(conn, ns, _log(kinds_of(conn, ns), new), withdrawn)
+
+
+def record_log(conn: Connection, ns: Namespace, log: Log, withdrawn: Sequence[int] = ()) -> None:
+    """Count events, as `record` does, that are columns already: of an import."""
     kinds = kinds_of(conn, ns)
-    counts = _counts(kinds, new, 1)
-    counts.update(_counts(kinds, _withdrawn_now(conn, ns, withdrawn), -1))
+    counts = _counts(kinds, log, 1)
+    counts.update(_counts(kinds, _log(kinds, _withdrawn_now(conn, ns, withdrawn)), -1))
     _add(conn, ns, counts)
 
 
 def take_back(conn: Connection, ns: Namespace, gone: Iterable[Happened]) -> None:
     """Count events no longer, which are deleted in this transaction and were not withdrawn before."""
-    _add(conn, ns, _counts(kinds_of(conn, ns), gone, -1))
+    kinds = kinds_of(conn, ns)
+    _add(conn, ns, _counts(kinds, _log(kinds, gone), -1))
 
 
 def recount(conn: Connection, ns: Namespace) -> None:
@@ -132,10 +139,13 @@ def latest(conn: Connection, ns: Namespace, n: int | None = None) -> list[Counte
     return _listed(conn, query.order_by(items.c.created.desc(), items.c.key.desc()), n)
 
 
-def _counts(kinds: Kinds, happened: Iterable[Happened], sign: int) -> Counter[tuple[int, int, bool]]:
-    """Return how many events there are by day, item and whether they are positive, times the sign."""
+def _log(kinds: Kinds, happened: Iterable[Happened]) -> Log:
     known = [(0, item, kinds.codes[kind], value, time) for item, kind, value, time in happened if kind in kinds.codes]
-    log = Log.of(np.array(known, EVENT) if known else np.empty(0, EVENT))
+    return Log.of(np.array(known, EVENT) if known else np.empty(0, EVENT))
+
+
+def _counts(kinds: Kinds, log: Log, sign: int) -> Counter[tuple[int, int, bool]]:
+    """Return how many events there are by day, item and whether they are positive, times the sign."""
     rows = zip((log.time // DAY).tolist(), log.item.tolist(), positive(log, kinds).tolist(), strict=True)
     return Counter({row: sign * count for row, count in Counter(rows).items()})
 
@@ -147,15 +157,14 @@ def _add(conn: Connection, ns: Namespace, counts: Counter[tuple[int, int, bool]]
         slot[0] += count * is_positive
         slot[1] += count
     rows = [(ns.key, *slot, *slots[slot]) for slot in sorted(slots) if any(slots[slot])]
-    if rows:
-        conn.execute(_UPSERT[conn.dialect.name], [dict(zip(_SLOTS, row, strict=True)) for row in rows])
+    _UPSERT[conn.dialect.name].run_many(conn, rows)
 
 
-def _upsert(database: Any) -> Any:
+def _upsert(database: Any) -> Prepared:
     """Return the statement that adds to the counts of a day and an item."""
-    put = database.insert(daily).values({name: bindparam(name) for name in _SLOTS})
+    put = database.insert(daily).values({name: bindparam(name, type_=daily.c[name].type) for name in _SLOTS})
     more = {name: daily.c[name] + put.excluded[name] for name in ("positives", "events")}
-    return put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more)
+    return Prepared(put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more), *_SLOTS)
 
 
 _UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}

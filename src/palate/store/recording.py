@@ -84,9 +84,9 @@ class _Group:
         self.items = item_keys(connection, ns, {event.item for event in live if event.item is not None})
         asked = {event.event_id for event in live if not event.made_id}
         asked |= {event.withdraws for event in live if event.withdraws is not None}
-        self.before = {row[0]: row for row in _KNOWN.rows(connection, asked, ns.key)}
+        self.before = {row[0]: row for row in _KNOWN.tuples(connection, asked, ns.key)}
         shown = {event.list_id for event in live if event.list_id is not None}
-        self.lists = {bytes(row[0]) for row in _LISTS.rows(connection, shown, ns.key)}
+        self.lists = {bytes(row[0]) for row in _LISTS.tuples(connection, shown, ns.key)}
         self.kinds = kinds_of(connection, ns)
         told = ((event.user, event.time) for event in live if event.time is not None)
         self.forgotten = too_old(connection, ns, told)
@@ -212,7 +212,7 @@ def record_lists(connection: Connection, ns: Namespace, shown: Sequence[ShownLis
     known = user_keys(connection, ns, {one.user for one in shown if one.user is not None})
     add_users(connection, ns, known, (one.user for one in shown if one.user is not None), now())
     numbers = {one.version for one in shown if one.version is not None}
-    keys = dict(map(tuple, _VERSIONS.rows(connection, numbers, ns.key)))
+    keys: dict[int, int] = dict(_VERSIONS.tuples(connection, numbers, ns.key))
     rows = [_list_row(ns, one, known, keys) for one in shown]
     _INSERT_LIST[connection.dialect.name].run_many(connection, rows)
 
@@ -224,9 +224,15 @@ def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], versions: di
         None if one.user is None else known[one.user],
         one.time,
         one.policy,
-        None if one.version is None else versions[one.version],
+        None if one.version is None else _version_key(one.version, versions),
         one.arm,
         json.dumps(dict(one.request)) if one.request else None,
         encode_shown(one.places),
         one.ranked,
     )
+
+
+def _version_key(number: int, keys: dict[int, int]) -> int:
+    if number not in keys:
+        raise NotFoundError.of(f"model version {number}", "is not there", value=number)
+    return keys[number]

@@ -81,7 +81,7 @@ class Store:
     def __init__(self, where: URL, folder: Path, lock: WriteLock) -> None:
         self.url, self.folder, self.lock = engines.said(where), folder, lock
         self.engine = engines.connect(where)
-        self._writing = engines.writing(self.engine)
+        self._reading, self._writing = engines.reading(self.engine), engines.writing(self.engine)
         self._process = os.getpid()
         self._held = self.engine.connect()  # the last connection to close checkpoints: this one, under the lock
         self.writer = GroupCommit(self)
@@ -97,7 +97,7 @@ class Store:
             UnavailableError: the database cannot be read now.
         """
         self._check_process()
-        with explained(self.url), self.engine.connect() as connection:
+        with explained(self.url), self._reading.connect() as connection:
             connection.begin()
             yield connection
 
@@ -113,7 +113,7 @@ class Store:
             yield connection
 
     def _check_process(self) -> None:
-        if not self._end.alive:
+        if self._held.closed:
             raise StoreError.of(self.url, "was closed")
         if os.getpid() != self._process:
             raise StoreError.of(self.url, "was opened before this process was forked: open it in each process")

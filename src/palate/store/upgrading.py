@@ -17,15 +17,16 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, insert, inspect, text
+from sqlalchemy import URL, Connection, insert, inspect, select, text
 
 from palate import atomic
 from palate.errors import NotFoundError, ParameterError, Remedy, Set, StoreError
 from palate.store import engine as engines
+from palate.store import popular
 from palate.store.failures import explained
 from palate.store.kinds import Kinds, kinds_from
 from palate.store.locking import WriteLock
-from palate.store.records import DEFAULT, IdKind
+from palate.store.records import DEFAULT, IdKind, Namespace
 from palate.store.schema import NEWEST, meta, namespaces
 from palate.store.times import now
 
@@ -53,6 +54,8 @@ def upgrade(url: str, backed_up: bool = False) -> tuple[int, int]:
         if schema < NEWEST:
             _keep_copy(where, schema, backed_up)
             migrate(connection, NEWEST)
+            for row in connection.execute(select(namespaces.c.key, namespaces.c.name, namespaces.c.id_kind)).all():
+                popular.recount(connection, Namespace(*row))  # by the kinds of each
             _check_references(where, connection)
     return schema, NEWEST
 

@@ -236,7 +236,7 @@ def json_fault(path: Path, packed: str) -> DataError | None:
         if not line.strip():
             continue
         try:
-            if not isinstance(json.loads(line, parse_constant=_no_constant), dict):
+            if not isinstance(json.loads(line, parse_constant=no_constant), dict):
                 return DataError(
                     f'{path}: line {number} is no JSON object, such as {{"user": 1, "item": 2}}',
                     code="format",
@@ -253,5 +253,10 @@ def json_fault(path: Path, packed: str) -> DataError | None:
     return None
 
 
-def _no_constant(word: str) -> None:
+def no_constant(word: str) -> None:
+    """Refuse NaN and Infinity, which Python's reader would take.
+
+    Raises:
+        ValueError: always.
+    """
     raise ValueError(f"{word} is no number in JSON; leave it out or write null")

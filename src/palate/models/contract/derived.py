@@ -47,7 +47,9 @@ def derive(model: Ranked, keep: Keep) -> dict[str, Any]:
     made: dict[str, Any] = {
         name: _kept(name, value, keep) for name, value in model.__dict__["_of_fit"].items() if name not in LEFT_OUT
     }
-    return {"fit": made, "order": keep(order.order), "places": keep(order.places)}
+    counts, means = order._counted
+    of_order = {"order": order.order, "places": order.places, "counts": counts, "means": means}
+    return {"fit": made, **{name: keep(array) for name, array in of_order.items()}}
 
 
 def give(model: Ranked, made: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -58,11 +60,11 @@ def give(model: Ranked, made: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     """
     try:
         values = {name: _found(facts, arrays) for name, facts in made["fit"].items()}
-        order, places = arrays[made["order"]], arrays[made["places"]]
+        order, places, counts, means = (arrays[made[name]] for name in ("order", "places", "counts", "means"))
     except KeyError as error:
         raise ModelFileError.of("what was derived of the model", f"lacks {error.args[0]!r}") from None
     popular = ItemOrder(model._popularity(), model.items_)
-    vars(popular).update(order=order, places=places)
+    vars(popular).update(order=order, places=places, _counted=(counts, means))
     model.__dict__["_of_fit"] = {"learned": model.learned_, **values, "order": popular}
 
 

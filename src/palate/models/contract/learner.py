@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, dataclass_t
 import numpy as np
 import polars as pl
 
-from palate.data.dataset import Dataset, Log, interactions_of, items_of
+from palate.data.dataset import Dataset, LearnedLog, interactions_of, items_of
 from palate.data.features import Features
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -120,7 +120,7 @@ class Learner(ABC):
     rated_ = OfTraining[Rated | None]()
     item_table_ = OfTraining[pl.DataFrame]()
     rating_range_ = OfTraining[tuple[float, float]]()
-    log_ = OfTraining[Log | None]()
+    log_ = OfTraining[LearnedLog | None]()
     history_ = Attribute[list[dict[str, float]]](list)
     best_epoch_ = Attribute[int](int)
     epoch_chosen_on_ = Attribute[str](lambda: "none")

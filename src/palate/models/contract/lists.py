@@ -66,6 +66,11 @@ class ItemOrder:
         """Where each item stands in the order, (n_items,)."""
         return inverse(self.order)
 
+    @property
+    def counts(self) -> NDArray[Any]:
+        """How many rows each item has, (n_items,)."""
+        return self._counted[0]
+
     @once
     def keys(self) -> NDArray[np.float64]:
         """Larger for more popular, (n_items,); equal where only the ids tell two items apart."""

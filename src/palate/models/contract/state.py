@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from palate.data.dataset import Log
+from palate.data.dataset import LearnedLog
 from palate.data.ids import Ids
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.learned import Learned
@@ -60,7 +60,7 @@ class Known:
     rated: Rated | None
     item_table: pl.DataFrame
     rating_range: tuple[float, float]
-    log: Log | None = None
+    log: LearnedLog | None = None
 
     def read(self, name: str) -> Any:
         """Return a value by the name of the model's attribute."""
@@ -93,7 +93,7 @@ class ModelState:
     seen: Rows | None
     item_table: pl.DataFrame
     rated: Rated | None = None
-    log: Log | None = None
+    log: LearnedLog | None = None
 
 
 def positions(what: str, index: Any) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from palate.store.ids import canonical
 from palate.store.records import Thing
 
 offer = Offers("items")
-FILTERED = 10_000  # items that are looked at for a condition
+FILTERED = bodies.MOST  # items that were found by their title, and are held against conditions
 
 
 @offer(
@@ -71,13 +71,27 @@ def _found(call: Call, asked: bodies.ItemQuery) -> list[Thing]:
         if found is None:
             raise _unknown(item)
         return [found]
-    where = tuple(asked.where)
     with store.read() as conn:
-        things = items.search(conn, ns, asked.search or "", n=FILTERED if where else asked.n)
-    if where:
-        met = call.service.engine.described(ns, [thing.id for thing in things], where)
-        things = [thing for thing, columns in zip(things, met, strict=True) if columns is not None]
+        things = items.search(conn, ns, asked.search, n=FILTERED if asked.where else asked.n) if asked.search else []
+    if asked.where:
+        things = _meeting(call, asked, things)
     return things[: asked.n]
+
+
+def _meeting(call: Call, asked: bodies.ItemQuery, things: list[Thing]) -> list[Thing]:
+    """Return those of some items that meet the conditions, or the newest of all items that do."""
+    store, ns = call.service.store, call.ns
+    include = tuple(thing.id for thing in things) if asked.search else None
+    n = FILTERED if asked.search else asked.n
+    met = [
+        place.item
+        for place in call.service.engine.best(ns, "latest", n=n, where=tuple(asked.where), include=include).places
+    ]
+    if asked.search:
+        return [thing for thing in things if thing.id in {*met}]
+    with store.read() as conn:
+        found = items.get(conn, ns, met)
+    return [found[item] for item in met if item in found]
 
 
 def _unknown(item: str) -> NotFoundError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from palate.store.versions.keeping import Version, activate, add, listed, prune, roll_back
 from palate.store.versions.loaded import Loaded, active_version, load, load_active, renewed
+from palate.store.versions.rewriting import forgotten_in, rewrite
 
 __all__ = [
     "Loaded",
@@ -16,10 +17,12 @@ __all__ = [
     "activate",
     "active_version",
     "add",
+    "forgotten_in",
     "listed",
     "load",
     "load_active",
     "prune",
     "renewed",
+    "rewrite",
     "roll_back",
 ]

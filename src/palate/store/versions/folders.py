@@ -81,6 +81,12 @@ def copy_synced(source: Path, target: Path) -> bytes:
     return digest.digest()
 
 
+def digest_of(path: Path) -> bytes:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 def remove(folder: Path) -> None:
     """Remove a version's folder: first its name, so that it is never half there; workers keep the pages they hold."""
     if not folder.is_dir():

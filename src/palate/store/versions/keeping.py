@@ -129,10 +129,10 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
         raise_changes(conn, ns)  # first: where two processes activate, the second waits here
         before = active(conn, ns)
         if before is not None and before.number != number:
-            _set(conn, ns, before.number, state=RETIRED)
+            set_version(conn, ns, before.number, state=RETIRED)
             wanted = wanted if back else _with(wanted, before=before.number)
         details = {name: value for name, value in wanted.details.items() if name != "error"}
-        _set(conn, ns, number, state=ACTIVE, activated=now(), details=json.dumps(details))
+        set_version(conn, ns, number, state=ACTIVE, activated=now(), details=json.dumps(details))
         return version_of(conn, ns, number)
 
 
@@ -154,7 +154,7 @@ def prune(store: Store, ns: Namespace, keep: int = KEPT) -> list[int]:
         kept = {*whole[: max(keep, 0)], *befores(every, latest)[:1], *([] if latest is None else [latest.number])}
         gone = [number for number in whole if number not in kept]
         for number in gone:
-            _set(conn, ns, number, state=REMOVED)
+            set_version(conn, ns, number, state=REMOVED)
     for number in gone:
         folders.remove(folders.folder_of(store, ns, number))
     folders.remove_leftovers(folders.folder_of_all(store, ns))
@@ -219,7 +219,8 @@ def _rows(conn: Connection, ns: Namespace) -> list[Version]:
     return [Version.of(row) for row in rows]
 
 
-def _set(conn: Connection, ns: Namespace, number: int, **values: Any) -> None:
+def set_version(conn: Connection, ns: Namespace, number: int, **values: Any) -> None:
+    """Write columns of a version's row."""
     conn.execute(update(versions).where(_of(ns), versions.c.number == number).values(**values))
 
 
@@ -268,4 +269,6 @@ def _fail(store: Store, ns: Namespace, version: Version, error: ModelFileError) 
     """Mark a version whose files are damaged; the active one stays active, for workers hold it in memory."""
     state = ACTIVE if version.state == ACTIVE else FAILED
     with store.write() as conn:
-        _set(conn, ns, version.number, state=state, details=json.dumps(dict(_with(version, error=str(error)).details)))
+        set_version(
+            conn, ns, version.number, state=state, details=json.dumps(dict(_with(version, error=str(error)).details))
+        )

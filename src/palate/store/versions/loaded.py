@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,9 +61,13 @@ class Loaded:
         index = positions(self.model.users_, users)
         if self.forgotten:
             for at in np.flatnonzero(index >= 0).tolist():
-                if tombstone(self.secret, self.ns, "user", users[at]) in self.forgotten:
+                if self.is_forgotten(users[at]):
                     index[at] = -1
         return index
+
+    def is_forgotten(self, user: str) -> bool:
+        """Return whether a user was forgotten after the model was trained on their feedback."""
+        return tombstone(self.secret, self.ns, "user", user) in self.forgotten
 
     def items_index(self, items: Sequence[str]) -> NDArray[np.int32]:
         """Return the position of each item, -1 where the model does not know it."""
@@ -90,11 +95,21 @@ def load(store: Store, ns: Namespace, number: int) -> Loaded:
     with store.read() as conn:
         version = version_of(conn, ns, number)
         gone = _forgotten(conn, ns)
-    model = load_prepared(folders.folder_of(store, ns, number) / folders.MODEL)
+    model = _model(folders.folder_of(store, ns, number) / folders.MODEL)
     facts: dict[str, Any] = {
         name: getattr(version, name) for name in ("number", "trained", "newest_event", "trained_to")
     }
     return Loaded(**facts, key=version.model, model=model, forgotten=_applying(model, gone), ns=ns, secret=store.secret)
+
+
+def _model(path: Path) -> Recommender:
+    """Return the model of a folder; once more where its files were rewritten between one and the other."""
+    try:
+        return load_prepared(path)
+    except ModelFileError as error:
+        if str(error.code) != "not_found" or not path.exists():
+            raise
+    return load_prepared(path)
 
 
 def load_active(store: Store, ns: Namespace) -> Loaded | None:

@@ -13,7 +13,7 @@ DAY = 86_400_000_000  # microseconds
 
 
 def upgrade() -> None:
-    """Let an event have no item, add the new columns, and count the events that are there."""
+    """Let an event have no item, add the new columns, and count events; which are positive, `upgrade` finds out."""
     with op.batch_alter_table("events", table_kwargs={"sqlite_autoincrement": True}) as events:
         events.alter_column("item", existing_type=KEY, nullable=True)
         events.add_column(sa.Column("source", EXACT, nullable=True))

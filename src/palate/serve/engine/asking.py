@@ -1,0 +1,161 @@
+"""What an engine is asked, and what it answers: plain frozen records, with the caller's ids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from palate.errors import ParameterError
+from palate.store.records import Namespace, Place
+
+DEPTH = 500  # places that a list is ranked to, and that following pages cut
+MOST_BOOSTS = 8  # conditions that boost: what they select together is ranked apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request for a list.
+
+    Attributes:
+        ns: the namespace.
+        user: an id, known or not; None for a session, or for nobody at all.
+        session: items that somebody nameless had, with what they gave them, None where they gave nothing.
+        n: how many items, at most `DEPTH`.
+        where: conditions that all items meet, as `palate.data.items.matching_items` reads them.
+        include: items to choose from; None for all. Unknown ones do no harm, here as in ``exclude``.
+        exclude: items to leave out.
+        not_mine: leave out items whose attribute ``owner`` is the user, or a list that names the user.
+        seen: let in what the user had; never what they hid.
+        diversity: from 0, the best, to 1, the most unlike each other (`palate.serve.engine.diversity`).
+        boosts: conditions, and the factors by which they lift items (`palate.serve.engine.boosts`).
+        why: tell the three own items that count most for each.
+    """
+
+    ns: Namespace
+    user: str | None = None
+    session: tuple[tuple[str, float | None], ...] | None = None
+    n: int = 10
+    where: tuple[str, ...] = ()
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    not_mine: bool = False
+    seen: bool = False
+    diversity: float = 0.0
+    boosts: tuple[tuple[str, float], ...] = ()
+    why: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be answered.
+
+        Raises:
+            ParameterError: names the field, the value and the range.
+        """
+        if type(self.n) is not int or not 1 <= self.n <= DEPTH:
+            raise ParameterError.outside("n", f"a whole number from 1 to {DEPTH}", self.n)
+        if not 0 <= self.diversity <= 1:
+            raise ParameterError.outside("diversity", "a number from 0 to 1", self.diversity)
+        if self.user is not None and self.session is not None:
+            raise ParameterError(
+                "a list is for a user or for a session: send a user's session as feedback, or leave one out",
+                subject="session",
+            )
+        if self.not_mine and self.user is None:
+            raise ParameterError.of("not_mine", "needs the user whose own items are left out")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        if len(self.boosts) > MOST_BOOSTS:
+            raise ParameterError.of("boosts", f"are at most {MOST_BOOSTS}, got {len(self.boosts)}")
+        for condition, factor in self.boosts:
+            if not (factor > 0 and math.isfinite(factor)):
+                raise ParameterError.outside(f"the factor of the boost '{condition}'", "a number above 0", factor)
+        for item, value in self.session or ():
+            if value is not None and not math.isfinite(value):
+                raise ParameterError.outside(f"the value of the session's item '{item}'", "a finite number", value)
+
+    def said(self) -> dict[str, Any]:
+        """Return what was asked beyond the defaults, as the list keeps it for its following pages."""
+        said: dict[str, Any] = {"n": self.n}
+        for name in ("where", "include", "exclude", "boosts"):
+            given = getattr(self, name)
+            if given:
+                said[name] = [list(pair) if isinstance(pair, tuple) else pair for pair in given]
+        for name in ("not_mine", "seen", "diversity", "why"):
+            if getattr(self, name):
+                said[name] = getattr(self, name)
+        if self.session is not None:
+            said["session"] = len(self.session)
+        return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A list.
+
+    Attributes:
+        list_id: 32 hexadecimal digits; None for lists that are nobody's, which are not kept.
+        places: items, scores and propensities, the best first.
+        columns: title and other attributes of each.
+        why: of each, its reasons; None where nobody asked.
+        first: place in the whole list of the first item.
+        more: whether the list goes on behind these.
+        withheld: places of a following page that have become forbidden since the list was made.
+        version, trained: number of the model version and when it was trained, microseconds; None without a model.
+        newest_feedback: time of the newest feedback that the answer knows of: the person's, else the model's.
+        policy: "model", or "popular" where nothing is known of the person, or there is no model.
+        arm: of an experiment.
+        logged: the list is committed.
+        timings: seconds of the batch by part: "model", "store".
+    """
+
+    list_id: str | None
+    places: tuple[Place, ...]
+    columns: tuple[Mapping[str, Any], ...]
+    why: tuple[list[dict[str, Any]] | None, ...] | None = None
+    first: int = 1
+    more: bool = False
+    withheld: int = 0
+    version: int | None
+    trained: int | None
+    newest_feedback: int | None
+    policy: str
+    arm: str | None = None
+    logged: bool = True
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """What somebody would think of items.
+
+    Attributes:
+        rows: (item, value, low, high, known) each; None where there is none.
+        version, trained, newest_feedback: as in `Answer`.
+    """
+
+    rows: tuple[tuple[str, float | None, float | None, float | None, bool], ...]
+    version: int | None
+    trained: int | None
+    newest_feedback: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasons:
+    """Why an item is recommended.
+
+    Attributes:
+        reasons: parts of the score, which add up to it: {"item", "title", "value", "contribution"} of own items,
+            {"name", "contribution"} of others.
+        text: of what the score is.
+        score: their sum.
+        version, trained, newest_feedback: as in `Answer`.
+    """
+
+    reasons: list[dict[str, Any]]
+    text: str | None
+    score: float | None
+    version: int | None
+    trained: int | None
+    newest_feedback: int | None

@@ -1,0 +1,327 @@
+"""The engine of a worker: requests in, answers out, of one moment of the store and one version of the model.
+
+One read transaction gives the counters, what changed, and the events of whoever asks; one product scores all known
+users of a batch, one fold-in all others; the lists are kept by the store's group commit before anybody is answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from palate.errors import PalateError, StoreError, UnavailableError
+from palate.parallel import single_blas_thread
+from palate.serve.engine import listing
+from palate.serve.engine.asking import Answer, Ask, Predictions, Reasons
+from palate.serve.engine.others import Others
+from palate.serve.engine.pages import following
+from palate.serve.engine.people import NOBODY, Person
+from palate.serve.engine.space import Space, Versions
+from palate.store.records import Namespace
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from palate.store.store import Store
+
+NEW_ITEMS_SHARE = 0.1
+WRITING = 10.0  # seconds that a list may take to be written
+
+
+@dataclass(eq=False)
+class Begun:
+    """Answers of a batch whose lists are being written.
+
+    Attributes:
+        answers: of each request, or why there is none.
+        writes: the lists of each namespace: which answers they are of, and when they are committed.
+    """
+
+    answers: list[Answer | PalateError]
+    writes: list[tuple[list[int], Future[None]]] = field(default_factory=list)
+    started: float = 0.0
+
+    def when_written(self, call: Callable[[Begun], None]) -> None:
+        """Call a function when all lists are committed, or cannot be."""
+        left = len(self.writes)
+        if not left:
+            call(self)
+            return
+        lock = threading.Lock()
+
+        def one(_: Future[None]) -> None:
+            nonlocal left
+            with lock:
+                left -= 1
+                last = left == 0
+            if last:
+                call(self)
+
+        for _, future in self.writes:
+            future.add_done_callback(one)
+
+    def results(self) -> list[Answer | PalateError]:
+        """Return the answers, marked where their list could not be written; all writes have ended."""
+        for of, future in self.writes:
+            error = future.exception()
+            if isinstance(error, PalateError):
+                self._unlogged(of)
+            elif error is not None:
+                raise error
+        return self.answers
+
+    def _unlogged(self, of: list[int]) -> None:
+        for at in of:
+            answer = self.answers[at]
+            if isinstance(answer, Answer):
+                self.answers[at] = replace(answer, logged=False)
+
+
+class Engine:
+    """Answers for all namespaces of a store. Safe for several threads; `close` it at the end.
+
+    Args:
+        store: what is read and written.
+        new_items_share: of places, for new items that a model cannot score; a namespace's settings may say another.
+        versions: loads model versions, as `palate.store.versions` does.
+        clock: returns now, microseconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        new_items_share: float = NEW_ITEMS_SHARE,
+        versions: Versions | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.store, self.share = store, new_items_share
+        self.versions = versions if versions is not None else _versions()
+        self.clock = clock or (lambda: time.time_ns() // 1000)
+        self._spaces: dict[int, Space] = {}
+        self._lock = threading.RLock()
+        self._stack = ExitStack()
+        self._stack.enter_context(single_blas_thread())
+
+    def close(self) -> None:
+        """Wait for versions that are being loaded, and give BLAS its threads back."""
+        for space in self._spaces.values():
+            space.wait()
+        self._stack.close()
+
+    # -- lists ------------------------------------------------------------------------------------------------------
+
+    def answer(self, asks: Sequence[Ask]) -> list[Answer | PalateError]:
+        """Return the answer of each request, or why there is none; their lists are committed, or marked as not."""
+        begun = self.begin(asks)
+        wait([future for _, future in begun.writes], WRITING)
+        return begun.results()
+
+    def begin(self, asks: Sequence[Ask]) -> Begun:
+        """Return the answers of requests while their lists are being written."""
+        begun = Begun([NOT_ANSWERED] * len(asks))
+        by_namespace: dict[int, list[int]] = {}
+        for at, ask in enumerate(asks):
+            try:
+                ask.check()
+            except PalateError as error:
+                begun.answers[at] = error
+            else:
+                by_namespace.setdefault(ask.ns.key, []).append(at)
+        for of in by_namespace.values():
+            self._begin([asks[at] for at in of], of, begun)
+        return begun
+
+    def _begin(self, asks: list[Ask], of: list[int], begun: Begun) -> None:
+        """Answer the requests of one namespace."""
+        started, now = time.perf_counter(), self.clock()
+        try:
+            with self._lock:
+                with self._moment(asks[0].ns) as (space, conn):
+                    known = self._people(space, conn, asks, now)
+                read = time.perf_counter()
+                people = [NOBODY if isinstance(one, PalateError) else one for one in known]
+                orders = space.ranking.orders(asks, people)
+                orders = [k if isinstance(k, PalateError) else o for k, o in zip(known, orders, strict=True)]
+                answers, shown = listing.answered(space, asks, people, orders, now)
+            timings = {"store": read - started, "model": time.perf_counter() - read}
+        except PalateError as error:
+            answers, shown, timings = [error] * len(asks), [], {}
+        for at, answer in zip(of, answers, strict=True):
+            begun.answers[at] = answer
+            if isinstance(answer, Answer):
+                object.__setattr__(answer, "timings", timings)
+        if shown:
+            kept = [at for at, answer in zip(of, answers, strict=True) if isinstance(answer, Answer)]
+            begun.writes.append((kept, self._write(asks[0].ns, shown)))
+
+    def _write(self, ns: Namespace, shown: Sequence[Any]) -> Future[None]:
+        try:
+            return self.store.writer.lists(ns, shown)
+        except StoreError as error:
+            refused: Future[None] = Future()
+            refused.set_exception(error)
+            return refused
+
+    def _people(self, space: Space, conn: Connection, asks: Sequence[Ask], now: int) -> list[Person | PalateError]:
+        """Return who asks; of a session that cannot be read, why."""
+        by_id = space.people.of(conn, [ask.user for ask in asks if ask.user is not None], now)
+        of_sessions = iter(space.people.of_sessions([ask.session for ask in asks if ask.session is not None]))
+        return [
+            by_id[ask.user] if ask.user is not None else NOBODY if ask.session is None else next(of_sessions)
+            for ask in asks
+        ]
+
+    def following(self, ns: Namespace, list_id: str, first: int, n: int) -> Answer:
+        """Return a page of a list that was shown: places ``first`` to ``first + n - 1`` of the order that it had then.
+
+        Items that have become forbidden since (hidden, deleted, chosen or hidden by the user, no longer meeting the
+        list's conditions) are left out, and counted as ``withheld``. Scores are told by the first page alone.
+
+        Raises:
+            NotFoundError: there is no such list, or the version that it was made by is gone.
+            UnavailableError: the store cannot be read.
+        """
+        now = self.clock()
+        with self._lock, self._moment(ns) as (space, conn):
+            answer = following(space, conn, list_id, first, n, now)
+        if not answer.places:
+            return answer
+        from palate.store.lists import add_page
+
+        try:
+            add_page(self.store, ns, list_id, first, answer.places, now)
+        except UnavailableError:
+            return replace(answer, logged=False)
+        return answer
+
+    # -- other questions --------------------------------------------------------------------------------------------
+
+    def similar(
+        self,
+        ns: Namespace,
+        item: str,
+        n: int = 10,
+        where: tuple[str, ...] = (),
+        include: tuple[str, ...] | None = None,
+        exclude: tuple[str, ...] = (),
+    ) -> Answer:
+        """Return the items most like one, by the model.
+
+        Raises:
+            NotFoundError: neither the model nor the store has the item, or the model cannot tell what is like it.
+            ParameterError: the model has no likeness of items, or a condition is wrong.
+        """
+        with self._others(ns) as others:
+            return others.similar(item, Ask(ns=ns, n=n, where=where, include=include, exclude=exclude))
+
+    def onboarding(
+        self,
+        ns: Namespace,
+        n: int = 10,
+        where: tuple[str, ...] = (),
+        include: tuple[str, ...] | None = None,
+        exclude: tuple[str, ...] = (),
+    ) -> Answer:
+        """Return items to ask a newcomer about (`palate.serve.engine.newcomers`); the score is what each is worth."""
+        with self._others(ns) as others:
+            return others.onboarding(Ask(ns=ns, n=n, where=where, include=include, exclude=exclude))
+
+    def best(
+        self,
+        ns: Namespace,
+        kind: str,
+        n: int = 10,
+        where: tuple[str, ...] = (),
+        include: tuple[str, ...] | None = None,
+        exclude: tuple[str, ...] = (),
+        days: int | None = None,
+    ) -> Answer:
+        """Return what is "popular", "trending" or "latest" among the items that meet the conditions."""
+        with self._others(ns) as others:
+            return others.best(kind, Ask(ns=ns, n=n, where=where, include=include, exclude=exclude), days)
+
+    def predict(self, ns: Namespace, user: str, items: Sequence[str], interval: float | None = None) -> Predictions:
+        """Return what a user would think of items.
+
+        Args:
+            ns, user, items: whose.
+            interval: the probability that the interval holds the rating; None for no intervals. Models without a
+                distribution, and people folded in, have none.
+
+        Raises:
+            ParameterError: the model predicts no values, or interval is not between 0 and 1.
+        """
+        with self._others(ns) as others:
+            return others.predict(self._person(others, user), items, interval)
+
+    def explain(self, ns: Namespace, user: str, item: str, n: int = 10) -> Reasons:
+        """Return of what the score of a user and an item is made: the parts add up to it.
+
+        Raises:
+            NotFoundError: the model does not know the item.
+            ParameterError: the model cannot explain.
+        """
+        with self._others(ns) as others:
+            return others.explain(self._person(others, user), item, n)
+
+    def _person(self, others: Others, user: str) -> Person:
+        return others.space.people.of(others.conn, [user], self.clock())[user]
+
+    # -- the state of a worker --------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Load what all namespaces need, and wait for it.
+
+        Raises:
+            UnavailableError: the store cannot be read, or a namespace's model not be loaded.
+        """
+        for ns in self.store.namespaces():
+            with self._lock, self._moment(ns) as (space, _):
+                pass
+            space.wait()
+            with self._lock, self._moment(ns):
+                pass
+
+    def ready(self) -> None:
+        """Return where every namespace answers by its active version.
+
+        Raises:
+            UnavailableError: one does not, and why.
+        """
+        for ns in self.store.namespaces():
+            with self._lock, self._moment(ns) as (space, _):
+                error = space.problem
+            if error is not None:
+                raise UnavailableError.of(
+                    f"namespace '{ns.name}'", f"does not answer by its active version: {error}", value=ns.name
+                )
+
+    @contextmanager
+    def _others(self, ns: Namespace) -> Iterator[Others]:
+        with self._lock, self._moment(ns) as (space, conn):
+            yield Others(space, conn)
+
+    @contextmanager
+    def _moment(self, ns: Namespace) -> Iterator[tuple[Space, Connection]]:
+        """Read in one transaction, with a namespace brought up to its moment."""
+        space = self._spaces.get(ns.key)
+        if space is None:
+            space = self._spaces[ns.key] = Space(self.store, ns, self.versions, self.share)
+        with self.store.read() as conn:
+            space.refresh(conn)
+            yield space, conn
+
+
+NOT_ANSWERED = UnavailableError.of("the request", "was not answered: ask again")
+
+
+def _versions() -> Versions:
+    from palate.store import versions
+
+    return versions

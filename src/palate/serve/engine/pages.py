@@ -1,0 +1,92 @@
+"""Following pages: the order that a list had, without what has become forbidden since; also by an older version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.errors import ModelFileError, NotFoundError
+from palate.serve.engine.asking import Answer, Ask
+from palate.serve.engine.people import NOBODY
+from palate.serve.engine.space import Space
+from palate.store import lists
+from palate.store.packing import Ranked, decode_ranked
+from palate.store.records import Place, ShownList
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def following(space: Space, conn: Connection, list_id: str, first: int, n: int, now: int) -> Answer:
+    """Return places ``first`` to ``first + n - 1`` of a list, without what has become forbidden since."""
+    shown = lists.get(conn, space.ns, list_id)
+    ranked = None if shown.ranked is None else decode_ranked(shown.ranked)
+    count = 0 if ranked is None else len(ranked.positions)
+    places = _now(space, shown, ranked, slice(first - 1, first - 1 + n)) if ranked is not None else NOTHING
+    person = NOBODY if shown.user is None else space.people.of(conn, [shown.user], now)[shown.user]
+    known = places[places >= 0]
+    known = known[space.ranking.choice(_ask(space, shown), person).lets(known)]
+    items = space.catalogue.shown(known.tolist())
+    is_new = set() if ranked is None else set(ranked.new)
+    sources = ["new" if id_ in is_new else shown.policy for id_, _ in items]
+    return Answer(
+        list_id=shown.list_id,
+        places=tuple(Place(id_, float("nan"), 1.0, source) for (id_, _), source in zip(items, sources, strict=True)),
+        columns=tuple(columns for _, columns in items),
+        first=first,
+        more=first - 1 + n < count,
+        withheld=len(places) - len(known),
+        version=shown.version,
+        trained=space.loaded.trained if space.loaded is not None and space.loaded.number == shown.version else None,
+        newest_feedback=person.newest,
+        policy=shown.policy,
+        arm=shown.arm,
+    )
+
+
+def _now(space: Space, shown: ShownList, ranked: Ranked, cut: slice) -> NDArray[np.int32]:
+    """Return where items of a list stand now, -1 for those that neither model nor store has any more."""
+    positions = ranked.positions[cut]
+    is_new = positions >= ranked.n_items
+    if shown.version is None or (space.loaded is not None and space.loaded.number == shown.version):
+        places = positions.astype(np.int32)
+    else:
+        places = np.full(len(positions), -1, np.int32)
+        places[~is_new] = space.catalogue.index(_ids_of(space, shown, positions[~is_new]))
+    places[is_new] = space.catalogue.index([ranked.new[at - ranked.n_items] for at in positions[is_new].tolist()])
+    return places
+
+
+def _ids_of(space: Space, shown: ShownList, positions: NDArray[np.int64]) -> list[str]:
+    """Return the ids of an older version's items.
+
+    Raises:
+        NotFoundError: its files are gone.
+    """
+    try:
+        older = space.older(shown.version or 0)
+    except (ModelFileError, NotFoundError) as error:
+        raise NotFoundError(
+            f"list '{shown.list_id}' was made by model version {shown.version}, which is gone: ask for a new list",
+            subject="list_id",
+        ) from error
+    return [str(id_) for id_ in older.model.items_.at(positions)]
+
+
+def _ask(space: Space, shown: ShownList) -> Ask:
+    """Return what the list was asked for, as far as it decides what is forbidden."""
+    said = shown.request
+    return Ask(
+        ns=space.ns,
+        user=shown.user,
+        where=tuple(said.get("where", ())),
+        include=tuple(said["include"]) if "include" in said else None,
+        exclude=tuple(said.get("exclude", ())),
+        not_mine=bool(said.get("not_mine", False)),
+        seen=bool(said.get("seen", False)),
+    )
+
+
+NOTHING = np.empty(0, np.int32)

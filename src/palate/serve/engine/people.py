@@ -1,0 +1,332 @@
+"""Who asks: what the model has stored of a user, or their feedback up to this moment, folded in.
+
+A user without an event that the model has not learned from is answered by the stored row. Everybody else is folded in:
+with the log alone, by the kinds' rule, where the model was trained on this log; else with the model's own row of the
+user, of which the log decides each item that it knows. What is known of a person is kept, by the user's counter, until
+the version, the event kinds or the tombstones change; where event kinds let items return or stop counting, for a
+minute.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, select
+
+from palate.errors import PalateError, ParameterError
+from palate.models.contract.abilities import ScoresPeople
+from palate.models.contract.scoring import Scorer
+from palate.serve.engine.catalogue import Catalogue
+from palate.serve.engine.features import features_of_people
+from palate.serve.engine.loaded import Loaded
+from palate.sparse import Rows, stacked
+from palate.store.kinds import Kinds
+from palate.store.prepared import Among
+from palate.store.records import Namespace
+from palate.store.rule import Log, left_out, log_of, pairs, values_for, view_of
+from palate.store.schema import items, users
+
+KEPT = 20_000  # people
+MOST_CELLS = 4_000_000  # of their rows and of what their lists leave out
+MINUTE = 60_000_000  # microseconds
+NOTHING = np.empty(0, np.int32)
+_USERS = Among(
+    lambda among: select(users.c.id, users.c.key, users.c.counter, users.c.last_event, users.c.merged_into).where(
+        users.c.namespace == bindparam("namespace"), among
+    ),
+    users.c.id,
+    "namespace",
+)
+_ACCOUNTS = Among(
+    lambda among: select(users.c.key, users.c.id, users.c.counter, users.c.last_event).where(
+        users.c.namespace == bindparam("namespace"), among
+    ),
+    users.c.key,
+    "namespace",
+)
+_ITEMS = Among(
+    lambda among: select(items.c.key, items.c.id).where(items.c.namespace == bindparam("namespace"), among),
+    items.c.key,
+    "namespace",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What the store says of a user at this moment.
+
+    Attributes:
+        id: the caller's; of a visitor who was merged, the account's.
+        key: the store's; 0 where it has no row of the user.
+        counter: raised with each write about the user.
+        last_event: key of their newest event.
+    """
+
+    id: str
+    key: int = 0
+    counter: int = 0
+    last_event: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Person:
+    """What is known of somebody who asks, for one version.
+
+    Attributes:
+        stand: when it was read.
+        place: among the model's users, or -1.
+        scorer: of this one person, where they were folded in.
+        rows: what was folded in, a single row.
+        features: of the person, or None.
+        seen: positions of what they had, which a request may let in; ascending.
+        hidden: of what is never shown to them; ascending.
+        newest: time of their newest event.
+        until: when this no longer holds.
+    """
+
+    stand: Stand
+    place: int = -1
+    scorer: Scorer | None = None
+    rows: Rows | None = None
+    features: NDArray[Any] | None = None
+    seen: NDArray[np.int32] = field(default_factory=lambda: NOTHING)
+    hidden: NDArray[np.int32] = field(default_factory=lambda: NOTHING)
+    newest: int | None = None
+    until: int | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many numbers it holds, about."""
+        return 100 + len(self.seen) + len(self.hidden) + (0 if self.rows is None else 300 + len(self.rows.indices))
+
+
+NOBODY = Person(Stand(""))
+Session = Sequence[tuple[str, float | None]]
+Found = tuple[Person, Rows | None, Any]  # somebody, and the row and the features that are to be folded in
+
+
+class People:
+    """Everybody who asked lately.
+
+    Args:
+        loaded: the version that answers; None for none.
+        catalogue: its items.
+        kinds: of the events.
+    """
+
+    def __init__(self, ns: Namespace, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
+        self.ns, self.loaded, self.catalogue, self.kinds = ns, loaded, catalogue, kinds
+        self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
+        self._kept: OrderedDict[str, Person] = OrderedDict()
+        self._cells = 0
+        self.hits = self.misses = 0
+
+    def of(self, conn: Connection, ids: Sequence[str], now: int) -> dict[str, Person]:
+        """Return what is known of users at this moment.
+
+        Args:
+            conn: a read transaction, that in which the namespace's counters are read.
+            ids: of the users.
+            now: microseconds.
+        """
+        stands = stands_of(conn, self.ns, ids)
+        people: dict[str, Person] = {}
+        lacking: dict[str, Stand] = {}
+        for id_, stand in stands.items():
+            kept = self._kept.get(stand.id)
+            if kept is not None and kept.stand == stand and (kept.until is None or now < kept.until):
+                people[id_] = kept
+                self._kept.move_to_end(stand.id)
+            else:
+                lacking[id_] = stand
+        self.hits, self.misses = self.hits + len(people), self.misses + len(lacking)
+        if lacking:
+            accounts = {stand.id: stand for stand in lacking.values()}
+            read = dict(zip(accounts, self._read(conn, list(accounts.values()), now), strict=True))
+            people |= {id_: read[stand.id] for id_, stand in lacking.items()}
+            for person in read.values():
+                self._keep(person)
+        return people
+
+    def of_sessions(self, sessions: Sequence[Session]) -> list[Person | PalateError]:
+        """Return nameless people by the items of their sessions, or what is wrong with one."""
+        found: list[Found | PalateError] = [self._of_session(session) for session in sessions]
+        folded = iter(self._folded([one for one in found if not isinstance(one, PalateError)]))
+        return [one if isinstance(one, PalateError) else next(folded) for one in found]
+
+    def _of_session(self, session: Session) -> Found | PalateError:
+        places = self.catalogue.index([item for item, _ in session])
+        values = dict(zip(places.tolist(), (value for _, value in session), strict=True))  # the last one counts
+        values.pop(-1, None)
+        seen = np.array(sorted(values), np.int32)
+        try:
+            row = _session_row(self.loaded, seen[seen < self.catalogue.n_items], values)
+        except ParameterError as error:
+            return error
+        return Person(NOBODY.stand, seen=seen), row, None
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read(self, conn: Connection, stands: list[Stand], now: int) -> list[Person]:
+        places = [-1] * len(stands)
+        if self.loaded is not None:
+            places = self.loaded.users_index([stand.id for stand in stands]).tolist()
+        with_events = [stand.key for stand in stands if stand.last_event]
+        log = log_of(conn, self.ns, self.kinds, with_events) if with_events else None
+        if log is None:
+            return [self._stored(stand, place) for stand, place in zip(stands, places, strict=True)]
+        self._learn_items(conn, log)
+        features = features_of_people(conn, self.loaded, [stand.key for stand in stands])
+        keys = [stand.key for stand in stands]
+        view = "clicks" if self.loaded is None else view_of(self.loaded.model)
+        rows_of_log = pairs(log, self.kinds, now, view).of_users(keys)
+        apart = left_out(log, self.kinds, now).of_users(keys)
+        until = now + MINUTE if self.passing else None
+        found: list[Found] = []
+        for at, (stand, place) in enumerate(zip(stands, places, strict=True)):
+            if not stand.last_event:
+                found.append((self._stored(stand, place), None, None))
+                continue
+            own = log.user == stand.key
+            said = self._positions(log.item[own])
+            seen, hidden = (self._positions(keys) for keys in apart[at])
+            newest = int(log.time[own].max()) if own.any() else None
+            if place >= 0 and (self._has_learned(stand) or not own.any()):
+                had = np.union1d(np.setdiff1d(self._had(place), said), seen).astype(np.int32)
+                found.append((Person(stand, place, None, None, None, had, hidden, newest, until), None, None))
+                continue
+            row, had = self._row(place, rows_of_log[at], said)
+            seen = np.union1d(seen, had).astype(np.int32)
+            person = Person(stand, place, None, None, features.get(stand.key), seen, hidden, newest, until)
+            found.append((person, row, person.features))
+        return self._folded(found)
+
+    def _stored(self, stand: Stand, place: int) -> Person:
+        return Person(stand, place, seen=self._had(place))
+
+    def _had(self, place: int) -> NDArray[np.int32]:
+        """Return what the model knows that a user of its training had, ascending; not copied."""
+        seen = None if self.loaded is None or place < 0 else self.loaded.model.seen_
+        return NOTHING if seen is None else seen.row(place)[0]
+
+    def _has_learned(self, stand: Stand) -> bool:
+        to = None if self.loaded is None else self.loaded.trained_to
+        return to is not None and stand.last_event <= to
+
+    def _row(self, place: int, of_log: Any, said: NDArray[np.int32]) -> tuple[Rows | None, NDArray[np.int32]]:
+        """Return what is folded in, and what the model knows beyond the log that the user had."""
+        if self.loaded is None:
+            return None, NOTHING
+        model = self.loaded.model
+        places = self.catalogue.of_keys(of_log.item)
+        known = (places >= 0) & (places < self.catalogue.n_items)
+        own = _single(places[known], values_for(model, of_log.value[known]))
+        if self.loaded.trained_to is not None or place < 0 or model.seen_ is None:
+            return own, NOTHING
+        before = model.seen_.take(np.array([place]))
+        before = before.filter(~np.isin(before.indices, said))
+        return _merged(before, own), before.indices
+
+    def _positions(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        places = np.unique(self.catalogue.of_keys(keys))
+        return places[places >= 0].astype(np.int32)
+
+    def _learn_items(self, conn: Connection, log: Log) -> None:
+        keys = np.unique(log.item)
+        lacking = keys[self.catalogue.of_keys(keys) < 0]
+        if len(lacking):
+            self.catalogue.learn(_ITEMS.rows(conn, lacking.tolist(), self.ns.key))
+
+    # -- folding in -------------------------------------------------------------------------------------------------
+
+    def _folded(self, found: list[Found]) -> list[Person]:
+        """Return people with their scorers, where there is something to fold in: one call for all of one kind."""
+        people = [person for person, _, _ in found]
+        model = None if self.loaded is None else self.loaded.model
+        if model is None or not isinstance(model, ScoresPeople):
+            return people
+        for has_features in (False, True):
+            at = [
+                n
+                for n, (_, row, features) in enumerate(found)
+                if row is not None and (features is not None) is has_features and (len(row.indices) or has_features)
+            ]
+            if at:
+                rows = stacked([row for row in (found[n][1] for n in at) if row is not None])
+                features = np.concatenate([found[n][2] for n in at]) if has_features else None
+                scorer = model.ranker_of(rows, features).scorer
+                for row, n in enumerate(at):
+                    people[n] = _with_scorer(people[n], scorer.take(np.array([row], np.int32)), found[n][1])
+        return people
+
+    def _keep(self, person: Person) -> None:
+        before = self._kept.pop(person.stand.id, None)
+        self._cells += person.cells - (0 if before is None else before.cells)
+        self._kept[person.stand.id] = person
+        while self._kept and (len(self._kept) > KEPT or self._cells > MOST_CELLS):
+            _, gone = self._kept.popitem(last=False)
+            self._cells -= gone.cells
+
+
+def stands_of(conn: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Stand]:
+    """Return what the store says of each user at this moment; of a merged visitor, what it says of the account."""
+    wanted = list(dict.fromkeys(ids))
+    rows = _USERS.rows(conn, wanted, ns.key) if wanted else []
+    stands = {id_: Stand(id_) for id_ in wanted}
+    merged = {id_: into for id_, _, _, _, into in rows if into is not None}
+    stands |= {id_: Stand(id_, key, counter, last) for id_, key, counter, last, into in rows if into is None}
+    if merged:
+        accounts = _ACCOUNTS.rows(conn, dict.fromkeys(merged.values()), ns.key)
+        by_key = {key: Stand(id_, key, counter, last) for key, id_, counter, last in accounts}
+        stands |= {id_: by_key[into] for id_, into in merged.items() if into in by_key}
+    return stands
+
+
+def _with_scorer(person: Person, scorer: Scorer, rows: Rows | None) -> Person:
+    return Person(
+        person.stand,
+        person.place,
+        scorer,
+        rows,
+        person.features,
+        person.seen,
+        person.hidden,
+        person.newest,
+        person.until,
+    )
+
+
+def _single(places: NDArray[np.int32], values: NDArray[np.float32]) -> Rows:
+    """Return one row of items in any order."""
+    order = np.argsort(places, kind="stable")
+    return Rows.of_sizes([len(places)], places[order], values[order])
+
+
+def _merged(before: Rows, own: Rows) -> Rows:
+    """Return one row of two that share no item; a cell of the second weighs 1 where the first has weights."""
+    both = stacked([before, own])
+    order = np.argsort(both.indices, kind="stable")
+    weights = None if both.weights is None else both.weights[order]
+    row = Rows.of_sizes([len(order)], both.indices[order], both.values[order])
+    return Rows(row.indptr, row.indices, row.values, weights)
+
+
+def _session_row(loaded: Loaded | None, places: NDArray[np.int32], values: Mapping[int, float | None]) -> Rows | None:
+    """Return the row of a session, as `Recommender.person` reads a basket.
+
+    Raises:
+        ParameterError: the model learns from ratings, and an item has none.
+    """
+    if loaded is None:
+        return None
+    model, given = loaded.model, [values[place] for place in places.tolist()]
+    if view_of(model) == "ratings" and None in given:
+        raise ParameterError.of("the session", "has an item without a rating, and the model learns from ratings")
+    click = float(values_for(model, np.ones(1, np.float32))[0])
+    numbers = np.array([click if value is None else value for value in given], np.float32)
+    return Rows.of_sizes([len(places)], places, numbers)

@@ -1,0 +1,233 @@
+"""One namespace in a worker: its version, items, people and settings, brought up to date before each batch.
+
+The counters of the namespace are read first. A version is loaded in the background while the one before it answers; a
+batch uses one version throughout. Tombstones, event kinds and items are those of the batch's own transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, select
+
+from palate.errors import PalateError, UnavailableError
+from palate.parallel import single_blas_thread
+from palate.serve.engine.asking import DEPTH
+from palate.serve.engine.catalogue import Catalogue
+from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.people import People
+from palate.serve.engine.ranking import Ranking
+from palate.store import popular
+from palate.store.kinds import Kinds
+from palate.store.prepared import Prepared
+from palate.store.records import Namespace
+from palate.store.schema import items, namespaces, versions
+
+if TYPE_CHECKING:
+    from palate.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_NAMESPACE = Prepared(
+    select(namespaces.c.changes, namespaces.c.catalogue, namespaces.c.kinds, namespaces.c.settings).where(
+        namespaces.c.key == bindparam("namespace")
+    ),
+    "namespace",
+)
+_ACTIVE = Prepared(
+    select(versions.c.number, versions.c.digest).where(
+        versions.c.namespace == bindparam("namespace"), versions.c.state == bindparam("state")
+    ),
+    "namespace",
+    "state",
+)
+_CHANGED = select(
+    items.c.key, items.c.id, items.c.attributes, items.c.hidden, items.c.deleted, items.c.described, items.c.created
+).where(items.c.namespace == bindparam("namespace"), items.c.changed > bindparam("changed"))
+_ITEMS = Prepared(_CHANGED, "namespace", "changed")
+_WRITTEN = Prepared(_CHANGED.where(items.c.described | items.c.hidden | items.c.deleted), "namespace", "changed")
+OLDER = 3  # versions beside the one that answers, for pages of older lists
+AGAIN = 5.0  # seconds until a version that could not be loaded is tried again
+T = TypeVar("T")
+Wanted = tuple[int, bytes] | None
+
+
+class Versions(Protocol):
+    """Loads versions, as `palate.store.versions` does."""
+
+    def load_active(self, store: Store, ns: Namespace) -> Loaded | None:
+        """Return the active version, loaded, or an older one where that cannot be; None for none."""
+
+    def load(self, store: Store, ns: Namespace, number: int) -> Loaded:
+        """Return a version, loaded."""
+
+    def renewed(self, store: Store, ns: Namespace, loaded: Any) -> Any:
+        """Return the same version with the tombstones of this moment."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Came:
+    """What became of loading a version: it and its items, or an error."""
+
+    wanted: Wanted
+    loaded: Loaded | None
+    catalogue: Catalogue | None
+    error: PalateError | None
+
+
+class Space:
+    """What a worker knows of a namespace. Not safe for several threads: the engine's lock guards it.
+
+    Args:
+        store: what it is read from.
+        ns: the namespace.
+        versions: loads versions, as `palate.store.versions` does.
+        share: of places for new items, where the namespace's settings do not say.
+    """
+
+    def __init__(self, store: Store, ns: Namespace, versions: Versions, share: float) -> None:
+        self.store, self.ns, self.versions, self.share = store, ns, versions, share
+        self.changes = -1
+        self.active: tuple[Any, ...] | None = None  # which version the store says is active
+        self.loaded: Loaded | None = None
+        self.error: PalateError | None = None  # why the active version is not the one that answers
+        self._loading: threading.Thread | None = None
+        self._came: Came | None = None
+        self._again = math.inf
+        self._older: dict[int, Loaded] = {}
+        self._settle(None, Catalogue(None), Kinds())
+
+    def _settle(self, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
+        """Answer by a version from now on."""
+        self.loaded, self.catalogue, self.kinds = loaded, catalogue, kinds
+        self._derived: dict[str, Any] = {}
+        catalogue.loaded = loaded
+        self.people = People(self.ns, loaded, catalogue, kinds)
+        self.ranking = Ranking(loaded, catalogue, self.share, np.empty(0, np.int32))
+
+    # -- before each batch ------------------------------------------------------------------------------------------
+
+    def refresh(self, conn: Connection) -> None:
+        """Bring what is known up to the moment of a read transaction.
+
+        Raises:
+            UnavailableError: the store cannot be read, or no version could be loaded yet.
+        """
+        changes, catalogue, kinds, settings = _row(_NAMESPACE.run(conn, self.ns.key).one())
+        if changes != self.changes or time.monotonic() > self._again:
+            self.changes, self._again = changes, math.inf
+            self.share = float(json.loads(settings).get("new_items_share", self.share))
+            self._changed(conn, kinds)
+        if self._came is not None:
+            self._switch(kinds)
+        if self.loaded is None and self.error is not None:
+            raise UnavailableError.of(
+                f"namespace '{self.ns.name}'", f"has no model version that can be loaded: {self.error}"
+            )
+        if catalogue != self.catalogue.counter:
+            _read_items(conn, self.ns, self.catalogue, catalogue)
+        if self.loaded is None:
+            counted = self.catalogue.index([one.id for one in popular.popular(conn, self.ns, 4 * DEPTH)])
+            self.ranking.counted = counted[counted >= 0]
+
+    def _changed(self, conn: Connection, kinds: str) -> None:
+        active = _ACTIVE.run(conn, self.ns.key, "active").first()
+        wanted = None if active is None else (_row(active)[0], bytes(_row(active)[1]))
+        loaded = self.loaded if self.loaded is None else self.versions.renewed(self.store, self.ns, self.loaded)
+        self._settle(loaded, self.catalogue, Kinds.from_json(kinds))
+        if wanted == self.active:
+            return
+        if self._loading is not None:
+            self._again = 0  # when that has come
+        elif self.loaded is None:
+            self._fetch(wanted)
+        else:
+            self._loading = threading.Thread(target=self._fetch, args=(wanted,), name="palate-load", daemon=True)
+            self._loading.start()
+
+    def _fetch(self, wanted: Wanted) -> None:
+        """Load the active version and its catalogue; what goes wrong leaves the one that answers."""
+        try:
+            loaded = None if wanted is None else self.versions.load_active(self.store, self.ns)
+            catalogue = Catalogue(loaded)
+            with self.store.read() as conn:
+                _read_items(conn, self.ns, catalogue, _row(_NAMESPACE.run(conn, self.ns.key).one())[1])
+            _warm(loaded)
+            self._came = Came(wanted, loaded, catalogue, None)
+        except PalateError as error:
+            log.error("namespace %s: the active model version cannot be loaded: %s", self.ns.name, error)
+            self._came = Came(wanted, None, None, error)
+        self._loading = None
+
+    def _switch(self, kinds: str) -> None:
+        came, self._came = self._came, None
+        if came is None:
+            return
+        self.error = came.error
+        if came.catalogue is None:
+            self._again = time.monotonic() + AGAIN
+        else:
+            self.active = came.wanted
+            self._settle(came.loaded, came.catalogue, Kinds.from_json(kinds))
+
+    def older(self, number: int) -> Loaded:
+        """Return a version that lists were made by; a few are kept.
+
+        Raises:
+            NotFoundError: there is none of this number.
+            ModelFileError: its files are gone or damaged.
+        """
+        if number not in self._older:
+            if len(self._older) >= OLDER:
+                self._older.pop(next(iter(self._older)))
+            self._older[number] = self.versions.load(self.store, self.ns, number)
+        return self._older[number]
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what is derived of the version that answers, computed at its first use."""
+        if name not in self._derived:
+            self._derived[name] = compute()
+        value: T = self._derived[name]
+        return value
+
+    @property
+    def problem(self) -> PalateError | None:
+        """Why the active version is not the one that answers."""
+        return self.error or getattr(self.loaded, "error", None)
+
+    def wait(self) -> None:
+        """Wait for a version that is being loaded."""
+        loading = self._loading
+        if loading is not None:
+            loading.join()
+
+
+def _row(row: Any) -> tuple[Any, ...]:
+    """Return a row of the database as a plain tuple."""
+    return tuple(row)
+
+
+def _warm(loaded: Loaded | None) -> None:
+    """Derive and compile what the first list needs, before somebody waits for it."""
+    if loaded is None:
+        return
+    loaded.model.n_threads = 1  # a worker has one core
+    if len(loaded.model.users_):
+        with single_blas_thread():
+            loaded.model.lists_index(np.zeros(1, np.int32), min(DEPTH, len(loaded.model.items_)))
+
+
+def _read_items(conn: Connection, ns: Namespace, catalogue: Catalogue, counter: int) -> None:
+    """Read what was written of items since; of those that a model knows, at first only where it matters."""
+    whole = catalogue.counter >= 0 or catalogue.loaded is None
+    rows = (_ITEMS if whole else _WRITTEN).run(conn, ns.key, catalogue.counter)
+    every = ((key, id_, text, hidden or gone, *rest) for key, id_, text, hidden, gone, *rest in map(_row, rows))
+    catalogue.update(every, counter)

@@ -1,0 +1,108 @@
+"""`/v1/predictions`, `/v1/explanations`, `/v1/onboarding`, `/v1/items/similar`: what else a model can say."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from palate.serve import answers, bodies
+from palate.serve.operations import Call, Offers
+from palate.serve.routes.said import finite, in_thread, items_ids, list_said, model_said, time_said, users_id
+from palate.store.ids import canonical
+
+offer = Offers("model")
+
+
+@offer(
+    "POST",
+    "/v1/items/similar",
+    answers.Recommendations,
+    role="read",
+    errors=(404,),
+    examples={"five like one": {"item": "50", "n": 5}},
+)
+async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+    """Return items like one."""
+    return await _similar(call, asked)
+
+
+@offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404,))
+async def similar_items_by_address(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+    """Return items like one."""
+    return await _similar(call, asked)
+
+
+@offer("POST", "/v1/onboarding", answers.Recommendations, role="read", examples={"ten questions": {"n": 10}})
+async def onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+    """Return items to ask somebody new about: those whose ratings tell most."""
+    return await _onboarding(call, asked)
+
+
+@offer("GET", "/v1/onboarding", answers.Recommendations, role="read")
+async def onboarding_by_address(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+    """Return items to ask somebody new about."""
+    return await _onboarding(call, asked)
+
+
+@offer(
+    "POST",
+    "/v1/predictions",
+    answers.Predictions,
+    role="read",
+    errors=(404,),
+    examples={"with an interval": {"user": "196", "items": ["50", "181"], "interval": 0.9}},
+)
+async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]:
+    """Predict what a user would think of items, with an interval where the model has one."""
+    engine, user, items = call.service.engine, users_id(call, asked.user), items_ids(call, asked.items)
+    done = await in_thread(engine.predict, call.ns, user, items, asked.interval)
+    return {
+        "predictions": [
+            {"item": item, "value": finite(value), "low": finite(low), "high": finite(high), "known": known}
+            for item, value, low, high, known in done.rows
+        ],
+        "model": model_said(done.version, done.trained),
+        "newest_feedback": time_said(done.newest_feedback),
+    }
+
+
+@offer(
+    "POST",
+    "/v1/explanations",
+    answers.Explanation,
+    role="read",
+    errors=(404,),
+    examples={"why this": {"user": "196", "item": "50"}},
+)
+async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any]:
+    """Say which of a user's items led to an item, and how much each adds."""
+    user, item = users_id(call, asked.user), canonical(call.ns, asked.item, "item")
+    done = await in_thread(call.service.engine.explain, call.ns, user, item, asked.n)
+    return {
+        "item": item,
+        "reasons": done.reasons,
+        "text": done.text,
+        "model": model_said(done.version, done.trained),
+        "newest_feedback": time_said(done.newest_feedback),
+    }
+
+
+async def _similar(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+    item = canonical(call.ns, asked.item, "item")
+    answer = await in_thread(partial(call.service.engine.similar, call.ns, item, **_choice(call, asked)))
+    return list_said(call, answer, None, asked.n)
+
+
+async def _onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+    answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked)))
+    return list_said(call, answer, None, asked.n)
+
+
+def _choice(call: Call, asked: bodies.Choice) -> dict[str, Any]:
+    include = None if asked.include is None else items_ids(call, asked.include)
+    return {
+        "n": asked.n,
+        "where": tuple(asked.where),
+        "include": include,
+        "exclude": items_ids(call, asked.exclude),
+    }

@@ -1,0 +1,121 @@
+"""`/v1/recommendations`: lists for users, for sessions, for many at once, and their following pages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from palate.errors import PalateError
+from palate.serve import answers, bodies
+from palate.serve.engine.asking import Ask
+from palate.serve.operations import Call, Offers
+from palate.serve.routes.said import holder, in_thread, items_ids, list_said, problem_row, users_id
+from palate.store.ids import canonical
+
+offer = Offers("recommendations")
+TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
+EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
+
+
+@offer("POST", "/v1/recommendations", answers.Recommendations, role="read", examples={"a user": EXAMPLE})
+async def recommend(call: Call, asked: bodies.RecommendationRequest) -> dict[str, Any]:
+    """Recommend items to a user, with all feedback up to this moment.
+
+    A user of whom nothing is known gets what is popular.
+    """
+    return await _answered(call, asked)
+
+
+@offer("GET", "/v1/recommendations", answers.Recommendations, role="read")
+async def recommend_by_address(call: Call, asked: bodies.RecommendationQuery) -> dict[str, Any]:
+    """Recommend items to a user; what the address cannot hold, POST takes."""
+    return await _answered(call, asked)
+
+
+@offer(
+    "POST",
+    "/v1/recommendations/session",
+    answers.Recommendations,
+    role="read",
+    examples={"a session": {"session": [{"item": "50", "value": 5}, {"item": "181"}], "n": 10}},
+)
+async def recommend_for_session(call: Call, asked: bodies.SessionRequest) -> dict[str, Any]:
+    """Recommend items to somebody without an id, from items that they looked at or rated."""
+    return await _answered(call, asked)
+
+
+@offer(
+    "POST",
+    "/v1/recommendations/batch",
+    answers.BatchAnswer,
+    role="read",
+    examples={"two lists": {"requests": [{"user": "196"}, {"session": [{"item": "50"}]}]}},
+)
+async def recommend_to_many(call: Call, asked: bodies.BatchRequest) -> dict[str, Any]:
+    """Recommend items to many; each request has a result of its own."""
+    gate = asyncio.Semaphore(TOGETHER)
+
+    async def one(request: bodies.Ranking) -> dict[str, Any]:
+        async with gate:
+            try:
+                return {"status": 200, "list": await _answered(call, request), "problem": None}
+            except PalateError as error:
+                problem = problem_row(error, call)
+                return {"status": problem["status"], "list": None, "problem": problem}
+
+    return {"results": await asyncio.gather(*map(one, asked.requests))}
+
+
+@offer(
+    "POST",
+    "/v1/recommendations/next",
+    answers.Recommendations,
+    role="read",
+    errors=(404, 410),
+    examples={"the next ten": {"cursor": "AZ…", "user": "196"}},
+)
+async def recommend_next(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+    """Return the following page of a list: in the same order, without what has become forbidden since."""
+    return await _following(call, asked)
+
+
+@offer("GET", "/v1/recommendations/next", answers.Recommendations, role="read", errors=(404, 410))
+async def recommend_next_by_address(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+    """Return the following page of a list."""
+    return await _following(call, asked)
+
+
+async def _answered(call: Call, asked: bodies.Ranking) -> dict[str, Any]:
+    ask = _ask(call, asked)
+    answer = await call.service.batcher.answer(ask)
+    call.timings |= answer.timings
+    return list_said(call, answer, ask.user, asked.n)
+
+
+async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+    user = None if asked.user is None else users_id(call, asked.user)
+    page = call.service.cursors.read(asked.cursor, holder(call, user), time.time())
+    n = asked.n or page.n
+    answer = await in_thread(call.service.engine.following, call.ns, page.list_id, page.first, n)
+    call.timings |= answer.timings
+    return list_said(call, answer, user, n)
+
+
+def _ask(call: Call, asked: Any) -> Ask:
+    """Return a request as the engine takes it."""
+    session = getattr(asked, "session", None)
+    return Ask(
+        ns=call.ns,
+        user=None if session else users_id(call, asked.user),
+        session=tuple((canonical(call.ns, row.item, "item"), row.value) for row in session) if session else None,
+        n=asked.n,
+        where=tuple(asked.where),
+        include=None if asked.include is None else items_ids(call, asked.include),
+        exclude=items_ids(call, asked.exclude),
+        not_mine=getattr(asked, "not_mine", False),
+        seen=asked.seen,
+        diversity=asked.diversity,
+        boosts=tuple((boost.where, boost.factor) for boost in getattr(asked, "boosts", ())),
+        why=asked.why,
+    )

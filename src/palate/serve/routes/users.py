@@ -1,0 +1,69 @@
+"""`/v1/users`: who there is, merging of visitors, and forgetting."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import Any
+
+from palate.errors import NotFoundError, shown
+from palate.serve import answers, bodies
+from palate.serve.operations import Call, Offers
+from palate.serve.routes.said import in_thread, thing_said, things, users_id
+from palate.store import feedback, users
+from palate.store.records import Thing
+
+offer = Offers("users")
+SCRUBBING: set[asyncio.Task[Any]] = set()  # bytes of forgotten people that are being overwritten
+
+
+@offer(
+    "POST",
+    "/v1/users",
+    answers.Written,
+    role="write",
+    examples={"one user": {"users": [{"id": "196", "attributes": {"country": "NL"}}]}},
+)
+async def write_users(call: Call, asked: bodies.UsersWrite) -> dict[str, Any]:
+    """Create users, or update them: all of them, or none."""
+    await in_thread(users.upsert, call.service.store, call.ns, things(call, asked.users, "user"))
+    return {"written": len(asked.users)}
+
+
+@offer("GET", "/v1/users", answers.ThingSaid, role="read", errors=(404,))
+async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
+    """Return a user's attributes."""
+    return thing_said(await in_thread(_user, call, users_id(call, asked.id)))
+
+
+@offer("DELETE", "/v1/users", answers.Forgotten, role="write", errors=(404,))
+async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
+    """Forget a person: feedback, lists, attributes and the model's row are removed for good."""
+    forgetting, store = import_module("palate.store.forgetting"), call.service.store
+    await in_thread(forgetting.forget, store, call.ns, users_id(call, asked.id))
+    task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
+    SCRUBBING.add(task)
+    task.add_done_callback(SCRUBBING.discard)
+    return {"forgotten": True}
+
+
+@offer(
+    "POST",
+    "/v1/users/merge",
+    answers.Merged,
+    role="write",
+    errors=(404, 409),
+    examples={"a visitor": {"visitor": "cookie-7f3", "account": "196"}},
+)
+async def merge_users(call: Call, asked: bodies.Merging) -> dict[str, Any]:
+    """Give an account the feedback of an anonymous visitor, who is no more after that."""
+    visitor, account = users_id(call, asked.visitor), users_id(call, asked.account)
+    return {"events": await in_thread(feedback.merge, call.service.store, call.ns, visitor, account)}
+
+
+def _user(call: Call, user: str) -> Thing:
+    with call.service.store.read() as conn:
+        found = users.get(conn, call.ns, [user]).get(user)
+    if found is None:
+        raise NotFoundError(f"there is no user {shown(user)}", subject="user", value=user)
+    return found

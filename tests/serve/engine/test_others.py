@@ -1,0 +1,131 @@
+"""Items alike, questions for newcomers, what is popular, predictions and explanations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from palate.errors import NotFoundError, ParameterError
+from palate.serve.engine.newcomers import informative
+from palate.store import items
+from palate.store.records import Thing
+
+
+def names(answer):
+    return [place.item for place in answer.places]
+
+
+@pytest.mark.parametrize("key", ["ials", "ease"])
+def test_similar_items_are_the_models(world, key):
+    model = world.use(key)
+    answer = world.engine.similar(world.ns, "i3", 5)
+    table = model.similar_items("i3", 5)
+    assert names(answer) == table["item_id"].to_list()
+    assert [place.score for place in answer.places] == table["score"].to_list()
+    assert (answer.list_id, answer.version) == (None, 1)
+
+
+def test_similar_items_obey_filters_and_hide_what_is_hidden(world):
+    model = world.use("ials")
+    every = model.similar_items("i3", 29)["item_id"].to_list()
+    even = [item for item in every if int(item[1:]) % 2 == 0]
+    assert names(world.engine.similar(world.ns, "i3", 12, where=("genres=even",))) == even[:12]
+    items.upsert(world.store, world.ns, [Thing(every[0], {}, hidden=True)])
+    assert names(world.engine.similar(world.ns, "i3", 5, exclude=(every[1],))) == every[2:7]
+    assert names(world.engine.similar(world.ns, "i3", 5, include=(every[4], "i3"))) == [every[4]]
+
+
+def test_what_has_no_likeness_is_told(world):
+    with pytest.raises(NotFoundError, match="has no model yet, and the likeness of items need one"):
+        world.engine.similar(world.ns, "i3")
+    world.use("ials")
+    items.upsert(world.store, world.ns, [Thing("new", {})])
+    with pytest.raises(NotFoundError, match="there is no item 'never'"):
+        world.engine.similar(world.ns, "never")
+    with pytest.raises(NotFoundError, match="has not seen item 'new' yet"):
+        world.engine.similar(world.ns, "new")
+    world.use("popularity")
+    with pytest.raises(ParameterError, match="has no likeness of items"):
+        world.engine.similar(world.ns, "i3")
+
+
+def test_questions_are_known_to_many_and_judged_differently(world):
+    model = world.use("als")
+    answer = world.engine.onboarding(world.ns, 5)
+    values = informative(model)
+    assert [place.score for place in answer.places] == sorted(values, reverse=True)[:5]
+    seen = model.seen_
+    for place in answer.places[:2]:  # eq. 1 by hand
+        given = seen.values[seen.indices == model.items_.index([place.item])[0]]
+        shares = np.unique(given, return_counts=True)[1] / len(given)
+        assert place.score == pytest.approx(np.log1p(len(given)) * -(shares * np.log(shares)).sum())
+    assert "i1" not in names(world.engine.onboarding(world.ns, 30, exclude=("i1",)))
+    assert {int(item[1:]) % 2 for item in names(world.engine.onboarding(world.ns, 30, where=("genres=odd",)))} == {1}
+
+
+def test_questions_without_a_model_are_what_is_popular(world):
+    world.events("ann", ("x", "click", None))
+    assert names(world.engine.onboarding(world.ns, 5)) == ["x"]
+
+
+def test_popular_trending_and_latest_by_filter(world):
+    for user in ("ann", "bob"):
+        world.events(user, ("i1", "click", None))
+    world.events("ann", ("i2", "click", None))
+    items.upsert(
+        world.store, world.ns, [Thing("i1", {"stock": 0}), Thing("i2", {"stock": 2}), Thing("i3", {"stock": 1})]
+    )
+    assert names(world.engine.best(world.ns, "popular")) == ["i1", "i2"]
+    assert names(world.engine.best(world.ns, "popular", where=("stock>0",))) == ["i2"]
+    assert names(world.engine.best(world.ns, "trending", days=7, exclude=("i1",))) == ["i2"]
+    assert names(world.engine.best(world.ns, "latest", where=("stock>0",))) == ["i3", "i2"]
+    assert world.engine.best(world.ns, "popular").columns[0] == {"title": "i1", "stock": 0}
+    items.upsert(world.store, world.ns, [Thing("i1", {}, hidden=True)])
+    assert names(world.engine.best(world.ns, "popular")) == ["i2"]
+    world.use("ials")
+    assert names(world.engine.best(world.ns, "popular")) == ["i2"]
+    with pytest.raises(ParameterError, match="no list 'best'"):
+        world.engine.best(world.ns, "best")
+
+
+def test_predictions_are_the_models_with_intervals_where_it_has_them(world):
+    model = world.use("bayes")
+    told = world.engine.predict(world.ns, "u1", ["i1", "i2", "never"], 0.8)
+    np.testing.assert_allclose([row[1] for row in told.rows[:2]], model.predict("u1", ["i1", "i2"]))
+    low, high = model.predict_interval("u1", ["i1", "i2"], 0.8)
+    np.testing.assert_allclose([row[2:4] for row in told.rows[:2]], np.array([low, high]).T)
+    assert told.rows[2] == ("never", None, None, None, False)
+    world.rate("u1", i2=5)
+    ((_, value, low, high, known),) = world.engine.predict(world.ns, "u1", ["i4"], 0.8).rows
+    assert (low, high, known) == (None, None, True)
+    assert 1 <= value <= 5
+    with pytest.raises(ParameterError, match="interval must be a number between 0 and 1, got 1"):
+        world.engine.predict(world.ns, "u1", ["i4"], 1.5)
+
+
+def test_predictions_for_people(world):
+    model = world.use("als")
+    world.rate("ann", i1=5, i3=1)
+    told = world.engine.predict(world.ns, "ann", ["i5", "i7"])
+    person = model.person({"i1": 5.0, "i3": 1.0})
+    np.testing.assert_allclose([row[1] for row in told.rows], model.predict(person, ["i5", "i7"]))
+    ((_, value, *_),) = world.engine.predict(world.ns, "nobody", ["i5"]).rows
+    assert value == pytest.approx(float(np.clip(model.mean_of(np.array([-1]), model.items_.index(["i5"])), 1, 5)[0]))
+    world.use("ials")
+    with pytest.raises(ParameterError, match="ask for recommendations"):
+        world.engine.predict(world.ns, "ann", ["i5"])
+
+
+@pytest.mark.parametrize("key", ["ials", "als", "ease"])
+def test_explanations_add_up(world, key):
+    model = world.use(key)
+    world.rate("ann", i1=5, i3=5, i5=4)
+    for user in ("u1", "ann"):
+        told = world.engine.explain(world.ns, user, "i7", 2)
+        assert sum(part["contribution"] for part in told.reasons) == pytest.approx(told.score)
+        assert [("item" in part) for part in told.reasons].count(True) == 2
+        assert "which add up to" in told.text
+    assert world.engine.explain(world.ns, "u1", "i7").score == pytest.approx(model.explain("u1", "i7").score)
+    assert world.engine.explain(world.ns, "nobody", "i7").reasons == []
+    with pytest.raises(NotFoundError, match="there is no item 'never'"):
+        world.engine.explain(world.ns, "u1", "never")

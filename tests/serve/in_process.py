@@ -1,0 +1,21 @@
+"""A service in this process, over a store's file and a stand-in for the engine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from standins import make_engine
+from starlette.testclient import TestClient
+
+from palate.serve.app import create_app
+from palate.serve.settings import Settings
+
+HERE = "http://127.0.0.1:8000"
+
+
+@contextmanager
+def serving(store, *, base_url=HERE, client=("127.0.0.1", 50000), engine=make_engine, **settings):
+    """Yield a client of a service over a store's file."""
+    app = create_app(Settings(store=f"sqlite:///{store}", **settings), engine)
+    with TestClient(app, base_url=base_url, client=client, raise_server_exceptions=False) as there:
+        yield there
