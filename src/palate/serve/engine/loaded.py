@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.models import Recommender
+from palate.store.versions.candidates import Candidates
 
 
 class Loaded(Protocol):
@@ -33,6 +34,10 @@ class Loaded(Protocol):
     @property
     def trained_to(self) -> int | None:
         """Key of the newest event of this log in it; None where it was trained elsewhere."""
+
+    @property
+    def candidates(self) -> Candidates | None:
+        """Proposes items of a large catalogue; None where all are scored."""
 
     def users_index(self, users: Sequence[str]) -> NDArray[np.int32]:
         """Return the positions of users, -1 for those whom the model does not know, or who were forgotten."""

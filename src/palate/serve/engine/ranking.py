@@ -20,6 +20,7 @@ from palate.models.contract.ranker import Ranker
 from palate.models.contract.scoring import FactorScorer, Scorer
 from palate.serve.engine.asking import DEPTH, Ask
 from palate.serve.engine.boosts import factors_of, lifted
+from palate.serve.engine.candidates import near
 from palate.serve.engine.catalogue import Catalogue, Mask
 from palate.serve.engine.diversity import CANDIDATES, diversified
 from palate.serve.engine.features import new_items
@@ -195,7 +196,8 @@ class Ranking:
         closed = [choice.closed[: np.searchsorted(choice.closed, self.n_items)] for choice in choices]
         excluded = Rows.of_sizes([len(part) for part in closed], np.concatenate(closed))
         mask = choices[0].mask
-        ranker = Ranker(lambda: scorer, self._model.item_order, None)
+        candidates = None if self.loaded is None else self.loaded.candidates
+        ranker = Ranker(lambda: near(scorer, candidates), self._model.item_order, None)
         return ranker.lists(
             np.arange(n, dtype=np.int32),
             min(DEPTH, self.n_items),

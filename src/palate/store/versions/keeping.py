@@ -15,7 +15,7 @@ from palate.files.prepared import load_prepared, prepare
 from palate.models import Recommender
 from palate.store.schema import namespaces, versions
 from palate.store.times import now
-from palate.store.versions import folders
+from palate.store.versions import candidates, folders
 from palate.store.versions.checking import check_ids, origin_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Version:
         trained_to: key of the newest event of this log in it; None where it was trained elsewhere.
         activated: when it last became active.
         digest: SHA-256 of the model file.
-        details: "users", "items", "bytes"; "before", the version that was active when this one was activated; "error".
+        details: "users", "items", "bytes"; "candidates", of the graph of its items; "before", the version that was
+            active when this one was activated; "error".
     """
 
     number: int
@@ -60,8 +61,14 @@ class Version:
         return cls(**plain, details=json.loads(row["details"]))
 
 
-def add(store: Store, ns: Namespace, path: str | Path) -> int:
+def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates.MANY) -> int:
     """Copy a model file into the store as a new version, and return its number; what is not whole is never listed.
+
+    Args:
+        store: the store.
+        ns: whose version it becomes.
+        path: what `palate.save` wrote.
+        many: from how many items on a graph of them is built, which finds candidates (extra ``ann``).
 
     Raises:
         ModelFileError: the file is missing, damaged or hostile, or its ids are none of the namespace's.
@@ -73,7 +80,7 @@ def add(store: Store, ns: Namespace, path: str | Path) -> int:
         with folders.new_folder(parent) as folder:
             digest = folders.copy_synced(path, folder / folders.MODEL)
             model = _checked(folder, path, ns)
-            row = _row_of(store, ns, model, path) | {"digest": digest}
+            row = _row_of(store, ns, model, path, candidates.build(model, folder, many)) | {"digest": digest}
             return _listed_as(store, ns, folder, row)
     except FileNotFoundError:
         raise ModelFileError(f"there is no model file {path}", code="not_found", subject=path) from None
@@ -121,7 +128,7 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
     if wanted.state == REMOVED:
         raise ConflictError.of(f"version {number}", "was removed to save room: add its model file again", value=number)
     try:
-        check(store, ns, number)
+        wanted = check(store, ns, wanted)
     except ModelFileError as error:
         _fail(store, ns, wanted, error)
         raise
@@ -161,17 +168,26 @@ def prune(store: Store, ns: Namespace, keep: int = KEPT) -> list[int]:
     return gone
 
 
-def check(store: Store, ns: Namespace, number: int) -> None:
+def check(store: Store, ns: Namespace, version: Version) -> Version:
     """Read all that a version is made of; refuse a damaged model file, and make anew what is derived of a whole one.
+
+    Returns:
+        the version, with the details of what was made anew.
 
     Raises:
         ModelFileError: says what is damaged.
     """
-    path = folders.folder_of(store, ns, number) / folders.MODEL
+    folder = folders.folder_of(store, ns, version.number)
+    path, graph = folder / folders.MODEL, version.details.get("candidates")
     try:
-        load_prepared(path)
+        model = load_prepared(path)
     except ModelFileError:
-        prepare(path)  # another Palate made it, or it alone is damaged
+        model = prepare(path)  # another Palate made it, or it alone is damaged
+    try:
+        candidates.opened(folder, graph, model)
+    except ModelFileError:
+        return _with(version, candidates=candidates.build(model, folder, 0))
+    return version
 
 
 def befores(every: Mapping[int, Version], latest: Version | None) -> list[int]:
@@ -240,9 +256,12 @@ def _checked(folder: Path, path: Path, ns: Namespace) -> Recommender:
     return model
 
 
-def _row_of(store: Store, ns: Namespace, model: Recommender, path: Path) -> dict[str, Any]:
+def _row_of(
+    store: Store, ns: Namespace, model: Recommender, path: Path, graph: Mapping[str, Any] | None
+) -> dict[str, Any]:
     origin = origin_of(store, ns, model)
-    details = {"users": len(model.users_), "items": len(model.items_), "bytes": path.stat().st_size}
+    details: dict[str, Any] = {"users": len(model.users_), "items": len(model.items_), "bytes": path.stat().st_size}
+    details |= {} if graph is None else {"candidates": graph}
     return {
         "namespace": ns.key,
         "model": model.key,

@@ -19,6 +19,7 @@ from palate.models import Recommender
 from palate.store.hashes import tombstone
 from palate.store.schema import tombstones
 from palate.store.versions import folders
+from palate.store.versions.candidates import Candidates, opened
 from palate.store.versions.keeping import ACTIVE, Version, active, befores, listed, version_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Loaded:
         newest_event: time of the newest event that it has learned from, where that is known.
         trained_to: key of the newest event of this log in it; None where it was trained elsewhere.
         forgotten: digests of the users whose rows in it may not be used.
+        candidates: proposes items of a large catalogue; None where all are scored.
         error: why the active version is not this one, where it cannot be read; else None.
         ns: the namespace.
         secret: of the store, which keys the digests.
@@ -54,6 +56,7 @@ class Loaded:
     forgotten: frozenset[bytes]
     ns: Namespace
     secret: bytes = field(repr=False)
+    candidates: Candidates | None = None
     error: ModelFileError | None = None
 
     def users_index(self, users: Sequence[str]) -> NDArray[np.int32]:
@@ -95,11 +98,21 @@ def load(store: Store, ns: Namespace, number: int) -> Loaded:
     with store.read() as conn:
         version = version_of(conn, ns, number)
         gone = _forgotten(conn, ns)
-    model = _model(folders.folder_of(store, ns, number) / folders.MODEL)
+    folder = folders.folder_of(store, ns, number)
+    model = _model(folder / folders.MODEL)
+    graph = opened(folder, version.details.get("candidates"), model)
     facts: dict[str, Any] = {
         name: getattr(version, name) for name in ("number", "trained", "newest_event", "trained_to")
     }
-    return Loaded(**facts, key=version.model, model=model, forgotten=_applying(model, gone), ns=ns, secret=store.secret)
+    return Loaded(
+        **facts,
+        key=version.model,
+        model=model,
+        forgotten=_applying(model, gone),
+        ns=ns,
+        secret=store.secret,
+        candidates=graph,
+    )
 
 
 def _model(path: Path) -> Recommender:
