@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -207,3 +208,16 @@ def test_a_table_comes_back_from_arrays(table, largest, monkeypatch):
     assert back.equals(table)
     with pytest.raises(ModelFileError, match="the item table lacks '0'"):
         table_arrays.layout_of(facts["whole"], {})
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system tells no pages")
+def test_a_loaded_model_holds_no_pages_that_it_has_not_read(tmp_path):
+    path = tmp_path / "wide.safetensors"
+    log = palate.Interactions.from_table({"user": np.arange(20_000), "item": np.arange(20_000) % 50})
+    palate.save(palate.BPR(64, n_epochs=1, random_state=0).fit(log), path)
+    prepare(path)
+    model = load_prepared(path)
+    maps = Path("/proc/self/smaps").read_text().split(str(path))[1]
+    resident = 1024 * int(maps.split("Rss:")[1].split()[0])
+    assert resident < path.stat().st_size / 10
+    assert len(model.recommend(7, 3)) == 3

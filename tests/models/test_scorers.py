@@ -8,6 +8,7 @@ import small_models
 from synthetic import low_rank
 
 from palate import MODELS
+from palate.models.contract import scoring
 
 KEYS = [key for key in MODELS if "recommend_for" in MODELS[key].supports]
 LIKENS = [key for key in MODELS if "similar_items" in MODELS[key].supports]
@@ -62,3 +63,19 @@ def test_likeness_goes_by_what_similar_items_goes_by(key, data):
     both = ((weights + weights.T) / 2)[off]
     largest = np.abs(both).max() if np.abs(likeness[off]).max() == 1 else 1
     np.testing.assert_allclose(likeness[off], both / largest, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 7, 40])
+def test_the_nearest_rows_are_the_same_found_in_parts(block, monkeypatch):
+    """A large catalogue is not held whole in float64; ties between parts go by the places, too."""
+    rng = np.random.default_rng(1)
+    rows = rng.integers(-1, 2, (40, 3)).astype(np.float32)  # many alike, some of zeros
+    itself, places = np.array([0, 13, 39, -1], np.int32), rng.permutation(40).astype(np.int32)
+    wanted = np.concatenate([rows[[0, 13, 39]], rng.standard_normal((1, 3), np.float32)])
+    for n in (1, 5, 39, 60):
+        whole = scoring.nearest(rows, wanted, itself, n, places, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(scoring, "UNIT_ROWS", block)
+            parts = scoring.nearest(rows, wanted, itself, n, places, 1)
+        assert np.array_equal(parts[0], whole[0])
+        assert np.array_equal(parts[1], whole[1], equal_nan=True)

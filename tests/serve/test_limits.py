@@ -139,6 +139,16 @@ def test_bodies_that_are_not_right_are_told_where(asking, body):
     assert len(answer.content) < 5000  # what was sent is not sent back
 
 
+def test_the_value_is_told_unless_it_is_an_id(asking):
+    said = asking("POST", PATH, json={"user": "Anna\0Secret", "n": 501, "diversity": "much"}).json()
+    assert {fault["where"]: fault["what"] for fault in said["faults"]} == {
+        "user": "an id is 1 to 512 bytes of UTF-8 without NUL",
+        "n": "Input should be less than or equal to 500, got 501",
+        "diversity": "Input should be a valid number, got 'much'",
+    }
+    assert said["detail"].endswith("(and 2 more)")
+
+
 def test_bytes_that_are_no_utf_8_are_refused(asking):
     answer = asking("POST", PATH, content=b'{"user": "\xff"}', headers={"content-type": "application/json"})
     assert answer.status_code == 422

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from palate.store.schema import NEWEST, metadata
+
 DEBIAN = Path("/usr/lib/postgresql")
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=200")
 SAFE = ("fsync=on", "synchronous_commit=on", "shared_buffers=64MB", "max_connections=200")
@@ -138,6 +140,28 @@ def fresh(folder: Path, template: str = "template0") -> str:
     name = f"t{secrets.token_hex(6)}"
     asked(folder, f"CREATE DATABASE {name} TEMPLATE {template}")
     return url_of(folder, name)
+
+
+def empty(url: str) -> None:
+    """Make a store what a new one is, whoever is still connected to it."""
+    name, folder = url.split("@/")[1].split("?host=")
+    with psycopg.connect(host=folder, user="palate", dbname=name) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for table in reversed(metadata.sorted_tables):
+            if table.name not in ("meta", "namespaces"):
+                connection.execute(f'DELETE FROM "{table.name}"')
+        connection.execute("DELETE FROM namespaces WHERE key > 1")
+        fresh = "name = 'default', id_kind = 'text', kinds = '{}', settings = '{}', changes = 0, catalogue = 0"
+        connection.execute(f"UPDATE namespaces SET {fresh}")
+        connection.execute("UPDATE meta SET keys_changes = 0")
+        connection.execute(f"UPDATE alembic_version SET version_num = '{NEWEST}'")
+        connection.execute(
+            "SELECT setval(format('%I', sequencename)::regclass, 1, sequencename = 'namespaces_key_seq') "
+            "FROM pg_sequences WHERE schemaname = 'public'"
+        )
 
 
 def drop(url: str) -> None:

@@ -337,13 +337,13 @@ def test_a_worker_that_loads_while_files_are_rewritten_reads_them_again(store, n
 @FILES
 def test_who_was_forgotten_is_found_in_kept_versions(store, ns, model_file):
     versions.add(store, ns, model_file)
-    assert versions.forgotten_in(store, ns) == []
+    assert versions.forgotten_in(store, ns, 1) == []
     with store.write() as conn:
         digest = tombstone(store.secret, ns, "user", "bob")
         conn.execute(insert(tombstones).values(namespace=ns.key, side="user", digest=digest, time=5))
-    assert versions.forgotten_in(store, ns) == ["bob"]
+    assert versions.forgotten_in(store, ns, 1) == ["bob"]
     versions.rewrite(store, ns, ["bob"])
-    assert versions.forgotten_in(store, ns) == []
+    assert versions.forgotten_in(store, ns, 1) == []
     damage(store, ns, 1)
     with pytest.raises(ModelFileError, match="damaged"):
         versions.rewrite(store, ns, ["ann"])

@@ -22,11 +22,12 @@ from palate.cli import (
     doctor,
     evaluate,
     folders,
+    keys,
     models,
     recommend,
     report,
     serve,
-    store,
+    store_rules,
     train,
     tune,
     warm,
@@ -81,7 +82,8 @@ def options(
 
 
 app.add_typer(data.app, name="data")
-app.add_typer(store.app, name="store")
+app.add_typer(keys.app, name="keys")
+app.add_typer(store_rules.app, name="store")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

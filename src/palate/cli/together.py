@@ -80,6 +80,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("--parts", without=("--train",), why="writes the two parts, which are there"),
     ),
     "palate train": (Rule("--config", without=("--model", "--preset"), why="names the model and its parameters"),),
+    "palate store namespaces": (Rule("--ids", needs=("--add",), why="is of a namespace to be made"),),
     "palate data show": (Rule("--users", needs=("--plots",), why="is drawn, and not listed"),),
     "palate serve": (
         *(Rule(option, needs=("--store",), why="is of the HTTP service") for option in _OF_SERVICE),

@@ -184,6 +184,11 @@ class Container:
         if len(seal) != len(NO_SEAL) or seal_of(self.header, seal) != seal:
             raise ModelFileError.of("the header", f"does not fit its checksum {SEAL}: the file is damaged")
 
+    def let_go(self) -> None:
+        """Hold none of the pages that were read so far; they come back from the system's cache when they are needed."""
+        if isinstance(self.bytes, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.bytes.madvise(mmap.MADV_DONTNEED)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all arrays, read-only views of the mapped file.
 

@@ -100,6 +100,7 @@ def _load(path: Path) -> Recommender:
     header, cls, arrays = model_file.opened(container, unread=ITEM_TABLE)
     parts, prepared = _opened(prepared_path(path, container), container.metadata[SEAL])
     arrays |= prepared
+    container.let_go()  # the checksums touched every page; a worker is to hold those that it reads
     table = pl.DataFrame({name: layout_of(facts, arrays).column(name) for name, facts in parts["columns"].items()})
     columns = {"users": None, "items": table["item_id"]}
     ids = tuple(_ids(arrays, side, header[side], parts["orders"][side], columns[side]) for side in SIDES)
@@ -124,6 +125,7 @@ def _opened(path: Path, seal: str) -> tuple[dict[str, Any], dict[str, NDArray[An
     for name, array in arrays.items():
         if model_file.sha256(array) != header["sha256"].get(name):
             raise ModelFileError.of(f"array {name} of {path.name}", "does not fit its checksum: the file is damaged")
+    container.let_go()
     return header, arrays
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from palate.errors import NotFoundError, PalateError, RequestError, UnavailableError
@@ -24,6 +25,7 @@ from palate.serve.service import MakeEngine, Service, opened
 from palate.serve.settings import Settings
 
 log = logging.getLogger(__name__)
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 AGAIN = 1.0  # seconds between two tries to open a store that is away
 
 
@@ -150,12 +152,8 @@ async def _beside(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Return the methods of a path."""
-    of_path: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches({**request.scope, "method": "GET"})
-        if match.value:
-            of_path |= route.methods or set()
-    return sorted(of_path)
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    return [m for m, scope in scopes.items() if any(r.matches(scope)[0] == Match.FULL for r in request.app.routes)]
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 BYTES = 512  # of an id
 MOST = 500  # items of a list: the depth that a list is ranked to
 MANY = 10_000  # rows of one request
+LARGEST = 2**63 - 1024  # said to be the largest whole number: the largest below 2^63 that clients' floats can hold
 EMPTY: Any = Field(default_factory=list)  # a plain [] is copied deeply for each request
 WORD = "^[^\\x00]*$"
 
@@ -55,7 +56,7 @@ _TEXT_SCHEMA = {"type": "string", "pattern": "^[^\\u0000]*$"}
 _ATTRIBUTE_SCHEMA = {
     "anyOf": [
         {**_TEXT_SCHEMA, "maxLength": 10_000},
-        {"type": "number", "minimum": -(2**63), "maximum": 2**63 - 1},
+        {"type": "number", "minimum": -(2**63), "maximum": LARGEST},
         {"type": "boolean"},
         {"type": "null"},
         {"type": "array", "items": {**_TEXT_SCHEMA, "maxLength": 1000}, "maxItems": 1000},
@@ -64,7 +65,7 @@ _ATTRIBUTE_SCHEMA = {
 _ID_SCHEMA = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": BYTES, "pattern": "^[^\\u0000]+$"},
-        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+        {"type": "integer", "minimum": -(2**63), "maximum": LARGEST},
     ],
     "description": "The caller's id: 1 to 512 bytes of UTF-8, compared byte by byte, or a whole number.",
     "examples": ["196", "red shoes/42"],
@@ -112,19 +113,50 @@ Boosts = Annotated[list[Boost], Field(max_length=8)]
 NotMine = Annotated[bool, Field(description="No item whose attribute owner is this user, or names this user.")]
 
 
+Seen = Annotated[bool, Field(description="Also what the person has seen.")]
+Diversity = Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")]
+Why = Annotated[bool, Field(description="Say of each item which of the person's led to it.")]
+
+
 class Ranking(Choice):
     """How a list is made."""
 
-    seen: Annotated[bool, Field(description="Also what the person has seen.")] = False
-    diversity: Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")] = 0.0
-    why: Annotated[bool, Field(description="Say of each item which of the person's led to it.")] = False
+    seen: Seen = False
+    diversity: Diversity = 0.0
+    why: Why = False
 
 
-class RecommendationQuery(Ranking):
-    """Recommendations for a user, as parameters of an address."""
+Few = Annotated[list[Id], Field(max_length=100)]
+
+
+class SimilarQuery(Asked):
+    """Items like one, as parameters of an address."""
+
+    item: Id
+    n: N = 10
+    where: Annotated[list[Condition], Field(max_length=8)] = EMPTY
+    exclude: Few = EMPTY
+
+
+class OnboardingQuery(Asked):
+    """What to ask somebody new, as parameters of an address."""
+
+    n: N = 10
+    where: Annotated[list[Condition], Field(max_length=8)] = EMPTY
+    exclude: Few = EMPTY
+
+
+class RecommendationQuery(Asked):
+    """Recommendations for a user, as parameters of an address; what it cannot hold, a body can."""
 
     user: Id
+    n: N = 10
+    where: Annotated[list[Condition], Field(max_length=8)] = EMPTY
+    exclude: Few = EMPTY
     not_mine: NotMine = False
+    seen: Seen = False
+    diversity: Diversity = 0.0
+    why: Why = False
 
 
 class RecommendationRequest(Ranking):
@@ -149,10 +181,20 @@ class SessionRequest(Ranking):
     boosts: Boosts = EMPTY
 
 
+def _of_whom(request: Any) -> str:
+    return "#session" if isinstance(request, dict) and "session" in request else "#user"
+
+
+OneOfMany = Annotated[
+    Annotated[RecommendationRequest, Tag("#user")] | Annotated[SessionRequest, Tag("#session")],
+    Discriminator(_of_whom),
+]
+
+
 class BatchRequest(Asked):
     """Many lists at once."""
 
-    requests: Annotated[list[RecommendationRequest | SessionRequest], Field(min_length=1, max_length=MANY)]
+    requests: Annotated[list[OneOfMany], Field(min_length=1, max_length=MANY)]
 
 
 class NextRequest(Asked):
@@ -262,10 +304,13 @@ class Merging(Asked):
 
 
 class ItemQuery(Asked):
-    """One item, or those whose title begins so and that meet conditions."""
+    """Items that meet all that is given; without anything, the newest."""
 
     id: Id | None = None
-    search: Annotated[str | None, Field(min_length=1, max_length=200, pattern=WORD)] = None
+    search: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200, pattern=WORD, description="Words of the title, or their beginnings."),
+    ] = None
     where: Annotated[list[Condition], Field(max_length=32)] = EMPTY
     n: N = 10
 

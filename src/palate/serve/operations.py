@@ -314,6 +314,8 @@ def _responses(offer: Offer) -> dict[int | str, dict[str, Any]]:
         status: {"description": problems.TITLES[status], "content": PROBLEM}
         for status in sorted({*always, *of_body, *offer.errors})
     }
+    if not offer.has_body:  # uvicorn's own answer
+        out[400] = {"description": "An address that is too long", "content": {"text/plain": {}}}
     for status, model in list(offer.answers.items())[1:]:
         out[status] = {"model": model, "description": "Successful Response"}
     return out

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 
-from palate.errors import Code, PalateError, RequestError, Step
+from palate.errors import Code, PalateError, RequestError, Step, shown
 
 MEDIA_TYPE = b"application/problem+json"
 FAULTS = 20  # of a request, told in one answer
@@ -22,6 +22,7 @@ STATUS: Final[Mapping[Code, int]] = {
     "method": 405,
     "slow": 408,
     "conflict": 409,
+    "not_offered": 409,
     "expired": 410,
     "too_large": 413,
     "media_type": 415,
@@ -46,7 +47,7 @@ TITLES: Final[Mapping[int, str]] = {
     404: "Not found",
     405: "Not a method of this path",
     408: "The request took too long to arrive",
-    409: "Another thing has this id",
+    409: "At odds with what is there",
     410: "Expired",
     413: "Too large",
     415: "Not JSON",
@@ -57,6 +58,22 @@ TITLES: Final[Mapping[int, str]] = {
     501: "Not installed",
     503: "Not now",
 }
+IDS = frozenset(
+    (
+        "user",
+        "item",
+        "id",
+        "ids",
+        "items",
+        "include",
+        "exclude",
+        "visitor",
+        "account",
+        "cursor",
+        "event_id",
+        "withdraws",
+    )
+)
 WAIT = 1.0  # seconds until another try, where the service cannot answer now
 
 
@@ -103,18 +120,28 @@ def _no_step(step: Step) -> str | None:
     return None
 
 
+def _what(fault: ErrorDetails) -> str:
+    """Return what is wrong, with a plain value that is no id."""
+    words, given = fault["msg"].removeprefix("Value error, "), fault["input"]
+    plain = isinstance(given, bool | int | float | str) and not IDS.intersection(map(str, fault["loc"]))
+    return f"{words}, got {shown(given)}" if plain and fault["loc"] else words
+
+
+def _where(root: str, place: tuple[int | str, ...]) -> str:
+    """Return a place as people write it, without the marks of our own (`bodies.OneOfMany`)."""
+    steps = [str(step) for step in place if not str(step).startswith("#")]
+    return ".".join(filter(None, (root, *steps))) or "body"
+
+
 def of_validation(error: ValidationError, root: str = "") -> RequestError:
-    """Return what pydantic found as one of our errors; what was given is not repeated, for it may be long.
+    """Return what pydantic found as one of our errors; values are told where they are short and no ids of anybody.
 
     Args:
         error: what pydantic raised.
         root: what comes before each place, such as ``events.3``.
     """
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    faults = tuple(
-        {"where": ".".join(filter(None, (root, *map(str, fault["loc"])))) or "body", "what": fault["msg"]}
-        for fault in found[:FAULTS]
-    )
+    found = error.errors(include_url=False, include_context=False)
+    faults = tuple({"where": _where(root, fault["loc"]), "what": _what(fault)} for fault in found[:FAULTS])
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     first = faults[0]
     refused = RequestError.of(first["where"], f": {first['what']}{more}", code="request")

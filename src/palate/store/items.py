@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from palate.store.attributes import encoded, title_words, words
 from palate.store.ids import canonical
-from palate.store.prepared import Among, Prepared
+from palate.store.many import inserts, updates
+from palate.store.prepared import Among
 from palate.store.records import Namespace, Thing
 from palate.store.rows import add_items, item_keys, raise_catalogue
 from palate.store.schema import item_words, items
@@ -33,17 +34,8 @@ _GET = Among(
     lambda among: select(*_COLUMNS).where(items.c.namespace == bindparam("namespace"), among), items.c.id, "namespace"
 )
 _WRITTEN = ("attributes", "hidden", "described", "deleted", "changed", "updated")
-_WRITE = Prepared(
-    update(items)
-    .where(items.c.key == bindparam("item"))
-    .values({name: bindparam(name, type_=items.c[name].type) for name in _WRITTEN}),
-    *_WRITTEN,
-    "item",
-)
-_PUT_WORD = Prepared(
-    insert(item_words).values({column.name: bindparam(column.name, type_=column.type) for column in item_words.c}),
-    *(column.name for column in item_words.c),
-)
+_WRITE = updates(items, *_WRITTEN, "key", where=("key",), change=lambda given: {name: given[name] for name in _WRITTEN})
+_PUT_WORD = inserts(item_words, "namespace", "word", "item")
 _DROP_WORDS = Among(lambda among: delete(item_words).where(among), item_words.c.item)
 
 

@@ -104,7 +104,10 @@ def encode_ranked(positions: Iterable[int] | NDArray[Any], n_items: int, new: Se
     out = bytearray([FORMAT, width])
     _put(out, n_items)
     _put(out, len(array))
-    out += array.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    if width == 3:
+        out += array.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    else:
+        out += array.astype(f"<u{width}").tobytes()
     _put(out, len(new))
     for item in new:
         _put_id(out, item)

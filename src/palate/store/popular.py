@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select
 
 from palate.errors import ParameterError
 from palate.store.conditions import clauses_of, is_number
 from palate.store.kinds import DAY, Kinds, kinds_of
-from palate.store.prepared import Prepared
+from palate.store.many import inserts
 from palate.store.records import Namespace
 from palate.store.rule import EVENT, Log, positive
 from palate.store.schema import daily, events, items
@@ -157,17 +156,15 @@ def _add(conn: Connection, ns: Namespace, counts: Counter[tuple[int, int, bool]]
         slot[0] += count * is_positive
         slot[1] += count
     rows = [(ns.key, *slot, *slots[slot]) for slot in sorted(slots) if any(slots[slot])]
-    _UPSERT[conn.dialect.name].run_many(conn, rows)
+    _UPSERT.run_many(conn, rows)
 
 
-def _upsert(database: Any) -> Prepared:
-    """Return the statement that adds to the counts of a day and an item."""
-    put = database.insert(daily).values({name: bindparam(name, type_=daily.c[name].type) for name in _SLOTS})
+def _added(put: Any) -> Any:
     more = {name: daily.c[name] + put.excluded[name] for name in ("positives", "events")}
-    return Prepared(put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more), *_SLOTS)
+    return put.on_conflict_do_update(index_elements=["namespace", "day", "item"], set_=more)
 
 
-_UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+_UPSERT = inserts(daily, *_SLOTS, conflict=_added)
 
 
 def _withdrawn_now(conn: Connection, ns: Namespace, withdrawn: Sequence[int]) -> list[Happened]:

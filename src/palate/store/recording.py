@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from palate.errors import ConflictError, DataError, NotFoundError, PalateError, ParameterError
 from palate.store import popular
 from palate.store.checking import Checked
 from palate.store.ids import list_bytes
 from palate.store.kinds import kinds_of
+from palate.store.many import inserts
 from palate.store.packing import encode_shown
-from palate.store.prepared import Among, Prepared
+from palate.store.prepared import Among
 from palate.store.records import UNDO, Namespace, Receipt, ShownList
 from palate.store.rows import INSERT_EVENT, add_items, add_users, item_keys, next_keys, raise_users, user_keys
 from palate.store.schema import events, lists, versions
@@ -55,16 +55,11 @@ _VERSIONS = Among(
     versions.c.number,
     "namespace",
 )
-_PUT_LIST = ["namespace", "list_id", "user", "time", "policy", "version", "arm", "request", "shown", "ranked"]
-
-
-def _put_list(database: Any) -> Prepared:
-    """Return the insert of a list; one that is there already stays, for a group is tried again after a lost answer."""
-    row = {name: bindparam(name, type_=lists.c[name].type) for name in _PUT_LIST}
-    return Prepared(database.insert(lists).values(row).on_conflict_do_nothing(), *_PUT_LIST)
-
-
-_INSERT_LIST = {"sqlite": _put_list(sqlite), "postgresql": _put_list(postgresql)}
+_PUT_LIST = inserts(  # one that is there already stays: a group may be tried again after a lost answer
+    lists,
+    *("namespace", "list_id", "user", "time", "policy", "version", "arm", "request", "shown", "ranked"),
+    conflict=lambda put: put.on_conflict_do_nothing(),
+)
 
 
 class _Group:
@@ -214,7 +209,7 @@ def record_lists(connection: Connection, ns: Namespace, shown: Sequence[ShownLis
     numbers = {one.version for one in shown if one.version is not None}
     keys: dict[int, int] = dict(_VERSIONS.tuples(connection, numbers, ns.key))
     rows = [_list_row(ns, one, known, keys) for one in shown]
-    _INSERT_LIST[connection.dialect.name].run_many(connection, rows)
+    _PUT_LIST.run_many(connection, rows)
 
 
 def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], versions: dict[int, int]) -> tuple[Any, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, literal_column, select, text, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, text, update
 
+from palate.store.many import inserts, updates
 from palate.store.prepared import Among, Prepared
 from palate.store.records import Namespace
 from palate.store.schema import events, items, namespaces, users
@@ -24,21 +25,14 @@ _ITEMS = Among(
 )
 
 
-def _insert(table: Table, **fixed: str) -> Prepared:
-    """Return the insert of a row that nobody has described yet: namespace, id, time and, of an item, its change."""
-    given = ["namespace", "id", "created", "updated", *(["changed"] if table is items else [])]
-    row = {name: bindparam(name, type_=table.c[name].type) for name in given}
-    return Prepared(insert(table).values(row | {name: literal_column(word) for name, word in fixed.items()}), *given)
-
-
-_NEW_USER = _insert(users, attributes="'{}'", counter="0", last_event="0", hidden="false")
-_NEW_ITEM = _insert(items, attributes="'{}'", hidden="false", described="false", deleted="false")
-_RAISE_USER = Prepared(
-    update(users)
-    .where(users.c.key == bindparam("user"))
-    .values(counter=users.c.counter + literal_column("1"), last_event=bindparam("last")),
-    "last",
-    "user",
+_NEW = ("namespace", "id", "created", "updated")
+_NEW_USER = inserts(users, *_NEW, attributes="'{}'", counter="0", last_event="0", hidden="false")
+_NEW_ITEM = inserts(items, *_NEW, "changed", attributes="'{}'", hidden="false", described="false", deleted="false")
+_RAISE_USER = updates(
+    users,
+    *("last_event", "key"),
+    where=("key",),
+    change=lambda given: {"counter": users.c.counter + literal_column("1"), "last_event": given["last_event"]},
 )
 _RAISE_CATALOGUE = Prepared(
     update(namespaces)
@@ -96,6 +90,4 @@ def next_keys(connection: Connection, count: int) -> list[int]:
 
 
 EVENT_COLUMNS = [column.name for column in events.c]
-INSERT_EVENT = Prepared(
-    insert(events).values({name: bindparam(name, type_=events.c[name].type) for name in EVENT_COLUMNS}), *EVENT_COLUMNS
-)
+INSERT_EVENT = inserts(events, *EVENT_COLUMNS)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sqlalchemy import Connection, case, exists, select
+from sqlalchemy import Connection, bindparam, case, exists, literal_column, select
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -28,6 +28,7 @@ from palate.errors import DataError
 from palate.models.contract.parameters import check_choice
 from palate.store import schema
 from palate.store.kinds import Kinds, kinds_of
+from palate.store.prepared import Among
 from palate.store.records import Namespace
 from palate.store.schema import events
 from palate.store.times import now as time_now
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 View = Literal["clicks", "ratings"]
 MICROSECONDS = 1_000_000
 EVENT = np.dtype([("user", "i8"), ("item", "i8"), ("kind", "i4"), ("value", "f8"), ("time", "i8")])
-AT_ONCE = 900  # users named in one query: SQLite takes no more than 999 values in old builds
+LATEST = (1 << 63) - 1  # time of an event
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +241,21 @@ def _lasts(*columns: NDArray[Any]) -> NDArray[np.bool_]:
     return lasts
 
 
+def _of_users(among: Any) -> Any:
+    undo = events.alias("undo")
+    return select(events.c.key, events.c.user, events.c.item, events.c.kind, events.c.value, events.c.time).where(
+        # + 0, for SQLite would go through all rows of the namespace, and not by the index of users
+        events.c.namespace + literal_column("0") == bindparam("namespace"),
+        among,
+        events.c.time <= bindparam("until"),
+        events.c.item.is_not(None),
+        ~exists().where(undo.c.withdraws == events.c.key),
+    )
+
+
+_OF_USERS = Among(_of_users, events.c.user, "namespace", "until")
+
+
 def log_of(
     conn: Connection, ns: Namespace, kinds: Kinds, users: Iterable[int] | None = None, until: int | None = None
 ) -> Log:
@@ -253,17 +269,18 @@ def log_of(
     """
     if users is None:
         return Log.of(_read(conn, _query(ns, kinds, until)))
-    wanted = list(users)
-    parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
-    read = [_read(conn, _query(ns, kinds, until, part)) for part in parts]
-    return Log.of(np.concatenate([np.empty(0, EVENT), *read]))
+    codes, latest = kinds.codes, LATEST if until is None else until
+    rows = _OF_USERS.tuples(conn, dict.fromkeys(users), ns.key, latest)
+    rows.sort()  # by key: the order of receipt
+    of_kind = [(user, item, codes[kind], value, time) for _, user, item, kind, value, time in rows if kind in codes]
+    return Log.of(np.array(of_kind, EVENT))
 
 
 def _read(conn: Connection, query: Any) -> NDArray[Any]:
     return np.fromiter(map(tuple, conn.execute(query)), EVENT)
 
 
-def _query(ns: Namespace, kinds: Kinds, until: int | None, users: list[int] | None = None) -> Any:
+def _query(ns: Namespace, kinds: Kinds, until: int | None) -> Any:
     code = case(kinds.codes, value=events.c.kind, else_=-1)
     undo = events.alias("undo")
     query = select(events.c.user, events.c.item, code, events.c.value, events.c.time).where(
@@ -271,8 +288,6 @@ def _query(ns: Namespace, kinds: Kinds, until: int | None, users: list[int] | No
         events.c.kind.in_(kinds.names),
         ~exists().where(undo.c.withdraws == events.c.key),
     )
-    if users is not None:
-        query = query.where(events.c.user.in_(users))
     if until is not None:
         query = query.where(events.c.time <= until)
     return query.order_by(events.c.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from palate.store.locking import WriteLock
 from palate.store.prepared import Among, Prepared
 from palate.store.records import DEFAULT, Counters, IdKind, Namespace
 from palate.store.schema import meta, namespaces, users
+from palate.store.tombstones import apart
 from palate.store.upgrading import make_or_check, new_namespace
 from palate.store.writing import GroupCommit
 
@@ -50,12 +52,28 @@ def open_store(url: str, folder: str | Path | None = None, create: bool = True) 
         ParameterError: the URL names no store, or a PostgreSQL store is given no folder.
         StoreError: it is no store, or of another schema; names the command that upgrades it.
         UnavailableError: the database cannot be reached now.
+
+    Whoever was forgotten since a backup from which the store was restored is forgotten again before this returns.
     """
     where = engines.parsed(url)
     lock = WriteLock(engines.lock_file(where))
     with explained(engines.said(where)):
         make_or_check(where, lock, create=create)
-        return Store(where, _folder(where, folder), lock)
+        store = Store(where, _folder(where, folder), lock)
+    _forget_again(store)
+    return store
+
+
+def _forget_again(store: Store) -> None:
+    """Forget whoever a backup brought back, before anybody is answered."""
+    try:
+        if apart(store):
+            from palate.store.forgetting import replay
+
+            replay(store)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _folder(where: URL, folder: str | Path | None) -> Path:
@@ -83,9 +101,11 @@ class Store:
         self.engine = engines.connect(where)
         self._reading, self._writing = engines.reading(self.engine), engines.writing(self.engine)
         self._process = os.getpid()
-        self._held = self.engine.connect()  # the last connection to close checkpoints: this one, under the lock
+        self._closed = threading.Event()
+        # the last connection to a SQLite file that closes checkpoints: this one, under the lock
+        held = self.engine.connect() if lock.path is not None else None
         self.writer = GroupCommit(self)
-        self._end = weakref.finalize(self, _closed, self.engine, self._held, lock, self.writer)
+        self._end = weakref.finalize(self, _close, self.engine, held, lock, self.writer, self._closed)
         with self.read() as connection:
             self.secret: bytes = connection.execute(select(meta.c.secret)).scalar_one()
 
@@ -113,7 +133,7 @@ class Store:
             yield connection
 
     def _check_process(self) -> None:
-        if self._held.closed:
+        if self._closed.is_set():
             raise StoreError.of(self.url, "was closed")
         if os.getpid() != self._process:
             raise StoreError.of(self.url, "was opened before this process was forked: open it in each process")
@@ -184,8 +204,12 @@ class Store:
         self.close()
 
 
-def _closed(engine: Engine, held: Connection, lock: WriteLock, writer: GroupCommit) -> None:
+def _close(
+    engine: Engine, held: Connection | None, lock: WriteLock, writer: GroupCommit, closed: threading.Event
+) -> None:
     writer.close()
+    closed.set()
     with lock.held():
-        held.close()
+        if held is not None:
+            held.close()
         engine.dispose()

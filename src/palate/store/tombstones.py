@@ -155,6 +155,24 @@ def in_file(store: Store) -> dict[tuple[str, str, bytes], int]:
     return found
 
 
+def apart(store: Store) -> list[tuple[Namespace, dict[bytes, int], list[Tombstone]]]:
+    """Return, for each namespace where they differ, what the file has and the table lacks, and the reverse.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    in_all, found = in_file(store), []
+    for ns in store.namespaces():
+        with store.read() as conn:
+            buried = forgotten(conn, ns)
+        times = {digest: time for (name, side, digest), time in in_all.items() if (name, side) == (ns.name, USER)}
+        new = {digest: time for digest, time in times.items() if time > buried.get(digest, 0)}
+        lost = [digest for digest, time in buried.items() if time > times.get(digest, 0)]
+        if new or lost:
+            found.append((ns, new, [Tombstone(ns.name, USER, digest, buried[digest]) for digest in lost]))
+    return found
+
+
 def _parsed(store: Store, line: bytes, number: int) -> Tombstone:
     try:
         fields: Mapping[str, Any] = json.loads(line)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from palate.store.attributes import encoded
 from palate.store.ids import canonical
-from palate.store.prepared import Among, Prepared
+from palate.store.many import updates
+from palate.store.prepared import Among
 from palate.store.records import Namespace, Thing
 from palate.store.rows import add_users, user_keys
 from palate.store.schema import users
@@ -26,16 +27,16 @@ _GET = Among(
     users.c.id,
     "namespace",
 )
-_WRITE = Prepared(
-    update(users)
-    .where(users.c.namespace == bindparam("namespace"), users.c.id == bindparam("id"))
-    .values(
-        attributes=bindparam("attributes"),
-        hidden=bindparam("hidden"),
-        counter=users.c.counter + bindparam("one"),
-        updated=bindparam("updated"),
-    ),
-    *("attributes", "hidden", "one", "updated", "namespace", "id"),
+_WRITE = updates(
+    users,
+    *("attributes", "hidden", "updated", "namespace", "id"),
+    where=("namespace", "id"),
+    change=lambda given: {
+        "attributes": given["attributes"],
+        "hidden": given["hidden"],
+        "counter": users.c.counter + literal_column("1"),
+        "updated": given["updated"],
+    },
 )
 
 
@@ -53,7 +54,7 @@ def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
         _WRITE.run_many(
             connection,
             [
-                (text, was[user] if hidden is None else hidden, 1, time, ns.key, user)
+                (text, bool(was[user] if hidden is None else hidden), time, ns.key, user)
                 for user, (text, hidden) in rows.items()
             ],
         )
@@ -69,7 +70,7 @@ def hide(store: Store, ns: Namespace, ids: Iterable[str], hidden: bool = True) -
     ids = [canonical(ns, each, "user") for each in ids]
     with store.write() as connection:
         there = get(connection, ns, ids)
-        rows = [(encoded(thing.attributes), hidden, 1, now(), ns.key, user) for user, thing in there.items()]
+        rows = [(encoded(thing.attributes), hidden, now(), ns.key, user) for user, thing in there.items()]
         _WRITE.run_many(connection, rows)
     return len(there)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from palate.kernels import Factors
 from palate.models.contract.weights import ItemToItemWeights
+from palate.parallel import chunks
 from palate.sparse import Rows, stacked
 from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
 
@@ -281,6 +282,7 @@ class WeightScorer(Scorer):
 
 
 ROWS = 64
+UNIT_ROWS = 1 << 16  # rows of factors brought to length 1 at once
 
 
 def nearest(
@@ -301,13 +303,34 @@ def nearest(
         places: (rows,) int32; of rows equally near the one of lower place comes first.
         n_threads: threads, None for all cores.
     """
-    near, unit = _unit(wanted), _unit(factors)
-    left_out = Rows.of_sizes(itself >= 0, itself[itself >= 0])
-    cosines, every = (
-        Factors(near, unit, np.zeros(len(near)), np.zeros(len(unit)), 0.0),
-        np.arange(len(near), dtype=np.int32),
+    near, every = _unit(wanted), np.arange(len(wanted), dtype=np.int32)
+    found = [_nearest_in(part, factors, near, itself, n, places, n_threads) for part in chunks(len(factors), UNIT_ROWS)]
+    if len(found) == 1:
+        return found[0]
+    items, scores = (np.concatenate([part[at] for part in found], axis=1) for at in (0, 1))
+    best = np.lexsort((places[items], -scores), axis=1)[:, : min(n, len(factors))]  # NaN last
+    rows = every[:, None]
+    return items[rows, best], scores[rows, best]
+
+
+def _nearest_in(
+    part: slice,
+    factors: NDArray[Any],
+    near: NDArray[np.float64],
+    itself: NDArray[np.int32],
+    n: int,
+    places: NDArray[np.int32],
+    n_threads: int | None,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the n nearest of some rows: all of a large catalogue in float64 would be twice its own memory."""
+    unit, every = _unit(factors[part]), np.arange(len(near), dtype=np.int32)
+    here = (itself >= part.start) & (itself < part.stop)
+    left_out = Rows.of_sizes(here, itself[here] - np.int32(part.start))
+    cosines = Factors(near, unit, np.zeros(len(near)), np.zeros(len(unit)), 0.0)
+    items, scores = topk(
+        cosines, every, min(n, len(unit)), excluded=[left_out], places=places[part], n_threads=n_threads
     )
-    return topk(cosines, every, min(n, len(unit)), excluded=[left_out], places=places, n_threads=n_threads)
+    return np.where(items >= 0, items + np.int32(part.start), np.int32(-1)), scores
 
 
 def _unit(factors: NDArray[Any]) -> NDArray[np.float64]:

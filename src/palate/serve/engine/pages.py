@@ -25,7 +25,7 @@ def following(space: Space, conn: Connection, list_id: str, first: int, n: int, 
     ranked = None if shown.ranked is None else decode_ranked(shown.ranked)
     count = 0 if ranked is None else len(ranked.positions)
     places = _now(space, shown, ranked, slice(first - 1, first - 1 + n)) if ranked is not None else NOTHING
-    person = NOBODY if shown.user is None else space.people.of(conn, [shown.user], now)[shown.user]
+    person = NOBODY if shown.user is None else space.person(conn, shown.user, now)
     known = places[places >= 0]
     known = known[space.ranking.choice(_ask(space, shown), person).lets(known)]
     items = space.catalogue.shown(known.tolist())

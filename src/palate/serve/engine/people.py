@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, select
 
-from palate.errors import PalateError, ParameterError
+from palate.errors import NotFoundError, PalateError, ParameterError
 from palate.models.contract.abilities import ScoresPeople
 from palate.models.contract.scoring import Scorer
 from palate.serve.engine.catalogue import Catalogue
@@ -29,15 +29,25 @@ from palate.store.kinds import Kinds
 from palate.store.prepared import Among
 from palate.store.records import Namespace
 from palate.store.rule import Log, left_out, log_of, pairs, values_for, view_of
-from palate.store.schema import items, users
+from palate.store.schema import items, namespaces, users
 
 KEPT = 20_000  # people
 MOST_CELLS = 4_000_000  # of their rows and of what their lists leave out
 MINUTE = 60_000_000  # microseconds
 NOTHING = np.empty(0, np.int32)
-_USERS = Among(
-    lambda among: select(users.c.id, users.c.key, users.c.counter, users.c.last_event, users.c.merged_into).where(
-        users.c.namespace == bindparam("namespace"), among
+_MOMENT = Among(  # the namespace's counters, once for each user who is there and at least once
+    lambda among: (
+        select(
+            namespaces.c.changes,
+            namespaces.c.catalogue,
+            users.c.id,
+            users.c.key,
+            users.c.counter,
+            users.c.last_event,
+            users.c.merged_into,
+        )
+        .select_from(namespaces.outerjoin(users, (users.c.namespace == namespaces.c.key) & among))
+        .where(namespaces.c.key == bindparam("namespace"))
     ),
     users.c.id,
     "namespace",
@@ -124,17 +134,16 @@ class People:
         self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
         self._kept: OrderedDict[str, Person] = OrderedDict()
         self._cells = 0
-        self.hits = self.misses = 0
+        self._counts = [0, 0, 0]
 
-    def of(self, conn: Connection, ids: Sequence[str], now: int) -> dict[str, Person]:
-        """Return what is known of users at this moment.
+    def of(self, conn: Connection, stands: Mapping[str, Stand], now: int) -> dict[str, Person]:
+        """Return what is known of users at this moment, by the ids asked about.
 
         Args:
-            conn: a read transaction, that in which the namespace's counters are read.
-            ids: of the users.
+            conn: a read transaction, that in which the counters were read.
+            stands: what the store says of the users.
             now: microseconds.
         """
-        stands = stands_of(conn, self.ns, ids)
         people: dict[str, Person] = {}
         lacking: dict[str, Stand] = {}
         for id_, stand in stands.items():
@@ -144,7 +153,8 @@ class People:
                 self._kept.move_to_end(stand.id)
             else:
                 lacking[id_] = stand
-        self.hits, self.misses = self.hits + len(people), self.misses + len(lacking)
+        self._counts[0] += len(people)
+        self._counts[1] += len(lacking)
         if lacking:
             accounts = {stand.id: stand for stand in lacking.values()}
             read = dict(zip(accounts, self._read(conn, list(accounts.values()), now), strict=True))
@@ -152,6 +162,12 @@ class People:
             for person in read.values():
                 self._keep(person)
         return people
+
+    def counted(self) -> tuple[int, int, int]:
+        """Return how many people were kept, looked up and folded in since this was last asked."""
+        hits, misses, folded = self._counts
+        self._counts = [0, 0, 0]
+        return hits, misses, folded
 
     def of_sessions(self, sessions: Sequence[Session]) -> list[Person | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
@@ -181,30 +197,28 @@ class People:
         if log is None:
             return [self._stored(stand, place) for stand, place in zip(stands, places, strict=True)]
         self._learn_items(conn, log)
+        read = _Read(self, log, now)
         features = features_of_people(conn, self.loaded, [stand.key for stand in stands])
-        keys = [stand.key for stand in stands]
-        view = "clicks" if self.loaded is None else view_of(self.loaded.model)
-        rows_of_log = pairs(log, self.kinds, now, view).of_users(keys)
-        apart = left_out(log, self.kinds, now).of_users(keys)
         until = now + MINUTE if self.passing else None
-        found: list[Found] = []
-        for at, (stand, place) in enumerate(zip(stands, places, strict=True)):
-            if not stand.last_event:
-                found.append((self._stored(stand, place), None, None))
-                continue
-            own = log.user == stand.key
-            said = self._positions(log.item[own])
-            seen, hidden = (self._positions(keys) for keys in apart[at])
-            newest = int(log.time[own].max()) if own.any() else None
-            if place >= 0 and (self._has_learned(stand) or not own.any()):
-                had = np.union1d(np.setdiff1d(self._had(place), said), seen).astype(np.int32)
-                found.append((Person(stand, place, None, None, None, had, hidden, newest, until), None, None))
-                continue
-            row, had = self._row(place, rows_of_log[at], said)
-            seen = np.union1d(seen, had).astype(np.int32)
-            person = Person(stand, place, None, None, features.get(stand.key), seen, hidden, newest, until)
-            found.append((person, row, person.features))
-        return self._folded(found)
+        return self._folded(
+            [
+                self._found(stand, place, read, features.get(stand.key), until)
+                for stand, place in zip(stands, places, strict=True)
+            ]
+        )
+
+    def _found(self, stand: Stand, place: int, read: _Read, features: Any, until: int | None) -> Found:
+        """Return somebody by their events, and what is to be folded in of them."""
+        newest = read.newest.get(stand.key)
+        if newest is None and (place >= 0 or not stand.last_event):
+            return self._stored(stand, place), None, None
+        seen, hidden = read.left_out(stand.key)
+        if place >= 0 and self._has_learned(stand):
+            had = np.setdiff1d(self._had(place), read.said(stand.key), assume_unique=True)
+            return Person(stand, place, seen=_joined(had, seen), hidden=hidden, newest=newest, until=until), None, None
+        row, had = self._row(place, read, stand.key)
+        known = Person(stand, place, None, None, features, _joined(had, seen), hidden, newest, until)
+        return known, row, features
 
     def _stored(self, stand: Stand, place: int) -> Person:
         return Person(stand, place, seen=self._had(place))
@@ -218,29 +232,22 @@ class People:
         to = None if self.loaded is None else self.loaded.trained_to
         return to is not None and stand.last_event <= to
 
-    def _row(self, place: int, of_log: Any, said: NDArray[np.int32]) -> tuple[Rows | None, NDArray[np.int32]]:
+    def _row(self, place: int, read: _Read, key: int) -> tuple[Rows | None, NDArray[np.int32]]:
         """Return what is folded in, and what the model knows beyond the log that the user had."""
         if self.loaded is None:
             return None, NOTHING
-        model = self.loaded.model
-        places = self.catalogue.of_keys(of_log.item)
-        known = (places >= 0) & (places < self.catalogue.n_items)
-        own = _single(places[known], values_for(model, of_log.value[known]))
+        model, own = self.loaded.model, read.row(key)
         if self.loaded.trained_to is not None or place < 0 or model.seen_ is None:
             return own, NOTHING
         before = model.seen_.take(np.array([place]))
-        before = before.filter(~np.isin(before.indices, said))
+        before = before.filter(~np.isin(before.indices, read.said(key)))
         return _merged(before, own), before.indices
-
-    def _positions(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
-        places = np.unique(self.catalogue.of_keys(keys))
-        return places[places >= 0].astype(np.int32)
 
     def _learn_items(self, conn: Connection, log: Log) -> None:
         keys = np.unique(log.item)
         lacking = keys[self.catalogue.of_keys(keys) < 0]
         if len(lacking):
-            self.catalogue.learn(_ITEMS.rows(conn, lacking.tolist(), self.ns.key))
+            self.catalogue.learn(_ITEMS.tuples(conn, lacking.tolist(), self.ns.key))
 
     # -- folding in -------------------------------------------------------------------------------------------------
 
@@ -257,6 +264,7 @@ class People:
                 if row is not None and (features is not None) is has_features and (len(row.indices) or has_features)
             ]
             if at:
+                self._counts[2] += len(at)
                 rows = stacked([row for row in (found[n][1] for n in at) if row is not None])
                 features = np.concatenate([found[n][2] for n in at]) if has_features else None
                 scorer = model.ranker_of(rows, features).scorer
@@ -273,18 +281,92 @@ class People:
             self._cells -= gone.cells
 
 
-def stands_of(conn: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Stand]:
-    """Return what the store says of each user at this moment; of a merged visitor, what it says of the account."""
+class _Read:
+    """The events of those who are looked up together, as positions of items.
+
+    Args:
+        people: who asks for it.
+        log: their events; the catalogue has learned its items.
+        now: microseconds.
+    """
+
+    def __init__(self, people: People, log: Log, now: int) -> None:
+        catalogue, loaded = people.catalogue, people.loaded
+        view = "clicks" if loaded is None else view_of(loaded.model)
+        made, apart = pairs(log, people.kinds, now, view), left_out(log, people.kinds, now)
+        self.log, self.made, self.apart, self.catalogue = log, made, apart, catalogue
+        self.n_items = catalogue.n_items
+        self.values = made.value if loaded is None else values_for(loaded.model, made.value)
+        self.places_made, self.places_apart = catalogue.of_keys(made.item), catalogue.of_keys(apart.item)
+        order = np.argsort(log.time, kind="stable")
+        self.newest = dict(zip(log.user[order].tolist(), log.time[order].tolist(), strict=True))
+
+    def row(self, key: int) -> Rows:
+        """Return the rule's row of a user, by the model's items."""
+        own = _span(self.made.user, key)
+        places, values = self.places_made[own], self.values[own]
+        known = (places >= 0) & (places < self.n_items)
+        return _single(places[known], values[known])
+
+    def left_out(self, key: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return which items a user has seen, and which are hidden from them, ascending."""
+        own = _span(self.apart.user, key)
+        places, hidden = self.places_apart[own], self.apart.hidden[own]
+        there = places >= 0
+        return np.sort(places[there & ~hidden]), np.sort(places[there & hidden])
+
+    def said(self, key: int) -> NDArray[np.int32]:
+        """Return the items that a user's events tell of, ascending."""
+        places = np.unique(self.catalogue.of_keys(self.log.item[self.log.user == key]))
+        return places[places >= 0]
+
+
+def _span(column: NDArray[np.int64], key: int) -> slice:
+    """Return where a key stands in a sorted column."""
+    return slice(*np.searchsorted(column, [key, key + 1]).tolist())
+
+
+def _joined(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the items of either, ascending."""
+    return b if not len(a) else a if not len(b) else np.union1d(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a read transaction says first.
+
+    Attributes:
+        changes, catalogue: counters of the namespace.
+        stands: of each user asked about; of a merged visitor, what the store says of the account.
+    """
+
+    changes: int
+    catalogue: int
+    stands: dict[str, Stand]
+
+
+def moment_of(conn: Connection, ns: Namespace, ids: Iterable[str]) -> Moment:
+    """Return the counters of a namespace and of users, in one query.
+
+    Raises:
+        NotFoundError: there is no such namespace any more.
+    """
     wanted = list(dict.fromkeys(ids))
-    rows = _USERS.rows(conn, wanted, ns.key) if wanted else []
+    rows = _MOMENT.tuples(conn, wanted or [""], ns.key)
+    if not rows:
+        raise NotFoundError.of(f"namespace '{ns.name}'", "is not there", value=ns.name)
     stands = {id_: Stand(id_) for id_ in wanted}
-    merged = {id_: into for id_, _, _, _, into in rows if into is not None}
-    stands |= {id_: Stand(id_, key, counter, last) for id_, key, counter, last, into in rows if into is None}
+    merged: dict[str, int] = {}
+    for _, _, id_, key, counter, last, into in rows:
+        if into is not None:
+            merged[id_] = into
+        elif id_ is not None:
+            stands[id_] = Stand(id_, key, counter, last)
     if merged:
-        accounts = _ACCOUNTS.rows(conn, dict.fromkeys(merged.values()), ns.key)
+        accounts = _ACCOUNTS.tuples(conn, dict.fromkeys(merged.values()), ns.key)
         by_key = {key: Stand(id_, key, counter, last) for key, id_, counter, last in accounts}
         stands |= {id_: by_key[into] for id_, into in merged.items() if into in by_key}
-    return stands
+    return Moment(rows[0][0], rows[0][1], stands)
 
 
 def _with_scorer(person: Person, scorer: Scorer, rows: Rows | None) -> Person:

@@ -19,12 +19,13 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
 from palate.errors import PalateError, UnavailableError
-from palate.parallel import single_blas_thread
+from palate.serve import measures
 from palate.serve.engine.asking import DEPTH
 from palate.serve.engine.catalogue import Catalogue
 from palate.serve.engine.loaded import Loaded
-from palate.serve.engine.people import People
+from palate.serve.engine.people import Moment, People, Person, moment_of
 from palate.serve.engine.ranking import Ranking
+from palate.serve.engine.warming import warm
 from palate.store import popular
 from palate.store.kinds import Kinds
 from palate.store.prepared import Prepared
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NAMESPACE = Prepared(
-    select(namespaces.c.changes, namespaces.c.catalogue, namespaces.c.kinds, namespaces.c.settings).where(
+    select(namespaces.c.kinds, namespaces.c.settings, namespaces.c.catalogue).where(
         namespaces.c.key == bindparam("namespace")
     ),
     "namespace",
@@ -94,7 +95,8 @@ class Space:
     """
 
     def __init__(self, store: Store, ns: Namespace, versions: Versions, share: float) -> None:
-        self.store, self.ns, self.versions, self.share = store, ns, versions, share
+        self.store, self.ns, self.versions = store, ns, versions
+        self.share = self.default_share = share
         self.changes = -1
         self.active: tuple[Any, ...] | None = None  # which version the store says is active
         self.loaded: Loaded | None = None
@@ -102,6 +104,7 @@ class Space:
         self._loading: threading.Thread | None = None
         self._came: Came | None = None
         self._again = math.inf
+        self._missed = False  # another change came while a version was being loaded
         self._older: dict[int, Loaded] = {}
         self._settle(None, Catalogue(None), Kinds())
 
@@ -115,38 +118,38 @@ class Space:
 
     # -- before each batch ------------------------------------------------------------------------------------------
 
-    def refresh(self, conn: Connection) -> None:
+    def refresh(self, conn: Connection, moment: Moment) -> None:
         """Bring what is known up to the moment of a read transaction.
 
         Raises:
             UnavailableError: the store cannot be read, or no version could be loaded yet.
         """
-        changes, catalogue, kinds, settings = _row(_NAMESPACE.run(conn, self.ns.key).one())
-        if changes != self.changes or time.monotonic() > self._again:
-            self.changes, self._again = changes, math.inf
-            self.share = float(json.loads(settings).get("new_items_share", self.share))
-            self._changed(conn, kinds)
+        if moment.changes != self.changes or time.monotonic() > self._again:
+            self.changes, self._again = moment.changes, math.inf
+            self._changed(conn)
         if self._came is not None:
-            self._switch(kinds)
+            self._switch()
         if self.loaded is None and self.error is not None:
             raise UnavailableError.of(
                 f"namespace '{self.ns.name}'", f"has no model version that can be loaded: {self.error}"
             )
-        if catalogue != self.catalogue.counter:
-            _read_items(conn, self.ns, self.catalogue, catalogue)
+        if moment.catalogue != self.catalogue.counter:
+            _read_items(conn, self.ns, self.catalogue, moment.catalogue)
         if self.loaded is None:
             counted = self.catalogue.index([one.id for one in popular.popular(conn, self.ns, 4 * DEPTH)])
             self.ranking.counted = counted[counted >= 0]
 
-    def _changed(self, conn: Connection, kinds: str) -> None:
-        active = _ACTIVE.run(conn, self.ns.key, "active").first()
-        wanted = None if active is None else (_row(active)[0], bytes(_row(active)[1]))
+    def _changed(self, conn: Connection) -> None:
+        kinds, settings, _ = _NAMESPACE.tuples(conn, self.ns.key)[0]
+        self.share = float(json.loads(settings).get("new_items_share", self.default_share))
+        active = _ACTIVE.tuples(conn, self.ns.key, "active")
+        wanted = (active[0][0], bytes(active[0][1])) if active else None
         loaded = self.loaded if self.loaded is None else self.versions.renewed(self.store, self.ns, self.loaded)
         self._settle(loaded, self.catalogue, Kinds.from_json(kinds))
         if wanted == self.active:
             return
         if self._loading is not None:
-            self._again = 0  # when that has come
+            self._missed = True  # look again when that has come
         elif self.loaded is None:
             self._fetch(wanted)
         else:
@@ -159,15 +162,18 @@ class Space:
             loaded = None if wanted is None else self.versions.load_active(self.store, self.ns)
             catalogue = Catalogue(loaded)
             with self.store.read() as conn:
-                _read_items(conn, self.ns, catalogue, _row(_NAMESPACE.run(conn, self.ns.key).one())[1])
-            _warm(loaded)
+                _read_items(conn, self.ns, catalogue, _NAMESPACE.tuples(conn, self.ns.key)[0][2])
+            if loaded is not None:
+                warm(loaded)
+            measures.SWITCHES.labels("loaded").inc()
             self._came = Came(wanted, loaded, catalogue, None)
         except PalateError as error:
             log.error("namespace %s: the active model version cannot be loaded: %s", self.ns.name, error)
+            measures.SWITCHES.labels("failed").inc()
             self._came = Came(wanted, None, None, error)
         self._loading = None
 
-    def _switch(self, kinds: str) -> None:
+    def _switch(self) -> None:
         came, self._came = self._came, None
         if came is None:
             return
@@ -176,7 +182,14 @@ class Space:
             self._again = time.monotonic() + AGAIN
         else:
             self.active = came.wanted
-            self._settle(came.loaded, came.catalogue, Kinds.from_json(kinds))
+            self._settle(came.loaded, came.catalogue, self.kinds)
+            measures.VERSION.labels(str(self.ns.key)).set(came.loaded.number if came.loaded is not None else 0)
+        if self._missed:
+            self.changes, self._missed = -1, False
+
+    def person(self, conn: Connection, user: str, now: int) -> Person:
+        """Return what is known of one user at this moment."""
+        return self.people.of(conn, moment_of(conn, self.ns, [user]).stands, now)[user]
 
     def older(self, number: int) -> Loaded:
         """Return a version that lists were made by; a few are kept.
@@ -210,24 +223,9 @@ class Space:
             loading.join()
 
 
-def _row(row: Any) -> tuple[Any, ...]:
-    """Return a row of the database as a plain tuple."""
-    return tuple(row)
-
-
-def _warm(loaded: Loaded | None) -> None:
-    """Derive and compile what the first list needs, before somebody waits for it."""
-    if loaded is None:
-        return
-    loaded.model.n_threads = 1  # a worker has one core
-    if len(loaded.model.users_):
-        with single_blas_thread():
-            loaded.model.lists_index(np.zeros(1, np.int32), min(DEPTH, len(loaded.model.items_)))
-
-
 def _read_items(conn: Connection, ns: Namespace, catalogue: Catalogue, counter: int) -> None:
     """Read what was written of items since; of those that a model knows, at first only where it matters."""
     whole = catalogue.counter >= 0 or catalogue.loaded is None
-    rows = (_ITEMS if whole else _WRITTEN).run(conn, ns.key, catalogue.counter)
-    every = ((key, id_, text, hidden or gone, *rest) for key, id_, text, hidden, gone, *rest in map(_row, rows))
+    rows = (_ITEMS if whole else _WRITTEN).tuples(conn, ns.key, catalogue.counter)
+    every = ((key, id_, text, hidden or gone, *rest) for key, id_, text, hidden, gone, *rest in rows)
     catalogue.update(every, counter)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from palate.errors import NotFoundError, RequestError, shown
+from palate.errors import NotFoundError, shown
 from palate.serve import answers, bodies
 from palate.serve.operations import Call, Offers
 from palate.serve.routes.said import in_thread, items_ids, thing_said, things
 from palate.store import items
+from palate.store.attributes import title_words, words
 from palate.store.ids import canonical
 from palate.store.records import Thing
 
@@ -33,9 +35,7 @@ async def write_items(call: Call, asked: bodies.ItemsWrite) -> dict[str, Any]:
 
 @offer("GET", "/v1/items", answers.Found, role="read", errors=(404,))
 async def find_items(call: Call, asked: bodies.ItemQuery) -> dict[str, Any]:
-    """Return one item, or, as somebody types, items whose title begins so."""
-    if (asked.id is None) == (asked.search is None and not asked.where):
-        raise RequestError("give either id, or search or where", code="request", subject="query")
+    """Return items: of an id, as somebody types their title, those that meet conditions, or the newest."""
     return {"items": [thing_said(thing) for thing in await in_thread(_found, call, asked)]}
 
 
@@ -62,36 +62,47 @@ async def hide_items(call: Call, asked: bodies.Hiding) -> dict[str, Any]:
 
 
 def _found(call: Call, asked: bodies.ItemQuery) -> list[Thing]:
-    """Return one item, or those that are searched for."""
-    store, ns = call.service.store, call.ns
+    """Return the items that meet all that is asked."""
+    ns = call.ns
     if asked.id is not None:
-        item = canonical(ns, asked.id, "item")
-        with store.read() as conn:
-            found = items.get(conn, ns, [item]).get(item)
-        if found is None:
-            raise _unknown(item)
-        return [found]
-    with store.read() as conn:
-        things = items.search(conn, ns, asked.search, n=FILTERED if asked.where else asked.n) if asked.search else []
+        things = [_item(call, canonical(ns, asked.id, "item"))]
+        typed = words(asked.search or "")
+        things = [thing for thing in things if all(_begins(start, thing) for start in typed)]
+    elif asked.search:
+        with call.service.store.read() as conn:
+            things = items.search(conn, ns, asked.search, n=FILTERED if asked.where else asked.n)
+    else:
+        return _newest(call, asked)
     if asked.where:
-        things = _meeting(call, asked, things)
+        met = _meeting(call, asked.where, FILTERED, tuple(thing.id for thing in things))
+        things = [thing for thing in things if thing.id in met]
     return things[: asked.n]
 
 
-def _meeting(call: Call, asked: bodies.ItemQuery, things: list[Thing]) -> list[Thing]:
-    """Return those of some items that meet the conditions, or the newest of all items that do."""
-    store, ns = call.service.store, call.ns
-    include = tuple(thing.id for thing in things) if asked.search else None
-    n = FILTERED if asked.search else asked.n
-    met = [
-        place.item
-        for place in call.service.engine.best(ns, "latest", n=n, where=tuple(asked.where), include=include).places
-    ]
-    if asked.search:
-        return [thing for thing in things if thing.id in {*met}]
-    with store.read() as conn:
-        found = items.get(conn, ns, met)
+def _item(call: Call, item: str) -> Thing:
+    with call.service.store.read() as conn:
+        found = items.get(conn, call.ns, [item]).get(item)
+    if found is None:
+        raise _unknown(item)
+    return found
+
+
+def _begins(start: str, thing: Thing) -> bool:
+    return any(word.startswith(start) for word in title_words(thing.attributes))
+
+
+def _newest(call: Call, asked: bodies.ItemQuery) -> list[Thing]:
+    """Return the newest items that meet the conditions."""
+    met = _meeting(call, asked.where, asked.n)
+    with call.service.store.read() as conn:
+        found = items.get(conn, call.ns, met)
     return [found[item] for item in met if item in found]
+
+
+def _meeting(call: Call, where: Sequence[str], n: int, include: tuple[str, ...] | None = None) -> list[str]:
+    """Return ids of items that meet conditions, the newest first."""
+    best = call.service.engine.best(call.ns, "latest", n=n, where=tuple(where), include=include)
+    return [place.item for place in best.places]
 
 
 def _unknown(item: str) -> NotFoundError:

@@ -18,7 +18,7 @@ offer = Offers("model")
     "/v1/items/similar",
     answers.Recommendations,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"five like one": {"item": "50", "n": 5}},
 )
 async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
@@ -26,20 +26,22 @@ async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, A
     return await _similar(call, asked)
 
 
-@offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404,))
-async def similar_items_by_address(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+@offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404, 409))
+async def similar_items_by_address(call: Call, asked: bodies.SimilarQuery) -> dict[str, Any]:
     """Return items like one."""
     return await _similar(call, asked)
 
 
-@offer("POST", "/v1/onboarding", answers.Recommendations, role="read", examples={"ten questions": {"n": 10}})
+@offer(
+    "POST", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,), examples={"ten questions": {"n": 10}}
+)
 async def onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
     """Return items to ask somebody new about: those whose ratings tell most."""
     return await _onboarding(call, asked)
 
 
-@offer("GET", "/v1/onboarding", answers.Recommendations, role="read")
-async def onboarding_by_address(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+@offer("GET", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,))
+async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> dict[str, Any]:
     """Return items to ask somebody new about."""
     return await _onboarding(call, asked)
 
@@ -49,7 +51,7 @@ async def onboarding_by_address(call: Call, asked: bodies.OnboardingRequest) -> 
     "/v1/predictions",
     answers.Predictions,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"with an interval": {"user": "196", "items": ["50", "181"], "interval": 0.9}},
 )
 async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]:
@@ -71,7 +73,7 @@ async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]
     "/v1/explanations",
     answers.Explanation,
     role="read",
-    errors=(404,),
+    errors=(404, 409),
     examples={"why this": {"user": "196", "item": "50"}},
 )
 async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any]:
@@ -87,19 +89,20 @@ async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any
     }
 
 
-async def _similar(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+async def _similar(call: Call, asked: bodies.SimilarRequest | bodies.SimilarQuery) -> dict[str, Any]:
     item = canonical(call.ns, asked.item, "item")
     answer = await in_thread(partial(call.service.engine.similar, call.ns, item, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-async def _onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+async def _onboarding(call: Call, asked: bodies.OnboardingRequest | bodies.OnboardingQuery) -> dict[str, Any]:
     answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-def _choice(call: Call, asked: bodies.Choice) -> dict[str, Any]:
-    include = None if asked.include is None else items_ids(call, asked.include)
+def _choice(call: Call, asked: Any) -> dict[str, Any]:
+    given = getattr(asked, "include", None)
+    include = None if given is None else items_ids(call, given)
     return {
         "n": asked.n,
         "where": tuple(asked.where),

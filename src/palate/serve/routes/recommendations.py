@@ -15,6 +15,7 @@ from palate.store.ids import canonical
 
 offer = Offers("recommendations")
 TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
+CURSOR = "AZ0rUNoXcnyV2pj1Lw4ZpQALAApp1wqgR1nBk8cNpYw2p0mUXKQ8Ew"
 EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
 
 
@@ -73,7 +74,7 @@ async def recommend_to_many(call: Call, asked: bodies.BatchRequest) -> dict[str,
     answers.Recommendations,
     role="read",
     errors=(404, 410),
-    examples={"the next ten": {"cursor": "AZ…", "user": "196"}},
+    examples={"the next ten": {"cursor": CURSOR, "user": "196"}},
 )
 async def recommend_next(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     """Return the following page of a list: in the same order, without what has become forbidden since."""
@@ -86,10 +87,9 @@ async def recommend_next_by_address(call: Call, asked: bodies.NextRequest) -> di
     return await _following(call, asked)
 
 
-async def _answered(call: Call, asked: bodies.Ranking) -> dict[str, Any]:
+async def _answered(call: Call, asked: bodies.Ranking | bodies.RecommendationQuery) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
-    call.timings |= answer.timings
     return list_said(call, answer, ask.user, asked.n)
 
 
@@ -98,20 +98,19 @@ async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     page = call.service.cursors.read(asked.cursor, holder(call, user), time.time())
     n = asked.n or page.n
     answer = await in_thread(call.service.engine.following, call.ns, page.list_id, page.first, n)
-    call.timings |= answer.timings
     return list_said(call, answer, user, n)
 
 
 def _ask(call: Call, asked: Any) -> Ask:
     """Return a request as the engine takes it."""
-    session = getattr(asked, "session", None)
+    session, include = getattr(asked, "session", None), getattr(asked, "include", None)
     return Ask(
         ns=call.ns,
         user=None if session else users_id(call, asked.user),
         session=tuple((canonical(call.ns, row.item, "item"), row.value) for row in session) if session else None,
         n=asked.n,
         where=tuple(asked.where),
-        include=None if asked.include is None else items_ids(call, asked.include),
+        include=None if include is None else items_ids(call, include),
         exclude=items_ids(call, asked.exclude),
         not_mine=getattr(asked, "not_mine", False),
         seen=asked.seen,

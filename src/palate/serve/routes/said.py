@@ -107,6 +107,7 @@ def next_cursor(call: Call, answer: Any, user: str | None, n: int, now: float) -
 
 def list_said(call: Call, answer: Any, user: str | None, n: int) -> dict[str, Any]:
     """Return a list as JSON holds it."""
+    call.timings |= answer.timings
     return {
         "list_id": answer.list_id,
         "items": items_said(answer.places, answer.columns, answer.why, answer.first),

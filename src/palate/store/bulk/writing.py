@@ -5,6 +5,7 @@ An import that was stopped is typed again: what is there already is known by its
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class EventWriter:
         try:
             with self.store.write() as connection:
                 return self._write(connection, chunk)
-        except IntegrityError:
+        except (IntegrityError, sqlite3.IntegrityError):
             if not self.fresh:
                 raise
             self.fresh = False  # others write, too

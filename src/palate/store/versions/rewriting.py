@@ -12,7 +12,7 @@ from palate.errors import ModelFileError, ParameterError
 from palate.files.forgetting import without_users
 from palate.files.prepared import prepare, prepared_of
 from palate.store.versions import folders
-from palate.store.versions.keeping import REMOVED, Version, listed, raise_changes, set_version
+from palate.store.versions.keeping import ACTIVE, REMOVED, Version, listed, raise_changes, set_version
 from palate.store.versions.loaded import load, positions
 
 if TYPE_CHECKING:
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from palate.store.store import Store
 
 
-def rewrite(store: Store, ns: Namespace, users: Sequence[str]) -> list[int]:
+def rewrite(store: Store, ns: Namespace, users: Sequence[str] | None = None) -> list[int]:
     """Rewrite the files of all versions that know one of these users; return their numbers.
 
     Workers that hold a version go on with the pages they have, and let them go when they load it anew: the counter of
     changes is raised. Call it with the tombstones written: until then they keep the users unknown.
+
+    Args:
+        store, ns: where.
+        users: ids; None: of each version those to whom a tombstone applies. Whoever came again since stays in versions
+            that were trained later, and a damaged version that is not active is removed: nobody can read who is in it.
 
     Raises:
         ModelFileError: a version's files are damaged, the first of them; the others were rewritten.
@@ -32,7 +37,7 @@ def rewrite(store: Store, ns: Namespace, users: Sequence[str]) -> list[int]:
     done, problem = [], None
     for version in listed(store, ns):
         try:
-            if version.state != REMOVED and _rewritten(store, ns, version, users):
+            if version.state != REMOVED and _without(store, ns, version, users):
                 done.append(version.number)
         except ModelFileError as error:
             problem = problem or error
@@ -41,24 +46,34 @@ def rewrite(store: Store, ns: Namespace, users: Sequence[str]) -> list[int]:
     return done
 
 
-def forgotten_in(store: Store, ns: Namespace) -> list[str]:
-    """Return the users of any version to whom a tombstone applies, as text: all of them are looked at.
+def forgotten_in(store: Store, ns: Namespace, number: int) -> list[str]:
+    """Return the users of a version to whom a tombstone applies, as text: all of them are looked at.
 
     Raises:
-        ModelFileError: a version's files are damaged.
+        ModelFileError: its files are damaged.
     """
-    found: dict[str, None] = {}
-    for version in listed(store, ns):
-        if version.state != REMOVED:
-            loaded = load(store, ns, version.number)
-            texts = [str(user) for user in loaded.model.users_.values] if loaded.forgotten else []
-            found.update(dict.fromkeys(user for user in texts if loaded.is_forgotten(user)))
-    return list(found)
+    loaded = load(store, ns, number)
+    texts = [str(user) for user in loaded.model.users_.values] if loaded.forgotten else []
+    return [user for user in texts if loaded.is_forgotten(user)]
+
+
+def _without(store: Store, ns: Namespace, version: Version, users: Sequence[str] | None) -> bool:
+    if users is not None:
+        return _rewritten(store, ns, version, users)
+    try:
+        return _rewritten(store, ns, version, forgotten_in(store, ns, version.number))
+    except ModelFileError:
+        if version.state == ACTIVE:
+            raise
+        _removed(store, ns, version)
+        return True
 
 
 def _rewritten(store: Store, ns: Namespace, version: Version, users: Sequence[str]) -> bool:
     folder = folders.folder_of(store, ns, version.number)
     path, new = folder / folders.MODEL, folder / f"new-{folders.MODEL}"
+    if not users:
+        return False
     known = files.load(path).users_
     index = positions(known, users)
     ids = known.at(index[index >= 0]).to_list()
