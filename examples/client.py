@@ -1,8 +1,8 @@
 """A client of the service in one file, of the standard library alone: copy it into your own project.
 
-    service = Service("http://127.0.0.1:8000", key="palate_…")
-    answer = service.recommend("ann", n=5)
-    service.tell("ann", answer["items"][0]["item"], "click", answer=answer)
+    with Service("http://127.0.0.1:8000", key="palate_…") as service:
+        answer = service.recommend("ann", n=5)
+        service.tell("ann", answer["items"][0]["item"], "click", answer=answer)
 
 It keeps one connection open, and asks again where the service could not be reached. Feedback carries an event id that
 is made here, before the first attempt: however often it is sent, it counts once. Use one `Service` a thread.
@@ -15,8 +15,8 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
 
 WAITS = (0.1, 0.5, 2.0)  # seconds before the second, third and fourth attempt
 AGAIN = (429, 503)  # too fast; not now
@@ -44,6 +44,16 @@ class Service:
         kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(place.netloc, timeout=timeout)
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens it again."""
+        self._connection.close()
 
     def recommend(self, user: str | int, n: int = 10, **options: Any) -> dict[str, Any]:
         """Return a list for a user; options are those of ``POST /v1/recommendations``."""
@@ -105,13 +115,13 @@ class Service:
 
     def forget(self, user: str | int) -> None:
         """Remove everything about a user."""
-        self._send("DELETE", "/v1/users", {"id": user})
+        self._send("DELETE", "/v1/users?" + urlencode({"id": user}))
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request, again where the service was not there, and return its answer."""
         for wait in (*WAITS, None):
             try:
-                status, answer = self._once(method, path, json.dumps(body))
+                status, answer = self._once(method, path, None if body is None else json.dumps(body))
             except (OSError, http.client.HTTPException):
                 self._connection.close()  # the next attempt opens it anew
                 if wait is None:
@@ -124,7 +134,7 @@ class Service:
             time.sleep(wait)
         raise AssertionError  # the last attempt returns or raises
 
-    def _once(self, method: str, path: str, body: str) -> tuple[int, dict[str, Any]]:
+    def _once(self, method: str, path: str, body: str | None) -> tuple[int, dict[str, Any]]:
         self._connection.request(method, path, body, self._headers)
         response = self._connection.getresponse()
         return response.status, json.loads(response.read())

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import threading
 from html import escape
 from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -44,27 +43,23 @@ button {{ font: inherit; cursor: pointer }} nav {{ display: flex; gap: 1rem; fle
 </style><h1><a href="/">The corner shop</a></h1>{body}</html>"""
 
 
-class Shop(ThreadingHTTPServer):
-    """The shop at a port, on a service.
+class Shop(HTTPServer):
+    """The shop at a port, on a service; one visitor after the other.
 
     Args:
         url, key: of the service, as in `Service`.
         port: of the shop; 0 takes a free one.
     """
 
-    daemon_threads = True
-
     def __init__(self, url: str, key: str | None = None, port: int = 8001) -> None:
         super().__init__(("127.0.0.1", port), Visit)
-        self._place, self._threads = (url, key), threading.local()
+        self.service = Service(url, key)
         self.service.write_items(CATALOGUE)
 
-    @property
-    def service(self) -> Service:
-        """This thread's client."""
-        if not hasattr(self._threads, "service"):
-            self._threads.service = Service(*self._place)
-        return self._threads.service
+    def server_close(self) -> None:
+        """End the shop."""
+        self.service.close()
+        super().server_close()
 
 
 class Visit(BaseHTTPRequestHandler):
