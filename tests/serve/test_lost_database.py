@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from serve.attacked import made, refused, served
 
-from palate.store import engine
+from palate.store import engine, locking
 
 EVENT = {"user": "1", "item": "2", "kind": "click"}
 HOLD = """
@@ -71,6 +71,23 @@ def test_a_file_locked_by_another_program(tmp_path, monkeypatch, code, name):
             assert "locked" in problem["detail"]
             answer = client.ask("POST", "/v1/recommendations", json={"user": "1"})
             assert (answer.status_code, answer.json()["logged"]) == (200, False)
+        heals(client)
+
+
+def test_answers_do_not_wait_for_a_store_that_is_locked_for_long(tmp_path, monkeypatch):
+    """With the usual patience of ten seconds for writes, and a tenth of one for lists."""
+    monkeypatch.setattr("palate.store.writing.PATIENCE", 0.1)
+    url = f"sqlite:///{tmp_path}/shop.db"
+    keys = made(url)
+    with served(url) as client:
+        client.keys = keys
+        assert is_well(client, -1)
+        with another_program(HOLD, tmp_path / "shop.db.lock"):
+            began = time.monotonic()
+            for _ in range(20):
+                answer = client.ask("POST", "/v1/recommendations", json={"user": "1"})
+                assert (answer.status_code, answer.json()["logged"]) == (200, False)
+            assert time.monotonic() - began < 20 * locking.PATIENCE / 2  # else each would take all of it
         heals(client)
 
 
