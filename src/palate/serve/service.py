@@ -65,8 +65,10 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
 
 
 def _clean(store: Store, settings: Settings) -> None:
-    """Delete what is kept too long."""
+    """Delete what is kept too long, and bytes of people who were forgotten, where some are left."""
     clean(store, settings.keep_lists, settings.keep_events)
+    forgetting = import_module("palate.store.forgetting")
+    forgetting.scrub(store, most=forgetting.QUICK)
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -40,8 +41,9 @@ async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
 async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """Forget a person: feedback, lists, attributes and the model's row are removed for good."""
     forgetting, store = import_module("palate.store.forgetting"), call.service.store
-    await in_thread(forgetting.forget, store, call.ns, users_id(call, asked.id))
-    task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
+    await in_thread(partial(forgetting.forget, scrub_now=False), store, call.ns, users_id(call, asked.id))
+    scrub = partial(forgetting.scrub, most=forgetting.QUICK)  # what fails waits for the next cleaning
+    task = asyncio.create_task(in_thread(scrub, store))
     SCRUBBING.add(task)
     task.add_done_callback(SCRUBBING.discard)
     return {"forgotten": True}
