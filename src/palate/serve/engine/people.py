@@ -134,7 +134,7 @@ class People:
         self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
         self._kept: OrderedDict[str, Person] = OrderedDict()
         self._cells = 0
-        self.hits = self.misses = 0
+        self._counts = [0, 0, 0]
 
     def of(self, conn: Connection, stands: Mapping[str, Stand], now: int) -> dict[str, Person]:
         """Return what is known of users at this moment, by the ids asked about.
@@ -153,7 +153,8 @@ class People:
                 self._kept.move_to_end(stand.id)
             else:
                 lacking[id_] = stand
-        self.hits, self.misses = self.hits + len(people), self.misses + len(lacking)
+        self._counts[0] += len(people)
+        self._counts[1] += len(lacking)
         if lacking:
             accounts = {stand.id: stand for stand in lacking.values()}
             read = dict(zip(accounts, self._read(conn, list(accounts.values()), now), strict=True))
@@ -161,6 +162,12 @@ class People:
             for person in read.values():
                 self._keep(person)
         return people
+
+    def counted(self) -> tuple[int, int, int]:
+        """Return how many people were kept, looked up and folded in since this was last asked."""
+        hits, misses, folded = self._counts
+        self._counts = [0, 0, 0]
+        return hits, misses, folded
 
     def of_sessions(self, sessions: Sequence[Session]) -> list[Person | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
@@ -257,6 +264,7 @@ class People:
                 if row is not None and (features is not None) is has_features and (len(row.indices) or has_features)
             ]
             if at:
+                self._counts[2] += len(at)
                 rows = stacked([row for row in (found[n][1] for n in at) if row is not None])
                 features = np.concatenate([found[n][2] for n in at]) if has_features else None
                 scorer = model.ranker_of(rows, features).scorer

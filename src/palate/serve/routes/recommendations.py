@@ -19,7 +19,7 @@ CURSOR = "AZ0rUNoXcnyV2pj1Lw4ZpQALAApp1wqgR1nBk8cNpYw2p0mUXKQ8Ew"
 EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
 
 
-@offer("POST", "/v1/recommendations", answers.Recommendations, role="read", examples={"a user": EXAMPLE})
+@offer("POST", "/v1/recommendations", answers.Recommendations, role="read", errors=(409,), examples={"a user": EXAMPLE})
 async def recommend(call: Call, asked: bodies.RecommendationRequest) -> dict[str, Any]:
     """Recommend items to a user, with all feedback up to this moment.
 
@@ -28,7 +28,7 @@ async def recommend(call: Call, asked: bodies.RecommendationRequest) -> dict[str
     return await _answered(call, asked)
 
 
-@offer("GET", "/v1/recommendations", answers.Recommendations, role="read")
+@offer("GET", "/v1/recommendations", answers.Recommendations, role="read", errors=(409,))
 async def recommend_by_address(call: Call, asked: bodies.RecommendationQuery) -> dict[str, Any]:
     """Recommend items to a user; what the address cannot hold, POST takes."""
     return await _answered(call, asked)
@@ -39,6 +39,7 @@ async def recommend_by_address(call: Call, asked: bodies.RecommendationQuery) ->
     "/v1/recommendations/session",
     answers.Recommendations,
     role="read",
+    errors=(409,),
     examples={"a session": {"session": [{"item": "50", "value": 5}, {"item": "181"}], "n": 10}},
 )
 async def recommend_for_session(call: Call, asked: bodies.SessionRequest) -> dict[str, Any]:
