@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from in_process import serving
+from store.conftest import library, own_postgres  # noqa: F401 - fixtures
 
 from palate.store import keys
 from palate.store.store import open_store

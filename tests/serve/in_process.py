@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 
 from standins import make_engine
@@ -19,3 +20,11 @@ def serving(store, *, base_url=HERE, client=("127.0.0.1", 50000), engine=make_en
     app = create_app(Settings(store=f"sqlite:///{store}", **settings), engine)
     with TestClient(app, base_url=base_url, client=client, raise_server_exceptions=False) as there:
         yield there
+
+
+def wait_until(holds, seconds=1.0):
+    """Wait until something holds, and fail where it takes longer."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:g} seconds"
+        time.sleep(0.02)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from palate.serve.operations import Offer
 from palate.serve.routes import PARTS
 
@@ -35,8 +33,6 @@ def requests_of(name: str) -> list[dict[str, Any]]:
 def send(asking: Any, name: str, given: dict[str, Any], path: str | None = None, **options: Any) -> Any:
     """Send a request to an operation."""
     offer = OFFERS[name]
-    if name == "forget_user":
-        pytest.importorskip("palate.store.forgetting")
     where = path or offer.path
     if offer.has_body:
         return asking(offer.method, where, json=given, role=offer.role, **options)

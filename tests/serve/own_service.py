@@ -1,4 +1,4 @@
-"""The whole service as a user starts it: a supervisor and its workers in processes of their own, on a free port."""
+"""The service as a user starts it, with workers in processes of their own; and one real worker in a thread."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvicorn
 from serve.raw_http import Answer, request, sent
+
+from palate.serve.app import create_app
+from palate.serve.connections import Connection
+from palate.serve.listening import BACKLOG, listen
+from palate.serve.settings import Settings
 
 
 def free_port() -> int:
@@ -35,10 +42,11 @@ class Service:
         """Send one request."""
         return sent(self.address, request(method, target, body, f"{self.address[0]}:{self.address[1]}", **headers))
 
-    def workers(self) -> list[int]:
-        """Return the processes below the supervisor."""
+    def serving(self) -> list[int]:
+        """Return the processes of the workers: the supervisor's children that are no helper of multiprocessing."""
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def kill(self) -> None:
         """Kill all its processes at once."""
@@ -79,3 +87,24 @@ def running(folder: Path, store: str, *words: str, port: int | None = None, **en
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             service.kill()
+
+
+@contextmanager
+def in_thread(store: str, **settings) -> Iterator[tuple[str, int]]:
+    """Serve by a real uvicorn worker in a thread of this process, and yield its address."""
+    sock = listen("127.0.0.1", 0, backlog=BACKLOG)
+    port = sock.getsockname()[1]
+    app = create_app(Settings(store=store, port=port, **settings))
+    options = {"http": Connection, "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
+    server = uvicorn.Server(uvicorn.Config(app, proxy_headers=False, **options))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    while app.service is None:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield "127.0.0.1", port
+    finally:
+        server.should_exit = True
+        thread.join(timeout=60)
+    assert not thread.is_alive()

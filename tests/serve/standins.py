@@ -78,6 +78,9 @@ class Engine:
     def close(self):
         pass
 
+    def refresh(self):
+        pass
+
     def ready(self):
         if self.away:
             raise UnavailableError("no model can be loaded", subject="model")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from in_process import HERE, serving
+from in_process import HERE, serving, wait_until
 
 from palate.serve.access import name_in
 from palate.store import keys
@@ -85,13 +83,6 @@ def test_once_a_key_was_made_none_is_answered_without_and_a_revoked_one_is_dead_
         keys.revoke(store, store.namespace(), made.prefix)
         wait_until(lambda: {client.post(PATH, **with_key).status_code for client in (one, two)} == {401})
         assert code_of(one.post(PATH, **ASK)) == (401, "no_key")  # a revoked key does not open the door again
-
-
-def wait_until(holds, seconds=1.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "not within a second"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key"])

@@ -138,7 +138,7 @@ def test_a_list_that_was_shown_can_be_asked_for(shop, asking):
 
 def test_feedback_is_new_then_known_and_with_other_content_a_conflict(asking):
     event = {
-        "user": "196",
+        "user": "198",
         "item": "50",
         "kind": "rating",
         "value": 5,
@@ -156,7 +156,7 @@ def test_feedback_is_new_then_known_and_with_other_content_a_conflict(asking):
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
     made = asking("POST", "/v1/feedback", json={**event, "event_id": None}).json()
     assert made["retry_counts_twice"]
-    undo = {"user": "196", "kind": "undo", "withdraws": "e-1", "event_id": "e-2"}
+    undo = {"user": "198", "kind": "undo", "withdraws": "e-1", "event_id": "e-2"}
     assert asking("POST", "/v1/feedback", json=undo).status_code == 201
 
 
@@ -205,7 +205,10 @@ def test_users_and_items_are_written_found_hidden_and_deleted(asking):
     (found,) = asking("GET", "/v1/items", params={"id": "new/film"}, role="read").json()["items"]
     assert (found["attributes"], found["hidden"]) == (film["attributes"], False)
     assert [one["id"] for one in asking("GET", "/v1/items", params={"search": "neu"}).json()["items"]] == ["new/film"]
-    assert asking("POST", "/v1/items/hide", json={"ids": ["new/film", "none"]}).json() == {"written": 1}
+    assert asking("POST", "/v1/items/hide", json={"ids": ["new/film", "of-a-model"]}).json() == {"written": 2}
+    assert asking("GET", "/v1/items", params={"id": "of-a-model"}).json()["items"][0]["hidden"]
+    shown = {"ids": ["of-a-model", "nowhere"], "hidden": False}
+    assert asking("POST", "/v1/items/hide", json=shown).json() == {"written": 1}
     assert asking("GET", "/v1/items", params={"id": "new/film"}).json()["items"][0]["hidden"]
     assert asking("DELETE", "/v1/items", params={"id": "new/film"}).json() == {"deleted": True}
     for method, params in (("GET", {"id": "new/film"}), ("DELETE", {"id": "new/film"})):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ pytest.importorskip("uvicorn")
 from small_models import make
 
 from palate import Interactions, save
+from palate.errors import ModelFileError, ParameterError
+from palate.serve.listening import listen
+from palate.serve.running import run
+from palate.serve.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -87,12 +92,18 @@ def service(tmp_path_factory):
     assert not list(folder.glob("palate-metrics-*"))
 
 
+def ask(service):
+    return json.loads(service.get("/v1/recommendations?user=u1&n=3"))
+
+
 def both(service):
-    """Ask until both workers have answered; return their processes."""
+    """Ask, many at once, until both workers have answered; return their processes."""
 
     def asked():
-        service.get("/v1/recommendations?user=u1&n=3")
-        found = set(service.workers()[-12:])
+        before = len(service.workers())
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(ask, [service] * 32))
+        found = set(service.workers()[before:])
         return found if len(found) == 2 else None
 
     return service.until(asked)
@@ -102,17 +113,18 @@ def test_all_workers_answer_from_one_store_and_count_together(service):
     both(service)
     route = r'palate_requests_total{method="GET",route="/v1/recommendations",status="200"} (\S+)'
     before = float(re.search(route, service.get("/metrics"))[1])
-    for _ in range(10):
-        service.get("/v1/recommendations?user=u1&n=3")
-    assert {float(re.search(route, service.get("/metrics"))[1]) for _ in range(5)} == {before + 10}
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ask, [service] * 16))
+        told = list(pool.map(lambda _: float(re.search(route, service.get("/metrics"))[1]), range(16)))
+    assert set(told) == {before + 16}
 
 
 def test_a_worker_that_is_killed_is_started_again_and_the_other_answers_meanwhile(service):
     victim, other = sorted(both(service))
     os.kill(victim, signal.SIGKILL)
-    assert len(json.loads(service.get("/v1/recommendations?user=u1&n=3"))["items"]) == 3
-    assert service.until(lambda: len(now := both(service)) == 2 and victim not in now and now)
-    assert other in both(service)
+    assert len(ask(service)["items"]) == 3
+    assert victim not in (now := both(service))
+    assert other in now
 
 
 def test_a_version_that_is_activated_reaches_all_workers(service):
@@ -123,11 +135,11 @@ def test_a_version_that_is_activated_reaches_all_workers(service):
     with open_store(f"sqlite:///{service.folder}/shop.db") as store:
         number = versions.add(store, store.namespace(), path)
         versions.activate(store, store.namespace(), number)
-    service.until(lambda: json.loads(service.get("/v1/recommendations?user=u1&n=3"))["model"]["version"] == number)
-    workers = both(service)
-    told = {json.loads(service.get("/v1/recommendations?user=u1&n=3"))["model"]["version"] for _ in range(20)}
+    service.until(lambda: ask(service)["model"]["version"] == number)
+    both(service)
+    with ThreadPoolExecutor(16) as pool:
+        told = {answer["model"]["version"] for answer in pool.map(ask, [service] * 32)}
     assert told == {number}
-    assert set(service.workers()[-20:]) == workers
 
 
 def test_no_id_is_in_the_log(service):
@@ -135,6 +147,7 @@ def test_no_id_is_in_the_log(service):
     assert "anna" not in service.log.read_text()
 
 
+@pytest.mark.long
 def test_workers_end_with_a_service_that_is_killed(tmp_path):
     service = Service(tmp_path)
     service.until(service.ready)
@@ -153,6 +166,7 @@ def test_workers_end_with_a_service_that_is_killed(tmp_path):
         assert folder.is_dir()  # nobody was left to remove it
 
 
+@pytest.mark.long
 def test_one_worker_finishes_its_requests_and_leaves_nothing(tmp_path):
     service = Service(tmp_path, workers=1)
     service.until(service.ready)
@@ -162,18 +176,20 @@ def test_one_worker_finishes_its_requests_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("change", "error", "told"),
     [
-        (["bad.safetensors"], "bad.safetensors"),
-        (["--store", "mysql://x"], "names no store"),
-        (["--host", "no.such.host.invalid"], "cannot listen on"),
+        ({}, ModelFileError, r"bad\.safetensors"),
+        ({"store": "mysql://x"}, ParameterError, "names no store"),
+        ({"host": "no.such.host.invalid"}, ParameterError, "cannot listen on"),
     ],
 )
-def test_what_cannot_be_served_is_told_before_workers_start(tmp_path, words, told):
+def test_what_cannot_be_served_is_told_before_workers_start(tmp_path, change, error, told):
     (tmp_path / "bad.safetensors").write_bytes(b"no model")
-    command = [sys.executable, "-m", "palate", "serve", "--store", "sqlite:///shop.db", "--port", "0", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 1
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    settings = Settings(**{"store": f"sqlite:///{tmp_path}/shop.db", "port": 0, **change})
+    with pytest.raises(error, match=told):
+        run(settings, [tmp_path / "bad.safetensors"], started=pytest.fail)
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(ParameterError, match="choose another port"):
+        run(Settings(store=f"sqlite:///{tmp_path}/shop.db", port=taken.getsockname()[1]), started=pytest.fail)

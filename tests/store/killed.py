@@ -21,8 +21,8 @@ from palate.store import schema
 from palate.store.store import Store, open_store
 
 PROGRAM = Path(__file__).with_name("killed_writer.py")
-THREADS, EACH = 4, 60  # of a round
-AGAIN = 5  # rounds whose events are sent again at the end
+THREADS, EACH = 4, 40  # of a round
+AGAIN = 2  # rounds whose events are sent again at the end
 
 
 @contextmanager
@@ -91,14 +91,16 @@ def stored(store: Store) -> dict[str, int]:
 
 def consistent(store: Store) -> None:
     """Assert that users, items and daily counts say what the log says: there is no half group."""
-    users, items, events = (table.c for table in (schema.users, schema.items, schema.events))
+    users, items, events, daily = (table.c for table in (schema.users, schema.items, schema.events, schema.daily))
     with store.read() as connection:
         newest = connection.execute(select(events.user, func.max(events.key)).group_by(events.user)).all()
         told = connection.execute(select(users.key, users.last_event).where(users.last_event > 0)).all()
         known = set(connection.scalars(select(items.key)))
         by_item = connection.execute(select(events.item, func.count()).group_by(events.item)).all()
+        by_day = connection.execute(select(daily.item, func.sum(daily.events)).group_by(daily.item)).all()
     assert sorted(map(tuple, newest)) == sorted(map(tuple, told))
     assert {item for item, _ in by_item} <= known
+    assert dict(map(tuple, by_item)) == {item: int(count) for item, count in by_day}
 
 
 def events_of(round_number: int) -> list[list[str]]:

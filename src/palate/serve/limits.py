@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from palate.errors import RequestError
+from palate.errors import RequestError, UnavailableError
 
 if sys.platform != "win32":
     import fcntl
@@ -89,8 +89,16 @@ class Rates:
         self._ahead = burst * self._step
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(self._file).st_size < SLOTS * NUMBER.size:
-            os.ftruncate(self._file, SLOTS * NUMBER.size)
+            self._fill(path)
         self._map = mmap.mmap(self._file, SLOTS * NUMBER.size)
+
+    def _fill(self, path: Path) -> None:
+        """Write zeros: mapped holes of a file would end the process by a signal where the disk is full."""
+        try:
+            os.pwrite(self._file, bytes(SLOTS * NUMBER.size), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise UnavailableError.of(path, f"cannot be written: {error.strerror}") from error
 
     def take(self, key: int) -> None:
         """Count one request of a key.

@@ -58,22 +58,7 @@ TITLES: Final[Mapping[int, str]] = {
     501: "Not installed",
     503: "Not now",
 }
-IDS = frozenset(
-    (
-        "user",
-        "item",
-        "id",
-        "ids",
-        "items",
-        "include",
-        "exclude",
-        "visitor",
-        "account",
-        "cursor",
-        "event_id",
-        "withdraws",
-    )
-)
+IDS = frozenset(("user", "item", "id", "ids", "items", "include", "exclude", "visitor", "account", "cursor"))
 WAIT = 1.0  # seconds until another try, where the service cannot answer now
 
 

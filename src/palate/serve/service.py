@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from palate.errors import PalateError
 from palate.serve.access import Access
 from palate.serve.chores import Chores
 from palate.serve.cursors import Cursors
 from palate.serve.limits import Rates
 from palate.serve.settings import Settings
 from palate.store.cleaning import clean
+from palate.store.forgetting import scrub
 from palate.store.store import open_store
 
 if TYPE_CHECKING:
     from palate.store.store import Store
 
+log = logging.getLogger(__name__)
 MakeEngine = Callable[["Store", Settings], Any]
 
 
@@ -59,17 +62,28 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         engine, batcher = (make_engine or _engine)(store, settings)
         stack.callback(engine.close)
         stack.callback(batcher.close)
+        _load(engine)
         cursors = Cursors(store.secret, settings.cursor_seconds)
         stack.enter_context(Chores(store.folder, partial(_clean, store, settings)))
         yield Service(settings, store, engine, batcher, access, rates, cursors)
 
 
+def _load(engine: Any) -> None:
+    """Load the models before the first request; one that cannot be loaded is tried again, and `/readyz` says why."""
+    try:
+        engine.refresh()
+    except PalateError as error:
+        log.warning("not all models are loaded: %s", error.code)
+
+
 def _clean(store: Store, settings: Settings) -> None:
-    """Delete what is kept too long."""
+    """Delete what is kept too long, and the bytes of people who were forgotten."""
     clean(store, settings.keep_lists, settings.keep_events)
+    scrub(store)
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:
-    made = import_module("palate.serve.engine")
-    engine = made.Engine(store, new_items_share=settings.new_items_share)
-    return engine, made.Batcher(engine)
+    from palate.serve.engine import Batcher, Engine
+
+    engine = Engine(store, new_items_share=settings.new_items_share)
+    return engine, Batcher(engine)

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from palate.errors import DataError, PalateError, ParameterError
 from palate.store.ids import canonical, checked_text, list_bytes
 from palate.store.records import UNDO, Event, Namespace
+from palate.store.times import now
 
 LAST = 253_402_300_800_000_000  # microseconds: the end of the year 9999
+AHEAD = 86_400_000_000  # microseconds that a client's clock may be ahead of ours: an event of next year stays newest
 KIND_BYTES = 64
 LAST_PLACE = 1_000_000
 
@@ -64,12 +66,19 @@ def _written(ns: Namespace, event: Event, event_id: str, made: bool) -> Checked:
         None if event.item is None else canonical(ns, event.item, "item"),
         kind,
         None if event.value is None else _finite(event.value),
-        None if event.time is None else _whole(event.time, "time", 0, LAST),
+        None if event.time is None else _past(event.time),
         None if event.source is None else checked_text(event.source, "source"),
         None if event.list_id is None else list_bytes(event.list_id),
         None if event.place is None else _placed(event),
         None if event.withdraws is None else checked_text(event.withdraws, "withdraws"),
     )
+
+
+def _past(time: int) -> int:
+    time = _whole(time, "time", 0, LAST)
+    if time > now() + AHEAD:
+        _refuse("time", "must not be more than a day ahead of the service's clock", time)
+    return time
 
 
 def _placed(event: Event) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, case, exists, select
+from sqlalchemy import Connection, bindparam, case, exists, literal_column, select
 
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
@@ -244,7 +244,8 @@ def _lasts(*columns: NDArray[Any]) -> NDArray[np.bool_]:
 def _of_users(among: Any) -> Any:
     undo = events.alias("undo")
     return select(events.c.key, events.c.user, events.c.item, events.c.kind, events.c.value, events.c.time).where(
-        events.c.namespace == bindparam("namespace"),
+        # + 0, for SQLite would go through all rows of the namespace, and not by the index of users
+        events.c.namespace + literal_column("0") == bindparam("namespace"),
         among,
         events.c.time <= bindparam("until"),
         events.c.item.is_not(None),

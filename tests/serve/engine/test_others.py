@@ -7,8 +7,8 @@ import pytest
 
 from palate.errors import NotFoundError, ParameterError
 from palate.serve.engine.newcomers import informative
-from palate.store import items
-from palate.store.records import Thing
+from palate.store import items, lists
+from palate.store.records import Event, Thing
 
 
 def names(answer):
@@ -22,7 +22,11 @@ def test_similar_items_are_the_models(world, key):
     table = model.similar_items("i3", 5)
     assert names(answer) == table["item_id"].to_list()
     assert [place.score for place in answer.places] == table["score"].to_list()
-    assert (answer.list_id, answer.version) == (None, 1)
+    assert (answer.policy, answer.version, answer.logged) == ("similar", 1, True)
+    with world.store.read() as conn:
+        kept = lists.get(conn, world.ns, answer.list_id)
+    assert [place.item for place in kept.places] == names(answer)
+    assert (kept.user, kept.policy, kept.request) == (None, "similar", {"n": 5, "item": "i3"})
 
 
 def test_similar_items_obey_filters_and_hide_what_is_hidden(world):
@@ -65,7 +69,8 @@ def test_questions_are_known_to_many_and_judged_differently(world):
 
 def test_questions_without_a_model_are_what_is_popular(world):
     world.events("ann", ("x", "click", None))
-    assert names(world.engine.onboarding(world.ns, 5)) == ["x"]
+    answer = world.engine.onboarding(world.ns, 5)
+    assert (names(answer), answer.policy, len(answer.list_id)) == (["x"], "onboarding", 32)
 
 
 def test_popular_trending_and_latest_by_filter(world):
@@ -84,6 +89,11 @@ def test_popular_trending_and_latest_by_filter(world):
     assert names(world.engine.best(world.ns, "popular")) == ["i2"]
     world.use("ials")
     assert names(world.engine.best(world.ns, "popular")) == ["i2"]
+    answer = world.engine.best(world.ns, "trending", days=3)
+    (receipt,) = world.engine.store.writer.feedback(
+        world.ns, [Event("ann", "i2", "click", list_id=answer.list_id, place=1)]
+    ).result(10)
+    assert (answer.policy, answer.version, receipt.status) == ("trending", None, "new")
     with pytest.raises(ParameterError, match="no list 'best'"):
         world.engine.best(world.ns, "best")
 

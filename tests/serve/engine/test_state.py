@@ -7,11 +7,13 @@ import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from palate.errors import ModelFileError, UnavailableError
-from palate.serve.engine import Ask, Engine, people
+from palate.serve import measures
+from palate.serve.engine import Ask, Engine, catalogue, people
 from palate.store import items, versions
 from palate.store.feedback import merge
 from palate.store.hashes import tombstone
@@ -215,3 +217,31 @@ def test_a_merged_visitor_is_the_account(world):
     merge(world.store, world.ns, "visitor", "account")
     assert world.items("visitor") == world.items("account")
     assert not {"i1", "i3", "i5"} & set(world.items("visitor", n=30))
+
+
+def test_metrics_count_lists_and_people(world):
+    def counted():
+        found = (measures.LISTS.labels("model"), measures.FOLD_INS, *map(measures.CACHE.labels, ("hit", "miss")))
+        return np.array([one._value.get() for one in found])
+
+    world.use("ials")
+    world.rate("ann", i1=5)
+    before = counted()
+    for user in ("ann", "ann", "u1"):
+        world.ask(user)
+    assert (counted() - before).tolist() == [3, 1, 1, 2]
+
+
+def test_masks_are_bounded_by_what_they_take(world, monkeypatch):
+    world.use("ials")
+    monkeypatch.setattr(catalogue, "MASK_BYTES", 30 * 5)
+    for year in range(1990, 2000):
+        world.items(where=(f"year>={year}",))
+    assert len(world.engine._spaces[world.ns.key].catalogue._masks) == 5
+
+
+def test_whoever_is_first_finds_everything_warm(world, monkeypatch):
+    calls = []
+    monkeypatch.setattr("palate.serve.engine.space.warm", calls.append)
+    world.use("ials")
+    assert [loaded.number for loaded in calls] == [1]

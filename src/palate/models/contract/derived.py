@@ -40,7 +40,8 @@ def derive(model: Ranked, keep: Keep) -> dict[str, Any]:
         TypeError: the model derives what cannot be kept.
     """
     users = np.zeros(min(1, len(model.users_)), np.int32)
-    model.ranker.lists(users, 1)
+    if model.lists_its_users:
+        model.ranker.lists(users, 1)
     if isinstance(model, ScoresPeople):
         model.ranker_of(Rows.empty(1)).lists(np.zeros(1, np.int32), 1)
     order = model.item_order
@@ -72,7 +73,7 @@ def _kept(name: str, value: Any, keep: Keep) -> Any:
     """Return a value as JSON holds it, its arrays kept."""
     if isinstance(value, np.ndarray):
         return {"array": keep(value)}
-    if value is None or type(value) in (int, float):
+    if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, np.number):
         return value.item()

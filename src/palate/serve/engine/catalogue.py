@@ -22,6 +22,7 @@ from palate.serve.engine.columns import frame_of, parsed
 from palate.serve.engine.loaded import Loaded
 
 MASKS = 256  # of conditions, kept
+MASK_BYTES = 64 << 20  # of all of them; a few are kept whatever they take
 SHOWN = 50_000  # items whose columns are kept as they are shown
 FRESH = 1_000  # items written since the columns were built; more, and they are built anew
 MOST_KEYS = 500_000
@@ -200,7 +201,7 @@ class Catalogue:
             keep = self._tables.matching(where, self.size)
             keep[self.closed] = False
             found = self._masks[where] = Mask(keep)
-            if len(self._masks) > MASKS:
+            if len(self._masks) > max(4, min(MASKS, MASK_BYTES // max(1, self.size))):
                 self._masks.popitem(last=False)
         else:
             self._masks.move_to_end(where)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from palate.errors import PalateError, StoreError, UnavailableError
 from palate.parallel import single_blas_thread
+from palate.serve import measures
 from palate.serve.engine import listing
 from palate.serve.engine.asking import Answer, Ask, Predictions, Reasons
 from palate.serve.engine.others import Others
@@ -80,6 +82,7 @@ class Begun:
             answer = self.answers[at]
             if isinstance(answer, Answer):
                 self.answers[at] = replace(answer, logged=False)
+                measures.UNLOGGED.inc()
 
 
 class Engine:
@@ -140,6 +143,7 @@ class Engine:
     def _begin(self, asks: list[Ask], of: list[int], begun: Begun) -> None:
         """Answer the requests of one namespace."""
         started, now = time.perf_counter(), self.clock()
+        timings: dict[str, float] = {}
         try:
             with self._lock:
                 ids = [ask.user for ask in asks if ask.user is not None]
@@ -149,17 +153,25 @@ class Engine:
                 people = [NOBODY if isinstance(one, PalateError) else one for one in known]
                 orders = space.ranking.orders(asks, people)
                 orders = [k if isinstance(k, PalateError) else o for k, o in zip(known, orders, strict=True)]
-                answers, shown = listing.answered(space, asks, people, orders, now)
-            timings = {"store": read - started, "model": time.perf_counter() - read}
+                answers, shown = listing.answered(space, asks, people, orders, now, timings)
+                self._count(space, answers)
+            timings |= {"store": read - started, "model": time.perf_counter() - read}
         except PalateError as error:
-            answers, shown, timings = [error] * len(asks), [], {}
+            answers, shown = [error] * len(asks), []
         for at, answer in zip(of, answers, strict=True):
             begun.answers[at] = answer
-            if isinstance(answer, Answer):
-                object.__setattr__(answer, "timings", timings)
         if shown:
             kept = [at for at, answer in zip(of, answers, strict=True) if isinstance(answer, Answer)]
             begun.writes.append((kept, self._write(asks[0].ns, shown)))
+
+    def _count(self, space: Space, answers: Sequence[Answer | PalateError]) -> None:
+        """Tell what `/metrics` shows."""
+        for policy, n in Counter(answer.policy for answer in answers if isinstance(answer, Answer)).items():
+            measures.LISTS.labels(policy).inc(n)
+        hits, misses, folded = space.people.counted()
+        measures.FOLD_INS.inc(folded)
+        measures.CACHE.labels("hit").inc(hits)
+        measures.CACHE.labels("miss").inc(misses)
 
     def _write(self, ns: Namespace, shown: Sequence[Any]) -> Future[None]:
         try:
@@ -221,8 +233,10 @@ class Engine:
             NotFoundError: neither the model nor the store has the item, or the model cannot tell what is like it.
             ParameterError: the model has no likeness of items, or a condition is wrong.
         """
+        ask = Ask(ns=ns, n=n, where=where, include=include, exclude=exclude)
         with self._others(ns) as others:
-            return others.similar(item, Ask(ns=ns, n=n, where=where, include=include, exclude=exclude))
+            answer = others.similar(item, ask)
+        return self._kept(ask, answer, {"item": item})
 
     def onboarding(
         self,
@@ -233,8 +247,10 @@ class Engine:
         exclude: tuple[str, ...] = (),
     ) -> Answer:
         """Return items to ask a newcomer about (`palate.serve.engine.newcomers`); the score is what each is worth."""
+        ask = Ask(ns=ns, n=n, where=where, include=include, exclude=exclude)
         with self._others(ns) as others:
-            return others.onboarding(Ask(ns=ns, n=n, where=where, include=include, exclude=exclude))
+            answer = others.onboarding(ask)
+        return self._kept(ask, answer)
 
     def best(
         self,
@@ -247,8 +263,19 @@ class Engine:
         days: int | None = None,
     ) -> Answer:
         """Return what is "popular", "trending" or "latest" among the items that meet the conditions."""
+        ask = Ask(ns=ns, n=n, where=where, include=include, exclude=exclude)
         with self._others(ns) as others:
-            return others.best(kind, Ask(ns=ns, n=n, where=where, include=include, exclude=exclude), days)
+            answer = others.best(kind, ask, days)
+        return self._kept(ask, answer, {} if days is None else {"days": days})
+
+    def _kept(self, ask: Ask, answer: Answer, said: Mapping[str, Any] | None = None) -> Answer:
+        """Return an answer that is nobody's own when its list is committed, or marked as not."""
+        begun = listing.kept(ask, answer, self.clock(), said or {})
+        wait([written := self._write(ask.ns, [begun])], WRITING)
+        made = Begun([replace(answer, list_id=begun.list_id)], [([0], written)])
+        (told,) = made.results()
+        measures.LISTS.labels(answer.policy).inc()
+        return cast(Answer, told)
 
     def predict(self, ns: Namespace, user: str, items: Sequence[str], interval: float | None = None) -> Predictions:
         """Return what a user would think of items.

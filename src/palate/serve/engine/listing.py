@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,16 +36,21 @@ def list_ids(n: int, now: int) -> list[str]:
 
 
 def answered(
-    space: Space, asks: Sequence[Ask], people: Sequence[Person], orders: Sequence[Order | PalateError], now: int
+    space: Space,
+    asks: Sequence[Ask],
+    people: Sequence[Person],
+    orders: Sequence[Order | PalateError],
+    now: int,
+    timings: Mapping[str, float],
 ) -> tuple[list[Answer | PalateError], list[ShownList]]:
-    """Return the answers of a batch, and the lists to keep."""
+    """Return the answers of a batch, which tell these timings, and the lists to keep."""
     answers: list[Answer | PalateError] = []
     shown: list[ShownList] = []
     for ask, person, order, id_ in zip(asks, people, orders, list_ids(len(asks), now), strict=True):
         try:
             if isinstance(order, PalateError):
                 raise order
-            answer = _answer(space, ask, person, order, id_)
+            answer = _answer(space, ask, person, order, id_, timings)
         except PalateError as error:
             answers.append(error)
             continue
@@ -54,7 +59,7 @@ def answered(
     return answers, shown
 
 
-def _answer(space: Space, ask: Ask, person: Person, order: Order, list_id: str) -> Answer:
+def _answer(space: Space, ask: Ask, person: Person, order: Order, list_id: str, timings: Mapping[str, float]) -> Answer:
     at = order.places[: ask.n].tolist()
     items = space.catalogue.shown(at)
     places = _places(order, ask.n, items)
@@ -71,6 +76,7 @@ def _answer(space: Space, ask: Ask, person: Person, order: Order, list_id: str) 
         trained=None if loaded is None else loaded.trained,
         newest_feedback=loaded.newest_event if newest is None and loaded is not None else newest,
         policy=POPULAR_POLICY if order.popular else MODEL_POLICY,
+        timings=timings,
     )
 
 
@@ -106,6 +112,19 @@ def _shown(space: Space, ask: Ask, order: Order, answer: Answer, now: int) -> Sh
         places=answer.places,
         request=ask.said(),
         ranked=packed(space.catalogue, order) if answer.more else None,
+    )
+
+
+def kept(ask: Ask, answer: Answer, now: int, said: Mapping[str, Any]) -> ShownList:
+    """Return a list that is nobody's own as the store keeps it, with a new id, and what else was asked."""
+    return ShownList(
+        list_id=list_ids(1, now)[0],
+        user=None,
+        time=now,
+        policy=answer.policy,
+        version=answer.version,
+        places=answer.places,
+        request={**ask.said(), **said},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Others:
             alike, scores = self._nearest(loaded, at, wide)
             lets = choice.lets(alike)
             if lets.sum() >= ask.n or wide >= self.catalogue.n_items:
-                return self._answer(alike[lets], scores[lets], ask, "model")
+                return self._answer(alike[lets], scores[lets], ask, "similar")
             wide = min(4 * wide, self.catalogue.n_items)
 
     def _nearest(self, loaded: Loaded, at: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -79,11 +80,11 @@ class Others:
         """Return items to ask about; without a model, what is popular."""
         loaded = self.space.loaded
         if loaded is None:
-            return self.best("popular", ask, None)
+            return replace(self.best("popular", ask, None), policy="onboarding")
         values = self.space.once("informative", lambda: informative(loaded.model))
         order = np.lexsort((loaded.model.item_order.places, -values)).astype(np.int32)
         order = order[self._choice(ask).lets(order)]
-        return self._answer(order, values[order], ask, "model")
+        return self._answer(order, values[order], ask, "onboarding")
 
     def best(self, kind: str, ask: Ask, days: int | None) -> Answer:
         """Return what is popular, trending or latest."""
@@ -176,11 +177,13 @@ class Others:
 
     def _answer(self, places: NDArray[np.int32], scores: NDArray[np.float64], ask: Ask, policy: str) -> Answer:
         items = self.catalogue.shown(places[: ask.n].tolist())
-        made = tuple(Place(id_, score) for (id_, _), score in zip(items, scores[: ask.n].tolist(), strict=True))
+        made = tuple(
+            Place(id_, score, 1.0, "model") for (id_, _), score in zip(items, scores[: ask.n].tolist(), strict=True)
+        )
         return self._made(made, tuple(columns for _, columns in items), policy)
 
     def _made(self, places: tuple[Place, ...], columns: tuple[Any, ...], policy: str) -> Answer:
-        loaded = self.space.loaded if policy == "model" else None
+        loaded = None if policy in KINDS else self.space.loaded
         return Answer(
             list_id=None,
             places=places,

@@ -132,9 +132,11 @@ class People:
     def __init__(self, ns: Namespace, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
         self.ns, self.loaded, self.catalogue, self.kinds = ns, loaded, catalogue, kinds
         self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
+        model = None if loaded is None else loaded.model
+        self.folds_in, self.knows_users = isinstance(model, ScoresPeople), model is not None and model.lists_its_users
         self._kept: OrderedDict[str, Person] = OrderedDict()
         self._cells = 0
-        self.hits = self.misses = 0
+        self._counts = [0, 0, 0]
 
     def of(self, conn: Connection, stands: Mapping[str, Stand], now: int) -> dict[str, Person]:
         """Return what is known of users at this moment, by the ids asked about.
@@ -153,7 +155,8 @@ class People:
                 self._kept.move_to_end(stand.id)
             else:
                 lacking[id_] = stand
-        self.hits, self.misses = self.hits + len(people), self.misses + len(lacking)
+        self._counts[0] += len(people)
+        self._counts[1] += len(lacking)
         if lacking:
             accounts = {stand.id: stand for stand in lacking.values()}
             read = dict(zip(accounts, self._read(conn, list(accounts.values()), now), strict=True))
@@ -161,6 +164,12 @@ class People:
             for person in read.values():
                 self._keep(person)
         return people
+
+    def counted(self) -> tuple[int, int, int]:
+        """Return how many people were kept, looked up and folded in since this was last asked."""
+        hits, misses, folded = self._counts
+        self._counts = [0, 0, 0]
+        return hits, misses, folded
 
     def of_sessions(self, sessions: Sequence[Session]) -> list[Person | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
@@ -183,7 +192,7 @@ class People:
 
     def _read(self, conn: Connection, stands: list[Stand], now: int) -> list[Person]:
         places = [-1] * len(stands)
-        if self.loaded is not None:
+        if self.loaded is not None and self.knows_users:
             places = self.loaded.users_index([stand.id for stand in stands]).tolist()
         with_events = [stand.key for stand in stands if stand.last_event]
         log = log_of(conn, self.ns, self.kinds, with_events) if with_events else None
@@ -210,7 +219,8 @@ class People:
             had = np.setdiff1d(self._had(place), read.said(stand.key), assume_unique=True)
             return Person(stand, place, seen=_joined(had, seen), hidden=hidden, newest=newest, until=until), None, None
         row, had = self._row(place, read, stand.key)
-        known = Person(stand, place, None, None, features, _joined(had, seen), hidden, newest, until)
+        stays = place if not self.folds_in else -1  # else the rows of this moment alone count
+        known = Person(stand, stays, None, None, features, _joined(had, seen), hidden, newest, until)
         return known, row, features
 
     def _stored(self, stand: Stand, place: int) -> Person:
@@ -247,9 +257,9 @@ class People:
     def _folded(self, found: list[Found]) -> list[Person]:
         """Return people with their scorers, where there is something to fold in: one call for all of one kind."""
         people = [person for person, _, _ in found]
-        model = None if self.loaded is None else self.loaded.model
-        if model is None or not isinstance(model, ScoresPeople):
+        if self.loaded is None or not self.folds_in:
             return people
+        model = self.loaded.model
         for has_features in (False, True):
             at = [
                 n
@@ -257,6 +267,7 @@ class People:
                 if row is not None and (features is not None) is has_features and (len(row.indices) or has_features)
             ]
             if at:
+                self._counts[2] += len(at)
                 rows = stacked([row for row in (found[n][1] for n in at) if row is not None])
                 features = np.concatenate([found[n][2] for n in at]) if has_features else None
                 scorer = model.ranker_of(rows, features).scorer

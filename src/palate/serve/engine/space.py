@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
-from palate.errors import PalateError, UnavailableError
-from palate.parallel import single_blas_thread
+from palate.errors import ModelFileError, PalateError, UnavailableError
+from palate.serve import measures
 from palate.serve.engine.asking import DEPTH
 from palate.serve.engine.catalogue import Catalogue
 from palate.serve.engine.loaded import Loaded
 from palate.serve.engine.people import Moment, People, Person, moment_of
 from palate.serve.engine.ranking import Ranking
+from palate.serve.engine.warming import warm
 from palate.store import popular
 from palate.store.kinds import Kinds
 from palate.store.prepared import Prepared
@@ -162,12 +163,21 @@ class Space:
             catalogue = Catalogue(loaded)
             with self.store.read() as conn:
                 _read_items(conn, self.ns, catalogue, _NAMESPACE.tuples(conn, self.ns.key)[0][2])
-            _warm(loaded)
+            if loaded is not None:
+                warm(loaded)
+            measures.SWITCHES.labels("loaded").inc()
             self._came = Came(wanted, loaded, catalogue, None)
         except PalateError as error:
             log.error("namespace %s: the active model version cannot be loaded: %s", self.ns.name, error)
-            self._came = Came(wanted, None, None, error)
+            self._failed(wanted, error)
+        except Exception as error:  # a mistake of ours: the version that answers goes on
+            log.exception("namespace %s: the active model version cannot be loaded", self.ns.name)
+            self._failed(wanted, ModelFileError.of("the model", f"fails: {error!r}"))
         self._loading = None
+
+    def _failed(self, wanted: Wanted, error: PalateError) -> None:
+        measures.SWITCHES.labels("failed").inc()
+        self._came = Came(wanted, None, None, error)
 
     def _switch(self) -> None:
         came, self._came = self._came, None
@@ -179,6 +189,7 @@ class Space:
         else:
             self.active = came.wanted
             self._settle(came.loaded, came.catalogue, self.kinds)
+            measures.VERSION.labels(str(self.ns.key)).set(came.loaded.number if came.loaded is not None else 0)
         if self._missed:
             self.changes, self._missed = -1, False
 
@@ -216,16 +227,6 @@ class Space:
         loading = self._loading
         if loading is not None:
             loading.join()
-
-
-def _warm(loaded: Loaded | None) -> None:
-    """Derive and compile what the first list needs, before somebody waits for it."""
-    if loaded is None:
-        return
-    loaded.model.n_threads = 1  # a worker has one core
-    if len(loaded.model.users_):
-        with single_blas_thread():
-            loaded.model.lists_index(np.zeros(1, np.int32), min(DEPTH, len(loaded.model.items_)))
 
 
 def _read_items(conn: Connection, ns: Namespace, catalogue: Catalogue, counter: int) -> None:

@@ -56,9 +56,20 @@ async def delete_item(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     examples={"sold out": {"ids": ["50"], "hidden": True}},
 )
 async def hide_items(call: Call, asked: bodies.Hiding) -> dict[str, Any]:
-    """Hide items: no list of any worker has them after the answer; or show them again. Unknown ids are left out."""
-    ids = items_ids(call, asked.ids)
-    return {"written": await in_thread(items.hide, call.service.store, call.ns, ids, asked.hidden)}
+    """Hide items: no list of any worker has them after the answer; or show them again.
+
+    An item that only a model knows is hidden, too; showing again what is not there does nothing.
+    """
+    return {"written": await in_thread(_hide, call, items_ids(call, asked.ids), asked.hidden)}
+
+
+def _hide(call: Call, ids: Sequence[str], hidden: bool) -> int:
+    store, ns = call.service.store, call.ns
+    with store.read() as conn:
+        there = items.get(conn, ns, ids)
+    new = [Thing(item, {}, True) for item in dict.fromkeys(ids) if item not in there] if hidden else []
+    items.upsert(store, ns, new)
+    return len(new) + items.hide(store, ns, list(there), hidden)
 
 
 def _found(call: Call, asked: bodies.ItemQuery) -> list[Thing]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 from palate.errors import NotFoundError, shown
 from palate.serve import answers, bodies
 from palate.serve.operations import Call, Offers
 from palate.serve.routes.said import in_thread, thing_said, things, users_id
-from palate.store import feedback, users
+from palate.store import feedback, forgetting, users
 from palate.store.records import Thing
 
 offer = Offers("users")
@@ -38,9 +38,12 @@ async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
 
 @offer("DELETE", "/v1/users", answers.Forgotten, role="write", errors=(404,))
 async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
-    """Forget a person: feedback, lists, attributes and the model's row are removed for good."""
-    forgetting, store = import_module("palate.store.forgetting"), call.service.store
-    await in_thread(forgetting.forget, store, call.ns, users_id(call, asked.id))
+    """Forget a person: when this answers, feedback, lists, attributes and the models' rows are gone.
+
+    What is left of their bytes in files is overwritten after the answer. The id may begin anew.
+    """
+    store = call.service.store
+    await in_thread(partial(forgetting.forget, store, call.ns, users_id(call, asked.id), scrub_now=False))
     task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
     SCRUBBING.add(task)
     task.add_done_callback(SCRUBBING.discard)
