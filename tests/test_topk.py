@@ -198,3 +198,13 @@ def test_no_score_matrix_is_ever_made():
     finally:
         tracemalloc.stop()
     assert peak < 12e6  # the full matrix of float32 scores has 240 MB
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-7, 1e-20, 1e-38, 1e-44])
+@pytest.mark.parametrize("biased", [False, True])
+def test_users_of_short_factors_get_the_full_sort(size, biased):
+    """Without biases the margin shrinks with the factors: else all items would be scored twice for newcomers."""
+    rng = np.random.default_rng(4)
+    P, Q = (rng.normal(size=(n, 8)).astype(np.float32) for n in (12, 3000))
+    c = rng.normal(size=3000) * size if biased else np.zeros(3000)
+    check((P * np.float32(size), Q, np.zeros(12), c, 0.0), 10)

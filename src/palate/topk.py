@@ -65,6 +65,11 @@ class ItemSide:
         largest = max(float(np.einsum("ik,ik->i", Q, Q, dtype=np.float64).max()) for Q in parts)
         return float(np.sqrt(largest + np.square(self.c32, dtype=np.float64).max()))
 
+    @once
+    def biased(self) -> bool:
+        """Return whether any item has a bias."""
+        return bool(self.c.any())
+
     def only(self, items: NDArray[np.int32]) -> ItemSide:
         """Return these items alone, copied."""
         return ItemSide(self.Q[items], self.c[items], self.mean)
@@ -281,8 +286,9 @@ class _Job:
     ) -> None:
         # rounding of inputs to float32 and of the sum: k + 5 roundings at most on each term; and of eq. 1 in float64
         mean = self.among.mean
-        lengths = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + 1)
-        margins = (P32.shape[1] + 5) * np.finfo(np.float32).eps * lengths * self.among.longest
+        lengths, single = np.sqrt(np.square(P32, dtype=np.float64).sum(axis=1) + self.biases), np.finfo(np.float32)
+        margins = (P32.shape[1] + 5) * single.eps * lengths * self.among.longest
+        margins += (P32.shape[1] + 5) * single.tiny * (1 + self.among.longest)  # below it roundings are not relative
         margins += 8 * np.finfo(np.float64).eps * (abs(mean) + np.abs(self.factors.b[users]))
         select.decide_rows(self.factors, self.places, users, heaps, margins, excluded.cells, best)
 

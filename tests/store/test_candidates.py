@@ -41,7 +41,9 @@ def model_file(tmp_path_factory):
 
 
 @pytest.fixture
-def loaded(store, ns, model_file):
+def loaded(store, ns, model_file, monkeypatch):
+    monkeypatch.setattr(near_module, "COST", 1)  # for so few items all are scored in no time
+    monkeypatch.setattr(near_module, "LEAST", 300)
     versions.add(store, ns, model_file, many=1_000)
     return versions.load(store, ns, 1)
 
@@ -105,7 +107,7 @@ def test_few_items_left_and_long_excludes_are_exact(loaded, monkeypatch):
     found, exact = (lists(loaded, each, excluded=excluded, allowed=allowed) for each in (scorer, plain))
     assert np.array_equal(found.items, exact.items)
     assert np.array_equal(found.scores, exact.scores, equal_nan=True)
-    monkeypatch.setattr(near_module, "MOST", 1_000)
+    monkeypatch.setattr(near_module, "COST", 1.5)
     long = [Rows.of_sizes([1_000] * N_USERS, np.tile(np.arange(1_000), N_USERS))]
     found, exact = (lists(loaded, each, excluded=long) for each in (scorer, plain))
     assert np.array_equal(found.items, exact.items)

@@ -52,11 +52,15 @@ def test_search_as_you_type(store, ns):
     titles = {"1": "Toy Story (1995)", "2": "Amélie", "3": "The Story of Us", "4": "STORYTELLING", "5": "To Die For"}
     items.upsert(store, ns, [Thing(item, {"title": title}) for item, title in titles.items()])
     assert found(store, ns, "sto") == ["1", "3", "4"]
-    assert found(store, ns, "to") == ["1", "5"]
+    assert found(store, ns, "to") == ["5", "1"]  # the very word first
     assert found(store, ns, "story to") == ["1"]
     assert found(store, ns, "amel") == found(store, ns, "AMÉL") == ["2"]
     assert found(store, ns, "sto", n=1) == ["1"]
     assert found(store, ns, "") == found(store, ns, "%") == found(store, ns, "zzz") == []
+    items.upsert(store, ns, [Thing("6", {"title": "Toy to toad"})])
+    assert found(store, ns, "to") == ["5", "6", "1"]
+    assert found(store, ns, "to", n=2) == ["5", "6"]
+    assert found(store, ns, "to toad toy") == ["6"]
     items.hide(store, ns, ["1"])
     assert found(store, ns, "sto") == ["3", "4"]
     assert found(store, ns, "sto", hidden=True) == ["1", "3", "4"]

@@ -128,13 +128,13 @@ def test_sqlite_is_copied_before_and_postgresql_asks_for_a_backup(old):
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_at_any_statement_it_is_the_old_store_or_the_new(kind, tmp_path, request):
     if kind == "sqlite":
-        step, urls = "6", [old_sqlite(tmp_path, f"old{k}") for k in range(14)]
+        step, urls = "9", [old_sqlite(tmp_path, f"old{k}") for k in range(10)]
     else:
-        step, urls = "4", [old_postgres(request.getfixturevalue("postgres_folder")) for _ in range(6)]
+        step, urls = "10", [old_postgres(request.getfixturevalue("postgres_folder")) for _ in range(4)]
     subprocess.run([sys.executable, HERE / "dying_upgrade.py", step, *urls], check=True, timeout=60)
     schemas = [schema(url) for url in urls]
     assert schemas == sorted(schemas)
-    assert schemas.count(1) >= 3
+    assert schemas.count(1) >= 2
     assert schemas[-1] == NEWEST  # the last statement was reached
     before = events(urls[-1])
     for url in urls:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, delete, func, select, update
 
-from palate.store.attributes import encoded, title_words, words
+from palate.store.attributes import WORDS, encoded, title_words, words
 from palate.store.ids import canonical
 from palate.store.many import inserts, updates
 from palate.store.prepared import Among
@@ -109,25 +109,42 @@ def _change(store: Store, ns: Namespace, ids: Iterable[str], **values: object) -
 def search(connection: Connection, ns: Namespace, typed: str, n: int = 10, hidden: bool = False) -> list[Thing]:
     """Return items by what somebody has typed so far: each word begins a word of the title.
 
+    Those with the very word come first, then the others by the word that was begun.
+
     Args:
         connection: of a read transaction.
         ns: the namespace.
         typed: words, the last one perhaps unfinished.
-        n: at most so many, in the order of their ids' age.
+        n: at most so many.
         hidden: hidden items, too.
     """
-    chosen = select(*_COLUMNS).where(items.c.namespace == ns.key, items.c.deleted.is_(False))
-    starts = words(typed)
-    for start in starts:
-        begins = (item_words.c.word >= start) & (item_words.c.word < start + LAST_LETTER)
-        chosen = chosen.where(
-            items.c.key.in_(select(item_words.c.item).where(item_words.c.namespace == ns.key, begins))
-        )
-    if not hidden:
-        chosen = chosen.where(items.c.hidden.is_(False))
+    starts = list(dict.fromkeys(words(typed)))[:WORDS]
     if not starts:
         return []
-    return [thing_of(row) for row in connection.execute(chosen.order_by(items.c.key).limit(n))]
+    rarest = starts[0] if len(starts) == 1 else min(starts, key=lambda start: _how_many(connection, ns, start))
+    chosen = select(*_COLUMNS).join(item_words, item_words.c.item == items.c.key).where(_begins(ns, rarest))
+    for start in starts:
+        if start != rarest:
+            also = item_words.alias()
+            chosen = chosen.where(
+                select(also.c.item).where(also.c.item == items.c.key, _begins(ns, start, also)).exists()
+            )
+    chosen = chosen.where(items.c.deleted.is_(False), *([] if hidden else [items.c.hidden.is_(False)]))
+    most = n * WORDS  # each word of a title may begin so
+    ordered = chosen.order_by(item_words.c.word, item_words.c.item).limit(most)
+    found = {row.id: row for row in connection.execute(ordered)}
+    return [thing_of(row) for row in list(found.values())[:n]]
+
+
+def _begins(ns: Namespace, start: str, of: FromClause = item_words) -> ColumnElement[bool]:
+    """Return the condition that a word begins so; an index answers it."""
+    return (of.c.namespace == ns.key) & (of.c.word >= start) & (of.c.word < start + LAST_LETTER)
+
+
+def _how_many(connection: Connection, ns: Namespace, start: str) -> int:
+    """Return how many words begin so, counted up to a thousand."""
+    some = select(item_words.c.item).where(_begins(ns, start)).limit(1000).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def changed_since(connection: Connection, ns: Namespace, counter: int) -> list[tuple[int, Thing, bool]]:

@@ -72,7 +72,7 @@ def _kept(name: str, value: Any, keep: Keep) -> Any:
     """Return a value as JSON holds it, its arrays kept."""
     if isinstance(value, np.ndarray):
         return {"array": keep(value)}
-    if value is None or type(value) in (int, float):
+    if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, np.number):
         return value.item()

@@ -18,7 +18,8 @@ from palate.store.versions.candidates import Candidates
 from palate.topk import excluded_rows
 
 SPARE = 100  # candidates beyond the length of a list
-MOST = 4_000  # candidates; where more would be needed, exact scores of all that are left cost no more
+LEAST = 1_000  # candidates: with fewer, the graph is left before the best are found
+COST = 100  # items that are scored exactly in the time that one candidate takes
 FEW = 200_000  # items left that are scored one by one
 
 
@@ -88,8 +89,8 @@ class NearScorer(FactorScorer):
         if left is not None and len(left) <= FEW:
             return np.setdiff1d(left, closed, assume_unique=True)
         share = 1.0 if left is None else len(left) / len(self.among.c)
-        count = int((n + SPARE) / share) + len(closed)
-        while count <= MOST and self.P[user].any():
+        count = int(max(n + SPARE, LEAST) / share) + len(closed)
+        while count * COST <= len(self.among.c) and self.P[user].any():
             (found,) = self.candidates.of(self.P[user : user + 1], count)
             found = found[~np.isin(found, closed)]
             found = found if allowed is None else found[allowed[found]]
