@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from palate.store import feedback, forgetting, users
 from palate.store.records import Thing
 
 offer = Offers("users")
-SCRUBBING: set[asyncio.Task[Any]] = set()  # bytes of forgotten people that are being overwritten
 
 
 @offer(
@@ -40,13 +38,10 @@ async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
 async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """Forget a person: when this answers, feedback, lists, attributes and the models' rows are gone.
 
-    What is left of their bytes in files is overwritten after the answer. The id may begin anew.
+    What is left of their bytes in files is overwritten by the next cleaning, within the hour. The id may begin anew.
     """
-    store = call.service.store
-    await in_thread(partial(forgetting.forget, store, call.ns, users_id(call, asked.id), scrub_now=False))
-    task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
-    SCRUBBING.add(task)
-    task.add_done_callback(SCRUBBING.discard)
+    user, store = users_id(call, asked.id), call.service.store
+    await in_thread(partial(forgetting.forget, store, call.ns, user, scrub_now=False))
     return {"forgotten": True}
 
 
