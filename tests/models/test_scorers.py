@@ -79,3 +79,10 @@ def test_the_nearest_rows_are_the_same_found_in_parts(block, monkeypatch):
             parts = scoring.nearest(rows, wanted, itself, n, places, 1)
         assert np.array_equal(parts[0], whole[0])
         assert np.array_equal(parts[1], whole[1], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "kept", "lists"), [("ease", False, False), ("ease", True, True), ("ials", False, True)]
+)
+def test_models_say_whether_they_list_the_users_of_training(key, kept, lists, data):
+    assert small_models.make(key, n_epochs=1, store_history=kept).fit(data).lists_its_users is lists

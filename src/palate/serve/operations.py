@@ -80,7 +80,7 @@ class Reply:
 
     def body(self) -> bytes:
         """Return the content as JSON."""
-        return self.content if isinstance(self.content, bytes) else to_json(self.content)
+        return self.content if isinstance(self.content, bytes) else to_json(self.content, inf_nan_mode="null")
 
 
 Endpoint = Callable[[Call, Any], Awaitable[Reply | Mapping[str, Any]]]

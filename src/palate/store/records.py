@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 IdKind = Literal["text", "integer"]
 Role = Literal["read", "write", "admin"]
@@ -104,8 +104,7 @@ class Counters:
     users: Mapping[str, tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):  # ten an answer: a tuple is made in a third of the time of a frozen dataclass
     """An item in a list that was shown.
 
     Attributes:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
+from small_models import make
 
+import palate
 from palate.data.features import Features
 from palate.errors import ParameterError
 from palate.models.contract.scoring import WeightScorer
 from palate.serve.engine import DEPTH, Ask, ranking
 from palate.serve.engine.boosts import lifted
 from palate.sparse import Rows
-from palate.store import items
+from palate.store import items, versions
 from palate.store.configuring import set_kinds
 from palate.store.kinds import EventKind
 from palate.store.records import Event, Thing
+
+from .conftest import DATA
 
 
 def listed(model, user, n=10, **more):
@@ -75,6 +81,24 @@ def test_what_the_log_says_of_an_item_goes_before_what_the_model_knows(world):
 
 
 N_ALL = 30
+
+
+def test_whoever_took_everything_back_is_nobody(world):
+    """A model trained on this log knows the user; of what it learned, nothing counts any more."""
+    world.use("ials")
+    space = world.engine._spaces[world.ns.key]
+    space.loaded = space.people.loaded = replace(space.loaded, trained_to=0)
+    world.events("u1", ("i1", "hide", None))
+    assert world.ask("u1").policy == "popular"
+
+
+def test_a_model_without_its_training_rows_answers_people_alone(world, tmp_path):
+    model = make("ease", positive=4.0, store_history=False).fit(DATA)
+    palate.save(model, tmp_path / "m")
+    versions.activate(world.store, world.ns, versions.add(world.store, world.ns, tmp_path / "m"))
+    assert world.ask("u1").policy == "popular"
+    world.rate("u1", i1=5, i3=5)
+    assert said(world.ask("u1")) == listed(model, model.person({"i1": 5.0, "i3": 5.0}))
 
 
 def test_an_undone_event_is_gone_from_the_next_list(world):
@@ -162,6 +186,9 @@ def test_filters_and_lists_of_ids(world):
     )
     assert world.items(include=("i7", "i8", "i9", "never")) == listed(model, "u1", allow=["i7", "i8", "i9"])[0]
     assert said(world.ask(exclude=("i7", "never", "i9"))) == listed(model, "u1", deny=["i7", "i9"])
+    unsorted = ("i9", "i7", "i9", "i8")
+    without = listed(model, "u1", exclude_seen=False, deny=["i7", "i8", "i9"])
+    assert said(world.ask(exclude=unsorted, seen=True)) == without
     assert world.items(where=("genres=loud",)) == []
     with pytest.raises(ParameterError, match="has no column 'size'"):
         world.ask(where=("size=3",))

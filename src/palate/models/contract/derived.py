@@ -40,7 +40,8 @@ def derive(model: Ranked, keep: Keep) -> dict[str, Any]:
         TypeError: the model derives what cannot be kept.
     """
     users = np.zeros(min(1, len(model.users_)), np.int32)
-    model.ranker.lists(users, 1)
+    if model.lists_its_users:
+        model.ranker.lists(users, 1)
     if isinstance(model, ScoresPeople):
         model.ranker_of(Rows.empty(1)).lists(np.zeros(1, np.int32), 1)
     order = model.item_order

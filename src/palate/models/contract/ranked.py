@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.errors import ParameterError
 from palate.models.contract.abilities import ScoresPeople, cannot, check_supports
 from palate.models.contract.learner import Learner
 from palate.models.contract.lists import ItemOrder, Lists, places_of_ids
@@ -53,6 +54,20 @@ class Ranked(Learner):
             raise cannot(self, "recommend_for")
         scorer = self._scorer_for(rows, features)
         return Ranker(lambda: scorer, self.ranker.popular, rows)
+
+    @property
+    def lists_its_users(self) -> bool:
+        """Whether the model lists the users of its training; some need training rows for it, and were fitted without.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        try:
+            return self.ranker.scorer is not None
+        except ParameterError as error:
+            if error.code != "no_history":
+                raise
+            return False
 
     @property
     def item_order(self) -> ItemOrder:

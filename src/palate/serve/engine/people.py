@@ -132,6 +132,8 @@ class People:
     def __init__(self, ns: Namespace, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
         self.ns, self.loaded, self.catalogue, self.kinds = ns, loaded, catalogue, kinds
         self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
+        model = None if loaded is None else loaded.model
+        self.folds_in, self.knows_users = isinstance(model, ScoresPeople), model is not None and model.lists_its_users
         self._kept: OrderedDict[str, Person] = OrderedDict()
         self._cells = 0
         self._counts = [0, 0, 0]
@@ -190,7 +192,7 @@ class People:
 
     def _read(self, conn: Connection, stands: list[Stand], now: int) -> list[Person]:
         places = [-1] * len(stands)
-        if self.loaded is not None:
+        if self.loaded is not None and self.knows_users:
             places = self.loaded.users_index([stand.id for stand in stands]).tolist()
         with_events = [stand.key for stand in stands if stand.last_event]
         log = log_of(conn, self.ns, self.kinds, with_events) if with_events else None
@@ -217,7 +219,8 @@ class People:
             had = np.setdiff1d(self._had(place), read.said(stand.key), assume_unique=True)
             return Person(stand, place, seen=_joined(had, seen), hidden=hidden, newest=newest, until=until), None, None
         row, had = self._row(place, read, stand.key)
-        known = Person(stand, place, None, None, features, _joined(had, seen), hidden, newest, until)
+        stays = place if not self.folds_in else -1  # else the rows of this moment alone count
+        known = Person(stand, stays, None, None, features, _joined(had, seen), hidden, newest, until)
         return known, row, features
 
     def _stored(self, stand: Stand, place: int) -> Person:
@@ -254,9 +257,9 @@ class People:
     def _folded(self, found: list[Found]) -> list[Person]:
         """Return people with their scorers, where there is something to fold in: one call for all of one kind."""
         people = [person for person, _, _ in found]
-        model = None if self.loaded is None else self.loaded.model
-        if model is None or not isinstance(model, ScoresPeople):
+        if self.loaded is None or not self.folds_in:
             return people
+        model = self.loaded.model
         for has_features in (False, True):
             at = [
                 n

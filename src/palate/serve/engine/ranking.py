@@ -120,7 +120,11 @@ class Ranking:
                 key = person.scorer is None, None if choice.mask is None else id(choice.mask)
                 groups.setdefault(key, []).append(at)
         for group in groups.values():
-            self._rank_group(group, asks, people, choices, found)
+            try:
+                self._rank_group(group, asks, people, choices, found)
+            except PalateError as error:
+                for at in group:
+                    found[at] = error
         return [order for order in found if order is not None]
 
     def _check(self, ask: Ask) -> None:
@@ -138,7 +142,7 @@ class Ranking:
             closed.append(person.seen)
         if ask.exclude:
             places = catalogue.index(ask.exclude)
-            closed.append(places[places >= 0])
+            closed.append(np.unique(places[places >= 0]))
         if ask.not_mine and ask.user is not None:
             closed.append(catalogue.owned(ask.user))
         mask = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
-from palate.errors import PalateError, UnavailableError
+from palate.errors import ModelFileError, PalateError, UnavailableError
 from palate.serve import measures
 from palate.serve.engine.asking import DEPTH
 from palate.serve.engine.catalogue import Catalogue
@@ -169,9 +169,15 @@ class Space:
             self._came = Came(wanted, loaded, catalogue, None)
         except PalateError as error:
             log.error("namespace %s: the active model version cannot be loaded: %s", self.ns.name, error)
-            measures.SWITCHES.labels("failed").inc()
-            self._came = Came(wanted, None, None, error)
+            self._failed(wanted, error)
+        except Exception as error:  # a mistake of ours: the version that answers goes on
+            log.exception("namespace %s: the active model version cannot be loaded", self.ns.name)
+            self._failed(wanted, ModelFileError.of("the model", f"fails: {error!r}"))
         self._loading = None
+
+    def _failed(self, wanted: Wanted, error: PalateError) -> None:
+        measures.SWITCHES.labels("failed").inc()
+        self._came = Came(wanted, None, None, error)
 
     def _switch(self) -> None:
         came, self._came = self._came, None

@@ -25,7 +25,7 @@ def warm(loaded: Loaded) -> None:
     depth = min(DEPTH, len(model.items_))
     diversified(np.array([1.0, 0.0]), np.eye(2), 0.5)
     with single_blas_thread():
-        for n in {min(1, len(model.users_)), min(2, len(model.users_))} - {0}:
+        for n in {min(1, len(model.users_)), min(2, len(model.users_))} - {0} if model.lists_its_users else ():
             model.lists_index(np.arange(n, dtype=np.int32), depth)
         if isinstance(model, ScoresPeople):
             _fold_in(model, depth)

@@ -14,6 +14,7 @@ from palate.serve.routes.said import holder, in_thread, items_ids, list_said, pr
 from palate.store.ids import canonical
 
 offer = Offers("recommendations")
+Asked = bodies.RecommendationRequest | bodies.RecommendationQuery | bodies.SessionRequest
 TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
 CURSOR = "AZ0rUNoXcnyV2pj1Lw4ZpQALAApp1wqgR1nBk8cNpYw2p0mUXKQ8Ew"
 EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
@@ -58,7 +59,7 @@ async def recommend_to_many(call: Call, asked: bodies.BatchRequest) -> dict[str,
     """Recommend items to many; each request has a result of its own."""
     gate = asyncio.Semaphore(TOGETHER)
 
-    async def one(request: bodies.Ranking) -> dict[str, Any]:
+    async def one(request: Asked) -> dict[str, Any]:
         async with gate:
             try:
                 return {"status": 200, "list": await _answered(call, request), "problem": None}
@@ -88,7 +89,7 @@ async def recommend_next_by_address(call: Call, asked: bodies.NextRequest) -> di
     return await _following(call, asked)
 
 
-async def _answered(call: Call, asked: bodies.Ranking | bodies.RecommendationQuery) -> dict[str, Any]:
+async def _answered(call: Call, asked: Asked) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
     return list_said(call, answer, ask.user, asked.n)
@@ -102,20 +103,22 @@ async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     return list_said(call, answer, user, n)
 
 
-def _ask(call: Call, asked: Any) -> Ask:
-    """Return a request as the engine takes it."""
-    session, include = getattr(asked, "session", None), getattr(asked, "include", None)
+def _ask(call: Call, asked: Asked) -> Ask:
+    """Return a request as the engine takes it; by its type, for pydantic takes long to say that it lacks a field."""
+    session = asked.session if isinstance(asked, bodies.SessionRequest) else ()
+    include = None if isinstance(asked, bodies.RecommendationQuery) else asked.include
+    boosts = () if isinstance(asked, bodies.RecommendationQuery) else asked.boosts
     return Ask(
         ns=call.ns,
-        user=None if session else users_id(call, asked.user),
-        session=tuple((canonical(call.ns, row.item, "item"), row.value) for row in session) if session else None,
+        user=None if isinstance(asked, bodies.SessionRequest) else users_id(call, asked.user),
+        session=tuple((canonical(call.ns, row.item, "item"), row.value) for row in session) or None,
         n=asked.n,
         where=tuple(asked.where),
         include=None if include is None else items_ids(call, include),
         exclude=items_ids(call, asked.exclude),
-        not_mine=getattr(asked, "not_mine", False),
+        not_mine=False if isinstance(asked, bodies.SessionRequest) else asked.not_mine,
         seen=asked.seen,
         diversity=asked.diversity,
-        boosts=tuple((boost.where, boost.factor) for boost in getattr(asked, "boosts", ())),
+        boosts=tuple((boost.where, boost.factor) for boost in boosts),
         why=asked.why,
     )

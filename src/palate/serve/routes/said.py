@@ -87,7 +87,7 @@ def items_said(
         {
             "item": place.item,
             "place": first + at,
-            "score": finite(place.score),
+            "score": place.score,  # NaN becomes null
             "propensity": place.propensity,
             "source": place.source,
             "attributes": columns[at] if columns else {},

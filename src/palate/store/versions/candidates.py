@@ -113,6 +113,8 @@ def opened(folder: Path, facts: dict[str, Any] | None, model: Recommender) -> Ca
 
 def _among(model: Recommender) -> ItemSide | None:
     """Return the items as those scorers have them that score known users; None for other scorers."""
+    if not model.lists_its_users:
+        return None
     scorer = model.ranker.scorer
     return scorer.among if isinstance(scorer, FactorScorer) and scorer.among.Q.shape[1] else None
 
