@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROWS = 2_000  # of a group, about: a transaction stays short
 WAITING = 100_000  # rows that may wait; whoever comes then is told to come again
+PATIENCE = 2.0  # seconds that lists wait for a store that is locked or slow: their answers go out, not logged
+_telling = threading.RLock()  # two threads may tell the same: the one that writes, and the one that watches it
 
 
 class _Request:
@@ -35,12 +38,13 @@ class _Request:
 
     def tell(self) -> None:
         """Give the result to whoever waits, unless they went away."""
-        if self.future.done() or (self.loop is None and not self.future.set_running_or_notify_cancel()):
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
+        with _telling:
+            if self.future.done() or (self.loop is None and not self.future.set_running_or_notify_cancel()):
+                return
+            if self.error is not None:
+                self.future.set_exception(self.error)
+            else:
+                self.future.set_result(self.result)
 
 
 class GroupCommit:
@@ -55,7 +59,10 @@ class GroupCommit:
         self._waiting: deque[_Request] = deque()
         self._rows = 0
         self._changed = threading.Condition()
+        self._group: list[_Request] = []  # that is being written
+        self._since: float | None = None  # when it was begun
         self._thread: threading.Thread | None = None
+        self._end = threading.Event()
         self._closed = False
 
     def feedback(self, ns: Namespace, events: Sequence[Event]) -> Future[list[Receipt]]:
@@ -93,6 +100,7 @@ class GroupCommit:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="palate-writer", daemon=True)
                 self._thread.start()
+                threading.Thread(target=self._watch, name="palate-writer-watch", daemon=True).start()
             self._waiting.append(request)
             self._rows += len(request.rows)
             self._changed.notify()
@@ -100,6 +108,8 @@ class GroupCommit:
     def _run(self) -> None:
         while group := self._next():
             self._commit(group)
+            with self._changed:
+                self._group, self._since = [], None
             _tell(group)
 
     def _next(self) -> list[_Request]:
@@ -113,7 +123,25 @@ class GroupCommit:
                 group.append(self._waiting.popleft())
                 rows += len(group[-1].rows)
             self._rows -= rows
+            self._group, self._since = group, time.monotonic() if group else None
         return group
+
+    def _watch(self) -> None:
+        """Tell lists that they are not kept where the store does not take them in time: answers must not wait."""
+        while not self._end.wait(PATIENCE / 4):
+            _tell(self._late())
+
+    def _late(self) -> list[_Request]:
+        """Return the lists that wait behind a group that takes too long; those in it may be kept all the same."""
+        with self._changed:
+            if self._since is None or time.monotonic() - self._since < PATIENCE:
+                return []
+            late = [request for request in (*self._group, *self._waiting) if request.lists]
+            self._waiting = deque(request for request in self._waiting if not request.lists)
+            self._rows = sum(len(request.rows) for request in self._waiting)
+        for request in late:
+            request.error = UnavailableError.of(self._store.url, f"takes no lists for more than {PATIENCE:g} seconds")
+        return late
 
     def _commit(self, group: list[_Request]) -> None:
         """Write a group in one transaction; a request that cannot be written does not take the others with it."""
@@ -147,6 +175,7 @@ class GroupCommit:
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self._end.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
