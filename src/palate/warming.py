@@ -115,7 +115,8 @@ def _questions(model: Recommender) -> list[WarmUp]:
 
 
 def _diversify() -> None:
-    reorder(*given(np.array([1.0, 0.0]), np.eye(2)), 0.5, np.empty(2, np.int64))
+    relevance, likeness = given(np.array([1.0, 0.0]), np.eye(2))
+    reorder(relevance, likeness, 0.5, np.empty(2, np.int64))
 
 
 def _somebody(model: Recommender) -> int:
