@@ -3,8 +3,11 @@
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,17 @@ def blocks(page):
 def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PALATE_PORT", str(free_port()))
+    yield
+    for pid in tmp_path.glob("*.pid"):  # what a page started in the background
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
@@ -88,6 +102,8 @@ def command_here(line):
 
 
 def run_in_a_shell(code):
+    """At a port that is free, not the service's usual one."""
+    code = code.replace(":8000", f":{os.environ['PALATE_PORT']}")
     done = subprocess.run(["sh", "-ec", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
@@ -102,7 +118,7 @@ def test_examples_run(name, says, tmp_path):
 
 
 def test_no_example_is_forgotten():
-    assert {p.name for p in (ROOT / "examples").glob("*.py")} == {"movielens.py", "own_log.py"}
+    assert {p.name for p in (ROOT / "examples").glob("*.py")} == {"client.py", "movielens.py", "own_log.py", "shop.py"}
 
 
 def test_every_command_stands_in_the_docs():

@@ -37,7 +37,7 @@ def test_only_what_is_older_goes_and_counts_stay(old, ns):
     assert clean(old, keep_lists=15, now=20 * DAY) == Cleaned(5, 0)
     assert (count(old, list_table), count(old, list_pages), count(old, events)) == (5, 0, 10)
     assert clean(old, keep_events=12.5, now=20 * DAY) == Cleaned(0, 8)
-    assert (count(old, events), count(old, daily)) == (2, 10)
+    assert (count(old, events), count(old, daily)) == (2, 20)  # by day, and of all days
     assert clean(old, keep_lists=15, keep_events=12.5, now=20 * DAY) == Cleaned(0, 0)
     with old.read() as conn:
         assert [event.item for event in feedback.of_user(conn, ns, "ann")] == ["i8", "i9"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -29,11 +30,16 @@ def undo(store, ns, user, event, **more):
 
 
 def counts(store, ns):
-    """Return {(day, item): (positives, events)} of the counts that are not 0."""
+    """Return {(day, item): (positives, events)} of the counts that are not 0; all days together are their sums."""
     query = select(daily.c.day, item_table.c.id, daily.c.positives, daily.c.events)
     query = query.join(item_table, item_table.c.key == daily.c.item).where(daily.c.namespace == ns.key)
     with store.read() as conn:
-        return {(day, item): (good, n) for day, item, good, n in conn.execute(query) if good or n}
+        rows = [tuple(row) for row in conn.execute(query)]
+    sums, whole = Counter(), Counter()
+    for day, item, good, n in rows:
+        (whole if day == popular.ALL_DAYS else sums).update({(item, "positives"): good, (item, "events"): n})
+    assert +sums == +whole
+    return {(day, item): (good, n) for day, item, good, n in rows if day != popular.ALL_DAYS and (good or n)}
 
 
 def ranked(store, of, ns, *args, **options):

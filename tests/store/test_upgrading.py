@@ -75,7 +75,7 @@ def test_an_upgraded_store_has_all_that_was_there(old, tmp_path):
     assert upgrade(old, backed_up=True) == (NEWEST, NEWEST)
     assert events(old) == before
     assert asked(old, "SELECT * FROM users ORDER BY key") == users
-    assert asked(old, "SELECT namespace, day, item, positives, events FROM daily ORDER BY 1, 2, 3") == [
+    assert asked(old, "SELECT namespace, day, item, positives, events FROM daily WHERE day >= 0 ORDER BY 1, 2, 3") == [
         (1, 0, 1, 2, 2),
         (1, 1, 2, 1, 1),
         (2, 0, 3, 1, 1),
@@ -141,7 +141,7 @@ def test_killed_at_any_statement_it_is_the_old_store_or_the_new(kind, tmp_path, 
         assert events(url) == before
         assert schema(url) == NEWEST or upgrade(url, backed_up=True) == (1, NEWEST)
         assert events(url) == before
-        assert len(asked(url, "SELECT * FROM daily")) == 3
+        assert len(asked(url, "SELECT * FROM daily WHERE day >= 0")) == 3
         if kind == "postgresql":
             postgres.drop(url)
 

@@ -16,7 +16,7 @@ from palate.serve.cursors import Cursors
 from palate.serve.limits import Rates
 from palate.serve.settings import Settings
 from palate.store.cleaning import clean
-from palate.store.forgetting import scrub
+from palate.store.forgetting import QUICK, scrub
 from palate.store.store import open_store
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _load(engine: Any) -> None:
 def _clean(store: Store, settings: Settings) -> None:
     """Delete what is kept too long, and the bytes of people who were forgotten."""
     clean(store, settings.keep_lists, settings.keep_events)
-    scrub(store)
+    scrub(store, most=QUICK)
 
 
 def _engine(store: Store, settings: Settings) -> tuple[Any, Any]:

@@ -17,13 +17,14 @@ from __future__ import annotations
 import logging
 import time as clock
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
-from palate.errors import PalateError, UnavailableError
+from palate.errors import ConflictError, PalateError, Remedy, UnavailableError
 from palate.store import jobs, popular, versions
 from palate.store.failures import explained
 from palate.store.hashes import tombstone
@@ -32,6 +33,7 @@ from palate.store.records import Namespace
 from palate.store.schema import events, list_pages, lists, namespaces, users
 from palate.store.times import now as time_now
 from palate.store.tombstones import USER, Tombstone, apart, append, bury
+from palate.terminal import command
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCRUB = "scrub"  # kind of the job
+QUICK = 256_000_000  # bytes of a file of SQLite that a service writes anew by itself
 TRIES, NAP = 40, 0.05  # to empty the log of SQLite, which a reader of an older state holds up for a moment
 TABLES = ("users", "events", "lists", "list_pages")
 
@@ -113,12 +116,15 @@ def replay(store: Store) -> int:
     return count
 
 
-def scrub(store: Store, *, full: bool = False) -> int | None:
+def scrub(store: Store, *, full: bool = False, most: int | None = None) -> int | None:
     """Remove what forgetting left in files, where a job waits for it; return how many model files were written anew.
 
     Args:
         store: where.
-        full: on PostgreSQL, write the tables anew (VACUUM FULL), which keeps everybody out of them meanwhile.
+        full: write the database anew also where nobody was forgotten; on PostgreSQL with VACUUM FULL, which keeps
+            everybody out of its tables meanwhile.
+        most: bytes of a file of SQLite that is written anew: nobody else writes meanwhile, for a second or so for each
+            100 MB. A larger one waits for `palate store clean`. None: of any size.
 
     Returns:
         None where it could not be ended: the job waits, the log says why.
@@ -129,16 +135,33 @@ def scrub(store: Store, *, full: bool = False) -> int | None:
         return 0
     try:
         models = sum(len(versions.rewrite(store, ns)) for ns in {ns.key: ns for ns, _ in waiting}.values())
+        _check_size(store, most)
         compact(store, full=full)
     except PalateError as error:
-        log.warning(
-            "the bytes of people who were forgotten are still in files; the next cleaning tries again: %s", error
-        )
+        log.warning("bytes of people who were forgotten are still in files: %s", error)
         return None
     for ns, number in waiting:
-        with jobs.running(store, ns, number):
+        with suppress(ConflictError), jobs.running(store, ns, number):  # another process ended it meanwhile
             pass
     return models
+
+
+def _check_size(store: Store, most: int | None) -> None:
+    """Empty the log of SQLite alone where its file is too large to be written anew now.
+
+    Raises:
+        UnavailableError: it is.
+    """
+    if most is None or store.engine.dialect.name != "sqlite":
+        return
+    size = Path(str(store.engine.url.database)).stat().st_size
+    if size > most:
+        empty_log(store)
+        raise UnavailableError.of(
+            store.url,
+            f"has {size / 1e6:,.0f} MB, and nobody could write while it is written anew: do it at a quiet hour",
+            Remedy(f", with `{command('palate', 'store', 'clean', '--store', store.url)}`"),
+        )
 
 
 def compact(store: Store, *, full: bool = False) -> None:

@@ -1,7 +1,8 @@
 """What is popular, trending and new in a namespace, from counts of events a day.
 
 `record` and `take_back` keep the counts in the transaction that writes or deletes events; `recount` makes them anew, as
-after a change of what is positive. Counts hold no user. A day is one of UTC, by the time when an event happened.
+after a change of what is positive. Counts hold no user. A day is one of UTC, by the time when an event happened; all
+days together are one more row of each item, so that what is popular of all time is read from few rows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from palate.store.rule import EVENT, Log, positive
 from palate.store.schema import daily, events, items
 from palate.store.times import now as time_now
 
+ALL_DAYS = -1_000_000_000  # stands for a day in the row of all days
 BEFORE = 4  # as many times the recent days are what is usual, for trending
 Happened = tuple[int, str, float | None, int]  # item key, kind, value, microseconds
 _SLOTS = ("namespace", "day", "item", "positives", "events")
@@ -86,6 +88,10 @@ def recount(conn: Connection, ns: Namespace) -> None:
     counted = select(literal(ns.key), *of, func.sum(happened.c.positive), func.count()).group_by(*of)
     conn.execute(delete(daily).where(daily.c.namespace == ns.key))
     conn.execute(insert(daily).from_select(list(_SLOTS), counted))
+    sums = func.sum(daily.c.positives), func.sum(daily.c.events)
+    whole = select(literal(ns.key), literal(ALL_DAYS), daily.c.item, *sums)
+    whole = whole.where(daily.c.namespace == ns.key).group_by(daily.c.item)
+    conn.execute(insert(daily).from_select(list(_SLOTS), whole))
 
 
 def popular(conn: Connection, ns: Namespace, n: int | None = None, days: int | None = None) -> list[Counted]:
@@ -101,8 +107,8 @@ def popular(conn: Connection, ns: Namespace, n: int | None = None, days: int | N
     """
     score = func.sum(daily.c.positives)
     query = _counted(ns, score).having(score > 0).order_by(score.desc(), items.c.id)
-    if days is not None:
-        query = query.where(daily.c.day > _today() - _whole_days(days))
+    of = daily.c.day == ALL_DAYS if days is None else daily.c.day > _today() - _whole_days(days)
+    query = query.where(of)
     return _listed(conn, query, n)
 
 
@@ -152,9 +158,9 @@ def _counts(kinds: Kinds, log: Log, sign: int) -> Counter[tuple[int, int, bool]]
 def _add(conn: Connection, ns: Namespace, counts: Counter[tuple[int, int, bool]]) -> None:
     slots: dict[tuple[int, int], list[int]] = {}
     for (day, item, is_positive), count in counts.items():
-        slot = slots.setdefault((day, item), [0, 0])
-        slot[0] += count * is_positive
-        slot[1] += count
+        for slot in (slots.setdefault((when, item), [0, 0]) for when in (day, ALL_DAYS)):
+            slot[0] += count * is_positive
+            slot[1] += count
     rows = [(ns.key, *slot, *slots[slot]) for slot in sorted(slots) if any(slots[slot])]
     _UPSERT.run_many(conn, rows)
 

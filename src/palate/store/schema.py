@@ -233,7 +233,7 @@ daily = Table(
     "daily",
     metadata,
     Column("namespace", Key, ForeignKey("namespaces.key"), primary_key=True),
-    Column("day", Integer, primary_key=True),  # since 1970, by `events.time`
+    Column("day", Integer, primary_key=True),  # since 1970, by `events.time`; popular.ALL_DAYS: all of them
     Column("item", Key, ForeignKey("items.key"), primary_key=True),
     Column("positives", Integer, nullable=False),
     Column("events", Integer, nullable=False),

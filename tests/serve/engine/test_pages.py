@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from palate.errors import NotFoundError, UnavailableError
+from palate.serve.engine import engine
 from palate.store import items, lists, versions
 from palate.store.records import Thing
 from palate.store.versions import folders
@@ -88,6 +91,17 @@ def test_a_page_is_answered_where_it_cannot_be_kept(world, monkeypatch):
     monkeypatch.setattr(lists, "add_page", full)
     page = world.engine.following(world.ns, first.list_id, 4, 3)
     assert (len(page.places), page.logged) == (3, False)
+
+
+def test_a_page_waits_for_a_locked_store_no_longer_than_a_little(world, monkeypatch):
+    world.use("ials")
+    first = world.ask(n=3)
+    free, keep = threading.Event(), lists.add_page
+    monkeypatch.setattr(lists, "add_page", lambda *given: free.wait(10) and keep(*given))
+    monkeypatch.setattr(engine, "PATIENCE", 0.01)
+    page = world.engine.following(world.ns, first.list_id, 4, 3)
+    assert (len(page.places), page.logged) == (3, False)
+    free.set()
 
 
 def test_versions_that_lists_need_are_loaded_once(world, monkeypatch):

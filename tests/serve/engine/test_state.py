@@ -9,32 +9,20 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import update
 
 from palate.errors import ModelFileError, UnavailableError
 from palate.serve import measures
 from palate.serve.engine import Ask, Engine, catalogue, people
 from palate.store import items, versions
 from palate.store.feedback import merge
-from palate.store.hashes import tombstone
+from palate.store.forgetting import forget
 from palate.store.records import Thing
-from palate.store.schema import events, lists, namespaces, tombstones, users
+from palate.store.schema import namespaces
 
 
 def names(answer):
     return [place.item for place in answer.places]
-
-
-def forget(world, user):
-    """Forget somebody: rows gone, a tombstone that the model's older row is held to."""
-    of_user = select(users.c.key).where(users.c.id == user).scalar_subquery()
-    digest = tombstone(world.store.secret, world.ns, "user", user)
-    with world.store.write() as conn:
-        conn.execute(delete(events).where(events.c.user == of_user))
-        conn.execute(delete(lists).where(lists.c.user == of_user))
-        conn.execute(delete(users).where(users.c.id == user))
-        conn.execute(insert(tombstones).values(namespace=world.ns.key, side="user", digest=digest, time=2**60))
-        conn.execute(update(namespaces).values(changes=namespaces.c.changes + 1))
 
 
 def add(world, key):
@@ -130,7 +118,7 @@ def test_nothing_of_somebody_forgotten_is_used(world):
     world.use("ials")
     world.rate("u1", i0=5)
     assert world.ask("u1").policy == "model"
-    forget(world, "u1")
+    forget(world.store, world.ns, "u1")
     answer = world.ask("u1")
     assert (answer.policy, answer.newest_feedback) == ("popular", None)
     assert "i0" in world.items("u1", n=30)

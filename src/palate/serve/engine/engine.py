@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +24,7 @@ from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
 from palate.serve.engine.people import NOBODY, Moment, Person, moment_of
 from palate.serve.engine.space import Space, Versions
+from palate.store import lists
 from palate.store.records import Namespace
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 NEW_ITEMS_SHARE = 0.1
 WRITING = 10.0  # seconds that a list may take to be written
+PATIENCE = 2.0  # seconds that a following page waits for being kept; it is answered then, and may be kept later
+PAGES = 4  # that wait for the store at once
 
 
 @dataclass(eq=False)
@@ -108,6 +111,7 @@ class Engine:
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self._spaces: dict[int, Space] = {}
         self._lock = threading.RLock()
+        self._pages = ThreadPoolExecutor(PAGES, thread_name_prefix="palate-pages")
         self._stack = ExitStack()
         self._stack.enter_context(single_blas_thread())
 
@@ -115,6 +119,7 @@ class Engine:
         """Wait for versions that are being loaded, and give BLAS its threads back."""
         for space in self._spaces.values():
             space.wait()
+        self._pages.shutdown()
         self._stack.close()
 
     # -- lists ------------------------------------------------------------------------------------------------------
@@ -208,11 +213,11 @@ class Engine:
             answer = following(space, conn, list_id, first, n, now)
         if not answer.places:
             return answer
-        from palate.store.lists import add_page
-
+        written = self._pages.submit(lists.add_page, self.store, ns, list_id, first, answer.places, now)
         try:
-            add_page(self.store, ns, list_id, first, answer.places, now)
-        except UnavailableError:
+            written.result(PATIENCE)
+        except (UnavailableError, TimeoutError):
+            measures.UNLOGGED.inc()
             return replace(answer, logged=False)
         return answer
 

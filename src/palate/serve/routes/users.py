@@ -44,7 +44,8 @@ async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """
     store = call.service.store
     await in_thread(partial(forgetting.forget, store, call.ns, users_id(call, asked.id), scrub_now=False))
-    task = asyncio.create_task(in_thread(forgetting.scrub, store))  # what fails waits for the next cleaning
+    scrub = partial(forgetting.scrub, store, most=forgetting.QUICK)  # what fails waits for the next cleaning
+    task = asyncio.create_task(in_thread(scrub))
     SCRUBBING.add(task)
     task.add_done_callback(SCRUBBING.discard)
     return {"forgotten": True}
