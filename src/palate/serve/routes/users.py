@@ -44,10 +44,11 @@ async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """
     store = call.service.store
     await in_thread(partial(forgetting.forget, store, call.ns, users_id(call, asked.id), scrub_now=False))
-    scrub = partial(forgetting.scrub, store, most=forgetting.QUICK)  # what fails waits for the next cleaning
-    task = asyncio.create_task(in_thread(scrub))
-    SCRUBBING.add(task)
-    task.add_done_callback(SCRUBBING.discard)
+    if len(SCRUBBING) < 2:  # one runs, one waits for all who are forgotten meanwhile: many at once stop no writer
+        scrub = partial(forgetting.scrub, store, most=forgetting.QUICK)  # what fails waits for the next cleaning
+        task = asyncio.create_task(in_thread(scrub))
+        SCRUBBING.add(task)
+        task.add_done_callback(SCRUBBING.discard)
     return {"forgotten": True}
 
 
