@@ -1,8 +1,9 @@
 """Memory of four workers that answer from one version of a model, added up, and what an exact answer takes.
 
 PSS of /proc/PID/smaps_rollup: a page that four processes map counts a quarter in each, so the sum is what they take
-together. Each worker opens the store, loads the active version, and answers known users and people folded in, with
-titles. `python benchmarks/serve_memory.py [movielens] [large] [millions]`; "millions" writes about 4 GB for a while.
+together. Each worker opens the store, loads the active version, and answers known users and sessions folded in, titles
+with them and the lists logged; times are the processor's. `python benchmarks/serve_memory.py [movielens] [large]
+[millions]`; "millions" writes about 4 GB for a while.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from common import machine, markdown
+from common import machine, markdown, publish
 
 import palate
 from palate.data.ids import Ids
+from palate.serve.engine import Ask, Engine
 from palate.sparse import Rows
 from palate.store import open_store, versions
 
-WORKERS, ASKED, GIVEN, DEPTH = 4, 40, 50, 500
+WORKERS, ASKED, GIVEN = 4, 40, 50
 MEGA = 1 << 20
 
 
@@ -83,6 +85,7 @@ def rows_by_chance(n_users: int, n_items: int, n_rows: int, rng: np.random.Gener
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}")
+    parser.add_argument("--write", action="store_true", help="replace the table in docs/")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -93,8 +96,8 @@ def main() -> None:
         rows.append(measured(*SETS[name]))
         print(rows[-1], flush=True)
     header = ["model", "files, MB", "added, s", "loaded, s", "PSS of four, MB", "of it private", "known user, ms",
-              "folded in, ms", f"to {DEPTH}, ms"]  # fmt: skip
-    print(markdown(header, rows), machine("sqlalchemy"), sep="\n\n")
+              "folded in, ms", "ten best alone, ms"]  # fmt: skip
+    publish("memory", f"{markdown(header, rows)}\n\n{machine('sqlalchemy')}", write=options.write)
 
 
 def measured(words: str, make: Callable[[], palate.Recommender]) -> list[str]:
@@ -104,9 +107,9 @@ def measured(words: str, make: Callable[[], palate.Recommender]) -> list[str]:
         palate.save(make(), path)
         with open_store(url) as store:
             ns = store.namespace()
-            begun = time.perf_counter()
-            number = versions.add(store, ns, path)
-            added = time.perf_counter() - begun
+            begun = time.process_time()
+            number = versions.add(store, ns, path, many=sys.maxsize)  # exact: no graph of the items
+            added = time.process_time() - begun
             path.unlink()
             versions.activate(store, ns, number)
             size = sum(file.stat().st_size for file in store.folder.rglob("*") if file.is_file())
@@ -114,7 +117,7 @@ def measured(words: str, make: Callable[[], palate.Recommender]) -> list[str]:
             figures = [told for _, told in workers]
             memory = [rollup(process.pid) for process, _ in workers]
     pss, private = (sum(of[name] for of in memory) / MEGA for name in ("Pss", "Private"))
-    times = [statistics.median(of[name] for of in figures) for name in ("loaded", "known", "folded", "deep")]
+    times = [statistics.median(of[name] for of in figures) for name in ("loaded", "known", "folded", "exact")]
     return [words, f"{size / MEGA:,.0f}", f"{added:.1f}", f"{times[0]:.2f}", f"{pss:,.0f}", f"{private:,.0f}",
             *(f"{of:.2f}" for of in times[1:])]  # fmt: skip
 
@@ -139,46 +142,36 @@ def started(url: str) -> Iterator[list[tuple[Any, dict[str, float]]]]:
 
 def worker(url: str) -> None:
     """Answer, tell the times, and keep all until the input ends."""
-    with open_store(url) as store:
+    with open_store(url) as store, closing(Engine(store)) as engine:
         ns = store.namespace()
-        begun = time.perf_counter()
+        begun = time.process_time()
         loaded = versions.load_active(store, ns)
-        loaded_in = time.perf_counter() - begun
-        rng = np.random.default_rng(1)
-        model, n_users = loaded.model, len(loaded.model.users_)
-        users = model.users_.at(rng.integers(0, n_users, ASKED))
-        known = loaded.users_index([str(user) for user in users])
-        baskets = [np.sort(rng.choice(len(model.items_), GIVEN, replace=False)) for _ in known]
-        rows = [Rows.of_sizes([GIVEN], basket) for basket in baskets]
+        loaded_in = time.process_time() - begun
+        model, rng = loaded.model, np.random.default_rng(1)
+        users = [str(user) for user in model.users_.at(rng.integers(0, len(model.users_), ASKED))]
+        sessions = [model.items_.at(rng.choice(len(model.items_), GIVEN, replace=False)) for _ in users]
+        known = [Ask(ns=ns, user=user) for user in users]
+        folded = [Ask(ns=ns, session=tuple((str(item), None) for item in session)) for session in sessions]
         figures = {
             "loaded": loaded_in,
-            "known": timed(known, lambda user: titled(model, model.ranker, user, 10)),
-            "folded": timed(rows, lambda row: titled(model, model.ranker_of(row), 0, 10)),
-            "deep": timed(known, lambda user: listed(model.ranker, user, DEPTH)),
+            "known": timed(known, lambda ask: engine.answer([ask])),
+            "folded": timed(folded, lambda ask: engine.answer([ask])),
+            "exact": timed(
+                loaded.users_index(users), lambda user: model.ranker.lists(np.array([user]), 10, n_threads=1)
+            ),
         }
         print(json.dumps(figures), flush=True)
         sys.stdin.read()
 
 
 def timed(asked: Any, answer: Callable[[Any], Any]) -> float:
-    """Return the median of milliseconds, the first few left out."""
+    """Return the median of milliseconds of the processor, the first few left out."""
     times = []
     for each in asked:
-        begun = time.perf_counter()
+        begun = time.process_time()
         answer(each)
-        times.append(1000 * (time.perf_counter() - begun))
+        times.append(1000 * (time.process_time() - begun))
     return statistics.median(times[3:])
-
-
-def titled(model: Any, ranker: Any, user: int, n: int) -> list[dict[str, Any]]:
-    """Return a list with titles."""
-    return model.item_table_[listed(ranker, user, n)].to_dicts()
-
-
-def listed(ranker: Any, user: int, n: int) -> list[int]:
-    """Return a list, what the user had left out."""
-    lists = ranker.lists(np.array([user], np.int32), n, excluded=[ranker.had], n_threads=1)
-    return lists.items[0].tolist()
 
 
 def rollup(pid: int) -> dict[str, int]:

@@ -119,7 +119,8 @@ def test_over_http_too_many_requests_say_when_to_come_again(tmp_path):
         '{"user": ""}',
         '{"user": true}',
         '{"user": null}',
-        '{"user": 1.0}',
+        '{"user": 1.5}',
+        '{"user": 9007199254740992}',
         '{"user": ' + "9" * 5000 + "}",
         '{"user": "1", "n": "10"}',
         '{"user": "1", "n": 501}',
@@ -157,7 +158,7 @@ def test_bytes_that_are_no_utf_8_are_refused(asking):
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "../x", ".", "😀", "שלום", "<b>&'\";--", " ", "x" * 512, "é" * 256, 7, -(2**63)]
+    "name", ["a/b", "../x", ".", "😀", "שלום", "<b>&'\";--", " ", "x" * 512, "é" * 256, 7, 7.0, 1 - 2**53]
 )
 def test_ids_of_any_kind_are_taken_in_bodies_and_addresses(asking, name):
     assert asking("POST", PATH, json={"user": name}).status_code == 200
@@ -169,3 +170,13 @@ def test_what_is_not_said_to_be_json_is_refused(asking, content_type):
     headers = {} if content_type is None else {"content-type": content_type}
     answer = asking("POST", PATH, content=b'{"user": "1"}', headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "media_type")
+
+
+def test_a_whole_number_may_be_written_with_a_point_and_a_field_left_out_as_null(asking):
+    event = {"user": "1", "item": 2.0, "kind": "click", "event_id": "with-a-point"}
+    assert asking("POST", "/v1/feedback", json=event).status_code == 201
+    assert asking("POST", "/v1/feedback", json={**event, "item": "2", "place": None}).json()["status"] == "known"
+    assert asking("POST", "/v1/feedback", json={**event, "place": 3.5}).json()["subject"] == "place"
+    assert asking("POST", "/v1/feedback", json={**event, "place": 0}).json()["code"] == "request"
+    assert len(asking("POST", PATH, json={"user": "1", "n": 2.0}).json()["items"]) == 2
+    assert asking("GET", "/v1/popular", params={"days": 7}).status_code == 200

@@ -245,3 +245,14 @@ def test_users_are_written_read_and_hidden(store, ns):
     users.upsert(store, ns, [Thing("ann", {}, hidden=False)])
     with store.read() as connection:
         assert users.get(connection, ns, ["ann"])["ann"].hidden is False
+
+
+def test_a_merge_raises_what_both_ids_count_above_what_either_had(store, ns):
+    for k in range(5):
+        one(store, ns, "visitor", "tea", "click", time=k)
+    one(store, ns, "ann", "tea", "click")
+    before = store.counters(ns, ["visitor", "ann"]).users
+    feedback.merge(store, ns, "visitor", "ann")
+    after = store.counters(ns, ["visitor", "ann"]).users
+    assert after["visitor"] == after["ann"]
+    assert after["ann"][0] > max(before["visitor"][0], before["ann"][0])  # no cache has a list under this number

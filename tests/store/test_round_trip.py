@@ -108,7 +108,7 @@ def test_an_empty_namespace_is_exported_and_imported(sqlite, ns, tmp_path):
     for form in FORMATS:
         written = export(sqlite, ns, tmp_path / form, form)
         assert list(written.values()) == [0, 0, 0]
-    assert import_into(sqlite, ns, tmp_path / "parquet").events.new == 0
+        assert import_into(sqlite, ns, tmp_path / form).events.new == 0
 
 
 def test_an_export_says_what_it_is(sqlite, ns, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 from store import postgres
+from store.old_stores import old_postgres, old_sqlite
 
 from palate.errors import NotFoundError, ParameterError, StoreError
 from palate.store import engine, feedback, open_store, upgrade
@@ -22,18 +22,6 @@ from palate.store.schema import NEWEST, metadata
 from palate.store.upgrading import schema_of
 
 HERE = Path(__file__).parent
-DB, SQL = HERE / "samples" / "schema_1.db", HERE / "samples" / "schema_1.sql"
-
-
-def old_sqlite(folder, name="old"):
-    shutil.copy(DB, folder / f"{name}.db")
-    return f"sqlite:///{folder / f'{name}.db'}"
-
-
-def old_postgres(folder):
-    url = postgres.fresh(folder)
-    postgres.asked(folder, SQL.read_text(), url.split("@/")[1].split("?")[0])
-    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

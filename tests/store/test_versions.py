@@ -11,9 +11,10 @@ from small_models import make
 from sqlalchemy import insert, select
 
 import palate
-from palate.data.dataset import Log
+from palate.data.dataset import LearnedLog as Log
 from palate.data.ids import Ids
-from palate.errors import ConflictError, ModelFileError, NotFoundError
+from palate.errors import ConflictError, ModelFileError, NotFoundError, StoreError
+from palate.files import prepared as prepared_module
 from palate.store import versions
 from palate.store.hashes import identity, tombstone
 from palate.store.schema import namespaces, tombstones
@@ -156,24 +157,48 @@ def test_integers_of_a_model_are_asked_for_as_text(store, tmp_path):
 
 
 @FILES
-@pytest.mark.parametrize("file", ["model.safetensors", "prepared"])
-def test_a_damaged_version_is_not_activated_or_mended_and_the_old_one_goes_on(store, ns, model_file, file):
+def test_a_damaged_version_is_not_activated_and_the_old_one_goes_on(store, ns, model_file):
     for _ in range(2):
         versions.add(store, ns, model_file)
     versions.activate(store, ns, 1)
-    damage(store, ns, 2, file, at=-1)
-    if file == "prepared":  # can be made of the model file anew
-        with pytest.raises(ModelFileError, match="damaged"):
-            versions.load(store, ns, 2)
-        versions.activate(store, ns, 2)
-        assert versions.load_active(store, ns).number == 2
-        return
     damage(store, ns, 2)
     with pytest.raises(ModelFileError, match="damaged"):
         versions.activate(store, ns, 2)
     assert states(store, ns) == {2: "failed", 1: "active"}
     assert "damaged" in versions.listed(store, ns)[0].details["error"]
     assert versions.load_active(store, ns).number == 1
+
+
+@FILES
+@pytest.mark.parametrize("harm", ["damaged", "gone", "of another Palate"])
+@pytest.mark.parametrize("by", [versions.activate, versions.load])
+def test_what_is_derived_of_a_model_is_made_anew(store, ns, model_file, harm, by, monkeypatch, caplog):
+    versions.add(store, ns, model_file)
+    (path,) = folders.folder_of(store, ns, 1).glob("prepared*")
+    whole = path.read_bytes()
+    if harm == "of another Palate":
+        with monkeypatch.context() as patched:
+            patched.setattr(prepared_module, "FORMAT_VERSION", 0)
+            prepared_module.prepare(path.with_name(folders.MODEL))
+    elif harm == "gone":
+        path.unlink()
+    else:
+        damage(store, ns, 1, "prepared", at=-1)
+    by(store, ns, 1)
+    assert path.read_bytes() == whole
+    assert by is versions.activate or "is made anew" in caplog.text
+    caplog.clear()
+    versions.load(store, ns, 1)
+    assert not caplog.text
+
+
+@FILES
+def test_a_folder_that_may_not_be_written_is_refused_with_the_first_error(store, ns, model_file, monkeypatch):
+    versions.add(store, ns, model_file)
+    damage(store, ns, 1, "prepared", at=-1)
+    monkeypatch.setattr(loaded_module.WriteLock, "held", lambda _: (_ for _ in ()).throw(StoreError("read-only")))
+    with pytest.raises(ModelFileError, match="does not fit its checksum"):
+        versions.load(store, ns, 1)
 
 
 @FILES

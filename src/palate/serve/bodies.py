@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
@@ -10,17 +9,24 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Disc
 BYTES = 512  # of an id
 MOST = 500  # items of a list: the depth that a list is ranked to
 MANY = 10_000  # rows of one request
-LARGEST = 2**63 - 1024  # said to be the largest whole number: the largest below 2^63 that clients' floats can hold
+EXACT = 2**53 - 1  # the largest whole number that every reader of JSON takes as it is
+LARGEST = 2**63 - 1024  # the largest float below 2^63
 EMPTY: Any = Field(default_factory=list)  # a plain [] is copied deeply for each request
 WORD = "^[^\\x00]*$"
 
 
+def _whole(value: Any) -> Any:
+    """Return 10.0 as 10: JSON has one kind of numbers."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 def _id(value: Any) -> str:
     """Return an id as text, of 1 to 512 bytes of UTF-8."""
-    if type(value) is int and -(2**63) <= value < 2**63:
+    value = _whole(value)
+    if type(value) is int and -EXACT <= value <= EXACT:
         return str(value)
     if type(value) is not str:
-        raise ValueError("an id is text or a whole number below 2^63")
+        raise ValueError("an id is text, or a whole number up to 2^53 (larger ones as text)")
     if not 0 < len(value) <= BYTES or "\0" in value or not (value.isascii() or _fits(value)):
         raise ValueError("an id is 1 to 512 bytes of UTF-8 without NUL")
     return value
@@ -37,15 +43,13 @@ def _attribute(value: Any) -> Any:
     """Return a value of an attribute: a number, a text, true or false, a list of texts, or none."""
     if value is None or type(value) is bool:
         return value
-    if type(value) is int and -(2**63) <= value < 2**63:
-        return value
-    if type(value) is float and isfinite(value):
+    if type(value) in (int, float) and -LARGEST <= value <= LARGEST:
         return value
     if type(value) is str and _is_text(value, 10_000):
         return value
     if type(value) is list and len(value) <= 1000 and all(type(one) is str and _is_text(one, 1000) for one in value):
         return value
-    raise ValueError("an attribute is a finite number, a text without NUL, true, false, null, or a list of texts")
+    raise ValueError("an attribute is a number below 2^63, a text without NUL, true, false, null, or a list of texts")
 
 
 def _is_text(value: str, longest: int) -> bool:
@@ -56,7 +60,7 @@ _TEXT_SCHEMA = {"type": "string", "pattern": "^[^\\u0000]*$"}
 _ATTRIBUTE_SCHEMA = {
     "anyOf": [
         {**_TEXT_SCHEMA, "maxLength": 10_000},
-        {"type": "number", "minimum": -(2**63), "maximum": LARGEST},
+        {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
         {"type": "boolean"},
         {"type": "null"},
         {"type": "array", "items": {**_TEXT_SCHEMA, "maxLength": 1000}, "maxItems": 1000},
@@ -65,19 +69,23 @@ _ATTRIBUTE_SCHEMA = {
 _ID_SCHEMA = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": BYTES, "pattern": "^[^\\u0000]+$"},
-        {"type": "integer", "minimum": -(2**63), "maximum": LARGEST},
+        {"type": "integer", "minimum": -EXACT, "maximum": EXACT},
     ],
     "description": "The caller's id: 1 to 512 bytes of UTF-8, compared byte by byte, or a whole number.",
     "examples": ["196", "red shoes/42"],
 }
 Id = Annotated[str, BeforeValidator(_id), WithJsonSchema(_ID_SCHEMA)]
-Condition = Annotated[
-    str,
-    Field(
-        min_length=1, max_length=1000, pattern=WORD, description="On a column of the items: year>=1990, genre=Drama."
-    ),
-]
-N = Annotated[int, Field(ge=1, le=MOST, description="How many.")]
+_CONDITION_SCHEMA = {  # what `palate.data.items` reads; its own words are better than a pattern's
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 1000,
+    "pattern": r"^[^=<>!\u0000]*[^=<>!\s\u0000](!=|<=|>=|=|<|>)[^=<>\s\u0000][^\r\n\u0000]*$",
+    "description": "On a column of the items: year>=1990, genre=Drama.",
+    "examples": ["year>=1990", "genre=Drama"],
+}
+Condition = Annotated[str, Field(min_length=1, max_length=1000, pattern=WORD), WithJsonSchema(_CONDITION_SCHEMA)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+N = Annotated[Whole, Field(ge=1, le=MOST, description="How many.")]
 Short = Annotated[str, Field(min_length=1, max_length=200, pattern=WORD)]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -226,7 +234,7 @@ class ExplanationRequest(Asked):
 
     user: Id
     item: Id
-    n: Annotated[int, Field(ge=1, le=100, description="How many reasons.")] = 5
+    n: Annotated[Whole, Field(ge=1, le=100, description="How many reasons.")] = 5
 
 
 class OnboardingRequest(Choice):
@@ -247,7 +255,7 @@ class Feedback(Asked):
     ] = None
     source: Short | None = None
     list_id: ListId | None = None
-    place: Annotated[int | None, Field(ge=1, le=1_000_000, description="Where it stood in that list.")] = None
+    place: Annotated[Whole, Field(ge=1, le=1_000_000, description="Where it stood in that list.")] | None = None
     withdraws: Annotated[Short | None, Field(description="Of an undo, the event_id that no longer counts.")] = None
 
 
@@ -325,15 +333,18 @@ class BestQuery(Asked):
 class SpanQuery(BestQuery):
     """Which items, of the feedback of some days."""
 
-    days: Annotated[
-        int | None, Field(ge=1, le=365, description="Feedback of how many days counts; of all, or of 7 for a trend.")
-    ] = None
+    days: (
+        Annotated[
+            Whole, Field(ge=1, le=365, description="Feedback of how many days counts; of all, or of 7 for a trend.")
+        ]
+        | None
+    ) = None
 
 
 class ActivateRequest(Asked):
     """Which version shall answer."""
 
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    version: Annotated[Whole, Field(ge=1, le=2**31 - 1)]
 
 
 class Nothing(Asked):

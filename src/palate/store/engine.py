@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from palate.errors import ParameterError, Remedy, StoreError
 
 BUSY = 10_000  # milliseconds that SQLite waits for a program that knows nothing of our lock
+PATIENCE = 10  # seconds to wait for a connection
 CONNECTIONS = 20  # at most, of one process
 WRITES = "palate_writes"  # execution option: this connection begins write transactions
 LOCK = 0x70616C617465  # "palate": PostgreSQL's advisory lock of a store's writers
@@ -70,7 +71,7 @@ def connect(url: URL) -> Engine:
     SQLite: write-ahead log, synchronous=FULL, foreign keys, deleted bytes overwritten, asserted for each connection.
     PostgreSQL: pinged before use, so that a restart of the server is noticed by nobody.
     """
-    options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": 10}
+    options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": PATIENCE}
     file = file_of(url)
     if file is None:
         engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **options)

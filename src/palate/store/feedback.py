@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, Select, select, update
+from sqlalchemy import Connection, RowMapping, Select, func, select, update
 
 from palate.errors import ConflictError, ParameterError
 from palate.store.ids import canonical
 from palate.store.records import UNDO, Event, Namespace, Receipt
-from palate.store.rows import add_users, raise_users, user_keys
+from palate.store.rows import add_users, user_keys
 from palate.store.schema import events, items, lists, users
 from palate.store.times import now
 
@@ -123,6 +123,13 @@ def _merged(connection: Connection, ns: Namespace, visitor: str, target: int) ->
     connection.execute(update(lists).where(lists.c.user == key).values(user=target))
     alike = (users.c.key == key) | (users.c.merged_into == key)
     connection.execute(update(users).where(alike).values(merged_into=target, updated=now()))
-    newest = max(connection.execute(select(users.c.last_event).where(users.c.key.in_([key, target]))).scalars())
-    raise_users(connection, [(newest, key), (newest, target)])
+    both = users.c.key.in_([key, target])
+    last, counter = connection.execute(
+        select(func.max(users.c.last_event), func.max(users.c.counter)).where(both)
+    ).one()
+    raised = {
+        "last_event": last,
+        "counter": counter + 1,
+    }  # above both: what an id counts never falls to a number it had
+    connection.execute(update(users).where(both).values(raised))
     return moved

@@ -34,6 +34,7 @@ _RAISE_USER = updates(
     where=("key",),
     change=lambda given: {"counter": users.c.counter + literal_column("1"), "last_event": given["last_event"]},
 )
+_LAST_EVENT = Prepared(text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))
 _RAISE_CATALOGUE = Prepared(
     update(namespaces)
     .where(namespaces.c.key == bindparam("namespace"))
@@ -83,7 +84,7 @@ def raise_catalogue(connection: Connection, ns: Namespace) -> int:
 def next_keys(connection: Connection, count: int) -> list[int]:
     """Return keys for new events, in the order of receipt; the write transaction must be this process's own."""
     if connection.dialect.name == "sqlite":
-        last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar() or 0
+        last = max((seq for (seq,) in _LAST_EVENT.tuples(connection)), default=0)
         return list(range(last + 1, last + 1 + count))
     sequence = text("SELECT nextval(pg_get_serial_sequence('events', 'key')) FROM generate_series(1, :count)")
     return sorted(connection.execute(sequence, {"count": count}).scalars())

@@ -45,11 +45,12 @@ def open_store(url: str, folder: str | Path | None = None, create: bool = True) 
 
     Args:
         url: ``sqlite:///shop.db``, ``postgresql+psycopg://…``, or the path of a SQLite file.
-        folder: for model files; beside a SQLite file without it (``shop.db.files``).
+        folder: for model files and tombstones; without it beside a SQLite file (``shop.db.files``), and of PostgreSQL
+            in the working folder by the database's name (``shop.files``).
         create: make the store where nothing is.
 
     Raises:
-        ParameterError: the URL names no store, or a PostgreSQL store is given no folder.
+        ParameterError: the URL names no store.
         StoreError: it is no store, or of another schema; names the command that upgrades it.
         UnavailableError: the database cannot be reached now.
 

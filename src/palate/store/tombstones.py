@@ -189,7 +189,8 @@ def _parsed(store: Store, line: bytes, number: int) -> Tombstone:
 
 
 def _newest(conn: Connection, ns: Namespace, side: str) -> int:
-    return int(_NEWEST.run(conn, ns.key, side).scalar() or 0)
+    ((newest,),) = _NEWEST.tuples(conn, ns.key, side)
+    return newest or 0
 
 
 def _bury(database: Any) -> Any:

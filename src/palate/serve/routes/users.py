@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palate.errors import NotFoundError, shown
+from palate.errors import NotFoundError, PalateError, shown
 from palate.serve import answers, bodies
 from palate.serve.operations import Call, Offers
 from palate.serve.routes.said import in_thread, thing_said, things, users_id
 from palate.store import feedback, forgetting, users
 from palate.store.records import Thing
 
+if TYPE_CHECKING:
+    from palate.store.store import Store
+
+log = logging.getLogger(__name__)
 offer = Offers("users")
-SCRUBBING: set[asyncio.Task[Any]] = set()  # bytes of forgotten people that are being overwritten
+SCRUBBING: set[asyncio.Task[None]] = set()  # bytes of forgotten people that are being overwritten
+ALONE = threading.Lock()  # one of them at a time
 
 
 @offer(
@@ -40,14 +47,15 @@ async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
 async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     """Forget a person: when this answers, feedback, lists, attributes and the models' rows are gone.
 
-    What is left of their bytes in files is overwritten after the answer. The id may begin anew.
+    What is left of their bytes in small files is overwritten right after the answer, in large ones by the next
+    cleaning. The id may begin anew.
     """
-    store = call.service.store
-    await in_thread(partial(forgetting.forget, store, call.ns, users_id(call, asked.id), scrub_now=False))
-    scrub = partial(forgetting.scrub, store, most=forgetting.QUICK)  # what fails waits for the next cleaning
-    task = asyncio.create_task(in_thread(scrub))
-    SCRUBBING.add(task)
-    task.add_done_callback(SCRUBBING.discard)
+    user, store = users_id(call, asked.id), call.service.store
+    await in_thread(partial(forgetting.forget, store, call.ns, user, scrub_now=False))
+    if len(SCRUBBING) < 2:  # one runs, one waits for all who are forgotten meanwhile: many at once stop no writer
+        task = asyncio.create_task(in_thread(_scrub, store))
+        SCRUBBING.add(task)
+        task.add_done_callback(SCRUBBING.discard)
     return {"forgotten": True}
 
 
@@ -71,3 +79,15 @@ def _user(call: Call, user: str) -> Thing:
     if found is None:
         raise NotFoundError(f"there is no user {shown(user)}", subject="user", value=user)
     return found
+
+
+def _scrub(store: Store) -> None:
+    """Overwrite the bytes of whoever was forgotten; what cannot be done now, the next cleaning does."""
+    if not ALONE.acquire(blocking=False):
+        return
+    try:
+        forgetting.scrub(store, most=forgetting.QUICK)
+    except PalateError as error:
+        log.warning("the bytes of the forgotten wait for the next cleaning: %s", error.code)
+    finally:
+        ALONE.release()

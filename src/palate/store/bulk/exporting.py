@@ -35,7 +35,7 @@ FORMAT_VERSION = 1
 
 
 def export(
-    store: Store, ns: Namespace, folder: Path, form: ExportFormat = "parquet", only: Sequence[Kind] = KINDS
+    store: Store, ns: Namespace, folder: str | Path, form: ExportFormat = "parquet", only: Sequence[Kind] = KINDS
 ) -> dict[Path, int]:
     """Write a namespace into a folder as users, items and events, and return the number of rows of each file.
 
@@ -55,7 +55,7 @@ def export(
     for kind in only:
         if kind not in KINDS:
             raise ParameterError.outside("only", "'users', 'items' and 'events'", kind)
-    written = {}
+    written, folder = {}, Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with store.read() as connection:

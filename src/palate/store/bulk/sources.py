@@ -130,7 +130,7 @@ def _of_folder(folder: Path, read: dict[str, Any], stack: ExitStack) -> ImportSo
             told = None
     source = ImportSource(told=told)
     for kind, path in files.items():
-        if path is not None:
+        if path is not None and path.stat().st_size:  # JSON lines of nothing are no bytes
             source.tables[kind] = _whole(path, kind, read, stack)
     return source
 

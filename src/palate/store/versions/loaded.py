@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from palate.data.ids import Id, Ids
-from palate.errors import ModelFileError
-from palate.files.prepared import load_prepared
+from palate.errors import ModelFileError, StoreError
+from palate.files.prepared import load_prepared, prepare
 from palate.models import Recommender
 from palate.store.hashes import tombstone
+from palate.store.locking import WriteLock
 from palate.store.schema import tombstones
 from palate.store.versions import folders
 from palate.store.versions.candidates import Candidates, opened
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from palate.store.store import Store
 
 log = logging.getLogger(__name__)
+LOCK, PATIENCE = ".prepare.lock", 900.0  # seconds; of five million items it takes one minute
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,7 @@ def load(store: Store, ns: Namespace, number: int) -> Loaded:
 
     Raises:
         NotFoundError: the namespace has no such version.
-        ModelFileError: its files are damaged or gone; what `activate` mends, it mends.
+        ModelFileError: its model file, or its graph of items, is damaged or gone.
         UnavailableError: the store cannot be read now.
     """
     with store.read() as conn:
@@ -116,12 +118,30 @@ def load(store: Store, ns: Namespace, number: int) -> Loaded:
 
 
 def _model(path: Path) -> Recommender:
-    """Return the model of a folder; once more where its files were rewritten between one and the other."""
+    """Return the model of a folder; what is derived of it is made anew where another Palate made it, or it is damaged.
+
+    Raises:
+        ModelFileError: the model file is damaged or gone.
+    """
     try:
         return load_prepared(path)
     except ModelFileError as error:
-        if str(error.code) != "not_found" or not path.exists():
-            raise
+        problem = error
+    if not path.exists():
+        raise problem
+    try:
+        with WriteLock(path.with_name(LOCK), PATIENCE).held():  # one worker does it, the others wait
+            return _mended(path)
+    except StoreError as error:
+        raise problem from error  # the folder may not be written
+
+
+def _mended(path: Path) -> Recommender:
+    try:
+        return load_prepared(path)  # another worker was quicker, or the files were just being rewritten
+    except ModelFileError as error:
+        log.warning("%s: what is derived of it is made anew: %s", path, error)
+    prepare(path)
     return load_prepared(path)
 
 

@@ -1,0 +1,220 @@
+"""Whatever is written in whatever order, the store holds what a plain model holds: Hypothesis looks for an order in
+which it does not, over both databases."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from store.modelled_store import ModelledNamespace, Row
+
+from palate.errors import ConflictError, DataError, ParameterError
+from palate.store import Event, Thing, cleaning, feedback, forgetting, items, open_store, popular, users
+from palate.store.bulk.exporting import export
+from palate.store.bulk.importing import import_into
+from palate.store.rows import user_keys
+from palate.store.times import now
+
+PEOPLE, GOODS, IDS = ("ann", "bob", "007", "v 1"), ("tea", "milk", "a/b"), ("e1", "e2", "e3")
+DAY = 86_400_000_000
+NUMBERS = itertools.count()
+attributes = st.dictionaries(st.sampled_from(["title", "n"]), st.sampled_from(["Tea", 1, True, ["a"]]), max_size=2)
+people, goods = st.sampled_from(PEOPLE), st.sampled_from(GOODS)
+hidden = st.sampled_from([None, True, False])
+kinds = st.sampled_from(["rating", "click", "hide", "viewed"])
+values = st.sampled_from([None, 1.0, 4.0, 5.0])
+ids = st.one_of(st.none(), st.sampled_from(IDS))
+events = st.builds(
+    lambda user, item, kind, value, time, event_id: Event(user, item, kind, value, time, event_id),
+    *(people, goods, kinds, values, st.sampled_from([None, DAY, 2 * DAY]), ids),
+)
+undos = st.builds(
+    lambda user, of, event_id: Event(user, None, "undo", None, None, event_id, withdraws=of),
+    people,
+    st.sampled_from(IDS),
+    ids,
+)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """One namespace of a store and its model."""
+
+    url: str
+    folder: str
+
+    @initialize()
+    def begin(self):
+        self.store = open_store(self.url, folder=self.folder)
+        self.ns = self.store.create_namespace(f"n{next(NUMBERS)}")
+        self.model = ModelledNamespace()
+        self.counters: dict[str, int] = {}
+
+    @rule(user=people, given=attributes, is_hidden=hidden)
+    def write_a_user(self, user, given, is_hidden):
+        users.upsert(self.store, self.ns, [Thing(user, given, is_hidden)])
+        self.model.upsert_user(user, given, is_hidden)
+
+    @rule(item=goods, given=attributes, is_hidden=hidden)
+    def write_an_item(self, item, given, is_hidden):
+        items.upsert(self.store, self.ns, [Thing(item, given, is_hidden)])
+        self.model.upsert_item(item, given, is_hidden)
+
+    @rule(item=goods, is_hidden=st.booleans())
+    def hide_an_item(self, item, is_hidden):
+        items.hide(self.store, self.ns, [item], is_hidden)
+        self.model.hide_item(item, is_hidden)
+
+    @rule(item=goods)
+    def delete_an_item(self, item):
+        items.delete_items(self.store, self.ns, [item])
+        self.model.delete_item(item)
+
+    @rule(sent=st.lists(st.one_of(events, undos), min_size=1, max_size=4))
+    def send_feedback(self, sent):
+        receipts = feedback.add(self.store, self.ns, sent)
+        for event, receipt in zip(sent, receipts, strict=True):
+            row = Row(receipt.event_id, event.user, event.item, event.kind, event.value, event.time, event.withdraws)
+            old = event.time is not None and event.user in self.model.forgotten  # all times here are long ago
+            known = not receipt.made_id and any(row.event_id == one.event_id for one in self.model.log)
+            expected = "refused" if old and not known else self.model.add(row, receipt.made_id)
+            assert (receipt.status, receipt.made_id) == (expected, event.event_id is None), (event, receipt)
+
+    @rule(
+        sent=st.lists(events.filter(lambda e: e.kind in ("click", "hide")), min_size=1, max_size=3),
+        days=st.integers(0, 2),
+    )
+    def import_a_file(self, sent, days):
+        received = now() - days * DAY
+        made = [
+            Row(e.event_id or f"f{next(NUMBERS)}", e.user, e.item, e.kind, e.value, e.time or DAY, None, received)
+            for e in sent
+        ]
+        rows = list({row.event_id: row for row in made}.values())
+        path = f"{self.folder}.jsonl"
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - no fixture here
+            for row in rows:
+                file.write(json.dumps({name: value for name, value in vars(row).items() if value is not None}) + "\n")
+        became = ["gone" if row.user in self.model.forgotten else self.model.add(row, made=False) for row in rows]
+        try:
+            done = import_into(self.store, self.ns, path, skip_faulty=True, time_unit="us")
+        except DataError:  # no row is left
+            assert "new" not in became
+        else:
+            assert (done.events.new, done.events.forgotten <= became.count("gone")) == (became.count("new"), True)
+
+    @rule(visitor=people, account=people)
+    def merge_two(self, visitor, account):
+        if visitor == account:
+            return
+        try:
+            feedback.merge(self.store, self.ns, visitor, account)
+            done = "done"
+        except (ConflictError, ParameterError):
+            done = "refused"
+        assert done == self.model.merge(visitor, account)
+
+    @rule(user=people)
+    def forget_somebody(self, user):
+        forgetting.forget(self.store, self.ns, user, scrub_now=False)
+        self.model.forget(user)
+        self.counters = {}
+
+    @rule(days=st.sampled_from([0.5, 1.5]))
+    def clean(self, days):
+        moment = now()
+        cleaning.clean(self.store, keep_events=days, ns=self.ns, now=moment)
+        self.model.clean(moment - int(days * DAY))
+
+    @rule()
+    def reopen(self):
+        self.store.close()
+        self.store = open_store(self.url, folder=self.folder)
+
+    @invariant()
+    def the_log_is_the_models(self):
+        with self.store.read() as connection:
+            rows = [event for _, event in feedback.log(connection, self.ns)]
+            of = {user: feedback.of_user(connection, self.ns, user) for user in PEOPLE}
+        there = {event.event_id for event in rows}
+        assert [_said(event) for event in rows] == [
+            (r.event_id, r.user, r.item, r.kind, r.value, r.withdraws if r.withdraws in there else None)
+            for r in self.model.log
+        ]
+        assert all(row.time in (None, event.time) for row, event in zip(self.model.log, rows, strict=True))
+        for user in PEOPLE:
+            counting = [row.event_id for row in self.model.counting() if row.user == self.model.account(user)]
+            assert [event.event_id for event in of[user]] == counting
+
+    @invariant()
+    def users_and_items_are_the_models(self):
+        with self.store.read() as connection:
+            people, goods = users.get(connection, self.ns, PEOPLE), items.get(connection, self.ns, GOODS)
+            keys = user_keys(connection, self.ns, PEOPLE)
+        assert {one.id: (one.attributes, one.hidden) for one in people.values()} == self.model.users
+        living = {item: known for item, known in self.model.items.items() if item not in self.model.deleted}
+        assert {one.id: (one.attributes, one.hidden) for one in goods.values()} == living
+        for visitor, account in self.model.merged.items():
+            assert keys[visitor] == keys[account]
+        assert len(set(keys.values())) == len(set(map(self.model.account, self.model.users)))
+
+    @invariant()
+    def counters_never_fall_and_point_to_the_newest_event(self):
+        counters = self.store.counters(self.ns, PEOPLE).users
+        for user, (counter, _) in counters.items():
+            assert counter >= self.counters.get(user, 0)
+        self.counters = {user: counter for user, (counter, _) in counters.items()}
+
+    @invariant()
+    def what_is_popular_is_counted_right(self):
+        if self.model.cleaned:
+            return
+        with self.store.read() as connection:
+            counted = {one.id: one.score for one in popular.popular(connection, self.ns)}
+        assert counted == self.model.popular()
+
+    def teardown(self):
+        if not hasattr(self, "model"):
+            return
+        if not self.model.cleaned:  # an undo of what was cleaned withdraws nothing, and is no event to import
+            export(self.store, self.ns, f"{self.folder}-first", "jsonl")
+            copy = self.store.create_namespace(f"{self.ns.name}-copy")
+            import_into(self.store, copy, f"{self.folder}-first")
+            export(self.store, copy, f"{self.folder}-second", "jsonl")
+            for name in ("users", "items", "events"):
+                first, second = (_bytes(f"{self.folder}-{which}/{name}.jsonl") for which in ("first", "second"))
+                assert first == second
+        self.store.close()
+
+
+def _said(event):
+    return event.event_id, event.user, event.item, event.kind, event.value, event.withdraws
+
+
+def _bytes(path):
+    with open(path, "rb") as file:  # noqa: PTH123 - no fixture here
+        return file.read()
+
+
+def machine(url, folder):
+    return type("Machine", (StoreMachine,), {"url": url, "folder": str(folder)})
+
+
+HEALTH = list(HealthCheck)  # a busy machine is no fault of the store
+QUICK = settings(phases=[Phase.generate], deadline=None, derandomize=True, database=None, suppress_health_check=HEALTH)
+EXAMPLES = {"sqlite": (8, 15), "postgresql": (4, 8)}  # and steps of each; PostgreSQL takes ten times as long
+LONG = settings(max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=HEALTH)
+
+
+def test_the_store_holds_what_a_plain_model_holds(store_url, tmp_path):
+    examples, steps = EXAMPLES[store_url.split(":")[0].split("+")[0]]
+    quick = settings(QUICK, max_examples=examples, stateful_step_count=steps)
+    run_state_machine_as_test(machine(store_url, tmp_path / "files"), settings=quick)
+
+
+@pytest.mark.long
+def test_the_store_holds_what_a_plain_model_holds_for_long(store_url, tmp_path):
+    run_state_machine_as_test(machine(store_url, tmp_path / "files"), settings=LONG)
