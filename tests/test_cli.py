@@ -421,6 +421,34 @@ def test_doctor_names_a_missing_extra(run, monkeypatch):
     assert "pip install 'palate[plots]'" in run("doctor")[1]
 
 
+def test_doctor_says_which_sqlite_python_has_and_what_is_done_about_it(monkeypatch):
+    from palate.cli.doctor import _sqlite
+
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 51, 2))
+    state, _, finding = _sqlite()
+    assert state == "hint"
+    assert "before 3.51.3 two writers can corrupt a write-ahead log; Palate lets one at a time write" in finding
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 51, 3))
+    assert _sqlite()[0] == "ok"
+
+
+def test_doctor_looks_at_a_store(run, tmp_path, monkeypatch):
+    from palate.store.store import open_store
+
+    monkeypatch.setattr("palate.cli.doctor._trains", lambda: ("ok", "training", ""))
+    monkeypatch.setattr("palate.cli.doctor._serves", lambda: ("ok", "page", ""))
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    code, out, _ = run("doctor", "--store", url, "--json")
+    assert code == 1  # there is none, and looking makes none
+    assert not (tmp_path / "shop.db").exists()
+    with open_store(url):
+        pass
+    code, out, _ = run("doctor", "--store", url, "--json")
+    (found,) = [check for check in only_json(out)["checks"] if check["what"] == "store"]
+    assert code == 0, out
+    assert "the newest; 1 namespaces, 0 events, 0 jobs waiting or running" in found["finding"]
+
+
 def test_data_fetch_says_what_is_here(run, movielens):
     code, out, _ = run("data", "fetch")
     assert code == 0

@@ -15,6 +15,8 @@ from palate import files
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions
 from palate.errors import ParameterError
+from palate.kernels import given
+from palate.kernels.diversity import reorder
 from palate.models import MODELS, Recommender
 from palate.progress import DONE, Progress, ProgressCallback, silent
 
@@ -101,9 +103,20 @@ def _questions(model: Recommender) -> list[WarmUp]:
         "predict": lambda: model.predict(user, item),
         "predict_distribution": lambda: model.spread_index(np.zeros(1, np.int32), np.zeros(1, np.int32)),
     }
-    words = {"recommend": "lists", "recommend_for": "lists for newcomers", "explain": "reasons"}
-    able = {"recommend", *model.supports}
+    asked = {**asked, "diversity": _diversify}  # of any model: a service orders its lists anew where it is asked to
+    words = {
+        "recommend": "lists",
+        "diversity": "lists of unlike items",
+        "recommend_for": "lists for newcomers",
+        "explain": "reasons",
+    }
+    able = {"recommend", "diversity", *model.supports}
     return [(words.get(name, name.replace("_", " ")), ask) for name, ask in asked.items() if name in able]
+
+
+def _diversify() -> None:
+    relevance, likeness = given(np.array([1.0, 0.0]), np.eye(2))
+    reorder(relevance, likeness, 0.5, np.empty(2, np.int64))
 
 
 def _somebody(model: Recommender) -> int:

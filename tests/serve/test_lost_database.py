@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from serve.attacked import made, refused, served
 
@@ -89,6 +90,19 @@ def test_answers_do_not_wait_for_a_store_that_is_locked_for_long(tmp_path, monke
                 assert (answer.status_code, answer.json()["logged"]) == (200, False)
             assert time.monotonic() - began < 20 * locking.PATIENCE / 2  # else each would take all of it
         heals(client)
+
+
+def test_a_postgres_that_does_not_sync_is_told_loudly(tmp_path, own_postgres, caplog):
+    with psycopg.connect(host=own_postgres.folder, user="palate", dbname="postgres", autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    own_postgres.settings = tuple(setting for setting in own_postgres.settings if "sync" not in setting)
+    own_postgres.kill()
+    own_postgres.start()
+    with served(own_postgres.fresh(), tmp_path / "files") as client:
+        (doubt,) = client.get("/readyz").json()["doubts"]
+    assert doubt.startswith("PostgreSQL runs with fsync = off: a power cut may lose or damage the whole database")
+    assert doubt in caplog.text
 
 
 def test_a_postgres_that_dies_under_the_service(tmp_path, own_postgres):

@@ -85,7 +85,7 @@ def shop(tmp_path):
 
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_five_hundred_requests_find_nothing(shop, mode):
-    sent, found = attack(*shop, 290, mode)  # an operation that takes nothing has no wrong requests
+    sent, found = attack(*shop, 300, mode)  # some operations have fewer different requests
     assert found == []
     assert sent >= 250
 
@@ -93,7 +93,7 @@ def test_five_hundred_requests_find_nothing(shop, mode):
 @pytest.mark.long
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_ten_thousand_requests_find_nothing(shop, mode):
-    sent, found = attack(*shop, 5_000, mode)
+    sent, found = attack(*shop, 6_000, mode)
     assert found == []
     assert sent >= 5_000
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from sqlalchemy import func, select
 
-from palate.store import schema
+from palate.store import popular, schema
 from palate.store.store import Store, open_store
 
 PROGRAM = Path(__file__).with_name("killed_writer.py")
@@ -97,10 +97,14 @@ def consistent(store: Store) -> None:
         told = connection.execute(select(users.key, users.last_event).where(users.last_event > 0)).all()
         known = set(connection.scalars(select(items.key)))
         by_item = connection.execute(select(events.item, func.count()).group_by(events.item)).all()
-        by_day = connection.execute(select(daily.item, func.sum(daily.events)).group_by(daily.item)).all()
+        count = select(daily.item, func.sum(daily.events)).group_by(daily.item)
+        by_day, in_all = (
+            dict(map(tuple, connection.execute(count.where(of)).all()))
+            for of in (daily.day != popular.ALL_DAYS, daily.day == popular.ALL_DAYS)
+        )
     assert sorted(map(tuple, newest)) == sorted(map(tuple, told))
     assert {item for item, _ in by_item} <= known
-    assert dict(map(tuple, by_item)) == {item: int(count) for item, count in by_day}
+    assert dict(map(tuple, by_item)) == by_day == in_all
 
 
 def events_of(round_number: int) -> list[list[str]]:

@@ -23,6 +23,7 @@ from palate.serve.operations import Operation, add
 from palate.serve.routes import PARTS, health
 from palate.serve.service import MakeEngine, Service, opened
 from palate.serve.settings import Settings
+from palate.store.durability import doubts
 
 log = logging.getLogger(__name__)
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -127,6 +128,9 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
 def _open(app: Application, stack: contextlib.ExitStack) -> None:
     service = stack.enter_context(opened(app.settings, app.make_engine))
     app.state.store, app.state.engine, app.state.batcher = service.store, service.engine, service.batcher
+    app.state.doubts = doubts(service.store)
+    for doubt in app.state.doubts:
+        log.warning("what is acknowledged may be lost: %s", doubt)
     app.state.access, app.service = service.access, service
 
 

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from palate.errors import PalateError
-from palate.serve import answers, bodies, problems
+from palate.serve import answers, bodies, measures, problems
 from palate.serve.operations import Call, Offers, Reply
 from palate.serve.routes.said import micros, problem_row
 from palate.store.records import Event, Receipt
 
 offer = Offers("feedback")
+_COUNTED = {status: measures.FEEDBACK.labels(status) for status in ("new", "known", "refused")}
 EXAMPLE = {"user": "196", "item": "50", "kind": "rating", "value": 5, "event_id": "order-7-line-1"}
 UNDO = {"user": "196", "kind": "undo", "withdraws": "order-7-line-1", "event_id": "order-7-line-1-undone"}
 
@@ -61,6 +62,8 @@ async def _written(call: Call, events: Sequence[Event]) -> list[Receipt]:
     began = perf_counter()
     receipts: list[Receipt] = await call.service.store.writer.feedback_soon(call.ns, events)
     call.timings["store"] = perf_counter() - began
+    for receipt in receipts:
+        _COUNTED[receipt.status].inc()
     return receipts
 
 

@@ -27,14 +27,15 @@ async def healthz() -> Response:
     responses={503: {"description": "Not now; asked again, it heals by itself."}},
 )
 async def readyz(request: Request) -> Response:
-    """Answer 200, or 503 and why."""
+    """Answer 200, or 503 and why; doubts are settings of the database under which a power cut may lose something."""
     try:
         await run_in_threadpool(request.app.state.ready)
     except PalateError as error:
         log.warning("not ready: %s (%s)", error.code, type(error).__name__)
         why = str(error) if isinstance(error, StoreError) else error.code
         return _json({"status": "not ready", "code": error.code, "detail": why}, 503)
-    return _json({"status": "ready"})
+    doubts = getattr(request.app.state, "doubts", [])
+    return _json({"status": "ready"} | ({"doubts": doubts} if doubts else {}))
 
 
 @router.get(
