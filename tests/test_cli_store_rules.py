@@ -32,9 +32,15 @@ def test_forget(url):
     done = run("forget", "ann", "nobody", "--store", url)
     assert done.stdout.startswith("forgotten: 1 users with 1 events and 0 lists; 0 model files written anew")
     record = json.loads(run("forget", "bob", "--store", url, "--json").stdout)
-    assert record == {"users": 1, "events": 2, "lists": 0, "models": 0, "scrubbed": True}
+    assert record == {"users": 1, "events": 2, "lists": 0, "models": 0, "scrubbed": True, "copies": []}
     assert isinstance(run("forget", "bob", "--store", url, "--namespace", "x").exception, NotFoundError)
     assert isinstance(run("forget", "", "--store", url).exception, ParameterError)
+
+
+def test_a_copy_that_an_upgrade_kept_is_told(url, tmp_path):
+    (tmp_path / "shop.db.schema1.backup").write_bytes(b"what it held")
+    told = " ".join(run("forget", "ann", "--store", url).stderr.split())
+    assert "shop.db.schema1.backup was kept by an upgrade, and holds what it held: delete it" in told
 
 
 def test_forgetting_that_leaves_bytes_says_so(url, monkeypatch):

@@ -173,3 +173,16 @@ def test_there_is_none_of_few_items_of_other_scores_and_without_usearch(
     assert "pip install 'palate[ann]'" in caplog.text
     with pytest.raises(MissingExtraError, match=r"palate\[ann\]"):
         versions.load(store, ns, 1)
+
+
+@pytest.mark.parametrize(("told_of", "has"), [({}, False), ({"candidates_from": 1_000}, True)])
+def test_from_how_many_items_on_is_a_setting_of_the_service(sqlite_url, tmp_path, model_file, told_of, has):
+    from palate.serve.running import prepare
+    from palate.serve.settings import told
+    from palate.store import open_store
+
+    prepare(told(store=sqlite_url, folder=tmp_path / "files", **told_of), [model_file])
+    with open_store(sqlite_url, folder=tmp_path / "files") as store:
+        (version,) = versions.listed(store, store.namespace())
+        assert ("candidates" in version.details) is has
+        assert (versions.load_active(store, store.namespace()).candidates is not None) is has

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -349,3 +351,34 @@ def test_a_large_file_is_written_anew_at_a_quiet_hour(sqlite_url, tmp_path, capl
         assert (tmp_path / "shop.db-wal").stat().st_size == 0
         assert forgetting.scrub(store, most=forgetting.QUICK) == 0
         assert forgetting.scrub(store, most=1_000) == 0  # nothing waits any more
+
+
+def with_copies(url, tmp_path, monkeypatch, seed):
+    """Forget somebody whose rows moved between pages, without writing the file anew; return what is left."""
+    rng = random.Random(seed)
+
+    def word():
+        return "".join(rng.choice("abcdefghij") for _ in range(rng.randint(5, 200)))
+
+    with open_store(url) as store, monkeypatch.context() as patched:
+        ns = store.namespace()
+        for step in range(40):
+            rows = [Event(word(), "tea", "click", event_id=f"{word()}{n}") for n in range(20)]
+            feedback.add(store, ns, rows + [Event(GONE, "tea", "click", event_id=f"{GONE}-{step}")] * (step > 10))
+        patched.setattr(forgetting, "compact", lambda store, full: forgetting.empty_log(store))
+        forgetting.forget(store, ns, GONE)
+    return (tmp_path / "shop.db").read_bytes().count(GONE.encode())
+
+
+def test_copies_of_rows_that_moved_are_gone_when_the_file_is_written_anew(empty_sqlite, tmp_path, monkeypatch):
+    """SQLite's secure_delete overwrites a row where it stands, not where it stood before its page was split."""
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    for seed in range(8, 30):
+        shutil.copy(empty_sqlite, tmp_path / "shop.db")
+        if with_copies(url, tmp_path, monkeypatch, seed):
+            break
+    else:
+        pytest.skip("this SQLite leaves no copies")
+    with open_store(url) as store:
+        forgetting.forget(store, store.namespace(), "nobody")
+    assert files_with(tmp_path, GONE) == []

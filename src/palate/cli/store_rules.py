@@ -46,11 +46,13 @@ def forget(
 
     [dim]palate store forget ann --store sqlite:///shop.db[/]
     """
+    from palate.store.forgetting import copies
     from palate.store.forgetting import forget as run
 
     with _opened(store, folder) as there:
         done = run(there, there.namespace(namespace), users)
-    record = {name: getattr(done, name) for name in done.__slots__}
+        kept = [str(path) for path in copies(there)]
+    record = {name: getattr(done, name) for name in done.__slots__} | {"copies": kept}
     if as_json:
         common.emit(record)
         return
@@ -58,6 +60,8 @@ def forget(
         f"forgotten: {done.users:,} users with {done.events:,} events and {done.lists:,} lists; "
         f"{done.models:,} model files written anew"
     )
+    for path in kept:
+        common.tell(f"{path} was kept by an upgrade, and holds what it held: delete it")
     if not done.scrubbed:
         common.tell("some bytes are still in files: `palate store clean` tries again")
 

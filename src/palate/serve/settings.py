@@ -30,6 +30,8 @@ class Settings(BaseSettings):
         key_seconds: how often a worker looks for new and revoked keys.
         keep_lists, keep_events: days after which lists and events are deleted; without it, never.
         new_items_share: the share of places for items that the model has not seen.
+        candidates_from: items from which on lists come from candidates that a graph of the items proposes; without it,
+            as many as the version's builder says (`palate.store.versions.candidates`).
         log: a line of each request, or of those alone that failed.
     """
 
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
     keep_lists: Annotated[int | None, Field(ge=1)] = None
     keep_events: Annotated[int | None, Field(ge=1)] = None
     new_items_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    candidates_from: Annotated[int | None, Field(ge=1)] = None
     log: Literal["requests", "problems"] = "requests"
 
 

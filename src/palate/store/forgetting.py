@@ -14,6 +14,7 @@ A scrub that did not come to its end (a full disk, a kill) is a job that waits, 
 
 from __future__ import annotations
 
+import glob
 import logging
 import time as clock
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from palate.errors import ConflictError, PalateError, Remedy, UnavailableError
 from palate.store import jobs, popular, versions
+from palate.store.engine import BUSY
 from palate.store.failures import explained
 from palate.store.hashes import tombstone
 from palate.store.ids import canonical
@@ -42,7 +44,7 @@ log = logging.getLogger(__name__)
 
 SCRUB = "scrub"  # kind of the job
 QUICK = 256_000_000  # bytes of a file of SQLite that a service writes anew by itself
-TRIES, NAP = 40, 0.05  # to empty the log of SQLite, which a reader of an older state holds up for a moment
+TRIES, PATIENCE, NAP = 40, 50, 0.05  # to empty SQLite's log, which a reader of an older state holds up for a moment
 TABLES = ("users", "events", "lists", "list_pages")
 
 
@@ -146,6 +148,14 @@ def scrub(store: Store, *, full: bool = False, most: int | None = None) -> int |
     return models
 
 
+def copies(store: Store) -> list[Path]:
+    """Return copies of a SQLite store that an upgrade left beside it: they hold whoever was forgotten since."""
+    if store.engine.dialect.name != "sqlite":
+        return []
+    file = Path(str(store.engine.url.database))
+    return sorted(file.parent.glob(f"{glob.escape(file.name)}.schema*.backup"))
+
+
 def _check_size(store: Store, most: int | None) -> None:
     """Empty the log of SQLite alone where its file is too large to be written anew now.
 
@@ -173,7 +183,7 @@ def compact(store: Store, *, full: bool = False) -> None:
     if store.engine.dialect.name == "sqlite":
         with store.lock.held():
             _run_alone(store, ["VACUUM"])
-            empty_log(store)
+        empty_log(store)
     else:
         words = "FULL, ANALYZE" if full else "ANALYZE"
         _run_alone(store, [*(f"VACUUM ({words}) {table}" for table in TABLES), *(["CHECKPOINT"] if full else [])])
@@ -185,12 +195,12 @@ def empty_log(store: Store) -> None:
     Raises:
         UnavailableError: readers held an older state for too long.
     """
-    with store.lock.held():
-        for _ in range(TRIES):
-            ((busy, *_),) = _run_alone(store, ["PRAGMA wal_checkpoint(TRUNCATE)"])
-            if not busy:
-                return
-            clock.sleep(NAP)
+    for _ in range(TRIES):
+        with store.lock.held():  # not between two tries: whoever rates goes on
+            ((busy, *_),) = _run_alone(store, ["PRAGMA wal_checkpoint(TRUNCATE)"], wait=PATIENCE)
+        if not busy:
+            return
+        clock.sleep(NAP)
     raise UnavailableError.of(store.url, "is read all the time, so that its log cannot be emptied: try again")
 
 
@@ -266,14 +276,23 @@ def _forget_until(conn: Connection, ns: Namespace, key: int, time: int) -> None:
     conn.execute(update(users).where(users.c.key == key).values(counter=users.c.counter + 1, **emptied))
 
 
-def _run_alone(store: Store, statements: list[str]) -> list[tuple[int, ...]]:
-    """Run statements that no transaction may hold, and return the rows of the last one."""
+def _run_alone(store: Store, statements: list[str], wait: int = BUSY) -> list[tuple[int, ...]]:
+    """Run statements that no transaction may hold, and return the rows of the last one.
+
+    Args:
+        store, statements: what is run where.
+        wait: milliseconds that SQLite waits for others.
+    """
     rows: list[tuple[int, ...]] = []
     with explained(store.url):
         if store.engine.dialect.name == "sqlite":
             with closing(store.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-                for statement in statements:
-                    rows = cursor.execute(statement).fetchall()
+                cursor.execute(f"PRAGMA busy_timeout={wait}")
+                try:
+                    for statement in statements:
+                        rows = cursor.execute(statement).fetchall()
+                finally:  # the connection goes back to the pool
+                    cursor.execute(f"PRAGMA busy_timeout={BUSY}")
             return rows
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             for statement in statements:

@@ -32,7 +32,7 @@ from palate.topk import ItemSide
 
 log = logging.getLogger(__name__)
 
-MANY = 500_000  # items from which on lists are made of candidates: exact ones take longer (benchmarks/serve_memory.py)
+MANY = 200_000  # items from which on exact lists take longer, also of 32 users together: benchmarks/serve_candidates.py
 CONNECTIVITY, EXPANSION = 16, 128  # links of an item, and items looked at for each
 AT_ONCE = 1 << 14  # items added by one call
 FILE = "items.usearch"
