@@ -19,7 +19,7 @@ EXPLAINED = {
     ("files/folders.py", "B403"): "writes two dictionaries for readers of the old folders; nothing is unpickled",
     ("files/foreign.py", "B403"): "pickletools lists what a pickle would do, so that it can be refused unread",
     ("serve/listening.py", "B104"): "says what 0.0.0.0 means when the user chose it; the default is loopback",
-    ("store/migrations/versions/schema_2.py", "B608"): "the microseconds of a day stand in the text: a constant of ours",
+    ("store/migrations/versions/schema_2.py", "B608"): "the microseconds of a day stand in the text: a constant",
 }
 
 
