@@ -152,6 +152,7 @@ def test_feedback_is_new_then_known_and_with_other_content_a_conflict(asking):
     )
     again = asking("POST", "/v1/feedback", json=event)
     assert (again.status_code, again.json()["status"]) == (200, "known")
+    assert "store;dur=" in again.headers["server-timing"]
     other = asking("POST", "/v1/feedback", json={**event, "value": 1})
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
     made = asking("POST", "/v1/feedback", json={**event, "event_id": None}).json()
@@ -311,6 +312,7 @@ def test_the_service_starts_without_its_store_and_heals(tmp_path, monkeypatch):
 def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch):
     monkeypatch.setenv("PALATE_RATE", "5")
     assert told(store="sqlite://").rate == 5
+    assert "password" not in repr(told(store="postgresql://me:password@there/shop"))
     monkeypatch.setenv("PALATE_BODY_SECONDS", "-1")
     with pytest.raises(ParameterError, match=r"body_seconds is not right \(the environment's PALATE_BODY_SECONDS\)"):
         told(store="secret")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from palate.errors import PalateError, RequestError, UnavailableError
 from palate.serve import problems
 from palate.serve.hosts import Hosts
-from palate.serve.limits import Gone, Message, Receive
+from palate.serve.limits import Message, Receive
 from palate.serve.operations import Call, Operation, Reply
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ class Door:
                 raise UnavailableError("the service is starting: its store is not open yet", subject="store")
             reply = await operation.reply(call, receive)
             body = reply.body()
-        except Gone:
-            return
         except PalateError as error:
             reply, body = _refusal(error, call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer, and the log where it was

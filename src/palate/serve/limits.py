@@ -28,16 +28,11 @@ SLOTS = 1 << 16  # of keys; those whose numbers are 65,536 apart share one
 NUMBER = struct.Struct("d")
 
 
-class Gone(Exception):  # noqa: N818 - nobody is told: the client has left
-    """The client closed the connection before its request was whole."""
-
-
 async def read_body(receive: Receive, declared: int | None, at_most: int, seconds: float) -> bytes:
     """Return the body of a request, whether its length was declared or it comes in chunks.
 
     Raises:
-        RequestError: it is too large, or does not arrive in time.
-        Gone: the client left.
+        RequestError: it is too large, does not arrive in time, or the client left.
     """
     if declared is not None and declared > at_most:
         raise _too_large(at_most)
@@ -61,7 +56,7 @@ async def _in_chunks(message: Message, receive: Receive, at_most: int) -> bytes:
     chunks, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise RequestError("the client left before its body was whole", code="slow", subject="body")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > at_most:

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PALATE_", frozen=True)
 
-    store: str
+    store: Annotated[str, Field(repr=False)]  # it may have a password
     folder: Path | None = None
     namespace: str = "default"
     host: str = "127.0.0.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from pydantic import ValidationError
@@ -58,7 +59,9 @@ async def add_feedback_rows(call: Call, asked: bodies.FeedbackBatch) -> dict[str
 
 
 async def _written(call: Call, events: Sequence[Event]) -> list[Receipt]:
+    began = perf_counter()
     receipts: list[Receipt] = await call.service.store.writer.feedback_soon(call.ns, events)
+    call.timings["store"] = perf_counter() - began
     for receipt in receipts:
         _COUNTED[receipt.status].inc()
     return receipts
