@@ -127,7 +127,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
+class Predicted:
     """What somebody would think of items.
 
     Attributes:

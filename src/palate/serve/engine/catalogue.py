@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from palate.data.items import matching_items
 from palate.errors import ParameterError
 from palate.serve.engine.columns import frame_of, parsed
-from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.loaded import LoadedVersion
 
 MASKS = 256  # of conditions, kept
 MASK_BYTES = 64 << 20  # of all of them; a few are kept whatever they take
@@ -65,7 +65,7 @@ class Catalogue:
         loaded: the version; None where there is no model.
     """
 
-    def __init__(self, loaded: Loaded | None) -> None:
+    def __init__(self, loaded: LoadedVersion | None) -> None:
         self.loaded = loaded
         self.n_items = 0 if loaded is None else len(loaded.model.items_)
         self.counter = -1
@@ -75,7 +75,7 @@ class Catalogue:
         self._place_of_key: dict[int, int] = {}
         self._shown: dict[int, tuple[str, Mapping[str, Any]]] = {}
         self._masks: OrderedDict[tuple[str, ...], Mask] = OrderedDict()
-        self._tables = Tables(loaded)
+        self._tables = ItemColumns(loaded)
         self._derived: dict[str, NDArray[np.int32]] = {}
 
     def update(self, rows: Iterable[tuple[Any, ...]], counter: int) -> None:
@@ -217,10 +217,10 @@ class Catalogue:
         return self._derived[name]
 
 
-class Tables:
+class ItemColumns:
     """Columns of all items, for conditions: the model's table, the store's, and what was written since."""
 
-    def __init__(self, loaded: Loaded | None) -> None:
+    def __init__(self, loaded: LoadedVersion | None) -> None:
         self.of_model = None if loaded is None else loaded.model.item_table_
         self.kinds = {} if self.of_model is None else dict(self.of_model.schema)
         self._written: dict[int, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-Attributes = Mapping[str, Any]
+ItemAttributes = Mapping[str, Any]
 
 
 def parsed(attributes: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def parsed(attributes: str) -> dict[str, Any]:
     return known
 
 
-def frame_of(rows: Sequence[Attributes], kinds: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def frame_of(rows: Sequence[ItemAttributes], kinds: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return one row of columns each; a value that does not fit its column is null, and meets no condition.
 
     Args:

@@ -19,11 +19,11 @@ from palate.errors import PalateError, StoreError, UnavailableError
 from palate.parallel import single_blas_thread
 from palate.serve import measures
 from palate.serve.engine import listing
-from palate.serve.engine.asking import Answer, Ask, Predictions, Reasons
+from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
 from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
-from palate.serve.engine.people import NOBODY, Moment, Person, moment_of
-from palate.serve.engine.space import Space, Versions
+from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
+from palate.serve.engine.space import LoadsVersions, Tenant
 from palate.store import lists
 from palate.store.records import Namespace
 
@@ -103,13 +103,13 @@ class Engine:
         store: Store,
         *,
         new_items_share: float = NEW_ITEMS_SHARE,
-        versions: Versions | None = None,
+        versions: LoadsVersions | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.store, self.share = store, new_items_share
         self.versions = versions if versions is not None else _versions()
         self.clock = clock or (lambda: time.time_ns() // 1000)
-        self._spaces: dict[int, Space] = {}
+        self._spaces: dict[int, Tenant] = {}
         self._lock = threading.RLock()
         self._pages = ThreadPoolExecutor(PAGES, thread_name_prefix="palate-pages")
         self._stack = ExitStack()
@@ -169,7 +169,7 @@ class Engine:
             kept = [at for at, answer in zip(of, answers, strict=True) if isinstance(answer, Answer)]
             begun.writes.append((kept, self._write(asks[0].ns, shown)))
 
-    def _count(self, space: Space, answers: Sequence[Answer | PalateError]) -> None:
+    def _count(self, space: Tenant, answers: Sequence[Answer | PalateError]) -> None:
         """Tell what `/metrics` shows."""
         for policy, n in Counter(answer.policy for answer in answers if isinstance(answer, Answer)).items():
             measures.LISTS.labels(policy).inc(n)
@@ -187,8 +187,8 @@ class Engine:
             return refused
 
     def _people(
-        self, space: Space, conn: Connection, moment: Moment, asks: Sequence[Ask], now: int
-    ) -> list[Person | PalateError]:
+        self, space: Tenant, conn: Connection, moment: Moment, asks: Sequence[Ask], now: int
+    ) -> list[KnownPerson | PalateError]:
         """Return who asks; of a session that cannot be read, why."""
         by_id = space.people.of(conn, moment.stands, now)
         sessions = [ask.session for ask in asks if ask.session is not None]
@@ -282,7 +282,7 @@ class Engine:
         measures.LISTS.labels(answer.policy).inc()
         return cast(Answer, told)
 
-    def predict(self, ns: Namespace, user: str, items: Sequence[str], interval: float | None = None) -> Predictions:
+    def predict(self, ns: Namespace, user: str, items: Sequence[str], interval: float | None = None) -> Predicted:
         """Return what a user would think of items.
 
         Args:
@@ -306,7 +306,7 @@ class Engine:
         with self._others(ns) as others:
             return others.explain(self._person(others, user), item, n)
 
-    def _person(self, others: Others, user: str) -> Person:
+    def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())
 
     # -- the state of a worker --------------------------------------------------------------------------------------
@@ -344,11 +344,11 @@ class Engine:
             yield Others(space, conn)
 
     @contextmanager
-    def _moment(self, ns: Namespace, users: Sequence[str] = ()) -> Iterator[tuple[Space, Connection, Moment]]:
+    def _moment(self, ns: Namespace, users: Sequence[str] = ()) -> Iterator[tuple[Tenant, Connection, Moment]]:
         """Read in one transaction, with a namespace brought up to its moment."""
         space = self._spaces.get(ns.key)
         if space is None:
-            space = self._spaces[ns.key] = Space(self.store, ns, self.versions, self.share)
+            space = self._spaces[ns.key] = Tenant(self.store, ns, self.versions, self.share)
         with self.store.read() as conn:
             moment = moment_of(conn, ns, users)
             space.refresh(conn, moment)
@@ -358,7 +358,7 @@ class Engine:
 NOT_ANSWERED = UnavailableError.of("the request", "was not answered: ask again")
 
 
-def _versions() -> Versions:
+def _versions() -> LoadsVersions:
     from palate.store import versions
 
     return versions

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from palate.data.features import Features
 from palate.errors import DataError
 from palate.models.contract.abilities import FoldsItemsIn, TakesFeatures
-from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.loaded import LoadedVersion
 from palate.sparse import Rows
 from palate.store.schema import users
 from palate.topk import ItemSide
@@ -23,7 +23,7 @@ from palate.topk import ItemSide
 log = logging.getLogger(__name__)
 
 
-def features_of_people(conn: Connection, loaded: Loaded | None, keys: Sequence[int]) -> dict[int, NDArray[Any]]:
+def features_of_people(conn: Connection, loaded: LoadedVersion | None, keys: Sequence[int]) -> dict[int, NDArray[Any]]:
     """Return the features of users, by the store's key, of whom it has attributes; (1, n_features) each."""
     encoding = _encoding(loaded, "user")
     if not encoding:
@@ -34,7 +34,7 @@ def features_of_people(conn: Connection, loaded: Loaded | None, keys: Sequence[i
     return {} if matrix is None else {key: matrix[at : at + 1] for at, (key, _) in enumerate(rows)}
 
 
-def new_items(loaded: Loaded | None, attributes: Sequence[Mapping[str, Any]]) -> ItemSide | None:
+def new_items(loaded: LoadedVersion | None, attributes: Sequence[Mapping[str, Any]]) -> ItemSide | None:
     """Return new items as the model scores them by their attributes, None where it cannot."""
     encoding = _encoding(loaded, "item")
     if loaded is None or not encoding or not isinstance(loaded.model, FoldsItemsIn):
@@ -61,7 +61,7 @@ def encoded(
         return None
 
 
-def _encoding(loaded: Loaded | None, side: str) -> Sequence[Mapping[str, Any]]:
+def _encoding(loaded: LoadedVersion | None, side: str) -> Sequence[Mapping[str, Any]]:
     if loaded is None or not isinstance(loaded.model, TakesFeatures):
         return ()
     return loaded.model._encoding(side)

@@ -11,14 +11,14 @@ import numpy as np
 from palate.errors import PalateError
 from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.catalogue import Catalogue
-from palate.serve.engine.people import Person
+from palate.serve.engine.people import KnownPerson
 from palate.serve.engine.ranking import BOOSTED, MODEL, SOURCES, Order
-from palate.serve.engine.space import Space
+from palate.serve.engine.space import Tenant
 from palate.serve.engine.why import boosted, explained, reasons
 from palate.store.packing import encode_ranked
 from palate.store.records import Place, ShownList
 
-Why = list[dict[str, Any]]
+ReasonList = list[dict[str, Any]]
 MODEL_POLICY, POPULAR_POLICY = "model", "popular"
 
 
@@ -36,9 +36,9 @@ def list_ids(n: int, now: int) -> list[str]:
 
 
 def answered(
-    space: Space,
+    space: Tenant,
     asks: Sequence[Ask],
-    people: Sequence[Person],
+    people: Sequence[KnownPerson],
     orders: Sequence[Order | PalateError],
     now: int,
     timings: Mapping[str, float],
@@ -59,7 +59,9 @@ def answered(
     return answers, shown
 
 
-def _answer(space: Space, ask: Ask, person: Person, order: Order, list_id: str, timings: Mapping[str, float]) -> Answer:
+def _answer(
+    space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str, timings: Mapping[str, float]
+) -> Answer:
     at = order.places[: ask.n].tolist()
     items = space.catalogue.shown(at)
     places = _places(order, ask.n, items)
@@ -89,7 +91,7 @@ def _places(order: Order, n: int, items: Sequence[tuple[str, Any]]) -> tuple[Pla
     return tuple([Place(id_, s, 1.0, source) for (id_, _), s, source in zip(items, scores, sources, strict=True)])
 
 
-def _why(space: Space, person: Person, place: int, shown: Place) -> Why | None:
+def _why(space: Tenant, person: KnownPerson, place: int, shown: Place) -> ReasonList | None:
     """Return the reasons of a place that the model scored; others have none."""
     if (
         space.loaded is None
@@ -102,7 +104,7 @@ def _why(space: Space, person: Person, place: int, shown: Place) -> Why | None:
     return boosted(told, shown.score, explanation.score) if shown.source == SOURCES[BOOSTED] else told
 
 
-def _shown(space: Space, ask: Ask, order: Order, answer: Answer, now: int) -> ShownList:
+def _shown(space: Tenant, ask: Ask, order: Order, answer: Answer, now: int) -> ShownList:
     return ShownList(
         list_id=answer.list_id or "",
         user=ask.user,

@@ -12,7 +12,7 @@ from palate.models import Recommender
 from palate.store.versions.candidates import Candidates
 
 
-class Loaded(Protocol):
+class LoadedVersion(Protocol):
     """A version that answers; nothing of it ever changes."""
 
     @property

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from palate.errors import NotFoundError, ParameterError
 from palate.models.contract.abilities import Explains, LikensItems, PredictsDistribution, cannot, check_supports
 from palate.models.contract.scoring import FactorScorer, nearest
-from palate.serve.engine.asking import Answer, Ask, Predictions, Reasons
-from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
+from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.newcomers import informative
-from palate.serve.engine.people import NOBODY, Person
-from palate.serve.engine.ranking import Choice
+from palate.serve.engine.people import NOBODY, KnownPerson
+from palate.serve.engine.ranking import Allowed
 from palate.serve.engine.why import explained, said
 from palate.store import popular
 from palate.store.records import Place
@@ -25,7 +25,7 @@ from palate.store.records import Place
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from palate.serve.engine.space import Space
+    from palate.serve.engine.space import Tenant
 
 KINDS: Mapping[str, Callable[..., list[popular.Counted]]] = {
     "popular": popular.popular,
@@ -42,7 +42,7 @@ class Others:
         conn: its read transaction.
     """
 
-    def __init__(self, space: Space, conn: Connection) -> None:
+    def __init__(self, space: Tenant, conn: Connection) -> None:
         self.space, self.conn, self.catalogue = space, conn, space.catalogue
 
     def similar(self, item: str, ask: Ask) -> Answer:
@@ -57,7 +57,7 @@ class Others:
                 return self._answer(alike[lets], scores[lets], ask, "similar")
             wide = min(4 * wide, self.catalogue.n_items)
 
-    def _nearest(self, loaded: Loaded, at: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _nearest(self, loaded: LoadedVersion, at: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         model, itself = loaded.model, np.array([at], np.int32)
         if not isinstance(model, LikensItems):
             raise cannot(model, "similar_items")
@@ -102,7 +102,7 @@ class Others:
         made = tuple(Place(one.id, one.score, 1.0, "popular") for one, _ in kept)
         return self._made(made, tuple(shown), kind)
 
-    def predict(self, person: Person, items: Sequence[str], interval: float | None) -> Predictions:
+    def predict(self, person: KnownPerson, items: Sequence[str], interval: float | None) -> Predicted:
         """Return what somebody would think of items."""
         loaded = self._loaded("predictions")
         model = loaded.model
@@ -119,14 +119,14 @@ class Others:
             users = np.full(int(known.sum()), person.place)
             low[known], high[known] = model._distribution(users, places[known], None).interval(interval)
         rows = zip(items, *(map(_told, column.tolist()) for column in (values, low, high)), known.tolist(), strict=True)
-        return Predictions(
+        return Predicted(
             rows=tuple(rows),
             version=loaded.number,
             trained=loaded.trained,
             newest_feedback=person.newest or loaded.newest_event,
         )
 
-    def _values(self, loaded: Loaded, person: Person, places: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _values(self, loaded: LoadedVersion, person: KnownPerson, places: NDArray[np.int32]) -> NDArray[np.float64]:
         model = loaded.model
         if person.scorer is not None:
             values = person.scorer.pairs(np.zeros(len(places), np.int32), places)
@@ -136,7 +136,7 @@ class Others:
             values = model.mean_of(np.full(len(places), -1), places)
         return np.clip(values, *model.rating_range_) if model.score_kind == "rating" else values
 
-    def explain(self, person: Person, item: str, n: int) -> Reasons:
+    def explain(self, person: KnownPerson, item: str, n: int) -> Reasons:
         """Return of what a score is made."""
         loaded, at = self._loaded("explanations"), self._known(item)
         if not isinstance(loaded.model, Explains):
@@ -157,7 +157,7 @@ class Others:
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
-    def _loaded(self, what: str) -> Loaded:
+    def _loaded(self, what: str) -> LoadedVersion:
         if self.space.loaded is None:
             raise NotFoundError(
                 f"namespace '{self.space.ns.name}' has no model yet, and {what} need one: add and activate one",
@@ -171,7 +171,7 @@ class Others:
             raise NotFoundError(f"there is no item '{item[:64]}'", subject="item", value=item)
         return at
 
-    def _choice(self, ask: Ask) -> Choice:
+    def _choice(self, ask: Ask) -> Allowed:
         ask.check()
         return self.space.ranking.choice(ask, NOBODY)
 

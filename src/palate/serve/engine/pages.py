@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from palate.errors import ModelFileError, NotFoundError
 from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.people import NOBODY
-from palate.serve.engine.space import Space
+from palate.serve.engine.space import Tenant
 from palate.store import lists
 from palate.store.packing import Ranked, decode_ranked
 from palate.store.records import Place, ShownList
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def following(space: Space, conn: Connection, list_id: str, first: int, n: int, now: int) -> Answer:
+def following(space: Tenant, conn: Connection, list_id: str, first: int, n: int, now: int) -> Answer:
     """Return places ``first`` to ``first + n - 1`` of a list, without what has become forbidden since."""
     shown = lists.get(conn, space.ns, list_id)
     ranked = None if shown.ranked is None else decode_ranked(shown.ranked)
@@ -46,7 +46,7 @@ def following(space: Space, conn: Connection, list_id: str, first: int, n: int, 
     )
 
 
-def _now(space: Space, shown: ShownList, ranked: Ranked, cut: slice) -> NDArray[np.int32]:
+def _now(space: Tenant, shown: ShownList, ranked: Ranked, cut: slice) -> NDArray[np.int32]:
     """Return where items of a list stand now, -1 for those that neither model nor store has any more."""
     positions = ranked.positions[cut]
     is_new = positions >= ranked.n_items
@@ -59,7 +59,7 @@ def _now(space: Space, shown: ShownList, ranked: Ranked, cut: slice) -> NDArray[
     return places
 
 
-def _ids_of(space: Space, shown: ShownList, positions: NDArray[np.int64]) -> list[str]:
+def _ids_of(space: Tenant, shown: ShownList, positions: NDArray[np.int64]) -> list[str]:
     """Return the ids of an older version's items.
 
     Raises:
@@ -75,7 +75,7 @@ def _ids_of(space: Space, shown: ShownList, positions: NDArray[np.int64]) -> lis
     return [str(id_) for id_ in older.model.items_.at(positions)]
 
 
-def _ask(space: Space, shown: ShownList) -> Ask:
+def _ask(space: Tenant, shown: ShownList) -> Ask:
     """Return what the list was asked for, as far as it decides what is forbidden."""
     said = shown.request
     return Ask(

@@ -23,7 +23,7 @@ from palate.models.contract.abilities import ScoresPeople
 from palate.models.contract.scoring import Scorer
 from palate.serve.engine.catalogue import Catalogue
 from palate.serve.engine.features import features_of_people
-from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.loaded import LoadedVersion
 from palate.sparse import Rows, stacked
 from palate.store.kinds import Kinds
 from palate.store.prepared import Among
@@ -84,7 +84,7 @@ class Stand:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Person:
+class KnownPerson:
     """What is known of somebody who asks, for one version.
 
     Attributes:
@@ -115,12 +115,12 @@ class Person:
         return 100 + len(self.seen) + len(self.hidden) + (0 if self.rows is None else 300 + len(self.rows.indices))
 
 
-NOBODY = Person(Stand(""))
+NOBODY = KnownPerson(Stand(""))
 Session = Sequence[tuple[str, float | None]]
-Found = tuple[Person, Rows | None, Any]  # somebody, and the row and the features that are to be folded in
+ToFold = tuple[KnownPerson, Rows | None, Any]  # somebody, and the row and the features that are to be folded in
 
 
-class People:
+class KnownPeople:
     """Everybody who asked lately.
 
     Args:
@@ -129,16 +129,16 @@ class People:
         kinds: of the events.
     """
 
-    def __init__(self, ns: Namespace, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
+    def __init__(self, ns: Namespace, loaded: LoadedVersion | None, catalogue: Catalogue, kinds: Kinds) -> None:
         self.ns, self.loaded, self.catalogue, self.kinds = ns, loaded, catalogue, kinds
         self.passing = any(kind.returns_after or kind.counts_for for kind in kinds.values())
         model = None if loaded is None else loaded.model
         self.folds_in, self.knows_users = isinstance(model, ScoresPeople), model is not None and model.lists_its_users
-        self._kept: OrderedDict[str, Person] = OrderedDict()
+        self._kept: OrderedDict[str, KnownPerson] = OrderedDict()
         self._cells = 0
         self._counts = [0, 0, 0]
 
-    def of(self, conn: Connection, stands: Mapping[str, Stand], now: int) -> dict[str, Person]:
+    def of(self, conn: Connection, stands: Mapping[str, Stand], now: int) -> dict[str, KnownPerson]:
         """Return what is known of users at this moment, by the ids asked about.
 
         Args:
@@ -146,7 +146,7 @@ class People:
             stands: what the store says of the users.
             now: microseconds.
         """
-        people: dict[str, Person] = {}
+        people: dict[str, KnownPerson] = {}
         lacking: dict[str, Stand] = {}
         for id_, stand in stands.items():
             kept = self._kept.get(stand.id)
@@ -171,13 +171,13 @@ class People:
         self._counts = [0, 0, 0]
         return hits, misses, folded
 
-    def of_sessions(self, sessions: Sequence[Session]) -> list[Person | PalateError]:
+    def of_sessions(self, sessions: Sequence[Session]) -> list[KnownPerson | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
-        found: list[Found | PalateError] = [self._of_session(session) for session in sessions]
+        found: list[ToFold | PalateError] = [self._of_session(session) for session in sessions]
         folded = iter(self._folded([one for one in found if not isinstance(one, PalateError)]))
         return [one if isinstance(one, PalateError) else next(folded) for one in found]
 
-    def _of_session(self, session: Session) -> Found | PalateError:
+    def _of_session(self, session: Session) -> ToFold | PalateError:
         places = self.catalogue.index([item for item, _ in session])
         values = dict(zip(places.tolist(), (value for _, value in session), strict=True))  # the last one counts
         values.pop(-1, None)
@@ -186,11 +186,11 @@ class People:
             row = _session_row(self.loaded, seen[seen < self.catalogue.n_items], values)
         except ParameterError as error:
             return error
-        return Person(NOBODY.stand, seen=seen), row, None
+        return KnownPerson(NOBODY.stand, seen=seen), row, None
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def _read(self, conn: Connection, stands: list[Stand], now: int) -> list[Person]:
+    def _read(self, conn: Connection, stands: list[Stand], now: int) -> list[KnownPerson]:
         places = [-1] * len(stands)
         if self.loaded is not None and self.knows_users:
             places = self.loaded.users_index([stand.id for stand in stands]).tolist()
@@ -209,7 +209,7 @@ class People:
             ]
         )
 
-    def _found(self, stand: Stand, place: int, read: _Read, features: Any, until: int | None) -> Found:
+    def _found(self, stand: Stand, place: int, read: _Read, features: Any, until: int | None) -> ToFold:
         """Return somebody by their events, and what is to be folded in of them."""
         newest = read.newest.get(stand.key)
         if newest is None and (place >= 0 or not stand.last_event):
@@ -217,14 +217,18 @@ class People:
         seen, hidden = read.left_out(stand.key)
         if place >= 0 and self._has_learned(stand):
             had = np.setdiff1d(self._had(place), read.said(stand.key), assume_unique=True)
-            return Person(stand, place, seen=_joined(had, seen), hidden=hidden, newest=newest, until=until), None, None
+            return (
+                KnownPerson(stand, place, seen=_joined(had, seen), hidden=hidden, newest=newest, until=until),
+                None,
+                None,
+            )
         row, had = self._row(place, read, stand.key)
         stays = place if not self.folds_in else -1  # else the rows of this moment alone count
-        known = Person(stand, stays, None, None, features, _joined(had, seen), hidden, newest, until)
+        known = KnownPerson(stand, stays, None, None, features, _joined(had, seen), hidden, newest, until)
         return known, row, features
 
-    def _stored(self, stand: Stand, place: int) -> Person:
-        return Person(stand, place, seen=self._had(place))
+    def _stored(self, stand: Stand, place: int) -> KnownPerson:
+        return KnownPerson(stand, place, seen=self._had(place))
 
     def _had(self, place: int) -> NDArray[np.int32]:
         """Return what the model knows that a user of its training had, ascending; not copied."""
@@ -254,7 +258,7 @@ class People:
 
     # -- folding in -------------------------------------------------------------------------------------------------
 
-    def _folded(self, found: list[Found]) -> list[Person]:
+    def _folded(self, found: list[ToFold]) -> list[KnownPerson]:
         """Return people with their scorers, where there is something to fold in: one call for all of one kind."""
         people = [person for person, _, _ in found]
         if self.loaded is None or not self.folds_in:
@@ -275,7 +279,7 @@ class People:
                     people[n] = _with_scorer(people[n], scorer.take(np.array([row], np.int32)), found[n][1])
         return people
 
-    def _keep(self, person: Person) -> None:
+    def _keep(self, person: KnownPerson) -> None:
         before = self._kept.pop(person.stand.id, None)
         self._cells += person.cells - (0 if before is None else before.cells)
         self._kept[person.stand.id] = person
@@ -293,7 +297,7 @@ class _Read:
         now: microseconds.
     """
 
-    def __init__(self, people: People, log: Log, now: int) -> None:
+    def __init__(self, people: KnownPeople, log: Log, now: int) -> None:
         catalogue, loaded = people.catalogue, people.loaded
         view = "clicks" if loaded is None else view_of(loaded.model)
         made, apart = pairs(log, people.kinds, now, view), left_out(log, people.kinds, now)
@@ -372,8 +376,8 @@ def moment_of(conn: Connection, ns: Namespace, ids: Iterable[str]) -> Moment:
     return Moment(rows[0][0], rows[0][1], stands)
 
 
-def _with_scorer(person: Person, scorer: Scorer, rows: Rows | None) -> Person:
-    return Person(
+def _with_scorer(person: KnownPerson, scorer: Scorer, rows: Rows | None) -> KnownPerson:
+    return KnownPerson(
         person.stand,
         person.place,
         scorer,
@@ -401,7 +405,9 @@ def _merged(before: Rows, own: Rows) -> Rows:
     return Rows(row.indptr, row.indices, row.values, weights)
 
 
-def _session_row(loaded: Loaded | None, places: NDArray[np.int32], values: Mapping[int, float | None]) -> Rows | None:
+def _session_row(
+    loaded: LoadedVersion | None, places: NDArray[np.int32], values: Mapping[int, float | None]
+) -> Rows | None:
     """Return the row of a session, as `Recommender.person` reads a basket.
 
     Raises:

@@ -24,8 +24,8 @@ from palate.serve.engine.candidates import near
 from palate.serve.engine.catalogue import Catalogue, Mask
 from palate.serve.engine.diversity import CANDIDATES, diversified
 from palate.serve.engine.features import new_items
-from palate.serve.engine.loaded import Loaded
-from palate.serve.engine.people import NOTHING, Person
+from palate.serve.engine.loaded import LoadedVersion
+from palate.serve.engine.people import NOTHING, KnownPerson
 from palate.serve.engine.sharing import shared, turned
 from palate.sparse import Rows
 from palate.topk import ItemSide
@@ -64,7 +64,7 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Choice:
+class Allowed:
     """What one request may be given.
 
     Attributes:
@@ -81,7 +81,7 @@ class Choice:
         return allowed if self.mask is None else allowed & self.mask.keep[places]
 
 
-class Ranking:
+class ListRanking:
     """Ranks the items of a catalogue by a version.
 
     Args:
@@ -91,16 +91,18 @@ class Ranking:
         counted: items in the order of the store's counts, for a namespace without a model.
     """
 
-    def __init__(self, loaded: Loaded | None, catalogue: Catalogue, share: float, counted: NDArray[np.int32]) -> None:
+    def __init__(
+        self, loaded: LoadedVersion | None, catalogue: Catalogue, share: float, counted: NDArray[np.int32]
+    ) -> None:
         self.loaded, self.catalogue, self.share, self.counted = loaded, catalogue, share, counted
         self.n_items = catalogue.n_items
         self._side: tuple[int, NDArray[np.int32], ItemSide | None, list[dict[str, Any]]] | None = None
 
-    def orders(self, asks: Sequence[Ask], people: Sequence[Person]) -> list[Order | PalateError]:
+    def orders(self, asks: Sequence[Ask], people: Sequence[KnownPerson]) -> list[Order | PalateError]:
         """Return an order for each request, or why there is none."""
         found: list[Order | PalateError | None] = [None] * len(asks)
         groups: dict[tuple[Any, ...], list[int]] = {}
-        choices: list[Choice | None] = []
+        choices: list[Allowed | None] = []
         for at, (ask, person) in enumerate(zip(asks, people, strict=True)):
             try:
                 self._check(ask)
@@ -131,7 +133,7 @@ class Ranking:
         if ask.diversity > 0 and self.loaded is not None and not isinstance(self.loaded.model, LikensItems):
             raise cannot(self.loaded.model, "similar_items", "ask without diversity")
 
-    def choice(self, ask: Ask, person: Person) -> Choice:
+    def choice(self, ask: Ask, person: KnownPerson) -> Allowed:
         """Return what a request may be given.
 
         Raises:
@@ -157,8 +159,8 @@ class Ranking:
             mask = Mask(keep if mask is None else keep & mask.keep)
         closed = [part for part in closed if len(part)]
         if not closed:
-            return Choice(mask, NOTHING)
-        return Choice(mask, closed[0] if len(closed) == 1 else np.unique(np.concatenate(closed)))
+            return Allowed(mask, NOTHING)
+        return Allowed(mask, closed[0] if len(closed) == 1 else np.unique(np.concatenate(closed)))
 
     # -- by the model -----------------------------------------------------------------------------------------------
 
@@ -166,8 +168,8 @@ class Ranking:
         self,
         group: list[int],
         asks: Sequence[Ask],
-        people: Sequence[Person],
-        choices: Sequence[Choice | None],
+        people: Sequence[KnownPerson],
+        choices: Sequence[Allowed | None],
         found: list[Any],
     ) -> None:
         """Rank for requests that one scorer and one mask serve."""
@@ -181,7 +183,7 @@ class Ranking:
                 order = self._with_new(order, of_new[row], own[row])
             found[at] = self._finished(asks[at], order, own[row])
 
-    def _scorer(self, people: Sequence[Person]) -> Scorer:
+    def _scorer(self, people: Sequence[KnownPerson]) -> Scorer:
         """Return what scores these people, who are all stored ones, or all folded in."""
         scorers = [person.scorer for person in people if person.scorer is not None]
         if scorers:
@@ -195,7 +197,7 @@ class Ranking:
             raise TypeError("there is no model")
         return self.loaded.model
 
-    def _lists(self, scorer: Scorer, choices: Sequence[Choice]) -> Lists:
+    def _lists(self, scorer: Scorer, choices: Sequence[Allowed]) -> Lists:
         n = len(choices)
         closed = [choice.closed[: np.searchsorted(choice.closed, self.n_items)] for choice in choices]
         excluded = Rows.of_sizes([len(part) for part in closed], np.concatenate(closed))
@@ -210,7 +212,7 @@ class Ranking:
             n_threads=1,
         )
 
-    def _boosted(self, ask: Ask, person: Person, choice: Choice) -> Order | PalateError:
+    def _boosted(self, ask: Ask, person: KnownPerson, choice: Allowed) -> Order | PalateError:
         """Rank items of each product of factors apart, and merge them."""
         try:
             masks = [(self.catalogue.mask((condition,)).keep, factor) for condition, factor in ask.boosts]
@@ -268,7 +270,7 @@ class Ranking:
         of_new = FactorScorer(scorer.P, scorer.b, side)
         return of_new.of_all(np.arange(len(scorer.P), dtype=np.int32))
 
-    def _with_new(self, order: Order, scores: NDArray[np.float64], choice: Choice, depth: int = DEPTH) -> Order:
+    def _with_new(self, order: Order, scores: NDArray[np.float64], choice: Allowed, depth: int = DEPTH) -> Order:
         """Put new items where their scores belong."""
         new, _ = self._new_side()
         lets = choice.lets(new)
@@ -276,7 +278,7 @@ class Ranking:
         merged = _merged([order, own])
         return merged.take(np.argsort(-merged.scores, kind="stable")[:depth])
 
-    def _with_share(self, order: Order, ask: Ask, choice: Choice) -> Order:
+    def _with_share(self, order: Order, ask: Ask, choice: Allowed) -> Order:
         """Give new items that the model cannot score their share of places."""
         new, side = self._new_side()
         if not len(new) or self.share <= 0 or (side is not None and not order.popular):
@@ -288,7 +290,7 @@ class Ranking:
 
     # -- without a score --------------------------------------------------------------------------------------------
 
-    def _of_nobody(self, ask: Ask, choice: Choice) -> Order | PalateError:
+    def _of_nobody(self, ask: Ask, choice: Allowed) -> Order | PalateError:
         try:
             masks = [(self.catalogue.mask((condition,)).keep, factor) for condition, factor in ask.boosts]
         except PalateError as error:
@@ -296,7 +298,7 @@ class Ranking:
         factors = factors_of(masks, self.catalogue.size) if masks else None
         return self._finished(ask, self._popular(choice, factors), choice)
 
-    def _popular(self, choice: Choice, factors: NDArray[np.float64] | None = None) -> Order:
+    def _popular(self, choice: Allowed, factors: NDArray[np.float64] | None = None) -> Order:
         """Return the popular list of the items left, by the model's training; boosted by counts."""
         popular = self._model.item_order
         order = popular.order
@@ -308,7 +310,7 @@ class Ranking:
         order = order[choice.lets(order)][:DEPTH]
         return Order(order, np.full(len(order), np.nan), popular=True)
 
-    def _uncounted(self, choice: Choice) -> Order:
+    def _uncounted(self, choice: Allowed) -> Order:
         """Return what the store counted most, then the newest: there is no model."""
         every = np.concatenate([self.counted, self.catalogue.newcomers])
         _, first = np.unique(every, return_index=True)
@@ -318,7 +320,7 @@ class Ranking:
 
     # -- the order at last ------------------------------------------------------------------------------------------
 
-    def _finished(self, ask: Ask, order: Order, choice: Choice) -> Order:
+    def _finished(self, ask: Ask, order: Order, choice: Allowed) -> Order:
         if ask.diversity > 0 and self.loaded is not None:
             order = self._diverse(order, ask.diversity)
         return order if self.loaded is None else self._with_share(order, ask, choice)

@@ -22,9 +22,9 @@ from palate.errors import ModelFileError, PalateError, UnavailableError
 from palate.serve import measures
 from palate.serve.engine.asking import DEPTH
 from palate.serve.engine.catalogue import Catalogue
-from palate.serve.engine.loaded import Loaded
-from palate.serve.engine.people import Moment, People, Person, moment_of
-from palate.serve.engine.ranking import Ranking
+from palate.serve.engine.loaded import LoadedVersion
+from palate.serve.engine.people import KnownPeople, KnownPerson, Moment, moment_of
+from palate.serve.engine.ranking import ListRanking
 from palate.serve.engine.warming import warm
 from palate.store import popular
 from palate.store.kinds import Kinds
@@ -61,13 +61,13 @@ T = TypeVar("T")
 Wanted = tuple[int, bytes] | None
 
 
-class Versions(Protocol):
+class LoadsVersions(Protocol):
     """Loads versions, as `palate.store.versions` does."""
 
-    def load_active(self, store: Store, ns: Namespace) -> Loaded | None:
+    def load_active(self, store: Store, ns: Namespace) -> LoadedVersion | None:
         """Return the active version, loaded, or an older one where that cannot be; None for none."""
 
-    def load(self, store: Store, ns: Namespace, number: int) -> Loaded:
+    def load(self, store: Store, ns: Namespace, number: int) -> LoadedVersion:
         """Return a version, loaded."""
 
     def renewed(self, store: Store, ns: Namespace, loaded: Any) -> Any:
@@ -79,12 +79,12 @@ class Came:
     """What became of loading a version: it and its items, or an error."""
 
     wanted: Wanted
-    loaded: Loaded | None
+    loaded: LoadedVersion | None
     catalogue: Catalogue | None
     error: PalateError | None
 
 
-class Space:
+class Tenant:
     """What a worker knows of a namespace. Not safe for several threads: the engine's lock guards it.
 
     Args:
@@ -94,27 +94,27 @@ class Space:
         share: of places for new items, where the namespace's settings do not say.
     """
 
-    def __init__(self, store: Store, ns: Namespace, versions: Versions, share: float) -> None:
+    def __init__(self, store: Store, ns: Namespace, versions: LoadsVersions, share: float) -> None:
         self.store, self.ns, self.versions = store, ns, versions
         self.share = self.default_share = share
         self.changes = -1
         self.active: tuple[Any, ...] | None = None  # which version the store says is active
-        self.loaded: Loaded | None = None
+        self.loaded: LoadedVersion | None = None
         self.error: PalateError | None = None  # why the active version is not the one that answers
         self._loading: threading.Thread | None = None
         self._came: Came | None = None
         self._again = math.inf
         self._missed = False  # another change came while a version was being loaded
-        self._older: dict[int, Loaded] = {}
+        self._older: dict[int, LoadedVersion] = {}
         self._settle(None, Catalogue(None), Kinds())
 
-    def _settle(self, loaded: Loaded | None, catalogue: Catalogue, kinds: Kinds) -> None:
+    def _settle(self, loaded: LoadedVersion | None, catalogue: Catalogue, kinds: Kinds) -> None:
         """Answer by a version from now on."""
         self.loaded, self.catalogue, self.kinds = loaded, catalogue, kinds
         self._derived: dict[str, Any] = {}
         catalogue.loaded = loaded
-        self.people = People(self.ns, loaded, catalogue, kinds)
-        self.ranking = Ranking(loaded, catalogue, self.share, np.empty(0, np.int32))
+        self.people = KnownPeople(self.ns, loaded, catalogue, kinds)
+        self.ranking = ListRanking(loaded, catalogue, self.share, np.empty(0, np.int32))
 
     # -- before each batch ------------------------------------------------------------------------------------------
 
@@ -193,11 +193,11 @@ class Space:
         if self._missed:
             self.changes, self._missed = -1, False
 
-    def person(self, conn: Connection, user: str, now: int) -> Person:
+    def person(self, conn: Connection, user: str, now: int) -> KnownPerson:
         """Return what is known of one user at this moment."""
         return self.people.of(conn, moment_of(conn, self.ns, [user]).stands, now)[user]
 
-    def older(self, number: int) -> Loaded:
+    def older(self, number: int) -> LoadedVersion:
         """Return a version that lists were made by; a few are kept.
 
         Raises:

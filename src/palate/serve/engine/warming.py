@@ -6,11 +6,11 @@ import numpy as np
 
 from palate.models import Recommender
 from palate.models.contract.abilities import Explains, ScoresPeople
-from palate.models.contract.person import Person
+from palate.models.contract.person import Person as ModelsPerson
 from palate.parallel import single_blas_thread
 from palate.serve.engine.asking import DEPTH
 from palate.serve.engine.diversity import diversified
-from palate.serve.engine.loaded import Loaded
+from palate.serve.engine.loaded import LoadedVersion
 from palate.sparse import Rows, stacked
 from palate.store.rule import values_for, view_of
 
@@ -18,7 +18,7 @@ OWN = 5  # items of somebody made up
 PEOPLE = 10  # folded in together
 
 
-def warm(loaded: Loaded) -> None:
+def warm(loaded: LoadedVersion) -> None:
     """List for users of training, for one and for several people folded in, and explain."""
     model = loaded.model
     model.n_threads = 1  # a worker has one core
@@ -40,4 +40,4 @@ def _fold_in(model: Recommender, depth: int) -> None:
         ranker = model.ranker_of(stacked([row] * n))
         ranker.lists(np.arange(n, dtype=np.int32), depth, excluded=[ranker.had], n_threads=1)
     if isinstance(model, Explains):
-        model.explain(Person(None, row, None, model.items_), model.items_.at(items[:1])[0])
+        model.explain(ModelsPerson(None, row, None, model.items_), model.items_.at(items[:1])[0])

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from palate.models.contract.explanation import Explanation
-from palate.models.contract.person import Person as Asker
+from palate.models.contract.person import Person as ModelsPerson
 from palate.serve.engine.asking import Reasons
-from palate.serve.engine.loaded import Loaded
-from palate.serve.engine.people import Person
+from palate.serve.engine.loaded import LoadedVersion
+from palate.serve.engine.people import KnownPerson
 
 OWN = 3  # items told beside each item of a list
 REST = "everything else"
 
 
-def explained(loaded: Loaded, person: Person, place: int) -> Explanation:
+def explained(loaded: LoadedVersion, person: KnownPerson, place: int) -> Explanation:
     """Return the explanation of the score that a list shows: the model's own, for a stored user or one folded in.
 
     Raises:
@@ -26,7 +26,7 @@ def explained(loaded: Loaded, person: Person, place: int) -> Explanation:
     item = model.items_.at(np.array([place]))[0]
     if person.scorer is None or person.rows is None:
         return model.explain(model.users_.at(np.array([person.place]))[0], item)
-    return model.explain(Asker(None, person.rows, person.features, model.items_), item)
+    return model.explain(ModelsPerson(None, person.rows, person.features, model.items_), item)
 
 
 def reasons(explanation: Explanation, n: int = OWN) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def boosted(told: list[dict[str, Any]], shown: float, score: float) -> list[dict
     return told if shown == score or np.isnan(shown) else [*told, {"name": "boost", "contribution": shown - score}]
 
 
-def said(loaded: Loaded, explanation: Explanation, n: int, newest: int | None) -> Reasons:
+def said(loaded: LoadedVersion, explanation: Explanation, n: int, newest: int | None) -> Reasons:
     """Return an explanation as an answer of its own."""
     text = f"the parts of the score of {explanation.of}, which add up to {explanation.score:.4g}"
     return Reasons(
