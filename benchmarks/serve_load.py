@@ -54,6 +54,7 @@ class Row:
         parts: milliseconds at half load by `Server-Timing`.
         goal: answers a second that the issue asks for.
         failed: requests without a success.
+        memory: megabytes of all processes, at the start and after each minute.
     """
 
     case: str
@@ -65,6 +66,7 @@ class Row:
     parts: dict[str, float] = field(default_factory=dict)
     goal: float | None = None
     failed: int = 0
+    memory: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -372,7 +374,9 @@ def of_steady(_: str, goal: float | None, client: Client, workers: int = 1) -> I
         f"{minutes} minutes at half load, another version each minute: {sizes[1]:.0f} MB, at the end {sizes[-1]:.0f} MB"
     )
     half = len(latencies) / (60 * minutes)
-    yield Row(case, _said(workers), half, processor, whole.percentile(50), whole.percentile(99), failed=failed)
+    yield Row(
+        case, _said(workers), half, processor, whole.percentile(50), whole.percentile(99), failed=failed, memory=sizes
+    )
 
 
 @contextmanager
@@ -448,14 +452,33 @@ CASES: dict[str, tuple[Callable[..., Iterator[Row]], str, float | None]] = {
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown."""
-    header = ["what", "cores", "a second", "goal", "processor ms each", "p50 ms", "p99 ms", "model, store, rest ms"]
+    header = [
+        "what",
+        "cores",
+        "a second",
+        "goal",
+        "processor ms each",
+        "p50 ms",
+        "p99 ms",
+        "`Server-Timing`, ms",
+        "failed",
+    ]
     lines = []
     for row in rows:
-        parts = ", ".join(f"{value:.2f}" for value in row.parts.values())
         shown = [f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in (row.per_second, row.goal or 0)]
         times = ["" if np.isnan(value) else f"{value:.2f}" for value in (row.processor_ms, row.p50, row.p99)]
-        lines.append([row.case, row.cores, shown[0], shown[1] if row.goal else "", *times, parts])
+        goal = shown[1] if row.goal else ""
+        lines.append([row.case, row.cores, shown[0], goal, *times, _parted(row.parts), str(row.failed or "")])
     return markdown(header, lines)
+
+
+def _parted(parts: dict[str, float]) -> str:
+    """Return the parts of the time, and what is left: the framework, and waiting for a turn and for the commit."""
+    if "total" not in parts:
+        return ""
+    named = {name: value for name, value in parts.items() if name in ("model", "store")}
+    named["rest"] = parts["total"] - sum(named.values())
+    return ", ".join(f"{name} {value:.2f}" for name, value in named.items())
 
 
 def main() -> None:
@@ -465,6 +488,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10, help="of steady")
     parser.add_argument("--connections", type=int, default=48)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="1: one core; more: both")
+    parser.add_argument("--out", type=Path, default=ANSWERED, help="file for the figures as JSON")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/serving.md")
     options = parser.parse_args()
     client, rows = Client(options), []
@@ -479,8 +503,8 @@ def main() -> None:
         + machine("uvicorn", "fastapi", "sqlalchemy")
         + f", SQLite {sqlite3.sqlite_version}"
     )
-    ANSWERED.parent.mkdir(exist_ok=True)
-    ANSWERED.write_text(json.dumps({"told": told, "rows": [asdict(row) for row in rows]}, indent=1))
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps({"told": told, "rows": [asdict(row) for row in rows]}, indent=1))
     publish("serve-load", f"{table(rows)}\n\n{told}", write=options.write)
 
 

@@ -193,3 +193,16 @@ def test_what_cannot_be_served_is_told_before_workers_start(tmp_path, change, er
 def test_a_port_in_use_is_told(tmp_path):
     with listen("127.0.0.1", 0) as taken, pytest.raises(ParameterError, match="choose another port"):
         run(Settings(store=f"sqlite:///{tmp_path}/shop.db", port=taken.getsockname()[1]), started=pytest.fail)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("movielens")
+def test_ten_minutes_of_load_with_a_switch_in_each_fail_nobody_and_take_no_more_memory(tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / "serve_load.py"), "steady", "--minutes", "10"]
+    command += ["--workers", "2", "--out", str(tmp_path / "figures.json")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run(command, env=environment, check=True, timeout=1200, stdout=subprocess.DEVNULL)
+    (row,) = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert row["failed"] == 0
+    settled = row["memory"][2:]  # both versions have been loaded once
+    assert max(settled) < 1.1 * min(settled)
