@@ -18,7 +18,8 @@ EXPLAINED = {
     ("data/sources/fetching.py", "B603"): "the same command",
     ("files/folders.py", "B403"): "writes two dictionaries for readers of the old folders; nothing is unpickled",
     ("files/foreign.py", "B403"): "pickletools lists what a pickle would do, so that it can be refused unread",
-    ("ui/server.py", "B104"): "says what 0.0.0.0 means when the user chose it; the default is loopback",
+    ("serve/listening.py", "B104"): "says what 0.0.0.0 means when the user chose it; the default is loopback",
+    ("store/migrations/versions/schema_2.py", "B608"): "the microseconds of a day stand in the text: a constant",
 }
 
 

@@ -137,19 +137,22 @@ def test_a_service_answers_from_a_failing_disk_and_heals(tmp_path, library):
     key = {"Authorization": f"Bearer {secrets['default', 'write']}"}
     with running(tmp_path, url, "--workers", "2", **environment(library, disk, log)) as service:
         for number, fault in enumerate(FAULTS.values()):
-            event = {"user": "1", "item": "2", "kind": "click", "event_id": f"fault {number}"}
+            event = {"user": "Zoe Nobody", "item": "2", "kind": "click", "event_id": f"fault {number}"}
             with faulty(log, *fault):
                 for _ in range(6):  # both workers
                     refused = service.ask("POST", "/v1/feedback", event, **key)
                     assert refused.status == 503, refused
                     assert refused.headers["content-type"] == "application/problem+json"
                     assert int(refused.headers["retry-after"]) >= 1
-                    answer = service.ask("GET", "/v1/recommendations?user=1", **key)
+                    answer = service.ask("GET", "/v1/recommendations?user=Zoe+Nobody", **key)
                     assert (answer.status, answer.json["logged"]) == (200, False), answer
             for _ in range(4):
                 assert service.ask("POST", "/v1/feedback", event, **key).status in {200, 201}
                 assert service.ask("GET", "/v1/recommendations?user=1", **key).json["logged"] is True
         revoke(service, url, secrets["default", "read"])
+        said = service.log.read_text()
+    assert "/v1/feedback" in said  # its requests and its troubles are in the log, and nobody's name or key
+    assert not [text for text in ("Zoe", "fault 1", *secrets.values()) if text in said]
 
 
 def revoke(service, url: str, key: str) -> None:

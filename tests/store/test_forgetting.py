@@ -382,3 +382,19 @@ def test_copies_of_rows_that_moved_are_gone_when_the_file_is_written_anew(empty_
     with open_store(url) as store:
         forgetting.forget(store, store.namespace(), "nobody")
     assert files_with(tmp_path, GONE) == []
+
+
+def test_one_scrub_at_a_time_takes_all_that_wait_with_it(lived, ns, monkeypatch):
+    times = []
+
+    def compact(store, full):
+        times.append(full)
+        assert forgetting.scrub(store, most=forgetting.QUICK) is None  # another one is at it
+        if len(times) == 1:
+            forgetting.forget(store, ns, "nobody", scrub_now=False)
+
+    monkeypatch.setattr(forgetting, "compact", compact)
+    assert forgetting.forget(lived, ns, GONE).scrubbed is True
+    assert times == [False, False]
+    with lived.read() as conn:
+        assert {job.state for job in jobs.listed(conn, ns, "scrub")} == {"done"}

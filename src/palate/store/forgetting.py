@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import threading
 import time as clock
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 SCRUB = "scrub"  # kind of the job
 QUICK = 256_000_000  # bytes of a file of SQLite that a service writes anew by itself
 TRIES, PATIENCE, NAP = 40, 50, 0.05  # to empty SQLite's log, which a reader of an older state holds up for a moment
+_SCRUBBING = threading.Lock()
 TABLES = ("users", "events", "lists", "list_pages")
 
 
@@ -129,23 +131,34 @@ def scrub(store: Store, *, full: bool = False, most: int | None = None) -> int |
             100 MB. A larger one waits for `palate store clean`. None: of any size.
 
     Returns:
-        None where it could not be ended: the job waits, the log says why.
+        None where it could not be ended: the job waits, the log says why. With ``most`` also where another thread of
+        this process is at it, which takes the job with it.
     """
-    with store.read() as conn:
-        waiting = [(ns, job.number) for ns in store.namespaces() for job in jobs.listed(conn, ns, SCRUB, jobs.OPEN)]
-    if not waiting and not full:
-        return 0
+    if not _SCRUBBING.acquire(blocking=most is None):
+        return None
     try:
-        models = sum(len(versions.rewrite(store, ns)) for ns in {ns.key: ns for ns, _ in waiting}.values())
-        _check_size(store, most)
-        compact(store, full=full)
+        models = 0
+        while (waiting := _waiting(store)) or full:
+            models += sum(len(versions.rewrite(store, ns)) for ns in {ns.key: ns for ns, _ in waiting}.values())
+            _check_size(store, most)
+            compact(store, full=full)
+            full = False
+            for ns, number in waiting:
+                with suppress(ConflictError), jobs.running(store, ns, number):  # another process ended it meanwhile
+                    pass
+        return models
     except PalateError as error:
         log.warning("bytes of people who were forgotten are still in files: %s", error)
         return None
-    for ns, number in waiting:
-        with suppress(ConflictError), jobs.running(store, ns, number):  # another process ended it meanwhile
-            pass
-    return models
+    finally:
+        _SCRUBBING.release()
+
+
+def _waiting(store: Store) -> list[tuple[Namespace, int]]:
+    """Return the jobs that wait, and those that a process began and did not end."""
+    every = store.namespaces()
+    with store.read() as conn:
+        return [(ns, job.number) for ns in every for job in jobs.listed(conn, ns, SCRUB, jobs.OPEN)]
 
 
 def copies(store: Store) -> list[Path]:

@@ -60,15 +60,14 @@ def record(conn: Connection, ns: Namespace, new: Iterable[Happened], withdrawn: 
 def record_log(conn: Connection, ns: Namespace, log: Log, withdrawn: Sequence[int] = ()) -> None:
     """Count events, as `record` does, that are columns already: of an import."""
     kinds = kinds_of(conn, ns)
-    counts = _counts(kinds, log, 1)
-    counts.update(_counts(kinds, _log(kinds, _withdrawn_now(conn, ns, withdrawn)), -1))
-    _add(conn, ns, counts)
+    gone = _log(kinds, _withdrawn_now(conn, ns, withdrawn))
+    _add(conn, ns, kinds, (log, 1), (gone, -1))
 
 
 def take_back(conn: Connection, ns: Namespace, gone: Iterable[Happened]) -> None:
     """Count events no longer, which are deleted in this transaction and were not withdrawn before."""
     kinds = kinds_of(conn, ns)
-    _add(conn, ns, _counts(kinds, _log(kinds, gone), -1))
+    _add(conn, ns, kinds, (_log(kinds, gone), -1))
 
 
 def recount(conn: Connection, ns: Namespace) -> None:
@@ -149,20 +148,22 @@ def _log(kinds: Kinds, happened: Iterable[Happened]) -> Log:
     return Log.of(np.array(known, EVENT) if known else np.empty(0, EVENT))
 
 
-def _counts(kinds: Kinds, log: Log, sign: int) -> Counter[tuple[int, int, bool]]:
-    """Return how many events there are by day, item and whether they are positive, times the sign."""
-    rows = zip((log.time // DAY).tolist(), log.item.tolist(), positive(log, kinds).tolist(), strict=True)
-    return Counter({row: sign * count for row, count in Counter(rows).items()})
-
-
-def _add(conn: Connection, ns: Namespace, counts: Counter[tuple[int, int, bool]]) -> None:
-    slots: dict[tuple[int, int], list[int]] = {}
-    for (day, item, is_positive), count in counts.items():
-        for slot in (slots.setdefault((when, item), [0, 0]) for when in (day, ALL_DAYS)):
-            slot[0] += count * is_positive
-            slot[1] += count
-    rows = [(ns.key, *slot, *slots[slot]) for slot in sorted(slots) if any(slots[slot])]
-    _UPSERT.run_many(conn, rows)
+def _add(conn: Connection, ns: Namespace, kinds: Kinds, *signed: tuple[Log, int]) -> None:
+    """Add the events of logs, times their signs, to the counts of their days and of all days."""
+    day = np.concatenate([log.time // DAY for log, _ in signed])
+    item = np.concatenate([log.item for log, _ in signed])
+    sign = np.concatenate([np.full(len(log), sign) for log, sign in signed])
+    good = np.concatenate([positive(log, kinds) for log, _ in signed])
+    if not len(day):
+        return
+    day, item = np.concatenate([day, np.full(len(day), ALL_DAYS)]), np.tile(item, 2)
+    order = np.lexsort((item, day))
+    day, item = day[order], item[order]
+    first = np.flatnonzero(np.r_[True, (day[1:] != day[:-1]) | (item[1:] != item[:-1])])
+    counts = [np.add.reduceat(np.tile(of, 2)[order], first) for of in (sign * good, sign)]
+    kept = np.flatnonzero(np.logical_or(*counts))
+    columns = (day[first][kept], item[first][kept], counts[0][kept], counts[1][kept])
+    _UPSERT.run_many(conn, [(ns.key, *row) for row in zip(*(column.tolist() for column in columns), strict=True)])
 
 
 def _added(put: Any) -> Any:

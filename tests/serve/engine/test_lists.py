@@ -15,6 +15,7 @@ from palate.errors import ParameterError
 from palate.models.contract.scoring import WeightScorer
 from palate.serve.engine import DEPTH, Ask, ranking
 from palate.serve.engine.boosts import lifted
+from palate.serve.engine.people import NOBODY
 from palate.sparse import Rows
 from palate.store import items, versions
 from palate.store.configuring import set_kinds
@@ -188,7 +189,10 @@ def test_filters_and_lists_of_ids(world):
     assert said(world.ask(exclude=("i7", "never", "i9"))) == listed(model, "u1", deny=["i7", "i9"])
     unsorted = ("i9", "i7", "i9", "i8")
     without = listed(model, "u1", exclude_seen=False, deny=["i7", "i8", "i9"])
-    assert said(world.ask(exclude=unsorted, seen=True)) == without
+    ask = Ask(ns=world.ns, user="u1", exclude=unsorted, seen=True)
+    assert [said(answer) for answer in world.engine.answer([ask, ask])] == [without] * 2
+    closed = world.engine._spaces[world.ns.key].ranking.choice(ask, NOBODY).closed  # sorted, as the kernels need it
+    assert closed.tolist() == sorted(set(model.items_.index(list(unsorted)).tolist()))
     assert world.items(where=("genres=loud",)) == []
     with pytest.raises(ParameterError, match="has no column 'size'"):
         world.ask(where=("size=3",))

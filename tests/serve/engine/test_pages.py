@@ -47,12 +47,16 @@ def test_what_has_become_forbidden_is_withheld(world):
 
 def test_pages_go_on_after_a_switch_of_the_model(world):
     world.use("ials")
-    items.upsert(world.store, world.ns, [Thing("new", {"year": 2000})])
+    new = ("new1", "new2", "new3")
+    for name in new:
+        items.upsert(world.store, world.ns, [Thing(name, {"year": 2000})])
+    whole = world.items("u1", n=30)
     first = world.ask("u1", n=5)
-    rest = names(world.engine.following(world.ns, first.list_id, 6, 20))
-    assert "new" in rest
+    rest = names(world.engine.following(world.ns, first.list_id, 6, 25))
+    assert rest == whole[5:]
+    assert set(new) <= set(rest)
     world.use("ease")
-    page = world.engine.following(world.ns, first.list_id, 6, 20)
+    page = world.engine.following(world.ns, first.list_id, 6, 25)
     assert names(page) == rest
     assert (page.version, world.ask("u1").version) == (1, 2)
     assert {place.source for place in page.places} == {"model", "new"}

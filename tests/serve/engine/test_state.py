@@ -66,6 +66,22 @@ def test_a_switch_happens_behind_the_version_that_answers(world, slow):
     assert world.ask().version == 2
 
 
+def test_a_switch_during_a_switch_is_not_missed(world, slow):
+    world.use("ials")
+    slow.may.clear()
+    add(world, "ease")
+    assert world.ask().version == 1
+    slow.may.set()
+    space = world.engine._spaces[world.ns.key]
+    space.wait()
+    space._loading = threading.Thread()  # as if it were not quite done
+    add(world, "als")
+    assert world.ask().version == 2
+    space._loading = None
+    world.engine.refresh()
+    assert world.ask().version == 3
+
+
 def test_a_version_that_cannot_be_loaded_leaves_the_one_before_it(world, slow, monkeypatch):
     world.use("ials")
     world.engine.ready()

@@ -28,7 +28,7 @@ def with_event_ids(frame: pl.DataFrame) -> pl.DataFrame:
     before = pl.DataFrame({"said": said}).select(pl.int_range(pl.len()).over("said")).to_series()
     made = [
         f"{MADE}{time:015x}{blake2b(f'{text}#{n}'.encode(), digest_size=SIZE).hexdigest()}"
-        for time, text, n in zip(rows["time"].fill_null(0), said, before, strict=True)
+        for time, text, n in zip(*(of.to_list() for of in (rows["time"].fill_null(0), said, before)), strict=True)
     ]
     return frame.with_columns(event_id=frame["event_id"].scatter(lacking.arg_true(), pl.Series(made, dtype=pl.String)))
 
