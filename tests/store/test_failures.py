@@ -321,13 +321,13 @@ def test_several_processes_write_at_once_and_nothing_is_lost_or_doubled(store_ur
     with open_store(store_url, folder=tmp_path) as store:
         ns = store.namespace()
         words = [sys.executable, HERE / "writing_process.py", store_url, tmp_path]
-        running = [subprocess.Popen([*words, f"p{k}"], stdout=subprocess.PIPE, text=True) for k in range(3)]
+        running = [subprocess.Popen([*words, f"p{k}"], stdout=subprocess.PIPE, text=True) for k in range(2)]
         said = [process.communicate(timeout=60)[0].split() for process in running]
-        assert [process.returncode for process in running] == [0, 0, 0]
+        assert [process.returncode for process in running] == [0, 0]
         told = sorted(one for each in said for one in each)
-        assert len(told) == 3 * 40
+        assert len(told) == 2 * 25
         assert sorted(ids(store, ns)) == sorted([*told, "shared"])
-        assert store.counters(ns, ["everybody"]).users["everybody"][0] == 3 * 40  # transactions
+        assert store.counters(ns, ["everybody"]).users["everybody"][0] == 2 * 25  # transactions
         if store.lock.path is not None:
             with store.read() as connection:
                 assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

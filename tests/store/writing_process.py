@@ -10,7 +10,7 @@ if __name__ == "__main__":
     url, folder, name = sys.argv[1:]
     with open_store(url, folder=folder) as store:
         ns = store.namespace()
-        for k in range(40):
+        for k in range(25):
             same = Event("everybody", "tea", "click", event_id="shared")
             own = Event("everybody", f"{name} {k}", "click", event_id=f"{name}-{k}")
             receipts = feedback.add(store, ns, [own, same])

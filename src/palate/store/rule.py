@@ -25,7 +25,6 @@ from sqlalchemy import Connection, bindparam, case, exists, literal_column, sele
 from palate.data.ids import Ids
 from palate.data.interactions import Interactions
 from palate.errors import DataError
-from palate.models.contract.parameters import check_choice
 from palate.store import schema
 from palate.store.kinds import Kinds, kinds_of
 from palate.store.prepared import Among
@@ -145,6 +144,8 @@ def pairs(log: Log, kinds: Kinds, now: int, view: View = "clicks") -> Pairs:
     Raises:
         ParameterError: view is none of the two.
     """
+    from palate.models.contract.parameters import check_choice  # the models come with it
+
     check_choice("view", view, ("clicks", "ratings"))
     log = _counting(log, kinds, now)
     log = log.take(np.lexsort((log.time, log.item, log.user)))
