@@ -372,3 +372,15 @@ def test_who_was_forgotten_is_found_in_kept_versions(store, ns, model_file):
     damage(store, ns, 1)
     with pytest.raises(ModelFileError, match="damaged"):
         versions.rewrite(store, ns, ["ann"])
+
+
+@FILES
+@pytest.mark.parametrize(("kept", "left"), [(None, 5), (2, 2)])
+def test_the_service_cleans_old_versions_away(store, ns, model_file, kept, left):
+    from palate.serve.service import _clean
+    from palate.serve.settings import told
+
+    for _ in range(6):
+        versions.add(store, ns, model_file)
+    _clean(store, told(store=store.url, keep_versions=kept))
+    assert list(states(store, ns).values()).count("ready") == left

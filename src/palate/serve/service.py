@@ -18,6 +18,7 @@ from palate.serve.settings import Settings
 from palate.store.cleaning import clean
 from palate.store.forgetting import QUICK, scrub
 from palate.store.store import open_store
+from palate.store.versions import prune
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -77,8 +78,11 @@ def _load(engine: Any) -> None:
 
 
 def _clean(store: Store, settings: Settings) -> None:
-    """Delete what is kept too long, and the bytes of people who were forgotten."""
+    """Delete what is kept too long, files of old versions too, and the bytes of people who were forgotten."""
     clean(store, settings.keep_lists, settings.keep_events)
+    more = {} if settings.keep_versions is None else {"keep": settings.keep_versions}
+    for ns in store.namespaces():
+        prune(store, ns, **more)
     scrub(store, most=QUICK)
 
 

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
         cursor_seconds: how long the pages that follow a list can be asked for.
         key_seconds: how often a worker looks for new and revoked keys.
         keep_lists, keep_events: days after which lists and events are deleted; without it, never.
+        keep_versions: how many of the newest model versions keep their files; without it, as many as
+            `palate.store.versions` says.
         new_items_share: the share of places for items that the model has not seen.
         candidates_from: items from which on lists come from candidates that a graph of the items proposes; without it,
             as many as the version's builder says (`palate.store.versions.candidates`).
@@ -52,6 +54,7 @@ class Settings(BaseSettings):
     key_seconds: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     keep_lists: Annotated[int | None, Field(ge=1)] = None
     keep_events: Annotated[int | None, Field(ge=1)] = None
+    keep_versions: Annotated[int | None, Field(ge=1)] = None
     new_items_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     candidates_from: Annotated[int | None, Field(ge=1)] = None
     log: Literal["requests", "problems"] = "requests"
