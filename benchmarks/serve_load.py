@@ -491,21 +491,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ANSWERED, help="file for the figures as JSON")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/serving.md")
     options = parser.parse_args()
-    client, rows = Client(options), []
-    for name in options.cases or CASES:
-        make, of, goal = CASES.get(name, (of_steady, "", None))
-        for workers in [1] if name == "race" else options.workers:
-            http_client.pin({1} if workers == 1 else _cores(workers))
-            rows += make(of, goal if workers == 1 else None, client, workers)
     told = (
         "Keys on, the store read for each answer, lists logged durably before they are sent, a log line each; "
         f"{options.connections} connections; the client on the other core. "
         + machine("uvicorn", "fastapi", "sqlalchemy")
         + f", SQLite {sqlite3.sqlite_version}"
     )
+    client, rows = Client(options), []
+    for name in options.cases or CASES:
+        make, of, goal = CASES.get(name, (of_steady, "", None))
+        for workers in [1] if name == "race" else options.workers:
+            http_client.pin({1} if workers == 1 else _cores(workers))
+            rows += make(of, goal if workers == 1 else None, client, workers)
     options.out.parent.mkdir(exist_ok=True)
     options.out.write_text(json.dumps({"told": told, "rows": [asdict(row) for row in rows]}, indent=1))
-    publish("serve-load", f"{table(rows)}\n\n{told}", write=options.write)
+    publish("load", f"{table(rows)}\n\n{told}", write=options.write)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ KEEPS = [  # ids that are somebody's
     "\U0010ffff",
 ]
 NEVER = ["", "\0", "a\0b", "x" * 513, "é" * 257, "😀" * 129]
-NEVER_JSON = [b'"\\ud800"', b'"a\\udfff"', b'"\\ud83d"', b"1.5", b"true", b"null", b"[]", b"{}", b"1e3", b"9" * 400]
+NEVER_JSON = [b'"\\ud800"', b'"a\\udfff"', b'"\\ud83d"', b"1.5", b"true", b"null", b"[]", b"{}", b"9" * 400]
 
 
 @pytest.fixture(scope="module")

@@ -207,8 +207,12 @@ def _with_template() -> Server:
     from palate.store import open_store
 
     server = Server(*QUICK)
-    asked(server.folder, "CREATE DATABASE empty_store TEMPLATE template0")
-    open_store(server.url("empty_store")).close()
+    try:
+        asked(server.folder, "CREATE DATABASE empty_store TEMPLATE template0")
+        open_store(server.url("empty_store")).close()
+    except BaseException:
+        server.remove()  # nobody else knows of it
+        raise
     return server
 
 

@@ -67,6 +67,7 @@ FAULTS = {
     "nokind": ("kind is missing: 1 of 2 (line 3)", "x,ann,tea,,,\n"),
     "time": ("time is no time, such as 'yesterday'", "x,ann,tea,click,,yesterday\n"),
     "old": ("time is outside the years 1970 to 9999, such as '-5'", "x,ann,tea,click,,-5\n"),
+    "ahead": ("time is more than a day in the future, such as '2999-01-01'", "x,ann,tea,click,,2999-01-01\n"),
     "ms": ("time_unit='ms' counts them in smaller units", "x,ann,tea,click,,1710160200000\n"),
     "long": ("user has more than 512 bytes of UTF-8", f"x,{'é' * 257},tea,click,,\n"),
     "conflict": ("event_id is the id of another event, with other content, such as 'a'", "a,ann,tea,rating,5,\n"),
@@ -330,15 +331,16 @@ def test_older_rows_of_somebody_forgotten_are_left_out_and_counted(load, store, 
     digest = tombstone(store.secret, ns, "user", "ann")
     with store.write() as connection:
         tombstones.bury(connection, ns, [tombstones.Tombstone(ns.name, "user", digest, now())])
-    rows = ["a,ann,tea,rating,4,5,", "b,ann,tea,click,,,", "c,bob,tea,click,,5,", "d,ann,,undo,,2999-01-01,a"]
+    later = datetime.fromtimestamp(now() // 1_000_000 + 3600, UTC).isoformat()
+    rows = ["a,ann,tea,rating,4,5,", "b,ann,tea,click,,,", "c,bob,tea,click,,5,", f"d,ann,,undo,,{later},a"]
     text = "\n".join(["event_id,user,item,kind,value,time,withdraws", *rows])
     done = load(text)
     assert (done.events.new, done.events.known, done.events.forgotten) == (1, 0, 3)
     assert [event.user for event in log(store, ns)] == ["bob"]
     done = load("user_id,age,updated\nann,31,2020-01-01\nbob,9,\ncy,9,2001-01-01\n", "users.csv")
     assert vars(done.users) == {"new": 1, "changed": 1, "known": 0, "forgotten": 1}
-    assert load("user_id,age,updated\nann,31,2999-01-01\n", "users.csv").users.new == 1  # somebody new of this id
-    assert load("user,item,kind,time\nann,tea,click,2999-01-01\n").events.new == 1
+    assert load(f"user_id,age,updated\nann,31,{later}\n", "users.csv").users.new == 1  # somebody new of this id
+    assert load(f"user,item,kind,time\nann,tea,click,{later}\n").events.new == 1
 
 
 # -- kinds, times, columns ------------------------------------------------------------------------------------------

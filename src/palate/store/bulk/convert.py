@@ -11,11 +11,13 @@ import polars as pl
 from palate.data.checking import Fault
 from palate.data.convert import EXACT, PER_SECOND, TimeUnit, is_missing
 from palate.errors import DataError, Remedy, Set, shown
-from palate.store.checking import LAST, LAST_PLACE
+from palate.store.checking import AHEAD, LAST, LAST_PLACE
 from palate.store.ids import INTEGER, LONGEST
 from palate.store.records import IdKind
+from palate.store.times import now
 
 MICRO = 1_000_000
+
 FORMATS = ("%+", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f")
 
 
@@ -121,6 +123,8 @@ class IncomingColumn:
         self.fault(done.is_null() & ~missing, "is no time")
         outside = ~done.is_between(0, LAST)
         self.fault(outside, "is outside the years 1970 to 9999", _other_unit(self.given, outside, unit))
+        ahead = ~outside & (done > now() + AHEAD)
+        self.fault(ahead, "is more than a day in the future")  # it would be the newest for ever
         return done
 
 
