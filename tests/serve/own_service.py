@@ -18,7 +18,7 @@ import uvicorn
 from serve.raw_http import Answer, request, sent
 
 from palate.serve.app import create_app
-from palate.serve.connections import Connection
+from palate.serve.connections import BoundedConnection
 from palate.serve.listening import BACKLOG, listen
 from palate.serve.settings import Settings
 
@@ -95,7 +95,7 @@ def in_thread(store: str, **settings) -> Iterator[tuple[str, int]]:
     sock = listen("127.0.0.1", 0, backlog=BACKLOG)
     port = sock.getsockname()[1]
     app = create_app(Settings(store=store, port=port, **settings))
-    options = {"http": Connection, "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
+    options = {"http": BoundedConnection, "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(app, proxy_headers=False, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()

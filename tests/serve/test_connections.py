@@ -16,7 +16,7 @@ pytest.importorskip("httptools")
 import uvicorn
 
 from palate.serve import connections
-from palate.serve.connections import Connection, allow_files
+from palate.serve.connections import BoundedConnection, allow_files
 from palate.serve.listening import listen
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -40,7 +40,7 @@ async def app(scope, receive, send):
 def served(**options):
     """Serve in a thread; give a function that connects."""
     sock = listen("127.0.0.1", 0, backlog=1024)
-    given = {"http": Connection, "ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
+    given = {"http": BoundedConnection, "ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(app, **given, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from palate.errors import NotFoundError, RequestError
-from palate.serve.cursors import Cursors, Holder, Page
+from palate.serve.cursors import CursorPage, Cursors, Holder
 
-PAGE = Page("0123456789abcdef" * 2, 11, 10)
+PAGE = CursorPage("0123456789abcdef" * 2, 11, 10)
 HOLDER = Holder(1, 7, "196")
 CURSORS = Cursors(b"s" * 32, 60)
 

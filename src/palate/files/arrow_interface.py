@@ -77,7 +77,7 @@ for _function in (_release_schema, _release_array):  # a column may be dropped w
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ArrowLayout:
     """A column as Arrow lays it out.
 
     Attributes:
@@ -92,7 +92,7 @@ class Layout:
     length: int
     nulls: int
     buffers: Sequence[NDArray[Any] | None]
-    child: Layout | None = None
+    child: ArrowLayout | None = None
 
     def column(self, name: str) -> pl.Series:
         """Return it as a column of Polars, which reads the buffers where they lie."""
@@ -103,7 +103,7 @@ class Layout:
 class _Given:
     """What `polars.Series` takes; it lives until the column is made, and schemas are needed no longer."""
 
-    layout: Layout
+    layout: ArrowLayout
     schemas: list[_Schema] = field(default_factory=list)
 
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[Any, Any]:
@@ -118,7 +118,7 @@ class _Given:
         )
 
 
-def _schema(layout: Layout) -> _Schema:
+def _schema(layout: ArrowLayout) -> _Schema:
     """Return the type of a column; what it points to lives as long as it does."""
     schema = _Schema(format=layout.format.encode(), name=b"", flags=NULLABLE, release=_release_schema)
     if layout.child is not None:
@@ -128,7 +128,7 @@ def _schema(layout: Layout) -> _Schema:
     return schema
 
 
-def _array(layout: Layout) -> _Array:
+def _array(layout: ArrowLayout) -> _Array:
     """Return the buffers of a column, which live as long as what is returned."""
     addresses = [None if array is None else array.ctypes.data for array in layout.buffers]
     buffers = (ctypes.c_void_p * len(addresses))(*addresses)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from palate.data.texts import Texts
 from palate.errors import ModelFileError
-from palate.files.arrow_interface import Layout
+from palate.files.arrow_interface import ArrowLayout
+from palate.models.contract.derived import Keep
 
 INLINE = 12  # bytes of a text that stand in its view
 VIEW = 16  # bytes of a view
@@ -36,7 +37,6 @@ FORMATS: dict[pl.DataType, str] = {
     pl.List(pl.String()): "+L",
     pl.Null(): "n",
 }
-Keep = Callable[[NDArray[Any]], str]  # keeps an array, and returns the name by which it is found again
 
 
 def laid_out(column: pl.Series, keep: Keep) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def texts_laid_out(texts: Texts, name: str, keep: Keep) -> dict[str, Any]:
     return {"format": "vu", "length": len(texts), "nulls": 0, "buffers": [None, *_texts(texts, keep, named)]}
 
 
-def layout_of(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Layout:
+def layout_of(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ArrowLayout:
     """Return the column that was laid out, its buffers among the arrays.
 
     Raises:
@@ -78,7 +78,7 @@ def layout_of(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> L
     try:
         child = layout_of(facts["child"], arrays) if "child" in facts else None
         buffers = [None if name is None else arrays[name] for name in facts["buffers"]]
-        return Layout(facts["format"], facts["length"], facts["nulls"], buffers, child)
+        return ArrowLayout(facts["format"], facts["length"], facts["nulls"], buffers, child)
     except KeyError as error:
         raise ModelFileError.of("the item table", f"lacks {error.args[0]!r}") from None
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 RANK: Final[Mapping[Role, int]] = {"read": 0, "write": 1, "admin": 2}
 PROXIED = ("forwarded", "via", "x-real-ip")
 HTTP_OF_CLIENTS = ("1.1", "2")  # a proxy that says nothing of itself asks by HTTP/1.0
-Headers = Mapping[bytes, bytes]
+HeaderMap = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Access:
             except PalateError as error:  # the keys that were known hold until the store is back
                 log.warning("keys cannot be read: %s", error.code)
 
-    def caller(self, headers: Headers, scope: Mapping[str, Any]) -> Caller:
+    def caller(self, headers: HeaderMap, scope: Mapping[str, Any]) -> Caller:
         """Return who sends a request.
 
         Raises:
@@ -127,14 +127,14 @@ class Access:
             raise _refused("this key is not known, or was revoked")
         return found
 
-    def _keyless(self, headers: Headers, scope: Mapping[str, Any]) -> Caller:
+    def _keyless(self, headers: HeaderMap, scope: Mapping[str, Any]) -> Caller:
         if self._changes is None:
             raise UnavailableError("the store has not been read yet", subject="store")
         if why := self._why_not(headers, scope):
             raise _refused(f"send a key ('Authorization: Bearer …' or 'X-API-Key: …'): {why}")
         return self._open
 
-    def _why_not(self, headers: Headers, scope: Mapping[str, Any]) -> str:
+    def _why_not(self, headers: HeaderMap, scope: Mapping[str, Any]) -> str:
         """Return why a request needs a key, empty where it needs none."""
         if self._any:
             return "this service has keys"
@@ -153,7 +153,7 @@ def _refused(why: str) -> RequestError:
     return RequestError(why, code="no_key", subject="key")
 
 
-def _key_in(headers: Headers) -> bytes | None:
+def _key_in(headers: HeaderMap) -> bytes | None:
     """Return the key that a request carries."""
     scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer":

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+from palate.serve.bodies import ListId
 
 
 class Said(BaseModel):

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from palate.errors import NotFoundError, PalateError, RequestError, UnavailableError
 from palate.serve import documents, problems
-from palate.serve.door import Door
+from palate.serve.door import Dispatcher
 from palate.serve.hosts import Hosts
 from palate.serve.observing import Observed
 from palate.serve.operations import Operation, add
@@ -74,7 +74,7 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application as the server calls it."""
-        door = Door(super().build_middleware_stack(), self.operations, self.hosts, lambda: self.service)
+        door = Dispatcher(super().build_middleware_stack(), self.operations, self.hosts, lambda: self.service)
         return Observed(door, self.settings.log)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

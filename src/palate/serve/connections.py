@@ -17,7 +17,7 @@ REQUEST_SECONDS = 30.0  # for a whole request, from its first byte to its answer
 _order = itertools.count()  # of connections; a loop's clock stands still while it takes in several
 
 
-class Connection(HttpToolsProtocol):
+class BoundedConnection(HttpToolsProtocol):
     """One connection: cut where a request is not done within ``REQUEST_SECONDS``, or to make room in a crowd.
 
     Room is made by the oldest connection that has had no answer yet: somebody who opens many and sends nothing cuts
@@ -51,9 +51,11 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time() if self.pipeline else None
         super().on_response_complete()
 
-    def _idlest(self) -> Connection:
+    def _idlest(self) -> BoundedConnection:
         """Return the oldest connection without an answer; this one where all have had some."""
-        still = [each for each in self.connections if isinstance(each, Connection) and not each.transport.is_closing()]
+        still = [
+            each for each in self.connections if isinstance(each, BoundedConnection) and not each.transport.is_closing()
+        ]
         return min((each for each in still if not each._answered), key=lambda each: each._number, default=self)
 
     def _watch(self, seconds: float) -> None:

@@ -29,7 +29,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CursorPage:
     """The page that a cursor asks for: places ``first`` to ``first + n - 1`` of a list."""
 
     list_id: str
@@ -49,12 +49,12 @@ class Cursors:
         self._key = hmac.digest(secret, b"palate cursors", "sha256")
         self._seconds = seconds
 
-    def made(self, page: Page, holder: Holder, now: float) -> str:
+    def made(self, page: CursorPage, holder: Holder, now: float) -> str:
         """Return the cursor of a page."""
         body = LAYOUT.pack(bytes.fromhex(page.list_id), page.first, page.n, int(now) + self._seconds)
         return base64.urlsafe_b64encode(body + self._tag(body, holder)).rstrip(b"=").decode()
 
-    def read(self, cursor: str, holder: Holder, now: float) -> Page:
+    def read(self, cursor: str, holder: Holder, now: float) -> CursorPage:
         """Return the page of a cursor.
 
         Raises:
@@ -68,7 +68,7 @@ class Cursors:
         list_id, first, n, expires = LAYOUT.unpack(body)
         if now >= expires:
             raise RequestError("this cursor has expired: ask for a new list", code="expired", subject="cursor")
-        return Page(list_id.hex(), first, n)
+        return CursorPage(list_id.hex(), first, n)
 
     def _tag(self, body: bytes, holder: Holder) -> bytes:
         who = b"\0" if holder.user is None else b"\1" + holder.user.encode()

@@ -10,28 +10,25 @@ import logging
 import os
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from palate.errors import PalateError, RequestError, UnavailableError
 from palate.serve import problems
+from palate.serve.asgi import App, Message, Receive, Send
 from palate.serve.hosts import Hosts
-from palate.serve.limits import Message, Receive
-from palate.serve.operations import Call, Operation, Reply
+from palate.serve.operations import Exchange, Operation, Reply
 
 if TYPE_CHECKING:
     from palate.serve.service import Service
 
 log = logging.getLogger(__name__)
-Scope = Any
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Any, Any, Any], Awaitable[None]]
-Pairs = Sequence[tuple[bytes, bytes]]
+HeaderPairs = Sequence[tuple[bytes, bytes]]
 ONCE = (b"host", b"authorization", b"x-api-key", b"content-length", b"content-type", b"origin")
 HOSTS_KEPT, LONGEST_HOST = 1000, 300  # names that were asked about, and their letters
-GUARDS: Pairs = (
+GUARDS: HeaderPairs = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -41,7 +38,7 @@ GUARDS: Pairs = (
 NAMES = frozenset(name for name, _ in GUARDS)
 
 
-class Door:
+class Dispatcher:
     """The outermost part of the application.
 
     Args:
@@ -63,7 +60,7 @@ class Door:
         self._prefix = os.urandom(6).hex()
         self._known_hosts: dict[tuple[bytes, str | None], bool] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -73,8 +70,8 @@ class Door:
             return
         given = scope.get("state", {}).get("request_id")
         request_id = given or f"{self._prefix}{next(self._ids):08x}"
-        extra: Pairs = () if given else ((b"x-request-id", request_id.encode()),)
-        call = Call(self._service(), scope, dict(scope["headers"]), request_id)  # type: ignore[arg-type]
+        extra: HeaderPairs = () if given else ((b"x-request-id", request_id.encode()),)
+        call = Exchange(self._service(), scope, dict(scope["headers"]), request_id)  # type: ignore[arg-type]
         operation = self._operations.get((scope["method"], scope["path"]))
         scope["palate.call"], scope["palate.door"], scope["palate.extra"] = call, self, extra
         if operation is not None:
@@ -83,7 +80,7 @@ class Door:
         else:
             await self._beside(call, receive, send)
 
-    async def carry_out(self, call: Call, operation: Operation, receive: Receive, send: Send) -> None:
+    async def carry_out(self, call: Exchange, operation: Operation, receive: Receive, send: Send) -> None:
         """Answer a request by its operation, or with the problem that came up."""
         try:
             self._check(call)
@@ -97,7 +94,7 @@ class Door:
             reply, body = _fault(error, call)
         await self._send(call, reply, body, send)
 
-    async def _beside(self, call: Call, receive: Receive, send: Send) -> None:
+    async def _beside(self, call: Exchange, receive: Receive, send: Send) -> None:
         """Answer what is no operation of a whole path: pages, health, lists, and what is not there."""
         started = False
 
@@ -122,7 +119,7 @@ class Door:
             if not started:
                 await self._send(call, *answer, send)
 
-    async def _send(self, call: Call, reply: Reply, body: bytes, send: Send) -> None:
+    async def _send(self, call: Exchange, reply: Reply, body: bytes, send: Send) -> None:
         headers = [
             (b"content-type", reply.media_type),
             (b"content-length", str(len(body)).encode()),
@@ -134,7 +131,7 @@ class Door:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _check(self, call: Call) -> None:
+    def _check(self, call: Exchange) -> None:
         """Refuse what is sent to another name, or has a header twice that decides something."""
         scope, headers = call.scope, call.headers
         if len(headers) != len(scope["headers"]):
@@ -155,7 +152,7 @@ class Door:
             )
 
 
-def _refusal(error: PalateError, call: Call) -> tuple[Reply, bytes]:
+def _refusal(error: PalateError, call: Exchange) -> tuple[Reply, bytes]:
     status = problems.status_of(error)
     headers = []
     if (wait := problems.wait_of(error)) is not None:
@@ -167,14 +164,14 @@ def _refusal(error: PalateError, call: Call) -> tuple[Reply, bytes]:
     return Reply(None, status, headers, problems.MEDIA_TYPE), problems.as_bytes(error, call.request_id)
 
 
-def _fault(error: Exception, call: Call) -> tuple[Reply, bytes]:
+def _fault(error: Exception, call: Exchange) -> tuple[Reply, bytes]:
     """Return the answer to a fault of ours; the log gets its place, and not its text, which may name people."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("request %s failed: %s\n%s", call.request_id, type(error).__name__, frames)
     return _refusal(PalateError("something went wrong in the service", code="failed", subject="service"), call)
 
 
-def _timing(call: Call) -> bytes:
+def _timing(call: Exchange) -> bytes:
     """Return the Server-Timing header: milliseconds of the model, of the store, and of all together."""
     parts = [f"{name};dur={1000 * seconds:.3f}" for name, seconds in call.timings.items()]
     return ", ".join([*parts, f"total;dur={1000 * (perf_counter() - call.started):.3f}"]).encode()

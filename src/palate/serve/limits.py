@@ -13,17 +13,14 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
 
 from palate.errors import RequestError, UnavailableError
+from palate.serve.asgi import Message, Receive
 
 if sys.platform != "win32":
     import fcntl
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 SLOTS = 1 << 16  # of keys; those whose numbers are 65,536 apart share one
 NUMBER = struct.Struct("d")
 

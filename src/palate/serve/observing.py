@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from palate.serve import logs, measures
+from palate.serve.asgi import App, Message, Receive, Send
 from palate.serve.logs import LogLevel
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 GIVEN = re.compile(rb"[0-9a-fA-F-]{8,64}")  # ids of requests that are taken over from a proxy: no text of anybody's
 UNKNOWN = "unknown"  # the route of what no route answers

@@ -22,20 +22,20 @@ from pydantic_core import to_json
 from palate.errors import RequestError
 from palate.serve import limits, problems
 from palate.serve.access import Caller
+from palate.serve.asgi import Message, Receive
 from palate.store.records import Namespace, Role
 
 if TYPE_CHECKING:
     from palate.serve.service import Service
 
 Method = Literal["GET", "POST", "DELETE"]
-Scope = Any
 JSON = b"application/json"
 FIELDS = 20_000  # of a query string
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 @dataclass(slots=True)
-class Call:
+class Exchange:
     """One request on its way.
 
     Attributes:
@@ -49,7 +49,7 @@ class Call:
     """
 
     service: Service
-    scope: Scope
+    scope: Message
     headers: Mapping[bytes, bytes]
     request_id: str
     started: float = field(default_factory=perf_counter)
@@ -83,7 +83,7 @@ class Reply:
         return self.content if isinstance(self.content, bytes) else to_json(self.content, inf_nan_mode="null")
 
 
-Endpoint = Callable[[Call, Any], Awaitable[Reply | Mapping[str, Any]]]
+Endpoint = Callable[[Exchange, Any], Awaitable[Reply | Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ class Operation(APIRoute):
 
     offer: Offer
 
-    async def reply(self, call: Call, receive: limits.Receive) -> Reply:
+    async def reply(self, call: Exchange, receive: Receive) -> Reply:
         """Return the answer of a request.
 
         Raises:
@@ -173,7 +173,7 @@ class Operation(APIRoute):
         done = await offer.endpoint(call, asked)
         return done if isinstance(done, Reply) else Reply(done)
 
-    async def _asked(self, call: Call, receive: limits.Receive) -> Any:
+    async def _asked(self, call: Exchange, receive: Receive) -> Any:
         offer = self.offer
         if offer.asked is None:
             return call.scope.get("path_params", {})

@@ -88,10 +88,11 @@ def _serve(settings: Settings, sock: Any) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from palate.serve.connections import IDLE_SECONDS, Connection
+    from palate.serve.connections import IDLE_SECONDS, BoundedConnection
 
     options: dict[str, Any] = {
-        "http": Connection, "ws": "none", "loop": "auto", "factory": True, "lifespan": "on", "proxy_headers": False,
+        "http": BoundedConnection, "ws": "none", "loop": "auto", "factory": True, "lifespan": "on",
+        "proxy_headers": False,
         "server_header": False, "date_header": True, "access_log": False, "log_config": None, "log_level": "warning",
         "timeout_keep_alive": int(IDLE_SECONDS), "timeout_graceful_shutdown": GRACE_SECONDS, "backlog": BACKLOG,
         "timeout_worker_healthcheck": HANGING_SECONDS, "workers": settings.workers,

@@ -17,7 +17,7 @@ KIND_BYTES = 64
 LAST_PLACE = 1_000_000
 
 
-class Checked(NamedTuple):
+class CheckedEvent(NamedTuple):
     """An event that may be written, or why it may not."""
 
     event_id: str
@@ -33,7 +33,7 @@ class Checked(NamedTuple):
     withdraws: str | None = None
     error: PalateError | None = None
 
-    def same(self, other: Checked) -> bool:
+    def same(self, other: CheckedEvent) -> bool:
         """Whether another event of this id says the same; the client that sent it may differ, a time left out fits."""
         mine, theirs = self._content(), other._content()
         return mine == theirs and (other.time is None or other.time == self.time)
@@ -42,7 +42,7 @@ class Checked(NamedTuple):
         return self.user, self.item, self.kind, self.value, self.list_id, self.place, self.withdraws
 
 
-def checked(ns: Namespace, event: Event) -> Checked:
+def checked(ns: Namespace, event: Event) -> CheckedEvent:
     """Return an event as the store writes it; where it may not be written, the error is in it."""
     made = event.event_id is None
     event_id = secrets.token_hex(16) if event.event_id is None else event.event_id
@@ -51,15 +51,15 @@ def checked(ns: Namespace, event: Event) -> Checked:
             checked_text(event_id, "event_id")
         return _written(ns, event, event_id, made)
     except (ParameterError, DataError) as error:
-        return Checked(event_id if isinstance(event_id, str) else repr(event_id), made, error=error)
+        return CheckedEvent(event_id if isinstance(event_id, str) else repr(event_id), made, error=error)
 
 
-def _written(ns: Namespace, event: Event, event_id: str, made: bool) -> Checked:
+def _written(ns: Namespace, event: Event, event_id: str, made: bool) -> CheckedEvent:
     kind = checked_text(event.kind, "kind", KIND_BYTES)
     undo = kind == UNDO
     if undo != (event.item is None) or undo != (event.withdraws is not None):
         _refuse("item", "is there in every event but an undo, which has withdraws", event.item)
-    return Checked(
+    return CheckedEvent(
         event_id,
         made,
         canonical(ns, event.user, "user"),

@@ -28,7 +28,7 @@ LONGEST_LOG = 100_000  # characters: the newest are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StoredJob:
     """A job as the store knows it; times in microseconds.
 
     Attributes:
@@ -92,7 +92,7 @@ def add(conn: Connection, ns: Namespace, kind: str, details: Mapping[str, Any] |
     return int(conn.execute(made.returning(jobs.c.key)).scalar_one())
 
 
-def get(conn: Connection, ns: Namespace, number: int) -> Job:
+def get(conn: Connection, ns: Namespace, number: int) -> StoredJob:
     """Return a job.
 
     Raises:
@@ -101,7 +101,7 @@ def get(conn: Connection, ns: Namespace, number: int) -> Job:
     return _job(_row(conn, ns, number))
 
 
-def listed(conn: Connection, ns: Namespace, kind: str | None = None, states: tuple[str, ...] = ()) -> list[Job]:
+def listed(conn: Connection, ns: Namespace, kind: str | None = None, states: tuple[str, ...] = ()) -> list[StoredJob]:
     """Return the jobs of a namespace, the newest first; of one kind, or in some states, where that is said."""
     query = select(jobs).where(jobs.c.namespace == ns.key)
     query = query if kind is None else query.where(jobs.c.kind == kind)
@@ -109,7 +109,7 @@ def listed(conn: Connection, ns: Namespace, kind: str | None = None, states: tup
     return [_job(row) for row in conn.execute(query.order_by(jobs.c.key.desc())).mappings()]
 
 
-def cancel(store: Store, ns: Namespace, number: int) -> Job:
+def cancel(store: Store, ns: Namespace, number: int) -> StoredJob:
     """Cancel a job that waits, or ask one that runs to stop at its next step; return it.
 
     Raises:
@@ -171,8 +171,8 @@ def _set(conn: Connection, number: int, **values: Any) -> None:
     conn.execute(update(jobs).where(jobs.c.key == number).values(**values))
 
 
-def _job(row: RowMapping) -> Job:
+def _job(row: RowMapping) -> StoredJob:
     details = json.loads(row["details"])
     asked = bool(details.pop("cancel_asked", False))
     plain = {name: row[name] for name in ("kind", "progress", "created", "started", "ended", "log")}
-    return Job(number=row["key"], state=cast("State", row["state"]), details=details, cancel_asked=asked, **plain)
+    return StoredJob(number=row["key"], state=cast("State", row["state"]), details=details, cancel_asked=asked, **plain)

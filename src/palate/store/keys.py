@@ -52,7 +52,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Grant:
     """What a good key allows.
 
     Attributes:
@@ -134,7 +134,7 @@ def revoke(store: Store, ns: Namespace, prefix: str) -> ApiKey:
     return ApiKey(row.prefix, ns.name, row.name, row.role, row.created, revoked)
 
 
-def find(conn: Connection, key: str) -> Access | None:
+def find(conn: Connection, key: str) -> Grant | None:
     """Return what a key allows, None for one that is not there or was revoked."""
     if len(key) > LONGEST_KEY:
         return None
@@ -147,7 +147,7 @@ def find(conn: Connection, key: str) -> Access | None:
     if row is None or row.revoked is not None or not hmac.compare_digest(bytes(row.hash), wanted):
         return None
     kind: IdKind = row.id_kind
-    return Access(Namespace(row.namespace, row.name, kind), row.role, row.key, row.prefix)
+    return Grant(Namespace(row.namespace, row.name, kind), row.role, row.key, row.prefix)
 
 
 def any_made(conn: Connection) -> bool:

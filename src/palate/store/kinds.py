@@ -23,7 +23,7 @@ from palate.store.records import IMPRESSION, UNDO, Event, Namespace
 from palate.store.schema import namespaces
 
 if TYPE_CHECKING:
-    from palate.store.checking import Checked
+    from palate.store.checking import CheckedEvent
 
 Repeated = Literal["last", "once", "sum"]
 DAY = 86_400_000_000  # microseconds
@@ -120,7 +120,7 @@ DEFAULTS = (
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Columns:
+class KindColumns:
     """Kinds as columns, one entry a kind.
 
     Attributes:
@@ -144,7 +144,7 @@ class Columns:
     rating: NDArray[np.float64]
 
     @classmethod
-    def of(cls, kinds: Sequence[EventKind]) -> Columns:
+    def of(cls, kinds: Sequence[EventKind]) -> KindColumns:
         """Return the columns of these kinds."""
         return cls(
             weight=np.array([kind.weight for kind in kinds], float),
@@ -194,9 +194,9 @@ class Kinds(Mapping[str, EventKind]):
         return {name: code for code, name in enumerate(self.names)}
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> KindColumns:
         """What the rule asks of the kinds, by code."""
-        return Columns.of(self.every)
+        return KindColumns.of(self.every)
 
     def __getitem__(self, name: str) -> EventKind:
         return self._by_name[name]
@@ -210,7 +210,7 @@ class Kinds(Mapping[str, EventKind]):
     def __hash__(self) -> int:
         return hash(self.every)
 
-    def check(self, event: Event | Checked) -> None:
+    def check(self, event: Event | CheckedEvent) -> None:
         """Refuse an event that the kinds do not allow.
 
         Raises:
@@ -225,7 +225,7 @@ class Kinds(Mapping[str, EventKind]):
         elif event.kind != IMPRESSION:
             self._check_kind(event)
 
-    def _check_kind(self, event: Event | Checked) -> None:
+    def _check_kind(self, event: Event | CheckedEvent) -> None:
         kind = self._by_name.get(event.kind)
         if kind is None:
             known = (*self.names, IMPRESSION, UNDO)
@@ -291,6 +291,6 @@ def kinds_of(conn: Connection, ns: Namespace) -> Kinds:
     return Kinds.from_json(said)
 
 
-def _check_undo(event: Event | Checked) -> None:
+def _check_undo(event: Event | CheckedEvent) -> None:
     if not event.withdraws:
         raise DataError("an undo names the event that it withdraws by that event's id", subject="withdraws")

@@ -11,9 +11,9 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ClauseElement
 
-from palate.store.prepared import Prepared, Row
+from palate.store.prepared import DriverRow, Prepared
 
-Given = Mapping[str, ColumnElement[Any]]
+Assigned = Mapping[str, ColumnElement[Any]]
 
 
 class Many:
@@ -24,10 +24,10 @@ class Many:
         columns: what rows give, in their order: name and the column whose type it has.
     """
 
-    def __init__(self, build: Callable[[Any, Given], ClauseElement], columns: Mapping[str, Column[Any]]) -> None:
+    def __init__(self, build: Callable[[Any, Assigned], ClauseElement], columns: Mapping[str, Column[Any]]) -> None:
         self.build, self.columns = build, dict(columns)
 
-    def run_many(self, connection: Connection, rows: list[Row]) -> None:
+    def run_many(self, connection: Connection, rows: list[DriverRow]) -> None:
         """Write the rows."""
         if rows and connection.dialect.name == "sqlite":
             self._by_row.run_many(connection, rows)
@@ -58,7 +58,7 @@ def inserts(table: Table, *names: str, conflict: Callable[[Any], Any] = lambda p
     """
     same: dict[str, Any] = {name: literal_column(words) for name, words in fixed.items()}
 
-    def build(database: Any, given: Given) -> ClauseElement:
+    def build(database: Any, given: Assigned) -> ClauseElement:
         put, values = database.insert(table), {**given, **same}
         if database is sqlite:
             return conflict(put.values(values))  # type: ignore[no-any-return]
@@ -67,7 +67,7 @@ def inserts(table: Table, *names: str, conflict: Callable[[Any], Any] = lambda p
     return Many(build, {name: table.c[name] for name in names})
 
 
-def updates(table: Table, *names: str, where: tuple[str, ...], change: Callable[[Given], Mapping[str, Any]]) -> Many:
+def updates(table: Table, *names: str, where: tuple[str, ...], change: Callable[[Assigned], Mapping[str, Any]]) -> Many:
     """Return the statement that changes rows of a table.
 
     Args:
@@ -77,7 +77,7 @@ def updates(table: Table, *names: str, where: tuple[str, ...], change: Callable[
         change: returns the new values, for what rows give.
     """
 
-    def build(_: Any, given: Given) -> ClauseElement:
+    def build(_: Any, given: Assigned) -> ClauseElement:
         return update(table).where(*(table.c[name] == given[name] for name in where)).values(dict(change(given)))
 
     return Many(build, {name: table.c[name] for name in names})

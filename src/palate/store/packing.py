@@ -28,7 +28,7 @@ MOST_BYTES = 10  # of a varint
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class RankedOrder:
     """The order of a list.
 
     Attributes:
@@ -114,7 +114,7 @@ def encode_ranked(positions: Iterable[int] | NDArray[Any], n_items: int, new: Se
     return bytes(out)
 
 
-def decode_ranked(packed: bytes) -> Ranked:
+def decode_ranked(packed: bytes) -> RankedOrder:
     """Return the order of what `encode_ranked` made.
 
     Raises:
@@ -131,7 +131,7 @@ def decode_ranked(packed: bytes) -> Ranked:
     read.end()
     if positions.max(initial=0) >= max(n_items + len(new), 1):
         raise _damaged()
-    return Ranked(positions, n_items, new)
+    return RankedOrder(positions, n_items, new)
 
 
 def _source(name: str) -> int:

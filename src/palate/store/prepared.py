@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 SIZES = (1, 8, 32, 128, 512)  # of lists of values in a statement
-Row = tuple[Any, ...]
+DriverRow = tuple[Any, ...]
 
 
 @cache
@@ -37,14 +37,14 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement, *names: str) -> None:
         self.statement, self.names = statement, names
-        self._texts: dict[str, tuple[str, Callable[[Row], Row] | None]] = {}
+        self._texts: dict[str, tuple[str, Callable[[DriverRow], DriverRow] | None]] = {}
 
     def run(self, connection: Connection, *row: Any) -> CursorResult[Any]:
         """Run the statement with one row of parameters."""
         text, ordered = self._text(connection)
         return connection.exec_driver_sql(text, row if ordered is None else ordered(row))
 
-    def tuples(self, connection: Connection, *row: Any) -> list[Row]:
+    def tuples(self, connection: Connection, *row: Any) -> list[DriverRow]:
         """Run the statement with one row of parameters, and return what it finds, without names."""
         text, ordered = self._text(connection)
         row = row if ordered is None else ordered(row)
@@ -53,7 +53,7 @@ class Prepared:
             return [tuple(found) for found in connection.exec_driver_sql(text, row)]
         return quick.execute(text, row).fetchall()
 
-    def run_many(self, connection: Connection, rows: list[Row]) -> None:
+    def run_many(self, connection: Connection, rows: list[DriverRow]) -> None:
         """Run the statement with each of the rows."""
         if not rows:
             return
@@ -65,7 +65,7 @@ class Prepared:
         else:
             quick.executemany(text, rows)
 
-    def _text(self, connection: Connection) -> tuple[str, Callable[[Row], Row] | None]:
+    def _text(self, connection: Connection) -> tuple[str, Callable[[DriverRow], DriverRow] | None]:
         name = connection.dialect.name
         found = self._texts.get(name)
         if found is None:
@@ -89,7 +89,7 @@ def _driver(connection: Connection) -> sqlite3.Connection | None:
     return driver
 
 
-def _picked(order: Sequence[int]) -> Callable[[Row], Row]:
+def _picked(order: Sequence[int]) -> Callable[[DriverRow], DriverRow]:
     if len(order) == 1:
         return lambda row: (row[order[0]],)
     return itemgetter(*order)
@@ -115,7 +115,7 @@ class Among:
         """Return the rows for all values, each given once."""
         return [row for result in self._results(connection, values, others) for row in result.fetchall()]
 
-    def tuples(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Row]:
+    def tuples(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[DriverRow]:
         """Return the rows for all values, each given once, without names."""
         found = self._bound(connection, list(values), others)
         return [row for prepared, given in found for row in prepared.tuples(connection, *given)]
@@ -125,11 +125,13 @@ class Among:
         for _ in self._results(connection, values, others):
             pass
 
-    def _results(self, connection: Connection, values: Iterable[Any], others: Row) -> Iterator[CursorResult[Any]]:
+    def _results(self, connection: Connection, values: Iterable[Any], others: DriverRow) -> Iterator[CursorResult[Any]]:
         for prepared, given in self._bound(connection, list(values), others):
             yield prepared.run(connection, *given)
 
-    def _bound(self, connection: Connection, values: list[Any], others: Row) -> Iterator[tuple[Prepared, Row]]:
+    def _bound(
+        self, connection: Connection, values: list[Any], others: DriverRow
+    ) -> Iterator[tuple[Prepared, DriverRow]]:
         """Yield statements with their parameters; none where there are no values."""
         if connection.dialect.name == "postgresql":
             yield from [(self._of_array, (*others, values))] if values else []

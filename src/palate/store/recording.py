@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from palate.errors import ConflictError, DataError, NotFoundError, PalateError, ParameterError
 from palate.store import popular
-from palate.store.checking import Checked
+from palate.store.checking import CheckedEvent
 from palate.store.ids import list_bytes
 from palate.store.kinds import kinds_of
 from palate.store.many import inserts
@@ -73,10 +73,10 @@ class _Group:
         users, items: keys by id.
     """
 
-    def __init__(self, connection: Connection, ns: Namespace, batch: Sequence[Checked]) -> None:
+    def __init__(self, connection: Connection, ns: Namespace, batch: Sequence[CheckedEvent]) -> None:
         live = [event for event in batch if event.error is None]
         self.connection, self.ns = connection, ns
-        self.new: dict[str, Checked] = {}
+        self.new: dict[str, CheckedEvent] = {}
         self.users = user_keys(connection, ns, {event.user for event in live})
         self.items = item_keys(connection, ns, {event.item for event in live if event.item is not None})
         asked = {event.event_id for event in live if not event.made_id}
@@ -88,7 +88,7 @@ class _Group:
         told = ((event.user, event.time) for event in live if event.time is not None)
         self.forgotten = too_old(connection, ns, told)
 
-    def take(self, event: Checked) -> Receipt:
+    def take(self, event: CheckedEvent) -> Receipt:
         """Return what becomes of an event, and keep it where it is new."""
         error = event.error
         if error is None and (event.event_id in self.before or event.event_id in self.new):
@@ -105,7 +105,7 @@ class _Group:
         self.new[event.event_id] = event
         return Receipt(event.event_id, "new", None, event.made_id)
 
-    def _is_same(self, event: Checked) -> bool:
+    def _is_same(self, event: CheckedEvent) -> bool:
         if event.event_id in self.new:
             return self.new[event.event_id].same(event)
         _, _, user, item, kind, value, time, list_id, place, withdraws = self.before[event.event_id]
@@ -124,7 +124,7 @@ class _Group:
             and withdraws == (undone and undone[1])
         )
 
-    def _forbidden(self, event: Checked) -> PalateError | None:
+    def _forbidden(self, event: CheckedEvent) -> PalateError | None:
         """Return the error for an event that the namespace's kinds do not allow, or of somebody forgotten since."""
         if event.user in self.forgotten and event.time is not None:
             return ConflictError(
@@ -136,7 +136,7 @@ class _Group:
             return error
         return None
 
-    def _missing(self, event: Checked) -> PalateError | None:
+    def _missing(self, event: CheckedEvent) -> PalateError | None:
         """Return the error for a list, or an event to undo, that is not this user's or not there at all."""
         if event.list_id is not None and event.list_id not in self.lists:
             return NotFoundError.of(f"list '{event.list_id.hex()}'", "is not there", value=event.list_id.hex())
@@ -150,7 +150,7 @@ class _Group:
             return ParameterError(what, subject="withdraws", value=event.withdraws)
         return None
 
-    def _kind_of(self, undo: Checked) -> str | None:
+    def _kind_of(self, undo: CheckedEvent) -> str | None:
         """Return the kind of the event that is undone, None where this user has none of that id."""
         target = undo.withdraws or ""
         if target in self.new:
@@ -178,7 +178,7 @@ class _Group:
             self.connection, self.ns, happened, [keys_of[e.withdraws] for e in new if e.withdraws is not None]
         )
 
-    def _row(self, event: Checked, keys: dict[str, int], received: int) -> tuple[Any, ...]:
+    def _row(self, event: CheckedEvent, keys: dict[str, int], received: int) -> tuple[Any, ...]:
         return (
             keys[event.event_id],
             self.ns.key,
@@ -202,7 +202,7 @@ def _analyse_at(connection: Connection, first: int, last: int) -> None:
         connection.exec_driver_sql("ANALYZE events, users, items")
 
 
-def record_events(connection: Connection, ns: Namespace, batch: Sequence[Checked]) -> list[Receipt]:
+def record_events(connection: Connection, ns: Namespace, batch: Sequence[CheckedEvent]) -> list[Receipt]:
     """Write events in the transaction of the connection, and return what became of each."""
     group = _Group(connection, ns, batch)
     receipts = [group.take(event) for event in batch]

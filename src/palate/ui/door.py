@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeGuard
 
+from palate.serve.asgi import App, Headers, Message, Receive, Send
 from palate.serve.hosts import Hosts
-from palate.ui.asgi import App, Headers, Message, Receive, Send
 from palate.ui.incidents import log
 
 EVENTS = "/gradio_api/run/predict"

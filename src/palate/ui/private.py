@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from palate.ui.asgi import App, Message, Receive, Send
+from palate.serve.asgi import App, Message, Receive, Send
 
 # The browser is told to speak to this server alone. Gradio's templates are compiled in the page: hence 'unsafe-eval'.
 POLICY = (

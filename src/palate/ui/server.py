@@ -17,9 +17,9 @@ from typing import Any, Self
 from palate.errors import PalateError
 from palate.models.contract.base import Recommender
 from palate.progress import ProgressCallback, silent
+from palate.serve.asgi import App
 from palate.serve.hosts import Hosts
 from palate.serve.listening import address, listen
-from palate.ui.asgi import App
 from palate.ui.door import LARGEST_HEAD, Door
 from palate.ui.page import build_page, import_gradio, inside_loop
 from palate.ui.private import Private

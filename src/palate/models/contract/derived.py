@@ -26,7 +26,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (FactorScorer, ItemSide, WholeWeights, SparseWeights, WeightsByUsers, Rows)
 }
 LEFT_OUT = ("learned", "ranker", "order")  # the fit itself, and what is made of the other values
-Keep = Callable[[NDArray[Any]], str]
+Keep = Callable[[NDArray[Any]], str]  # keeps an array, and returns the name by which it is found again
 
 
 def derive(model: Ranked, keep: Keep) -> dict[str, Any]:

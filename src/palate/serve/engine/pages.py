@@ -12,7 +12,7 @@ from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.people import NOBODY
 from palate.serve.engine.space import Tenant
 from palate.store import lists
-from palate.store.packing import Ranked, decode_ranked
+from palate.store.packing import RankedOrder, decode_ranked
 from palate.store.records import Place, ShownList
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def following(space: Tenant, conn: Connection, list_id: str, first: int, n: int,
     )
 
 
-def _now(space: Tenant, shown: ShownList, ranked: Ranked, cut: slice) -> NDArray[np.int32]:
+def _now(space: Tenant, shown: ShownList, ranked: RankedOrder, cut: slice) -> NDArray[np.int32]:
     """Return where items of a list stand now, -1 for those that neither model nor store has any more."""
     positions = ranked.positions[cut]
     is_new = positions >= ranked.n_items

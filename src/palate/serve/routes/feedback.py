@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from palate.errors import PalateError
 from palate.serve import answers, bodies, measures, problems
-from palate.serve.operations import Call, Offers, Reply
+from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.said import micros, problem_row
 from palate.store.records import Event, Receipt
 
@@ -29,7 +29,7 @@ UNDO = {"user": "196", "kind": "undo", "withdraws": "order-7-line-1", "event_id"
     errors=(404, 409),
     examples={"a rating": EXAMPLE, "an undo": UNDO},
 )
-async def add_feedback(call: Call, asked: bodies.Feedback) -> Reply:
+async def add_feedback(call: Exchange, asked: bodies.Feedback) -> Reply:
     """Add an event: 201 when it is committed, 200 when the same event was there already.
 
     An event_id that is there with other content is a conflict (409). Without an event_id a retry counts twice.
@@ -48,7 +48,7 @@ async def add_feedback(call: Call, asked: bodies.Feedback) -> Reply:
     role="write",
     examples={"two events": {"events": [EXAMPLE, UNDO]}},
 )
-async def add_feedback_rows(call: Call, asked: bodies.FeedbackBatch) -> dict[str, Any]:
+async def add_feedback_rows(call: Exchange, asked: bodies.FeedbackBatch) -> dict[str, Any]:
     """Add up to 10,000 events, each with a result of its own: one that is refused does not keep back the others."""
     read = [_row(row, at) for at, row in enumerate(asked.events)]
     events = [event for event in read if isinstance(event, Event)]
@@ -58,7 +58,7 @@ async def add_feedback_rows(call: Call, asked: bodies.FeedbackBatch) -> dict[str
     return {"results": results, **counts}
 
 
-async def _written(call: Call, events: Sequence[Event]) -> list[Receipt]:
+async def _written(call: Exchange, events: Sequence[Event]) -> list[Receipt]:
     began = perf_counter()
     receipts: list[Receipt] = await call.service.store.writer.feedback_soon(call.ns, events)
     call.timings["store"] = perf_counter() - began
@@ -90,7 +90,7 @@ def _row(row: Any, at: int) -> Event | PalateError:
         return problems.of_validation(error, f"events.{at}")
 
 
-def _result(done: Receipt | PalateError, call: Call) -> dict[str, Any]:
+def _result(done: Receipt | PalateError, call: Exchange) -> dict[str, Any]:
     if isinstance(done, PalateError):
         return {"status": "refused", "event_id": None, "retry_counts_twice": False, "problem": problem_row(done, call)}
     error = done.error

@@ -7,7 +7,7 @@ from typing import Any
 
 from palate.errors import NotFoundError
 from palate.serve import answers
-from palate.serve.operations import Call, Offers
+from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread, items_said, time_said
 from palate.store import lists
 from palate.store.records import ShownList
@@ -16,7 +16,7 @@ offer = Offers("lists")
 
 
 @offer("GET", "/v1/lists/{list_id}", answers.Shown, role="read", errors=(404,))
-async def get_list(call: Call, asked: Any) -> dict[str, Any]:
+async def get_list(call: Exchange, asked: Any) -> dict[str, Any]:
     """Return a list that was shown: to whom, when, by which policy and model version, and each item's propensity."""
     shown = await in_thread(_shown, call, asked["list_id"])
     pages = [(shown.first, shown.places), *((page.first, page.places) for page in shown.pages)]
@@ -32,7 +32,7 @@ async def get_list(call: Call, asked: Any) -> dict[str, Any]:
     }
 
 
-def _shown(call: Call, list_id: str) -> ShownList:
+def _shown(call: Exchange, list_id: str) -> ShownList:
     if not re.fullmatch("[0-9a-f]{32}", list_id):
         raise NotFoundError("there is no such list", subject="list_id", value=list_id)
     with call.service.store.read() as conn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palate.serve import answers, bodies
-from palate.serve.operations import Call, Offers
+from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread, time_said
 from palate.store import versions
 
@@ -13,7 +13,7 @@ offer = Offers("models")
 
 
 @offer("GET", "/v1/models", answers.Versions, role="read")
-async def list_models(call: Call, asked: bodies.Nothing) -> dict[str, Any]:
+async def list_models(call: Exchange, asked: bodies.Nothing) -> dict[str, Any]:
     """List the model versions of the namespace; one of them is active."""
     return {"versions": [_said(version) for version in await in_thread(versions.listed, call.service.store, call.ns)]}
 
@@ -26,13 +26,13 @@ async def list_models(call: Call, asked: bodies.Nothing) -> dict[str, Any]:
     errors=(404,),
     examples={"version 2": {"version": 2}},
 )
-async def activate_model(call: Call, asked: bodies.ActivateRequest) -> dict[str, Any]:
+async def activate_model(call: Exchange, asked: bodies.ActivateRequest) -> dict[str, Any]:
     """Let a version answer, in all workers; no request is dropped."""
     return _said(await in_thread(versions.activate, call.service.store, call.ns, asked.version))
 
 
 @offer("POST", "/v1/models/rollback", answers.Version, role="admin", errors=(404, 409), examples={"back": {}})
-async def roll_back_model(call: Call, asked: bodies.Nothing) -> dict[str, Any]:
+async def roll_back_model(call: Exchange, asked: bodies.Nothing) -> dict[str, Any]:
     """Let the version answer that was active before."""
     return _said(await in_thread(versions.roll_back, call.service.store, call.ns))
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from palate.serve import answers, bodies
-from palate.serve.operations import Call, Offers
+from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import finite, in_thread, items_ids, list_said, model_said, time_said, users_id
 from palate.store.ids import canonical
 
@@ -21,13 +21,13 @@ offer = Offers("model")
     errors=(404, 409),
     examples={"five like one": {"item": "50", "n": 5}},
 )
-async def similar_items(call: Call, asked: bodies.SimilarRequest) -> dict[str, Any]:
+async def similar_items(call: Exchange, asked: bodies.SimilarRequest) -> dict[str, Any]:
     """Return items like one."""
     return await _similar(call, asked)
 
 
 @offer("GET", "/v1/items/similar", answers.Recommendations, role="read", errors=(404, 409))
-async def similar_items_by_address(call: Call, asked: bodies.SimilarQuery) -> dict[str, Any]:
+async def similar_items_by_address(call: Exchange, asked: bodies.SimilarQuery) -> dict[str, Any]:
     """Return items like one."""
     return await _similar(call, asked)
 
@@ -35,13 +35,13 @@ async def similar_items_by_address(call: Call, asked: bodies.SimilarQuery) -> di
 @offer(
     "POST", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,), examples={"ten questions": {"n": 10}}
 )
-async def onboarding(call: Call, asked: bodies.OnboardingRequest) -> dict[str, Any]:
+async def onboarding(call: Exchange, asked: bodies.OnboardingRequest) -> dict[str, Any]:
     """Return items to ask somebody new about: those whose ratings tell most."""
     return await _onboarding(call, asked)
 
 
 @offer("GET", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,))
-async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> dict[str, Any]:
+async def onboarding_by_address(call: Exchange, asked: bodies.OnboardingQuery) -> dict[str, Any]:
     """Return items to ask somebody new about."""
     return await _onboarding(call, asked)
 
@@ -54,7 +54,7 @@ async def onboarding_by_address(call: Call, asked: bodies.OnboardingQuery) -> di
     errors=(404, 409),
     examples={"with an interval": {"user": "196", "items": ["50", "181"], "interval": 0.9}},
 )
-async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]:
+async def predict(call: Exchange, asked: bodies.PredictionRequest) -> dict[str, Any]:
     """Predict what a user would think of items, with an interval where the model has one."""
     engine, user, items = call.service.engine, users_id(call, asked.user), items_ids(call, asked.items)
     done = await in_thread(engine.predict, call.ns, user, items, asked.interval)
@@ -76,7 +76,7 @@ async def predict(call: Call, asked: bodies.PredictionRequest) -> dict[str, Any]
     errors=(404, 409),
     examples={"why this": {"user": "196", "item": "50"}},
 )
-async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any]:
+async def explain(call: Exchange, asked: bodies.ExplanationRequest) -> dict[str, Any]:
     """Say which of a user's items led to an item, and how much each adds."""
     user, item = users_id(call, asked.user), canonical(call.ns, asked.item, "item")
     done = await in_thread(call.service.engine.explain, call.ns, user, item, asked.n)
@@ -89,18 +89,18 @@ async def explain(call: Call, asked: bodies.ExplanationRequest) -> dict[str, Any
     }
 
 
-async def _similar(call: Call, asked: bodies.SimilarRequest | bodies.SimilarQuery) -> dict[str, Any]:
+async def _similar(call: Exchange, asked: bodies.SimilarRequest | bodies.SimilarQuery) -> dict[str, Any]:
     item = canonical(call.ns, asked.item, "item")
     answer = await in_thread(partial(call.service.engine.similar, call.ns, item, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-async def _onboarding(call: Call, asked: bodies.OnboardingRequest | bodies.OnboardingQuery) -> dict[str, Any]:
+async def _onboarding(call: Exchange, asked: bodies.OnboardingRequest | bodies.OnboardingQuery) -> dict[str, Any]:
     answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked)))
     return list_said(call, answer, None, asked.n)
 
 
-def _choice(call: Call, asked: Any) -> dict[str, Any]:
+def _choice(call: Exchange, asked: Any) -> dict[str, Any]:
     given = getattr(asked, "include", None)
     include = None if given is None else items_ids(call, given)
     return {

@@ -9,19 +9,19 @@ from typing import Any
 from palate.errors import PalateError
 from palate.serve import answers, bodies
 from palate.serve.engine.asking import Ask
-from palate.serve.operations import Call, Offers
+from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import holder, in_thread, items_ids, list_said, problem_row, users_id
 from palate.store.ids import canonical
 
 offer = Offers("recommendations")
-Asked = bodies.RecommendationRequest | bodies.RecommendationQuery | bodies.SessionRequest
+ListRequest = bodies.RecommendationRequest | bodies.RecommendationQuery | bodies.SessionRequest
 TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
 CURSOR = "AZ0rUNoXcnyV2pj1Lw4ZpQALAApp1wqgR1nBk8cNpYw2p0mUXKQ8Ew"
 EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
 
 
 @offer("POST", "/v1/recommendations", answers.Recommendations, role="read", errors=(409,), examples={"a user": EXAMPLE})
-async def recommend(call: Call, asked: bodies.RecommendationRequest) -> dict[str, Any]:
+async def recommend(call: Exchange, asked: bodies.RecommendationRequest) -> dict[str, Any]:
     """Recommend items to a user, with all feedback up to this moment.
 
     A user of whom nothing is known gets what is popular.
@@ -30,7 +30,7 @@ async def recommend(call: Call, asked: bodies.RecommendationRequest) -> dict[str
 
 
 @offer("GET", "/v1/recommendations", answers.Recommendations, role="read", errors=(409,))
-async def recommend_by_address(call: Call, asked: bodies.RecommendationQuery) -> dict[str, Any]:
+async def recommend_by_address(call: Exchange, asked: bodies.RecommendationQuery) -> dict[str, Any]:
     """Recommend items to a user; what the address cannot hold, POST takes."""
     return await _answered(call, asked)
 
@@ -43,7 +43,7 @@ async def recommend_by_address(call: Call, asked: bodies.RecommendationQuery) ->
     errors=(409,),
     examples={"a session": {"session": [{"item": "50", "value": 5}, {"item": "181"}], "n": 10}},
 )
-async def recommend_for_session(call: Call, asked: bodies.SessionRequest) -> dict[str, Any]:
+async def recommend_for_session(call: Exchange, asked: bodies.SessionRequest) -> dict[str, Any]:
     """Recommend items to somebody without an id, from items that they looked at or rated."""
     return await _answered(call, asked)
 
@@ -55,11 +55,11 @@ async def recommend_for_session(call: Call, asked: bodies.SessionRequest) -> dic
     role="read",
     examples={"two lists": {"requests": [{"user": "196"}, {"session": [{"item": "50"}]}]}},
 )
-async def recommend_to_many(call: Call, asked: bodies.BatchRequest) -> dict[str, Any]:
+async def recommend_to_many(call: Exchange, asked: bodies.BatchRequest) -> dict[str, Any]:
     """Recommend items to many; each request has a result of its own."""
     gate = asyncio.Semaphore(TOGETHER)
 
-    async def one(request: Asked) -> dict[str, Any]:
+    async def one(request: ListRequest) -> dict[str, Any]:
         async with gate:
             try:
                 return {"status": 200, "list": await _answered(call, request), "problem": None}
@@ -78,24 +78,24 @@ async def recommend_to_many(call: Call, asked: bodies.BatchRequest) -> dict[str,
     errors=(404, 410),
     examples={"the next ten": {"cursor": CURSOR, "user": "196"}},
 )
-async def recommend_next(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+async def recommend_next(call: Exchange, asked: bodies.NextRequest) -> dict[str, Any]:
     """Return the following page of a list: in the same order, without what has become forbidden since."""
     return await _following(call, asked)
 
 
 @offer("GET", "/v1/recommendations/next", answers.Recommendations, role="read", errors=(404, 410))
-async def recommend_next_by_address(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+async def recommend_next_by_address(call: Exchange, asked: bodies.NextRequest) -> dict[str, Any]:
     """Return the following page of a list."""
     return await _following(call, asked)
 
 
-async def _answered(call: Call, asked: Asked) -> dict[str, Any]:
+async def _answered(call: Exchange, asked: ListRequest) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
     return list_said(call, answer, ask.user, asked.n)
 
 
-async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
+async def _following(call: Exchange, asked: bodies.NextRequest) -> dict[str, Any]:
     user = None if asked.user is None else users_id(call, asked.user)
     page = call.service.cursors.read(asked.cursor, holder(call, user), time.time())
     n = asked.n or page.n
@@ -103,7 +103,7 @@ async def _following(call: Call, asked: bodies.NextRequest) -> dict[str, Any]:
     return list_said(call, answer, user, n)
 
 
-def _ask(call: Call, asked: Asked) -> Ask:
+def _ask(call: Exchange, asked: ListRequest) -> Ask:
     """Return a request as the engine takes it; by its type, for pydantic takes long to say that it lacks a field."""
     session = asked.session if isinstance(asked, bodies.SessionRequest) else ()
     include = None if isinstance(asked, bodies.RecommendationQuery) else asked.include

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from palate.errors import PalateError
 from palate.serve import problems
-from palate.serve.cursors import Holder, Page
+from palate.serve.cursors import CursorPage, Holder
 from palate.store.ids import canonical
 
 if TYPE_CHECKING:
-    from palate.serve.operations import Call
+    from palate.serve.operations import Exchange
     from palate.store.records import Thing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,18 +42,18 @@ def finite(value: float | None) -> float | None:
     return None if value is None or not isfinite(value) else float(value)
 
 
-def users_id(call: Call, user: str) -> str:
+def users_id(call: Exchange, user: str) -> str:
     """Return a user's id as the namespace writes it."""
     return canonical(call.ns, user, "user")
 
 
-def items_ids(call: Call, items: Iterable[str]) -> tuple[str, ...]:
+def items_ids(call: Exchange, items: Iterable[str]) -> tuple[str, ...]:
     """Return ids of items as the namespace writes them."""
     ns = call.ns
     return tuple(canonical(ns, item, "item") for item in items)
 
 
-def holder(call: Call, user: str | None) -> Holder:
+def holder(call: Exchange, user: str | None) -> Holder:
     """Return whom a cursor is for."""
     return Holder(call.ns.key, call.known.key, user)
 
@@ -69,7 +69,7 @@ def thing_said(thing: Thing) -> dict[str, Any]:
     }
 
 
-def problem_row(error: PalateError, call: Call) -> dict[str, Any]:
+def problem_row(error: PalateError, call: Exchange) -> dict[str, Any]:
     """Return a refusal as a result among others."""
     return problems.document(error, call.request_id)
 
@@ -97,15 +97,15 @@ def items_said(
     ]
 
 
-def next_cursor(call: Call, answer: Any, user: str | None, n: int, now: float) -> str | None:
+def next_cursor(call: Exchange, answer: Any, user: str | None, n: int, now: float) -> str | None:
     """Return the cursor of the page after an answer, None at the end of the list."""
     if not answer.more or answer.list_id is None:
         return None
-    page = Page(answer.list_id, answer.first + n, n)
+    page = CursorPage(answer.list_id, answer.first + n, n)
     return call.service.cursors.made(page, holder(call, user), now)
 
 
-def list_said(call: Call, answer: Any, user: str | None, n: int) -> dict[str, Any]:
+def list_said(call: Exchange, answer: Any, user: str | None, n: int) -> dict[str, Any]:
     """Return a list as JSON holds it."""
     call.timings |= answer.timings
     return {
@@ -121,7 +121,7 @@ def list_said(call: Call, answer: Any, user: str | None, n: int) -> dict[str, An
     }
 
 
-def things(call: Call, written: Sequence[Any], side: str) -> list[Thing]:
+def things(call: Exchange, written: Sequence[Any], side: str) -> list[Thing]:
     """Return users or items to write as the store takes them."""
     from palate.store.records import Thing
 

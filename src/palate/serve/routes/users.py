@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from palate.errors import NotFoundError, PalateError, shown
 from palate.serve import answers, bodies
-from palate.serve.operations import Call, Offers
+from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread, thing_said, things, users_id
 from palate.store import feedback, forgetting, users
 from palate.store.records import Thing
@@ -31,20 +31,20 @@ ALONE = threading.Lock()  # one of them at a time
     role="write",
     examples={"one user": {"users": [{"id": "196", "attributes": {"country": "NL"}}]}},
 )
-async def write_users(call: Call, asked: bodies.UsersWrite) -> dict[str, Any]:
+async def write_users(call: Exchange, asked: bodies.UsersWrite) -> dict[str, Any]:
     """Create users, or update them: all of them, or none."""
     await in_thread(users.upsert, call.service.store, call.ns, things(call, asked.users, "user"))
     return {"written": len(asked.users)}
 
 
 @offer("GET", "/v1/users", answers.ThingSaid, role="read", errors=(404,))
-async def get_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
+async def get_user(call: Exchange, asked: bodies.OneId) -> dict[str, Any]:
     """Return a user's attributes."""
     return thing_said(await in_thread(_user, call, users_id(call, asked.id)))
 
 
 @offer("DELETE", "/v1/users", answers.Forgotten, role="write", errors=(404,))
-async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
+async def forget_user(call: Exchange, asked: bodies.OneId) -> dict[str, Any]:
     """Forget a person: when this answers, feedback, lists, attributes and the models' rows are gone.
 
     What is left of their bytes in small files is overwritten right after the answer, in large ones by the next
@@ -67,13 +67,13 @@ async def forget_user(call: Call, asked: bodies.OneId) -> dict[str, Any]:
     errors=(404, 409),
     examples={"a visitor": {"visitor": "cookie-7f3", "account": "196"}},
 )
-async def merge_users(call: Call, asked: bodies.Merging) -> dict[str, Any]:
+async def merge_users(call: Exchange, asked: bodies.Merging) -> dict[str, Any]:
     """Give an account the feedback of an anonymous visitor, who is no more after that."""
     visitor, account = users_id(call, asked.visitor), users_id(call, asked.account)
     return {"events": await in_thread(feedback.merge, call.service.store, call.ns, visitor, account)}
 
 
-def _user(call: Call, user: str) -> Thing:
+def _user(call: Exchange, user: str) -> Thing:
     with call.service.store.read() as conn:
         found = users.get(conn, call.ns, [user]).get(user)
     if found is None:

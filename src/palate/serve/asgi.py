@@ -1,4 +1,4 @@
-"""The types of ASGI, and what every answer of the page's wrappers shares."""
+"""The types of ASGI, of the service and of the page."""
 
 from __future__ import annotations
 
