@@ -106,10 +106,20 @@ def test_wrong_words_are_usage_errors_or_errors(capsys):
     from palate.cli import main
 
     for words, said in {
-        ("store", "info", "--store", "nowhere.db"): "nowhere.db is not there",
+        (
+            "store",
+            "info",
+            "--store",
+            "nowhere.db",
+        ): ".db is not there: `palate serve --store` and `palate store import`",
         ("store", "import", "ratings.csv", "--store", "mysql://x/y"): "this URL names no store",
         ("store", "import", "ratings.csv", "--store", "shop.db", "--namespace", "eu"): "no namespace 'eu'",
-        ("train", "store:nowhere.db", "--out", "m"): "nowhere.db is not there",
+        (
+            "train",
+            "store:nowhere.db",
+            "--out",
+            "m",
+        ): ".db is not there: `palate serve --store` and `palate store import`",
         ("train", "store:", "--out", "m"): "a store is named as store:sqlite:///shop.db",
         ("data", "show", "store:shop.db", "--read", "header=no"): "is a store; reading options are for files: header",
     }.items():

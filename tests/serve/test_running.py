@@ -26,7 +26,7 @@ from palate.serve.running import run
 from palate.serve.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60
+SECONDS = 180  # a worker imports for half a minute where the machine is busy
 
 
 def model_file(path, seed=0):
@@ -62,11 +62,11 @@ class Service:
         """Return the processes that have answered, newest request last."""
         return [line["process"] for line in self.lines() if line["message"] == "request"]
 
-    def until(self, what):
+    def until(self, what, pause=0.05):
         end = time.monotonic() + SECONDS
         while not (found := what()):
             assert time.monotonic() < end, self.log.read_text()[-3000:]
-            time.sleep(0.05)
+            time.sleep(pause)
         return found
 
     def ready(self):
@@ -106,7 +106,7 @@ def both(service):
         found = set(service.workers()[before:])
         return found if len(found) == 2 else None
 
-    return service.until(asked)
+    return service.until(asked, pause=0.5)  # a worker that starts needs the processor, too
 
 
 def test_all_workers_answer_from_one_store_and_count_together(service):

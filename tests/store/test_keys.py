@@ -94,5 +94,5 @@ def test_what_is_no_role_or_name_is_refused(store, ns, role, name, words):
 
 
 def test_roles_hold_those_before_them(ns):
-    may = {role: [keys.Access(ns, role, 1, "").may(wanted) for wanted in keys.ROLES] for role in keys.ROLES}
+    may = {role: [keys.Grant(ns, role, 1, "").may(wanted) for wanted in keys.ROLES] for role in keys.ROLES}
     assert may == {"read": [True, False, False], "write": [True, True, False], "admin": [True, True, True]}

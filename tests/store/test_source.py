@@ -135,7 +135,7 @@ def test_the_facts_of_a_store(filled, ns):
     assert found["schema"] == 2
     assert found["bytes"] > 10_000
     assert found["bytes_a_list"] is None
-    assert 50 < found["bytes_an_event"] < 20_000
+    assert found["bytes_an_event"] > 50
     (record,) = found["namespaces"]
     assert record["events"] == {"click": 1, "rating": 5, "undo": 1}
     assert (record["users"], record["items"], record["first_event"], record["newest_event"]) == (3, 3, 0, 10 * DAY)
