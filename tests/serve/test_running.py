@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from small_models import make
 from palate import Interactions, save
 from palate.errors import ModelFileError, ParameterError
 from palate.serve.listening import listen
-from palate.serve.running import run
+from palate.serve.running import run, worker
 from palate.serve.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,6 +141,21 @@ def test_a_version_that_is_activated_reaches_all_workers(service):
     with ThreadPoolExecutor(16) as pool:
         told = {answer["model"]["version"] for answer in pool.map(ask, [service] * 32)}
     assert told == {number}
+
+
+def test_what_a_worker_loaded_is_left_out_of_later_collections(tmp_path, monkeypatch):
+    frozen = []
+    monkeypatch.setattr("palate.serve.running.gc.freeze", lambda: frozen.append(app.service))
+    monkeypatch.setattr("palate.serve.running._end_with_parent", lambda: None)
+    monkeypatch.setattr("palate.serve.logs.set_up", lambda: None)
+    monkeypatch.setattr("palate.serve.running.sys.setswitchinterval", lambda seconds: None)
+    app = worker(Settings(store=f"sqlite:///{tmp_path}/shop.db"))
+
+    async def opened():
+        async with app.router.lifespan_context(app):
+            assert frozen == [app.service]
+
+    asyncio.run(opened())
 
 
 def test_no_id_is_in_the_log(service):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -36,6 +36,9 @@ class Application(FastAPI):
     Args:
         settings: what the service was told.
         make_engine: makes the engine; of a test.
+
+    Attributes:
+        when_open: called when the store is open and the models are loaded.
     """
 
     def __init__(self, settings: Settings, make_engine: MakeEngine | None = None) -> None:
@@ -50,6 +53,7 @@ class Application(FastAPI):
         )
         self.settings, self.make_engine = settings, make_engine
         self.service: Service | None = None
+        self.when_open: Callable[[], None] = lambda: None
         self.hosts = Hosts(settings.host, settings.allow_host)
         self.operations: Mapping[tuple[str, str], Operation] = {}
         for offers in PARTS:
@@ -132,6 +136,7 @@ def _open(app: Application, stack: contextlib.ExitStack) -> None:
     for doubt in app.state.doubts:
         log.warning("what is acknowledged may be lost: %s", doubt)
     app.state.access, app.service = service.access, service
+    app.when_open()
 
 
 async def _opening(app: Application, stack: contextlib.ExitStack) -> None:

@@ -1,8 +1,9 @@
 """Requests of a worker that wait at the same time are answered together, by one thread.
 
-The event loop puts requests into a bounded queue; the batch thread takes all that wait, up to `MOST`, asks the engine
-once, and goes on with the next ones while the lists of the last are committed. Nobody waits for company: a request that
-comes alone is answered alone. The loop is woken once a batch.
+The event loop puts requests into a bounded queue, and wakes the batch thread when it has handled all that came with
+them: woken by the first, the thread would take that one alone, and the others would cost a batch each. The thread takes
+all that wait, up to `MOST`, asks the engine once, and goes on with the next ones while the lists of the last are
+committed. Nobody waits for company: a request that comes alone is answered alone. The loop is woken once a batch.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Batcher:
         self.engine, self.most, self.waiting = engine, most, waiting
         self._queue: deque[Waiting] = deque()
         self._came = threading.Condition()
+        self._waking: set[asyncio.AbstractEventLoop] = set()  # that wake the thread in a moment
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="palate-batch", daemon=True)
         self._thread.start()
@@ -59,8 +61,15 @@ class Batcher:
                     "the service", f"is busy, {self.waiting:,} requests are waiting: ask again in a second"
                 )
             self._queue.append((ask, future, loop))
-            self._came.notify()
+            if loop not in self._waking:
+                self._waking.add(loop)
+                loop.call_soon(self._wake, loop)
         return await future
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._came:
+            self._waking.discard(loop)
+            self._came.notify()
 
     def close(self) -> None:
         """Answer all that wait, and end the thread."""
