@@ -56,6 +56,24 @@ def test_many_at_once_are_answered_together_and_each_as_alone(world):
     assert first.logged
 
 
+def test_those_that_come_in_one_turn_of_the_loop_to_an_idle_thread_are_one_batch():
+    """Woken by the first of them, it would answer that one alone."""
+    gate = Gate()
+    gate.may.set()
+    batcher = Batcher(gate)
+
+    async def ask():
+        waiting = [asyncio.ensure_future(batcher.answer(Ask(ns=None, user=f"u{k}"))) for k in range(20)]
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    try:
+        for _ in range(5):
+            assert all(isinstance(error, ParameterError) for error in run(ask()))
+    finally:
+        batcher.close()
+    assert gate.batches == [20] * 5
+
+
 def test_one_faulty_request_harms_no_other(world):
     world.use("ials")
     batcher = Batcher(world.engine)
