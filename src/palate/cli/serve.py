@@ -120,7 +120,8 @@ def _service(models: list[Path], given: dict[str, Any], *, as_json: bool) -> Non
             common.emit({"url": url, "docs": f"{url}docs", "workers": settings.workers})
             sys.stdout.flush()
         else:
-            common.console().print(f"Palate answers at {url}, described at {url}docs  (Ctrl-C ends it)")
+            line = f"Palate answers at {url}, described at {url}docs  (Ctrl-C ends it)"
+            common.console().print(line, soft_wrap=True)  # addresses stay whole, in a file too
 
     run(settings, models, started=started)
 
