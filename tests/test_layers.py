@@ -39,7 +39,7 @@ ORDER = (
         "plots",
         "report",
     ),
-    *("integrations", "store", "spark", "serve", "ui", "cli", "__main__"),
+    *("integrations", "experiments", "store", "retraining", "spark", "serve", "ui", "cli", "__main__"),
 )
 ROOT = Path(palate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))

@@ -51,7 +51,7 @@ def events(url):
 
 def test_another_schema_is_refused_with_the_command(old):
     with pytest.raises(
-        StoreError, match=r"has schema 1, and this Palate needs 2: .*`palate store upgrade (sqlite|post)"
+        StoreError, match=r"has schema 1, and this Palate needs 3: .*`palate store upgrade (sqlite|post)"
     ):
         open_store(old)
     assert schema(old) == 1

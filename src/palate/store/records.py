@@ -150,6 +150,10 @@ class ShownList:
         ranked: positions of the model's items in the order that following pages cut, as bytes.
         first: place of the first item shown.
         pages: the following pages that were shown, in the order of time.
+        scenario: name and revision of the preset that it was made by.
+        experiment: name of the experiment whose arm ``arm`` is.
+        explored: how chance took part: the policy ("softmax", "thompson"), its temperature, seed, …; empty: it did not.
+        uncounted: what its propensities are still to be counted from; until then they are NaN.
     """
 
     list_id: str
@@ -163,3 +167,7 @@ class ShownList:
     ranked: bytes | None = None
     first: int = 1
     pages: tuple[Page, ...] = ()
+    scenario: tuple[str, int] | None = None
+    experiment: str | None = None
+    explored: Mapping[str, Any] = field(default_factory=dict)
+    uncounted: bytes | None = None

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-NEWEST = 2  # the schema that this code reads and writes; `palate store upgrade` brings older stores here
+NEWEST = 3  # the schema that this code reads and writes; `palate store upgrade` brings older stores here
 
 metadata = MetaData(
     naming_convention={
@@ -39,6 +39,9 @@ Exact = String().with_variant(String(collation="C"), "postgresql")  # ordered as
 
 
 _UNDO = text("withdraws IS NOT NULL")
+_UNCOUNTED = text("uncounted IS NOT NULL")
+_ONE_TRAINER = text("state = 'running' AND kind = 'retrain'")
+_ONE_EXPERIMENT = text("ended IS NULL")
 
 
 def _key() -> Column[int]:
@@ -156,7 +159,13 @@ lists = Table(
     Column("request", Text, nullable=True),  # what was asked beyond the defaults, JSON
     Column("shown", LargeBinary, nullable=False),  # ids, scores and propensities by place: palate.store.lists
     Column("ranked", LargeBinary, nullable=True),  # the order that following pages cut: palate.store.lists
+    Column("scenario", Key, ForeignKey("scenarios.key"), nullable=True),  # the revision that it was made by
+    Column("experiment", Key, ForeignKey("experiments.key"), nullable=True),  # whose arm `arm` is
+    Column("explored", Text, nullable=True),  # how chance took part, JSON; null: it did not
+    Column("uncounted", LargeBinary, nullable=True),  # what propensities are still to be counted from; null: none are
     Index(None, "user"),
+    Index(None, "experiment"),
+    Index("ix_lists_uncounted", "key", sqlite_where=_UNCOUNTED, postgresql_where=_UNCOUNTED),
 )
 
 list_pages = Table(
@@ -214,6 +223,9 @@ jobs = Table(
     Column("ended", BigInteger, nullable=True),
     Column("details", Text, nullable=False),  # JSON
     Column("log", Text, nullable=False),
+    Column("owner", String, nullable=True),  # since schema 3: who runs it, and
+    Column("beat", BigInteger, nullable=True),  # when that last said so
+    Index("uq_jobs_one_trainer", "namespace", unique=True, sqlite_where=_ONE_TRAINER, postgresql_where=_ONE_TRAINER),
 )
 
 # Whoever was forgotten: a keyed hash of the id and a time; what is older and comes back (a model, a backup) is dropped.
@@ -237,4 +249,56 @@ daily = Table(
     Column("item", Key, ForeignKey("items.key"), primary_key=True),
     Column("positives", Integer, nullable=False),
     Column("events", Integer, nullable=False),
+)
+
+# Since schema 3. Named presets of what is asked; each change is a new row, and lists name the row they were made by.
+scenarios = Table(
+    "scenarios",
+    metadata,
+    _key(),
+    _namespace(),
+    Column("name", Exact, nullable=False),
+    Column("revision", Integer, nullable=False),  # 1, 2, … of a name; the highest counts
+    Column("preset", Text, nullable=True),  # JSON: palate.store.scenarios; null: deleted
+    Column("created", BigInteger, nullable=False),
+    UniqueConstraint("namespace", "name", "revision"),
+)
+
+# Since schema 3. Arms of one scenario; at most one experiment of a scenario runs.
+experiments = Table(
+    "experiments",
+    metadata,
+    _key(),
+    _namespace(),
+    Column("name", Exact, nullable=False),
+    Column("scenario", Exact, nullable=False),  # whose requests take part; "": those that name none
+    Column("salt", LargeBinary, nullable=False),  # 16 random bytes: who is in which arm
+    Column("arms", Text, nullable=False),  # JSON: names, shares, scenarios
+    Column("plan", Text, nullable=False),  # JSON: what counts, fixed beforehand
+    Column("looks", Text, nullable=False),  # JSON: when somebody looked, and at how many lists
+    Column("started", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=True),
+    UniqueConstraint("namespace", "name"),
+    Index(
+        "uq_experiments_one_running",
+        "namespace",
+        "scenario",
+        unique=True,
+        sqlite_where=_ONE_EXPERIMENT,
+        postgresql_where=_ONE_EXPERIMENT,
+    ),
+)
+
+# Since schema 3. What is done again and again; jobs are what came of it.
+schedules = Table(
+    "schedules",
+    metadata,
+    _key(),
+    _namespace(),
+    Column("kind", String, nullable=False),  # of its jobs: "retrain"
+    Column("every", BigInteger, nullable=False),  # microseconds
+    Column("due", BigInteger, nullable=False),  # the next time
+    Column("details", Text, nullable=False),  # JSON: of its jobs
+    Column("paused", Boolean, nullable=False),
+    UniqueConstraint("namespace", "kind"),
 )
