@@ -62,9 +62,10 @@ def answered(
 def _answer(
     space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str, timings: Mapping[str, float]
 ) -> Answer:
-    at = order.places[: ask.n].tolist()
+    cut = slice(ask.offset, ask.offset + ask.n)
+    at = order.places[cut].tolist()
     items = space.catalogue.shown(at)
-    places = _places(order, ask.n, items)
+    places = _places(order, cut, items)
     loaded = space.loaded
     newest = person.newest
     why = [_why(space, person, place, one) for place, one in zip(at, places, strict=True)] if ask.why else None
@@ -73,7 +74,8 @@ def _answer(
         places=places,
         columns=tuple([columns for _, columns in items]),
         why=None if why is None else tuple(why),
-        more=len(order.places) > ask.n,
+        first=ask.offset + 1,
+        more=len(order.places) > cut.stop,
         version=None if loaded is None else loaded.number,
         trained=None if loaded is None else loaded.trained,
         newest_feedback=loaded.newest_event if newest is None and loaded is not None else newest,
@@ -82,12 +84,12 @@ def _answer(
     )
 
 
-def _places(order: Order, n: int, items: Sequence[tuple[str, Any]]) -> tuple[Place, ...]:
-    scores = order.scores[:n].tolist()
+def _places(order: Order, cut: slice, items: Sequence[tuple[str, Any]]) -> tuple[Place, ...]:
+    scores = order.scores[cut].tolist()
     if order.sources is None:
         source = POPULAR_POLICY if order.popular else MODEL_POLICY
         return tuple([Place(id_, score, 1.0, source) for (id_, _), score in zip(items, scores, strict=True)])
-    sources = [SOURCES[source] for source in order.sources[:n].tolist()]
+    sources = [SOURCES[source] for source in order.sources[cut].tolist()]
     return tuple([Place(id_, s, 1.0, source) for (id_, _), s, source in zip(items, scores, sources, strict=True)])
 
 
