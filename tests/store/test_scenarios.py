@@ -128,10 +128,13 @@ def test_what_is_no_scenario(store, ns, name, preset, kind, words):
         ({"explore": "softmax"}, "explore is an object such as"),
         ({"explore": {"policies": "softmax"}}, "explore has no field 'policies'"),
         ({"explore": {"policy": "chance"}}, "explore.policy must be 'none', 'softmax' or 'thompson', got 'chance'"),
-        ({"explore": {"policy": "softmax", "temperature": 0}}, "explore.temperature must be a number above 0"),
+        (
+            {"explore": {"policy": "softmax", "temperature": 0}},
+            "explore.temperature must be a number from 0.01 to 1000",
+        ),
         ({"explore": {"policy": "softmax", "share": 0}}, "explore.share must be a number above 0, to 1"),
-        ({"explore": {"policy": "softmax", "depth": 501}}, "explore.depth must be a whole number from 1 to 500"),
-        ({"explore": {"policy": "softmax", "uniform": -1}}, "explore.uniform must be a number from 0 to 1"),
+        ({"explore": {"policy": "softmax", "depth": 501}}, "explore.depth must be a whole number from 2 to 500"),
+        ({"explore": {"policy": "softmax", "uniform": -1}}, "explore.uniform must be a number from 0 to below 1"),
         ({"explore": {"policy": "thompson", "uniform": 0}}, "explore.uniform must be above 0 for 'thompson'"),
     ],
 )

@@ -1,68 +1,101 @@
-"""Schedules: due at their times, taken by one, and what was missed is made up once."""
+"""Schedules: their times, what is made up, and that of several who look one starts the job."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 
 from palate.errors import NotFoundError, ParameterError
-from palate.store import open_store, schedules
-from palate.store.schedules import Schedule
+from palate.store import jobs, schedules
+from palate.store.times import now
 
-HOUR = 3_600_000_000
-
-
-def test_a_schedule_comes_out_as_it_went_in(store, ns, store_url):
-    first = schedules.put(store, ns, "retrain", HOUR, due=5, details={"keep": 3})
-    assert first == Schedule("retrain", HOUR, 5, {"keep": 3})
-    second = schedules.put(store, ns, "retrain", 2 * HOUR, due=7, paused=True)
-    with open_store(store_url) as other, other.read() as conn:  # also after a restart
-        assert schedules.get(conn, ns, "retrain") == second == Schedule("retrain", 2 * HOUR, 7, {}, True)
-        assert schedules.listed(conn, ns) == [second]
-        assert schedules.all_due(conn, 10) == []  # paused
-    schedules.delete(store, ns, "retrain")
-    for ask in (lambda conn: schedules.get(conn, ns, "retrain"), lambda _: schedules.delete(store, ns, "retrain")):
-        with store.read() as conn, pytest.raises(NotFoundError, match="the schedule of 'retrain' is not there"):
-            ask(conn)
+HOUR = 3600 * 1_000_000
+NOW = int(datetime(2026, 11, 28, 3, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def test_without_a_time_it_is_due_after_its_interval(store, ns):
-    made = schedules.put(store, ns, "retrain", HOUR)
+@pytest.fixture
+def hourly(store, ns):
+    return schedules.put(store, ns, "retrain", "1h", {"model": "ials"}, first=NOW)
+
+
+def open_jobs(store, ns):
     with store.read() as conn:
-        assert schedules.all_due(conn) == []
-        assert schedules.all_due(conn, made.due) == [(ns, made)]
+        return jobs.listed(conn, ns, states=jobs.OPEN)
 
 
-def test_what_is_due_is_taken_once_and_missed_times_made_up_once(store, ns):
+def at(store, ns):
+    with store.read() as conn:
+        return schedules.get(conn, ns, "retrain")
+
+
+@pytest.mark.parametrize(("text", "micros"), [("30m", HOUR // 2), ("1h", HOUR), ("1d", 24 * HOUR), ("1m", HOUR // 60)])
+def test_intervals_are_read_and_said(text, micros):
+    assert schedules.interval(text) == micros
+    assert schedules.interval_said(micros) == text
+
+
+@pytest.mark.parametrize("text", ["", "0m", "1s", "d", "1.5h", "-1d", "400d", "1d ", "1 d", "9999999m"])
+def test_what_is_no_interval_is_refused(store, ns, text):
+    with pytest.raises(ParameterError, match="every must be a time such as 30m, 12h or 1d, from a minute to a year"):
+        schedules.put(store, ns, "retrain", text)
+
+
+def test_a_job_is_added_when_its_time_has_come(store, ns, hourly):
+    assert schedules.start_due(store, NOW - 1) == []
+    ((where, number),) = schedules.start_due(store, NOW)
+    (job,) = open_jobs(store, ns)
+    assert (where, number, job.kind) == (ns, job.number, "retrain")
+    assert job.details == {"model": "ials", "scheduled": NOW}
+    assert at(store, ns).due == NOW + HOUR
+    assert schedules.start_due(store, NOW) == []
+
+
+def test_times_that_were_missed_are_made_up_once_and_the_grid_stays(store, ns, hourly):
+    assert len(schedules.start_due(store, NOW + 5 * HOUR + 17)) == 1
+    assert at(store, ns).due == NOW + 6 * HOUR
+    assert len(open_jobs(store, ns)) == 1
+
+
+def test_a_time_is_passed_over_while_the_last_job_runs(store, ns, hourly):
+    ((_, number),) = schedules.start_due(store, NOW)
+    assert schedules.start_due(store, NOW + HOUR) == []
+    assert at(store, ns).due == NOW + 2 * HOUR
+    jobs.cancel(store, ns, number)
+    assert len(schedules.start_due(store, NOW + 2 * HOUR)) == 1
+
+
+def test_of_two_that_look_one_adds_the_job(store, ns, hourly):
+    first = schedules._begun(store, ns, hourly, NOW)
+    assert first is not None
+    jobs.cancel(store, ns, first)
+    assert schedules._begun(store, ns, hourly, NOW) is None  # as another process, which read the row before
+    assert open_jobs(store, ns) == []
+
+
+def test_a_schedule_that_is_paused_does_nothing_and_goes_on(store, ns, hourly):
+    assert schedules.pause(store, ns, "retrain").paused
+    assert schedules.start_due(store, NOW + HOUR) == []
+    assert not schedules.pause(store, ns, "retrain", paused=False).paused
+    assert len(schedules.start_due(store, NOW + HOUR)) == 1
+
+
+def test_a_schedule_is_written_anew_listed_and_removed(store, ns, hourly):
     shop = store.create_namespace("shop")
-    made = schedules.put(store, ns, "retrain", HOUR, due=10)
-    other = schedules.put(store, shop, "retrain", HOUR, due=5)
+    schedules.pause(store, ns, "retrain")
+    changed = schedules.put(store, ns, "retrain", "1d", first=NOW)
+    assert (changed.every, changed.details, changed.paused) == (24 * HOUR, {}, False)
+    before = now()
+    later = schedules.put(store, shop, "retrain", "30m")
+    assert before + HOUR // 2 <= later.due <= now() + HOUR // 2
     with store.read() as conn:
-        assert schedules.all_due(conn, 4) == []
-        assert schedules.all_due(conn, 10) == [(shop, other), (ns, made)]
-    late = 10 + 5 * HOUR + 1
-    assert schedules.taken(store, ns, made, now=late)
-    assert not schedules.taken(store, ns, made, now=late)  # another worker that found it due
-    with store.read() as conn:
-        assert schedules.get(conn, ns, "retrain").due == 10 + 6 * HOUR
-        assert schedules.all_due(conn, late) == [(shop, other)]
-    assert schedules.taken(store, shop, other, now=5)
-    with store.read() as conn:
-        assert schedules.get(conn, shop, "retrain").due == 5 + HOUR
-
-
-def test_one_that_was_paused_meanwhile_is_not_taken(store, ns):
-    made = schedules.put(store, ns, "retrain", HOUR, due=10)
-    schedules.put(store, ns, "retrain", HOUR, due=10, paused=True)
-    assert not schedules.taken(store, ns, made, now=10)
-
-
-@pytest.mark.parametrize("every", [0, 59_999_999, 367 * 24 * HOUR, 1e9, "1h", True])
-def test_what_is_no_interval(store, ns, every):
-    with pytest.raises(ParameterError, match="every must be microseconds, from a minute to 366 days"):
-        schedules.put(store, ns, "retrain", every)
-
-
-@pytest.mark.parametrize("due", [-1, 0.5, 1 << 63])
-def test_what_is_no_time(store, ns, due):
-    with pytest.raises(ParameterError, match="due must be microseconds since 1970"):
-        schedules.put(store, ns, "retrain", HOUR, due=due)
+        assert schedules.listed(conn, ns) == [changed]
+        assert schedules.listed(conn, shop) == [later]
+    schedules.remove(store, ns, "retrain")
+    for absent in (
+        lambda: schedules.remove(store, ns, "retrain"),
+        lambda: schedules.pause(store, ns, "retrain"),
+        lambda: at(store, ns),
+    ):
+        with pytest.raises(NotFoundError, match="namespace 'default' has no schedule of 'retrain'"):
+            absent()

@@ -11,6 +11,7 @@ from palate.errors import ParameterError, shown
 Policy = Literal["none", "softmax", "thompson"]
 POLICIES: tuple[Policy, ...] = ("none", "softmax", "thompson")
 DEEPEST = 500  # places that a list is ranked to
+COLDEST, HOTTEST = 0.01, 1000  # standard deviations of the candidates' scores
 UNIFORM = 0.05  # of Thompson sampling, where nothing else is said
 
 
@@ -42,10 +43,11 @@ class Explore:
         """
         if self.policy not in POLICIES:
             raise ParameterError.outside("explore.policy", "'none', 'softmax' or 'thompson'", self.policy)
-        if type(self.depth) is not int or not 1 <= self.depth <= DEEPEST:
-            raise ParameterError.outside("explore.depth", f"a whole number from 1 to {DEEPEST}", self.depth)
-        if not _is_between(self.temperature, 0, 1000) or self.temperature == 0:
-            raise ParameterError.outside("explore.temperature", "a number above 0, to 1000", self.temperature)
+        if type(self.depth) is not int or not 2 <= self.depth <= DEEPEST:
+            raise ParameterError.outside("explore.depth", f"a whole number from 2 to {DEEPEST}", self.depth)
+        if not _is_between(self.temperature, COLDEST, HOTTEST):
+            allowed = f"a number from {COLDEST} to {HOTTEST}"
+            raise ParameterError.outside("explore.temperature", allowed, self.temperature)
         if not _is_between(self.share, 0, 1) or self.share == 0:
             raise ParameterError.outside("explore.share", "a number above 0, to 1", self.share)
         self._check_uniform()
@@ -53,8 +55,8 @@ class Explore:
     def _check_uniform(self) -> None:
         if self.uniform is None:
             object.__setattr__(self, "uniform", UNIFORM if self.policy == "thompson" else 0.0)
-        elif not _is_between(self.uniform, 0, 1):
-            raise ParameterError.outside("explore.uniform", "a number from 0 to 1", self.uniform)
+        elif not _is_between(self.uniform, 0, 1) or self.uniform == 1:
+            raise ParameterError.outside("explore.uniform", "a number from 0 to below 1", self.uniform)
         elif self.policy == "thompson" and self.uniform == 0:
             raise ParameterError.outside("explore.uniform", "above 0 for 'thompson': an item must not have 0", 0)
 

@@ -1,42 +1,45 @@
-"""Schedules: what is done again and again, and when next; at most one of a kind in a namespace.
+"""Schedules: what a namespace does again and again, at fixed times. Jobs are what came of it.
 
-The rows are all there is: a schedule survives a restart, and of several workers that find it due one takes it.
+Times stand on a grid: due, due + every, due + 2 every, …. Where several have passed unused, because nobody was there,
+they are made up by one job, and the grid stays.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, select, update
-from sqlalchemy import delete as delete_rows
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from palate.errors import NotFoundError, ParameterError
-from palate.store.records import IdKind, Namespace
+from palate.errors import ConflictError, NotFoundError, ParameterError
+from palate.store import jobs
+from palate.store.records import Namespace
 from palate.store.schema import namespaces, schedules
 from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
     from palate.store.store import Store
 
-MINUTE = 60_000_000  # microseconds
-LONGEST = 366 * 24 * 60 * MINUTE
-LAST = 1 << 62  # microseconds: no due time lies behind it
+SECOND = 1_000_000
+UNITS = {"m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+SHORTEST, LONGEST = 60 * SECOND, 366 * UNITS["d"]
+EVERY = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule as the store knows it; times in microseconds.
+    """What is done again and again; times in microseconds.
 
     Attributes:
-        kind: of its jobs: "retrain".
-        every: from one time to the next.
+        kind: of its jobs; a namespace has one schedule of a kind.
+        every: between two times.
         due: the next time.
         details: of its jobs.
-        paused: it is not done until somebody says otherwise.
+        paused: nothing is done until it goes on.
     """
 
     kind: str
@@ -46,115 +49,138 @@ class Schedule:
     paused: bool = False
 
 
+def interval(text: str) -> int:
+    """Return the microseconds of "30m", "12h" or "1d".
+
+    Raises:
+        ParameterError: it is none of these, or not from a minute to a year.
+    """
+    found = EVERY.fullmatch(text)
+    micros = int(found[1]) * UNITS[found[2]] if found else 0
+    if not SHORTEST <= micros <= LONGEST:
+        raise ParameterError.outside("every", "a time such as 30m, 12h or 1d, from a minute to a year", text)
+    return micros
+
+
+def interval_said(micros: int) -> str:
+    """Return an interval as `interval` reads it."""
+    unit = next(unit for unit in ("d", "h", "m") if micros % UNITS[unit] == 0)
+    return f"{micros // UNITS[unit]}{unit}"
+
+
 def put(
     store: Store,
     ns: Namespace,
     kind: str,
-    every: int,
-    due: int | None = None,
+    every: str,
     details: Mapping[str, Any] | None = None,
-    paused: bool = False,
+    first: int | None = None,
 ) -> Schedule:
-    """Write the schedule of a kind of job, in place of the one that was there.
+    """Make the schedule of a kind, or write it anew; one that was paused goes on.
 
     Args:
-        store, ns: where.
-        kind: of its jobs.
-        every: microseconds from one time to the next: a minute to 366 days.
-        due: the next time; None: ``every`` from now.
-        details: of its jobs, as JSON holds them.
-        paused: keep it, and do nothing.
+        store, ns, kind: of which jobs, where.
+        every: how long from one to the next: "30m", "12h", "1d".
+        details: of its jobs.
+        first: the first time, microseconds; one that has passed is made up at once. None: after ``every``.
 
     Raises:
-        ParameterError: a value is outside its range.
+        ParameterError: every is no such time.
     """
-    if type(every) is not int or not MINUTE <= every <= LONGEST:
-        raise ParameterError.outside("every", "microseconds, from a minute to 366 days", every)
-    if due is not None and (type(due) is not int or not 0 <= due <= LAST):
-        raise ParameterError.outside("due", "microseconds since 1970", due)
-    made = Schedule(kind, every, time_now() + every if due is None else due, dict(details or {}), paused)
-    row = {"every": every, "due": made.due, "details": json.dumps(made.details), "paused": paused}
+    micros = interval(every)
+    row = {
+        "every": micros,
+        "due": time_now() + micros if first is None else first,
+        "details": json.dumps(dict(details or {})),
+        "paused": False,
+    }
     with store.write() as conn:
-        dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-        new = dialect.insert(schedules).values(namespace=ns.key, kind=kind, **row)
-        conn.execute(new.on_conflict_do_update(index_elements=["namespace", "kind"], set_=row))
-    return made
+        conn.execute(
+            select(namespaces.c.key).where(namespaces.c.key == ns.key).with_for_update()
+        )  # a second waits here
+        if not conn.execute(update(schedules).where(*_of(ns, kind)).values(row)).rowcount:
+            conn.execute(insert(schedules).values(namespace=ns.key, kind=kind, **row))
+        return get(conn, ns, kind)
 
 
 def get(conn: Connection, ns: Namespace, kind: str) -> Schedule:
-    """Return a schedule.
+    """Return the schedule of a kind.
 
     Raises:
-        NotFoundError: the namespace has none of this kind.
+        NotFoundError: the namespace has none.
     """
-    row = conn.execute(_of(ns).where(schedules.c.kind == kind)).one_or_none()
+    row = conn.execute(select(schedules).where(*_of(ns, kind))).mappings().first()
     if row is None:
-        raise _not_found(kind)
+        raise _absent(ns, kind)
     return _schedule(row)
 
 
 def listed(conn: Connection, ns: Namespace) -> list[Schedule]:
     """Return the schedules of a namespace, by kind."""
-    return [_schedule(row) for row in conn.execute(_of(ns).order_by(schedules.c.kind))]
+    query = select(schedules).where(schedules.c.namespace == ns.key).order_by(schedules.c.kind)
+    return [_schedule(row) for row in conn.execute(query).mappings()]
 
 
-def delete(store: Store, ns: Namespace, kind: str) -> None:
-    """Delete a schedule; a job that it started goes on.
+def pause(store: Store, ns: Namespace, kind: str, *, paused: bool = True) -> Schedule:
+    """Do nothing more of a schedule until it is told to go on; what passed meanwhile is made up once.
 
     Raises:
         NotFoundError: the namespace has none of this kind.
     """
-    gone = delete_rows(schedules).where(schedules.c.namespace == ns.key, schedules.c.kind == kind)
     with store.write() as conn:
-        if not conn.execute(gone).rowcount:
-            raise _not_found(kind)
+        conn.execute(update(schedules).where(*_of(ns, kind)).values(paused=paused))
+        return get(conn, ns, kind)
 
 
-def all_due(conn: Connection, now: int | None = None) -> list[tuple[Namespace, Schedule]]:
-    """Return what is due in all namespaces, the longest due first.
+def remove(store: Store, ns: Namespace, kind: str) -> None:
+    """Remove a schedule; a job of it that waits or runs goes on.
+
+    Raises:
+        NotFoundError: the namespace has none of this kind.
+    """
+    with store.write() as conn:
+        if not conn.execute(delete(schedules).where(*_of(ns, kind))).rowcount:
+            raise _absent(ns, kind)
+
+
+def start_due(store: Store, now: int | None = None) -> list[tuple[Namespace, int]]:
+    """Add a job for each schedule whose time has come, and return their namespaces and numbers.
+
+    A time at which a job of the kind still waits or runs is passed over.
 
     Args:
-        conn: of a read transaction.
-        now: microseconds; None: by the clock.
+        store: where.
+        now: microseconds; None: the clock's.
     """
-    time = time_now() if now is None else now
-    of = (namespaces.c.key.label("ns_key"), namespaces.c.name.label("ns_name"), namespaces.c.id_kind)
-    query = select(schedules, *of).join(namespaces, namespaces.c.key == schedules.c.namespace)
-    query = query.where(schedules.c.due <= time, schedules.c.paused.is_(False))
-    rows = conn.execute(query.order_by(schedules.c.due, schedules.c.key))
-    return [(_namespace(row), _schedule(row)) for row in rows]
+    now = time_now() if now is None else now
+    query = select(schedules, namespaces.c.name, namespaces.c.id_kind)
+    query = query.join(namespaces, namespaces.c.key == schedules.c.namespace)
+    with store.read() as conn:
+        rows = conn.execute(query.where(schedules.c.due <= now, schedules.c.paused.is_(False))).mappings().all()
+    found = [(Namespace(row["namespace"], row["name"], row["id_kind"]), _schedule(row)) for row in rows]
+    begun = [(ns, _begun(store, ns, schedule, now)) for ns, schedule in found]
+    return [(ns, number) for ns, number in begun if number is not None]
 
 
-def taken(store: Store, ns: Namespace, due: Schedule, now: int | None = None) -> bool:
-    """Take a schedule that is due, and set its next time; of several who try, one is told True.
-
-    What was missed while nothing ran is made up once: the next time is the first of its times that lies ahead.
-
-    Args:
-        store, ns: where.
-        due: the schedule, as `all_due` gave it.
-        now: microseconds; None: by the clock.
-    """
-    time = time_now() if now is None else now
-    following = due.due + due.every * (max(time - due.due, 0) // due.every + 1)
-    same = (schedules.c.namespace == ns.key, schedules.c.kind == due.kind, schedules.c.due == due.due)
-    change = update(schedules).where(*same, schedules.c.paused.is_(False)).values(due=following)
+def _begun(store: Store, ns: Namespace, schedule: Schedule, now: int) -> int | None:
+    """Set the next time of a schedule on its grid and add its job, both or neither; None where somebody else did."""
+    due = schedule.due + (1 + (now - schedule.due) // schedule.every) * schedule.every
     with store.write() as conn:
-        return bool(conn.execute(change).rowcount)
+        same = update(schedules).where(*_of(ns, schedule.kind), schedules.c.due == schedule.due)
+        if conn.execute(same.values(due=due)).rowcount:
+            with suppress(ConflictError):  # one still waits or runs: this time is passed over
+                return jobs.add_only(conn, ns, schedule.kind, {**schedule.details, "scheduled": schedule.due})
+    return None
 
 
-def _of(ns: Namespace) -> Select[Any]:
-    return select(schedules).where(schedules.c.namespace == ns.key)
+def _of(ns: Namespace, kind: str) -> tuple[Any, ...]:
+    return schedules.c.namespace == ns.key, schedules.c.kind == kind
 
 
-def _schedule(row: Any) -> Schedule:
-    return Schedule(row.kind, row.every, row.due, json.loads(row.details), bool(row.paused))
+def _absent(ns: Namespace, kind: str) -> NotFoundError:
+    return NotFoundError.of(f"namespace '{ns.name}'", f"has no schedule of {kind!r:.60}", value=kind)
 
 
-def _namespace(row: Any) -> Namespace:
-    kind: IdKind = row.id_kind
-    return Namespace(row.ns_key, row.ns_name, kind)
-
-
-def _not_found(kind: str) -> NotFoundError:
-    return NotFoundError.of(f"the schedule of '{kind:.60}'", "is not there", value=kind)
+def _schedule(row: RowMapping) -> Schedule:
+    plain = {name: row[name] for name in ("kind", "every", "due", "paused")}
+    return Schedule(details=json.loads(row["details"]), **plain)

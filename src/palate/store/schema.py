@@ -225,6 +225,7 @@ jobs = Table(
     Column("log", Text, nullable=False),
     Column("owner", String, nullable=True),  # since schema 3: who runs it, and
     Column("beat", BigInteger, nullable=True),  # when that last said so
+    Index(None, "state"),
     Index("uq_jobs_one_trainer", "namespace", unique=True, sqlite_where=_ONE_TRAINER, postgresql_where=_ONE_TRAINER),
 )
 
