@@ -1,1 +1,7 @@
-"""What is shown as an experiment: lists drawn by chance with their probabilities, arms, and estimates from logs."""
+"""The mathematics of experiments: arrays and frozen records in, numbers out; no store, no HTTP.
+
+people      ratios over people, and their resampling
+planning    how many lists an experiment needs
+looks       what looking early does to a test
+arms        the report of an experiment
+"""
