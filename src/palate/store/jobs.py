@@ -8,7 +8,7 @@ job whose owner is gone is failed by whoever looks next (`bury`). Details and lo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -176,6 +176,25 @@ def take(store: Store, ns: Namespace, number: int) -> bool:
         return conn.execute(update(jobs).where(*free).values(owner=owners.here(), beat=now())).rowcount == 1
 
 
+def next_waiting(store: Store, kinds: Iterable[str]) -> tuple[Namespace, StoredJob] | None:
+    """Return the job that has waited longest for a process of this machine, of all namespaces; None for none.
+
+    There is none, either, while a job of these kinds runs on this machine: each may need all of its memory.
+    """
+    open_ones = select(jobs, namespaces.c.name, namespaces.c.id_kind).join(
+        namespaces, namespaces.c.key == jobs.c.namespace
+    )
+    query = open_ones.where(jobs.c.state.in_(OPEN), jobs.c.kind.in_(tuple(kinds))).order_by(jobs.c.key)
+    with store.read() as conn:
+        rows = [
+            (Namespace(row["namespace"], row["name"], row["id_kind"]), _job(row))
+            for row in conn.execute(query).mappings()
+        ]
+    if any(job.owner is not None and owners.is_gone(job.owner) is False for _, job in rows):
+        return None
+    return next(((ns, job) for ns, job in rows if job.state == "waiting" and job.owner is None), None)
+
+
 def get(conn: Connection, ns: Namespace, number: int) -> StoredJob:
     """Return a job.
 
@@ -218,7 +237,7 @@ def cancel(store: Store, ns: Namespace, number: int) -> StoredJob:
 def bury(store: Store, ns: Namespace | None = None) -> list[StoredJob]:
     """Fail the jobs whose owners are gone, of one namespace or of all; return them as they were.
 
-    A kind of `RESUMED` waits again instead.
+    A kind of `RESUMED` waits again instead, and so does, once, what a schedule began.
     """
     query = select(jobs).where(jobs.c.state.in_(OPEN))
     query = query if ns is None else query.where(jobs.c.namespace == ns.key)
@@ -237,7 +256,7 @@ def bury(store: Store, ns: Namespace | None = None) -> list[StoredJob]:
 
 
 def lose(store: Store, ns: Namespace, number: int, why: str) -> None:
-    """Fail a job that is still open, whatever its owner: its process ended; why goes into its log."""
+    """Do with a job that is still open what `bury` does: its process is known to have ended; why goes into its log."""
     with store.write() as conn:
         job = _job(_row(conn, ns, number))
         if job.state in OPEN:
@@ -310,8 +329,10 @@ def _begun(store: Store, ns: Namespace, number: int) -> StoredJob:
 
 def _bury(conn: Connection, job: StoredJob, why: str = "") -> None:
     log = _longer(job.log, why or f"its owner, {owners.words(job.owner or '')}, is gone")
-    if job.kind in RESUMED:
-        _set(conn, job.number, state="waiting", owner=None, beat=None, log=log)
+    once = "scheduled" in job.details and "again" not in job.details  # a time that came to nothing is made up
+    if not job.cancel_asked and (once or job.kind in RESUMED):
+        details = json.dumps({**job.details, **({"again": True} if once else {})})
+        _set(conn, job.number, state="waiting", progress=0.0, owner=None, beat=None, log=log, details=details)
     else:
         _set(conn, job.number, state="cancelled" if job.cancel_asked else "failed", ended=now(), log=log)
 
