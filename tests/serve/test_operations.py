@@ -19,7 +19,13 @@ from palate.serve.settings import Settings, told
 from palate.store import lists
 from palate.store.records import Place, ShownList
 
-FOUND = {"recommend_next": 404, "recommend_next_by_address": 404, "activate_model": 404, "roll_back_model": 404}
+FOUND = dict.fromkeys(
+    (
+        *("recommend_next", "recommend_next_by_address", "activate_model", "roll_back_model", "overrule_gate"),
+        *("cancel_job", "pause_schedule", "delete_schedule"),
+    ),
+    404,
+)
 
 
 @pytest.fixture
