@@ -24,7 +24,8 @@ from palate.store.unpacking import unpacked
 
 PART = 20_000  # lists read at once
 EVENTS = 200_000
-LISTS = {
+Types = dict[str, pl.DataType]
+LISTS: Types = {
     "list": pl.Int64(),
     "list_id": pl.Binary(),
     "person": pl.Int64(),
@@ -36,14 +37,14 @@ LISTS = {
     "experiment": pl.String(),
     "arm": pl.String(),
 }
-PLACES = {
+PLACES: Types = {
     "page": pl.Int32(),
     "place": pl.Int32(),
     "item": pl.String(),
     "score": pl.Float64(),
     "propensity": pl.Float64(),
 }
-REPLAYED = {"user": pl.String(), "request": pl.String(), "explored": pl.String()}
+REPLAYED: Types = {"user": pl.String(), "request": pl.String(), "explored": pl.String()}
 
 
 def frame(
@@ -68,12 +69,22 @@ def frame(
         experiment: lists of this experiment alone.
     """
     kept = _Kept(ns, since, until, scenario, experiment)
-    parts = [*_first_pages(conn, kept), *_following_pages(conn, kept)]
-    shown = pl.concat(parts) if parts else pl.DataFrame(schema={**LISTS, **PLACES})
-    shown = shown.sort("list", "page", "place", maintain_order=True)
-    shown = shown.join(_came(conn, ns, since), on=["list_id", "item"], how="left", maintain_order="left")
-    counts = pl.col("clicks", "positives").fill_null(0).cast(pl.UInt32)
-    return shown.with_columns(counts, pl.col("list_id").bin.encode("hex"))
+    first, following = list(_first_pages(conn, kept)), _following_pages(conn, kept)
+    parts = [*first, *following]
+    shown = pl.concat(parts) if parts else pl.DataFrame(schema=LISTS | PLACES)
+    if following:
+        shown = shown.sort("list", "page", "place")
+    return _counted(shown, _came(conn, ns, since)).with_columns(pl.col("list_id").bin.encode("hex"))
+
+
+def _counted(shown: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
+    """Return places with their clicks and positives; most have none."""
+    rows = shown.lazy().select("list_id", "item").with_row_index("row")
+    having = rows.filter(pl.col("list_id").is_in(came["list_id"].unique().implode()))
+    found = having.join(came.lazy(), on=["list_id", "item"]).select("row", "clicks", "positives").collect()
+    zero = pl.zeros(len(shown), pl.UInt32, eager=True)
+    counts = [zero.alias(name).scatter(found["row"], found[name].cast(pl.UInt32)) for name in ("clicks", "positives")]
+    return shown.with_columns(counts)
 
 
 def list_frame(
@@ -90,7 +101,7 @@ def list_frame(
     Further columns: user (the caller's id), request (what was asked, JSON), explored (how chance took part, JSON).
     """
     kept = _Kept(ns, since, until, scenario, experiment)
-    query = kept.lists(users.c.id, lists.c.request, lists.c.explored).outerjoin(users, users.c.key == lists.c.user)
+    query = kept.columns(users.c.id, lists.c.request, lists.c.explored).outerjoin(users, users.c.key == lists.c.user)
     parts = [_table(part, LISTS | REPLAYED) for part in kept.parts(conn, query.order_by(lists.c.key))]
     whole = pl.concat(parts) if parts else pl.DataFrame(schema=LISTS | REPLAYED)
     said = pl.col("request", "explored").fill_null("{}")
@@ -106,7 +117,7 @@ class _Kept:
         given = {"since": since, "until": until, "scenario": scenario, "experiment": experiment}
         self.given = {"namespace": ns.key, **{name: value for name, value in given.items() if value is not None}}
 
-    def lists(self, *more: Any) -> Select[Any]:
+    def columns(self, *more: Any) -> Select[Any]:
         """Return the query for the columns of `LISTS`, and some more."""
         own = (lists.c.key, lists.c.list_id, lists.c.user, lists.c.time, versions.c.number, lists.c.policy)
         made_by = (scenarios.c.name, scenarios.c.revision, experiments.c.name.label("experiment_name"), lists.c.arm)
@@ -117,14 +128,15 @@ class _Kept:
         return query.where(lists.c.namespace == bindparam("namespace"), *self._conditions())
 
     def _conditions(self) -> Iterator[ColumnElement[bool]]:
-        ns = bindparam("namespace")
         if "since" in self.given:
             yield lists.c.time >= bindparam("since")
         if "until" in self.given:
             yield lists.c.time < bindparam("until")
         for table, column in ((scenarios, lists.c.scenario), (experiments, lists.c.experiment)):
             if column.name in self.given:
-                named = select(table.c.key).where(table.c.namespace == ns, table.c.name == bindparam(column.name))
+                named = select(table.c.key).where(
+                    table.c.namespace == bindparam("namespace"), table.c.name == bindparam(column.name)
+                )
                 yield column.in_(named)
 
     def parts(self, conn: Connection, query: Select[Any], size: int = PART) -> Iterator[list[tuple[Any, ...]]]:
@@ -133,13 +145,13 @@ class _Kept:
 
 
 def _first_pages(conn: Connection, kept: _Kept) -> Iterator[pl.DataFrame]:
-    for part in kept.parts(conn, kept.lists(lists.c.shown)):
+    for part in kept.parts(conn, kept.columns(lists.c.shown).order_by(lists.c.key)):
         yield _places(_table([row[:-1] for row in part], LISTS), [row[-1] for row in part])
 
 
 def _following_pages(conn: Connection, kept: _Kept) -> list[pl.DataFrame]:
     """Return the places of following pages; a page that was asked for twice was shown once."""
-    query = kept.lists(list_pages.c.first, list_pages.c.shown).join(list_pages, list_pages.c.list == lists.c.key)
+    query = kept.columns(list_pages.c.first, list_pages.c.shown).join(list_pages, list_pages.c.list == lists.c.key)
     parts = []
     for part in kept.parts(conn, query.order_by(list_pages.c.key)):
         table = _table([row[:-1] for row in part], LISTS | {"first": pl.Int32()})
