@@ -2,7 +2,7 @@
 
 The difference is that of the metric's means over the same people, with a bootstrap interval over these people. The
 candidate is trained up to the cut. The running model is measured as it is where it is older than the cut; else its
-settings are trained to the cut, too, so that neither knows the days. Where no version answers yet, the popular items do.
+settings are trained to the cut, too, so that neither knows the days. Where no version answers, the popular items do.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Gate:
         return dataset(self.store, self.ns, view_of(model), until=days.cut)
 
     def _positive(self, kinds: Kinds, candidate: Recommender) -> float | None:
-        """Return which ratings are relevant in lists: those that the event kind calls positive, where one number says."""
+        """Return which ratings are relevant in lists: those that the event kind calls positive, by one number."""
         if self.rule.positive is not None or view_of(candidate) == "clicks":
             return self.rule.positive
         given = [kind for kind in kinds.every if kind.rating == "value" and kind.positive is not None]
@@ -165,8 +165,8 @@ class Gate:
         by = abs(difference["value"])
         word = "better" if difference["value"] >= 0 else "worse"
         text = (
-            f"{label} {values[CANDIDATE]:.4f} against {values[RUNNING]:.4f} of {other} for {days.people:,} people of the "
-            f"newest {rule.days:g} days: {word} by {by:.4f} ({rule.level:.0%} interval {difference['low']:+.4f} to "
+            f"{label} {values[CANDIDATE]:.4f} against {values[RUNNING]:.4f} of {other} for {days.people:,} people of "
+            f"the newest {rule.days:g} days: {word} by {by:.4f} ({rule.level:.0%} interval {difference['low']:+.4f} to "
             f"{difference['high']:+.4f})"
         )
         if not refused:

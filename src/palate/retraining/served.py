@@ -194,7 +194,7 @@ class Folded(Scorer):
         return mine
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the scores of all items for these users, (m, n_items); -inf of an item that the model does not know."""
+        """Return the scores of all items for these users, (m, n_items); -inf of one that the model does not know."""
         every = np.arange(len(users), dtype=np.int32)
         known = self.there >= 0
         scores = np.full((len(users), len(known)), -np.inf)

@@ -63,7 +63,7 @@ class _Retraining:
 
     @classmethod
     def of(cls, run: Run) -> _Retraining:
-        settings = Settings.of({k: v for k, v in run.details.items() if k in Settings.__slots__})
+        settings = Settings.of(run.details)
         running = _answering(run)
         return cls(run, settings, running, settings.candidate(None if running is None else running.model))
 
@@ -174,7 +174,7 @@ class _Retraining:
 
     @contextmanager
     def _steps(self, first: float, last: float) -> Iterator[ProgressCallback]:
-        """Give a callback that writes steps between two figures; a training that is to stop is ended by an interrupt."""
+        """Give a callback that writes steps between two figures; a training that is to stop is interrupted."""
         stopped: list[StopAskedError] = []
         try:
             yield _stepping(self.run_, first, last, stopped)
@@ -214,5 +214,3 @@ def _answering(run: Run) -> Loaded | None:
     except ModelFileError as error:
         log.warning("the active version cannot be read, and nothing is compared with it: %s", error)
         return None
-
-

@@ -279,9 +279,7 @@ def _checked(folder: Path, path: Path, ns: Namespace) -> Recommender:
     return model
 
 
-def _row_of(
-    store: Store, ns: Namespace, model: Recommender, path: Path, more: Mapping[str, Any]
-) -> dict[str, Any]:
+def _row_of(store: Store, ns: Namespace, model: Recommender, path: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     origin = origin_of(store, ns, model)
     details: dict[str, Any] = {"users": len(model.users_), "items": len(model.items_), "bytes": path.stat().st_size}
     return {
