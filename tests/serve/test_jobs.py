@@ -113,3 +113,12 @@ def test_who_is_no_admin_sees_no_job_and_starts_none(keyless):
     for method, path in (("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/schedules")):
         request = {"json": {}} if method == "POST" else {}
         assert keyless.request(method, path, **request).status_code == 403
+
+
+def test_a_job_of_another_namespace_is_none(shop):
+    theirs = jobs.only_one(shop.store, shop.store.create_namespace("theirs"), "retrain")
+    for asked in (theirs, theirs + 1):
+        assert shop.get("/v1/jobs", params={"job": asked}).status_code == 404
+        assert shop.post("/v1/jobs/cancel", json={"job": asked}).status_code == 404
+    assert shop.get("/v1/jobs").json() == {"jobs": []}
+    assert shop.post("/v1/jobs", json={}).status_code == 202  # theirs is not in the way
