@@ -4,4 +4,6 @@ people      ratios over people, and their resampling
 planning    how many lists an experiment needs
 looks       what looking early does to a test
 arms        the report of an experiment
+clicks      the stated click model, and one that is fitted
+estimates   what another policy would have brought
 """
