@@ -272,7 +272,7 @@ experiments = Table(
     _key(),
     _namespace(),
     Column("name", Exact, nullable=False),
-    Column("scenario", Exact, nullable=False),  # whose requests take part; "": those that name none
+    Column("scenario", Exact, nullable=False),  # whose requests take part
     Column("salt", LargeBinary, nullable=False),  # 16 random bytes: who is in which arm
     Column("arms", Text, nullable=False),  # JSON: names, shares, scenarios
     Column("plan", Text, nullable=False),  # JSON: what counts, fixed beforehand

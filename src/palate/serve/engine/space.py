@@ -190,6 +190,7 @@ class Tenant:
             self.active = came.wanted
             self._settle(came.loaded, came.catalogue, self.kinds)
             measures.VERSION.labels(str(self.ns.key)).set(came.loaded.number if came.loaded is not None else 0)
+            measures.TRAINED.labels(str(self.ns.key)).set(came.loaded.trained / 1e6 if came.loaded is not None else 0)
         if self._missed:
             self.changes, self._missed = -1, False
 
