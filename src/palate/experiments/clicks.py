@@ -80,7 +80,7 @@ def fitted(place: NDArray[Any], item: NDArray[Any], reward: NDArray[Any], n_plac
 
 def _over(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     """Return a / b, and 1 where b is 0: nothing is known there."""
-    return np.divide(a, b, out=np.ones(len(a)), where=b > 0)
+    return np.asarray(np.divide(a, b, out=np.ones(len(a)), where=b > 0))
 
 
 def folds(person: NDArray[Any], n_folds: int = FOLDS, random_state: int = 0) -> NDArray[np.int64]:

@@ -82,8 +82,7 @@ class Places:
 
     def sums(self, values: Floats) -> Floats:
         """Return the sums of places' values by list."""
-        sums: Floats = np.bincount(self.list, values, self.n_lists)
-        return sums
+        return np.bincount(self.list, values, self.n_lists).astype(np.float64)
 
     def check(self) -> None:
         """Refuse what no estimate can be made of.
