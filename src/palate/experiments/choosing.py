@@ -17,13 +17,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.experiments.explore import Explore
 from palate.kernels import chance, given
+from palate.models.contract.abilities import ScoresInDraws
 
 SHARE, UNIFORM, DRAW, ARRIVALS = range(4)  # numbers of a seed's random numbers, and the first of many
 ALIKE = 1e-9  # scores that differ by less, relative to the largest, are equal but for rounding
@@ -146,20 +147,6 @@ class Softmax(ListPolicy):
     def _log_list(self, candidates: NDArray[np.int64]) -> float:
         v, items = given(self.logits, candidates)
         return float(chance.log_order(v, items))
-
-
-class ScoresInDraws(Protocol):
-    """Scores of candidates in the draws that a model keeps."""
-
-    @property
-    def n_draws(self) -> int:
-        """How many draws there are."""
-
-    def of(self, draw: int) -> NDArray[np.float64]:
-        """Return the scores in one draw, (m,)."""
-
-    def every(self) -> NDArray[np.float64]:
-        """Return the scores in all draws, (n_draws, m), in the bits of ``of``."""
 
 
 @dataclass(frozen=True, eq=False)
