@@ -63,7 +63,7 @@ def test_a_due_schedule_becomes_a_job_that_is_run_and_watched(store, ns):
         (begun,) = jobs.listed(conn, ns)
     assert measures.REGISTRY.get_sample_value("palate_jobs_running", {"kind": "retrain"}) == 1
     done = until_ended(one, store, ns, begun.number)
-    assert (done.state, done.details["version"], done.details["scheduled"]) == ("done", 3, 0)
+    assert (done.state, done.outcome["version"], done.scheduled) == ("done", 3, 0)
     assert counted("done") == before + 1
     assert measures.REGISTRY.get_sample_value("palate_jobs_running", {"kind": "retrain"}) == 0
     one._lead.close()
@@ -83,7 +83,7 @@ def test_the_service_ends_its_job_with_itself_and_the_next_one_makes_it_up_once(
     schedules.put(store, ns, "retrain", "1d", {"end": "waits"}, first=0)
     number = begun(store, ns)
     left = job(store, ns, number)
-    assert (left.state, left.progress, left.details["again"]) == ("waiting", 0, True)
+    assert (left.state, left.progress, left.is_again) == ("waiting", 0, True)
     assert "the service ended, and its process with it\n" in left.log
     assert begun(store, ns) == number
     assert job(store, ns, number).state == "failed"
@@ -113,7 +113,7 @@ def test_what_a_killed_service_left_is_failed_and_a_scheduled_time_made_up(store
     again = listed(store, ns)[0].number
     owned(store, again, dead_process(), state="running")
     one.round()
-    assert (job(store, ns, again).state, job(store, ns, again).details["again"]) == ("waiting", True)
+    assert (job(store, ns, again).state, job(store, ns, again).is_again) == ("waiting", True)
     owned(store, again, dead_process(), state="running")
     one.round()
     assert job(store, ns, again).state == "failed"

@@ -200,7 +200,8 @@ def test_a_job_says_what_it_is_to_do_and_what_came_of_it(store, ns, number):
         assert run.details == {"model": "ials"}
         assert job(store, ns, number).cancel_asked
         jobs.say(store, ns, number, "a line")
-    assert (job(store, ns, number).details, job(store, ns, number).log) == ({"model": "ials", "version": 7}, "a line\n")
+    done = job(store, ns, number)
+    assert (done.details, done.outcome, done.log) == ({"model": "ials"}, {"version": 7}, "a line\n")
 
 
 def test_a_beat_tells_that_the_job_runs_and_hears_that_it_is_to_stop(store, ns, number, monkeypatch):

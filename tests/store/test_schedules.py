@@ -46,7 +46,7 @@ def test_a_job_is_added_when_its_time_has_come(store, ns, hourly):
     ((where, number),) = schedules.start_due(store, NOW)
     (job,) = open_jobs(store, ns)
     assert (where, number, job.kind) == (ns, job.number, "retrain")
-    assert job.details == {"model": "ials", "scheduled": NOW}
+    assert (job.details, job.scheduled) == ({"model": "ials"}, NOW)
     assert at(store, ns).due == NOW + HOUR
     assert schedules.start_due(store, NOW) == []
 

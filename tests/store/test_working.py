@@ -45,7 +45,7 @@ def test_a_job_is_done_and_its_log_has_what_palate_logged(store, ns):
     number, run = in_this_process(store, ns)
     assert run() == 0
     done = job(store, ns, number)
-    assert (done.state, done.log, done.details["version"]) == ("done", "half\nwarning: some of it\n", 3)
+    assert (done.state, done.log, done.outcome["version"]) == ("done", "half\nwarning: some of it\n", 3)
 
 
 def test_a_job_that_is_refused_says_why(store, ns, capsys):

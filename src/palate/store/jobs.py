@@ -31,6 +31,7 @@ OPEN = ("waiting", "running")
 LONGEST_LOG = 100_000  # characters: the newest are kept
 SILENT = 60_000_000  # microseconds without a beat, after which an owner elsewhere counts as gone
 KEPT = 1_000  # ended jobs of a namespace
+BESIDE = ("outcome", "scheduled", "is_again", "cancel_asked")  # in the column of details, beside what is to be done
 RESUMED = ("scrub",)  # kinds that wait again where their owner is gone: what they are to do is still to be done
 
 
@@ -44,7 +45,10 @@ class StoredJob:
         state: "waiting", "running", "done", "failed" or "cancelled".
         progress: from 0 to 1.
         created, started, ended: when.
-        details: what it is to do, and what came of it.
+        details: what it is to do.
+        outcome: what came of it.
+        scheduled: the time of the schedule that began it; None: somebody asked for it.
+        is_again: its process came to no end before, and it is done a second time.
         log: its lines.
         cancel_asked: it stops at its next step.
         owner: who runs it, or will (`palate.store.owners`).
@@ -59,6 +63,9 @@ class StoredJob:
     started: int | None
     ended: int | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    scheduled: int | None = None
+    is_again: bool = False
     log: str = ""
     cancel_asked: bool = False
     owner: str | None = None
@@ -110,11 +117,12 @@ class Run:
         if _job(row).cancel_asked:
             raise StopAskedError(f"job {self.number} was asked to stop", subject="job", value=self.number)
 
-    def note(self, **details: Any) -> None:
-        """Write what came of the job into its details."""
+    def note(self, **outcome: Any) -> None:
+        """Write what came of the job, by name."""
         with self.store.write() as conn:
-            known = json.loads(_row(conn, self.ns, self.number)["details"])
-            _set(conn, self.number, details=json.dumps(known | details))
+            row = _row(conn, self.ns, self.number)
+            known = json.loads(row["details"]).get("outcome", {})
+            _say(conn, row, outcome={**known, **outcome})
 
 
 class _LostError(StopAskedError):
@@ -122,7 +130,13 @@ class _LostError(StopAskedError):
 
 
 def add(
-    conn: Connection, ns: Namespace, kind: str, details: Mapping[str, Any] | None = None, *, held: bool = False
+    conn: Connection,
+    ns: Namespace,
+    kind: str,
+    details: Mapping[str, Any] | None = None,
+    *,
+    held: bool = False,
+    scheduled: int | None = None,
 ) -> int:
     """Add a job that waits, in the caller's write transaction, and return its number.
 
@@ -130,10 +144,12 @@ def add(
         conn, ns, kind: of what, where.
         details: what it is to do.
         held: this process will start it, and nobody else.
+        scheduled: the time of the schedule that begins it.
     """
+    said = {**(details or {}), **({} if scheduled is None else {"scheduled": scheduled})}
     row = {"kind": kind, "state": "waiting", "progress": 0.0, "created": now(), "log": ""}
     owner = {"owner": owners.here(), "beat": now()} if held else {}
-    made = insert(jobs).values(namespace=ns.key, details=json.dumps(dict(details or {})), **row, **owner)
+    made = insert(jobs).values(namespace=ns.key, details=json.dumps(said), **row, **owner)
     return int(conn.execute(made.returning(jobs.c.key)).scalar_one())
 
 
@@ -149,10 +165,8 @@ def only_one(
         return add_only(conn, ns, kind, details, held=held)
 
 
-def add_only(
-    conn: Connection, ns: Namespace, kind: str, details: Mapping[str, Any] | None = None, *, held: bool = False
-) -> int:
-    """Do what `only_one` does in the caller's write transaction.
+def add_only(conn: Connection, ns: Namespace, kind: str, details: Mapping[str, Any] | None = None, **more: Any) -> int:
+    """Do what `only_one` does in the caller's write transaction, with the further words of `add`.
 
     Raises:
         ConflictError: one of its kind waits or runs; names it.
@@ -166,7 +180,7 @@ def add_only(
                 value=there.number,
             )
         _bury(conn, there)
-    return add(conn, ns, kind, details, held=held)
+    return add(conn, ns, kind, details, **more)
 
 
 def take(store: Store, ns: Namespace, number: int) -> bool:
@@ -226,9 +240,9 @@ def cancel(store: Store, ns: Namespace, number: int) -> StoredJob:
         if job.state == "waiting":
             _set(conn, number, state="cancelled", ended=now())
         elif job.state == "running" and job.is_orphan:
-            _bury(conn, job)
+            _bury(conn, job, again=False)
         elif job.state == "running":
-            _set(conn, number, details=json.dumps({**job.details, "cancel_asked": True}))
+            _say(conn, _row(conn, ns, number), cancel_asked=True)
         else:
             raise _ended(job)
         return _job(_row(conn, ns, number))
@@ -327,12 +341,14 @@ def _begun(store: Store, ns: Namespace, number: int) -> StoredJob:
         raise ConflictError.of(f"job {number}", f"cannot run: another {job.kind} runs already", value=number) from error
 
 
-def _bury(conn: Connection, job: StoredJob, why: str = "") -> None:
+def _bury(conn: Connection, job: StoredJob, why: str = "", *, again: bool = True) -> None:
+    """Fail a job whose owner is gone, or let it wait again."""
     log = _longer(job.log, why or f"its owner, {owners.words(job.owner or '')}, is gone")
-    once = "scheduled" in job.details and "again" not in job.details  # a time that came to nothing is made up
-    if not job.cancel_asked and (once or job.kind in RESUMED):
-        details = json.dumps({**job.details, **({"again": True} if once else {})})
-        _set(conn, job.number, state="waiting", progress=0.0, owner=None, beat=None, log=log, details=details)
+    once = job.scheduled is not None and not job.is_again  # a time that came to nothing is made up
+    if again and not job.cancel_asked and (once or job.kind in RESUMED):
+        _set(conn, job.number, state="waiting", progress=0.0, owner=None, beat=None, log=log)
+        query = select(jobs).where(jobs.c.key == job.number)
+        _say(conn, conn.execute(query).mappings().one(), is_again=True, outcome={})
     else:
         _set(conn, job.number, state="cancelled" if job.cancel_asked else "failed", ended=now(), log=log)
 
@@ -366,8 +382,13 @@ def _set(conn: Connection, number: int, **values: Any) -> None:
     conn.execute(update(jobs).where(jobs.c.key == number).values(**values))
 
 
+def _say(conn: Connection, row: RowMapping, **facts: Any) -> None:
+    """Write facts into the column that holds what a job is to do, and what is known of it beside."""
+    _set(conn, row["key"], details=json.dumps(json.loads(row["details"]) | facts))
+
+
 def _job(row: RowMapping) -> StoredJob:
     details = json.loads(row["details"])
-    asked = bool(details.pop("cancel_asked", False))
+    beside = {name: details.pop(name) for name in BESIDE if name in details}
     plain = {name: row[name] for name in ("kind", "progress", "created", "started", "ended", "log", "owner", "beat")}
-    return StoredJob(number=row["key"], state=cast("State", row["state"]), details=details, cancel_asked=asked, **plain)
+    return StoredJob(number=row["key"], state=cast("State", row["state"]), details=details, **beside, **plain)

@@ -169,7 +169,7 @@ def _begun(store: Store, ns: Namespace, schedule: Schedule, now: int) -> int | N
         same = update(schedules).where(*_of(ns, schedule.kind), schedules.c.due == schedule.due)
         if conn.execute(same.values(due=due)).rowcount:
             with suppress(ConflictError):  # one still waits or runs: this time is passed over
-                return jobs.add_only(conn, ns, schedule.kind, {**schedule.details, "scheduled": schedule.due})
+                return jobs.add_only(conn, ns, schedule.kind, schedule.details, scheduled=schedule.due)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from palate.errors import ConflictError, ModelFileError, NotFoundError, PalateError
 from palate.files.prepared import load_prepared, prepare
 from palate.models import Recommender
+from palate.store import scenarios
 from palate.store.schema import namespaces, versions
 from palate.store.times import now
 from palate.store.versions import candidates, folders
@@ -152,13 +154,14 @@ def listed(store: Store, ns: Namespace) -> list[Version]:
 def prune(store: Store, ns: Namespace, keep: int = KEPT) -> list[int]:
     """Remove the files of versions older than the newest ``keep``; return their numbers, which stay listed.
 
-    The active version, and the one that a call of `roll_back` activates, always keep theirs.
+    The active version, those that presets name, and the one that a call of `roll_back` activates, always keep theirs.
     """
     with store.write() as conn:
         every = {version.number: version for version in _rows(conn, ns)}
         latest = active(conn, ns)
         whole = [number for number, version in every.items() if version.state != REMOVED]
         kept = {*whole[: max(keep, 0)], *befores(every, latest)[:1], *([] if latest is None else [latest.number])}
+        kept |= named_by_presets(conn, ns)
         gone = [number for number in whole if number not in kept]
         for number in gone:
             set_version(conn, ns, number, state=REMOVED)
@@ -219,6 +222,39 @@ def version_of(conn: Connection, ns: Namespace, number: int) -> Version:
     if row is None:
         raise NotFoundError.of(f"namespace '{ns.name}'", f"has no model version {number!r:.60}", value=number)
     return Version.of(row)
+
+
+def wanted_by(conn: Connection, ns: Namespace, model: int | str | None) -> int | None:
+    """Return the number of the version that a preset's ``model`` means: None for None, the active one.
+
+    Args:
+        conn, ns: where.
+        model: a number, or the key of a model, of which the newest version counts that is whole.
+
+    Raises:
+        NotFoundError: there is none, or its files are gone or damaged.
+    """
+    if model is None:
+        return None
+    if isinstance(model, int):
+        found = version_of(conn, ns, model)
+        if found.state in (REMOVED, FAILED):
+            raise NotFoundError.of(f"model version {model}", f"is {found.state}: name another", value=model)
+        return found.number
+    whole = versions.c.state.not_in((REMOVED, FAILED))
+    number = conn.execute(select(func.max(versions.c.number)).where(_of(ns), versions.c.model == model, whole)).scalar()
+    if number is None:
+        raise NotFoundError.of(f"namespace '{ns.name}'", f"has no version of the model '{model}'", value=model)
+    return int(number)
+
+
+def named_by_presets(conn: Connection, ns: Namespace) -> set[int]:
+    """Return the versions that scenarios name."""
+    found: set[int | None] = set()
+    for one in scenarios.listed(conn, ns):
+        with suppress(NotFoundError):
+            found.add(wanted_by(conn, ns, one.preset.model if one.preset else None))
+    return {number for number in found if number is not None}
 
 
 def raise_changes(conn: Connection, ns: Namespace) -> None:
