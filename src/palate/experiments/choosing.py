@@ -114,6 +114,33 @@ class ListPolicy(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed(ListPolicy):
+    """The order itself, always.
+
+    Attributes:
+        count: how many candidates there are.
+        explore: what was set: "none".
+    """
+
+    count: int
+    explore: Explore
+
+    @property
+    def m(self) -> int:
+        """How many candidates there are."""
+        return self.count
+
+    def _order(self, key: np.uint64) -> Drawn:
+        return Drawn(np.arange(self.m), ORDER)
+
+    def _places(self, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(candidates == places - 1, np.float64)
+
+    def _log_list(self, candidates: NDArray[np.int64]) -> float:
+        return 0.0 if (candidates == np.arange(len(candidates))).all() else -math.inf
+
+
+@dataclass(frozen=True, eq=False)
 class Softmax(ListPolicy):
     """Orders of Plackett and Luce by utilities.
 
