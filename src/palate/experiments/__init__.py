@@ -6,4 +6,6 @@ looks       what looking early does to a test
 explore     how chance takes part in a list
 choosing    lists by chance, and their propensities
 arms        the report of an experiment
+clicks      the stated click model, and one that is fitted
+estimates   what another policy would have brought
 """

@@ -19,20 +19,11 @@ from scipy import stats
 from palate.errors import ParameterError
 from palate.evaluation.significance import central, holm
 from palate.experiments.looks import false_alarm
-from palate.experiments.people import Cells, bootstrap, permutation, ratios
+from palate.experiments.people import Cells, Figure, as_json, bootstrap, permutation, ratios
 from palate.experiments.planning import METRICS, Arm, Metric, Plan, check_arms
 
 FEW = 30  # people of an arm; with fewer, intervals say little
 MISMATCH = 0.001  # p-value of sizes that do not fit the shares, below which the report warns (Fabijan et al. 2019)
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean per list and its interval; NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +123,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON holds it: NaN is null."""
-        told: dict[str, Any] = _json({**asdict(self), "plan": self.plan.as_dict()})
+        told: dict[str, Any] = as_json({**asdict(self), "plan": self.plan.as_dict()})
         return told
 
 
@@ -341,11 +332,3 @@ def _verdict(results: Sequence[ArmResult], differences: Sequence[Difference], pl
 
 def _told(one: Difference) -> str:
     return f"{one.arm} {one.value:+.3g} ({one.low:+.3g} to {one.high:+.3g}), p = {one.p_corrected:.2g}"
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _json(of) for name, of in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(of) for of in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,7 +11,8 @@ people is one multinomial draw of the counts, a permutation of the arms' names o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,24 @@ from palate.parallel import chunks
 
 HELD = 1 << 21  # counts held at once
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A mean per list and its interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def as_json(value: Any) -> Any:
+    """Return records' dictionaries as JSON holds them: NaN is null, a tuple is a list."""
+    if isinstance(value, Mapping):
+        return {name: as_json(of) for name, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(of) for of in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True, eq=False)
