@@ -49,7 +49,6 @@ class Ask:
         user: an id, known or not; None for a session, or for nobody at all.
         session: items that somebody nameless had, with what they gave them, None where they gave nothing.
         n: how many items, at most `DEPTH`.
-        offset: how many of the first items to leave out.
         where: conditions that all items meet, as `palate.data.items.matching_items` reads them.
         include: items to choose from; None for all. Unknown ones do no harm, here as in ``exclude``.
         exclude: items to leave out.
@@ -67,7 +66,6 @@ class Ask:
     user: str | None = None
     session: tuple[tuple[str, float | None], ...] | None = None
     n: int = 10
-    offset: int = 0
     where: tuple[str, ...] = ()
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
@@ -88,8 +86,6 @@ class Ask:
         """
         if type(self.n) is not int or not 1 <= self.n <= DEPTH:
             raise ParameterError.outside("n", f"a whole number from 1 to {DEPTH}", self.n)
-        if type(self.offset) is not int or not 0 <= self.offset <= DEPTH - self.n:
-            raise ParameterError.outside("offset", f"a whole number from 0 to {DEPTH} less n", self.offset)
         if not 0 <= self.diversity <= 1:
             raise ParameterError.outside("diversity", "a number from 0 to 1", self.diversity)
         if self.user is not None and self.session is not None:
@@ -124,7 +120,7 @@ class Ask:
             given = getattr(self, name)
             if given:
                 said[name] = [list(pair) if isinstance(pair, tuple) else pair for pair in given]
-        for name in ("offset", "not_mine", "seen", "diversity", "why"):
+        for name in ("not_mine", "seen", "diversity", "why"):
             if getattr(self, name):
                 said[name] = getattr(self, name)
         if self.session is not None:

@@ -19,7 +19,7 @@ from palate.serve.routes import feedback as ours
 from palate.serve.routes.said import finite, in_thread, users_id
 from palate.store.ids import canonical
 from palate.store.kinds import Kinds, kinds_of
-from palate.store.records import Event
+from palate.store.records import Event, Place
 from palate.store.times import now
 
 offer = offers("lists")
@@ -52,21 +52,22 @@ async def _recommended(call: Exchange, user: str, categories: Sequence[str], ask
     n, offset = _cut(asked)
     if not n:
         return []
-    ask = Ask(ns=call.ns, user=user, n=n, offset=offset, where=_conditions(categories))
+    ask = Ask(ns=call.ns, user=user, n=offset + n, where=_conditions(categories))
     answer = await _told(call.service.batcher.answer(ask))
     if answer is None:
         return []
     call.timings |= answer.timings
+    places = answer.places[offset:]
     if kind:
-        await _write_back(call, user, kind, answer, asked.write_back_delay)
-    return _scores(answer) if call.headers.get(b"x-api-version") == b"2" else [place.item for place in answer.places]
+        await _write_back(call, user, kind, [place.item for place in places], asked.write_back_delay)
+    return _scores(places) if call.headers.get(b"x-api-version") == b"2" else [place.item for place in places]
 
 
-async def _write_back(call: Exchange, user: str, kind: str, answer: Answer, delay: timedelta) -> None:
+async def _write_back(call: Exchange, user: str, kind: str, items: Sequence[str], delay: timedelta) -> None:
     """Tell that a list was seen, or will be after a delay; it is committed when this returns."""
     time = now() + delay // timedelta(microseconds=1) if delay else None
     waits = time is not None
-    told = [Event(user, place.item, kind, 0.0, time, source="write-back", waits=waits) for place in answer.places]
+    told = [Event(user, item, kind, 0.0, time, source="write-back", waits=waits) for item in items]
     receipts = await call.service.store.writer.feedback_soon(call.ns, told)
     ours.count(receipts)
     for receipt in receipts:
@@ -115,13 +116,12 @@ async def _of_session(
     ask = Ask(
         ns=call.ns,
         session=session or None,
-        n=n,
-        offset=offset,
+        n=offset + n,
         where=_conditions(categories),
         exclude=tuple(canonical(call.ns, row.ItemId, "item") for row in asked.root),
     )
     answer = await _told(call.service.batcher.answer(ask))
-    return [] if answer is None else _scores(answer)
+    return [] if answer is None else _scores(answer.places[offset:])
 
 
 def _session(call: Exchange, asked: bodies.GorseSession) -> tuple[tuple[str, float | None], ...]:
@@ -179,7 +179,7 @@ async def _best(call: Exchange, kind: str, asked: bodies.BestQuery, categories: 
     best = partial(call.service.engine.best, call.ns, kind, n=n + offset, where=_conditions(categories), exclude=had)
     answer = await _told(in_thread(best))
     unit = 1e-6 if kind == "latest" else 1.0  # microseconds
-    return [] if answer is None else _scores(answer, unit)[offset:]
+    return [] if answer is None else _scores(answer.places[offset:], unit)
 
 
 # -- like an item ------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ async def _like(call: Exchange, item: str, asked: bodies.BestQuery, categories: 
         answer = await _told(in_thread(similar))
     except NotFoundError:  # Gorse has no neighbours of what it does not know
         return []
-    return [] if answer is None else _scores(answer)[offset:]
+    return [] if answer is None else _scores(answer.places[offset:])
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
@@ -262,5 +262,5 @@ def _kinds(call: Exchange) -> Kinds:
         return kinds_of(conn, call.ns)
 
 
-def _scores(answer: Answer, unit: float = 1.0) -> list[dict[str, Any]]:
-    return [{"Id": place.item, "Score": unit * (finite(place.score) or 0.0)} for place in answer.places]
+def _scores(places: Sequence[Place], unit: float = 1.0) -> list[dict[str, Any]]:
+    return [{"Id": place.item, "Score": unit * (finite(place.score) or 0.0)} for place in places]
