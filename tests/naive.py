@@ -5,6 +5,7 @@ Letters as in the papers: P (n_users, k), Q (n_items, k), b (n_users,), c (n_ite
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -363,3 +364,35 @@ def diversified(relevance, likeness, d):
         ]
         order.append(left.pop(gains.index(max(gains))))
     return order
+
+
+def orders(weights):
+    """Yield every order of items, and its probability by Plackett 1975: each place in proportion to what is left."""
+    for order in itertools.permutations(range(len(weights))):
+        probability = 1.0
+        for r, i in enumerate(order):
+            probability *= weights[i] / sum(weights[j] for j in order[r:])
+        yield order, probability
+
+
+def places_taken(weights):
+    """Return how probable it is that each item takes each place, (m, m), summed over all orders."""
+    P = np.zeros((len(weights), len(weights)))
+    for order, probability in orders(weights):
+        for r, i in enumerate(order):
+            P[i, r] += probability
+    return P
+
+
+def first_places(weights, items):
+    """Return how probable it is that the first places are these items in this order, summed over all orders."""
+    return sum(p for order, p in orders(weights) if order[: len(items)] == tuple(items))
+
+
+def mixed_places(own, share, uniform):
+    """Return the probability of each item at each place where chance takes part in a share of lists, (m, m).
+
+    own: (m, m) of the policy; item r stands at place r of the order without chance.
+    """
+    m = len(own)
+    return share * ((1 - uniform) * own + uniform * np.full((m, m), 1 / m)) + (1 - share) * np.eye(m)

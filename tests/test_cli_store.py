@@ -80,7 +80,7 @@ def test_export_import_info_and_merge(tmp_path):
 
 def test_upgrade_says_what_it_did():
     run("store", "import", "ratings.csv", "--store", "shop.db")
-    assert "the store has schema 2 already" in run("store", "upgrade", "--store", "shop.db")
+    assert "the store has schema 3 already" in run("store", "upgrade", "--store", "shop.db")
     assert as_json("store", "upgrade", "--store", "shop.db") == {"schema_before": 2, "schema": 2}
 
 

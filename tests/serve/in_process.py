@@ -17,7 +17,7 @@ HERE = "http://127.0.0.1:8000"
 @contextmanager
 def serving(store, *, base_url=HERE, client=("127.0.0.1", 50000), engine=make_engine, **settings):
     """Yield a client of a service over a store's file."""
-    app = create_app(Settings(store=f"sqlite:///{store}", **settings), engine)
+    app = create_app(Settings(store=f"sqlite:///{store}", **{"run_jobs": False} | settings), engine)
     with TestClient(app, base_url=base_url, client=client, raise_server_exceptions=False) as there:
         yield there
 

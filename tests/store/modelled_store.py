@@ -21,6 +21,19 @@ class Row:
     time: int | None  # None: when it was received
     withdraws: str | None
     received: int | None = None  # None: now
+    list_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A list that was shown."""
+
+    list_id: str
+    user: str | None
+    items: tuple[str, ...]
+    time: int
+    scenario: tuple[str, int] | None
+    experiment: str | None
 
 
 @dataclass
@@ -34,6 +47,9 @@ class ModelledNamespace:
     forgotten: set[str] = field(default_factory=set)
     log: list[Row] = field(default_factory=list)
     cleaned: bool = False  # counts a day are not taken back by cleaning
+    lists: list[Shown] = field(default_factory=list)
+    scenarios: dict[str, list[Any]] = field(default_factory=dict)  # revisions of each, None where it was deleted
+    experiments: dict[str, tuple[str, str, bool]] = field(default_factory=dict)  # scenario, that of an arm, runs
 
     def account(self, user: str) -> str:
         return self.merged.get(user, user)
@@ -73,6 +89,8 @@ class ModelledNamespace:
         if row.kind == "undo":
             target = next((old for old in self.log if old.event_id == row.withdraws), None)
             return target is not None and target.user == row.user and target.kind != "undo"
+        if row.list_id is not None and all(row.list_id != one.list_id for one in self.lists):
+            return False
         return row.kind in KINDS and (row.value is not None or not KINDS[row.kind])
 
     def meet(self, row: Row) -> None:
@@ -92,11 +110,13 @@ class ModelledNamespace:
         self.merged = {who: account if into == visitor else into for who, into in self.merged.items()}
         self.merged[visitor] = account
         self.log = [replace(row, user=account) if row.user == visitor else row for row in self.log]
+        self.lists = [replace(one, user=account) if one.user == visitor else one for one in self.lists]
         return "done"
 
     def forget(self, user) -> None:
         gone = {user} | {who for who, into in self.merged.items() if into == user}
         self.log = [row for row in self.log if row.user not in gone]
+        self.lists = [one for one in self.lists if one.user not in gone]
         self.merged = {who: into for who, into in self.merged.items() if who not in gone}
         self.users = {who: known for who, known in self.users.items() if who not in gone}
         self.forgotten |= gone
@@ -106,6 +126,57 @@ class ModelledNamespace:
         kept = [row for row in self.log if row.received is None or row.received >= before]
         self.cleaned |= len(kept) < len(self.log)
         self.log = kept
+
+    def clean_lists(self, before: int) -> None:
+        """Leave out what was shown before a time, but not the lists of an experiment that runs."""
+        self.lists = [
+            one for one in self.lists if one.time >= before or (one.experiment and self.experiments[one.experiment][2])
+        ]
+
+    def show(self, one: Shown) -> None:
+        user = None if one.user is None else self.account(one.user)
+        if user is not None:
+            self.users.setdefault(one.user, ({}, False))
+        self.lists.append(replace(one, user=user))
+
+    def put_scenario(self, name, preset) -> None:
+        revisions = self.scenarios.setdefault(name, [])
+        if not revisions or revisions[-1] != preset:
+            revisions.append(preset)
+
+    def current(self) -> dict[str, Any]:
+        return {name: revisions[-1] for name, revisions in self.scenarios.items() if revisions[-1] is not None}
+
+    def delete_scenario(self, name) -> str:
+        if name not in self.current():
+            return "absent"
+        if any(runs and name in (on, arm) for on, arm, runs in self.experiments.values()):
+            return "refused"
+        self.scenarios[name].append(None)
+        return "done"
+
+    def start_experiment(self, name, scenario, arm) -> str:
+        if not {scenario, arm} <= {"default", *self.current()}:
+            return "absent"
+        if name in self.experiments or any(runs and on == scenario for on, _, runs in self.experiments.values()):
+            return "refused"
+        self.experiments[name] = (scenario, arm, True)
+        return "done"
+
+    def end_experiment(self, name) -> str:
+        if name not in self.experiments:
+            return "absent"
+        *rest, runs = self.experiments[name]
+        self.experiments[name] = (*rest, False)
+        return "done" if runs else "refused"
+
+    def came(self) -> dict[tuple[str, str], int]:
+        """Return how many clicks came of the items of lists."""
+        clicks: dict[tuple[str, str], int] = {}
+        for row in self.counting():
+            if row.list_id is not None and row.kind != "hide":
+                clicks[row.list_id, row.item] = clicks.get((row.list_id, row.item), 0) + 1
+        return clicks
 
     def counting(self) -> list[Row]:
         """Return the events that nobody withdrew, without undos."""

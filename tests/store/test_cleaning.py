@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from palate.errors import ParameterError
-from palate.store import Event, ShownList, cleaning, feedback, lists
+from palate.store import Event, ShownList, cleaning, experiments, feedback, lists
 from palate.store.cleaning import Cleaned, clean
+from palate.store.experiments import Arm
 from palate.store.kinds import DAY
 from palate.store.records import Place
 from palate.store.schema import daily, events, list_pages
@@ -41,6 +42,15 @@ def test_only_what_is_older_goes_and_counts_stay(old, ns):
     assert clean(old, keep_lists=15, keep_events=12.5, now=20 * DAY) == Cleaned(0, 0)
     with old.read() as conn:
         assert [event.item for event in feedback.of_user(conn, ns, "ann")] == ["i8", "i9"]
+
+
+def test_lists_of_an_experiment_that_runs_are_kept(old, ns):
+    experiments.start(old, ns, "spring", "default", (Arm("a", 0.5, "default"), Arm("b", 0.5, "default")))
+    shown = [ShownList(f"{n:032x}", "ann", 0, "popular", None, (), experiment="spring") for n in range(20, 24)]
+    old.writer.lists(ns, shown).result()
+    assert clean(old, keep_lists=1, now=20 * DAY, batch=2) == Cleaned(10, 0)
+    experiments.end(old, ns, "spring")
+    assert clean(old, keep_lists=1, now=20 * DAY, batch=2) == Cleaned(4, 0)
 
 
 def test_batches_are_transactions_and_can_be_stopped(old):

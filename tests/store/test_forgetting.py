@@ -43,7 +43,9 @@ OTHER = "0190" + "cd" * 14
 def live(store, ns, user=GONE, list_id=LIST):
     """Give somebody all that a store can have of a person."""
     users.upsert(store, ns, [Thing(user, {"name": f"{user}-name"})])
-    store.writer.lists(ns, [ShownList(list_id, user, 1, "popular", None, (Place("tea", 1.0),), {"n": 1})]).result()
+    chance = {"explored": {"seed": f"{user}-seed"}, "uncounted": f"{user}-candidates".encode()}
+    first = (Place("tea", 1.0, 0.5),)
+    store.writer.lists(ns, [ShownList(list_id, user, 1, "popular", None, first, {"n": 1}, **chance)]).result()
     lists.add_page(store, ns, list_id, 2, [Place("milk", 1.0)])
     mine = [
         Event(user, "tea", "rating", 5, 1, f"{user}-event-1", f"{user}-source", list_id, 1),

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from palate.errors import NotFoundError
-from palate.store import ShownList, lists
+from palate.store import ShownList, experiments, lists, scenarios
+from palate.store.experiments import Arm
 from palate.store.packing import decode_ranked, encode_ranked
+from palate.store.presets import Preset
 from palate.store.records import Page, Place
 from palate.store.schema import lists as table
 
@@ -33,6 +35,34 @@ def test_a_list_comes_out_with_its_pages(store, ns):
         pages=(Page(2_000, 3, (Place("cake", 0.25),)), Page(3_000, 4, ())),
     )
     assert decode_ranked(kept.ranked).positions.tolist() == [4, 1]
+
+
+def test_a_list_names_its_scenario_its_experiment_and_its_chance(store, ns):
+    made = scenarios.put(store, ns, "home", Preset(n=2))
+    scenarios.put(store, ns, "home", Preset(n=3))
+    arms = (Arm("a", 0.5, "home"), Arm("b", 0.5, "default"))
+    experiments.start(store, ns, "spring", "home", arms)
+    named = {"scenario": ("home", made.revision), "experiment": "spring", "arm": "a"}
+    one = shown(**named, explored={"policy": "softmax", "seed": 2**53}, uncounted=b"\0\1")
+    store.writer.lists(ns, [one, shown(LIST[:-1] + "c")]).result()
+    with store.read() as conn:
+        assert lists.get(conn, ns, LIST) == one
+        assert lists.get(conn, ns, LIST[:-1] + "c") == shown(LIST[:-1] + "c")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"scenario": ("home", 1)}, "revision 1 of the scenario 'home' is not there"),
+        ({"experiment": "spring"}, "the experiment 'spring' is not there"),
+    ],
+)
+def test_a_list_of_what_is_not_there_is_refused(store, ns, named, words):
+    shop = store.create_namespace("shop")  # what another namespace has is not there
+    scenarios.put(store, shop, "home", Preset())
+    experiments.start(store, shop, "spring", "home", (Arm("a", 0.5, "home"), Arm("b", 0.5, "default")))
+    with pytest.raises(NotFoundError, match=words):
+        store.writer.lists(ns, [shown(**named)]).result()
 
 
 def test_a_session_without_a_user(store, ns):

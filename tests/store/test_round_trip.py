@@ -6,16 +6,20 @@ import json
 
 import polars as pl
 import pytest
+from sqlalchemy import insert
 
 from palate.errors import DataError, NotFoundError, ParameterError
-from palate.store import Event, Thing, feedback, items, open_store, popular, users
+from palate.experiments.explore import Explore
+from palate.store import Event, Thing, feedback, items, open_store, popular, scenarios, users
 from palate.store.bulk.columns import OWN
 from palate.store.bulk.exporting import FORMATS, export
 from palate.store.bulk.importing import import_into
 from palate.store.bulk.sources import namespace_for
 from palate.store.configuring import set_kinds
 from palate.store.kinds import DEFAULTS, EventKind
+from palate.store.presets import Preset, Rotation
 from palate.store.rows import user_keys
+from palate.store.schema import versions
 
 STRANGE = ["ann", " a,b;c|d ", 'say "hi"', "two\nlines", "007", "1e5", "NULL", "👩‍🚀/../x", "\u202eright", "a" * 512]
 LIST = "0" * 31 + "a"
@@ -104,6 +108,33 @@ def test_a_namespace_of_integer_ids_goes_to_and_fro(store, other_url, tmp_path):
         assert import_into(other, back, tmp_path / "out").events.new == 2
 
 
+def test_scenarios_go_with_an_export_and_never_over_others(store, other_url, tmp_path):
+    ns = store.namespace()
+    home = Preset(where=("year>=1990",), explore=Explore(policy="softmax"), rotation=Rotation(shown=3, days=2), n=5)
+    version = {"model": "ials", "digest": b"", "state": "ready", "trained": 1, "details": "{}"}
+    with store.write() as connection:
+        connection.execute(insert(versions).values(namespace=ns.key, number=1, **version))
+    scenarios.put(store, ns, "home", home)
+    scenarios.put(store, ns, "cart", Preset(model=1))
+    scenarios.put(store, ns, "mail", Preset(n=7))
+    export(store, ns, tmp_path / "out", "jsonl")
+    with open_store(other_url, folder=tmp_path / "more") as other:
+        there = other.namespace()
+        mine = scenarios.put(other, there, "mail", Preset(n=3))
+        done = import_into(other, there, tmp_path / "out")
+        assert done.new_scenarios == ("home",)
+        assert done.notes == (
+            "the scenario 'cart' was left out: it names model version 1, which an export does not hold",
+        )
+        with other.read() as connection:
+            assert [(each.name, each.preset) for each in scenarios.listed(connection, there)] == [
+                ("home", home),
+                ("mail", mine.preset),
+            ]
+        again = import_into(other, there, tmp_path / "out")
+        assert again.new_scenarios == ()
+
+
 def test_an_empty_namespace_is_exported_and_imported(sqlite, ns, tmp_path):
     for form in FORMATS:
         written = export(sqlite, ns, tmp_path / form, form)
@@ -142,6 +173,11 @@ def test_wrong_words_and_places_are_refused(sqlite, ns, tmp_path):
         ('{"format_version": 2}', "was written by a newer Palate; pip install --upgrade palate"),
         ('{"format_version": 1, "id_kind": "float", "kinds": []}', "ids are no 'float'"),
         ('{"format_version": 1, "id_kind": "text", "kinds": [{"name": "a", "wight": 1}]}', "has no field 'wight'"),
+        ('{"format_version": 1, "id_kind": "text", "kinds": [{"name": "a"}], "scenarios": [7]}', "export again"),
+        (
+            '{"format_version": 1, "id_kind": "text", "kinds": [{"name": "a"}], "scenarios": {"b": {"m": 1}}}',
+            "namespace.json: a preset has no field 'm'",
+        ),
     ],
 )
 def test_a_damaged_namespace_file_is_refused(sqlite, ns, tmp_path, text, fault):

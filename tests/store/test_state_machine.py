@@ -10,12 +10,29 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from store.modelled_store import ModelledNamespace, Row
+from store.modelled_store import ModelledNamespace, Row, Shown
 
-from palate.errors import ConflictError, DataError, ParameterError
-from palate.store import Event, Thing, cleaning, feedback, forgetting, items, open_store, popular, users
+from palate.errors import ConflictError, DataError, NotFoundError, ParameterError
+from palate.store import (
+    Event,
+    ShownList,
+    Thing,
+    cleaning,
+    experiments,
+    feedback,
+    forgetting,
+    items,
+    open_store,
+    outcomes,
+    popular,
+    scenarios,
+    users,
+)
 from palate.store.bulk.exporting import export
 from palate.store.bulk.importing import import_into
+from palate.store.experiments import Arm
+from palate.store.presets import Preset
+from palate.store.records import Place
 from palate.store.rows import user_keys
 from palate.store.times import now
 
@@ -24,6 +41,7 @@ DAY = 86_400_000_000
 NUMBERS = itertools.count()
 attributes = st.dictionaries(st.sampled_from(["title", "n"]), st.sampled_from(["Tea", 1, True, ["a"]]), max_size=2)
 people, goods = st.sampled_from(PEOPLE), st.sampled_from(GOODS)
+names = st.sampled_from(["default", "home"])
 hidden = st.sampled_from([None, True, False])
 kinds = st.sampled_from(["rating", "click", "hide", "viewed"])
 values = st.sampled_from([None, 1.0, 4.0, 5.0])
@@ -129,6 +147,57 @@ class StoreMachine(RuleBasedStateMachine):
         cleaning.clean(self.store, keep_events=days, ns=self.ns, now=moment)
         self.model.clean(moment - int(days * DAY))
 
+    @rule(name=names, n=st.integers(1, 2))
+    def put_a_scenario(self, name, n):
+        made = scenarios.put(self.store, self.ns, name, Preset(n=n))
+        self.model.put_scenario(name, n)
+        assert made.revision == len(self.model.scenarios[name])
+
+    @rule(name=names)
+    def delete_a_scenario(self, name):
+        assert became(scenarios.delete, self.store, self.ns, name) == self.model.delete_scenario(name)
+
+    @rule(name=st.sampled_from(["x1", "x2"]), scenario=names, arm=names)
+    def start_an_experiment(self, name, scenario, arm):
+        arms = (Arm("usual", 0.5, scenario), Arm("other", 0.5, arm))
+        done = became(experiments.start, self.store, self.ns, name, scenario, arms)
+        assert done == self.model.start_experiment(name, scenario, arm)
+
+    @rule(name=st.sampled_from(["x1", "x2"]))
+    def end_an_experiment(self, name):
+        assert became(experiments.end, self.store, self.ns, name) == self.model.end_experiment(name)
+
+    @rule(
+        user=st.one_of(st.none(), people),
+        shown=st.sets(goods, max_size=2),
+        days=st.integers(0, 2),
+        in_one=st.booleans(),
+    )
+    def show_a_list(self, user, shown, days, in_one):
+        name = next(iter(self.model.scenarios), None)
+        scenario = None if name is None else (name, len(self.model.scenarios[name]))
+        experiment = next(iter(self.model.experiments), None) if in_one else None
+        one = Shown(f"{next(NUMBERS):032x}", user, tuple(shown), now() - days * DAY, scenario, experiment)
+        places = tuple(Place(item, 1.0, 0.5) for item in one.items)
+        more = {"scenario": scenario, "experiment": experiment, "arm": experiment and "usual"}
+        made = ShownList(one.list_id, user, one.time, "model", None, places, **more)
+        self.store.writer.lists(self.ns, [made]).result()
+        self.model.show(one)
+
+    @rule(user=people, item=goods, kind=st.sampled_from(["click", "hide"]), data=st.data())
+    def click_in_a_list(self, user, item, kind, data):
+        if self.model.lists:
+            list_id = data.draw(st.sampled_from(self.model.lists)).list_id
+            sent = Event(user, item, kind, event_id=f"l{next(NUMBERS)}", list_id=list_id)
+            feedback.add(self.store, self.ns, [sent])
+            self.model.add(Row(sent.event_id, user, item, kind, None, None, None, None, list_id), made=False)
+
+    @rule(days=st.sampled_from([0.5, 1.5]))
+    def clean_lists(self, days):
+        moment = now()
+        cleaning.clean(self.store, keep_lists=days, ns=self.ns, now=moment)
+        self.model.clean_lists(moment - int(days * DAY))
+
     @rule()
     def reopen(self):
         self.store.close()
@@ -169,6 +238,28 @@ class StoreMachine(RuleBasedStateMachine):
         self.counters = {user: counter for user, (counter, _) in counters.items()}
 
     @invariant()
+    def scenarios_and_experiments_are_the_models(self):
+        with self.store.read() as connection:
+            current = {each.name: each.preset.n for each in scenarios.listed(connection, self.ns)}
+            running = {each.name for each in experiments.listed(connection, self.ns, running=True)}
+        assert current == self.model.current()
+        assert running == {name for name, (*_, runs) in self.model.experiments.items() if runs}
+
+    @invariant()
+    def what_was_shown_and_came_of_it_is_the_models(self):
+        with self.store.read() as connection:
+            lists = outcomes.list_frame(connection, self.ns)
+            places = outcomes.frame(connection, self.ns)
+        made_by = lists.select("list_id", "user", "scenario", "revision", "experiment").rows()
+        assert made_by == [
+            (one.list_id, one.user, *(one.scenario or (None, None)), one.experiment) for one in self.model.lists
+        ]
+        came = self.model.came()
+        assert places.select("list_id", "item", "clicks").rows() == [
+            (one.list_id, item, came.get((one.list_id, item), 0)) for one in self.model.lists for item in one.items
+        ]
+
+    @invariant()
     def what_is_popular_is_counted_right(self):
         if self.model.cleaned:
             return
@@ -188,6 +279,17 @@ class StoreMachine(RuleBasedStateMachine):
                 first, second = (_bytes(f"{self.folder}-{which}/{name}.jsonl") for which in ("first", "second"))
                 assert first == second
         self.store.close()
+
+
+def became(call, *given):
+    """Return "done", "refused" or "absent"."""
+    try:
+        call(*given)
+    except ConflictError:
+        return "refused"
+    except NotFoundError:
+        return "absent"
+    return "done"
 
 
 def _said(event):

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,22 +17,35 @@ from store import postgres
 from store.old_stores import old_postgres, old_sqlite
 
 from palate.errors import NotFoundError, ParameterError, StoreError
-from palate.store import engine, feedback, open_store, upgrade
+from palate.store import engine, feedback, jobs, lists, open_store, presets, scenarios, upgrade
 from palate.store.schema import NEWEST, metadata
 from palate.store.upgrading import schema_of
 
 HERE = Path(__file__).parent
 
 
+@contextmanager
+def kept(request, tmp_path, schema):
+    if request.param == "sqlite":
+        yield old_sqlite(tmp_path, schema=schema)
+        return
+    url = old_postgres(request.getfixturevalue("postgres_folder"), schema)
+    yield url
+    postgres.drop(url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old(request, tmp_path):
     """The URL of a store of schema 1."""
-    if request.param == "sqlite":
-        yield old_sqlite(tmp_path)
-        return
-    url = old_postgres(request.getfixturevalue("postgres_folder"))
-    yield url
-    postgres.drop(url)
+    with kept(request, tmp_path, 1) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def second(request, tmp_path):
+    """The URL of a store of schema 2."""
+    with kept(request, tmp_path, 2) as url:
+        yield url
 
 
 def asked(url, statement):
@@ -81,6 +94,26 @@ def test_an_upgraded_store_has_all_that_was_there(old, tmp_path):
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_an_upgraded_store_of_schema_2_has_all_that_was_there(second, tmp_path):
+    tables = ("users", "items", "events", "daily", "list_pages", "versions", "keys", "tombstones")
+    before = {name: asked(second, f"SELECT * FROM {name} ORDER BY 1, 2, 3") for name in tables}
+    kept = "SELECT key, namespace, list_id, time, policy, version, shown FROM lists"
+    before["lists"] = asked(second, kept)
+    assert upgrade(second, backed_up=True) == (2, NEWEST)
+    after = {name: asked(second, f"SELECT * FROM {name} ORDER BY 1, 2, 3") for name in tables}
+    assert after | {"lists": asked(second, kept)} == before
+    with open_store(second, folder=tmp_path / "files") as store:
+        ns = store.namespace()
+        with store.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert [event.event_id for event in feedback.of_user(connection, ns, "ann")] == ["e1", "e2", "e4"]
+            assert feedback.of_user(connection, ns, "älva") == []  # undone
+            old = lists.get(connection, ns, "0190" + "ab" * 14)
+            assert [job.state for job in jobs.listed(connection, ns)] == ["running", "done"]
+        assert (old.user, old.scenario, old.experiment, old.explored, old.uncounted) == ("ann", None, None, {}, None)
+        scenarios.put(store, ns, "home", presets.Preset(n=5))
+
+
 def test_a_fresh_store_is_what_the_tables_say(store):
     with store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -91,8 +124,9 @@ def made_by(url):
     return {name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in rows}
 
 
-def test_an_upgraded_sqlite_store_is_line_by_line_a_fresh_one(sqlite_url, tmp_path):
-    old = old_sqlite(tmp_path)
+@pytest.mark.parametrize("before", [1, 2])
+def test_an_upgraded_sqlite_store_is_line_by_line_a_fresh_one(sqlite_url, tmp_path, before):
+    old = old_sqlite(tmp_path, schema=before)
     upgrade(old)
     assert made_by(old) == made_by(sqlite_url)
     numbered = {name for name, lines in made_by(old).items() if "AUTOINCREMENT" in " ".join(lines)}
@@ -116,9 +150,9 @@ def test_sqlite_is_copied_before_and_postgresql_asks_for_a_backup(old):
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_at_any_statement_it_is_the_old_store_or_the_new(kind, tmp_path, request):
     if kind == "sqlite":
-        step, urls = "9", [old_sqlite(tmp_path, f"old{k}") for k in range(10)]
+        step, urls = "13", [old_sqlite(tmp_path, f"old{k}") for k in range(10)]
     else:
-        step, urls = "10", [old_postgres(request.getfixturevalue("postgres_folder")) for _ in range(4)]
+        step, urls = "13", [old_postgres(request.getfixturevalue("postgres_folder")) for _ in range(4)]
     subprocess.run([sys.executable, HERE / "dying_upgrade.py", step, *urls], check=True, timeout=60)
     schemas = [schema(url) for url in urls]
     assert schemas == sorted(schemas)
@@ -144,7 +178,7 @@ def test_a_store_of_a_newer_palate_is_refused(store_url):
     with engine.once(engine.parsed(store_url)) as one, engine.writing(one).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '99'"))
     for door in (open_store, upgrade):
-        with pytest.raises(StoreError, match="has schema 99, and this Palate knows 2: install a newer Palate"):
+        with pytest.raises(StoreError, match="has schema 99, and this Palate knows 3: install a newer Palate"):
             door(store_url)
 
 

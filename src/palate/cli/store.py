@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -28,6 +29,11 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="URL", help="Such as sqlite:///shop.db or postgresql+psycopg://USER@HOST/NAME."),
 ]
 NamespaceOption = Annotated[str, typer.Option("--namespace", help="Which tenant of the store.")]
+
+
+def moment(micros: int | None) -> str | None:
+    """Return a time of the store as people read it."""
+    return None if micros is None else datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 @contextmanager
@@ -144,6 +150,8 @@ def _show_import(done: Imported, stdout: Console) -> None:
         stdout.print(f"left out: {count:,} rows: {reason}")
     if done.new_kinds:
         stdout.print(f"new event kinds: {', '.join(done.new_kinds)}")
+    if done.new_scenarios:
+        stdout.print(f"new scenarios: {', '.join(done.new_scenarios)}")
     for note in done.notes:
         stdout.print(f"note: {note}")
 
@@ -206,7 +214,9 @@ def _show_namespace(record: Mapping[str, Any], stdout: Console) -> None:
     stdout.print(f"namespace {record['name']}, ids are {record['id_kind']}", style="bold")
     rows = table(None, (("", "left"), ("", "right")))
     rows.show_header = False
-    for name in ("users", "items", "hidden_items", "lists", "versions", "tombstones"):
+    always = ("users", "items", "hidden_items", "lists", "versions", "tombstones")
+    where_any = ("uncounted_lists", "scenarios", "experiments", "running_experiments", "schedules", "jobs")
+    for name in (*always, *(name for name in where_any if record[name])):
         rows.add_row(name.replace("_", " "), f"{record[name]:,}")
     for kind, count in record["events"].items():
         rows.add_row(f"events: {kind}", f"{count:,}")

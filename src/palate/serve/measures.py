@@ -36,6 +36,14 @@ VERSION = Gauge(
     ("namespace",),
     multiprocess_mode="mostrecent",
 )
+TRAINED = Gauge(
+    "palate_model_trained_seconds",
+    "When the version that answers was trained, in seconds since 1970, by namespace key.",
+    ("namespace",),
+    multiprocess_mode="mostrecent",
+)
+JOBS = Counter("palate_jobs", "Jobs that ran in a process of this service, by how they ended.", ("kind", "state"))
+RUNNING = Gauge("palate_jobs_running", "Jobs that run now.", ("kind",), multiprocess_mode="mostrecent")
 CHORES = Counter("palate_chores", "Rounds of the cleaning job.", ("result",))
 
 

@@ -25,6 +25,8 @@ from palate.serve.listening import BACKLOG, address, listen
 
 if TYPE_CHECKING:
     from palate.serve.settings import Settings
+    from palate.store.records import Namespace
+    from palate.store.store import Store
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 GRACE_SECONDS = 30  # that a worker may take to finish its requests when it is told to end
@@ -41,7 +43,7 @@ def run(settings: Settings, models: Sequence[Path] = (), *, started: Callable[[s
         started: called with the address, when the socket listens and the versions are in the store.
 
     Raises:
-        ParameterError: host or port cannot be listened on.
+        ParameterError: host or port cannot be listened on, or the schedule is no time.
         StoreError: the store is of another schema, or cannot be opened.
         ModelFileError: a file is no model.
     """
@@ -78,11 +80,23 @@ def prepare(settings: Settings, models: Sequence[Path]) -> None:
         names = [each.name for each in store.namespaces()]
         known = settings.namespace in names
         namespace = store.namespace(settings.namespace) if known else store.create_namespace(settings.namespace)
-        many = {} if settings.candidates_from is None else {"many": settings.candidates_from}
+        many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
         for path in models:
             number = versions.add(store, namespace, path, **many)
         if models:
             versions.activate(store, namespace, number)
+        if settings.schedule is not None:
+            _set_schedule(store, namespace, settings.schedule)
+
+
+def _set_schedule(store: Store, ns: Namespace, every: str) -> None:
+    """Let a namespace be trained anew so often; a schedule that says so already stays as it is."""
+    from palate.store import schedules
+
+    with store.read() as conn:
+        known = {one.kind: one for one in schedules.listed(conn, ns)}.get("retrain")
+    if known is None or known.every != schedules.interval(every):
+        schedules.put(store, ns, "retrain", every, {} if known is None else known.details)
 
 
 def _serve(settings: Settings, sock: Any) -> None:

@@ -14,7 +14,9 @@ from palate.serve.access import Access
 from palate.serve.chores import Chores
 from palate.serve.cursors import Cursors
 from palate.serve.limits import Rates
+from palate.serve.scheduler import Scheduler
 from palate.serve.settings import Settings
+from palate.store import jobs
 from palate.store.cleaning import clean
 from palate.store.forgetting import QUICK, scrub
 from palate.store.store import open_store
@@ -66,6 +68,8 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         _load(engine)
         cursors = Cursors(store.secret, settings.cursor_seconds)
         stack.enter_context(Chores(store.folder, partial(_clean, store, settings)))
+        if settings.run_jobs:
+            stack.enter_context(Scheduler(store))
         yield Service(settings, store, engine, batcher, access, rates, cursors)
 
 
@@ -78,11 +82,12 @@ def _load(engine: Any) -> None:
 
 
 def _clean(store: Store, settings: Settings) -> None:
-    """Delete what is kept too long, files of old versions too, and the bytes of people who were forgotten."""
+    """Delete what is kept too long, old versions and jobs too, and the bytes of people who were forgotten."""
     clean(store, settings.keep_lists, settings.keep_events)
     more = {} if settings.keep_versions is None else {"keep": settings.keep_versions}
     for ns in store.namespaces():
         prune(store, ns, **more)
+        jobs.forget_old(store, ns)
     scrub(store, most=QUICK)
 
 

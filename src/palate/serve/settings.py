@@ -34,6 +34,8 @@ class Settings(BaseSettings):
         new_items_share: the share of places for items that the model has not seen.
         candidates_from: items from which on lists come from candidates that a graph of the items proposes; without it,
             as many as the version's builder says (`palate.store.versions.candidates`).
+        schedule: how often the namespace's model is trained anew: "12h", "1d"; without it, as the store says.
+        run_jobs: whether this service starts the jobs of its store; without, another one does, or `palate retrain`.
         log: a line of each request, or of those alone that failed.
     """
 
@@ -57,6 +59,8 @@ class Settings(BaseSettings):
     keep_versions: Annotated[int | None, Field(ge=1)] = None
     new_items_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     candidates_from: Annotated[int | None, Field(ge=1)] = None
+    schedule: str | None = None
+    run_jobs: bool = True
     log: Literal["requests", "problems"] = "requests"
 
 

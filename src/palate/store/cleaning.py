@@ -2,7 +2,7 @@
 
 A batch is one short write transaction, so that whoever rates meanwhile waits for a few milliseconds. Rows are looked at
 in the order of their keys, which is that of time: the oldest first, until a batch has none that is too old. Counts of
-events a day stay, they hold no user; so do users and items.
+events a day stay, they hold no user; so do users and items. Lists of an experiment that runs are kept for its report.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Table, delete, select
+from sqlalchemy import Column, ColumnElement, Table, delete, select
 
 from palate.errors import ParameterError
 from palate.store.conditions import is_number
 from palate.store.kinds import DAY
 from palate.store.records import Namespace
-from palate.store.schema import events, list_pages, lists
+from palate.store.schema import events, experiments, list_pages, lists
 from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _delete(
     while before is not None and not stop():
         with store.write() as conn:
             query = select(table.c.key, time).where(table.c.namespace == ns.key, table.c.key > last)
+            query = query.where(_in_no_experiment()) if table is lists else query
             rows = conn.execute(query.order_by(table.c.key).limit(batch)).all()
             old = [key for key, at in rows if at < before]
             if not old:
@@ -98,6 +99,11 @@ def _delete(
         gone += len(old)
         last = rows[-1][0]
     return gone
+
+
+def _in_no_experiment() -> ColumnElement[bool]:
+    running = select(experiments.c.key).where(experiments.c.ended.is_(None))
+    return lists.c.experiment.is_(None) | lists.c.experiment.not_in(running)
 
 
 def _checked(name: str, days: object) -> float:

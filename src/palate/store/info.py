@@ -7,8 +7,22 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from palate.store import scenarios
 from palate.store.records import Namespace
-from palate.store.schema import NEWEST, events, items, list_pages, lists, namespaces, tombstones, users, versions
+from palate.store.schema import (
+    NEWEST,
+    events,
+    experiments,
+    items,
+    jobs,
+    list_pages,
+    lists,
+    namespaces,
+    schedules,
+    tombstones,
+    users,
+    versions,
+)
 
 if TYPE_CHECKING:
     from palate.store.store import Store
@@ -55,6 +69,12 @@ def _of_namespace(connection: Connection, ns: Namespace) -> dict[str, Any]:
         "first_event": first,
         "newest_event": last,
         "lists": count(lists),
+        "uncounted_lists": count(lists, lists.c.uncounted.is_not(None)),
+        "scenarios": len(scenarios.listed(connection, ns)),
+        "experiments": count(experiments),
+        "running_experiments": count(experiments, experiments.c.ended.is_(None)),
+        "schedules": count(schedules),
+        "jobs": count(jobs),
         "versions": count(versions),
         "tombstones": count(tombstones),
     }

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from palate.errors import NotFoundError
 from palate.store.packing import decode_shown, encode_shown
 from palate.store.records import Namespace, Page, Place, ShownList
-from palate.store.schema import list_pages, lists, users, versions
+from palate.store.schema import experiments, list_pages, lists, scenarios, users, versions
 from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ def get(conn: Connection, ns: Namespace, list_id: str) -> ShownList:
         request=json.loads(row.request or "{}"),
         arm=row.arm,
         ranked=None if row.ranked is None else bytes(row.ranked),
+        scenario=None if row.scenario_name is None else (row.scenario_name, row.revision),
+        experiment=row.experiment_name,
+        explored=json.loads(row.explored or "{}"),
+        uncounted=None if row.uncounted is None else bytes(row.uncounted),
         pages=tuple(Page(time, first, decode_shown(bytes(shown))) for time, first, shown in pages),
     )
 
@@ -64,8 +68,12 @@ def get(conn: Connection, ns: Namespace, list_id: str) -> ShownList:
 def _row(conn: Connection, ns: Namespace, list_id: str) -> Any:
     query = (
         select(lists, users.c.id.label("user_id"), versions.c.number)
+        .add_columns(scenarios.c.name.label("scenario_name"), scenarios.c.revision)
+        .add_columns(experiments.c.name.label("experiment_name"))
         .outerjoin(users, users.c.key == lists.c.user)
         .outerjoin(versions, versions.c.key == lists.c.version)
+        .outerjoin(scenarios, scenarios.c.key == lists.c.scenario)
+        .outerjoin(experiments, experiments.c.key == lists.c.experiment)
         .where(lists.c.namespace == ns.key, lists.c.list_id == id_bytes(list_id))
     )
     row = conn.execute(query).one_or_none()

@@ -79,7 +79,7 @@ def decode_shown(packed: bytes) -> tuple[Place, ...]:
     propensities = read.array(n, "<f4") if flags & PROPENSITIES else np.ones(n)
     sources = read.array(n, "u1") if flags & SOURCES_DIFFER else np.zeros(n, int)
     if sources.max(initial=0) >= len(SOURCES):
-        raise _damaged()
+        raise damaged()
     read.end()
     rows = zip(items, scores.tolist(), propensities.tolist(), sources.tolist(), strict=True)
     return tuple(Place(item, score, propensity, SOURCES[source]) for item, score, propensity, source in rows)
@@ -123,14 +123,14 @@ def decode_ranked(packed: bytes) -> RankedOrder:
     read = _Reader(packed)
     width, n_items, n = read.begin(), read.varint(), read.varint()
     if width not in (2, 3, 4):
-        raise _damaged()
+        raise damaged()
     wide = np.zeros((n, 4), np.uint8)
     wide[:, :width] = read.array(n * width, "u1").reshape(n, width)
     positions = wide.view("<u4").reshape(-1).astype(np.int64)
     new = tuple(read.id() for _ in range(read.varint()))
     read.end()
     if positions.max(initial=0) >= max(n_items + len(new), 1):
-        raise _damaged()
+        raise damaged()
     return RankedOrder(positions, n_items, new)
 
 
@@ -166,7 +166,7 @@ class _Reader:
     def take(self, n: int) -> bytes:
         taken = self.packed[self.at : self.at + n]
         if len(taken) < n:
-            raise _damaged()
+            raise damaged()
         self.at += n
         return taken
 
@@ -174,7 +174,7 @@ class _Reader:
         """Return the byte behind the number of the format."""
         version, byte = self.take(2)
         if version != FORMAT:
-            raise _damaged()
+            raise damaged()
         return byte
 
     def varint(self) -> int:
@@ -184,7 +184,7 @@ class _Reader:
             value |= (byte & 127) << 7 * at
             if byte < 128:
                 return value
-        raise _damaged()
+        raise damaged()
 
     def id(self) -> str:
         value = self.varint()
@@ -193,7 +193,7 @@ class _Reader:
         try:
             return self.take(value >> 1).decode()
         except UnicodeDecodeError:
-            raise _damaged() from None
+            raise damaged() from None
 
     def array(self, n: int, dtype: str) -> NDArray[Any]:
         kind = np.dtype(dtype)
@@ -201,10 +201,11 @@ class _Reader:
 
     def end(self) -> None:
         if self.at != len(self.packed):
-            raise _damaged()
+            raise damaged()
 
 
-def _damaged() -> StoreError:
+def damaged() -> StoreError:
+    """Return the error for bytes that are not those of a list."""
     return StoreError(
         "a list in the store is damaged, or of a newer Palate: pip install --upgrade palate",
         code="damaged",

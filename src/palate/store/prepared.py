@@ -53,6 +53,19 @@ class Prepared:
             return [tuple(found) for found in connection.exec_driver_sql(text, row)]
         return quick.execute(text, row).fetchall()
 
+    def parts(self, connection: Connection, size: int, *row: Any) -> Iterator[list[DriverRow]]:
+        """Run the statement with one row of parameters, and yield what it finds in parts of some rows."""
+        text, ordered = self._text(connection)
+        row = row if ordered is None else ordered(row)
+        quick = _driver(connection)
+        if quick is None:
+            found = connection.exec_driver_sql(text, row, execution_options={"yield_per": size})
+            yield from ([tuple(each) for each in part] for part in found.partitions())
+            return
+        cursor = quick.execute(text, row)
+        while part := cursor.fetchmany(size):
+            yield part
+
     def run_many(self, connection: Connection, rows: list[DriverRow]) -> None:
         """Run the statement with each of the rows."""
         if not rows:

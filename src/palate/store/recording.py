@@ -20,10 +20,10 @@ from palate.store.ids import list_bytes
 from palate.store.kinds import kinds_of
 from palate.store.many import inserts
 from palate.store.packing import encode_shown
-from palate.store.prepared import Among
+from palate.store.prepared import Among, Prepared
 from palate.store.records import UNDO, Namespace, Receipt, ShownList
 from palate.store.rows import INSERT_EVENT, add_items, add_users, item_keys, next_keys, raise_users, user_keys
-from palate.store.schema import events, lists, versions
+from palate.store.schema import events, experiments, lists, scenarios, versions
 from palate.store.times import now
 from palate.store.tombstones import too_old
 
@@ -55,9 +55,24 @@ _VERSIONS = Among(
     versions.c.number,
     "namespace",
 )
+_SCENARIO = Prepared(
+    select(scenarios.c.key).where(
+        scenarios.c.namespace == bindparam("namespace"),
+        scenarios.c.name == bindparam("name"),
+        scenarios.c.revision == bindparam("revision"),
+    ),
+    *("namespace", "name", "revision"),
+)
+_EXPERIMENT = Prepared(
+    select(experiments.c.key).where(
+        experiments.c.namespace == bindparam("namespace"), experiments.c.name == bindparam("name")
+    ),
+    *("namespace", "name"),
+)
 _PUT_LIST = inserts(  # one that is there already stays: a group may be tried again after a lost answer
     lists,
     *("namespace", "list_id", "user", "time", "policy", "version", "arm", "request", "shown", "ranked"),
+    *("scenario", "experiment", "explored", "uncounted"),
     conflict=lambda put: put.on_conflict_do_nothing(),
 )
 
@@ -215,28 +230,62 @@ def record_lists(connection: Connection, ns: Namespace, shown: Sequence[ShownLis
     """Write lists in the transaction of the connection; a user who is new gets a row, so that forgetting finds it."""
     known = user_keys(connection, ns, {one.user for one in shown if one.user is not None})
     add_users(connection, ns, known, (one.user for one in shown if one.user is not None), now())
-    numbers = {one.version for one in shown if one.version is not None}
-    keys: dict[int, int] = dict(_VERSIONS.tuples(connection, numbers, ns.key))
-    rows = [_list_row(ns, one, known, keys) for one in shown]
-    _PUT_LIST.run_many(connection, rows)
+    made = _MadeBy(connection, ns, shown)
+    _PUT_LIST.run_many(connection, [_list_row(ns, one, known, made) for one in shown])
 
 
-def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], versions: dict[int, int]) -> tuple[Any, ...]:
+class _MadeBy:
+    """The keys of what lists were made by: model versions, scenarios, experiments."""
+
+    def __init__(self, connection: Connection, ns: Namespace, shown: Sequence[ShownList]) -> None:
+        numbers = {one.version for one in shown if one.version is not None}
+        self.versions: dict[int, int] = dict(_VERSIONS.tuples(connection, numbers, ns.key))
+        presets = {one.scenario for one in shown if one.scenario is not None}
+        self.scenarios = {each: _key_of(_SCENARIO.tuples(connection, ns.key, *each)) for each in presets}
+        names = {one.experiment for one in shown if one.experiment is not None}
+        self.experiments = {name: _key_of(_EXPERIMENT.tuples(connection, ns.key, name)) for name in names}
+
+    def version(self, number: int | None) -> int | None:
+        """Return the key of a model version."""
+        if number is None:
+            return None
+        return _there(self.versions.get(number), f"model version {number}", number)
+
+    def scenario(self, named: tuple[str, int] | None) -> int | None:
+        """Return the key of a revision of a scenario."""
+        if named is None:
+            return None
+        return _there(self.scenarios[named], f"revision {named[1]} of the scenario '{named[0]}'", named[0])
+
+    def experiment(self, name: str | None) -> int | None:
+        """Return the key of an experiment."""
+        return None if name is None else _there(self.experiments[name], f"the experiment '{name}'", name)
+
+
+def _key_of(rows: list[tuple[int]]) -> int | None:
+    return rows[0][0] if rows else None
+
+
+def _there(key: int | None, what: str, value: object) -> int:
+    if key is None:
+        raise NotFoundError.of(what, "is not there", value=value)
+    return key
+
+
+def _list_row(ns: Namespace, one: ShownList, known: dict[str, int], made: _MadeBy) -> tuple[Any, ...]:
     return (
         ns.key,
         list_bytes(one.list_id),
         None if one.user is None else known[one.user],
         one.time,
         one.policy,
-        None if one.version is None else _version_key(one.version, versions),
+        made.version(one.version),
         one.arm,
         json.dumps(dict(one.request)) if one.request else None,
         encode_shown(one.places),
         one.ranked,
+        made.scenario(one.scenario),
+        made.experiment(one.experiment),
+        json.dumps(dict(one.explored)) if one.explored else None,
+        one.uncounted,
     )
-
-
-def _version_key(number: int, keys: dict[int, int]) -> int:
-    if number not in keys:
-        raise NotFoundError.of(f"model version {number}", "is not there", value=number)
-    return keys[number]

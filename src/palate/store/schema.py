@@ -225,6 +225,7 @@ jobs = Table(
     Column("log", Text, nullable=False),
     Column("owner", String, nullable=True),  # since schema 3: who runs it, and
     Column("beat", BigInteger, nullable=True),  # when that last said so
+    Index(None, "state"),
     Index("uq_jobs_one_trainer", "namespace", unique=True, sqlite_where=_ONE_TRAINER, postgresql_where=_ONE_TRAINER),
 )
 
@@ -271,7 +272,7 @@ experiments = Table(
     _key(),
     _namespace(),
     Column("name", Exact, nullable=False),
-    Column("scenario", Exact, nullable=False),  # whose requests take part; "": those that name none
+    Column("scenario", Exact, nullable=False),  # whose requests take part
     Column("salt", LargeBinary, nullable=False),  # 16 random bytes: who is in which arm
     Column("arms", Text, nullable=False),  # JSON: names, shares, scenarios
     Column("plan", Text, nullable=False),  # JSON: what counts, fixed beforehand

@@ -5,13 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palate.errors import ParameterError
 from palate.store.records import Namespace, Place
 
+if TYPE_CHECKING:
+    from palate.experiments.explore import Explore
+    from palate.store.presets import Rotation
+
 DEPTH = 500  # places that a list is ranked to, and that following pages cut
 MOST_BOOSTS = 8  # conditions that boost: what they select together is ranked apart
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """The preset and the arm through which a request is answered.
+
+    Attributes:
+        asked: the request as it came; that which is answered has the preset merged in.
+        scenario: name and revision of the preset, None where an arm has none.
+        experiment, arm: in which the user takes part.
+        explore: how chance takes part; None: not at all.
+        rotation: which items go behind all others, for they were shown so often; None: none.
+        new_items_share: of places, for new items that a model cannot score; None: as the namespace has it.
+    """
+
+    asked: Ask
+    scenario: tuple[str, int] | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    explore: Explore | None = None
+    rotation: Rotation | None = None
+    new_items_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +57,9 @@ class Ask:
         diversity: from 0, the best, to 1, the most unlike each other (`palate.serve.engine.diversity`).
         boosts: conditions, and the factors by which they lift items (`palate.serve.engine.boosts`).
         why: tell the three own items that count most for each.
+        scenario: name of the preset that says what the request leaves open; None: the namespace's default one.
+        given: fields that the request says itself, although they have their default.
+        through: what a preset made of the request; the engine's.
     """
 
     ns: Namespace
@@ -45,6 +74,9 @@ class Ask:
     diversity: float = 0.0
     boosts: tuple[tuple[str, float], ...] = ()
     why: bool = False
+    scenario: str | None = None
+    given: frozenset[str] = frozenset()
+    through: Through | None = None
 
     def check(self) -> None:
         """Refuse what cannot be answered.
@@ -77,7 +109,13 @@ class Ask:
 
     def said(self) -> dict[str, Any]:
         """Return what was asked beyond the defaults, as the list keeps it for its following pages."""
+        if self.through is not None:
+            return self.through.asked.said()
         said: dict[str, Any] = {"n": self.n}
+        if self.scenario is not None:
+            said["scenario"] = self.scenario
+        if self.given:
+            said["given"] = sorted(self.given)
         for name in ("where", "include", "exclude", "boosts"):
             given = getattr(self, name)
             if given:
@@ -105,7 +143,9 @@ class Answer:
         version, trained: number of the model version and when it was trained, microseconds; None without a model.
         newest_feedback: time of the newest feedback that the answer knows of: the person's, else the model's.
         policy: "model", or "popular" where nothing is known of the person, or there is no model.
-        arm: of an experiment.
+        scenario: name and revision of the preset that it was made by.
+        experiment, arm: in which the user takes part.
+        explored: how chance took part; empty: it did not.
         logged: the list is committed.
         timings: seconds of the batch by part: "model", "store".
     """
@@ -121,7 +161,10 @@ class Answer:
     trained: int | None
     newest_feedback: int | None
     policy: str
+    scenario: tuple[str, int] | None = None
+    experiment: str | None = None
     arm: str | None = None
+    explored: Mapping[str, Any] = field(default_factory=dict)
     logged: bool = True
     timings: Mapping[str, float] = field(default_factory=dict)
 

@@ -18,11 +18,13 @@ from functools import partial
 from palate.errors import UnavailableError
 from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.engine import Begun, Engine
+from palate.serve.engine.scenarios import VersionLoadingError
 
 log = logging.getLogger(__name__)
 
 MOST = 64  # requests of a batch
 WAITING = 1_000  # requests that may wait; whoever comes then is told to come again
+LOADING, TRIES = 0.05, 100  # seconds between tries where a new scenario's version is being loaded, and how many
 Waiting = tuple[Ask, "asyncio.Future[Answer]", asyncio.AbstractEventLoop]
 
 
@@ -51,6 +53,14 @@ class Batcher:
             UnavailableError: too many requests wait, the store cannot be read, or the service ends.
             PalateError: the request cannot be answered.
         """
+        for _ in range(TRIES):
+            try:
+                return await self._answer(ask)
+            except VersionLoadingError:
+                await asyncio.sleep(LOADING)
+        return await self._answer(ask)
+
+    async def _answer(self, ask: Ask) -> Answer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         with self._came:

@@ -22,10 +22,12 @@ from palate.serve.engine import listing
 from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
 from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
-from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
+from palate.serve.engine.parts import parts_of
+from palate.serve.engine.people import KnownPerson, Moment, moment_of
+from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
 from palate.store import lists
-from palate.store.records import Namespace
+from palate.store.records import Namespace, ShownList
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -110,6 +112,7 @@ class Engine:
         self.versions = versions if versions is not None else _versions()
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self._spaces: dict[int, Tenant] = {}
+        self._scenarios: dict[int, Scenarios] = {}
         self._lock = threading.RLock()
         self._pages = ThreadPoolExecutor(PAGES, thread_name_prefix="palate-pages")
         self._stack = ExitStack()
@@ -117,8 +120,9 @@ class Engine:
 
     def close(self) -> None:
         """Wait for versions that are being loaded, and give BLAS its threads back."""
-        for space in self._spaces.values():
+        for key, space in self._spaces.items():
             space.wait()
+            self._scenarios[key].wait()
         self._pages.shutdown()
         self._stack.close()
 
@@ -149,17 +153,22 @@ class Engine:
         """Answer the requests of one namespace."""
         started, now = time.perf_counter(), self.clock()
         timings: dict[str, float] = {}
+        answers: list[Answer | PalateError] = [NOT_ANSWERED] * len(asks)
+        shown: list[ShownList] = []
         try:
             with self._lock:
                 ids = [ask.user for ask in asks if ask.user is not None]
                 with self._moment(asks[0].ns, ids) as (space, conn, moment):
-                    known = self._people(space, conn, moment, asks, now)
+                    parts, refused = parts_of(self._scenarios[space.ns.key], conn, moment, asks, now)
                 read = time.perf_counter()
-                people = [NOBODY if isinstance(one, PalateError) else one for one in known]
-                orders = space.ranking.orders(asks, people)
-                orders = [k if isinstance(k, PalateError) else o for k, o in zip(known, orders, strict=True)]
-                answers, shown = listing.answered(space, asks, people, orders, now, timings)
-                self._count(space, answers)
+                for at, error in refused.items():
+                    answers[at] = error
+                for part in parts:
+                    made, lists_made = part.answered(now, timings)
+                    self._count(part.space, made)
+                    shown += lists_made
+                    for at, answer in zip(part.at, made, strict=True):
+                        answers[at] = answer
             timings |= {"store": read - started, "model": time.perf_counter() - read}
         except PalateError as error:
             answers, shown = [error] * len(asks), []
@@ -186,18 +195,6 @@ class Engine:
             refused.set_exception(error)
             return refused
 
-    def _people(
-        self, space: Tenant, conn: Connection, moment: Moment, asks: Sequence[Ask], now: int
-    ) -> list[KnownPerson | PalateError]:
-        """Return who asks; of a session that cannot be read, why."""
-        by_id = space.people.of(conn, moment.stands, now)
-        sessions = [ask.session for ask in asks if ask.session is not None]
-        of_sessions = iter(space.people.of_sessions(sessions) if sessions else ())
-        return [
-            by_id[ask.user] if ask.user is not None else NOBODY if ask.session is None else next(of_sessions)
-            for ask in asks
-        ]
-
     def following(self, ns: Namespace, list_id: str, first: int, n: int) -> Answer:
         """Return a page of a list that was shown: places ``first`` to ``first + n - 1`` of the order that it had then.
 
@@ -209,8 +206,11 @@ class Engine:
             UnavailableError: the store cannot be read.
         """
         now = self.clock()
-        with self._lock, self._moment(ns) as (space, conn, _):
-            answer = following(space, conn, list_id, first, n, now)
+        with self._lock, self._moment(ns) as (space, conn, moment):
+            shown = lists.get(conn, ns, list_id)
+            space = self._scenarios[ns.key].space_of(shown.version) or space
+            space.refresh(conn, moment)
+            answer = following(space, conn, shown, first, n, now)
         if not answer.places:
             return answer
         written = self._pages.submit(lists.add_page, self.store, ns, list_id, first, answer.places, now)
@@ -321,6 +321,7 @@ class Engine:
             with self._lock, self._moment(ns) as (space, *_):
                 pass
             space.wait()
+            self._scenarios[ns.key].wait()
             with self._lock, self._moment(ns):
                 pass
 
@@ -349,9 +350,11 @@ class Engine:
         space = self._spaces.get(ns.key)
         if space is None:
             space = self._spaces[ns.key] = Tenant(self.store, ns, self.versions, self.share)
+            self._scenarios[ns.key] = Scenarios(space)
         with self.store.read() as conn:
             moment = moment_of(conn, ns, users)
             space.refresh(conn, moment)
+            self._scenarios[ns.key].refresh(conn, moment)
             yield space, conn, moment
 
 

@@ -78,8 +78,15 @@ def _answer(
         trained=None if loaded is None else loaded.trained,
         newest_feedback=loaded.newest_event if newest is None and loaded is not None else newest,
         policy=POPULAR_POLICY if order.popular else MODEL_POLICY,
+        **_by(ask),
         timings=timings,
     )
+
+
+def _by(ask: Ask) -> dict[str, Any]:
+    """Return which preset and arm a list is made through."""
+    made = ask.through
+    return {} if made is None else {"scenario": made.scenario, "experiment": made.experiment, "arm": made.arm}
 
 
 def _places(order: Order, n: int, items: Sequence[tuple[str, Any]]) -> tuple[Place, ...]:
@@ -114,6 +121,9 @@ def _shown(space: Tenant, ask: Ask, order: Order, answer: Answer, now: int) -> S
         places=answer.places,
         request=ask.said(),
         ranked=packed(space.catalogue, order) if answer.more else None,
+        scenario=answer.scenario,
+        experiment=answer.experiment,
+        arm=answer.arm,
     )
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from palate.errors import ModelFileError, NotFoundError
 from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.people import NOBODY
+from palate.serve.engine.presets import through
 from palate.serve.engine.space import Tenant
-from palate.store import lists
+from palate.store import scenarios
 from palate.store.packing import RankedOrder, decode_ranked
 from palate.store.records import Place, ShownList
 
@@ -19,15 +20,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def following(space: Tenant, conn: Connection, list_id: str, first: int, n: int, now: int) -> Answer:
+def following(space: Tenant, conn: Connection, shown: ShownList, first: int, n: int, now: int) -> Answer:
     """Return places ``first`` to ``first + n - 1`` of a list, without what has become forbidden since."""
-    shown = lists.get(conn, space.ns, list_id)
     ranked = None if shown.ranked is None else decode_ranked(shown.ranked)
     count = 0 if ranked is None else len(ranked.positions)
     places = _now(space, shown, ranked, slice(first - 1, first - 1 + n)) if ranked is not None else NOTHING
     person = NOBODY if shown.user is None else space.person(conn, shown.user, now)
     known = places[places >= 0]
-    known = known[space.ranking.choice(_ask(space, shown), person).lets(known)]
+    known = known[space.ranking.choice(_ask(space, conn, shown), person).lets(known)]
     items = space.catalogue.shown(known.tolist())
     is_new = set() if ranked is None else set(ranked.new)
     sources = ["new" if id_ in is_new else shown.policy for id_, _ in items]
@@ -42,7 +42,10 @@ def following(space: Tenant, conn: Connection, list_id: str, first: int, n: int,
         trained=space.loaded.trained if space.loaded is not None and space.loaded.number == shown.version else None,
         newest_feedback=person.newest,
         policy=shown.policy,
+        scenario=shown.scenario,
+        experiment=shown.experiment,
         arm=shown.arm,
+        explored=shown.explored,
     )
 
 
@@ -75,10 +78,10 @@ def _ids_of(space: Tenant, shown: ShownList, positions: NDArray[np.int64]) -> li
     return [str(id_) for id_ in older.model.items_.at(positions)]
 
 
-def _ask(space: Tenant, shown: ShownList) -> Ask:
+def _ask(space: Tenant, conn: Connection, shown: ShownList) -> Ask:
     """Return what the list was asked for, as far as it decides what is forbidden."""
     said = shown.request
-    return Ask(
+    ask = Ask(
         ns=space.ns,
         user=shown.user,
         where=tuple(said.get("where", ())),
@@ -86,7 +89,9 @@ def _ask(space: Tenant, shown: ShownList) -> Ask:
         exclude=tuple(said.get("exclude", ())),
         not_mine=bool(said.get("not_mine", False)),
         seen=bool(said.get("seen", False)),
+        given=frozenset(said.get("given", ())),
     )
+    return ask if shown.scenario is None else through(ask, scenarios.at(conn, space.ns, *shown.scenario))
 
 
 NOTHING = np.empty(0, np.int32)

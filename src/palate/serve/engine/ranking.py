@@ -280,13 +280,17 @@ class ListRanking:
 
     def _with_share(self, order: Order, ask: Ask, choice: Allowed) -> Order:
         """Give new items that the model cannot score their share of places."""
-        new, side = self._new_side()
-        if not len(new) or self.share <= 0 or (side is not None and not order.popular):
+        (new, side), share = self._new_side(), self._share_of(ask)
+        if not len(new) or share <= 0 or (side is not None and not order.popular):
             return order
         new = turned(new[choice.lets(new)], ask.user)[:DEPTH]
-        at = shared(order.places, new, self.share, DEPTH)
+        at = shared(order.places, new, share, DEPTH)
         own = Order(new, np.full(len(new), np.nan), sources=np.full(len(new), NEW, np.uint8))
         return _merged([order, own]).take(np.where(at >= 0, at, len(order.places) - at - 1))
+
+    def _share_of(self, ask: Ask) -> float:
+        made = ask.through
+        return self.share if made is None or made.new_items_share is None else made.new_items_share
 
     # -- without a score --------------------------------------------------------------------------------------------
 

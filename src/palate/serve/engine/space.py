@@ -1,7 +1,8 @@
 """One namespace in a worker: its version, items, people and settings, brought up to date before each batch.
 
 The counters of the namespace are read first. A version is loaded in the background while the one before it answers; a
-batch uses one version throughout. Tombstones, event kinds and items are those of the batch's own transaction.
+list is of one version throughout. Tombstones, event kinds and items are those of the batch's own transaction. Where
+presets name other versions than the active one, there is a tenant for each (`palate.serve.engine.scenarios`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,13 @@ _ACTIVE = Prepared(
     "namespace",
     "state",
 )
+_NUMBERED = Prepared(
+    select(versions.c.number, versions.c.digest).where(
+        versions.c.namespace == bindparam("namespace"), versions.c.number == bindparam("number")
+    ),
+    "namespace",
+    "number",
+)
 _CHANGED = select(
     items.c.key, items.c.id, items.c.attributes, items.c.hidden, items.c.deleted, items.c.described, items.c.created
 ).where(items.c.namespace == bindparam("namespace"), items.c.changed > bindparam("changed"))
@@ -92,15 +100,18 @@ class Tenant:
         ns: the namespace.
         versions: loads versions, as `palate.store.versions` does.
         share: of places for new items, where the namespace's settings do not say.
+        number: the version that answers; None for the active one.
     """
 
-    def __init__(self, store: Store, ns: Namespace, versions: LoadsVersions, share: float) -> None:
-        self.store, self.ns, self.versions = store, ns, versions
+    def __init__(
+        self, store: Store, ns: Namespace, versions: LoadsVersions, share: float, number: int | None = None
+    ) -> None:
+        self.store, self.ns, self.versions, self.number = store, ns, versions, number
         self.share = self.default_share = share
         self.changes = -1
-        self.active: tuple[Any, ...] | None = None  # which version the store says is active
+        self.active: tuple[Any, ...] | None = None  # which version the store says is to answer
         self.loaded: LoadedVersion | None = None
-        self.error: PalateError | None = None  # why the active version is not the one that answers
+        self.error: PalateError | None = None  # why that version is not the one that answers
         self._loading: threading.Thread | None = None
         self._came: Came | None = None
         self._again = math.inf
@@ -129,6 +140,8 @@ class Tenant:
             self._changed(conn)
         if self._came is not None:
             self._switch()
+        if self.loaded is None and self.number is not None:
+            return  # nobody asks it yet
         if self.loaded is None and self.error is not None:
             raise UnavailableError.of(
                 f"namespace '{self.ns.name}'", f"has no model version that can be loaded: {self.error}"
@@ -142,24 +155,37 @@ class Tenant:
     def _changed(self, conn: Connection) -> None:
         kinds, settings, _ = _NAMESPACE.tuples(conn, self.ns.key)[0]
         self.share = float(json.loads(settings).get("new_items_share", self.default_share))
-        active = _ACTIVE.tuples(conn, self.ns.key, "active")
-        wanted = (active[0][0], bytes(active[0][1])) if active else None
+        wanted = self.wanted(conn)
         loaded = self.loaded if self.loaded is None else self.versions.renewed(self.store, self.ns, self.loaded)
         self._settle(loaded, self.catalogue, Kinds.from_json(kinds))
         if wanted == self.active:
             return
         if self._loading is not None:
             self._missed = True  # look again when that has come
-        elif self.loaded is None:
+        elif self.loaded is None and self.number is None:
             self._fetch(wanted)
         else:
             self._loading = threading.Thread(target=self._fetch, args=(wanted,), name="palate-load", daemon=True)
             self._loading.start()
 
+    def wanted(self, conn: Connection) -> Wanted:
+        """Return which version is to answer, as the store has it now."""
+        if self.number is None:
+            rows = _ACTIVE.tuples(conn, self.ns.key, "active")
+        else:
+            rows = _NUMBERED.tuples(conn, self.ns.key, self.number)
+        return (rows[0][0], bytes(rows[0][1])) if rows else None
+
+    def _load(self, wanted: Wanted) -> LoadedVersion | None:
+        if self.number is not None:
+            return self.versions.load(self.store, self.ns, self.number)
+        return None if wanted is None else self.versions.load_active(self.store, self.ns)
+
     def _fetch(self, wanted: Wanted) -> None:
-        """Load the active version and its catalogue; what goes wrong leaves the one that answers."""
+        """Load a version and its catalogue; what goes wrong leaves the one that answers."""
+        what = "the active model version" if self.number is None else f"model version {self.number}"
         try:
-            loaded = None if wanted is None else self.versions.load_active(self.store, self.ns)
+            loaded = self._load(wanted)
             catalogue = Catalogue(loaded)
             with self.store.read() as conn:
                 _read_items(conn, self.ns, catalogue, _NAMESPACE.tuples(conn, self.ns.key)[0][2])
@@ -168,10 +194,10 @@ class Tenant:
             measures.SWITCHES.labels("loaded").inc()
             self._came = Came(wanted, loaded, catalogue, None)
         except PalateError as error:
-            log.error("namespace %s: the active model version cannot be loaded: %s", self.ns.name, error)
+            log.error("namespace %s: %s cannot be loaded: %s", self.ns.name, what, error)
             self._failed(wanted, error)
         except Exception as error:  # a mistake of ours: the version that answers goes on
-            log.exception("namespace %s: the active model version cannot be loaded", self.ns.name)
+            log.exception("namespace %s: %s cannot be loaded", self.ns.name, what)
             self._failed(wanted, ModelFileError.of("the model", f"fails: {error!r}"))
         self._loading = None
 
@@ -189,9 +215,15 @@ class Tenant:
         else:
             self.active = came.wanted
             self._settle(came.loaded, came.catalogue, self.kinds)
-            measures.VERSION.labels(str(self.ns.key)).set(came.loaded.number if came.loaded is not None else 0)
+            if self.number is None:
+                self._count_version(came.loaded)
         if self._missed:
             self.changes, self._missed = -1, False
+
+    def _count_version(self, loaded: LoadedVersion | None) -> None:
+        namespace = str(self.ns.key)
+        measures.VERSION.labels(namespace).set(0 if loaded is None else loaded.number)
+        measures.TRAINED.labels(namespace).set(0 if loaded is None else loaded.trained / 1e6)
 
     def person(self, conn: Connection, user: str, now: int) -> KnownPerson:
         """Return what is known of one user at this moment."""

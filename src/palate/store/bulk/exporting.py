@@ -1,7 +1,7 @@
 """Users, items and events of a namespace into files, of one moment, in the order in which the store met them.
 
 What an import of the files into an empty store makes is exported to the same bytes again. A folder also gets
-``namespace.json``: the name, what ids are, and the event kinds.
+``namespace.json``: the name, what ids are, the event kinds, and the scenarios. Lists, experiments and schedules stay.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, Table, select
 
 from palate.atomic import replacing
 from palate.errors import DataError, ParameterError
+from palate.store import scenarios
 from palate.store.bulk.columns import KINDS, OWN, Kind
 from palate.store.bulk.events import TYPES
 from palate.store.kinds import kinds_of
@@ -73,6 +74,8 @@ def export(
 def _said(connection: Connection, ns: Namespace) -> bytes:
     kinds = json.loads(kinds_of(connection, ns).to_json())
     record = {"format_version": FORMAT_VERSION, "name": ns.name, "id_kind": ns.id_kind, "kinds": kinds}
+    presets = {each.name: each.preset.as_dict() for each in scenarios.listed(connection, ns) if each.preset is not None}
+    record |= {"scenarios": presets} if presets else {}
     return f"{json.dumps(record, indent=1, ensure_ascii=False)}\n".encode()
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from palate.data.checking import Policy
 from palate.errors import ParameterError
 from palate.progress import Progress, ProgressCallback, silent
+from palate.store import scenarios
 from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
 from palate.store.bulk.comparing import conflicts
@@ -22,6 +23,7 @@ from palate.store.bulk.things import Things, things_of
 from palate.store.bulk.writing import EventWriter, WrittenEvents
 from palate.store.configuring import set_kinds
 from palate.store.kinds import EventKind, Kinds, kinds_of
+from palate.store.presets import Preset
 from palate.store.records import IMPRESSION, UNDO, Namespace
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Imported:
         events: what became of them.
         faulty: {reason: rows that were left out}.
         new_kinds: event kinds that were added.
+        new_scenarios: scenarios of an export that were added.
         notes: sentences on where the rows came from.
     """
 
@@ -48,6 +51,7 @@ class Imported:
     events: WrittenEvents = field(default_factory=WrittenEvents)
     faulty: dict[str, int] = field(default_factory=dict)
     new_kinds: tuple[str, ...] = ()
+    new_scenarios: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,11 +127,14 @@ class _Plan:
         self.things: list[Things] = []
         self.events: Events | None = None
         self.kinds: Kinds | None = None  # to be set
+        self.presets: dict[str, Preset] = {}  # of scenarios to be added
 
     def check(self, event_kind: str | None, rename: dict[str, str], *, new_kinds: bool) -> None:
         """Check all tables, and compare them with the store."""
         with self.store.read() as connection:
             kinds = kinds_of(connection, self.ns)
+            there = {each.name for each in scenarios.listed(connection, self.ns)}
+        self._check_scenarios(there)
         columns = self.read.get("columns") or {}
         for kind in ("users", "items"):
             if kind in self.given.tables:
@@ -156,6 +163,18 @@ class _Plan:
         self.done.events.known += made.again + len(made.frame) - len(new)
         self.events = replace(made, frame=new)
 
+    def _check_scenarios(self, there: set[str]) -> None:
+        """Take the scenarios of an export that the namespace has not, but those that name a version of its models."""
+        told = {} if self.given.told is None else self.given.told.presets
+        new = {name: preset for name, preset in told.items() if name not in there}
+        self.presets = {name: preset for name, preset in new.items() if not isinstance(preset.model, int)}
+        self.done.new_scenarios = tuple(self.presets)
+        self.done.notes += tuple(
+            f"the scenario '{name}' was left out: it names model version {preset.model}, which an export does not hold"
+            for name, preset in new.items()
+            if name not in self.presets
+        )
+
     def _note(self, dropped: Mapping[str, int]) -> None:
         for reason, count in dropped.items():
             self.done.faulty[reason] = self.done.faulty.get(reason, 0) + count
@@ -173,6 +192,8 @@ class _Plan:
             events = EventWriter(self.store, self.ns)
             for chunk in _chunks(self.events.frame, writing.CHUNK, "events", progress):
                 _add(self.done.events, events.write(chunk))
+        for name, preset in self.presets.items():
+            scenarios.put(self.store, self.ns, name, preset)
 
 
 def _with_told(kinds: Kinds, given: ImportSource) -> Kinds:

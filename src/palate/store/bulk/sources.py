@@ -25,6 +25,7 @@ from palate.store.bulk.columns import KINDS, Kind, kind_of
 from palate.store.bulk.exporting import FORMAT_VERSION, SAID
 from palate.store.configuring import set_kinds
 from palate.store.kinds import Kinds, kinds_from
+from palate.store.presets import Preset
 from palate.store.records import IdKind, Namespace
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class Told:
     Attributes:
         id_kind: what ids are.
         kinds: the event kinds.
+        presets: of its scenarios, by name.
     """
 
     id_kind: IdKind
     kinds: Kinds
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
 
 @dataclass
@@ -152,12 +155,13 @@ def _told(path: Path) -> Told:
             raise DataError.of(path, "was written by a newer Palate; pip install --upgrade palate", code="version")
         if record["id_kind"] not in ("text", "integer"):
             raise ValueError(f"ids are no '{record['id_kind']}'")
-        return Told(record["id_kind"], kinds_from(record["kinds"]))
+        presets = {name: Preset.of(preset) for name, preset in record.get("scenarios", {}).items()}
+        return Told(record["id_kind"], kinds_from(record["kinds"]), presets)
     except DataError:
         raise
     except ParameterError as error:
         raise error.within(f"{path}: ", kind=DataError) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError.of(path, f"is not what an export writes: {error!r}; export again", code="format") from None
 
 

@@ -7,7 +7,7 @@ whole. Numbers go up and are never used again.
 
 from __future__ import annotations
 
-from palate.store.versions.keeping import Version, activate, add, listed, prune, roll_back
+from palate.store.versions.keeping import Version, activate, add, listed, prune, roll_back, wanted_by
 from palate.store.versions.loaded import Loaded, active_version, load, load_active, renewed
 from palate.store.versions.rewriting import forgotten_in, rewrite
 
@@ -25,4 +25,5 @@ __all__ = [
     "renewed",
     "rewrite",
     "roll_back",
+    "wanted_by",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from palate.errors import ConflictError, ModelFileError, NotFoundError, PalateError
 from palate.files.prepared import load_prepared, prepare
 from palate.models import Recommender
+from palate.store import scenarios
 from palate.store.schema import namespaces, versions
 from palate.store.times import now
 from palate.store.versions import candidates, folders
@@ -41,7 +43,7 @@ class Version:
         activated: when it last became active.
         digest: SHA-256 of the model file.
         details: "users", "items", "bytes"; "candidates", of the graph of its items; "before", the version that was
-            active when this one was activated; "error".
+            active when this one was activated; "error"; "verdict" of the gate, and the "job" that trained it.
     """
 
     number: int
@@ -61,7 +63,14 @@ class Version:
         return cls(**plain, details=json.loads(row["details"]))
 
 
-def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates.MANY) -> int:
+def add(
+    store: Store,
+    ns: Namespace,
+    path: str | Path,
+    *,
+    many: int = candidates.MANY,
+    details: Mapping[str, Any] | None = None,
+) -> int:
     """Copy a model file into the store as a new version, and return its number; what is not whole is never listed.
 
     Args:
@@ -69,6 +78,7 @@ def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates
         ns: whose version it becomes.
         path: what `palate.save` wrote.
         many: from how many items on a graph of them is built, which finds candidates (extra ``ann``).
+        details: what else is kept with it, such as a "verdict" (`palate.retraining`); it is there with the version.
 
     Raises:
         ModelFileError: the file is missing, damaged or hostile, or its ids are none of the namespace's.
@@ -80,7 +90,9 @@ def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates
         with folders.new_folder(parent) as folder:
             digest = folders.copy_synced(path, folder / folders.MODEL)
             model = _checked(folder, path, ns)
-            row = _row_of(store, ns, model, path, candidates.build(model, folder, many)) | {"digest": digest}
+            graph = candidates.build(model, folder, many)
+            row = _row_of(store, ns, model, path, {"candidates": graph} if graph else {}) | {"digest": digest}
+            row["details"] = json.dumps({**row["details"], **(details or {})})
             return _listed_as(store, ns, folder, row)
     except FileNotFoundError:
         raise ModelFileError(f"there is no model file {path}", code="not_found", subject=path) from None
@@ -95,7 +107,7 @@ def activate(store: Store, ns: Namespace, number: int) -> Version:
 
     Raises:
         NotFoundError: the namespace has no such version.
-        ConflictError: its files were removed.
+        ConflictError: its files were removed, or the gate refused it and nobody has overruled that.
         ModelFileError: its files are damaged; it is marked as failed, and the version that is active stays so.
     """
     return _activated(store, ns, number, back=False)
@@ -127,6 +139,13 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
         wanted = version_of(conn, ns, number)
     if wanted.state == REMOVED:
         raise ConflictError.of(f"version {number}", "was removed to save room: add its model file again", value=number)
+    if not back and is_refused(wanted):
+        raise ConflictError.of(
+            f"version {number}",
+            f"was refused by the gate ({wanted.details['verdict']['why']}): whoever lets it answer overrules that by "
+            f"name, as in palate versions overrule {number} --by NAME",
+            value=number,
+        )
     try:
         wanted = check(store, ns, wanted)
     except ModelFileError as error:
@@ -143,6 +162,12 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
         return version_of(conn, ns, number)
 
 
+def is_refused(version: Version) -> bool:
+    """Return whether the gate refused a version, and nobody has overruled that."""
+    verdict = version.details.get("verdict")
+    return verdict is not None and verdict["decision"] == "refused" and not verdict.get("overruled_by")
+
+
 def listed(store: Store, ns: Namespace) -> list[Version]:
     """Return all versions of a namespace, the newest first."""
     with store.read() as conn:
@@ -152,13 +177,14 @@ def listed(store: Store, ns: Namespace) -> list[Version]:
 def prune(store: Store, ns: Namespace, keep: int = KEPT) -> list[int]:
     """Remove the files of versions older than the newest ``keep``; return their numbers, which stay listed.
 
-    The active version, and the one that a call of `roll_back` activates, always keep theirs.
+    The active version, those that presets name, and the one that a call of `roll_back` activates, always keep theirs.
     """
     with store.write() as conn:
         every = {version.number: version for version in _rows(conn, ns)}
         latest = active(conn, ns)
         whole = [number for number, version in every.items() if version.state != REMOVED]
         kept = {*whole[: max(keep, 0)], *befores(every, latest)[:1], *([] if latest is None else [latest.number])}
+        kept |= named_by_presets(conn, ns)
         gone = [number for number in whole if number not in kept]
         for number in gone:
             set_version(conn, ns, number, state=REMOVED)
@@ -221,6 +247,39 @@ def version_of(conn: Connection, ns: Namespace, number: int) -> Version:
     return Version.of(row)
 
 
+def wanted_by(conn: Connection, ns: Namespace, model: int | str | None) -> int | None:
+    """Return the number of the version that a preset's ``model`` means: None for None, the active one.
+
+    Args:
+        conn, ns: where.
+        model: a number, or the key of a model, of which the newest version counts that is whole.
+
+    Raises:
+        NotFoundError: there is none, or its files are gone or damaged.
+    """
+    if model is None:
+        return None
+    if isinstance(model, int):
+        found = version_of(conn, ns, model)
+        if found.state in (REMOVED, FAILED):
+            raise NotFoundError.of(f"model version {model}", f"is {found.state}: name another", value=model)
+        return found.number
+    whole = versions.c.state.not_in((REMOVED, FAILED))
+    number = conn.execute(select(func.max(versions.c.number)).where(_of(ns), versions.c.model == model, whole)).scalar()
+    if number is None:
+        raise NotFoundError.of(f"namespace '{ns.name}'", f"has no version of the model '{model}'", value=model)
+    return int(number)
+
+
+def named_by_presets(conn: Connection, ns: Namespace) -> set[int]:
+    """Return the versions that scenarios name."""
+    found: set[int | None] = set()
+    for one in scenarios.listed(conn, ns):
+        with suppress(NotFoundError):
+            found.add(wanted_by(conn, ns, one.preset.model if one.preset else None))
+    return {number for number in found if number is not None}
+
+
 def raise_changes(conn: Connection, ns: Namespace) -> None:
     """Tell all workers that something of the namespace changed; a second writer waits here."""
     conn.execute(update(namespaces).where(namespaces.c.key == ns.key).values(changes=namespaces.c.changes + 1))
@@ -256,12 +315,9 @@ def _checked(folder: Path, path: Path, ns: Namespace) -> Recommender:
     return model
 
 
-def _row_of(
-    store: Store, ns: Namespace, model: Recommender, path: Path, graph: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _row_of(store: Store, ns: Namespace, model: Recommender, path: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     origin = origin_of(store, ns, model)
     details: dict[str, Any] = {"users": len(model.users_), "items": len(model.items_), "bytes": path.stat().st_size}
-    details |= {} if graph is None else {"candidates": graph}
     return {
         "namespace": ns.key,
         "model": model.key,
@@ -269,7 +325,7 @@ def _row_of(
         "trained": path.stat().st_mtime_ns // 1000,
         "newest_event": origin.newest_event,
         "trained_to": origin.trained_to,
-        "details": json.dumps(details),
+        "details": {**details, **more},
     }
 
 

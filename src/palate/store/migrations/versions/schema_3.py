@@ -90,6 +90,7 @@ def _lists_and_jobs() -> None:
     with op.batch_alter_table("jobs") as jobs:
         jobs.add_column(sa.Column("owner", sa.String, nullable=True))
         jobs.add_column(sa.Column("beat", sa.BigInteger, nullable=True))
+        jobs.create_index(op.f("ix_jobs_state"), ["state"])
         jobs.create_index(
             "uq_jobs_one_trainer",
             ["namespace"],

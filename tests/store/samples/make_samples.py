@@ -1,6 +1,6 @@
-"""Make the kept stores of schema 1, from its migration: schema_1.db, and schema_1.sql for PostgreSQL.
+"""Make the kept stores of an old schema, from its migration: schema_2.db, and schema_2.sql for PostgreSQL.
 
-    PYTHONPATH=src:tests python tests/store/samples/make_schema_1.py
+    PYTHONPATH=src:tests python tests/store/samples/make_samples.py 2
 
 They are kept as they were made: what upgrades them must do so for ever.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -70,41 +71,52 @@ ROWS = {
 }
 
 
-def fill(connection: Connection) -> None:
-    migrate(connection, 1)
+UNDO = EVENT | {"user": 2, "item": None, "kind": "undo", "time": DAY + 2, "event_id": "e5", "withdraws": 3}
+ALL_DAYS = -1_000_000_000
+DAILY = [(1, 0, 1, 2, 2), (2, 0, 3, 1, 1), (1, ALL_DAYS, 1, 2, 2), (2, ALL_DAYS, 3, 1, 1)]
+SECOND = {  # what came with schema 2
+    "events": [*({**row, "source": "shop"} for row in ROWS["events"]), UNDO],
+    "daily": [dict(zip(("namespace", "day", "item", "positives", "events"), row, strict=True)) for row in DAILY],
+    "jobs": [*ROWS["jobs"], ROWS["jobs"][0] | {"kind": "scrub", "state": "running", "ended": None}],
+}
+OF_SCHEMA = {1: ROWS, 2: ROWS | SECOND}
+
+
+def fill(connection: Connection, schema: int) -> None:
+    migrate(connection, schema)
     tables = MetaData()
     tables.reflect(connection)
-    for name, rows in ROWS.items():
+    for name, rows in OF_SCHEMA[schema].items():
         for row in rows:
             connection.execute(tables.tables[name].insert().values(row))
 
 
-def make_sqlite() -> None:
-    file = HERE / "schema_1.db"
+def make_sqlite(schema: int) -> None:
+    file = HERE / f"schema_{schema}.db"
     file.unlink(missing_ok=True)
     with closing(sqlite3.connect(file)) as plain:
         plain.execute("PRAGMA page_size=1024")
         plain.execute("PRAGMA journal_mode=WAL")
     with engine.once(engine.parsed(str(file))) as one, engine.writing(one).begin() as connection:
-        fill(connection)
+        fill(connection, schema)
 
 
-def make_postgres() -> None:
+def make_postgres(schema: int) -> None:
     server = postgres.Server(*postgres.QUICK)
     try:
         url = server.fresh()
         with engine.once(engine.parsed(url)) as one, engine.writing(one).begin() as connection:
-            fill(connection)
+            fill(connection, schema)
         name = engine.parsed(url).database
         words = ["-U", "palate", "-h", str(server.folder), "--inserts", "--no-owner", "--no-comments", name]
         dumped = subprocess.run([postgres.binaries() / "pg_dump", *words], capture_output=True, text=True, check=True)
     finally:
         server.remove()
     kept = [line for line in dumped.stdout.splitlines() if line and not line.startswith(("--", "\\"))]
-    (HERE / "schema_1.sql").write_text("\n".join(kept) + "\n")
+    (HERE / f"schema_{schema}.sql").write_text("\n".join(kept) + "\n")
 
 
 if __name__ == "__main__":
     os.umask(0o022)
-    make_sqlite()
-    make_postgres()
+    make_sqlite(int(sys.argv[1]))
+    make_postgres(int(sys.argv[1]))
