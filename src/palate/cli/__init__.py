@@ -21,12 +21,14 @@ from palate.cli import (
     demo,
     doctor,
     evaluate,
+    experiments,
     folders,
     jobs,
     keys,
     models,
     recommend,
     report,
+    scenarios,
     schedule,
     serve,
     store_rules,
@@ -90,6 +92,8 @@ app.add_typer(store_rules.app, name="store")
 app.add_typer(versions.app, name="versions")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(scenarios.app, name="scenarios")
+app.add_typer(experiments.app, name="experiments")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),
