@@ -14,7 +14,8 @@ from palate.cli.together import CheckedCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from palate.experiments.arms import Difference, Figure, Report
+    from palate.experiments.arms import Difference, Report
+    from palate.experiments.people import Figure
     from palate.store.experiments import Arm, Experiment
 
 app = typer.Typer(help="Experiments on a scenario: start, list, report, end.", no_args_is_help=True)
