@@ -108,6 +108,12 @@ def checked(details: object) -> dict[str, Any]:
 
 
 def settings_of(model: Recommender) -> dict[str, Any]:
-    """Return the parameters that train a model like this one, whatever chance it began with."""
-    parameters = {name: plain_value(value) for name, value in model.get_params().items()}
-    return {name: value for name, value in parameters.items() if name != "n_threads"}
+    """Return the parameters that train a model like this one on a store's log.
+
+    A number as the rule of clicks (``positive``), of a model trained elsewhere, is left out: event kinds say what is
+    positive.
+    """
+    parameters = {name: plain_value(value) for name, value in model.get_params().items() if name != "n_threads"}
+    if isinstance(parameters.get("positive"), int | float):
+        del parameters["positive"]
+    return parameters
