@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from palate.cli import app
 from palate.cli import retrain as command
-from palate.errors import ConflictError, ParameterError, PalateError
+from palate.errors import ConflictError, PalateError, ParameterError
 from palate.retraining import KIND, checked, retrain
 from palate.store import jobs, versions, working
 

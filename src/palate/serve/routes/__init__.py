@@ -1,6 +1,19 @@
 """The operations of the service, a file a part."""
 
-from palate.serve.routes import best, feedback, items, lists, models, predictions, recommendations, users
+from palate.serve.routes import (
+    best,
+    experiments,
+    feedback,
+    items,
+    jobs,
+    lists,
+    models,
+    predictions,
+    recommendations,
+    scenarios,
+    schedules,
+    users,
+)
 
 PARTS = (
     feedback.offer,
@@ -11,4 +24,8 @@ PARTS = (
     best.offer,
     lists.offer,
     models.offer,
+    scenarios.offer,
+    experiments.offer,
+    jobs.offer,
+    schedules.offer,
 )
