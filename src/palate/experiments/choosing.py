@@ -17,13 +17,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.experiments.explore import Explore
 from palate.kernels import chance, given
+from palate.models.contract.abilities import ScoresInDraws
 
 SHARE, UNIFORM, DRAW, ARRIVALS = range(4)  # numbers of a seed's random numbers, and the first of many
 ALIKE = 1e-9  # scores that differ by less, relative to the largest, are equal but for rounding
@@ -113,6 +115,33 @@ class ListPolicy(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed(ListPolicy):
+    """The order itself, always.
+
+    Attributes:
+        count: how many candidates there are.
+        explore: what was set: "none".
+    """
+
+    count: int
+    explore: Explore
+
+    @property
+    def m(self) -> int:
+        """How many candidates there are."""
+        return self.count
+
+    def _order(self, key: np.uint64) -> Drawn:
+        return Drawn(np.arange(self.m), ORDER)
+
+    def _places(self, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(candidates == places - 1, np.float64)
+
+    def _log_list(self, candidates: NDArray[np.int64]) -> float:
+        return 0.0 if (candidates == np.arange(len(candidates))).all() else -math.inf
+
+
+@dataclass(frozen=True, eq=False)
 class Softmax(ListPolicy):
     """Orders of Plackett and Luce by utilities.
 
@@ -148,20 +177,6 @@ class Softmax(ListPolicy):
         return float(chance.log_order(v, items))
 
 
-class ScoresInDraws(Protocol):
-    """Scores of candidates in the draws that a model keeps."""
-
-    @property
-    def n_draws(self) -> int:
-        """How many draws there are."""
-
-    def of(self, draw: int) -> NDArray[np.float64]:
-        """Return the scores in one draw, (m,)."""
-
-    def every(self) -> NDArray[np.float64]:
-        """Return the scores in all draws, (n_draws, m), in the bits of ``of``."""
-
-
 @dataclass(frozen=True, eq=False)
 class Thompson(ListPolicy):
     """The order of one of the kept draws, each as probable as any other.
@@ -182,20 +197,24 @@ class Thompson(ListPolicy):
         return len(self.offsets)
 
     def _order(self, key: np.uint64) -> Drawn:
-        draw = min(int(chance.share(key, DRAW) * self.draws.n_draws), self.draws.n_draws - 1)
+        return self.by_draw(min(int(chance.share(key, DRAW) * self.draws.n_draws), self.draws.n_draws - 1))
+
+    def by_draw(self, draw: int) -> Drawn:
+        """Return the order of one draw; of equal scores the first candidate comes first."""
         return Drawn(np.argsort(-(self.draws.of(draw) + self.offsets), kind="stable"), "thompson", draw)
 
     def _places(self, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
         out = np.empty(len(candidates), np.int64)
-        S, items, at = given(self._scores(), candidates, places)
+        S, items, at = given(self._scores, candidates, places)
         chance.count_places(S, items, at, out)
         return out / self.draws.n_draws
 
     def _log_list(self, candidates: NDArray[np.int64]) -> float:
-        S, items = given(self._scores(), candidates)
+        S, items = given(self._scores, candidates)
         count = int(chance.count_lists(S, items))
         return math.log(count / self.draws.n_draws) if count else -math.inf
 
+    @cached_property
     def _scores(self) -> NDArray[np.float64]:
         return self.draws.every() + self.offsets
 

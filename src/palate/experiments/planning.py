@@ -24,6 +24,7 @@ from scipy import special
 from palate.errors import DataError, ParameterError
 
 Metric = Literal["positives", "clicks"]
+MOST_LISTS = 1e15  # of an arm; what needs more is a mistake
 METRICS: tuple[Metric, ...] = ("positives", "clicks")
 
 
@@ -141,13 +142,16 @@ def planned(
     _check_numbers(rate, effect, lists_per_person, correlation, variance, power, alpha)
     if metric not in METRICS:
         raise ParameterError.outside("metric", "'positives' or 'clicks'", metric)
-    z = special.ndtri(1 - alpha / (2 * (len(arms) - 1))) + special.ndtri(power)
+    z = float(special.ndtri(1 - alpha / (2 * (len(arms) - 1))) + special.ndtri(power))
     spread = variance * (1 + (lists_per_person - 1) * correlation)
     more = (rate + effect) / rate
-    first = max(z**2 * spread * (1 + more * arms[0].share / arm.share) / effect**2 for arm in arms[1:])
+    first = max(z**2 * spread * (1 + more * arms[0].share / arm.share) / effect / effect for arm in arms[1:])
+    needed = [first * arm.share / arms[0].share for arm in arms]
+    if not max(needed) < MOST_LISTS:
+        raise ParameterError.of("effect", f"is too small to be found: it needs more than {MOST_LISTS:.0e} lists")
     return Plan(
         metric=metric,
-        lists=tuple(math.ceil(first * arm.share / arms[0].share) for arm in arms),
+        lists=tuple(map(math.ceil, needed)),
         rate=rate,
         effect=effect,
         lists_per_person=lists_per_person,

@@ -2,6 +2,7 @@
 
 from palate.serve.routes import (
     best,
+    experiments,
     feedback,
     items,
     jobs,
@@ -9,6 +10,7 @@ from palate.serve.routes import (
     models,
     predictions,
     recommendations,
+    scenarios,
     schedules,
     users,
 )
@@ -22,6 +24,8 @@ PARTS = (
     best.offer,
     lists.offer,
     models.offer,
+    scenarios.offer,
+    experiments.offer,
     jobs.offer,
     schedules.offer,
 )
