@@ -44,7 +44,7 @@ class Settings:
         Raises:
             ParameterError: names the field, and what it may be.
         """
-        if self.model is not None and self.model not in MODELS:
+        if self.model is not None and (not isinstance(self.model, str) or self.model not in MODELS):
             raise ParameterError.unknown("no model", self.model, MODELS)
         if not isinstance(self.parameters, Mapping):
             raise ParameterError.outside("parameters", "an object of the model's parameters by name", self.parameters)
