@@ -17,13 +17,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palate.experiments.explore import Explore
 from palate.kernels import chance, given
+from palate.models.contract.abilities import ScoresInDraws
 
 SHARE, UNIFORM, DRAW, ARRIVALS = range(4)  # numbers of a seed's random numbers, and the first of many
 ALIKE = 1e-9  # scores that differ by less, relative to the largest, are equal but for rounding
@@ -113,6 +114,33 @@ class ListPolicy(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed(ListPolicy):
+    """The order itself, always.
+
+    Attributes:
+        count: how many candidates there are.
+        explore: what was set: "none".
+    """
+
+    count: int
+    explore: Explore
+
+    @property
+    def m(self) -> int:
+        """How many candidates there are."""
+        return self.count
+
+    def _order(self, key: np.uint64) -> Drawn:
+        return Drawn(np.arange(self.m), ORDER)
+
+    def _places(self, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(candidates == places - 1, np.float64)
+
+    def _log_list(self, candidates: NDArray[np.int64]) -> float:
+        return 0.0 if (candidates == np.arange(len(candidates))).all() else -math.inf
+
+
+@dataclass(frozen=True, eq=False)
 class Softmax(ListPolicy):
     """Orders of Plackett and Luce by utilities.
 
@@ -146,20 +174,6 @@ class Softmax(ListPolicy):
     def _log_list(self, candidates: NDArray[np.int64]) -> float:
         v, items = given(self.logits, candidates)
         return float(chance.log_order(v, items))
-
-
-class ScoresInDraws(Protocol):
-    """Scores of candidates in the draws that a model keeps."""
-
-    @property
-    def n_draws(self) -> int:
-        """How many draws there are."""
-
-    def of(self, draw: int) -> NDArray[np.float64]:
-        """Return the scores in one draw, (m,)."""
-
-    def every(self) -> NDArray[np.float64]:
-        """Return the scores in all draws, (n_draws, m), in the bits of ``of``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,14 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.
 REQUESTS = Counter("palate_requests", "Requests answered.", ("method", "route", "status"))
 LATENCY = Histogram("palate_request_seconds", "From a request's first byte to its answer.", ("route",), buckets=SECONDS)
 LISTS = Counter("palate_lists", "Lists answered, by how they were made.", ("policy",))
+EXPLORED = Counter("palate_lists_explored", "Lists by chance, by policy and by what made each.", ("policy", "by"))
+UNEXPLORED = Counter("palate_lists_unexplored", "Lists that chance was to take part in, and could not.", ("reason",))
+COUNTED = Counter("palate_propensities_counted", "Lists whose propensities were counted later.", ("result",))
+UNCOUNTED = Gauge(
+    "palate_lists_uncounted",
+    "Lists whose propensities are still to be counted, at the last round of counting.",
+    multiprocess_mode="mostrecent",
+)
 UNLOGGED = Counter("palate_lists_not_logged", "Lists answered while the store could not be written.")
 FEEDBACK = Counter("palate_feedback_events", "Events received, by what became of them.", ("status",))
 FOLD_INS = Counter("palate_fold_ins", "People folded in from their events.")

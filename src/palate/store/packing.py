@@ -1,11 +1,13 @@
 """What was shown, and the order that following pages cut, as bytes: a list is one compact row.
 
     shown    1, flags, n, then n ids, n scores, and where flags say so n propensities and n sources
-    ranked   1, width, n_items, count, then count positions of width bytes, m, and m ids of items new to the model
+    ranked   1, width, n_items, count, then count positions of width bytes, m, and m ids of items new to the model;
+             where chance took part, 1 or 2, m, and of each of the first m places, (1) its utility and where it stood
+             before chance, from 0, as two bytes, or (2) its propensity
 
-n, count and m are varints: seven bits a byte, the lowest first, the eighth bit says that more follow. An id that is
-a number as Python writes it, from 0 to 2**63 - 1, is the varint 2 x + 1; any other is the varint 2 x its bytes, and
-they. Scores and propensities are float32, little-endian. A position from n_items on is one of the new items.
+n, count and each m are varints: seven bits a byte, the lowest first, the eighth bit says that more follow. An id that
+is a number as Python writes it, from 0 to 2**63 - 1, is the varint 2 x + 1; any other is the varint 2 x its bytes, and
+they. Scores, utilities and propensities are float32, little-endian. A position from n_items on is one of the new items.
 """
 
 from __future__ import annotations
@@ -24,7 +26,32 @@ FORMAT = 1
 SOURCES = ("model", "popular", "new", "boosted")  # their place is what is written: add at the end alone
 LARGEST = 1 << 63
 NO_SCORES, PROPENSITIES, SOURCES_DIFFER = 1, 2, 4
+RACE, COUNTED = 1, 2
 MOST_BYTES = 10  # of a varint
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """What a list of Plackett and Luce was drawn by: probabilities follow from it.
+
+    Attributes:
+        utilities: (m,) of the candidates, as they stood before chance.
+        order: (m,) which candidate took each place.
+    """
+
+    utilities: NDArray[Any]
+    order: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Propensities that were counted.
+
+    Attributes:
+        propensities: (m,) of the first places.
+    """
+
+    propensities: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +62,13 @@ class RankedOrder:
         positions: (n,) of the model's items, best first; from ``n_items`` on, of ``new``.
         n_items: how many items the model has.
         new: ids of items that the model has not.
+        chance: how probable it was that items take the first places; None: they stand there by no chance.
     """
 
     positions: NDArray[np.int64]
     n_items: int
     new: tuple[str, ...] = ()
+    chance: Race | Counted | None = None
 
 
 def encode_shown(places: Sequence[Place]) -> bytes:
@@ -85,13 +114,19 @@ def decode_shown(packed: bytes) -> tuple[Place, ...]:
     return tuple(Place(item, score, propensity, SOURCES[source]) for item, score, propensity, source in rows)
 
 
-def encode_ranked(positions: Iterable[int] | NDArray[Any], n_items: int, new: Sequence[str] = ()) -> bytes:
+def encode_ranked(
+    positions: Iterable[int] | NDArray[Any],
+    n_items: int,
+    new: Sequence[str] = (),
+    chance: Race | Counted | None = None,
+) -> bytes:
     """Return an order as bytes, two a position up to 65,536 items, three up to 16.7 million.
 
     Args:
         positions: of the model's items, best first; from ``n_items`` on, of ``new``.
         n_items: how many items the model has.
         new: ids of items that the model has not.
+        chance: of the first places, how probable it was that items take them.
 
     Raises:
         ParameterError: a position is none of these.
@@ -111,6 +146,8 @@ def encode_ranked(positions: Iterable[int] | NDArray[Any], n_items: int, new: Se
     _put(out, len(new))
     for item in new:
         _put_id(out, item)
+    if chance is not None:
+        _put_chance(out, chance)
     return bytes(out)
 
 
@@ -128,10 +165,33 @@ def decode_ranked(packed: bytes) -> RankedOrder:
     wide[:, :width] = read.array(n * width, "u1").reshape(n, width)
     positions = wide.view("<u4").reshape(-1).astype(np.int64)
     new = tuple(read.id() for _ in range(read.varint()))
+    chance = None if read.at == len(packed) else _chance(read)
     read.end()
     if positions.max(initial=0) >= max(n_items + len(new), 1):
         raise damaged()
-    return RankedOrder(positions, n_items, new)
+    return RankedOrder(positions, n_items, new, chance)
+
+
+def _put_chance(out: bytearray, chance: Race | Counted) -> None:
+    numbers = chance.utilities if isinstance(chance, Race) else chance.propensities
+    out.append(RACE if isinstance(chance, Race) else COUNTED)
+    _put(out, len(numbers))
+    out += np.asarray(numbers, "<f4").tobytes()
+    if isinstance(chance, Race):
+        out += np.asarray(chance.order, "<u2").tobytes()
+
+
+def _chance(read: _Reader) -> Race | Counted:
+    kind, n = read.varint(), read.varint()
+    if kind not in (RACE, COUNTED):
+        raise damaged()
+    numbers = read.array(n, "<f4")
+    if kind == COUNTED:
+        return Counted(numbers)
+    order = read.array(n, "<u2").astype(np.int64)
+    if not np.array_equal(np.sort(order), np.arange(n)):
+        raise damaged()
+    return Race(numbers.astype(np.float64), order)
 
 
 def _source(name: str) -> int:

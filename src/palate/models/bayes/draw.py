@@ -60,14 +60,17 @@ class Draw:
             M += X @ self.incidence_weights
         return M
 
-    def fold(self, rows: Rows, M: Array, nu: float | None, workers: Workers) -> tuple[Array, Array, Array]:
-        """Return the means of the rows, their noise scales, and the ratings less the mean (or latent).
+    def fold(
+        self, rows: Rows, M: Array, nu: float | None, workers: Workers, E: Array | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return the rows' means, their noise scales, the ratings less the mean (or latent), and draws of the rows.
 
         Args:
             rows: cells of newcomers.
             M: (n_rows, D) prior means.
             nu: of eq. 5, or None where all rows have the same noise.
             workers: threads.
+            E: (n_rows, D) standard normal numbers of the draws; None: they are the means.
         """
         LM = np.empty_like(M)
         prior_kernel.means(M, self.precision, LM)
@@ -77,7 +80,8 @@ class Draw:
         h = columns.h[rows.indices]
         alpha = np.float32(self.noise)
         n = len(M)
-        E, X, means = np.zeros_like(M), np.empty_like(M), np.empty_like(M)
+        E = np.zeros_like(M) if E is None else E
+        X, means = np.empty_like(M), np.empty_like(M)
         errors, sums, scales = np.empty_like(targets), np.empty((n, 5)), np.ones(n, np.float32)
         parts = row_ranges(rows, workers, GRAIN.solved)
         counts = rows.sizes
@@ -98,7 +102,7 @@ class Draw:
             noise = kernel.Noise(scales, alpha)
             draw = partial(kernel.draw_rows, rows.cells_with(targets), columns, noise, prior, E)
             workers.run([partial(draw, a, b, X, means) for a, b in parts])
-        return means, scales, targets
+        return means, scales, targets, X
 
     def _stars(self, rows: Rows) -> tuple[Array, Array] | None:
         """Return which slice each rating is, and the cut points; None without the ordinal likelihood."""

@@ -58,16 +58,21 @@ class KeptDraws(Learned):
 
     def __getitem__(self, s: int) -> Draw:
         """Return one draw of what newcomers need."""
+        return self.of_items(s, slice(None))
+
+    def of_items(self, s: int, items: Any) -> Draw:
+        """Return one draw of what newcomers need, of these items alone: what rows of them need."""
+        weights = self.incidence_weights[s]
         return Draw(
-            items=np.ascontiguousarray(self.item_draws[:, s]),
-            item_scales=np.ascontiguousarray(self.item_scales[:, s]),
+            items=np.ascontiguousarray(self.item_draws[items, s]),
+            item_scales=np.ascontiguousarray(self.item_scales[items, s]),
             mean=self.mean_draws[s],
             noise=self.noise_draws[s],
             cuts=self.cut_draws[s],
             prior_mean=self.prior_means[s],
             precision=np.ascontiguousarray(self.prior_precisions[s]),
             dense_weights=np.ascontiguousarray(self.dense_weights[s]),
-            incidence_weights=self.incidence_weights[s],
+            incidence_weights=weights[items] if len(weights) else weights,
             levels=np.asarray(self.levels),
         )
 

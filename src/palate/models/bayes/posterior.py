@@ -105,7 +105,7 @@ class Posterior(Learned):
         item_bias, n_kept = 0.0, self.draws.n_kept
         with Workers(1) as workers:
             for draw in self.draws:
-                _, g, targets = draw.fold(row, draw.prior_means(dense, X), nu, workers)
+                _, g, targets, _ = draw.fold(row, draw.prior_means(dense, X), nu, workers)
                 way, Z, pulls = draw.way(row, float(g[0]), targets, item)
                 to_prior = draw.precision.astype(np.float64) @ way
                 average += float(draw.prior_mean @ to_prior)

@@ -98,6 +98,35 @@ class WarmStarts(Protocol):
         """Return what another fit can begin with."""
 
 
+class ScoresInDraws(Protocol):
+    """Scores of some items in the draws that a model keeps."""
+
+    @property
+    def n_draws(self) -> int:
+        """How many draws there are."""
+
+    def of(self, draw: int) -> NDArray[np.float64]:
+        """Return the scores in one draw, (m,)."""
+
+    def every(self) -> NDArray[np.float64]:
+        """Return the scores in all draws, (n_draws, m), in the bits of ``of``."""
+
+
+@runtime_checkable
+class KeepsDraws(Protocol):
+    """Keeps draws of what it has learned."""
+
+    def _scores_in_draws(self, user: int | Rows, features: Array | None, items: Array, seed: int) -> ScoresInDraws:
+        """Return the scores of items for a user of training, or for somebody by one row and features.
+
+        Args:
+            user: a position, or one row of cells.
+            features: (1, n_features) of somebody by a row, or None.
+            items: (m,) positions.
+            seed: of the draws of somebody by a row.
+        """
+
+
 @runtime_checkable
 class AsksQuestions(Protocol):
     """Chooses what to ask a newcomer about."""

@@ -11,11 +11,12 @@ import numpy as np
 from palate.errors import PalateError
 from palate.serve.engine.asking import Answer, Ask
 from palate.serve.engine.catalogue import Catalogue
+from palate.serve.engine.exploring import Explored, explored
 from palate.serve.engine.people import KnownPerson
 from palate.serve.engine.ranking import BOOSTED, MODEL, SOURCES, Order
 from palate.serve.engine.space import Tenant
 from palate.serve.engine.why import boosted, explained, reasons
-from palate.store.packing import encode_ranked
+from palate.store.packing import Counted, Race, encode_ranked
 from palate.store.records import Place, ShownList
 
 ReasonList = list[dict[str, Any]]
@@ -50,21 +51,38 @@ def answered(
         try:
             if isinstance(order, PalateError):
                 raise order
-            answer = _answer(space, ask, person, order, id_, timings)
+            made = _explored(space, ask, person, order, id_)
+            order = order if made is None else made.order
+            answer = _answer(space, ask, person, order, id_, timings, made)
         except PalateError as error:
             answers.append(error)
             continue
         answers.append(answer)
-        shown.append(_shown(space, ask, order, answer, now))
+        shown.append(_shown(space, ask, order, answer, now, made))
     return answers, shown
 
 
+def _explored(space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str) -> Explored | None:
+    """Return what chance makes of an order, the last step; None where it takes no part."""
+    if ask.through is None or ask.through.explore is None:
+        return None
+    return explored(space, person, order, ask.through.explore, ask.n, list_id)
+
+
 def _answer(
-    space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str, timings: Mapping[str, float]
+    space: Tenant,
+    ask: Ask,
+    person: KnownPerson,
+    order: Order,
+    list_id: str,
+    timings: Mapping[str, float],
+    made: Explored | None,
 ) -> Answer:
     at = order.places[: ask.n].tolist()
     items = space.catalogue.shown(at)
     places = _places(order, ask.n, items)
+    if made is not None:
+        places = tuple([place._replace(propensity=p) for place, p in zip(places, made.propensities, strict=True)])
     loaded = space.loaded
     newest = person.newest
     why = [_why(space, person, place, one) for place, one in zip(at, places, strict=True)] if ask.why else None
@@ -79,6 +97,7 @@ def _answer(
         newest_feedback=loaded.newest_event if newest is None and loaded is not None else newest,
         policy=POPULAR_POLICY if order.popular else MODEL_POLICY,
         **_by(ask),
+        explored={} if made is None else made.said,
         timings=timings,
     )
 
@@ -111,7 +130,9 @@ def _why(space: Tenant, person: KnownPerson, place: int, shown: Place) -> Reason
     return boosted(told, shown.score, explanation.score) if shown.source == SOURCES[BOOSTED] else told
 
 
-def _shown(space: Tenant, ask: Ask, order: Order, answer: Answer, now: int) -> ShownList:
+def _shown(space: Tenant, ask: Ask, order: Order, answer: Answer, now: int, made: Explored | None) -> ShownList:
+    chance = None if made is None else made.chance
+    to_count = None if made is None else made.to_count
     return ShownList(
         list_id=answer.list_id or "",
         user=ask.user,
@@ -120,10 +141,12 @@ def _shown(space: Tenant, ask: Ask, order: Order, answer: Answer, now: int) -> S
         version=answer.version,
         places=answer.places,
         request=ask.said(),
-        ranked=packed(space.catalogue, order) if answer.more else None,
+        ranked=packed(space.catalogue, order, chance) if answer.more else None,
         scenario=answer.scenario,
         experiment=answer.experiment,
         arm=answer.arm,
+        explored=answer.explored,
+        uncounted=None if to_count is None else to_count.to_bytes(),
     )
 
 
@@ -140,13 +163,13 @@ def kept(ask: Ask, answer: Answer, now: int, said: Mapping[str, Any]) -> ShownLi
     )
 
 
-def packed(catalogue: Catalogue, order: Order) -> bytes:
+def packed(catalogue: Catalogue, order: Order, chance: Race | Counted | None = None) -> bytes:
     """Return an order as the store keeps it: new items by their ids, for the next version may have them."""
     places, n_items = order.places, catalogue.n_items
     is_new = places >= n_items
     if not is_new.any():
-        return encode_ranked(places, n_items)
+        return encode_ranked(places, n_items, chance=chance)
     places = places.astype(np.int64)
     new = places[is_new]
     places[is_new] = n_items + np.arange(len(new))
-    return encode_ranked(places, n_items, [catalogue.new[at - n_items] for at in new.tolist()])
+    return encode_ranked(places, n_items, [catalogue.new[at - n_items] for at in new.tolist()], chance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from palate.errors import ModelFileError, NotFoundError
 from palate.serve.engine.asking import Answer, Ask
+from palate.serve.engine.exploring import page_propensities
 from palate.serve.engine.people import NOBODY
 from palate.serve.engine.presets import through
 from palate.serve.engine.space import Tenant
@@ -26,14 +28,13 @@ def following(space: Tenant, conn: Connection, shown: ShownList, first: int, n: 
     count = 0 if ranked is None else len(ranked.positions)
     places = _now(space, shown, ranked, slice(first - 1, first - 1 + n)) if ranked is not None else NOTHING
     person = NOBODY if shown.user is None else space.person(conn, shown.user, now)
-    known = places[places >= 0]
-    known = known[space.ranking.choice(_ask(space, conn, shown), person).lets(known)]
+    lets = places >= 0
+    lets[lets] = space.ranking.choice(_ask(space, conn, shown), person).lets(places[lets])
+    known = places[lets]
     items = space.catalogue.shown(known.tolist())
-    is_new = set() if ranked is None else set(ranked.new)
-    sources = ["new" if id_ in is_new else shown.policy for id_, _ in items]
     return Answer(
         list_id=shown.list_id,
-        places=tuple(Place(id_, float("nan"), 1.0, source) for (id_, _), source in zip(items, sources, strict=True)),
+        places=_shown_now(shown, ranked, [id_ for id_, _ in items], np.flatnonzero(lets), first),
         columns=tuple(columns for _, columns in items),
         first=first,
         more=first - 1 + n < count,
@@ -46,6 +47,26 @@ def following(space: Tenant, conn: Connection, shown: ShownList, first: int, n: 
         experiment=shown.experiment,
         arm=shown.arm,
         explored=shown.explored,
+    )
+
+
+def _shown_now(
+    shown: ShownList, ranked: RankedOrder | None, items: Sequence[str], at: NDArray[np.intp], first: int
+) -> tuple[Place, ...]:
+    """Return places of a page, whose scores the first page alone tells.
+
+    Args:
+        shown, ranked: the list, and its order.
+        items: ids.
+        at: where each stands on the page, from 0.
+        first: place in the list of the page's first one.
+    """
+    if ranked is None or not len(at):
+        return ()
+    is_new, nan = set(ranked.new), float("nan")
+    propensities = page_propensities(shown.explored, ranked, first, int(at[-1]) + 1)[at].tolist()
+    return tuple(
+        Place(id_, nan, p, "new" if id_ in is_new else shown.policy) for id_, p in zip(items, propensities, strict=True)
     )
 
 
