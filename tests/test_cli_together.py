@@ -161,6 +161,7 @@ SERVE = {
     "--keep-lists": ["--keep-lists", "30"],
     "--keep-events": ["--keep-events", "300"],
     "--new-items-share": ["--new-items-share", "0.3"],
+    "--schedule": ["--schedule", "1d"],
     "--log": ["--log", "problems"],
 }
 CASES = {  # command: the words of every run, and its options, each pair of which is tried

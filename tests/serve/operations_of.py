@@ -21,6 +21,9 @@ QUERIES: dict[str, dict[str, Any]] = {
     "get_trending": {"n": 3, "days": 7},
     "get_latest": {"n": 3},
     "list_models": {},
+    "list_jobs": {"n": 5},
+    "list_schedules": {},
+    "delete_schedule": {"kind": "retrain"},
 }
 
 

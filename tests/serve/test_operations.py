@@ -19,7 +19,13 @@ from palate.serve.settings import Settings, told
 from palate.store import lists
 from palate.store.records import Place, ShownList
 
-FOUND = {"recommend_next": 404, "recommend_next_by_address": 404, "activate_model": 404, "roll_back_model": 404}
+FOUND = dict.fromkeys(
+    (
+        *("recommend_next", "recommend_next_by_address", "activate_model", "roll_back_model", "overrule_gate"),
+        "cancel_job",
+    ),
+    404,
+)
 
 
 @pytest.fixture
@@ -29,6 +35,7 @@ def stocked(asking):
     assert asking("POST", "/v1/items", json={"items": things}).status_code == 200
     users = [{"id": "196"}, {"id": "cookie-7f3"}]
     assert asking("POST", "/v1/users", json={"users": users}).status_code == 200
+    assert asking("POST", "/v1/schedules", json={"every": "1d"}, role="admin").status_code == 200
     return asking
 
 

@@ -22,14 +22,17 @@ from palate.cli import (
     doctor,
     evaluate,
     folders,
+    jobs,
     keys,
     models,
     recommend,
     report,
+    schedule,
     serve,
     store_rules,
     train,
     tune,
+    versions,
     warm,
 )
 from palate.cli.together import CheckedCommand
@@ -84,6 +87,9 @@ def options(
 app.add_typer(data.app, name="data")
 app.add_typer(keys.app, name="keys")
 app.add_typer(store_rules.app, name="store")
+app.add_typer(versions.app, name="versions")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(schedule.app, name="schedule")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from palate.cli import common
-from palate.cli.store import NamespaceOption, StoreOption
+from palate.cli.store import NamespaceOption, StoreOption, moment
 from palate.cli.together import CheckedCommand
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def revoke(
     if as_json:
         common.emit(_record(gone))
         return
-    common.console().print(f"the key {gone.prefix} is revoked since {_moment(gone.revoked)}")
+    common.console().print(f"the key {gone.prefix} is revoked since {moment(gone.revoked)}")
 
 
 def _record(key: ApiKey) -> dict[str, Any]:
@@ -101,10 +100,6 @@ def _record(key: ApiKey) -> dict[str, Any]:
         "namespace": key.namespace,
         "role": key.role,
         "name": key.name,
-        "created": _moment(key.created),
-        "revoked": _moment(key.revoked),
+        "created": moment(key.created),
+        "revoked": moment(key.revoked),
     }
-
-
-def _moment(micros: int | None) -> str | None:
-    return None if micros is None else datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

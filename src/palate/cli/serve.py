@@ -71,6 +71,10 @@ def serve(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Share of places for new items that the model cannot score; 0.1 at first."),
     ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(metavar="EVERY", help="Train the model anew so often, such as 1d; see 'palate schedule'."),
+    ] = None,
     log: Annotated[
         Literal["requests", "problems"] | None,
         typer.Option(help="JSON lines on stderr: of each request (so if not given), or of those alone that failed."),
@@ -100,7 +104,7 @@ def serve(
         "workers": workers,
     }
     given |= {"allow_host": allow_host and tuple(allow_host), "keep_lists": keep_lists, "keep_events": keep_events}
-    given |= {"new_items_share": new_items_share, "log": log}
+    given |= {"new_items_share": new_items_share, "schedule": schedule, "log": log}
     _service(model or [], {name: value for name, value in given.items() if value is not None}, as_json=as_json)
 
 

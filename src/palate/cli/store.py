@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -28,6 +29,11 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="URL", help="Such as sqlite:///shop.db or postgresql+psycopg://USER@HOST/NAME."),
 ]
 NamespaceOption = Annotated[str, typer.Option("--namespace", help="Which tenant of the store.")]
+
+
+def moment(micros: int | None) -> str | None:
+    """Return a time of the store as people read it."""
+    return None if micros is None else datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 @contextmanager

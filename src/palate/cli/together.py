@@ -57,7 +57,8 @@ _WITH_TRAIN = Rule("--test", needs=("--train",), why="is a test part, and the tr
 _OVERLAP = Rule("--on-overlap", needs=("--test",), why="is for parts that were made elsewhere")
 _FITTED = ("--model", "--preset", "--set", "--stop-on", "--out", "--attributes", "--users")
 _OF_SERVICE = (
-    "--folder", "--namespace", "--workers", "--keep-lists", "--keep-events", "--new-items-share", "--log"
+    "--folder", "--namespace", "--workers", "--keep-lists", "--keep-events", "--new-items-share",
+    "--schedule", "--log",
 )  # fmt: skip
 
 RULES: dict[str, tuple[Rule, ...]] = {

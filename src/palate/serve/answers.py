@@ -213,6 +213,10 @@ class Version(Said):
     trained: AwareDatetime | None
     newest_event: AwareDatetime | None
     activated: AwareDatetime | None
+    users: Annotated[int | None, Field(description="How many it knows.")]
+    items: int | None
+    verdict: Annotated[dict[str, Any] | None, Field(description="Of the gate, where it came by a retraining.")]
+    error: Annotated[str | None, Field(description="What is wrong with its files.")]
 
 
 class Versions(Said):

@@ -80,7 +80,7 @@ def prepare(settings: Settings, models: Sequence[Path]) -> None:
         names = [each.name for each in store.namespaces()]
         known = settings.namespace in names
         namespace = store.namespace(settings.namespace) if known else store.create_namespace(settings.namespace)
-        many = {} if settings.candidates_from is None else {"many": settings.candidates_from}
+        many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
         for path in models:
             number = versions.add(store, namespace, path, **many)
         if models:

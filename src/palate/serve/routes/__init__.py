@@ -1,6 +1,17 @@
 """The operations of the service, a file a part."""
 
-from palate.serve.routes import best, feedback, items, lists, models, predictions, recommendations, users
+from palate.serve.routes import (
+    best,
+    feedback,
+    items,
+    jobs,
+    lists,
+    models,
+    predictions,
+    recommendations,
+    schedules,
+    users,
+)
 
 PARTS = (
     feedback.offer,
@@ -11,4 +22,6 @@ PARTS = (
     best.offer,
     lists.offer,
     models.offer,
+    jobs.offer,
+    schedules.offer,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from palate.serve import answers, bodies
+from palate.retraining import overrule
+from palate.serve import answers, bodies, learning
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread, time_said
 from palate.store import versions
@@ -37,6 +38,20 @@ async def roll_back_model(call: Exchange, asked: bodies.Nothing) -> dict[str, An
     return _said(await in_thread(versions.roll_back, call.service.store, call.ns))
 
 
+@offer(
+    "POST",
+    "/v1/models/overrule",
+    answers.Version,
+    role="admin",
+    errors=(404, 409),
+    examples={"version 3": {"version": 3, "by": "Ada", "why": "the newest days were a sale"}},
+)
+async def overrule_gate(call: Exchange, asked: learning.OverruleRequest) -> dict[str, Any]:
+    """Let a version answer that the gate refused; who says so, and why, is kept with its verdict."""
+    given = (call.service.store, call.ns, asked.version, asked.by, asked.why)
+    return _said(await in_thread(overrule, *given))
+
+
 def _said(version: Any) -> dict[str, Any]:
     return {
         "version": version.number,
@@ -45,4 +60,8 @@ def _said(version: Any) -> dict[str, Any]:
         "trained": time_said(version.trained),
         "newest_event": time_said(version.newest_event),
         "activated": time_said(version.activated),
+        "users": version.details.get("users"),
+        "items": version.details.get("items"),
+        "verdict": version.details.get("verdict"),
+        "error": version.details.get("error"),
     }

@@ -43,7 +43,7 @@ class Version:
         activated: when it last became active.
         digest: SHA-256 of the model file.
         details: "users", "items", "bytes"; "candidates", of the graph of its items; "before", the version that was
-            active when this one was activated; "error".
+            active when this one was activated; "error"; "verdict" of the gate, and the "job" that trained it.
     """
 
     number: int
@@ -63,7 +63,14 @@ class Version:
         return cls(**plain, details=json.loads(row["details"]))
 
 
-def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates.MANY) -> int:
+def add(
+    store: Store,
+    ns: Namespace,
+    path: str | Path,
+    *,
+    many: int = candidates.MANY,
+    details: Mapping[str, Any] | None = None,
+) -> int:
     """Copy a model file into the store as a new version, and return its number; what is not whole is never listed.
 
     Args:
@@ -71,6 +78,7 @@ def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates
         ns: whose version it becomes.
         path: what `palate.save` wrote.
         many: from how many items on a graph of them is built, which finds candidates (extra ``ann``).
+        details: what else is kept with it, such as a "verdict" (`palate.retraining`); it is there with the version.
 
     Raises:
         ModelFileError: the file is missing, damaged or hostile, or its ids are none of the namespace's.
@@ -82,7 +90,9 @@ def add(store: Store, ns: Namespace, path: str | Path, *, many: int = candidates
         with folders.new_folder(parent) as folder:
             digest = folders.copy_synced(path, folder / folders.MODEL)
             model = _checked(folder, path, ns)
-            row = _row_of(store, ns, model, path, candidates.build(model, folder, many)) | {"digest": digest}
+            graph = candidates.build(model, folder, many)
+            row = _row_of(store, ns, model, path, {"candidates": graph} if graph else {}) | {"digest": digest}
+            row["details"] = json.dumps({**row["details"], **(details or {})})
             return _listed_as(store, ns, folder, row)
     except FileNotFoundError:
         raise ModelFileError(f"there is no model file {path}", code="not_found", subject=path) from None
@@ -97,7 +107,7 @@ def activate(store: Store, ns: Namespace, number: int) -> Version:
 
     Raises:
         NotFoundError: the namespace has no such version.
-        ConflictError: its files were removed.
+        ConflictError: its files were removed, or the gate refused it and nobody has overruled that.
         ModelFileError: its files are damaged; it is marked as failed, and the version that is active stays so.
     """
     return _activated(store, ns, number, back=False)
@@ -129,6 +139,13 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
         wanted = version_of(conn, ns, number)
     if wanted.state == REMOVED:
         raise ConflictError.of(f"version {number}", "was removed to save room: add its model file again", value=number)
+    if not back and is_refused(wanted):
+        raise ConflictError.of(
+            f"version {number}",
+            f"was refused by the gate ({wanted.details['verdict']['why']}): whoever lets it answer overrules that by "
+            f"name, as in palate versions overrule {number} --by NAME",
+            value=number,
+        )
     try:
         wanted = check(store, ns, wanted)
     except ModelFileError as error:
@@ -143,6 +160,12 @@ def _activated(store: Store, ns: Namespace, number: int, *, back: bool) -> Versi
         details = {name: value for name, value in wanted.details.items() if name != "error"}
         set_version(conn, ns, number, state=ACTIVE, activated=now(), details=json.dumps(details))
         return version_of(conn, ns, number)
+
+
+def is_refused(version: Version) -> bool:
+    """Return whether the gate refused a version, and nobody has overruled that."""
+    verdict = version.details.get("verdict")
+    return verdict is not None and verdict["decision"] == "refused" and not verdict.get("overruled_by")
 
 
 def listed(store: Store, ns: Namespace) -> list[Version]:
@@ -292,12 +315,9 @@ def _checked(folder: Path, path: Path, ns: Namespace) -> Recommender:
     return model
 
 
-def _row_of(
-    store: Store, ns: Namespace, model: Recommender, path: Path, graph: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _row_of(store: Store, ns: Namespace, model: Recommender, path: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     origin = origin_of(store, ns, model)
     details: dict[str, Any] = {"users": len(model.users_), "items": len(model.items_), "bytes": path.stat().st_size}
-    details |= {} if graph is None else {"candidates": graph}
     return {
         "namespace": ns.key,
         "model": model.key,
@@ -305,7 +325,7 @@ def _row_of(
         "trained": path.stat().st_mtime_ns // 1000,
         "newest_event": origin.newest_event,
         "trained_to": origin.trained_to,
-        "details": json.dumps(details),
+        "details": {**details, **more},
     }
 
 
