@@ -216,7 +216,9 @@ def dr(places: Places) -> Floats:
         DataError: there is no reward model.
     """
     if places.modelled is None or places.direct is None:
-        raise DataError("a doubly robust estimate needs what a reward model expects: give modelled and direct")
+        raise DataError(
+            "a doubly robust estimate needs what a reward model expects: give modelled and direct", subject="modelled"
+        )
     return places.sums(places.direct + places.weight * (places.reward - places.modelled))
 
 

@@ -194,7 +194,9 @@ def baseline(frame: pl.DataFrame, metric: Metric = "positives") -> Baseline:
     by_person = lists.group_by("person").agg(pl.len().alias("n"), pl.col(metric).cast(pl.Float64).sum().alias("y"))
     n, y = (by_person[name].to_numpy().astype(np.float64) for name in ("n", "y"))
     if len(n) < 2:
-        raise DataError(f"a baseline needs lists of at least two people, and there are {len(n)}", code="empty")
+        raise DataError(
+            f"a baseline needs lists of at least two people, and there are {len(n)}", code="empty", subject="person"
+        )
     value = lists[metric].to_numpy().astype(np.float64)
     return Baseline(
         rate=float(value.mean()),

@@ -7,6 +7,7 @@ from palate.serve.routes import (
     jobs,
     lists,
     models,
+    off_policy,
     predictions,
     recommendations,
     schedules,
@@ -24,4 +25,5 @@ PARTS = (
     models.offer,
     jobs.offer,
     schedules.offer,
+    off_policy.offer,
 )
