@@ -81,7 +81,7 @@ def test_export_import_info_and_merge(tmp_path):
 def test_upgrade_says_what_it_did():
     run("store", "import", "ratings.csv", "--store", "shop.db")
     assert "the store has schema 3 already" in run("store", "upgrade", "--store", "shop.db")
-    assert as_json("store", "upgrade", "--store", "shop.db") == {"schema_before": 2, "schema": 2}
+    assert as_json("store", "upgrade", "--store", "shop.db") == {"schema_before": 3, "schema": 3}
 
 
 def test_a_fault_of_a_file_is_told_in_the_words_of_the_command(capsys, tmp_path):

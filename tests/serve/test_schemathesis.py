@@ -84,10 +84,10 @@ def shop(tmp_path):
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_five_hundred_requests_find_nothing(shop, mode):
-    sent, found = attack(*shop, 300, mode)  # some operations have fewer different requests
+def test_some_hundred_requests_find_nothing(shop, mode):
+    sent, found = attack(*shop, 150, mode)  # some operations have fewer different requests
     assert found == []
-    assert sent >= 250
+    assert sent >= 125
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     common.log_to_stderr()
-    running.command = partial(_command, words)
+    running.command = cache(lambda: _command(words))
     try:
         _run(words, debug=debug)
     except Exception:  # only --debug lets one through; the interpreter shows its traceback
@@ -127,9 +127,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise
 
 
+@cache
+def _built() -> Any:
+    """Return the command with all commands below it; once a process, for it takes 50 ms."""
+    return typer.main.get_command(app)
+
+
 def _command(words: Sequence[str]) -> Any:
     """Return the command that words name."""
-    command: Any = typer.main.get_command(app)
+    command = _built()
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
     return command
@@ -137,7 +143,7 @@ def _command(words: Sequence[str]) -> Any:
 
 def _run(words: list[str], *, debug: bool) -> None:
     try:
-        app(words, prog_name="palate")
+        _built()(words, prog_name="palate")
     except PalateError as error:
         if debug:
             raise

@@ -73,8 +73,9 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder as export writes it; a file of users, items or events (Parquet, CSV, JSON lines); Gorse's "
-            "users.jsonl, items.jsonl, feedback.jsonl or dump; ml-100k, any file of ratings; - for standard input."
+            help="A folder as export writes it; a file of users, items or events (Parquet, CSV, JSON lines), or a "
+            "folder of parts as Spark writes it; Gorse's users.jsonl, items.jsonl, feedback.jsonl or dump; ml-100k, a "
+            "folder of MovieLens, any file of ratings; - for standard input."
         ),
     ],
     store: StoreOption,

@@ -1,4 +1,4 @@
-"""Tables from outside as Polars frames: anything of the Arrow world, and pandas with or without pyarrow."""
+"""Tables from outside as Polars frames: anything of the Arrow world, pandas with or without pyarrow, Spark."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def as_frame(table: Any) -> pl.DataFrame:
             return table
         if is_pandas(table):
             return _of_pandas(table)
+        if type(table).__module__.startswith("pyspark.") and hasattr(table, "toPandas"):
+            return as_frame(table.toArrow() if hasattr(table, "toArrow") else table.toPandas())
         if table is None or isinstance(table, str | bytes | Path):
             raise DataError.of(type(table).__name__, "is no table; read_ratings reads a file")
         if type(table).__module__.startswith("scipy.sparse"):

@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -196,20 +197,24 @@ class Thompson(ListPolicy):
         return len(self.offsets)
 
     def _order(self, key: np.uint64) -> Drawn:
-        draw = min(int(chance.share(key, DRAW) * self.draws.n_draws), self.draws.n_draws - 1)
+        return self.by_draw(min(int(chance.share(key, DRAW) * self.draws.n_draws), self.draws.n_draws - 1))
+
+    def by_draw(self, draw: int) -> Drawn:
+        """Return the order of one draw; of equal scores the first candidate comes first."""
         return Drawn(np.argsort(-(self.draws.of(draw) + self.offsets), kind="stable"), "thompson", draw)
 
     def _places(self, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
         out = np.empty(len(candidates), np.int64)
-        S, items, at = given(self._scores(), candidates, places)
+        S, items, at = given(self._scores, candidates, places)
         chance.count_places(S, items, at, out)
         return out / self.draws.n_draws
 
     def _log_list(self, candidates: NDArray[np.int64]) -> float:
-        S, items = given(self._scores(), candidates)
+        S, items = given(self._scores, candidates)
         count = int(chance.count_lists(S, items))
         return math.log(count / self.draws.n_draws) if count else -math.inf
 
+    @cached_property
     def _scores(self) -> NDArray[np.float64]:
         return self.draws.every() + self.offsets
 

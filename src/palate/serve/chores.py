@@ -26,14 +26,26 @@ class Chores:
         job: what is done.
         seconds: between two rounds.
         first: before the first round.
+        lock: name of the file; whoever holds it does the round.
+        what: the job is, for the log.
+        tell: is told "done" or "failed" of each round.
     """
 
     def __init__(
-        self, folder: Path, job: Callable[[], object], *, seconds: float = SECONDS, first: float = FIRST_SECONDS
+        self,
+        folder: Path,
+        job: Callable[[], object],
+        *,
+        seconds: float = SECONDS,
+        first: float = FIRST_SECONDS,
+        lock: str = LOCK,
+        what: str = "the cleaning of the store",
+        tell: Callable[[str], None] = lambda result: measures.CHORES.labels(result).inc(),
     ) -> None:
-        self._lock, self._job, self._seconds, self._first = folder / LOCK, job, seconds, first
+        self._lock, self._job, self._seconds, self._first = folder / lock, job, seconds, first
+        self._what, self._tell = what, tell
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True, name="palate-chores")
+        self._thread = threading.Thread(target=self._work, daemon=True, name=f"palate-{lock}")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,17 +69,17 @@ class Chores:
         What fails is logged and counted, and tried again in the next round.
         """
         try:
-            with only_writer(self._lock, "the cleaning of the store"):
+            with only_writer(self._lock, self._what):
                 self._job()
         except DataError as error:
             code: str = error.code
             if code == "locked":
                 return False
-            log.exception("the cleaning of the store failed")
+            log.exception("%s failed", self._what)
         except (PalateError, OSError):
-            log.exception("the cleaning of the store failed")
+            log.exception("%s failed", self._what)
         else:
-            measures.CHORES.labels("done").inc()
+            self._tell("done")
             return True
-        measures.CHORES.labels("failed").inc()
+        self._tell("failed")
         return False

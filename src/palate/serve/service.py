@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import PalateError
+from palate.serve import counting
 from palate.serve.access import Access
 from palate.serve.chores import Chores
 from palate.serve.cursors import Cursors
@@ -68,9 +70,27 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         _load(engine)
         cursors = Cursors(store.secret, settings.cursor_seconds)
         stack.enter_context(Chores(store.folder, partial(_clean, store, settings)))
+        _count_propensities(stack, store)
         if settings.run_jobs:
             stack.enter_context(Scheduler(store))
         yield Service(settings, store, engine, batcher, access, rates, cursors)
+
+
+def _count_propensities(stack: ExitStack, store: Store) -> None:
+    """Count in one of the workers what lists are still without, from the start on."""
+    stop = threading.Event()
+    job = partial(counting.count, store, stop, rest=counting.REST)
+    chores = Chores(
+        store.folder,
+        job,
+        seconds=counting.SECONDS,
+        first=counting.FIRST_SECONDS,
+        lock=counting.LOCK,
+        what="the counting of propensities",
+        tell=lambda _: None,
+    )
+    stack.enter_context(chores)
+    stack.callback(stop.set)
 
 
 def _load(engine: Any) -> None:

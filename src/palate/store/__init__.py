@@ -21,6 +21,7 @@ if any(find_spec(name) is None for name in ("sqlalchemy", "alembic")):
     raise missing_extra("store", "a store")
 
 if TYPE_CHECKING:
+    from palate.store.bulk.importing import import_table as import_table
     from palate.store.records import Event as Event
     from palate.store.records import Namespace as Namespace
     from palate.store.records import Receipt as Receipt
@@ -37,6 +38,7 @@ HOMES = {
     "ShownList": "records",
     "Store": "store",
     "Thing": "records",
+    "import_table": "bulk.importing",
     "open_store": "store",
     "upgrade": "upgrading",
 }
@@ -47,6 +49,7 @@ __all__ = [
     "ShownList",
     "Store",
     "Thing",
+    "import_table",
     "open_store",
     "upgrade",
 ]

@@ -42,12 +42,13 @@ class Newcomer:
         dense, X = draws.features_of(self.rows, self.features)
         own = self.rows.indices
         rows = replace(self.rows, indices=np.arange(len(own), dtype=np.int32))
+        X = X[:, own].toarray()
         out = np.empty((len(chosen), draws.prior_means.shape[1]))
         with Workers(1) as workers:
             for at, s in enumerate(chosen):
                 draw = draws.of_items(s, own)
                 E = np.random.default_rng((self.seed, s)).standard_normal((1, out.shape[1]), np.float32)
-                out[at] = draw.fold(rows, draw.prior_means(dense, X[:, own]), self.nu, workers, E)[3][0]
+                out[at] = draw.fold(rows, draw.prior_means(dense, X), self.nu, workers, E)[3][0]
         return out
 
 

@@ -110,17 +110,47 @@ def policy_of(space: Tenant, person: KnownPerson, order: Order, explore: Explore
     own = np.zeros(m)
     if known.any():
         own[known] = _scorer(space, person).pairs(np.zeros(int(known.sum()), np.int32), items[known])
-    return thompson(model, person, items, (best - own).astype(np.float32), explore)
+    return thompson(model, who_of(person), items, (best - own).astype(np.float32), explore)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Who:
+    """Whose scores in draws are wanted.
+
+    Attributes:
+        user: a position among the users of training, or the row of somebody folded in.
+        features: of somebody folded in, or None.
+    """
+
+    user: int | Rows
+    features: NDArray[Any] | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the draws of somebody folded in: the same as long as nothing more is known of them."""
+        if isinstance(self.user, int):
+            return 0
+        digest = blake2b(digest_size=8)
+        for array in (self.user.indices, self.user.values, self.features):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return int.from_bytes(digest.digest())
+
+
+def who_of(person: KnownPerson) -> Who:
+    """Return whose draws are those of somebody who asks."""
+    if person.scorer is None or person.rows is None:
+        return Who(person.place)
+    return Who(person.rows, person.features)
 
 
 def thompson(
-    model: Any, person: KnownPerson, items: NDArray[np.int32], offsets: NDArray[np.float32], explore: Explore
+    model: Any, who: Who, items: NDArray[np.int32], offsets: NDArray[np.float32], explore: Explore
 ) -> Thompson:
     """Return Thompson sampling of candidates.
 
     Args:
         model: it keeps draws.
-        person: of training, or with rows to be folded in.
+        who: somebody of training, or to be folded in.
         items: (m,) positions; -1 of those that the draws say nothing of.
         offsets: (m,) of their scores.
         explore: what was set.
@@ -128,22 +158,13 @@ def thompson(
     known = items >= 0
     draws: ScoresInDraws = NoDraws(len(items))
     if known.any():
-        draws = Padded(model._scores_in_draws(*_who(person), items[known], person_seed(person)), known)
+        draws = Padded(model._scores_in_draws(who.user, who.features, items[known], who.seed), known)
     return Thompson(offsets.astype(np.float64), draws, explore)
 
 
 def seed_of(list_id: str) -> int:
     """Return the seed of a list: the half of its id that is random."""
     return int(list_id[16:], 16)
-
-
-def person_seed(person: KnownPerson) -> int:
-    """Return the seed of the draws of somebody folded in: the same as long as nothing more is known of them."""
-    digest = blake2b(digest_size=8)
-    if person.rows is not None:
-        for array in (person.rows.indices, person.rows.values, person.features):
-            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return int.from_bytes(digest.digest())
 
 
 def said_of(policy: ListPolicy, drawn: Drawn, shown: int, *, counted: bool = True) -> dict[str, Any]:
@@ -251,11 +272,9 @@ def _by_draws(person: KnownPerson, order: Order, new: Order, policy: Thompson, d
     items = np.full(policy.m, -1, np.int32)
     if isinstance(draws, Padded):
         items[draws.known] = order.places[: policy.m][draws.known]
-    by_rows = person.scorer is not None
-    rows = person.rows if by_rows else None
-    features = person.features if by_rows else None
-    user = None if by_rows else person.stand.id
-    to_count = ToCount(user, rows, features, items, policy.offsets.astype(np.float32), drawn.order)
+    who = who_of(person)
+    rows, user = (None, person.stand.id) if isinstance(who.user, int) else (who.user, None)
+    to_count = ToCount(user, rows, who.features, items, policy.offsets.astype(np.float32), drawn.order)
     nothing = _padded(np.full(min(shown, policy.m), np.nan), shown)
     return Explored(new, nothing, said_of(policy, drawn, shown, counted=False), None, to_count)
 
@@ -282,9 +301,3 @@ def _scorer(space: Tenant, person: KnownPerson) -> Any:
     if person.scorer is not None or space.loaded is None:
         return person.scorer
     return space.loaded.model.ranker.scorer.take(np.array([person.place], np.int32))
-
-
-def _who(person: KnownPerson) -> tuple[int | Rows, NDArray[Any] | None]:
-    if person.scorer is None or person.rows is None:
-        return person.place, None
-    return person.rows, person.features

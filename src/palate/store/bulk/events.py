@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ def events_of(table: WholeTable, reading: Reading) -> Events:
         DataError: a column is not there or of a wrong type, or one error that lists every fault with its lines.
     """
     where, roles = table.where, event_columns(table.names, reading.columns, table.where.name)
-    where = Where(where.name, where.unit, where.first, where.numbers, roles)
+    where = replace(where, columns=roles)
     given = {role: column_of(table, name, role) for role, name in roles.items()}
     return checked_events(given, reading, where)
 

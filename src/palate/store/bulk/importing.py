@@ -17,7 +17,7 @@ from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
 from palate.store.bulk.comparing import conflicts
 from palate.store.bulk.events import Events, Reading, column_of, events_of
-from palate.store.bulk.sources import ImportSource, opened
+from palate.store.bulk.sources import ImportSource, of_frame, opened
 from palate.store.bulk.thing_writing import PutThings, ThingWriter
 from palate.store.bulk.things import Things, things_of
 from palate.store.bulk.writing import EventWriter, WrittenEvents
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DROPPING = ("on_missing", "on_invalid")
 POLICY = (*DROPPING, "time_unit")  # of reading options, those that `Policy` takes
+OF_TABLES = (*POLICY, "columns", "lists")  # those that hold for a table in memory
 
 
 @dataclass
@@ -79,8 +80,9 @@ def import_into(
 
     Args:
         store, ns: where to.
-        source: a file of users, items or events (Parquet, CSV, JSON lines), a folder as `export` writes it, the files
-            of Gorse's dashboard or its dump, or whatever `palate.load_dataset` opens; "-" for standard input.
+        source: a file of users, items or events (Parquet, CSV, JSON lines), or a folder of parts as Spark writes it; a
+            folder as `export` writes it, the files of Gorse's dashboard or its dump, a folder of MovieLens, or whatever
+            else `palate.load_dataset` opens; "-" for standard input.
         kind: "users", "items" or "events", where the columns of a file do not say it.
         event_kind: of events where the file names none; None: a rating where there are values, else a click.
         rename: kinds of the file under names of the namespace.
@@ -95,14 +97,54 @@ def import_into(
         ConflictError: somebody else wrote other events under the same ids meanwhile.
         UnavailableError: the store cannot be written now; chunks that were written stay, and count once.
     """
-    if kind is not None and kind not in KINDS:
-        raise ParameterError.outside("kind", "'users', 'items' or 'events'", kind)
-    policy = _policy(read, skip_faulty)
+    _check_kind(kind)
     with opened(source, kind, _reading_options(read, skip_faulty)) as given:
-        plan = _Plan(store, ns, given, policy, read)
+        plan = _Plan(store, ns, given, _policy(read, skip_faulty), read)
         plan.check(event_kind, dict(rename or {}), new_kinds=new_kinds)
     plan.write(progress or silent)
     return plan.done
+
+
+def import_table(
+    store: Store,
+    ns: Namespace,
+    table: Any,
+    *,
+    kind: Kind | None = None,
+    event_kind: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    new_kinds: bool = False,
+    skip_faulty: bool = False,
+    progress: ProgressCallback | None = None,
+    **read: Any,
+) -> Imported:
+    """Import a table in memory, of Polars, pandas, Arrow or Spark: what `import_into` does with a file of it.
+
+    Args:
+        store, ns: where to.
+        table: of users, items or events; its columns are named as those of files are.
+        kind, event_kind, rename, new_kinds, skip_faulty, progress: as in `import_into`.
+        read: of its options ``columns``, ``time_unit``, ``on_missing``, ``on_invalid`` and ``lists``.
+
+    Raises:
+        DataError: it is no table, or one error that lists every fault with its rows.
+        ParameterError: an option is none.
+        ConflictError: somebody else wrote other events under the same ids meanwhile.
+        UnavailableError: the store cannot be written now; chunks that were written stay, and count once.
+    """
+    _check_kind(kind)
+    for name in read:
+        if name not in OF_TABLES:
+            raise ParameterError.unknown("a table in memory has no option", name, OF_TABLES, having="there are")
+    plan = _Plan(store, ns, of_frame(table, kind), _policy(read, skip_faulty), read)
+    plan.check(event_kind, dict(rename or {}), new_kinds=new_kinds)
+    plan.write(progress or silent)
+    return plan.done
+
+
+def _check_kind(kind: Kind | None) -> None:
+    if kind is not None and kind not in KINDS:
+        raise ParameterError.outside("kind", "'users', 'items' or 'events'", kind)
 
 
 def _policy(read: Mapping[str, Any], skip_faulty: bool) -> Policy:

@@ -1,12 +1,13 @@
-"""What an import is given, as tables of users, items and events: files, folders, Gorse's exports, data sets."""
+"""What an import is given, as tables of users, items and events: files, folders, Gorse's exports, data sets, frames."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from palate.data.reading.layout import FileForm, look_at
 from palate.data.reading.raw import reading
 from palate.data.reading.whole import WholeTable, whole_table
 from palate.data.sources.loading import KNOWN, STDIN, load_dataset
+from palate.data.tables import as_frame
 from palate.errors import DataError, NotFoundError, ParameterError, Remedy, Set
-from palate.store.bulk import gorse
+from palate.store.bulk import gorse, parts
 from palate.store.bulk.columns import KINDS, Kind, kind_of
 from palate.store.bulk.exporting import FORMAT_VERSION, SAID
 from palate.store.configuring import set_kinds
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 ENDINGS = ("parquet", "csv", "jsonl", "tsv", "json")
 PACKED = ("", ".gz", ".zst")
 STEMS: dict[Kind, tuple[str, ...]] = {"users": ("users",), "items": ("items",), "events": ("events", "feedback")}
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0|")  # what pandas writes beside the columns
 OF_FILES = ("encoding", "quote", "max_bytes")  # options of reading that hold for all files
 
 
@@ -110,42 +113,52 @@ def opened(
             path, encoding, name = stack.enter_context(as_file(sys.stdin.buffer, read.get("encoding", "utf-8")))
             read["encoding"] = encoding
         elif str(source) in KNOWN:
-            yield _of_dataset(load_dataset(str(source), **read))
+            yield _of_dataset(load_dataset(str(source), all_rows=True, **read))
             return
         else:
             path = path_of(source)
-        if path.is_dir():
+        if path.is_dir() and parts.is_parts(path):
+            with reading(path):
+                yield _of_parts(path, kind, read, stack)
+        elif path.is_dir():
             yield _of_folder(path, read, stack)
         else:
             yield _of_file(path, kind, read, stack, name)
 
 
 def _of_folder(folder: Path, read: dict[str, Any], stack: ExitStack) -> ImportSource:
-    """Return the files of an export of ours or of Gorse's dashboard, or a folder in a format of MovieLens."""
+    """Return the files of an export of ours or of Gorse's dashboard, or a folder in a format of MovieLens.
+
+    Each file may be a folder of parts, as Spark writes it.
+    """
     with reading(folder):
         files = {kind: _file_of(folder, kind) for kind in KINDS}
         said = folder / SAID
         if said.is_file():
             told = _told(said)
-        elif files["events"] is None:
-            return _of_dataset(load_dataset(folder, **read))
+        elif not any(files.values()):
+            return _of_dataset(load_dataset(folder, all_rows=True, **read))
         else:
             told = None
     source = ImportSource(told=told)
     for kind, path in files.items():
-        if path is not None and path.stat().st_size:  # JSON lines of nothing are no bytes
+        if path is not None and (path.is_dir() or path.stat().st_size):  # JSON lines of nothing are no bytes
             source.tables[kind] = _whole(path, kind, read, stack)
     return source
 
 
 def _file_of(folder: Path, kind: Kind) -> Path | None:
     names = [f"{stem}.{end}{packed}" for stem in STEMS[kind] for end in ENDINGS for packed in PACKED]
-    there = [folder / name for name in names if (folder / name).is_file()]
+    there = [folder / name for name in dict.fromkeys([*names, *STEMS[kind]]) if _holds_rows(folder / name)]
     if len(there) > 1:
         raise DataError.of(
             folder, f"has {' and '.join(path.name for path in there)}: leave one of them there", code="format"
         )
     return there[0] if there else None
+
+
+def _holds_rows(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and parts.is_parts(path))
 
 
 def _told(path: Path) -> Told:
@@ -177,7 +190,29 @@ def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitSta
             return ImportSource(dict(gorse.read_dump(path)))
         if kind is None and _lacks_header(path, read, name):
             return _of_dataset(load_dataset(path, **read))
-    table = _whole(path, kind, read, stack)
+    return _of_table(_whole(path, kind, read, stack), kind)
+
+
+def _of_parts(folder: Path, kind: Kind | None, read: dict[str, Any], stack: ExitStack) -> ImportSource:
+    """Return a table of Spark's; one without the mark that it is whole is read, and that is said."""
+    source = _of_table(_whole(folder, kind, read, stack), kind)
+    if not (folder / parts.DONE).is_file():
+        source.notes += (f"{folder} has no file {parts.DONE}, so it is not known whether all of it is there",)
+    return source
+
+
+def of_frame(table: Any, kind: Kind | None = None) -> ImportSource:
+    """Return a table in memory: of Polars, pandas, Arrow or Spark.
+
+    Raises:
+        DataError: it is no table, or it cannot be told what it holds.
+    """
+    return _of_table(WholeTable("parquet", as_frame(table), [], Where()), kind)
+
+
+def _of_table(table: WholeTable, kind: Kind | None) -> ImportSource:
+    index = [name for name in table.frame.columns if INDEX.fullmatch(name)]
+    table = replace(table, frame=table.frame.drop(index))
     names = table.names
     found = kind or gorse.kind_of(names) or kind_of(names)
     if found is None:
@@ -187,7 +222,8 @@ def _of_file(path: Path, kind: Kind | None, read: dict[str, Any], stack: ExitSta
             Remedy(": say which with ", Set("kind", "items")),
             code="columns",
         )
-    return ImportSource({"events" if found == "ratings" else found: table})
+    notes = tuple(f"the column '{name}' was left out: it is the index of pandas" for name in index)
+    return ImportSource({"events" if found == "ratings" else found: table}, notes=notes)
 
 
 def _lacks_header(path: Path, read: Mapping[str, Any], name: str | None) -> bool:
@@ -212,7 +248,10 @@ def _lacks_header(path: Path, read: Mapping[str, Any], name: str | None) -> bool
 
 def _whole(path: Path, kind: Kind | None, read: Mapping[str, Any], stack: ExitStack) -> WholeTable:
     options = {name: read[name] for name in OF_FILES if name in read}
-    table = stack.enter_context(whole_table(path, **options))
+    if path.is_dir():
+        table = parts.whole_of_parts(path, lambda part: stack.enter_context(whole_table(part, **options)))
+    else:
+        table = stack.enter_context(whole_table(path, **options))
     found = gorse.kind_of(table.names) if table.kind == "jsonl" else None
     return gorse.as_own(table, kind or found) if found is not None else table
 

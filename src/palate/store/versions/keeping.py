@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from palate.errors import ConflictError, ModelFileError, NotFoundError, PalateError
 from palate.files.prepared import load_prepared, prepare
 from palate.models import Recommender
-from palate.store import scenarios
+from palate.store import scenarios, uncounted
 from palate.store.schema import namespaces, versions
 from palate.store.times import now
 from palate.store.versions import candidates, folders
@@ -177,14 +177,15 @@ def listed(store: Store, ns: Namespace) -> list[Version]:
 def prune(store: Store, ns: Namespace, keep: int = KEPT) -> list[int]:
     """Remove the files of versions older than the newest ``keep``; return their numbers, which stay listed.
 
-    The active version, those that presets name, and the one that a call of `roll_back` activates, always keep theirs.
+    The active version, those that presets name, those by whose draws lists are still to be counted, and the one that a
+    call of `roll_back` activates, always keep theirs.
     """
     with store.write() as conn:
         every = {version.number: version for version in _rows(conn, ns)}
         latest = active(conn, ns)
         whole = [number for number, version in every.items() if version.state != REMOVED]
         kept = {*whole[: max(keep, 0)], *befores(every, latest)[:1], *([] if latest is None else [latest.number])}
-        kept |= named_by_presets(conn, ns)
+        kept |= named_by_presets(conn, ns) | uncounted.waited_for(conn, ns)
         gone = [number for number in whole if number not in kept]
         for number in gone:
             set_version(conn, ns, number, state=REMOVED)
