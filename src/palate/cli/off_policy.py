@@ -14,7 +14,7 @@ from palate.cli import common
 from palate.cli.store import NamespaceOption, StoreOption, opened
 
 if TYPE_CHECKING:
-    from palate.experiments.estimates import Estimate, OffPolicy
+    from palate.experiments.estimates import OffPolicy, PolicyEstimate
     from palate.experiments.people import Figure
     from palate.serve.off_policy import Answered
 
@@ -127,7 +127,7 @@ def _show(found: Answered) -> None:
     _tell(found, clicks)
 
 
-def _cells(one: Estimate) -> tuple[str, str]:
+def _cells(one: PolicyEstimate) -> tuple[str, str]:
     return ("refused", "") if one.refused else (_figure(one.value), _figure(one.gain, sign="+"))
 
 

@@ -18,7 +18,7 @@ from palate.errors import NotFoundError, ParameterError
 from palate.experiments.estimates import OffPolicy, estimate
 from palate.serve.engine.engine import NEW_ITEMS_SHARE
 from palate.serve.engine.exploring import check
-from palate.serve.engine.replaying import Log, replayed, tenant_of
+from palate.serve.engine.replaying import LoggedLists, replayed, tenant_of
 from palate.store import outcomes, scenarios, versions
 from palate.store.presets import Preset, checked_fields
 from palate.store.scenarios import Scenario
@@ -186,7 +186,9 @@ def _asked_about(store: Store, ns: Namespace, question: Question) -> tuple[Scena
     return replace(scenario, preset=replace(scenario.preset, model=None)), number
 
 
-def _log(store: Store, ns: Namespace, question: Question, loaded: LoadedVersion | None) -> tuple[Log, dict[str, int]]:
+def _log(
+    store: Store, ns: Namespace, question: Question, loaded: LoadedVersion | None
+) -> tuple[LoggedLists, dict[str, int]]:
     """Return the lists to replay with their places, and how many are left out, by why."""
     which: dict[str, Any] = {name: getattr(question, name) for name in ("since", "until", "experiment")}
     which["scenario"] = question.lists_of
@@ -207,7 +209,7 @@ def _log(store: Store, ns: Namespace, question: Question, loaded: LoadedVersion 
     numbered = lists.select("list").with_row_index("number")
     own = places.join(numbered, on="list", how="inner").sort("number", "place")
     own = own.drop("list").rename({"number": "list"}).with_columns(pl.col("list").cast(pl.Int64))
-    return Log(lists, own), left_out
+    return LoggedLists(lists, own), left_out
 
 
 def _usable(lists: pl.DataFrame, loaded: LoadedVersion | None) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -24,6 +24,7 @@ from palate.experiments.choosing import ListPolicy
 from palate.experiments.clicks import ClickModel, crossfitted, folds
 from palate.experiments.estimates import Places
 from palate.experiments.explore import Explore
+from palate.experiments.people import Reals
 from palate.experiments.planning import METRICS
 from palate.parallel import chunks
 from palate.serve.engine.asking import Ask
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 BATCH = 128  # lists that are replayed together
 NOTHING_BY_CHANCE = Explore()
-Floats = NDArray[np.float64]
 _NEWEST = Prepared(  # key of a user's newest event before a moment
     select(func.max(events.c.key)).where(
         events.c.namespace == bindparam("namespace"),
@@ -58,7 +58,7 @@ _NEWEST = Prepared(  # key of a user's newest event before a moment
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Log:
+class LoggedLists:
     """Lists that were shown, and their places.
 
     Attributes:
@@ -104,7 +104,9 @@ def tenant_of(store: Store, ns: Namespace, versions: LoadsVersions, share: float
     return space
 
 
-def replayed(space: Tenant, log: Log, scenario: Scenario, step: Callable[[float], None] = lambda _: None) -> Replayed:
+def replayed(
+    space: Tenant, log: LoggedLists, scenario: Scenario, step: Callable[[float], None] = lambda _: None
+) -> Replayed:
     """Return lists as a preset would have made them.
 
     Args:
@@ -143,15 +145,15 @@ class _Shown:
     at: NDArray[np.int64]
     place: NDArray[np.int64]
     item: NDArray[np.int64]
-    propensity: Floats
+    propensity: Reals
     person: NDArray[np.int64]
-    rewards: Floats
+    rewards: Reals
     fold: NDArray[np.int64]
     models: Sequence[Sequence[ClickModel]]
-    log_probability: Floats
+    log_probability: Reals
 
     @classmethod
-    def of(cls, space: Tenant, log: Log) -> _Shown:
+    def of(cls, space: Tenant, log: LoggedLists) -> _Shown:
         n_lists, places = len(log.lists), log.places
         ids, index = np.unique(places["item"].to_numpy(), return_inverse=True)
         known = space.catalogue.index([str(id_) for id_ in ids.tolist()]).astype(np.int64)
@@ -195,10 +197,10 @@ class _Found:
         failed: how many could not.
     """
 
-    target: Floats
-    fills: Floats
-    direct: Floats
-    log_probability: Floats
+    target: Reals
+    fills: Reals
+    direct: Reals
+    log_probability: Reals
     there: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     failed: int = 0
 
@@ -238,7 +240,7 @@ class _Found:
 
 
 def _replay(
-    space: Tenant, conn: Connection, log: Log, shown: _Shown, scenario: Scenario, part: range, found: _Found
+    space: Tenant, conn: Connection, log: LoggedLists, shown: _Shown, scenario: Scenario, part: range, found: _Found
 ) -> None:
     rows = log.lists[part.start : part.stop].to_dicts()
     people = space.people.then(conn, [(_stand(conn, space.ns, row), row["time"]) for row in rows])
@@ -323,7 +325,7 @@ def _stands(candidates: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[n
     return np.where(candidates[at] == item, at, -1)
 
 
-def _chances(policy: ListPolicy, place: int) -> Floats:
+def _chances(policy: ListPolicy, place: int) -> Reals:
     """Return the probability of each candidate at a place, (m,)."""
     if policy.explore.policy == "none":
         return np.where(np.arange(policy.m) == place - 1, 1.0, 0.0)

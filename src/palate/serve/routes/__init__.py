@@ -2,6 +2,7 @@
 
 from palate.serve.routes import (
     best,
+    experiments,
     feedback,
     items,
     jobs,
@@ -10,6 +11,7 @@ from palate.serve.routes import (
     off_policy,
     predictions,
     recommendations,
+    scenarios,
     schedules,
     users,
 )
@@ -23,6 +25,8 @@ PARTS = (
     best.offer,
     lists.offer,
     models.offer,
+    scenarios.offer,
+    experiments.offer,
     jobs.offer,
     schedules.offer,
     off_policy.offer,
