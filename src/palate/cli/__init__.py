@@ -26,6 +26,7 @@ from palate.cli import (
     jobs,
     keys,
     models,
+    off_policy,
     recommend,
     report,
     retrain,
@@ -108,6 +109,7 @@ for name, command in (
     ("export", folders.export_model),
     ("import", folders.import_model),
     ("models", models.models),
+    ("off-policy", off_policy.off_policy),
     ("demo", demo.demo),
     ("doctor", doctor.doctor),
 ):

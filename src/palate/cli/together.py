@@ -91,6 +91,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("--rate", needs=("--effect",), why="plans how many lists an arm needs"),
         Rule("--power", needs=("--effect",), why="plans how many lists an arm needs"),
     ),
+    "palate off-policy": (Rule("--scenario", without=("--preset",), why="has a preset already"),),
     "palate models": (Rule("--metrics", without=("KEY",), why="lists all metrics"),),
 }
 
