@@ -7,7 +7,7 @@ of what the other policy's lists are worth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -181,7 +181,7 @@ def _by_drawing(shop: Shop, policy: Policy, how: str, rng: np.random.Generator, 
 
 
 def found(shop: Shop, two: tuple[Policy, Policy], same: bool, *, n: int, seed: int = 1) -> tuple[float, int]:
-    """Return in which share of n experiments a difference is found, of as many lists as planned, and how many those are.
+    """Return in which share of n experiments of the planned size a difference is found, and lists an arm.
 
     Args:
         shop: whose people take part.
@@ -191,7 +191,7 @@ def found(shop: Shop, two: tuple[Policy, Policy], same: bool, *, n: int, seed: i
         seed: of all chance.
     """
     rng, names = np.random.default_rng(seed), ("exploring", "keen")
-    halves = [planning.Arm(name, 0.5) for name in names]
+    halves = [planning.ArmShare(name, 0.5) for name in names]
     before = _experiment(shop, (two[0], two[0]), 400, rng)
     known = planning.baseline(before, "clicks")
     plan = planning.planned(
@@ -222,13 +222,3 @@ def _experiment(shop: Shop, two: tuple[Policy, Policy], n_people: int, rng: np.r
     return pl.DataFrame({"list": np.arange(len(which)), "person": person, "arm": names, "clicks": clicks}).with_columns(
         positives=pl.col("clicks")
     )
-
-
-def timed(what: str, call: Callable[[], object]) -> object:
-    """Call something and tell how long it took."""
-    import time
-
-    begun = time.perf_counter()
-    made = call()
-    print(f"{what}: {time.perf_counter() - begun:.1f} s", flush=True)
-    return made
