@@ -79,7 +79,10 @@ def shop(tmp_path):
     """A service of a shop, started by schemathesis' own client, and a key of each role."""
     url = f"sqlite:///{tmp_path}/shop.db"
     keys = made(url)
-    yield create_app(Settings(store=url, allow_host=("testserver",))), {role: keys["default", role] for role in ROLES}
+    yield (
+        create_app(Settings(store=url, allow_host=("testserver",), run_jobs=False)),
+        {role: keys["default", role] for role in ROLES},
+    )
     asgi.shutdown_lifespans()
 
 
