@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import get_args
@@ -34,8 +35,13 @@ def raised(call, *args, **options):
     return caught.value
 
 
+@cache
 def calls():
     """Return every call that makes an error, as (file, line, class, method or "", node)."""
+    return tuple(_calls())
+
+
+def _calls():
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
@@ -53,7 +59,7 @@ def test_every_error_is_raised_with_a_subject():
         if not way and "subject" not in {keyword.arg for keyword in node.keywords}
     ]
     assert bare == []
-    assert len(list(calls())) > 400
+    assert len(calls()) > 400
 
 
 def test_the_page_of_codes_has_each_code_that_is_raised_and_no_other():

@@ -101,8 +101,7 @@ def test_a_forked_child_loads_and_answers_as_its_parent_does(key, text, tmp_path
     palate.save(model, path)
     start_table_threads()
     truth = answers(model, newcomer)
-    assert in_a_fork(lambda: answers(model, newcomer)) == truth
-    assert in_a_fork(lambda: answers(palate.load(path), newcomer)) == truth
+    assert in_a_fork(lambda: (answers(model, newcomer), answers(palate.load(path), newcomer))) == (truth, truth)
 
 
 def test_ids_out_of_order_load_in_a_forked_child():

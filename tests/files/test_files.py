@@ -402,7 +402,7 @@ def check_killed(targets):
 
 
 def test_a_killed_save_leaves_a_whole_file(numbers, tmp_path):
-    check_killed(kill_savers(tmp_path, numbers, 5, seed=0))
+    check_killed(kill_savers(tmp_path, numbers, 3, seed=0))
 
 
 @pytest.mark.long

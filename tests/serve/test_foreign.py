@@ -15,18 +15,21 @@ import pytest
 from in_process import serving
 from operations_of import OFFERS, requests_of, send
 
-from palate.store import keys
+from palate.store import experiments, keys, scenarios
+from palate.store.experiments import Arm
+from palate.store.presets import Preset
 from palate.store.records import Place, ShownList
 from palate.store.store import open_store
 
 # Ids that "theirs" has, and ids of the same form that nobody has, by what they are of.
-THEIRS = {"user": "their-user", "item": "their-item", "event": "their-event", "list": "1f" * 16}
-NOBODYS = {"user": "nones-user", "item": "nones-item", "event": "nones-event", "list": "2e" * 16}
+THEIRS = {"user": "their-user", "item": "their-item", "event": "their-event", "list": "1f" * 16, "name": "theirs"}
+NOBODYS = {"user": "nones-user", "item": "nones-item", "event": "nones-event", "list": "2e" * 16, "name": "nones"}
 KIND_OF = {
-    **dict.fromkeys(("user", "visitor", "account"), "user"),
-    **dict.fromkeys(("item", "items", "include", "exclude", "ids"), "item"),
+    **dict.fromkeys(("user", "visitor", "account", "user_id", "user-id", "UserId"), "user"),
+    **dict.fromkeys(("item", "items", "include", "exclude", "ids", "item_id", "ItemId"), "item"),
     **dict.fromkeys(("event_id", "withdraws"), "event"),
     "list_id": "list",
+    **dict.fromkeys(("name", "scenario", "lists_of"), "name"),
 }
 NO_IDS = {
     "n",
@@ -42,8 +45,11 @@ NO_IDS = {
     "title",
     "search",
 }
+NO_IDS |= {"shown", "policy", "temperature", "share", "effect", "rate"}
 NO_IDS |= {"time", "source", "place", "year", "genre", "country", "not_mine", "seen", "why", "cursor"}
 NO_IDS |= {"job", "every", "first", "paused", "by"}  # a job's number is the store's own: test_jobs.py
+NO_IDS |= {"body", "offset", "category", "name", "feedback_type", "FeedbackType", "Value", "Timestamp"}  # of Gorse
+NO_IDS |= {"IsHidden", "Categories", "Comment", "age", "brand"}
 
 
 def places(name: str, given: Any, key: str = "") -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -82,7 +88,8 @@ def extended(name: str) -> list[dict[str, Any]]:
         "event_id": "an-event",
         "withdraws": "another-event",
     }
-    return [{**given, **{k: v for k, v in more.items() if k in fields}} for given in requests_of(name)]
+    more = {field: value for field, value in more.items() if field in fields}
+    return [{**given, **more} if more else given for given in requests_of(name)]
 
 
 CASES = [
@@ -100,6 +107,9 @@ def two(tmp_path_factory):
     with open_store(f"sqlite:///{path}") as store:
         theirs = store.create_namespace("theirs")
         empty = [store.create_namespace(f"ours-{at}") for at in range(2 * len(CASES))]
+        scenarios.put(store, theirs, THEIRS["name"], Preset(n=5))
+        arms = [Arm(name, 0.5, THEIRS["name"]) for name in "ab"]
+        experiments.start(store, theirs, THEIRS["name"], THEIRS["name"], arms)
         secret = {ns.name: keys.create(store, ns, "admin")[1] for ns in (theirs, *empty)}
         shown = ShownList(THEIRS["list"], THEIRS["user"], 1, "model", None, (Place(THEIRS["item"], 1.0),))
         store.writer.lists(theirs, [shown]).result(5)
@@ -117,7 +127,7 @@ def two(tmp_path_factory):
 
 def plain(answer: Any, ids: dict[str, str]) -> tuple[int, str]:
     """Return an answer without what differs from request to request, and with ids named by what they are of."""
-    text = re.sub(r'"(request_id|list_id|next|created|updated)":"[^"]*"', r'"\1":"…"', answer.text)
+    text = re.sub(r'"(request_id|list_id|next|created|updated|Timestamp)":"[^"]*"', r'"\1":"…"', answer.text)
     text = re.sub(r"ours-\d+", "ours", text)
     for kind, id in ids.items():  # noqa: A001
         text = text.replace(id, f"<{kind}>")

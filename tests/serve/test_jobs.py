@@ -55,6 +55,7 @@ def test_a_retrain_is_started_looked_at_and_cancelled(shop: TestClient):
     ("settings", "subject"),
     [
         ({"modle": "ease"}, "modle"),
+        ({"model": ["ease"]}, "no model"),
         ({"rule": {"margin": "x"}}, "margin"),
         ({"rule": {"metric": "ndgc@10"}}, "ndgc"),
         ({"keep": 0}, "keep"),

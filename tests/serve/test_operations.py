@@ -8,7 +8,7 @@ import time
 
 import pytest
 from in_process import serving
-from operations_of import OFFERS, QUERIES, requests_of, send
+from operations_of import OFFERS, QUERIES, in_parts, requests_of, send
 from pydantic import BaseModel
 
 from palate.errors import DataError, PalateError, ParameterError, Remedy, Set, UnavailableError
@@ -31,11 +31,19 @@ FOUND = dict.fromkeys(
 @pytest.fixture
 def stocked(asking):
     """The service with the user and the items that the examples name."""
-    things = [{"id": item, "attributes": {"title": f"Film {item}"}} for item in ("50", "181", "5")]
+    things = [{"id": item, "attributes": {"title": f"Film {item}", "year": 1995}} for item in ("50", "181", "5")]
     assert asking("POST", "/v1/items", json={"items": things}).status_code == 200
     users = [{"id": "196"}, {"id": "cookie-7f3"}]
     assert asking("POST", "/v1/users", json={"users": users}).status_code == 200
+    for name in ("home", "home-bold", "page"):
+        body = {"name": name, "preset": {"n": 5}}
+        assert asking("POST", "/v1/scenarios", json=body, role="admin").status_code == 200
+    arms = [{"name": name, "share": 0.5, "scenario": name} for name in ("page", "home-bold")]
+    body = {"name": "layout", "scenario": "page", "arms": arms}
+    assert asking("POST", "/v1/experiments", json=body, role="admin").status_code in (200, 409)  # it may run already
     assert asking("POST", "/v1/schedules", json={"every": "1d"}, role="admin").status_code == 200
+    event = {"user": "196", "item": "50", "kind": "click"}
+    assert asking("POST", "/v1/feedback", json=event).status_code == 201
     return asking
 
 
@@ -70,7 +78,8 @@ def test_every_answer_to_recommendations_says_how_it_was_made(stocked):
         "why": None,
     }
     assert said.keys() == {
-        *("list_id", "items", "policy", "arm", "model", "newest_feedback", "logged", "next", "withheld")
+        *("list_id", "items", "policy", "scenario", "experiment", "arm", "explored", "model", "newest_feedback"),
+        *("logged", "next", "withheld"),
     }
 
 
@@ -86,6 +95,7 @@ def test_what_a_request_carries_reaches_the_engine(shop, asking):
         "diversity": 0.5,
         "boosts": [{"where": "genre=Drama", "factor": 2}],
         "why": True,
+        "scenario": "home",
     }
     assert asking("POST", "/v1/recommendations", json=body).status_code == 200
     ask = shop.app.state.engine.asked[-1]
@@ -97,6 +107,7 @@ def test_what_a_request_carries_reaches_the_engine(shop, asking):
         (("genre=Drama", 2.0),),
         True,
     )
+    assert (ask.scenario, ask.given) == ("home", {"n", "not_mine", "seen", "diversity"})
     session = {"session": [{"item": "50", "value": 4}, {"item": 181}]}
     assert asking("POST", "/v1/recommendations/session", json=session).status_code == 200
     assert shop.app.state.engine.asked[-1].session == (("50", 4.0), ("181", None))
@@ -104,6 +115,7 @@ def test_what_a_request_carries_reaches_the_engine(shop, asking):
     assert asking("GET", "/v1/recommendations", params=query).status_code == 200
     ask = shop.app.state.engine.asked[-1]
     assert (ask.user, ask.exclude, ask.seen, ask.diversity) == ("a b", ("1", "2"), True, 0.25)
+    assert (ask.scenario, ask.given) == (None, {"seen", "diversity"})
 
 
 def test_one_request_of_a_batch_that_fails_does_not_keep_back_the_others(shop, asking, monkeypatch):
@@ -334,19 +346,20 @@ def test_the_document_has_every_operation_with_examples_and_all_refusals(asking)
     for path, methods in document["paths"].items():
         for method, said in methods.items():
             seen[said["operationId"]] = (path, method)
-            if path.startswith("/v1"):
-                codes = {"401", "403", "421", "422", "429", "500", "503"}
+            of_gorse = path.startswith("/api") and "/health/" not in path
+            if path.startswith("/v1") or of_gorse:
+                codes = {"401", "403", "421", "400" if of_gorse else "422", "429", "500", "503"}
                 assert codes <= said["responses"].keys(), path
                 assert said["summary"]
                 for status, response in said["responses"].items():
                     media = "application/problem+json" if int(status) >= 400 else "application/json"
-                    media = "text/plain" if status == "400" else media
+                    media = "text/plain" if status == "400" or (of_gorse and int(status) >= 400) else media
                     assert response["content"].keys() == {media}, (path, status)
                 if method == "post":
                     assert {"408", "413", "415"} <= said["responses"].keys()
                     assert said["requestBody"]["content"]["application/json"]["examples"]
     assert OFFERS.keys() <= seen.keys()
-    assert {name for name, offer in OFFERS.items() if not offer.has_body} == {*QUERIES, "get_list"}
+    assert {name for name, offer in OFFERS.items() if not (offer.has_body or in_parts(offer))} == {*QUERIES, "get_list"}
     assert "HTTPValidationError" not in json.dumps(document)
     for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)):
         assert reference in document["components"]["schemas"], reference

@@ -79,15 +79,18 @@ def shop(tmp_path):
     """A service of a shop, started by schemathesis' own client, and a key of each role."""
     url = f"sqlite:///{tmp_path}/shop.db"
     keys = made(url)
-    yield create_app(Settings(store=url, allow_host=("testserver",))), {role: keys["default", role] for role in ROLES}
+    yield (
+        create_app(Settings(store=url, allow_host=("testserver",), run_jobs=False)),
+        {role: keys["default", role] for role in ROLES},
+    )
     asgi.shutdown_lifespans()
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_five_hundred_requests_find_nothing(shop, mode):
-    sent, found = attack(*shop, 300, mode)  # some operations have fewer different requests
+def test_some_hundred_requests_find_nothing(shop, mode):
+    sent, found = attack(*shop, 150, mode)  # some operations have fewer different requests
     assert found == []
-    assert sent >= 250
+    assert sent >= 125
 
 
 @pytest.mark.long

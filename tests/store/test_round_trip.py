@@ -135,6 +135,17 @@ def test_scenarios_go_with_an_export_and_never_over_others(store, other_url, tmp
         assert again.new_scenarios == ()
 
 
+def test_a_scenario_that_the_namespace_cannot_have_is_told_before_anything_is_written(sqlite, ns, tmp_path):
+    scenarios.put(sqlite, ns, "home", Preset(exclude=("tea",)))
+    users.upsert(sqlite, ns, [Thing("7")])
+    export(sqlite, ns, tmp_path / "out")
+    numbers = sqlite.create_namespace("numbers", "integer")
+    with pytest.raises(DataError, match=r"the scenario 'home' of namespace.json: item must be a whole number"):
+        import_into(sqlite, numbers, tmp_path / "out")
+    with sqlite.read() as connection:
+        assert user_keys(connection, numbers, ["7"]) == {}
+
+
 def test_an_empty_namespace_is_exported_and_imported(sqlite, ns, tmp_path):
     for form in FORMATS:
         written = export(sqlite, ns, tmp_path / form, form)

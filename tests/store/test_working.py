@@ -119,3 +119,14 @@ def test_a_process_needs_to_know_its_store(capsys):
     with pytest.raises(SystemExit):
         working.work(own_job.do, ["--job", "1"])
     assert "--store" in capsys.readouterr().err
+
+
+def test_what_nobody_removed_goes_after_a_day(store):
+    working.remove_leftovers(store)  # there is no folder yet
+    old, new = (working.stderr_of(store, number) for number in (1, 2))
+    old.parent.mkdir(parents=True)
+    for file in (old, new):
+        file.write_text("words")
+    os.utime(old, (0, 0))
+    working.remove_leftovers(store)
+    assert (old.exists(), new.exists()) == (False, True)

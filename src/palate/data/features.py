@@ -296,7 +296,8 @@ def _encoded(column: pl.Series, spec: Mapping[str, Any]) -> tuple[list[str], NDA
     elif kind == "category":
         _tell_unknown(column, spec)
         names = [f"{name}={value}" for value in spec["values"]]
-        parts = [column.eq(value).fill_null(value=False).to_numpy() for value in spec["values"]]
+        texts = column.cast(pl.String)  # a column of nothing but nulls has a type of its own, which compares with none
+        parts = [texts.eq(value).fill_null(value=False).to_numpy() for value in spec["values"]]
     else:
         lists = column.cast(pl.List(pl.String))
         _tell_unknown(lists.explode(), spec)

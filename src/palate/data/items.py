@@ -228,7 +228,8 @@ def _condition(table: pl.DataFrame, text: str, *, known_values: bool) -> pl.Expr
         )
     name, sign, value = match["column"], match["sign"].replace("==", "="), match["value"]
     if name not in table.columns:
-        raise ParameterError.of("the item table", f"has no column '{name}'; it has {', '.join(table.columns)}")
+        words = f"has no column '{name}'; it has {', '.join(table.columns)}"
+        raise ParameterError.of("the item table", words, code="columns")
     kind = table.schema[name]
     column = pl.col(name)
     if isinstance(kind, pl.List):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -78,8 +79,13 @@ class Evaluation:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
-    packages = {name: version(name) for name in PACKAGES}
+    packages = {name: _installed(name) for name in PACKAGES}
     return {**packages, "python": platform.python_version(), "platform": platform.platform()}
+
+
+@cache
+def _installed(name: str) -> str:
+    return version(name)
 
 
 def default_metrics(model: Recommender, data: Interactions) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Served(Recommender):
     key: ClassVar[str] = "running"
     score_kind: ClassVar[ScoreKind] = "order"
 
-    running: Annotated[Running, Checked(_is_running), "the model that answers."]
+    running: Annotated[Running | None, Checked(_is_running), "the model that answers."] = None
     _: KW_ONLY
     store_history: StoreHistory = True
     n_threads: ThreadsToRecommend = None
@@ -98,6 +98,8 @@ class Served(Recommender):
         return Learned()
 
     def _scorer(self) -> Scorer:
+        if self.running is None:
+            raise TypeError("parameters are checked before")
         return Folded(self.running.model, *self.running.people(self._here.users, self._table), self._here)
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:

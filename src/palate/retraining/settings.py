@@ -44,7 +44,7 @@ class Settings:
         Raises:
             ParameterError: names the field, and what it may be.
         """
-        if self.model is not None and self.model not in MODELS:
+        if self.model is not None and (not isinstance(self.model, str) or self.model not in MODELS):
             raise ParameterError.unknown("no model", self.model, MODELS)
         if not isinstance(self.parameters, Mapping):
             raise ParameterError.outside("parameters", "an object of the model's parameters by name", self.parameters)
@@ -108,6 +108,12 @@ def checked(details: object) -> dict[str, Any]:
 
 
 def settings_of(model: Recommender) -> dict[str, Any]:
-    """Return the parameters that train a model like this one, whatever chance it began with."""
-    parameters = {name: plain_value(value) for name, value in model.get_params().items()}
-    return {name: value for name, value in parameters.items() if name != "n_threads"}
+    """Return the parameters that train a model like this one on a store's log.
+
+    A number as the rule of clicks (``positive``), of a model trained elsewhere, is left out: event kinds say what is
+    positive.
+    """
+    parameters = {name: plain_value(value) for name, value in model.get_params().items() if name != "n_threads"}
+    if isinstance(parameters.get("positive"), int | float):
+        del parameters["positive"]
+    return parameters

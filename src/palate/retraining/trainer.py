@@ -58,14 +58,15 @@ def retrain(run: Run) -> None:
 class _Retraining:
     run_: Run
     settings: Settings
-    running: Loaded | None
+    active: int | None  # the version that was made active last, whether it can be read or not
+    running: Loaded | None  # the one that answers
     candidate: Recommender
 
     @classmethod
     def of(cls, run: Run) -> _Retraining:
         settings = Settings.of(run.details)
-        running = _answering(run)
-        return cls(run, settings, running, settings.candidate(None if running is None else running.model))
+        active, running = _active(run), _answering(run)
+        return cls(run, settings, active, running, settings.candidate(None if running is None else running.model))
 
     def run(self) -> dict[str, Any]:
         """Do all of it, and return what came of it."""
@@ -156,10 +157,9 @@ class _Retraining:
 
     def _activated(self, done: dict[str, Any], number: int, verdict: Verdict) -> dict[str, Any]:
         store, ns = self.run_.store, self.run_.ns
-        now = versions.active_version(store, ns)
-        before = None if self.running is None else self.running.number
-        if (None if now is None else now.number) != before:
-            told = "none answers now" if now is None else f"version {now.number} was activated meanwhile"
+        now = _active(self.run_)
+        if now != self.active:
+            told = "none answers now" if now is None else f"version {now} was activated meanwhile"
             return self._end(done, f"version {number} passed, but {told}: activate it if it is wanted")
         versions.activate(store, ns, number)
         gone = versions.prune(store, ns, self.settings.keep)
@@ -205,6 +205,11 @@ def _stepping(run: Run, first: float, last: float, stopped: list[StopAskedError]
             raise KeyboardInterrupt from None
 
     return step
+
+
+def _active(run: Run) -> int | None:
+    version = versions.active_version(run.store, run.ns)
+    return None if version is None else version.number
 
 
 def _answering(run: Run) -> Loaded | None:

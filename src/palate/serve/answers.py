@@ -64,12 +64,22 @@ class Item(Said):
     why: Annotated[list[dict[str, Any]] | None, Field(description="Where it was asked for.")] = None
 
 
+class MadeBy(Said):
+    """The preset that a list was made by."""
+
+    name: str
+    revision: int
+
+
 class ListMade(Said):
     """What every answer says of how it was made."""
 
     list_id: Annotated[ListId | None, Field(description="Send it with the feedback on this list.")]
     policy: Annotated[str, Field(description="model, or popular where nothing is known of the person.")]
-    arm: str | None
+    scenario: MadeBy | None
+    experiment: Annotated[str | None, Field(description="That this user takes part in.")]
+    arm: Annotated[str | None, Field(description="Of the experiment.")]
+    explored: Annotated[dict[str, Any], Field(description="How chance took part; empty: it did not.")]
     model: ModelSaid | None
     newest_feedback: Annotated[AwareDatetime | None, Field(description="Of this person, known to this answer.")]
     logged: Annotated[bool, Field(description="The list is kept; false where the store cannot write now.")]
@@ -198,7 +208,10 @@ class Shown(Said):
     user: str | None
     time: AwareDatetime
     policy: str
+    scenario: MadeBy | None
+    experiment: str | None
     arm: str | None
+    explored: dict[str, Any]
     version: int | None
     request: dict[str, Any]
     items: list[Item]

@@ -15,8 +15,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from palate.errors import NotFoundError, PalateError, RequestError, UnavailableError
-from palate.serve import documents, problems
+from palate.serve import documents, gorse, problems
 from palate.serve.door import Dispatcher
+from palate.serve.gorse import health as gorse_health
 from palate.serve.hosts import Hosts
 from palate.serve.observing import Observed
 from palate.serve.operations import Operation, add
@@ -56,10 +57,11 @@ class Application(FastAPI):
         self.when_open: Callable[[], None] = lambda: None
         self.hosts = Hosts(settings.host, settings.allow_host)
         self.operations: Mapping[tuple[str, str], Operation] = {}
-        for offers in PARTS:
+        for offers in (*PARTS, *gorse.PARTS):
             self.operations |= add(self, offers)
         self.state.ready = self.ready
         self.include_router(health.router)
+        self.include_router(gorse_health.router)
         documents.add_pages(self)
         self.add_exception_handler(HTTPException, _beside)
         self.add_exception_handler(PalateError, _problem)

@@ -87,6 +87,10 @@ Condition = Annotated[str, Field(min_length=1, max_length=1000, pattern=WORD), W
 Whole = Annotated[int, BeforeValidator(_whole)]
 N = Annotated[Whole, Field(ge=1, le=MOST, description="How many.")]
 Short = Annotated[str, Field(min_length=1, max_length=200, pattern=WORD)]
+Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Scenario = Annotated[
+    Name | None, Field(description="The preset that says what the request leaves open; without it, default.")
+]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Attribute = Annotated[Any, BeforeValidator(_attribute), WithJsonSchema(_ATTRIBUTE_SCHEMA)]
@@ -132,6 +136,7 @@ class Ranking(Choice):
     seen: Seen = False
     diversity: Diversity = 0.0
     why: Why = False
+    scenario: Scenario = None
 
 
 Few = Annotated[list[Id], Field(max_length=100)]
@@ -165,6 +170,7 @@ class RecommendationQuery(Asked):
     seen: Seen = False
     diversity: Diversity = 0.0
     why: Why = False
+    scenario: Scenario = None
 
 
 class RecommendationRequest(Ranking):

@@ -35,6 +35,9 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     )
     schemas = components.setdefault("schemas", {})
     schemas |= extra["$defs"]
+    for path, methods in document.get("paths", {}).items():
+        for operation in methods.values() if path.startswith("/api/") else ():
+            operation["responses"].pop("422", None)  # FastAPI's own; Gorse's clients are told 400
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     components["securitySchemes"] = {

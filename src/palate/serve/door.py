@@ -89,9 +89,9 @@ class Dispatcher:
             reply = await operation.reply(call, receive)
             body = reply.body()
         except PalateError as error:
-            reply, body = _refusal(error, call)
+            reply, body = operation.refused(*_refusal(error, call))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer, and the log where it was
-            reply, body = _fault(error, call)
+            reply, body = operation.refused(*_fault(error, call))
         await self._send(call, reply, body, send)
 
     async def _beside(self, call: Exchange, receive: Receive, send: Send) -> None:

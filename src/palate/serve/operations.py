@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
 from urllib.parse import parse_qsl
 
 from fastapi import Body, FastAPI, Path, Query
@@ -28,7 +28,8 @@ from palate.store.records import Namespace, Role
 if TYPE_CHECKING:
     from palate.serve.service import Service
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+WITH_BODY = ("POST", "PUT", "PATCH")
 JSON = b"application/json"
 FIELDS = 20_000  # of a query string
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -83,7 +84,7 @@ class Reply:
         return self.content if isinstance(self.content, bytes) else to_json(self.content, inf_nan_mode="null")
 
 
-Endpoint = Callable[[Exchange, Any], Awaitable[Reply | Mapping[str, Any]]]
+Endpoint = Callable[..., Awaitable[Reply | Mapping[str, Any] | list[Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,9 @@ class Offer:
         role: what the caller must be.
         answers: the model of the answer, by status.
         errors: statuses of refusals of its own, beside those that any operation has.
-        asked: the model of its body or query.
+        asked: the model of its body, or of its query where it has no body.
+        at: the model of the parts of its path; None: it has none, or one list id.
+        query: the model of the query beside a body or parts of a path.
         examples: bodies, by name.
     """
 
@@ -107,19 +110,21 @@ class Offer:
     answers: Mapping[int, type[BaseModel]]
     errors: tuple[int, ...]
     asked: type[BaseModel] | None
+    at: type[BaseModel] | None
+    query: type[BaseModel] | None
     examples: Mapping[str, Any]
 
     @property
     def has_body(self) -> bool:
         """Whether it takes a body; the others take a query."""
-        return self.method == "POST" and self.asked is not None
+        return self.method in WITH_BODY and self.asked is not None
 
 
 class Offers(list[Offer]):
     """The operations of one part of the service."""
 
-    def __init__(self, tag: str) -> None:
-        self.tag = tag
+    def __init__(self, tag: str, operation: type[Operation] | None = None) -> None:
+        self.tag, self.operation = tag, operation or Operation
 
     def __call__(
         self,
@@ -131,12 +136,14 @@ class Offers(list[Offer]):
         errors: tuple[int, ...] = (),
         examples: Mapping[str, Any] | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
-        """Return a decorator that offers a function; its second argument's type is the body or the query."""
+        """Return a decorator that offers a function.
+
+        Its second argument's type is the body or the query; that of `at` the parts of the path, of `query` a query.
+        """
         by_status = answers if isinstance(answers, Mapping) else {200: answers}
 
         def offered(endpoint: Endpoint) -> Endpoint:
-            asked = get_type_hints(endpoint).get("asked")
-            model = asked if isinstance(asked, type) and issubclass(asked, BaseModel) else None
+            hints = get_type_hints(endpoint)
             self.append(
                 Offer(
                     method=method,
@@ -145,7 +152,9 @@ class Offers(list[Offer]):
                     role=role,
                     answers=by_status,
                     errors=errors,
-                    asked=model,
+                    asked=_model(hints.get("asked")),
+                    at=_model(hints.get("at")),
+                    query=_model(hints.get("query")),
                     examples=examples or {},
                 )
             )
@@ -154,10 +163,25 @@ class Offers(list[Offer]):
         return offered
 
 
+def _model(hint: Any) -> type[BaseModel] | None:
+    return hint if isinstance(hint, type) and issubclass(hint, BaseModel) else None
+
+
 class Operation(APIRoute):
     """An offer in an application: documented by FastAPI, run by `reply`."""
 
     offer: Offer
+    refusals: ClassVar[Mapping[str, Any]] = PROBLEM  # content of refusals, as OpenAPI has it
+
+    @classmethod
+    def status_of(cls, status: int) -> int:
+        """Return the status of a refusal that usually has this one."""
+        return status
+
+    @classmethod
+    def refused(cls, reply: Reply, body: bytes) -> tuple[Reply, bytes]:
+        """Return a refusal, which is a problem document here, as its clients read it."""
+        return reply, body
 
     async def reply(self, call: Exchange, receive: Receive) -> Reply:
         """Return the answer of a request.
@@ -170,7 +194,12 @@ class Operation(APIRoute):
         caller.may(offer.role)
         service.rates.take(caller.key)
         asked = await self._asked(call, receive)
-        done = await offer.endpoint(call, asked)
+        more: dict[str, Any] = {}
+        if offer.at is not None:
+            more["at"] = of_path(offer.at, call.scope["path_params"])
+        if offer.query is not None:
+            more["query"] = of_query(offer.query, call.scope["query_string"])
+        done = await offer.endpoint(call, asked, **more)
         return done if isinstance(done, Reply) else Reply(done)
 
     async def _asked(self, call: Exchange, receive: Receive) -> Any:
@@ -237,6 +266,18 @@ def of_query(model: type[BaseModel], query: bytes) -> Any:
         raise problems.of_validation(error) from None
 
 
+def of_path(model: type[BaseModel], parts: Mapping[str, Any]) -> Any:
+    """Return the parts of a path as their model.
+
+    Raises:
+        RequestError: they are not.
+    """
+    try:
+        return model.__pydantic_validator__.validate_python(parts)
+    except ValidationError as error:
+        raise problems.of_validation(error) from None
+
+
 def _is_list(model: type[BaseModel], name: str) -> bool:
     known = model.model_fields.get(name)
     return known is not None and "list[" in str(known.annotation)
@@ -262,11 +303,11 @@ def add(app: FastAPI, offers: Offers) -> dict[tuple[str, str], Operation]:
             operation_id=offer.endpoint.__name__,
             status_code=next(iter(offer.answers)),
             response_model=next(iter(offer.answers.values())),
-            responses=_responses(offer),
+            responses=_responses(offer, offers.operation),
             summary=_first_line(offer.endpoint),
             description=inspect.getdoc(offer.endpoint),
             openapi_extra={"x-role": offer.role, "security": [{"bearer": []}, {"header": []}, {}]},
-            route_class_override=Operation,
+            route_class_override=offers.operation,
         )
         operation = app.router.routes[-1]
         if isinstance(operation, Operation):
@@ -286,17 +327,17 @@ def _documented(offer: Offer) -> Callable[..., Any]:
     def documented(**given: Any) -> None:
         raise NotImplementedError
 
-    parameters = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
-        )
+    hints = {} if offer.at is None else get_type_hints(offer.at, include_extras=True)
+    given: dict[str, Any] = {
+        name: Annotated[hints[name], Path()] if offer.at else Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
         for name in [part[1:-1] for part in offer.path.split("/") if part.startswith("{")]
-    ]
+    }
     if offer.asked is not None:
         where = Body(openapi_examples=_examples(offer)) if offer.has_body else Query()
-        parameters.append(
-            inspect.Parameter("asked", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[offer.asked, where])
-        )
+        given["asked"] = Annotated[offer.asked, where]
+    if offer.query is not None:
+        given["query"] = Annotated[offer.query, Query()]
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=of) for name, of in given.items()]
     documented.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     documented.__name__ = offer.endpoint.__name__
     return documented
@@ -306,15 +347,15 @@ def _examples(offer: Offer) -> Any:
     return {name: {"value": value} for name, value in offer.examples.items()} or None
 
 
-def _responses(offer: Offer) -> dict[int | str, dict[str, Any]]:
+def _responses(offer: Offer, operation: type[Operation]) -> dict[int | str, dict[str, Any]]:
     """Return what is documented beside the first answer: other answers, and every status of refusal."""
     of_body = (408, 413, 415) if offer.has_body else ()
     always = (401, 403, 421, 422, 429, 500, 503)
     out: dict[int | str, dict[str, Any]] = {
-        status: {"description": problems.TITLES[status], "content": PROBLEM}
+        operation.status_of(status): {"description": problems.TITLES[status], "content": operation.refusals}
         for status in sorted({*always, *of_body, *offer.errors})
     }
-    if not offer.has_body:  # uvicorn's own answer
+    if not offer.has_body and 400 not in out:  # uvicorn's own answer
         out[400] = {"description": "An address that is too long", "content": {"text/plain": {}}}
     for status, model in list(offer.answers.items())[1:]:
         out[status] = {"model": model, "description": "Successful Response"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from palate.errors import Code, PalateError, RequestError, Step, shown
+from palate.errors import Code, NotFoundError, PalateError, RequestError, Step, shown
 
 MEDIA_TYPE = b"application/problem+json"
 FAULTS = 20  # of a request, told in one answer
@@ -64,6 +64,8 @@ WAIT = 1.0  # seconds until another try, where the service cannot answer now
 
 def status_of(error: PalateError) -> int:
     """Return the HTTP status of an error."""
+    if isinstance(error, NotFoundError):
+        return 404
     return STATUS.get(error.code, 422)
 
 

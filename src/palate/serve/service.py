@@ -18,7 +18,7 @@ from palate.serve.cursors import Cursors
 from palate.serve.limits import Rates
 from palate.serve.scheduler import Scheduler
 from palate.serve.settings import Settings
-from palate.store import jobs
+from palate.store import jobs, working
 from palate.store.cleaning import clean
 from palate.store.forgetting import QUICK, scrub
 from palate.store.store import open_store
@@ -108,6 +108,7 @@ def _clean(store: Store, settings: Settings) -> None:
     for ns in store.namespaces():
         prune(store, ns, **more)
         jobs.forget_old(store, ns)
+    working.remove_leftovers(store)
     scrub(store, most=QUICK)
 
 

@@ -31,6 +31,7 @@ class CheckedEvent(NamedTuple):
     list_id: bytes | None = None
     place: int | None = None
     withdraws: str | None = None
+    waits: bool = False
     error: PalateError | None = None
 
     def same(self, other: CheckedEvent) -> bool:
@@ -71,6 +72,7 @@ def _written(ns: Namespace, event: Event, event_id: str, made: bool) -> CheckedE
         None if event.list_id is None else list_bytes(event.list_id),
         None if event.place is None else _placed(event),
         None if event.withdraws is None else checked_text(event.withdraws, "withdraws"),
+        event.waits,
     )
 
 

@@ -11,7 +11,7 @@ from palate.errors import ConflictError, ParameterError
 from palate.store.ids import canonical
 from palate.store.records import UNDO, Event, Namespace, Receipt
 from palate.store.rows import add_users, user_keys
-from palate.store.schema import events, items, lists, users
+from palate.store.schema import WAITS, events, items, lists, users
 from palate.store.times import now
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add(store: Store, ns: Namespace, new: Sequence[Event]) -> list[Receipt]:
 
 
 def of_user(connection: Connection, ns: Namespace, user: str) -> list[Event]:
-    """Return what counts of a user's events, by receipt: without undone ones and undos."""
+    """Return what counts of a user's events now, by receipt: without undone ones, undos, and what waits."""
     key = user_keys(connection, ns, [user]).get(user)
     if key is None:
         return []
@@ -50,6 +50,21 @@ def log(connection: Connection, ns: Namespace, after: int = 0, until: int | None
         yield row["key"], _event(row)
 
 
+def page(connection: Connection, ns: Namespace, after: str, n: int, kind: str | None = None) -> list[Event]:
+    """Return so many events that count, in the order of their ids, those behind an id; "" is before all."""
+    chosen = _counting(ns).where(events.c.event_id > after, *([] if kind is None else [events.c.kind == kind]))
+    return [
+        _event(row) for row in connection.execute(chosen.order_by(None).order_by(events.c.event_id).limit(n)).mappings()
+    ]
+
+
+def of_item(connection: Connection, ns: Namespace, item: str, n: int, kind: str | None = None) -> list[Event]:
+    """Return the newest events that count on an item, at most n; all of the namespace are looked through."""
+    chosen = _counting(ns).where(items.c.id == item, *([] if kind is None else [events.c.kind == kind]))
+    chosen = chosen.order_by(None).order_by(events.c.key.desc()).limit(n)
+    return [_event(row) for row in connection.execute(chosen).mappings()]
+
+
 def _all(ns: Namespace) -> Select[Any]:
     undone = events.alias("undone")
     return (
@@ -65,7 +80,8 @@ def _all(ns: Namespace) -> Select[Any]:
 def _counting(ns: Namespace) -> Select[Any]:
     undo = events.alias("undo")
     is_undone = select(undo.c.key).where(undo.c.withdraws == events.c.key).exists()
-    return _all(ns).where(events.c.kind != UNDO, ~is_undone)
+    waits = (events.c.received == events.c.time + WAITS) & (events.c.received > now())
+    return _all(ns).where(events.c.kind != UNDO, ~is_undone, ~waits)
 
 
 def _event(row: RowMapping) -> Event:

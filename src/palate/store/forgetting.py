@@ -28,12 +28,13 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from palate.errors import ConflictError, PalateError, Remedy, UnavailableError
 from palate.store import jobs, popular, versions
+from palate.store.checking import AHEAD
 from palate.store.engine import BUSY
 from palate.store.failures import explained
 from palate.store.hashes import tombstone
 from palate.store.ids import canonical
 from palate.store.records import Namespace
-from palate.store.schema import events, list_pages, lists, namespaces, users
+from palate.store.schema import WAITS, events, list_pages, lists, namespaces, users
 from palate.store.times import now as time_now
 from palate.store.tombstones import USER, Tombstone, apart, append, bury
 from palate.terminal import command
@@ -234,7 +235,7 @@ def _delete_all(conn: Connection, ns: Namespace, keys: list[int], until: int | N
     """Delete what the store has of some users, up to a time where one is given; return (events, lists)."""
     n_events = n_lists = 0
     for key in keys:
-        old_events = [events.c.user == key, *([] if until is None else [events.c.received <= until])]
+        old_events = [events.c.user == key, *([] if until is None else [_received_by(until)])]
         old_lists = [lists.c.user == key, *([] if until is None else [lists.c.time <= until])]
         popular.take_back(conn, ns, _counting(conn, old_events))
         conn.execute(delete(list_pages).where(list_pages.c.list.in_(select(lists.c.key).where(*old_lists))))
@@ -243,6 +244,12 @@ def _delete_all(conn: Connection, ns: Namespace, keys: list[int], until: int | N
         if until is None:
             conn.execute(delete(users).where(users.c.key == key))
     return n_events, n_lists
+
+
+def _received_by(until: int) -> ColumnElement[bool]:
+    """Return the condition that an event was received by a time; one that waits was received up to a day before."""
+    waited = (events.c.received == events.c.time + WAITS) & (events.c.time <= until + AHEAD)
+    return (events.c.received <= until) | waited
 
 
 def _counting(conn: Connection, of: Sequence[ColumnElement[bool]]) -> list[popular.Happened]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, delete, func, select, update
 
+from palate.errors import NotFoundError, shown
 from palate.store.attributes import WORDS, encoded, title_words, words
 from palate.store.ids import canonical
 from palate.store.many import inserts, updates
@@ -33,7 +34,7 @@ _COLUMNS = (
 _GET = Among(
     lambda among: select(*_COLUMNS).where(items.c.namespace == bindparam("namespace"), among), items.c.id, "namespace"
 )
-_WRITTEN = ("attributes", "hidden", "described", "deleted", "changed", "updated")
+_WRITTEN = ("attributes", "hidden", "described", "deleted", "changed", "created", "updated")
 _WRITE = updates(items, *_WRITTEN, "key", where=("key",), change=lambda given: {name: given[name] for name in _WRITTEN})
 _PUT_WORD = inserts(item_words, "namespace", "word", "item")
 _DROP_WORDS = Among(lambda among: delete(item_words).where(among), item_words.c.item)
@@ -47,28 +48,48 @@ def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
     """
     given = {canonical(ns, thing.id, "item"): thing for thing in things}
     texts = {item: encoded(thing.attributes) for item, thing in given.items()}
-    if not given:
-        return
+    if given:
+        with store.write() as connection:
+            _put(connection, ns, given, texts)
+
+
+def change(store: Store, ns: Namespace, item: str, make: Callable[[Thing], Thing]) -> None:
+    """Write what a function makes of an item: it is read and written in one transaction.
+
+    Raises:
+        NotFoundError: the namespace has no such item.
+        ParameterError: the attributes are none that the store keeps; nothing was written.
+    """
+    item = canonical(ns, item, "item")
     with store.write() as connection:
-        time = now()
-        keys = item_keys(connection, ns, given)
-        add_items(connection, ns, keys, given, time)
-        was = {row.id: row.hidden and not row.deleted for row in _GET.rows(connection, given, ns.key)}
-        changed = raise_catalogue(connection, ns)
-        rows = [
-            (
-                texts[item],
-                bool(was[item] if thing.hidden is None else thing.hidden),
-                True,
-                False,
-                changed,
-                time,
-                keys[item],
-            )
-            for item, thing in given.items()
-        ]
-        _WRITE.run_many(connection, rows)
-        put_words(connection, ns, {keys[item]: title_words(thing.attributes) for item, thing in given.items()})
+        found = get(connection, ns, [item]).get(item)
+        if found is None:
+            raise NotFoundError(f"there is no item {shown(item)}", subject="item", value=item)
+        made = make(found)
+        _put(connection, ns, {item: made}, {item: encoded(made.attributes)})
+
+
+def _put(connection: Connection, ns: Namespace, given: dict[str, Thing], texts: dict[str, str]) -> None:
+    time = now()
+    keys = item_keys(connection, ns, given)
+    add_items(connection, ns, keys, given, time)
+    was = {row.id: (row.hidden and not row.deleted, row.created) for row in _GET.rows(connection, given, ns.key)}
+    changed = raise_catalogue(connection, ns)
+    rows = [
+        (
+            texts[item],
+            bool(was[item][0] if thing.hidden is None else thing.hidden),
+            True,
+            False,
+            changed,
+            thing.created or was[item][1],
+            time,
+            keys[item],
+        )
+        for item, thing in given.items()
+    ]
+    _WRITE.run_many(connection, rows)
+    put_words(connection, ns, {keys[item]: title_words(thing.attributes) for item, thing in given.items()})
 
 
 def put_words(connection: Connection, ns: Namespace, found_by: dict[int, set[str]]) -> None:
@@ -80,6 +101,12 @@ def put_words(connection: Connection, ns: Namespace, found_by: dict[int, set[str
 def get(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Thing]:
     """Return the items that are there, hidden ones too, by id."""
     return {row.id: thing_of(row) for row in _GET.rows(connection, ids, ns.key) if not row.deleted}
+
+
+def page(connection: Connection, ns: Namespace, after: str, n: int) -> list[Thing]:
+    """Return so many items in the order of their ids, those behind an id, hidden ones too; "" is before all."""
+    chosen = select(*_COLUMNS).where(items.c.namespace == ns.key, items.c.id > after, items.c.deleted.is_(False))
+    return [thing_of(row) for row in connection.execute(chosen.order_by(items.c.id).limit(n))]
 
 
 def hide(store: Store, ns: Namespace, ids: Iterable[str], hidden: bool = True) -> int:

@@ -27,7 +27,7 @@ EVENTS = 200_000
 Types = dict[str, pl.DataType]
 LISTS: Types = {
     "list": pl.Int64(),
-    "list_id": pl.Binary(),
+    "list_id": pl.String(),
     "person": pl.Int64(),
     "time": pl.Int64(),
     "version": pl.Int32(),
@@ -74,7 +74,7 @@ def frame(
     shown = pl.concat(parts) if parts else pl.DataFrame(schema=LISTS | PLACES)
     if following:
         shown = shown.sort("list", "page", "place")
-    return _counted(shown, _came(conn, ns, since)).with_columns(pl.col("list_id").bin.encode("hex"))
+    return _counted(shown, _came(conn, ns, since))
 
 
 def _counted(shown: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def list_frame(
     parts = [_table(part, LISTS | REPLAYED) for part in kept.parts(conn, query.order_by(lists.c.key))]
     whole = pl.concat(parts) if parts else pl.DataFrame(schema=LISTS | REPLAYED)
     said = pl.col("request", "explored").fill_null("{}")
-    return whole.with_columns(said, pl.col("list_id").bin.encode("hex"))
+    return whole.with_columns(said)
 
 
 class _Kept:
@@ -165,7 +165,14 @@ def _following_pages(conn: Connection, kept: _Kept) -> list[pl.DataFrame]:
 def _table(rows: list[tuple[Any, ...]], schema: dict[str, Any]) -> pl.DataFrame:
     columns = zip(*rows, strict=True) if rows else [[]] * len(schema)
     made = zip(schema.items(), columns, strict=True)
-    return pl.DataFrame([pl.Series(name, list(values), dtype=kind) for (name, kind), values in made])
+    return pl.DataFrame([_series(name, list(values), kind) for (name, kind), values in made])
+
+
+def _series(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
+    """Return a column; ids of lists become text here, one a list and not one a place."""
+    if name == "list_id":
+        return pl.Series(name, values, dtype=pl.Binary).bin.encode("hex")
+    return pl.Series(name, values, dtype=kind)
 
 
 def _places(table: pl.DataFrame, packed: list[bytes]) -> pl.DataFrame:
@@ -196,7 +203,7 @@ def _came(conn: Connection, ns: Namespace, since: int | None) -> pl.DataFrame:
         ~exists().where(undo.c.withdraws == events.c.key),
     )
     kinds = kinds_of(conn, ns)
-    schema = {"list_id": pl.Binary(), "item": pl.String(), "kind": pl.String(), "value": pl.Float64()}
+    schema = {"list_id": pl.String(), "item": pl.String(), "kind": pl.String(), "value": pl.Float64()}
     rows = Prepared(query, "namespace", "since").parts(conn, EVENTS, ns.key, since or 0)
     parts = [_judged(_table(part, schema), kinds) for part in rows]
     whole = pl.concat(parts) if parts else _judged(pl.DataFrame(schema=schema), kinds)

@@ -23,7 +23,7 @@ from palate.store.packing import encode_shown
 from palate.store.prepared import Among, Prepared
 from palate.store.records import UNDO, Namespace, Receipt, ShownList
 from palate.store.rows import INSERT_EVENT, add_items, add_users, item_keys, next_keys, raise_users, user_keys
-from palate.store.schema import events, experiments, lists, scenarios, versions
+from palate.store.schema import WAITS, events, experiments, lists, scenarios, versions
 from palate.store.times import now
 from palate.store.tombstones import too_old
 
@@ -202,7 +202,7 @@ class _Group:
             event.kind,
             event.value,
             received if event.time is None else event.time,
-            received,
+            event.time + WAITS if event.waits and event.time is not None else received,
             event.source,
             event.event_id,
             event.list_id,

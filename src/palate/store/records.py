@@ -40,6 +40,7 @@ class Event:
         source: which client sent it.
         list_id, place: of the list that it came from, 32 hexadecimal digits, and where it stood there, from 1.
         withdraws: of an undo, the ``event_id`` of the event that no longer counts.
+        waits: it counts from its time on, which lies ahead; else at once, for a client's clock may be ahead of ours.
     """
 
     user: str
@@ -52,6 +53,7 @@ class Event:
     list_id: str | None = None
     place: int | None = None
     withdraws: str | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Thing:
         id: the caller's.
         attributes: name: a number, text, true or false, or a list of texts.
         hidden: in no list; None, in what is written: as it was.
-        created, updated: microseconds.
+        created, updated: microseconds; of an item that is written, created 0 leaves it as it was.
     """
 
     id: str

@@ -13,8 +13,8 @@ One person's rows are those of the same function over that person's events alone
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ from palate.store import schema
 from palate.store.kinds import Kinds, kinds_of
 from palate.store.prepared import Among
 from palate.store.records import Namespace
-from palate.store.schema import events
+from palate.store.schema import WAITS, events
 from palate.store.times import now as time_now
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Log:
         kind: (n,) codes of the kinds, -1 for impressions and kinds that are no longer there.
         value: (n,) NaN where there is none.
         time: (n,) microseconds.
+        waiting: by user, when the next event of theirs begins to count that is left out here.
     """
 
     user: NDArray[np.int64]
@@ -57,11 +58,12 @@ class Log:
     kind: NDArray[np.int32]
     value: NDArray[np.float64]
     time: NDArray[np.int64]
+    waiting: Mapping[int, int] = field(default_factory=dict, kw_only=True)
 
     @classmethod
-    def of(cls, events: NDArray[Any]) -> Log:
+    def of(cls, events: NDArray[Any], waiting: Mapping[int, int] | None = None) -> Log:
         """Return the columns of an array of `EVENT`."""
-        return cls(*(events[name] for name in EVENT.names or ()))
+        return cls(*(events[name] for name in EVENT.names or ()), waiting=waiting or {})
 
     def __len__(self) -> int:
         return len(self.time)
@@ -244,7 +246,8 @@ def _lasts(*columns: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _of_users(among: Any) -> Any:
     undo = events.alias("undo")
-    return select(events.c.key, events.c.user, events.c.item, events.c.kind, events.c.value, events.c.time).where(
+    columns = ("key", "user", "item", "kind", "value", "time", "received")
+    return select(*(events.c[name] for name in columns)).where(
         # + 0, for SQLite would go through all rows of the namespace, and not by the index of users
         events.c.namespace + literal_column("0") == bindparam("namespace"),
         among,
@@ -258,7 +261,12 @@ _OF_USERS = Among(_of_users, events.c.user, "namespace", "until")
 
 
 def log_of(
-    conn: Connection, ns: Namespace, kinds: Kinds, users: Iterable[int] | None = None, until: int | None = None
+    conn: Connection,
+    ns: Namespace,
+    kinds: Kinds,
+    users: Iterable[int] | None = None,
+    until: int | None = None,
+    now: int | None = None,
 ) -> Log:
     """Return the events of a namespace in the order of receipt, without impressions and what was withdrawn.
 
@@ -267,14 +275,21 @@ def log_of(
         kinds: of the namespace.
         users: keys of the users whose events are wanted; None: all.
         until: microseconds; events that happened later are left out, None: none.
+        now: microseconds; of users' events those that wait until later are left out, None: none.
     """
     if users is None:
         return Log.of(_read(conn, _query(ns, kinds, until)))
     codes, latest = kinds.codes, LATEST if until is None else until
     rows = _OF_USERS.tuples(conn, dict.fromkeys(users), ns.key, latest)
     rows.sort()  # by key: the order of receipt
-    of_kind = [(user, item, codes[kind], value, time) for _, user, item, kind, value, time in rows if kind in codes]
-    return Log.of(np.array(of_kind, EVENT))
+    of_kind = []
+    waiting: dict[int, int] = {}
+    for _, user, item, kind, value, time, received in rows:
+        if now is not None and received == time + WAITS and received > now:
+            waiting[user] = min(received, waiting.get(user, LATEST))
+        elif kind in codes:
+            of_kind.append((user, item, codes[kind], value, time))
+    return Log.of(np.array(of_kind, EVENT), waiting)
 
 
 def _read(conn: Connection, query: Any) -> NDArray[Any]:

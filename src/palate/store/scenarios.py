@@ -58,15 +58,28 @@ def put(store: Store, ns: Namespace, name: str, preset: Preset) -> Scenario:
         ParameterError: the name or an id is none, or the preset names an unknown model.
         NotFoundError: the preset names a model version that is not there.
     """
-    checked_name(name)
-    preset = replace(preset, exclude=tuple(canonical(ns, item, "item") for item in preset.exclude))
-    _check_model(preset.model)
+    preset = checked(ns, name, preset)
     with store.write() as conn:
         _check_version(conn, ns, preset.model)
         newest = _newest(conn, ns, name)
         if newest is not None and newest.preset == preset:
             return newest
         return _added(conn, ns, name, newest, preset)
+
+
+def checked(ns: Namespace, name: str, preset: Preset) -> Preset:
+    """Return a preset as the store keeps it.
+
+    Raises:
+        ParameterError: the name or an id is none, or the preset names an unknown model.
+    """
+    checked_name(name)
+    if isinstance(preset.model, str):
+        from palate.models import MODELS
+
+        if preset.model not in MODELS:
+            raise ParameterError.unknown("no model", preset.model, MODELS)
+    return replace(preset, exclude=tuple(canonical(ns, item, "item") for item in preset.exclude))
 
 
 def delete(store: Store, ns: Namespace, name: str) -> Scenario:
@@ -193,15 +206,6 @@ def _running(conn: Connection, ns: Namespace) -> list[tuple[str, set[str]]]:
     query = select(experiments.c.name, experiments.c.scenario, experiments.c.arms)
     rows = conn.execute(query.where(experiments.c.namespace == ns.key, experiments.c.ended.is_(None)))
     return [(row.name, {row.scenario, *(arm["scenario"] for arm in json.loads(row.arms))}) for row in rows]
-
-
-def _check_model(model: int | str | None) -> None:
-    """Refuse the key of a model that there is not."""
-    if isinstance(model, str):
-        from palate.models import MODELS
-
-        if model not in MODELS:
-            raise ParameterError.unknown("no model", model, MODELS)
 
 
 def _check_version(conn: Connection, ns: Namespace, model: int | str | None) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+WAITS = 1  # microsecond: an event that is received so long after it happened, and in the future, waits until then
 NEWEST = 3  # the schema that this code reads and writes; `palate store upgrade` brings older stores here
 
 metadata = MetaData(
@@ -122,7 +123,7 @@ events = Table(
     Column("kind", Exact, nullable=False),  # of the namespace's kinds, or "impression" or "undo"
     Column("value", Float, nullable=True),
     Column("time", BigInteger, nullable=False),  # when it happened, by the client
-    Column("received", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),  # of an event that waits: WAITS behind its time
     Column("source", Exact, nullable=True),
     Column("event_id", Exact, nullable=False),  # the client's, or one of ours
     Column("list_id", LargeBinary, nullable=True),  # 16 bytes: lists.list_id

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
+from palate.errors import NotFoundError, shown
 from palate.store.attributes import encoded
 from palate.store.ids import canonical
 from palate.store.many import updates
@@ -48,21 +49,46 @@ def upsert(store: Store, ns: Namespace, things: Sequence[Thing]) -> None:
     """
     rows = {canonical(ns, thing.id, "user"): (encoded(thing.attributes), thing.hidden) for thing in things}
     with store.write() as connection:
-        time = now()
-        add_users(connection, ns, user_keys(connection, ns, rows), rows, time)
-        was = {row.id: row.hidden for row in _GET.rows(connection, rows, ns.key)}
-        _WRITE.run_many(
-            connection,
-            [
-                (text, bool(was[user] if hidden is None else hidden), time, ns.key, user)
-                for user, (text, hidden) in rows.items()
-            ],
-        )
+        _put(connection, ns, rows)
+
+
+def change(store: Store, ns: Namespace, user: str, make: Callable[[Thing], Thing]) -> None:
+    """Write what a function makes of a user: they are read and written in one transaction.
+
+    Raises:
+        NotFoundError: the namespace has no such user.
+        ParameterError: the attributes are none that the store keeps; nothing was written.
+    """
+    user = canonical(ns, user, "user")
+    with store.write() as connection:
+        found = get(connection, ns, [user]).get(user)
+        if found is None:
+            raise NotFoundError(f"there is no user {shown(user)}", subject="user", value=user)
+        made = make(found)
+        _put(connection, ns, {user: (encoded(made.attributes), made.hidden)})
+
+
+def _put(connection: Connection, ns: Namespace, rows: dict[str, tuple[str, bool | None]]) -> None:
+    time = now()
+    add_users(connection, ns, user_keys(connection, ns, rows), rows, time)
+    was = {row.id: row.hidden for row in _GET.rows(connection, rows, ns.key)}
+    written = [
+        (text, bool(was[user] if hidden is None else hidden), time, ns.key, user)
+        for user, (text, hidden) in rows.items()
+    ]
+    _WRITE.run_many(connection, written)
 
 
 def get(connection: Connection, ns: Namespace, ids: Iterable[str]) -> dict[str, Thing]:
     """Return the users that are there, by id."""
     return {row.id: thing_of(row) for row in _GET.rows(connection, ids, ns.key)}
+
+
+def page(connection: Connection, ns: Namespace, after: str, n: int) -> list[Thing]:
+    """Return so many users in the order of their ids, those behind an id, without merged visitors; "" is before all."""
+    columns = users.c.id, users.c.attributes, users.c.hidden, users.c.created, users.c.updated
+    chosen = select(*columns).where(users.c.namespace == ns.key, users.c.id > after, users.c.merged_into.is_(None))
+    return [thing_of(row) for row in connection.execute(chosen.order_by(users.c.id).limit(n))]
 
 
 def hide(store: Store, ns: Namespace, ids: Iterable[str], hidden: bool = True) -> int:

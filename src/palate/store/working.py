@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palate.atomic import DAY
 from palate.errors import PalateError
 from palate.store import jobs
 from palate.store.store import open_store
@@ -90,6 +92,14 @@ def _last(file: Path) -> str:
     except OSError:
         return ""
     return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def remove_leftovers(store: Store) -> None:
+    """Remove what processes wrote more than a day ago: nobody watched how they ended."""
+    for file in (store.folder / FOLDER).glob("*.log"):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > DAY:
+                file.unlink()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -110,12 +110,11 @@ class Ask:
     def said(self) -> dict[str, Any]:
         """Return what was asked beyond the defaults, as the list keeps it for its following pages."""
         if self.through is not None:
-            return self.through.asked.said()
+            asked = self.through.asked
+            return {**asked.said(), **({"given": sorted(asked.given)} if asked.given else {})}
         said: dict[str, Any] = {"n": self.n}
         if self.scenario is not None:
             said["scenario"] = self.scenario
-        if self.given:
-            said["given"] = sorted(self.given)
         for name in ("where", "include", "exclude", "boosts"):
             given = getattr(self, name)
             if given:

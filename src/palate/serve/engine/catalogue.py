@@ -272,7 +272,8 @@ class ItemColumns:
         return keep
 
     def _no_column(self, condition: str) -> ParameterError:
-        return ParameterError.of(f"the condition '{condition}'", "asks for a column, and no item has any")
+        words = "asks for a column, and no item has any"
+        return ParameterError.of(f"the condition '{condition}'", words, code="columns")
 
     def _every(self) -> list[tuple[Any, pl.DataFrame]]:
         """Return places and columns of each part; of an item that stands in several the last one counts."""

@@ -4,14 +4,14 @@ A user without an event that the model has not learned from is answered by the s
 with the log alone, by the kinds' rule, where the model was trained on this log; else with the model's own row of the
 user, of which the log decides each item that it knows. What is known of a person is kept, by the user's counter, until
 the version, the event kinds or the tombstones change; where event kinds let items return or stop counting, for a
-minute.
+minute; and where an event waits, until it counts.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,27 @@ class KnownPeople:
         self._counts = [0, 0, 0]
         return hits, misses, folded
 
+    def then(self, conn: Connection, stands: Sequence[tuple[Stand, int]]) -> list[KnownPerson]:
+        """Return what would have been known of people at moments of the past, by this version; nothing is kept.
+
+        Args:
+            conn: a read transaction.
+            stands: of each, the stand at that moment (its ``last_event`` is the newest before it), and microseconds.
+        """
+        known = self.loaded is not None and self.knows_users
+        ids = [stand.id for stand, _ in stands]
+        places = self.loaded.users_index(ids).tolist() if known and self.loaded is not None else [-1] * len(ids)
+        features = features_of_people(conn, self.loaded, [stand.key for stand, _ in stands])
+        found: list[ToFold] = []
+        for (stand, moment), place in zip(stands, places, strict=True):
+            log = log_of(conn, self.ns, self.kinds, [stand.key], moment - 1) if stand.last_event else None
+            if log is None:
+                found.append((self._stored(stand, place), None, None))
+                continue
+            self._learn_items(conn, log)
+            found.append(self._found(stand, place, _Read(self, log, moment), features.get(stand.key), None))
+        return self._folded(found)
+
     def of_sessions(self, sessions: Sequence[Session]) -> list[KnownPerson | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
         found: list[ToFold | PalateError] = [self._of_session(session) for session in sessions]
@@ -195,16 +216,16 @@ class KnownPeople:
         if self.loaded is not None and self.knows_users:
             places = self.loaded.users_index([stand.id for stand in stands]).tolist()
         with_events = [stand.key for stand in stands if stand.last_event]
-        log = log_of(conn, self.ns, self.kinds, with_events) if with_events else None
+        log = log_of(conn, self.ns, self.kinds, with_events, now=now) if with_events else None
         if log is None:
             return [self._stored(stand, place) for stand, place in zip(stands, places, strict=True)]
         self._learn_items(conn, log)
         read = _Read(self, log, now)
         features = features_of_people(conn, self.loaded, [stand.key for stand in stands])
-        until = now + MINUTE if self.passing else None
+        soon = now + MINUTE if self.passing else None
         return self._folded(
             [
-                self._found(stand, place, read, features.get(stand.key), until)
+                self._found(stand, place, read, features.get(stand.key), _sooner(soon, log.waiting.get(stand.key)))
                 for stand, place in zip(stands, places, strict=True)
             ]
         )
@@ -213,7 +234,7 @@ class KnownPeople:
         """Return somebody by their events, and what is to be folded in of them."""
         newest = read.newest.get(stand.key)
         if newest is None and (place >= 0 or not stand.last_event):
-            return self._stored(stand, place), None, None
+            return replace(self._stored(stand, place), until=until), None, None
         seen, hidden = read.left_out(stand.key)
         if place >= 0 and self._has_learned(stand):
             had = np.setdiff1d(self._had(place), read.said(stand.key), assume_unique=True)
@@ -326,6 +347,10 @@ class _Read:
         """Return the items that a user's events tell of, ascending."""
         places = np.unique(self.catalogue.of_keys(self.log.item[self.log.user == key]))
         return places[places >= 0]
+
+
+def _sooner(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def _span(column: NDArray[np.int64], key: int) -> slice:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palate.errors import ParameterError
+from palate.models.contract.abilities import LikensItems, cannot
 from palate.serve.engine.asking import MOST_BOOSTS, Ask, Through
+from palate.serve.engine.catalogue import Catalogue
+from palate.serve.engine.space import read_items
+from palate.store import versions
 from palate.store.presets import Preset
 from palate.store.scenarios import Scenario
+
+if TYPE_CHECKING:
+    from palate.store.records import Namespace
+    from palate.store.store import Store
 
 OPEN = ("n", "diversity", "seen", "not_mine")  # fields of which one value holds
 DEFAULTS = {name: Ask.__dataclass_fields__[name].default for name in OPEN}  # of somebody who says nothing
@@ -63,3 +71,25 @@ def _left_open(ask: Ask, preset: Preset) -> dict[str, Any]:
     if ask.user is None:
         said.pop("not_mine", None)  # nothing is nobody's own
     return said
+
+
+def checked(store: Store, ns: Namespace, preset: Preset) -> Preset:
+    """Return a preset that the version which it names can answer by.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ParameterError: a condition names a column that no item has, or the model cannot do what the preset asks for.
+        ModelFileError: the version's files are damaged.
+    """
+    with store.read() as conn:
+        number = versions.wanted_by(conn, ns, preset.model)
+    loaded = versions.load_active(store, ns) if number is None else versions.load(store, ns, number)
+    catalogue = Catalogue(loaded)
+    with store.read() as conn:
+        read_items(conn, ns, catalogue, 0)
+    if catalogue.size:
+        for condition in (*preset.where, *(condition for condition, _ in preset.boosts)):
+            catalogue.mask((condition,))
+    if loaded is not None and preset.diversity and not isinstance(loaded.model, LikensItems):
+        raise cannot(loaded.model, "similar_items", "leave diversity out")
+    return preset

@@ -147,7 +147,7 @@ class Tenant:
                 f"namespace '{self.ns.name}'", f"has no model version that can be loaded: {self.error}"
             )
         if moment.catalogue != self.catalogue.counter:
-            _read_items(conn, self.ns, self.catalogue, moment.catalogue)
+            read_items(conn, self.ns, self.catalogue, moment.catalogue)
         if self.loaded is None:
             counted = self.catalogue.index([one.id for one in popular.popular(conn, self.ns, 4 * DEPTH)])
             self.ranking.counted = counted[counted >= 0]
@@ -188,7 +188,7 @@ class Tenant:
             loaded = self._load(wanted)
             catalogue = Catalogue(loaded)
             with self.store.read() as conn:
-                _read_items(conn, self.ns, catalogue, _NAMESPACE.tuples(conn, self.ns.key)[0][2])
+                read_items(conn, self.ns, catalogue, _NAMESPACE.tuples(conn, self.ns.key)[0][2])
             if loaded is not None:
                 warm(loaded)
             measures.SWITCHES.labels("loaded").inc()
@@ -261,7 +261,7 @@ class Tenant:
             loading.join()
 
 
-def _read_items(conn: Connection, ns: Namespace, catalogue: Catalogue, counter: int) -> None:
+def read_items(conn: Connection, ns: Namespace, catalogue: Catalogue, counter: int) -> None:
     """Read what was written of items since; of those that a model knows, at first only where it matters."""
     whole = catalogue.counter >= 0 or catalogue.loaded is None
     rows = (_ITEMS if whole else _WRITTEN).tuples(conn, ns.key, catalogue.counter)

@@ -2,13 +2,16 @@
 
 from palate.serve.routes import (
     best,
+    experiments,
     feedback,
     items,
     jobs,
     lists,
     models,
+    off_policy,
     predictions,
     recommendations,
+    scenarios,
     schedules,
     users,
 )
@@ -22,6 +25,9 @@ PARTS = (
     best.offer,
     lists.offer,
     models.offer,
+    scenarios.offer,
+    experiments.offer,
     jobs.offer,
     schedules.offer,
+    off_policy.offer,
 )

@@ -62,9 +62,14 @@ async def _written(call: Exchange, events: Sequence[Event]) -> list[Receipt]:
     began = perf_counter()
     receipts: list[Receipt] = await call.service.store.writer.feedback_soon(call.ns, events)
     call.timings["store"] = perf_counter() - began
+    count(receipts)
+    return receipts
+
+
+def count(receipts: Sequence[Receipt]) -> None:
+    """Tell `/metrics` what became of events."""
     for receipt in receipts:
         _COUNTED[receipt.status].inc()
-    return receipts
 
 
 def _event(asked: bodies.Feedback) -> Event:

@@ -76,7 +76,7 @@ def _found(call: Exchange, asked: bodies.ItemQuery) -> list[Thing]:
     """Return the items that meet all that is asked."""
     ns = call.ns
     if asked.id is not None:
-        things = [_item(call, canonical(ns, asked.id, "item"))]
+        things = [found(call, canonical(ns, asked.id, "item"))]
         typed = words(asked.search or "")
         things = [thing for thing in things if all(_begins(start, thing) for start in typed)]
     elif asked.search:
@@ -90,12 +90,17 @@ def _found(call: Exchange, asked: bodies.ItemQuery) -> list[Thing]:
     return things[: asked.n]
 
 
-def _item(call: Exchange, item: str) -> Thing:
+def found(call: Exchange, item: str) -> Thing:
+    """Return an item.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     with call.service.store.read() as conn:
-        found = items.get(conn, call.ns, [item]).get(item)
-    if found is None:
+        thing = items.get(conn, call.ns, [item]).get(item)
+    if thing is None:
         raise _unknown(item)
-    return found
+    return thing
 
 
 def _begins(start: str, thing: Thing) -> bool:

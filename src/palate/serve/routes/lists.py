@@ -8,7 +8,7 @@ from typing import Any
 from palate.errors import NotFoundError
 from palate.serve import answers
 from palate.serve.operations import Exchange, Offers
-from palate.serve.routes.said import in_thread, items_said, time_said
+from palate.serve.routes.said import in_thread, items_said, made_by, time_said
 from palate.store import lists
 from palate.store.records import ShownList
 
@@ -25,7 +25,10 @@ async def get_list(call: Exchange, asked: Any) -> dict[str, Any]:
         "user": shown.user,
         "time": time_said(shown.time),
         "policy": shown.policy,
+        "scenario": made_by(shown.scenario),
+        "experiment": shown.experiment,
         "arm": shown.arm,
+        "explored": dict(shown.explored),
         "version": shown.version,
         "request": dict(shown.request),
         "items": [item for first, places in pages for item in items_said(places, (), None, first)],

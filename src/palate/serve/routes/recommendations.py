@@ -8,6 +8,7 @@ from typing import Any
 
 from palate.errors import PalateError
 from palate.serve import answers, bodies
+from palate.serve.engine import presets
 from palate.serve.engine.asking import Ask
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import holder, in_thread, items_ids, list_said, problem_row, users_id
@@ -16,6 +17,7 @@ from palate.store.ids import canonical
 offer = Offers("recommendations")
 ListRequest = bodies.RecommendationRequest | bodies.RecommendationQuery | bodies.SessionRequest
 TOGETHER = 64  # lists of one batch that are asked for at once; others' requests come between
+OPEN = frozenset(presets.OPEN)  # fields that a preset may say where the request does not
 CURSOR = "AZ0rUNoXcnyV2pj1Lw4ZpQALAApp1wqgR1nBk8cNpYw2p0mUXKQ8Ew"
 EXAMPLE = {"user": "196", "n": 10, "where": ["year>=1990"], "exclude": ["50"], "diversity": 0.3}
 
@@ -92,7 +94,7 @@ async def recommend_next_by_address(call: Exchange, asked: bodies.NextRequest) -
 async def _answered(call: Exchange, asked: ListRequest) -> dict[str, Any]:
     ask = _ask(call, asked)
     answer = await call.service.batcher.answer(ask)
-    return list_said(call, answer, ask.user, asked.n)
+    return list_said(call, answer, ask.user, len(answer.places))  # more follow where there are as many as were asked
 
 
 async def _following(call: Exchange, asked: bodies.NextRequest) -> dict[str, Any]:
@@ -121,4 +123,6 @@ def _ask(call: Exchange, asked: ListRequest) -> Ask:
         diversity=asked.diversity,
         boosts=tuple((boost.where, boost.factor) for boost in boosts),
         why=asked.why,
+        scenario=asked.scenario,
+        given=frozenset(asked.model_fields_set & OPEN),
     )

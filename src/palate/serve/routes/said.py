@@ -105,6 +105,11 @@ def next_cursor(call: Exchange, answer: Any, user: str | None, n: int, now: floa
     return call.service.cursors.made(page, holder(call, user), now)
 
 
+def made_by(scenario: tuple[str, int] | None) -> dict[str, Any] | None:
+    """Return the preset that a list was made by."""
+    return None if scenario is None else {"name": scenario[0], "revision": scenario[1]}
+
+
 def list_said(call: Exchange, answer: Any, user: str | None, n: int) -> dict[str, Any]:
     """Return a list as JSON holds it."""
     call.timings |= answer.timings
@@ -112,7 +117,10 @@ def list_said(call: Exchange, answer: Any, user: str | None, n: int) -> dict[str
         "list_id": answer.list_id,
         "items": items_said(answer.places, answer.columns, answer.why, answer.first),
         "policy": answer.policy,
+        "scenario": made_by(answer.scenario),
+        "experiment": answer.experiment,
         "arm": answer.arm,
+        "explored": answer.explored,
         "model": model_said(answer.version, answer.trained),
         "newest_feedback": time_said(answer.newest_feedback),
         "logged": answer.logged,

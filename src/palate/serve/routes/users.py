@@ -40,7 +40,7 @@ async def write_users(call: Exchange, asked: bodies.UsersWrite) -> dict[str, Any
 @offer("GET", "/v1/users", answers.ThingSaid, role="read", errors=(404,))
 async def get_user(call: Exchange, asked: bodies.OneId) -> dict[str, Any]:
     """Return a user's attributes."""
-    return thing_said(await in_thread(_user, call, users_id(call, asked.id)))
+    return thing_said(await in_thread(found, call, users_id(call, asked.id)))
 
 
 @offer("DELETE", "/v1/users", answers.Forgotten, role="write", errors=(404,))
@@ -73,12 +73,17 @@ async def merge_users(call: Exchange, asked: bodies.Merging) -> dict[str, Any]:
     return {"events": await in_thread(feedback.merge, call.service.store, call.ns, visitor, account)}
 
 
-def _user(call: Exchange, user: str) -> Thing:
+def found(call: Exchange, user: str) -> Thing:
+    """Return a user.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     with call.service.store.read() as conn:
-        found = users.get(conn, call.ns, [user]).get(user)
-    if found is None:
+        thing = users.get(conn, call.ns, [user]).get(user)
+    if thing is None:
         raise NotFoundError(f"there is no user {shown(user)}", subject="user", value=user)
-    return found
+    return thing
 
 
 def _scrub(store: Store) -> None:

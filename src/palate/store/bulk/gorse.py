@@ -5,11 +5,11 @@ little endian, then each row as its length, in the same way, and a message of pr
 become objects with the dashboard's names, and these become rows of the store:
 
     UserId, ItemId       ids
-    FeedbackType, Value  kind and value; Gorse keeps one row for each type, user and item
-    Timestamp            time of an event, or when an item was made; the year 1 stands for none
-    IsHidden             hidden
-    Labels, Categories   attributes; of labels in labels the names are joined by a dot, and lists of numbers left out
-    Comment              the title of an item; comments of users are an attribute, of feedback left out
+    FeedbackType, Value  kind and value, 0 where none is said; Gorse keeps one row for each type, user and item
+    Timestamp            time of an event; the year 1 stands for none
+    Comment              of feedback, left out
+
+What users and items have besides, `palate.store.bulk.gorse_shapes` reads.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from palate.data.checking import Where
 from palate.data.reading.whole import WholeTable
 from palate.errors import DataError
 from palate.store.bulk.columns import Kind
+from palate.store.bulk.gorse_shapes import NO_TIME, item_attributes, user_attributes
 
-NO_TIME = "0001-01-01T"
 PARTS: dict[int, Kind] = {-1: "users", -2: "items", -3: "events"}
 END = 0
 LARGEST = 1 << 26  # bytes of a message
@@ -60,15 +60,16 @@ def as_own(table: WholeTable, kind: Kind) -> WholeTable:
 
 
 def _user(row: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = {**_labels(row.get("Labels")), "subscribe": row.get("Subscribe"), "comment": row.get("Comment")}
-    return {"user_id": row.get("UserId"), "attributes": _filled(attributes)}
+    return {"user_id": row.get("UserId"), "attributes": user_attributes(row)}
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    title = {"title": row.get("Comment"), "categories": row.get("Categories")}
-    attributes = _filled({**title, **_labels(row.get("Labels"))})
-    made = _time(row.get("Timestamp"))
-    return {"item_id": row.get("ItemId"), "attributes": attributes, "hidden": row.get("IsHidden"), "created": made}
+    return {
+        "item_id": row.get("ItemId"),
+        "attributes": item_attributes(row),
+        "hidden": row.get("IsHidden"),
+        "created": _time(row.get("Timestamp")),
+    }
 
 
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _event(row: Mapping[str, Any]) -> dict[str, Any]:
         "user": row.get("UserId"),
         "item": row.get("ItemId"),
         "kind": row.get("FeedbackType"),
-        "value": row.get("Value"),
+        "value": row.get("Value", 0.0),  # a dump leaves out zeros, and older versions have no values: both stand for 0
         "time": _time(row.get("Timestamp")),
     }
 
@@ -85,22 +86,8 @@ def _time(given: Any) -> Any:
     return None if isinstance(given, str) and (not given or given.startswith(NO_TIME)) else given
 
 
-def _filled(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if value not in (None, "", [])}
-
-
-def _labels(labels: Any, before: str = "") -> dict[str, Any]:
-    """Return labels, of any shape, as attributes."""
-    if isinstance(labels, Mapping):
-        parts = [_labels(value, f"{before}.{name}" if before else str(name)) for name, value in labels.items()]
-        return {name: value for part in parts for name, value in part.items()}
-    if isinstance(labels, list) and not all(isinstance(word, str) for word in labels):
-        return {}  # an embedding
-    return {before or "labels": labels}
-
-
 def read_dump(path: Path) -> dict[Kind, WholeTable]:
-    """Return the three tables of a dump.
+    """Return the tables of a dump, without empty ones.
 
     Raises:
         DataError: it is cut off, or a message is none.
@@ -115,7 +102,7 @@ def read_dump(path: Path) -> dict[Kind, WholeTable]:
             raise DataError.of(
                 path, f"is no whole dump of Gorse: {error} ({at}); fetch it again", code="damaged"
             ) from None
-    return {kind: as_own(_whole(path, kind, rows[kind]), kind) for kind in rows}
+    return {kind: as_own(_whole(path, kind, rows[kind]), kind) for kind in rows if rows[kind]}
 
 
 def _whole(path: Path, kind: Kind, objects: list[dict[str, Any]]) -> WholeTable:

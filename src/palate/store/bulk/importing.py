@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from palate.data.checking import Policy
-from palate.errors import ParameterError
+from palate.errors import DataError, ParameterError
 from palate.progress import Progress, ProgressCallback, silent
 from palate.store import scenarios
 from palate.store.bulk import thing_writing, writing
 from palate.store.bulk.columns import KINDS, Kind, event_columns
 from palate.store.bulk.comparing import conflicts
 from palate.store.bulk.events import Events, Reading, column_of, events_of
+from palate.store.bulk.exporting import SAID
 from palate.store.bulk.sources import ImportSource, of_frame, opened
 from palate.store.bulk.thing_writing import PutThings, ThingWriter
 from palate.store.bulk.things import Things, things_of
@@ -209,7 +210,9 @@ class _Plan:
         """Take the scenarios of an export that the namespace has not, but those that name a version of its models."""
         told = {} if self.given.told is None else self.given.told.presets
         new = {name: preset for name, preset in told.items() if name not in there}
-        self.presets = {name: preset for name, preset in new.items() if not isinstance(preset.model, int)}
+        self.presets = {
+            name: _scenario(self.ns, name, preset) for name, preset in new.items() if not isinstance(preset.model, int)
+        }
         self.done.new_scenarios = tuple(self.presets)
         self.done.notes += tuple(
             f"the scenario '{name}' was left out: it names model version {preset.model}, which an export does not hold"
@@ -236,6 +239,18 @@ class _Plan:
                 _add(self.done.events, events.write(chunk))
         for name, preset in self.presets.items():
             scenarios.put(self.store, self.ns, name, preset)
+
+
+def _scenario(ns: Namespace, name: str, preset: Preset) -> Preset:
+    """Return a preset of an export that may be written.
+
+    Raises:
+        DataError: it may not, in this namespace.
+    """
+    try:
+        return scenarios.checked(ns, name, preset)
+    except ParameterError as error:
+        raise error.within(f"the scenario '{name}' of {SAID}: ", kind=DataError) from None
 
 
 def _with_told(kinds: Kinds, given: ImportSource) -> Kinds:
