@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from palate.errors import DataError, ParameterError
 from palate.experiments.arms import Look, Report, report
 from palate.experiments.looks import false_alarm
-from palate.experiments.people import Cells, bootstrap, permutation, ratios
-from palate.experiments.planning import Arm, Plan, baseline, planned
+from palate.experiments.people import Crowd, bootstrap, permutation, ratios
+from palate.experiments.planning import ArmShare, Plan, baseline, planned
 
-ARMS = (Arm("now", 0.5), Arm("new", 0.5))
+ARMS = (ArmShare("now", 0.5), ArmShare("new", 0.5))
 BY_CLICKS = Plan(metric="clicks")
 
 
@@ -49,7 +49,7 @@ def experiment(rng: np.random.Generator, sizes: tuple[int, ...], rates: tuple[fl
     )
 
 
-def told(frame: pl.DataFrame, arms: tuple[Arm, ...] = ARMS, plan: Plan = BY_CLICKS, **more: Any) -> Report:
+def told(frame: pl.DataFrame, arms: tuple[ArmShare, ...] = ARMS, plan: Plan = BY_CLICKS, **more: Any) -> Report:
     return report(frame, arms, plan, **({"n_resamples": 200} | more))
 
 
@@ -111,7 +111,7 @@ def test_cells_are_resampled_as_people_are() -> None:
     rng = np.random.default_rng(4)
     n = 1.0 + rng.poisson(2, 70)
     y = rng.poisson(0.4 * n).astype(float)
-    cells = Cells.of(np.zeros(70, np.int64), n, y[None], 1)
+    cells = Crowd.of(np.zeros(70, np.int64), n, y[None], 1)
     drawn = bootstrap(cells, 0, 20_000, rng)[0]
     by_hand = resampled_by_hand(n, y, 20_000, rng)
     np.testing.assert_allclose(
@@ -140,7 +140,7 @@ def test_the_permutation_test_is_the_share_of_all_exchanges() -> None:
         first = np.zeros(7, bool)
         first[list(chosen)] = True
         reached.append(apart(first) >= observed - 1e-9)
-    cells = Cells.of(arm, n, y[None], 2)
+    cells = Crowd.of(arm, n, y[None], 2)
     p = permutation(cells, (0, 1), 40_000, np.random.default_rng(5))[0]
     assert p == pytest.approx(np.mean(reached), abs=0.01)
 
@@ -150,7 +150,7 @@ def p_value(rng: np.random.Generator, person: NDArray[Any], clicks: NDArray[Any]
     n = np.bincount(person).astype(float)
     y = np.bincount(person, clicks)
     arm = (np.arange(len(n)) >= n_first).astype(np.int64)
-    return float(permutation(Cells.of(arm, n, y[None], 2), (0, 1), 199, rng)[0])
+    return float(permutation(Crowd.of(arm, n, y[None], 2), (0, 1), 199, rng)[0])
 
 
 def people_of(
@@ -183,7 +183,7 @@ def test_a_test_over_lists_would_be_wrong() -> None:
 
 
 def test_several_arms_are_corrected_for_their_number() -> None:
-    arms = (Arm("now", 0.4), Arm("new", 0.3), Arm("other", 0.3))
+    arms = (ArmShare("now", 0.4), ArmShare("new", 0.3), ArmShare("other", 0.3))
     result = told(experiment(np.random.default_rng(8), (80, 60, 60), (0.4, 0.4, 0.9)), arms)
     by_arm = {one.arm: one for one in result.differences if one.metric == "clicks"}
     assert by_arm["other"].p_corrected == pytest.approx(2 * by_arm["other"].p)
@@ -199,7 +199,7 @@ def test_sizes_that_do_not_fit_the_shares_are_warned_of() -> None:
     assert any(
         "do not fit their shares: now 300 (share 0.5), new 200 (share 0.5)" in line for line in told(frame).warnings
     )
-    fitting = told(frame, (Arm("now", 0.3), Arm("new", 0.2)))
+    fitting = told(frame, (ArmShare("now", 0.3), ArmShare("new", 0.2)))
     assert fitting.sample_ratio == pytest.approx(1)
     assert not any("shares" in line for line in fitting.warnings)
 
@@ -266,7 +266,7 @@ def test_a_plan_for_two_proportions_is_the_textbook_one() -> None:
     assert plan.lists == (3532, 3532)
     assert planned(ARMS, 1e6, 0.02, variance=0.09, lists_per_person=5, correlation=0.25).lists == (7064, 7064)
     assert planned(ARMS, 0.1, 0.02, variance=0.09).lists == (3886, 3886)  # the better arm's variance is 1.2 times it
-    uneven = planned((Arm("now", 0.6), Arm("new", 0.2)), 0.1, 0.02, variance=0.09)
+    uneven = planned((ArmShare("now", 0.6), ArmShare("new", 0.2)), 0.1, 0.02, variance=0.09)
     assert uneven.lists[0] == pytest.approx(3 * uneven.lists[1], abs=3)
     assert Plan.of(json.loads(json.dumps(plan.as_dict()))) == plan
 
@@ -314,8 +314,11 @@ def test_the_baseline_finds_the_correlation_of_a_persons_lists() -> None:
         ({"metric": "sales"}, "metric must be 'positives' or 'clicks', got 'sales'"),
         ({"arms": ARMS[:1]}, "arms must be at least two, got 1"),
         ({"arms": (ARMS[0], ARMS[0])}, "arms have one name twice: now, now"),
-        ({"arms": (Arm("a", 0.7), Arm("b", 0.7))}, "shares must be above 0 and together at most 1, got 1.4 together"),
-        ({"arms": (Arm("a", 0.0), Arm("b", 0.7))}, "shares must be above 0 and together at most 1"),
+        (
+            {"arms": (ArmShare("a", 0.7), ArmShare("b", 0.7))},
+            "shares must be above 0 and together at most 1, got 1.4 together",
+        ),
+        ({"arms": (ArmShare("a", 0.0), ArmShare("b", 0.7))}, "shares must be above 0 and together at most 1"),
     ],
 )
 def test_a_wrong_plan_is_refused(wrong: dict[str, Any], words: str) -> None:

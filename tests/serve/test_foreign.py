@@ -29,7 +29,7 @@ KIND_OF = {
     **dict.fromkeys(("item", "items", "include", "exclude", "ids", "item_id", "ItemId"), "item"),
     **dict.fromkeys(("event_id", "withdraws"), "event"),
     "list_id": "list",
-    **dict.fromkeys(("name", "scenario"), "name"),
+    **dict.fromkeys(("name", "scenario", "lists_of"), "name"),
 }
 NO_IDS = {
     "n",

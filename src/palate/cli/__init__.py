@@ -21,13 +21,16 @@ from palate.cli import (
     demo,
     doctor,
     evaluate,
+    experiments,
     folders,
     jobs,
     keys,
     models,
+    off_policy,
     recommend,
     report,
     retrain,
+    scenarios,
     schedule,
     serve,
     store_rules,
@@ -91,6 +94,8 @@ app.add_typer(store_rules.app, name="store")
 app.add_typer(versions.app, name="versions")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(scenarios.app, name="scenarios")
+app.add_typer(experiments.app, name="experiments")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),
@@ -104,6 +109,7 @@ for name, command in (
     ("export", folders.export_model),
     ("import", folders.import_model),
     ("models", models.models),
+    ("off-policy", off_policy.off_policy),
     ("demo", demo.demo),
     ("doctor", doctor.doctor),
 ):

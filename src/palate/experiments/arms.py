@@ -19,8 +19,8 @@ from scipy import stats
 from palate.errors import ParameterError
 from palate.evaluation.significance import central, holm
 from palate.experiments.looks import false_alarm
-from palate.experiments.people import Cells, Figure, as_json, bootstrap, permutation, ratios
-from palate.experiments.planning import METRICS, Arm, Metric, Plan, check_arms
+from palate.experiments.people import Crowd, Figure, as_json, bootstrap, permutation, ratios
+from palate.experiments.planning import METRICS, ArmShare, JudgedBy, Plan, check_arms
 
 FEW = 30  # people of an arm; with fewer, intervals say little
 MISMATCH = 0.001  # p-value of sizes that do not fit the shares, below which the report warns (Fabijan et al. 2019)
@@ -58,7 +58,7 @@ class Difference:
     """
 
     arm: str
-    metric: Metric
+    metric: JudgedBy
     value: float
     low: float
     high: float
@@ -140,7 +140,7 @@ class _People:
 
 def report(
     frame: pl.DataFrame,
-    arms: Sequence[Arm],
+    arms: Sequence[ArmShare],
     plan: Plan,
     looks: Sequence[Look] = (),
     *,
@@ -165,7 +165,7 @@ def report(
     """
     check_arms(arms)
     people = _people(frame, arms)
-    cells = Cells.of(people.arm, people.lists, people.values, len(arms))
+    cells = Crowd.of(people.arm, people.lists, people.values, len(arms))
     rng = np.random.default_rng(random_state)
     drawn = [bootstrap(cells, at, n_resamples, rng) if n else None for at, n in enumerate(cells.people.tolist())]
     results = tuple(_arm(arm, cells, at, drawn[at], level) for at, arm in enumerate(arms))
@@ -187,7 +187,7 @@ def report(
     )
 
 
-def _people(frame: pl.DataFrame, arms: Sequence[Arm]) -> _People:
+def _people(frame: pl.DataFrame, arms: Sequence[ArmShare]) -> _People:
     """Return people with all their lists; those of nobody, or of several arms, are counted and left out."""
     names = [arm.name for arm in arms]
     lists = (
@@ -216,7 +216,7 @@ def _people(frame: pl.DataFrame, arms: Sequence[Arm]) -> _People:
     )
 
 
-def _arm(arm: Arm, cells: Cells, at: int, drawn: NDArray[np.float64] | None, level: float) -> ArmResult:
+def _arm(arm: ArmShare, cells: Crowd, at: int, drawn: NDArray[np.float64] | None, level: float) -> ArmResult:
     figures = {}
     for value, metric in enumerate(METRICS):
         mean = float(ratios(cells.counts[at : at + 1], cells.features(value)).value[0])
@@ -229,8 +229,8 @@ def _arm(arm: Arm, cells: Cells, at: int, drawn: NDArray[np.float64] | None, lev
 
 
 def _differences(
-    cells: Cells,
-    arms: Sequence[Arm],
+    cells: Crowd,
+    arms: Sequence[ArmShare],
     drawn: Sequence[NDArray[np.float64] | None],
     level: float,
     n_resamples: int,
@@ -271,7 +271,7 @@ def _difference(
 # -- what the report warns of ---------------------------------------------------------------------------------------
 
 
-def _sample_ratio(people: NDArray[np.int64], arms: Sequence[Arm]) -> float:
+def _sample_ratio(people: NDArray[np.int64], arms: Sequence[ArmShare]) -> float:
     """Return the p-value of the arms' sizes by Pearson's test; 1 without people."""
     shares = np.array([arm.share for arm in arms])
     if not people.sum():

@@ -33,13 +33,12 @@ from scipy import stats
 
 from palate.errors import DataError
 from palate.experiments.clicks import STATED
-from palate.experiments.people import Figure, as_json
+from palate.experiments.people import Figure, Reals, as_json
 
 ENOUGH = 100  # effective lists; with fewer no estimate is told
 FEW = 30  # people
 GAP = 0.05  # of the mean weight from what it must be, beyond chance
 NONE = Figure(math.nan, math.nan, math.nan)
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -61,14 +60,14 @@ class Places:
 
     list: NDArray[np.int64]
     place: NDArray[np.int64]
-    propensity: Floats
-    target: Floats
-    fills: Floats
-    reward: Floats
+    propensity: Reals
+    target: Reals
+    fills: Reals
+    reward: Reals
     person: NDArray[np.int64]
-    modelled: Floats | None = None
-    direct: Floats | None = None
-    whole: Floats | None = None
+    modelled: Reals | None = None
+    direct: Reals | None = None
+    whole: Reals | None = None
 
     @property
     def n_lists(self) -> int:
@@ -76,11 +75,11 @@ class Places:
         return len(self.person)
 
     @property
-    def weight(self) -> Floats:
+    def weight(self) -> Reals:
         """The weight w of each place."""
         return self.target / self.propensity
 
-    def sums(self, values: Floats) -> Floats:
+    def sums(self, values: Reals) -> Reals:
         """Return the sums of places' values by list."""
         return np.bincount(self.list, values, self.n_lists).astype(np.float64)
 
@@ -108,7 +107,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class PolicyEstimate:
     """One estimate of another policy.
 
     Attributes:
@@ -140,14 +139,14 @@ class OffPolicy:
     """
 
     logged: Figure
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[PolicyEstimate, ...]
     lists: int
     people: int
     overlap: float
     largest: float
     click_model: str = STATED
 
-    def __getitem__(self, name: str) -> Estimate:
+    def __getitem__(self, name: str) -> PolicyEstimate:
         return {one.name: one for one in self.estimates}[name]
 
     def as_dict(self) -> dict[str, Any]:
@@ -194,12 +193,12 @@ def estimate(places: Places, *, level: float = 0.95) -> OffPolicy:
 # -- the estimators: z of each list, whose mean is the estimate -----------------------------------------------------
 
 
-def ips(places: Places) -> Floats:
+def ips(places: Places) -> Reals:
     """Return z of eq. 1, (n_lists,)."""
     return places.sums(places.weight * places.reward)
 
 
-def snips(places: Places) -> Floats:
+def snips(places: Places) -> Reals:
     """Return z of eq. 2, linearised: m_ik R_k + (m_k / sum w) w_ik (r_ik - R_k), R_k the ratio at place k."""
     at, weight = places.place - 1, places.weight
     total, filled = np.bincount(at, weight), np.bincount(at, places.fills)
@@ -209,18 +208,20 @@ def snips(places: Places) -> Floats:
     return places.sums(places.fills * ratio[at] + scale[at] * weight * (places.reward - ratio[at]))
 
 
-def dr(places: Places) -> Floats:
+def dr(places: Places) -> Reals:
     """Return z of eq. 3, (n_lists,).
 
     Raises:
         DataError: there is no reward model.
     """
     if places.modelled is None or places.direct is None:
-        raise DataError("a doubly robust estimate needs what a reward model expects: give modelled and direct")
+        raise DataError(
+            "a doubly robust estimate needs what a reward model expects: give modelled and direct", subject="modelled"
+        )
     return places.sums(places.direct + places.weight * (places.reward - places.modelled))
 
 
-def clustered(z: Floats, person: NDArray[Any], level: float = 0.95) -> Figure:
+def clustered(z: Reals, person: NDArray[Any], level: float = 0.95) -> Figure:
     """Return the mean of z over lists and its interval, the lists of each person taken together (eq. 5)."""
     mean = float(z.mean())
     _, index = np.unique(person, return_inverse=True)
@@ -236,18 +237,18 @@ def clustered(z: Floats, person: NDArray[Any], level: float = 0.95) -> Figure:
 
 
 def _estimate(
-    name: str, z: Floats, own: Floats, person: NDArray[Any], effective: float, refused: str | None, level: float
-) -> Estimate:
+    name: str, z: Reals, own: Reals, person: NDArray[Any], effective: float, refused: str | None, level: float
+) -> PolicyEstimate:
     if refused is not None:
-        return Estimate(name=name, value=NONE, gain=NONE, effective=effective, refused=refused)
+        return PolicyEstimate(name=name, value=NONE, gain=NONE, effective=effective, refused=refused)
     value, gain = clustered(z, person, level), clustered(z - own, person, level)
-    return Estimate(name=name, value=value, gain=gain, effective=effective)
+    return PolicyEstimate(name=name, value=value, gain=gain, effective=effective)
 
 
 # -- when to refuse -------------------------------------------------------------------------------------------------
 
 
-def _evenness(weight: Floats) -> float:
+def _evenness(weight: Reals) -> float:
     """Return (mean w)^2 / mean w^2: 1 where all weights are equal, 0 where there are none."""
     squares = float((weight**2).sum())
     return float(weight.sum()) ** 2 / squares / len(weight) if squares > 0 else 0.0

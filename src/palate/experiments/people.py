@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from palate.parallel import chunks
 
 HELD = 1 << 21  # counts held at once
-Floats = NDArray[np.float64]
+Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def as_json(value: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Crowd:
     """People of several arms by their numbers.
 
     Attributes:
@@ -54,11 +54,11 @@ class Cells:
     """
 
     counts: NDArray[np.int64]
-    lists: Floats
-    values: Floats
+    lists: Reals
+    values: Reals
 
     @classmethod
-    def of(cls, arm: NDArray[np.int64], lists: Floats, values: Floats, n_arms: int) -> Cells:
+    def of(cls, arm: NDArray[np.int64], lists: Reals, values: Reals, n_arms: int) -> Crowd:
         """Return people, a column each, as cells."""
         cells, cell = np.unique(np.vstack([lists, values]), axis=1, return_inverse=True)
         counts = np.zeros((n_arms, cells.shape[1]), np.int64)
@@ -71,7 +71,7 @@ class Cells:
         sizes: NDArray[np.int64] = self.counts.sum(axis=1)
         return sizes
 
-    def features(self, value: int) -> Floats:
+    def features(self, value: int) -> Reals:
         """Return what ratios are made of, (n_cells, 5): n, y, n^2, n y, y^2."""
         n, y = self.lists, self.values[value]
         return np.stack([n, y, n * n, n * y, y * y], axis=1)
@@ -81,11 +81,11 @@ class Cells:
 class Ratios:
     """Ratios and their standard errors, (n,); NaN without a list, or of a single person."""
 
-    value: Floats
-    error: Floats
+    value: Reals
+    error: Reals
 
 
-def ratios(counts: NDArray[np.int64], features: Floats) -> Ratios:
+def ratios(counts: NDArray[np.int64], features: Reals) -> Ratios:
     """Return the ratio of each row of counts, (n, n_cells), and its standard error by eq. 1."""
     n, y, nn, ny, yy = (counts @ features).T
     people = counts.sum(axis=1)
@@ -96,7 +96,7 @@ def ratios(counts: NDArray[np.int64], features: Floats) -> Ratios:
     return Ratios(value, np.where(people > 1, error, np.nan))
 
 
-def bootstrap(cells: Cells, arm: int, n_resamples: int, rng: np.random.Generator) -> Floats:
+def bootstrap(cells: Crowd, arm: int, n_resamples: int, rng: np.random.Generator) -> Reals:
     """Return the ratios of an arm in resamples of its people, (n_values, n_resamples)."""
     counts = cells.counts[arm]
     there = counts > 0
@@ -110,7 +110,7 @@ def bootstrap(cells: Cells, arm: int, n_resamples: int, rng: np.random.Generator
     return drawn
 
 
-def permutation(cells: Cells, arms: tuple[int, int], n_resamples: int, rng: np.random.Generator) -> Floats:
+def permutation(cells: Crowd, arms: tuple[int, int], n_resamples: int, rng: np.random.Generator) -> Reals:
     """Return p-values, (n_values,): could the two arms' names be exchanged between people?
 
     The statistic is the difference over its standard error: the test then holds for equal ratios too where the arms
@@ -134,10 +134,10 @@ def _exchanged(pair: NDArray[np.int64], n_resamples: int, rng: np.random.Generat
         yield rng.multivariate_hypergeometric(both, n_first, size=block.stop - block.start, method="marginals")
 
 
-def _apart(first: NDArray[np.int64], second: NDArray[np.int64], features: Floats) -> NDArray[Any]:
-    """Return how many standard errors two arms lie apart; 0 where there is no spread to measure by."""
+def _apart(first: NDArray[np.int64], second: NDArray[np.int64], features: Reals) -> NDArray[Any]:
+    """Return how many standard errors two arms lie apart; infinity where they differ without any spread."""
     a, b = ratios(first, features), ratios(second, features)
-    error = np.hypot(a.error, b.error)
-    apart = np.zeros(len(error))
-    np.divide(abs(b.value - a.value), error, out=apart, where=error > 0)
+    gap, error = abs(b.value - a.value), np.hypot(a.error, b.error)
+    apart = np.where(gap > 0, np.inf, 0.0)
+    np.divide(gap, error, out=apart, where=error > 0)
     return apart

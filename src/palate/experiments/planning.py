@@ -23,13 +23,13 @@ from scipy import special
 
 from palate.errors import DataError, ParameterError
 
-Metric = Literal["positives", "clicks"]
+JudgedBy = Literal["positives", "clicks"]
 MOST_LISTS = 1e15  # of an arm; what needs more is a mistake
-METRICS: tuple[Metric, ...] = ("positives", "clicks")
+METRICS: tuple[JudgedBy, ...] = ("positives", "clicks")
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ArmShare:
     """One way to make lists; the first arm of an experiment is what the others are compared with.
 
     Attributes:
@@ -55,7 +55,7 @@ class Plan:
         alpha: the chance that one is found where there is none.
     """
 
-    metric: Metric = "positives"
+    metric: JudgedBy = "positives"
     lists: tuple[int, ...] = ()
     rate: float | None = None
     effect: float | None = None
@@ -75,7 +75,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class PastLists:
     """What lists of the past say, to plan from.
 
     Attributes:
@@ -94,7 +94,7 @@ class Baseline:
     people: int
 
 
-def check_arms(arms: Sequence[Arm]) -> None:
+def check_arms(arms: Sequence[ArmShare]) -> None:
     """Refuse arms that are none.
 
     Raises:
@@ -111,11 +111,11 @@ def check_arms(arms: Sequence[Arm]) -> None:
 
 
 def planned(
-    arms: Sequence[Arm],
+    arms: Sequence[ArmShare],
     rate: float,
     effect: float,
     *,
-    metric: Metric = "positives",
+    metric: JudgedBy = "positives",
     lists_per_person: float = 1.0,
     correlation: float = 0.0,
     variance: float | None = None,
@@ -184,7 +184,7 @@ def _check_numbers(
             raise ParameterError.outside(name, allowed, value)
 
 
-def baseline(frame: pl.DataFrame, metric: Metric = "positives") -> Baseline:
+def baseline(frame: pl.DataFrame, metric: JudgedBy = "positives") -> PastLists:
     """Return what lists of the past say, to plan from.
 
     Args:
@@ -198,9 +198,11 @@ def baseline(frame: pl.DataFrame, metric: Metric = "positives") -> Baseline:
     by_person = lists.group_by("person").agg(pl.len().alias("n"), pl.col(metric).cast(pl.Float64).sum().alias("y"))
     n, y = (by_person[name].to_numpy().astype(np.float64) for name in ("n", "y"))
     if len(n) < 2:
-        raise DataError(f"a baseline needs lists of at least two people, and there are {len(n)}", code="empty")
+        raise DataError(
+            f"a baseline needs lists of at least two people, and there are {len(n)}", code="empty", subject="person"
+        )
     value = lists[metric].to_numpy().astype(np.float64)
-    return Baseline(
+    return PastLists(
         rate=float(value.mean()),
         variance=float(value.var(ddof=1)),
         lists_per_person=float((n**2).sum() / n.sum()),

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 SECONDS = 1.0  # between two looks
 LOCK = "scheduler"  # file in the store's folder; whoever holds it looks
-MODULES = {"retrain": "palate.retraining"}  # what each kind of job is run by: `python -m`, see `palate.store.working`
+MODULES = {  # what each kind of job is run by: `python -m`, see `palate.store.working`
+    "retrain": "palate.retraining",
+    "off-policy": "palate.serve.off_policy",
+}
 
 
 @dataclass(frozen=True, slots=True)

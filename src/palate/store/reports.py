@@ -10,7 +10,7 @@ import polars as pl
 from palate.errors import DataError, ParameterError
 from palate.experiments import arms as tests
 from palate.experiments import planning
-from palate.experiments.planning import METRICS, Metric, Plan, baseline, planned
+from palate.experiments.planning import METRICS, JudgedBy, Plan, baseline, planned
 from palate.store import experiments, outcomes
 from palate.store.experiments import Arm, Experiment
 from palate.store.scenarios import USUAL
@@ -31,7 +31,7 @@ def start(
     scenario: str,
     arms: Sequence[Arm],
     *,
-    metric: Metric = "positives",
+    metric: JudgedBy = "positives",
     effect: float | None = None,
     rate: float | None = None,
     power: float = Plan().power,
@@ -80,11 +80,11 @@ def report(store: Store, ns: Namespace, name: str) -> tuple[Experiment, tests.Re
     return found, made
 
 
-def _tested(arms: Sequence[Arm]) -> list[planning.Arm]:
-    return [planning.Arm(arm.name, arm.share) for arm in arms]
+def _tested(arms: Sequence[Arm]) -> list[planning.ArmShare]:
+    return [planning.ArmShare(arm.name, arm.share) for arm in arms]
 
 
-def _past(store: Store, ns: Namespace, scenario: str, metric: Metric) -> Mapping[str, Any]:
+def _past(store: Store, ns: Namespace, scenario: str, metric: JudgedBy) -> Mapping[str, Any]:
     """Return rate, spread and likeness of the lists that a scenario had of late."""
     with store.read() as conn:
         named = None if scenario == USUAL else scenario

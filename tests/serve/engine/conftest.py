@@ -100,6 +100,12 @@ class World:
         return self.events(user, *((item, "rating", float(value)) for item, value in ratings.items()))
 
 
+@pytest.fixture(scope="session")
+def make_world():
+    """The class, for stores that are made elsewhere."""
+    return World
+
+
 @pytest.fixture
 def world(empty_file, tmp_path, models):
     """An empty store with an engine."""

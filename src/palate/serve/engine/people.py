@@ -171,6 +171,27 @@ class KnownPeople:
         self._counts = [0, 0, 0]
         return hits, misses, folded
 
+    def then(self, conn: Connection, stands: Sequence[tuple[Stand, int]]) -> list[KnownPerson]:
+        """Return what would have been known of people at moments of the past, by this version; nothing is kept.
+
+        Args:
+            conn: a read transaction.
+            stands: of each, the stand at that moment (its ``last_event`` is the newest before it), and microseconds.
+        """
+        known = self.loaded is not None and self.knows_users
+        ids = [stand.id for stand, _ in stands]
+        places = self.loaded.users_index(ids).tolist() if known and self.loaded is not None else [-1] * len(ids)
+        features = features_of_people(conn, self.loaded, [stand.key for stand, _ in stands])
+        found: list[ToFold] = []
+        for (stand, moment), place in zip(stands, places, strict=True):
+            log = log_of(conn, self.ns, self.kinds, [stand.key], moment - 1) if stand.last_event else None
+            if log is None:
+                found.append((self._stored(stand, place), None, None))
+                continue
+            self._learn_items(conn, log)
+            found.append(self._found(stand, place, _Read(self, log, moment), features.get(stand.key), None))
+        return self._folded(found)
+
     def of_sessions(self, sessions: Sequence[Session]) -> list[KnownPerson | PalateError]:
         """Return nameless people by the items of their sessions, or what is wrong with one."""
         found: list[ToFold | PalateError] = [self._of_session(session) for session in sessions]

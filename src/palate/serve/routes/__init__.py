@@ -8,6 +8,7 @@ from palate.serve.routes import (
     jobs,
     lists,
     models,
+    off_policy,
     predictions,
     recommendations,
     scenarios,
@@ -28,4 +29,5 @@ PARTS = (
     experiments.offer,
     jobs.offer,
     schedules.offer,
+    off_policy.offer,
 )
