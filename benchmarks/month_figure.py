@@ -84,7 +84,8 @@ def _estimates(axes: Any, month: Month, truths: Truths) -> None:
     ran = month.asked("keen").clicks.logged.value
     axes.axhline(ran, color=GREY, linestyle=":", linewidth=1, label="the policy that ran")
     axes.set_xticks([0, 1, 2, 4, 5, 6], [one.upper() for one in ESTIMATORS] * 2)
-    axes.legend(loc="best", fontsize=8, frameon=False)
+    axes.set_xlim(-0.6, 10.5)
+    axes.legend(loc="center right", fontsize=8, frameon=False)
     _title(axes, "Policies that were not run, from the log of days 7 to 13", "", "clicks per list, 95 %")
 
 
@@ -96,5 +97,5 @@ def _coverage(axes: Any, found: list[Coverage]) -> None:
         axes.plot(range(len(own)), [100 * one.covered for one in own], marker, color=colour, label=f"clicks {how}")
     axes.set_xticks(range(3), [one.upper() for one in ESTIMATORS])
     axes.set_xlim(-0.5, 2.5)
-    axes.legend(loc="lower left", fontsize=8, frameon=False)
+    axes.legend(loc="center left", fontsize=8, frameon=False)
     _title(axes, "Intervals that hold the truth", "", "% of replications")

@@ -192,7 +192,7 @@ def found(shop: Shop, two: tuple[Policy, Policy], same: bool, *, n: int, seed: i
     """
     rng, names = np.random.default_rng(seed), ("exploring", "keen")
     halves = [planning.ArmShare(name, 0.5) for name in names]
-    before = _experiment(shop, (two[0], two[0]), 400, rng)
+    before = _experiment(shop, (two[0], two[0]), 2000, rng)
     known = planning.baseline(before, "clicks")
     plan = planning.planned(
         halves,
