@@ -182,6 +182,13 @@ def test_a_test_over_lists_would_be_wrong() -> None:
     assert np.mean(np.array(over_lists) <= 0.05) > 0.12
 
 
+def test_arms_without_any_spread_differ_all_the_same() -> None:
+    arm, n = np.repeat([0, 1], 40), np.ones(80)
+    apart, alike = (Crowd.of(arm, n, y[None], 2) for y in (0.5 * arm, np.full(80, 0.5)))
+    assert permutation(apart, (0, 1), 199, np.random.default_rng(9))[0] == pytest.approx(1 / 200)
+    assert permutation(alike, (0, 1), 199, np.random.default_rng(9))[0] == 1
+
+
 def test_several_arms_are_corrected_for_their_number() -> None:
     arms = (ArmShare("now", 0.4), ArmShare("new", 0.3), ArmShare("other", 0.3))
     result = told(experiment(np.random.default_rng(8), (80, 60, 60), (0.4, 0.4, 0.9)), arms)
