@@ -122,6 +122,12 @@ def test_cells_are_resampled_as_people_are() -> None:
     assert found.error[0] == pytest.approx(drawn.std(), rel=0.05)
 
 
+def test_the_error_of_people_with_one_list_each_is_that_of_a_mean() -> None:
+    y = np.array([0.0, 1, 0, 3, 2])
+    crowd = Crowd.of(np.zeros(5, np.int64), np.ones(5), y[None], 1)
+    assert ratios(crowd.counts, crowd.features(0)).error[0] == pytest.approx(y.std(ddof=1) / np.sqrt(5))
+
+
 def test_the_permutation_test_is_the_share_of_all_exchanges() -> None:
     n, y = np.array([1.0, 2, 3, 1, 2, 4, 2]), np.array([0.0, 1, 3, 1, 2, 4, 0])
     arm = np.array([0, 0, 0, 1, 1, 1, 1])
