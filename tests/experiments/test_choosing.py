@@ -70,20 +70,37 @@ def test_propensities_are_those_of_all_lists(policy):
     assert policy.propensities([], []).tolist() == []
 
 
+@pytest.mark.parametrize("n", [20_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_drawn_lists_have_the_places_and_orders_that_are_logged(policy):
-    n, m = 20_000, policy.m
+def test_drawn_lists_have_the_places_and_orders_that_are_logged(policy, n):
+    m = policy.m
     lists = np.array([policy.draw(seed << 20).order for seed in range(n)])
     assert (np.sort(lists, axis=1) == np.arange(m)).all()
     for place in range(m):
-        shares = np.bincount(lists[:, place], minlength=m) / n
-        expected = np.array([policy.propensities([i], [place + 1])[0] for i in range(m)])
-        np.testing.assert_allclose(shares, expected, atol=5 * math.sqrt(0.25 / n))
+        for item in range(m):
+            p = policy.propensities([item], [place + 1])[0]
+            assert abs((lists[:, place] == item).mean() - p) < 4.5 * math.sqrt(p * (1 - p) / n) + 1e-9
     found, counts = np.unique(lists, axis=0, return_counts=True)
     for order, count in zip(found, counts, strict=True):
         p = math.exp(policy.log_probability(order))
         assert abs(count / n - p) < 5 * math.sqrt(p * (1 - p) / n) + 1e-9
     assert sum(math.exp(policy.log_probability(order)) for order in found) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_a_hundred_thousand_lists_of_ten_of_a_hundred_candidates_agree_with_their_log(temperature):
+    """Of all lists together: how often an item stood at a place, beside the sum of what was logged for it there."""
+    policy = Softmax(
+        utilities(-np.sort(-np.random.default_rng(0).normal(size=100))),
+        Explore(policy="softmax", temperature=temperature),
+    )
+    n, places = 100_000, np.arange(1, 11)
+    lists = np.array([policy.draw(seed << 20).order[:10] for seed in range(n)])
+    for place in places:
+        for item in np.unique(lists[:, place - 1])[:30]:
+            p = policy.propensities([item], [place])[0]
+            assert abs((lists[:, place - 1] == item).mean() - p) < 5 * math.sqrt(p * (1 - p) / n) + 2 / n
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)

@@ -87,3 +87,14 @@ def test_counts_of_places_and_lists_are_those_of_sorted_rows(chance):
     assert out.tolist() == [(orders[:, r - 1] == i).sum() for i, r in zip(items, places, strict=True)]
     first = orders[0, :2].copy()
     assert chance.count_lists(*read_only((S, first))) == (orders[:, :2] == first).all(axis=1).sum()
+
+
+def test_scores_in_draws_are_sums_of_products(chance):
+    rng = np.random.default_rng(2)
+    x, Z, means = rng.normal(size=(2, 4)), rng.normal(size=(5, 3, 4)).astype(np.float32), rng.normal(size=3)
+    items, chosen, out = np.array([4, 1, 2]), np.array([2, 0]), np.empty((2, 3))
+    chance.scores_in_draws(*read_only((x, Z, means, items, chosen)), out)
+    for row, s in enumerate(chosen):
+        for n, i in enumerate(items):
+            expected = means[s] + x[row, 3] + Z[i, s, 3] + x[row, :3] @ Z[i, s, :3]
+            assert out[row, n] == pytest.approx(expected)

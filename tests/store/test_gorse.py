@@ -9,6 +9,7 @@ import pytest
 
 from palate.errors import DataError
 from palate.store import feedback, items, open_store, users
+from palate.store.bulk import gorse_shapes
 from palate.store.bulk.importing import import_into
 
 USERS = [
@@ -179,6 +180,64 @@ def test_kinds_that_are_not_said_are_told(store, downloads):
     assert "new_kinds=True adds them" in str(caught.value)
     with store.read() as connection:
         assert users.get(connection, store.namespace(), ["ann"]) == {}
+
+
+CSV = {  # as dashboards of version 0.4 wrote them
+    "users": "user_id,labels\nann,f|31\nbob,\n",
+    "items": (
+        "item_id,is_hidden,categories,time_stamp,labels,description\n"
+        'tea,false,drinks|hot,2024-03-11 12:30:00 +0000 UTC,"{""brand"": ""Earl""}","Tea, black"\n'
+        "old,true,,0001-01-01 00:00:00 +0000 UTC,,\n"
+    ),
+    "feedback": (
+        "feedback_type,user_id,item_id,time_stamp\n"
+        "star,ann,tea,2024-03-11 12:30:00 +0000 UTC\nread,bob,old,2024-03-11 14:30:00.5 +0200 CEST\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_csv_files_of_older_dashboards_come_over(store, tmp_path, together):
+    folder = tmp_path / "gorse"
+    folder.mkdir()
+    for name, text in CSV.items():
+        (folder / f"{name}.csv").write_text(text)
+    sources = [folder] if together else [folder / f"{name}.csv" for name in ("feedback", "users", "items")]
+    done = [import_into(store, store.namespace(), source, **TO_PALATE) for source in sources]
+    counts = [sum(getattr(one, kind).new for one in done) for kind in ("users", "items", "events")]
+    assert counts == ([2, 2, 2] if together else [0, 0, 2])
+    known, created, events, newest = told(store)
+    assert known["ann"] == ({"labels": ["f", "31"]}, False)
+    assert known["tea"] == ({"title": "Tea, black", "categories": ["drinks", "hot"], "brand": "Earl"}, False)
+    assert known["old"] == ({}, True)
+    assert events == [("ann", "tea", "star", 0.0), ("bob", "old", "impression", 0.0)]
+    assert newest == 1_710_160_200_000_000
+    if together:
+        assert created == newest
+    again = [import_into(store, store.namespace(), source, **TO_PALATE) for source in sources]
+    assert sum(one.events.known for one in again) == 2
+    assert sum(one.items.known for one in again) == sum(one.users.known for one in again) == 2
+
+
+def test_a_value_that_a_dump_leaves_out_is_zero(store, tmp_path):
+    """Messages of protocol buffers have no zeros; the same rows of both exports count once."""
+    star = whole(field(2, "star"), field(3, "ann"), field(4, "tea"), moment(1_710_160_200))
+    (tmp_path / "gorse.bin").write_bytes(part(-3, star) + part(0))
+    (tmp_path / "feedback.jsonl").write_text(f"{json.dumps({**FEEDBACK[0], 'Value': 0})}\n")
+    sources = [tmp_path / "gorse.bin", tmp_path / "feedback.jsonl"]
+    done = [import_into(store, store.namespace(), source, **TO_PALATE) for source in sources]
+    assert [(one.events.new, one.events.known) for one in done] == [(1, 0), (0, 1)]
+
+
+def test_labels_come_back_as_they_were():
+    for labels in (None, ["a", "b"], {"age": 4}, {"a": {"b": {"c": ["x"]}}, "d": True}, {"a.b": 1, "c": 2.5}):
+        item = {"Labels": labels, "Comment": "Tea", "Categories": ["drinks"]}
+        back = gorse_shapes.item_fields(gorse_shapes.item_attributes(item))
+        assert back == {**item, "Labels": {"a": {"b": 1}, "c": 2.5} if labels and "a.b" in labels else labels}
+    titled = {"Labels": {"title": "T", "a": {"b": 1}}, "Comment": "C", "Categories": []}
+    assert gorse_shapes.item_fields(gorse_shapes.item_attributes(titled)) == titled
+    clashing = {"Labels": {"a": 1, "a.b": 2}, "Subscribe": ["x"], "Comment": "me"}
+    assert gorse_shapes.user_fields(gorse_shapes.user_attributes(clashing)) == clashing
 
 
 DAMAGED = {

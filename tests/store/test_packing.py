@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.errors import ParameterError, StoreError
-from palate.store.packing import SOURCES, decode_ranked, decode_shown, encode_ranked, encode_shown
+from palate.store.packing import SOURCES, Counted, Race, decode_ranked, decode_shown, encode_ranked, encode_shown
 from palate.store.records import Place
 
 IDS = st.one_of(
@@ -49,11 +49,36 @@ def test_orders_come_out_as_they_went_in(n_items, new, data):
     assert (ranked.n_items, ranked.new) == (n_items, tuple(new))
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 500), st.booleans(), st.integers(0, 2**32))
+def test_what_chance_did_to_an_order_comes_out_as_it_went_in(m, is_race, seed):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=m).astype(np.float32)
+    chance = Race(numbers, rng.permutation(m)) if is_race else Counted(numbers)
+    made = decode_ranked(encode_ranked(np.arange(500), 1682, ["new"], chance))
+    assert (made.positions.tolist(), made.new) == (list(range(500)), ("new",))
+    if isinstance(made.chance, Race):
+        assert made.chance.utilities.tolist() == numbers.tolist()
+        assert made.chance.order.tolist() == chance.order.tolist()
+    else:
+        assert made.chance.propensities.tolist() == numbers.tolist()
+    assert decode_ranked(encode_ranked([1], 2)).chance is None
+
+
+def test_what_chance_did_is_refused_where_it_is_damaged():
+    packed = encode_ranked([0, 1], 2, [], Race(np.zeros(2), np.array([1, 0])))
+    for damaged in (packed[:-2], packed + b"x", packed[:-1] + b"\1", packed.replace(b"\1\2", b"\3\2")):
+        if damaged != packed:
+            with pytest.raises(StoreError, match="a list in the store is damaged"):
+                decode_ranked(damaged)
+
+
 def test_bytes_of_a_list():
     ten = [Place(str(item), 1.5) for item in range(1000, 1010)]
     assert len(encode_shown(ten)) == 63  # 4 a score and 2 an id
     assert len(encode_ranked(np.arange(500), 1682)) == 1007
     assert len(encode_ranked(np.arange(500), 65_537)) == 1508
+    assert len(encode_ranked(np.arange(500), 1682, chance=Race(np.zeros(100), np.arange(100)))) == 1609
 
 
 def test_what_is_no_source_or_position_is_refused():

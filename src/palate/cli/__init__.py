@@ -21,6 +21,7 @@ from palate.cli import (
     demo,
     doctor,
     evaluate,
+    experiments,
     folders,
     jobs,
     keys,
@@ -29,6 +30,7 @@ from palate.cli import (
     recommend,
     report,
     retrain,
+    scenarios,
     schedule,
     serve,
     store_rules,
@@ -92,6 +94,8 @@ app.add_typer(store_rules.app, name="store")
 app.add_typer(versions.app, name="versions")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(scenarios.app, name="scenarios")
+app.add_typer(experiments.app, name="experiments")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

@@ -25,10 +25,10 @@ FolderOption = Annotated[
 
 
 @contextmanager
-def _opened(url: str, folder: Path | None) -> Iterator[Store]:
+def _opened(url: str, folder: Path | None, *, create: bool = False) -> Iterator[Store]:
     from palate.store import open_store
 
-    with open_store(url, folder=folder, create=False) as there:
+    with open_store(url, folder=folder, create=create) as there:
         yield there
 
 
@@ -121,12 +121,13 @@ def kinds(
     """
     from palate.store.kinds import kinds_of
 
-    with _opened(store, None) as there:
+    given = None if from_file is None else _read(from_file)
+    with _opened(store, None, create=given is not None) as there:
         ns = there.namespace(namespace)
-        if from_file is not None:
+        if given is not None:
             from palate.store.configuring import set_kinds
 
-            left = set_kinds(there, ns, _read(from_file))
+            left = set_kinds(there, ns, given)
             for name, count in left.items():
                 common.tell(f"{count:,} events of kind '{name}' stay in the log, and count for nothing")
         with there.read() as connection:

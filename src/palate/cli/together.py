@@ -87,6 +87,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         *(Rule(option, needs=("--store",), why="is of the HTTP service") for option in _OF_SERVICE),
         *(Rule(option, without=("--store",), why="is of the page") for option in ("--wait", "--trust-proxy")),
     ),
+    "palate experiments start": (
+        Rule("--rate", needs=("--effect",), why="plans how many lists an arm needs"),
+        Rule("--power", needs=("--effect",), why="plans how many lists an arm needs"),
+    ),
     "palate off-policy": (Rule("--scenario", without=("--preset",), why="has a preset already"),),
     "palate models": (Rule("--metrics", without=("KEY",), why="lists all metrics"),),
 }

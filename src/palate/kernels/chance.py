@@ -88,6 +88,22 @@ def come(v, x, rate, p, stay):
 
 
 @njit(nogil=True, cache=True)
+def begin(q):
+    """Make the counts q (n, BLOCK) those of nobody. A loop compiles sooner than a slice."""
+    for c in range(len(q)):
+        for b in range(BLOCK):
+            q[c, b] = 1.0 if c == 0 else 0.0
+
+
+@njit(nogil=True, cache=True)
+def copy(q, out):
+    """Write the counts q once more."""
+    for c in range(len(q)):
+        for b in range(BLOCK):
+            out[c, b] = q[c, b]
+
+
+@njit(nogil=True, cache=True)
 def add(q, p, stay):
     """Add an item to the counts q (n, BLOCK): q_c = P(N = c)."""
     for c in range(len(q) - 1, 0, -1):
@@ -109,8 +125,8 @@ def last_x(v, most):
 @njit(nogil=True, cache=True)
 def take_places(v, items, places, out):
     """Write the probability of eq. 2 that each of these items takes its place. The items all differ."""
-    m, K, most = len(v), len(items), places.max()
-    v = v - log_sum(v)
+    m, K, most, total = len(v), len(items), places.max(), log_sum(v)
+    v = v - total
     asked = np.zeros(m, np.bool_)
     for k in range(K):
         asked[items[k]] = True
@@ -119,13 +135,13 @@ def take_places(v, items, places, out):
     rate, p, stay = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     x, end = -BEFORE, last_x(v, most)
     while x < end and most > 1:
-        before[0], after[:] = 0.0, 0.0
-        before[0, 0], after[0] = 1.0, 1.0
+        begin(before[0])
+        begin(after)
         for j in range(m):
             if not asked[j] and come(v[j], x, rate, p, stay):
                 add(before[0], p, stay)
         for k in range(K):
-            before[k + 1] = before[k]
+            copy(before[k], before[k + 1])
             if come(v[items[k]], x, rate, p, stay):
                 add(before[k + 1], p, stay)
         for k in range(K - 1, -1, -1):
@@ -151,15 +167,39 @@ def density(before, after, n, rate, stay):
 
 
 @njit(nogil=True, cache=True)
+def scores_in_draws(x, Z, means, items, chosen, out):
+    """Write mean_s + b_s + c_is + p_s . q_is of the chosen draws s (K,) and items i (m,) into out (K, m).
+
+    x: (K, D) rows [p_s, b_s] of the chosen draws; Z: (n_items, n_draws, D) rows [q_is, c_is]; means: (n_draws,).
+    """
+    k = x.shape[1] - 1
+    for n in range(len(items)):
+        for row in range(len(chosen)):
+            z = Z[items[n], chosen[row]]
+            total = np.float64(means[chosen[row]]) + x[row, k] + z[k]
+            for f in range(k):
+                total += x[row, f] * z[f]
+            out[row, n] = total
+
+
+@njit(nogil=True, cache=True)
+def place_of(scores, i):
+    """Return how many come before item i by scores (m,), the first of equals first."""
+    own, before = scores[i], 0
+    for j in range(i):
+        before += scores[j] >= own
+    for j in range(i + 1, len(scores)):
+        before += scores[j] > own
+    return before
+
+
+@njit(nogil=True, cache=True)
 def count_places(S, items, places, out):
-    """Write how many rows of scores S (n, m) put each of these items at its place; of equals the first comes first."""
+    """Write how many rows of scores S (n, m) put each of these items at its place."""
     out[:] = 0
     for row in range(len(S)):
         for k in range(len(items)):
-            i, above = items[k], 0
-            for j in range(S.shape[1]):
-                above += S[row, j] > S[row, i] or (S[row, j] == S[row, i] and j < i)
-            out[k] += above == places[k] - 1
+            out[k] += place_of(S[row], items[k]) == places[k] - 1
 
 
 @njit(nogil=True, cache=True)
@@ -167,13 +207,8 @@ def count_lists(S, items):
     """Return how many rows of scores S (n, m) have these items at the first places, in this order."""
     same = 0
     for row in range(len(S)):
-        holds = True
-        for k in range(len(items)):
-            i, above = items[k], 0
-            for j in range(S.shape[1]):
-                above += S[row, j] > S[row, i] or (S[row, j] == S[row, i] and j < i)
-            if above != k:
-                holds = False
-                break
-        same += holds
+        k = 0
+        while k < len(items) and place_of(S[row], items[k]) == k:
+            k += 1
+        same += k == len(items)
     return same

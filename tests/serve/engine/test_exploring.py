@@ -8,6 +8,7 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
+from in_process import serving, wait_until
 
 from palate.errors import ParameterError
 from palate.experiments.choosing import utilities
@@ -189,12 +190,13 @@ def test_an_empty_list_is_nobodys_chance(world):
 # -- Thompson sampling ------------------------------------------------------------------------------------------------
 
 
-def draws_of(world, model, user, order):
-    """Return the order of the first candidates in each kept draw of a user of training."""
+def draws_of(model, user, order, moved=None):
+    """Return the order of the first candidates in each kept draw of a user of training, whose scores may be moved."""
     u = int(model.users_.index([user])[0])
     items = model.items_.index(order)
     S = np.einsum("sd,isd->si", model.user_draws_[u][:, :-1].astype(float), model.item_draws_[items][..., :-1])
-    S = S + model.item_draws_[items][..., -1].T + model.user_draws_[u][:, -1:]
+    S = S + model.item_draws_[items][..., -1].T + model.user_draws_[u][:, -1:] + model.mean_draws_[:, None]
+    S = S + (np.zeros(len(items)) if moved is None else moved)
     return [sorted(range(len(items)), key=lambda i, row=row: -row[i]) for row in S]
 
 
@@ -202,7 +204,7 @@ def test_thompson_shows_one_of_the_kept_draws_and_logs_the_share_that_agree(worl
     model = world.use("bayes")
     put(world, THOMPSON)
     order = world.items(n=8)
-    rows = draws_of(world, model, "u1", order)
+    rows = draws_of(model, "u1", order)
     P = np.zeros((8, 8))
     for row in rows:
         for place, item in enumerate(row):
@@ -275,6 +277,21 @@ def test_a_costly_list_of_somebody_known_is_counted_later_to_the_same(world, ids
                 same += 1
                 assert place.propensity == pytest.approx(told[at, place.item], rel=1e-6)
     assert same > 5
+
+
+def test_boosts_move_the_scores_of_every_draw_as_they_move_the_models(world, ids):
+    model = world.use("bayes")
+    boosts = (("genres=even", 1.3),)
+    put(world, THOMPSON, boosts=boosts)
+    plain = {place.item: place.score for place in world.ask(n=30).places}
+    lifted = world.ask(boosts=boosts, n=8)
+    moved = np.array([place.score - plain[place.item] for place in lifted.places])
+    assert moved.any()
+    rows = draws_of(model, "u1", names(lifted), moved)
+    for _ in range(20):
+        answer = ask(world, n=8)
+        if answer.explored["by"] == "thompson":
+            assert [names(lifted).index(name) for name in names(answer)] == rows[answer.explored["draw"]]
 
 
 def test_boosts_and_new_items_take_part_in_draws(world, ids):
@@ -404,6 +421,14 @@ def test_a_round_stops_when_the_service_does(world):
     stop = threading.Event()
     stop.set()
     assert counting.count(world.store, stop) == counting.Round(0, 0, 1)
+
+
+def test_the_next_start_of_a_service_counts_what_the_last_one_left(world, tmp_path):
+    answer = uncounted_list(world)
+    assert kept(world, answer).uncounted is not None
+    with serving(tmp_path / "shop.db", engine=None):
+        wait_until(lambda: kept(world, answer).uncounted is None, seconds=60)
+    assert kept(world, answer).explored["log_probability"] < 0
 
 
 def test_what_is_counted_from_survives_as_bytes(world):

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.kernels import chance, given
 from palate.models.bayes.kept import KeptDraws
 from palate.models.contract.learned import Array
-from palate.parallel import Workers, chunks
+from palate.parallel import Workers
 from palate.sparse import Rows
-
-BYTES = 1 << 24  # of items' rows that are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Newcomer:
     seed: int
     nu: float | None
 
-    def drawn(self, draws: KeptDraws, chosen: Sequence[int]) -> NDArray[np.float64]:
+    def drawn(self, draws: KeptDraws, chosen: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the rows [p, b] in these draws, (len(chosen), D)."""
         dense, X = draws.features_of(self.rows, self.features)
         own = self.rows.indices
@@ -47,7 +46,7 @@ class Newcomer:
         with Workers(1) as workers:
             for at, s in enumerate(chosen):
                 draw = draws.of_items(s, own)
-                E = np.random.default_rng((self.seed, s)).standard_normal((1, out.shape[1]), np.float32)
+                E = np.random.default_rng((self.seed, int(s))).standard_normal((1, out.shape[1]), np.float32)
                 out[at] = draw.fold(rows, draw.prior_means(dense, X), self.nu, workers, E)[3][0]
         return out
 
@@ -73,25 +72,22 @@ class ScoresInDraws:
 
     def of(self, draw: int) -> NDArray[np.float64]:
         """Return the scores in one draw, (m,)."""
-        scores: NDArray[np.float64] = self._scores([draw])[0]
+        scores: NDArray[np.float64] = self._scores(np.array([draw]))[0]
         return scores
 
     def every(self) -> NDArray[np.float64]:
         """Return the scores in all draws, (n_draws, m)."""
-        step = max(1, BYTES // max(1, 8 * len(self.items) * self.draws.item_draws.shape[2]))
-        parts = chunks(self.n_draws, step)
-        return np.concatenate([self._scores(list(range(self.n_draws))[part]) for part in parts])
+        return self._scores(np.arange(self.n_draws))
 
-    def _scores(self, chosen: Sequence[int]) -> NDArray[np.float64]:
+    def _scores(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores in these draws, each summed in the same order whatever the others are."""
         kept = self.draws
-        x: NDArray[np.float64] = self._rows(chosen)[:, None]
-        z = kept.item_draws[self.items[None, :], np.asarray(chosen)[:, None]].astype(np.float64)
-        scores: NDArray[np.float64] = (x[:, :, :-1] * z[:, :, :-1]).sum(axis=2)
-        scores += z[:, :, -1] + x[:, :, -1] + kept.mean_draws[chosen].astype(np.float64)[:, None]
+        scores = np.empty((len(chosen), len(self.items)))
+        x, Z, means, items, at = given(self._rows(chosen), kept.item_draws, kept.mean_draws, self.items, chosen)
+        chance.scores_in_draws(x, Z, means, items, at, scores)
         return scores
 
-    def _rows(self, chosen: Sequence[int]) -> NDArray[np.float64]:
+    def _rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         if isinstance(self.user, Newcomer):
             return self.user.drawn(self.draws, chosen)
         return np.asarray(self.draws.user_draws[self.user, chosen], np.float64)

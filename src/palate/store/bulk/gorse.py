@@ -87,7 +87,7 @@ def _time(given: Any) -> Any:
 
 
 def read_dump(path: Path) -> dict[Kind, WholeTable]:
-    """Return the three tables of a dump.
+    """Return the tables of a dump, without empty ones.
 
     Raises:
         DataError: it is cut off, or a message is none.
@@ -102,7 +102,7 @@ def read_dump(path: Path) -> dict[Kind, WholeTable]:
             raise DataError.of(
                 path, f"is no whole dump of Gorse: {error} ({at}); fetch it again", code="damaged"
             ) from None
-    return {kind: as_own(_whole(path, kind, rows[kind]), kind) for kind in rows}
+    return {kind: as_own(_whole(path, kind, rows[kind]), kind) for kind in rows if rows[kind]}
 
 
 def _whole(path: Path, kind: Kind, objects: list[dict[str, Any]]) -> WholeTable:

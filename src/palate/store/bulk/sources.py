@@ -22,7 +22,7 @@ from palate.data.reading.whole import WholeTable, whole_table
 from palate.data.sources.loading import KNOWN, STDIN, load_dataset
 from palate.data.tables import as_frame
 from palate.errors import DataError, NotFoundError, ParameterError, Remedy, Set
-from palate.store.bulk import gorse, parts
+from palate.store.bulk import gorse, gorse_csv, parts
 from palate.store.bulk.columns import KINDS, Kind, kind_of
 from palate.store.bulk.exporting import FORMAT_VERSION, SAID
 from palate.store.configuring import set_kinds
@@ -252,6 +252,8 @@ def _whole(path: Path, kind: Kind | None, read: Mapping[str, Any], stack: ExitSt
         table = parts.whole_of_parts(path, lambda part: stack.enter_context(whole_table(part, **options)))
     else:
         table = stack.enter_context(whole_table(path, **options))
+    if table.kind == "text" and (found := gorse_csv.kind_of(table.names)) is not None and kind in (None, found):
+        return gorse.as_own(gorse_csv.rows_of(table), found)
     found = gorse.kind_of(table.names) if table.kind == "jsonl" else None
     return gorse.as_own(table, kind or found) if found is not None else table
 
