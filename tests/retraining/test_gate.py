@@ -10,7 +10,7 @@ from palate import files
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.evaluation.fitted import evaluate_fitted
 from palate.progress import silent
-from palate.retraining import Rule
+from palate.retraining import GateRule
 from palate.retraining.days import Days, TooFew, days_of
 from palate.retraining.gate import Gate
 from palate.retraining.served import Running, served
@@ -19,7 +19,7 @@ from palate.store.source import dataset
 
 
 def judged(store, ns, candidate, view="clicks", **rule):
-    gate = Gate(store, ns, Rule(**rule), versions.load_active(store, ns))
+    gate = Gate(store, ns, GateRule(**rule), versions.load_active(store, ns))
     return gate.judge(candidate, dataset(store, ns, view), silent)
 
 
@@ -280,25 +280,25 @@ def test_what_cannot_be_trained_to_the_cut_is_told(store, ns, monkeypatch):
 )
 def test_a_wrong_rule_is_refused_beforehand(wrong, words):
     with pytest.raises(ParameterError, match=words):
-        Rule.of(wrong)
+        GateRule.of(wrong)
 
 
 def test_a_rule_is_what_is_said_and_the_rest_as_usual():
-    assert Rule.of({"days": 3, "margin": None}) == Rule(days=3)
-    assert Rule.of(Rule(metric="rmse", positive=4.0).as_dict()) == Rule(metric="rmse", positive=4.0)
+    assert GateRule.of({"days": 3, "margin": None}) == GateRule(days=3)
+    assert GateRule.of(GateRule(metric="rmse", positive=4.0).as_dict()) == GateRule(metric="rmse", positive=4.0)
     with pytest.raises(ParameterError, match="rule must be an object"):
-        Rule.of("strict")
+        GateRule.of("strict")
 
 
 def test_relevant_ratings_are_those_that_the_kind_calls_positive(store, ns):
     from palate.store.kinds import EventKind, Kinds
 
-    gate = Gate(store, ns, Rule(), None)
+    gate = Gate(store, ns, GateRule(), None)
     assert gate._positive(Kinds(), make("als")) == 4
     assert gate._positive(Kinds(), make("ease")) is None
     between = Kinds((EventKind(name="rating", positive="value >= 3 and value < 9", rating="value"),))
     assert gate._positive(between, make("als")) is None
-    assert Gate(store, ns, Rule(positive=2), None)._positive(Kinds(), make("als")) == 2
+    assert Gate(store, ns, GateRule(positive=2), None)._positive(Kinds(), make("als")) == 2
 
 
 def test_more_days_of_another_log(store, ns):

@@ -20,9 +20,9 @@ from palate.errors import (
     UnknownParameterError,
 )
 from palate.models import MODELS
-from palate.retraining import KIND, Settings, checked, memory, overrule, retrain, trainer
+from palate.retraining import KIND, Retraining, checked, memory, overrule, retrain, trainer
 from palate.retraining.checks import check_finite, faults, looked_at
-from palate.retraining.rule import Rule
+from palate.retraining.rule import GateRule
 from palate.store import Event, Thing, feedback, forgetting, items, jobs, versions
 from palate.store.source import dataset
 
@@ -59,7 +59,7 @@ def test_the_first_version_comes_from_the_log_alone(store, ns):
     (version,) = versions.listed(store, ns)
     assert version.details["verdict"] == done["verdict"]
     assert version.details["job"] == job.number
-    assert done["verdict"]["rule"] == Rule.of(QUICK).as_dict()
+    assert done["verdict"]["rule"] == GateRule.of(QUICK).as_dict()
     model = versions.load_active(store, ns).model
     fresh = MODELS["ease"]().fit(dataset(store, ns, "clicks"), progress=None)
     np.testing.assert_array_equal(model.rank_index(np.arange(9), 5)[0], fresh.rank_index(np.arange(9), 5)[0])
@@ -83,11 +83,11 @@ def test_it_goes_on_as_the_running_model_was_set(store, ns, tmp_path):
 
 
 def test_only_models_that_settle_go_on_by_themselves(store, ns, tmp_path):
-    assert Settings().goes_on(make("ials"))
-    assert not Settings(warm=False).goes_on(make("ials"))
-    assert not Settings().goes_on(make("bpr"))
-    assert Settings(warm=True).goes_on(make("bpr"))
-    assert not Settings(warm=True).goes_on(make("ease"))
+    assert Retraining().goes_on(make("ials"))
+    assert not Retraining(warm=False).goes_on(make("ials"))
+    assert not Retraining().goes_on(make("bpr"))
+    assert Retraining(warm=True).goes_on(make("bpr"))
+    assert not Retraining(warm=True).goes_on(make("ease"))
     running(store, ns, make("ials", n_factors=3), tmp_path)
     assert "going on" not in trained(store, ns, model="ials", parameters={"n_factors": 5}).log
     assert versions.load_active(store, ns).model.user_factors_.shape[1] == 5
@@ -156,7 +156,7 @@ def test_the_last_versions_are_kept_and_one_can_go_back(store, ns):
 def test_numbers_that_are_none_are_never_kept(store, ns, tmp_path, monkeypatch):
     running(store, ns, make("ease"), tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(trainer._Retraining, "_judged", lambda self, whole: verdict())
+        patched.setattr(trainer._Work, "_judged", lambda self, whole: verdict())
         patched.setattr(trainer, "check_finite", check_of_broken)
         with pytest.raises(DivergenceError, match=r"learned numbers that are none \(item_factors_\): it is not kept"):
             trained(store, ns, model="ials")
@@ -184,10 +184,10 @@ def test_lists_that_hold_too_few_items_are_refused(store, ns, tmp_path):
     lists = loaded.model.rank_index(np.arange(60), 10, excluded=[loaded.model.seen_])[0]
     assert found["coverage"] == len(np.unique(lists))
     assert found["people"] == 60
-    assert faults({"coverage": 3, "running_coverage": 10, "overlap": 0.5}, Rule(coverage=0.5)) == [
+    assert faults({"coverage": 3, "running_coverage": 10, "overlap": 0.5}, GateRule(coverage=0.5)) == [
         "its lists hold 3 different items, fewer than 0.5 times the 10 of the running lists"
     ]
-    assert faults({"coverage": 5, "running_coverage": 10, "overlap": 0.5}, Rule(coverage=0.5)) == []
+    assert faults({"coverage": 5, "running_coverage": 10, "overlap": 0.5}, GateRule(coverage=0.5)) == []
 
 
 def test_lists_that_share_too_little_with_the_running_ones_are_refused(store, ns, tmp_path):
@@ -260,13 +260,13 @@ def test_an_older_version_that_answers_for_a_damaged_one_is_judged_against(store
 def test_somebody_who_activates_meanwhile_has_the_last_word(store, ns, tmp_path, monkeypatch):
     running(store, ns, make("ease"), tmp_path)
     running(store, ns, make("popularity"), tmp_path)
-    looked = trainer._Retraining._looked_at
+    looked = trainer._Work._looked_at
 
     def meanwhile(self, *given):
         versions.activate(store, ns, 1)
         return looked(self, *given)
 
-    monkeypatch.setattr(trainer._Retraining, "_looked_at", meanwhile)
+    monkeypatch.setattr(trainer._Work, "_looked_at", meanwhile)
     job = trained(store, ns, model="ease")
     assert active(store, ns) == 1
     assert not job.outcome["activated"]
@@ -294,7 +294,7 @@ def test_the_estimate_grows_with_the_log_and_the_model(store, ns):
     ) - int(1.3 * (16 * 840 + make("ials")._bytes_needed(60, 40, 840)))
     fill(store, ns, people=10, seed=1)
     assert memory.estimated(store, ns, [make("ials")]).needed > small.needed
-    assert memory.Estimate(10, None, 1, 1, 1).check(make("ials")) is None
+    assert memory.MemoryEstimate(10, None, 1, 1, 1).check(make("ials")) is None
 
 
 def test_free_memory_is_what_the_container_leaves(tmp_path, monkeypatch):
@@ -352,13 +352,13 @@ def test_a_cancelled_training_stops_at_its_next_epoch(store, ns, stage, monkeypa
 
 
 def test_who_is_forgotten_while_it_trains_is_in_no_version(store, ns, monkeypatch):
-    fitted = trainer._Retraining._fitted
+    fitted = trainer._Work._fitted
 
     def meanwhile(self, whole):
         forgetting.forget(store, ns, "u7")
         return fitted(self, whole)
 
-    monkeypatch.setattr(trainer._Retraining, "_fitted", meanwhile)
+    monkeypatch.setattr(trainer._Work, "_fitted", meanwhile)
     job = trained(store, ns, model="ials")
     loaded = versions.load(store, ns, job.outcome["version"])
     assert "u7" not in loaded.model.users_
@@ -417,8 +417,8 @@ def test_settings_are_json_and_say_every_field():
     assert said["rule"]["days"] == 3
     assert said["keep"] == 5
     assert said["warm"] is None
-    assert Settings.of(said) == Settings(model="ials", rule=Rule(days=3))
-    assert Settings().candidate(None).key == "ials"
+    assert Retraining.of(said) == Retraining(model="ials", rule=GateRule(days=3))
+    assert Retraining().candidate(None).key == "ials"
 
 
 def test_the_package_has_its_names():

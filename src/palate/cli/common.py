@@ -68,7 +68,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A model parameter; may be repeated. See 'palate models'."),
 ]
-Preset = Annotated[str | None, typer.Option(help="A ready-made parameter set, such as original.")]
+PresetOption = Annotated[str | None, typer.Option(help="A ready-made parameter set, such as original.")]
 ModelKey = Annotated[
     str,
     typer.Option(

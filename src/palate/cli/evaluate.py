@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def evaluate(
     data: common.DataOrParts = None,
     model: common.ModelKey = "mf",
-    preset: common.Preset = None,
+    preset: common.PresetOption = None,
     set_: common.SetOption = None,
     model_file: Annotated[
         Path | None,

@@ -24,7 +24,7 @@ def train(
         "model.safetensors"
     ),
     model: common.ModelKey = "mf",
-    preset: common.Preset = None,
+    preset: common.PresetOption = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="A config of palate tune: model and parameters.")
     ] = None,

@@ -47,7 +47,7 @@ def tune(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Keep a parameter at a value; may be repeated."),
     ] = None,
-    preset: common.Preset = None,
+    preset: common.PresetOption = None,
     positive: common.PositiveOption = None,
     out: Annotated[
         Path, typer.Option(help="Folder for study, model, config and figures; the same command goes on there.")

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from palate.errors import ParameterError, shown
 
-Policy = Literal["none", "softmax", "thompson"]
-POLICIES: tuple[Policy, ...] = ("none", "softmax", "thompson")
+ExplorePolicy = Literal["none", "softmax", "thompson"]
+POLICIES: tuple[ExplorePolicy, ...] = ("none", "softmax", "thompson")
 DEEPEST = 500  # places that a list is ranked to
 COLDEST, HOTTEST = 0.01, 1000  # standard deviations of the candidates' scores
 UNIFORM = 0.05  # of Thompson sampling, where nothing else is said
@@ -29,7 +29,7 @@ class Explore:
             0.05 for "thompson", which needs one, else 0.
     """
 
-    policy: Policy = "none"
+    policy: ExplorePolicy = "none"
     temperature: float = 0.1
     share: float = 1.0
     depth: int = 100

@@ -22,23 +22,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from palate.retraining.overruling import overrule as overrule
-    from palate.retraining.rule import Rule as Rule
+    from palate.retraining.rule import GateRule as GateRule
     from palate.retraining.settings import KIND as KIND
-    from palate.retraining.settings import Settings as Settings
+    from palate.retraining.settings import Retraining as Retraining
     from palate.retraining.settings import checked as checked
     from palate.retraining.trainer import retrain as retrain
     from palate.retraining.verdict import Verdict as Verdict
 
 HOMES = {
     "KIND": "settings",
-    "Rule": "rule",
-    "Settings": "settings",
+    "GateRule": "rule",
+    "Retraining": "settings",
     "Verdict": "verdict",
     "checked": "settings",
     "overrule": "overruling",
     "retrain": "trainer",
 }
-__all__ = ["KIND", "Rule", "Settings", "Verdict", "checked", "overrule", "retrain"]
+__all__ = ["KIND", "GateRule", "Retraining", "Verdict", "checked", "overrule", "retrain"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from palate.data.dataset import Dataset
 from palate.errors import DivergenceError
 from palate.models import Recommender
 from palate.retraining.days import texts_of
-from palate.retraining.rule import Rule
+from palate.retraining.rule import GateRule
 from palate.retraining.served import Running, served
 from palate.store.versions.loaded import positions
 
@@ -57,7 +57,7 @@ def looked_at(model: Recommender, running: Loaded | None, log: Dataset | None) -
     return {**found, "running_coverage": _coverage(theirs), "overlap": _overlap(lists, theirs)}
 
 
-def faults(found: dict[str, Any], rule: Rule) -> list[str]:
+def faults(found: dict[str, Any], rule: GateRule) -> list[str]:
     """Return what of it the rule does not let pass, as clauses."""
     said = []
     least = rule.coverage * found.get("running_coverage", 0)

@@ -18,7 +18,7 @@ from palate.metrics import label_of
 from palate.models import MODELS, Recommender
 from palate.progress import ProgressCallback
 from palate.retraining.days import Days, TooFew, days_of
-from palate.retraining.rule import Rule
+from palate.retraining.rule import GateRule
 from palate.retraining.served import Running, served
 from palate.retraining.settings import settings_of
 from palate.retraining.verdict import Against, Verdict
@@ -47,7 +47,7 @@ class Gate:
 
     store: Store
     ns: Namespace
-    rule: Rule
+    rule: GateRule
     running: Loaded | None
 
     def judge(self, candidate: Recommender, whole: Dataset, progress: ProgressCallback) -> Verdict:

@@ -29,7 +29,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MemoryEstimate:
     """What a retraining will hold at once.
 
     Attributes:
@@ -61,7 +61,7 @@ class Estimate:
         )
 
 
-def estimated(store: Store, ns: Namespace, models: list[Recommender]) -> Estimate:
+def estimated(store: Store, ns: Namespace, models: list[Recommender]) -> MemoryEstimate:
     """Return what the training of models on a log holds, one after the other.
 
     Args:
@@ -75,7 +75,7 @@ def estimated(store: Store, ns: Namespace, models: list[Recommender]) -> Estimat
     rows = n_events  # at most
     fits = max((16 * rows + model._bytes_needed(n_users, n_items, rows) for model in models), default=0)
     needed = BASE + OF_EVENT * n_events + OF_THING * (n_users + n_items) + int(KEPT * fits)
-    return Estimate(needed, free_memory(), n_events, n_users, n_items)
+    return MemoryEstimate(needed, free_memory(), n_events, n_users, n_items)
 
 
 def free_memory() -> int | None:

@@ -10,12 +10,12 @@ from palate.errors import ParameterError
 from palate.metrics import at
 from palate.models.contract.parameters import check_choice, check_number, check_whole
 
-Test = Literal["not_worse", "better"]
+GateTest = Literal["not_worse", "better"]
 LONGEST = 36_500.0  # days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class GateRule:
     """When a candidate takes the place of the running model.
 
     Attributes:
@@ -35,7 +35,7 @@ class Rule:
     metric: str = "ndcg@10"
     days: float = 7.0
     margin: float = 0.0
-    test: Test = "not_worse"
+    test: GateTest = "not_worse"
     level: float = 0.95
     fewest: int = 30
     positive: float | None = None
@@ -51,7 +51,7 @@ class Rule:
         _check_metric(self.metric)
         check_number("days", self.days, low=0, high=LONGEST, open_low=True)
         check_number("margin", self.margin, low=-1e9)
-        check_choice("test", self.test, get_args(Test))
+        check_choice("test", self.test, get_args(GateTest))
         check_number("level", self.level, low=0.5, high=0.999)
         check_whole("fewest", self.fewest, low=2)
         if self.positive is not None:
@@ -74,7 +74,7 @@ class Rule:
         return asdict(self)
 
     @classmethod
-    def of(cls, said: object) -> Rule:
+    def of(cls, said: object) -> GateRule:
         """Return the rule of some fields, the others as usual.
 
         Raises:

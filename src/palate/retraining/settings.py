@@ -9,7 +9,7 @@ from typing import Any
 from palate.errors import ParameterError
 from palate.models import MODELS, Recommender
 from palate.models.contract.parameters import check_choice, check_whole, plain_value
-from palate.retraining.rule import Rule, record_of
+from palate.retraining.rule import GateRule, record_of
 from palate.store.versions.keeping import KEPT
 
 KIND = "retrain"  # of its jobs and schedules
@@ -18,7 +18,7 @@ SETTLING = ("als", "ials", "bayes")  # come to the same place from any beginning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Retraining:
     """What a retraining is told.
 
     Attributes:
@@ -36,7 +36,7 @@ class Settings:
     warm: bool | None = None
     activate: bool = True
     keep: int = KEPT
-    rule: Rule = field(default_factory=Rule)
+    rule: GateRule = field(default_factory=GateRule)
 
     def __post_init__(self) -> None:
         """Refuse what no retraining can do.
@@ -83,7 +83,7 @@ class Settings:
         return {**plain, "parameters": dict(self.parameters), "rule": self.rule.as_dict()}
 
     @classmethod
-    def of(cls, said: object) -> Settings:
+    def of(cls, said: object) -> Retraining:
         """Return the settings of some fields, the others as usual.
 
         Raises:
@@ -91,7 +91,7 @@ class Settings:
         """
         record = record_of(said, "retraining", [field.name for field in fields(cls)])
         if "rule" in record:
-            record["rule"] = Rule.of(record["rule"])
+            record["rule"] = GateRule.of(record["rule"])
         return cls(**record)
 
 
@@ -99,12 +99,12 @@ def checked(details: object) -> dict[str, Any]:
     """Return what a job or a schedule says, every field of it, or refuse it.
 
     Args:
-        details: any of the fields of `Settings`, the rule as an object of those of `Rule`.
+        details: any of the fields of `Retraining`, the rule as an object of those of `GateRule`.
 
     Raises:
         ParameterError: names the field, and what it may be.
     """
-    return Settings.of(details).as_dict()
+    return Retraining.of(details).as_dict()
 
 
 def settings_of(model: Recommender) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from palate.retraining import leftovers
 from palate.retraining.checks import check_finite, faults, looked_at
 from palate.retraining.gate import Gate
 from palate.retraining.memory import estimated
-from palate.retraining.settings import Settings, settings_of
+from palate.retraining.settings import Retraining, settings_of
 from palate.retraining.verdict import Verdict
 from palate.store import versions
 from palate.store.jobs import Run, StopAskedError
@@ -36,7 +36,7 @@ EVERY = 1.0  # seconds between two steps that are written
 def retrain(run: Run) -> None:
     """Train a model on the log, judge it, and let it answer where it passes.
 
-    What the job is to do stands in its details (`palate.retraining.Settings`). What came of it does afterwards:
+    What the job is to do stands in its details (`palate.retraining.Retraining`). What came of it does afterwards:
     "memory", "version", "verdict", "activated", "seconds".
 
     Args:
@@ -50,21 +50,21 @@ def retrain(run: Run) -> None:
         StopAskedError: somebody asked the job to stop; nothing was activated.
     """
     begun = time.monotonic()
-    done = _Retraining.of(run).run()
+    done = _Work.of(run).run()
     run.note(**done, seconds=round(time.monotonic() - begun, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class _Retraining:
+class _Work:
     run_: Run
-    settings: Settings
+    settings: Retraining
     active: int | None  # the version that was made active last, whether it can be read or not
     running: Loaded | None  # the one that answers
     candidate: Recommender
 
     @classmethod
-    def of(cls, run: Run) -> _Retraining:
-        settings = Settings.of(run.details)
+    def of(cls, run: Run) -> _Work:
+        settings = Retraining.of(run.details)
         active, running = _active(run), _answering(run)
         return cls(run, settings, active, running, settings.candidate(None if running is None else running.model))
 
