@@ -19,6 +19,10 @@ EXPLAINED = {
     ("files/folders.py", "B403"): "writes two dictionaries for readers of the old folders; nothing is unpickled",
     ("files/foreign.py", "B403"): "pickletools lists what a pickle would do, so that it can be refused unread",
     ("serve/listening.py", "B104"): "says what 0.0.0.0 means when the user chose it; the default is loopback",
+    ("cli/retrain.py", "B404"): "waits for the process of `store/working.py`",
+    ("serve/scheduler.py", "B404"): "watches the process of `store/working.py`",
+    ("store/working.py", "B404"): "starts our own Python with a module of ours: a list of words, no shell",
+    ("store/working.py", "B603"): "the same command",
     ("store/migrations/versions/schema_2.py", "B608"): "the microseconds of a day stand in the text: a constant",
 }
 

@@ -15,7 +15,7 @@ from palate.cli.store import NamespaceOption, StoreOption, moment, opened
 from palate.cli.together import CheckedCommand
 
 if TYPE_CHECKING:
-    from palate.store.schedules import Schedule
+    from palate.store.schedules import StoredSchedule
 
 app = typer.Typer(
     help="Retrains at fixed times, which a running service starts: set, list, pause, resume, remove.",
@@ -144,7 +144,7 @@ def _read(file: Path) -> Any:
         raise ParameterError.of("--from", f": {file} does not hold JSON ({error})") from None
 
 
-def _show(schedule: Schedule, *, as_json: bool) -> None:
+def _show(schedule: StoredSchedule, *, as_json: bool) -> None:
     record = _record(schedule)
     if as_json:
         common.emit(record)
@@ -153,7 +153,7 @@ def _show(schedule: Schedule, *, as_json: bool) -> None:
     common.console().print(f"{schedule.kind} every {record['every']}, {when}")
 
 
-def _record(schedule: Schedule) -> dict[str, Any]:
+def _record(schedule: StoredSchedule) -> dict[str, Any]:
     from palate.store.schedules import interval_said
 
     return {

@@ -8,12 +8,12 @@ from pydantic import AwareDatetime, Field
 
 from palate.serve.answers import Said
 from palate.serve.bodies import WORD, Asked, Short, Whole
+from palate.store.jobs import State
 
 LARGEST = 2**53 - 1
-State = Literal["waiting", "running", "done", "failed", "cancelled"]
-Kind = Literal["retrain"]
+JobKind = Literal["retrain"]
 JobNumber = Annotated[Whole, Field(ge=1, le=LARGEST, description="Of the job.")]
-Settings = Annotated[
+JobSettings = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100, pattern=WORD)], Any],
     Field(max_length=50, description="What is not said is as usual: `palate retrain --help` tells."),
 ]
@@ -31,8 +31,8 @@ class JobQuery(Asked):
 class JobRequest(Asked):
     """A job to start."""
 
-    kind: Kind = "retrain"
-    settings: Settings = Field(default_factory=dict)
+    kind: JobKind = "retrain"
+    settings: JobSettings = Field(default_factory=dict)
 
 
 class JobNamed(Asked):
@@ -67,12 +67,12 @@ class JobsSaid(Said):
 class ScheduleRequest(Asked):
     """What is to be done again and again; it takes the place of the schedule of its kind."""
 
-    kind: Kind = "retrain"
+    kind: JobKind = "retrain"
     every: Annotated[str, Field(max_length=10, pattern=WORD, description="30m, 12h, 1d.", examples=["1d"])]
     first: Annotated[AwareDatetime | None, Field(description="The first time; without it, one interval from now.")] = (
         None
     )
-    settings: Settings = Field(default_factory=dict)
+    settings: JobSettings = Field(default_factory=dict)
 
 
 class ScheduleNamed(Asked):

@@ -31,7 +31,7 @@ EVERY = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class StoredSchedule:
     """What is done again and again; times in microseconds.
 
     Attributes:
@@ -75,7 +75,7 @@ def put(
     every: str,
     details: Mapping[str, Any] | None = None,
     first: int | None = None,
-) -> Schedule:
+) -> StoredSchedule:
     """Make the schedule of a kind, or write it anew; one that was paused goes on.
 
     Args:
@@ -103,7 +103,7 @@ def put(
         return get(conn, ns, kind)
 
 
-def get(conn: Connection, ns: Namespace, kind: str) -> Schedule:
+def get(conn: Connection, ns: Namespace, kind: str) -> StoredSchedule:
     """Return the schedule of a kind.
 
     Raises:
@@ -115,13 +115,13 @@ def get(conn: Connection, ns: Namespace, kind: str) -> Schedule:
     return _schedule(row)
 
 
-def listed(conn: Connection, ns: Namespace) -> list[Schedule]:
+def listed(conn: Connection, ns: Namespace) -> list[StoredSchedule]:
     """Return the schedules of a namespace, by kind."""
     query = select(schedules).where(schedules.c.namespace == ns.key).order_by(schedules.c.kind)
     return [_schedule(row) for row in conn.execute(query).mappings()]
 
 
-def pause(store: Store, ns: Namespace, kind: str, *, paused: bool = True) -> Schedule:
+def pause(store: Store, ns: Namespace, kind: str, *, paused: bool = True) -> StoredSchedule:
     """Do nothing more of a schedule until it is told to go on; what passed meanwhile is made up once.
 
     Raises:
@@ -162,7 +162,7 @@ def start_due(store: Store, now: int | None = None) -> list[tuple[Namespace, int
     return [(ns, number) for ns, number in begun if number is not None]
 
 
-def _begun(store: Store, ns: Namespace, schedule: Schedule, now: int) -> int | None:
+def _begun(store: Store, ns: Namespace, schedule: StoredSchedule, now: int) -> int | None:
     """Set the next time of a schedule on its grid and add its job, both or neither; None where somebody else did."""
     due = schedule.due + (1 + (now - schedule.due) // schedule.every) * schedule.every
     with store.write() as conn:
@@ -181,6 +181,6 @@ def _absent(ns: Namespace, kind: str) -> NotFoundError:
     return NotFoundError.of(f"namespace '{ns.name}'", f"has no schedule of {kind!r:.60}", value=kind)
 
 
-def _schedule(row: RowMapping) -> Schedule:
+def _schedule(row: RowMapping) -> StoredSchedule:
     plain = {name: row[name] for name in ("kind", "every", "due", "paused")}
-    return Schedule(details=json.loads(row["details"]), **plain)
+    return StoredSchedule(details=json.loads(row["details"]), **plain)

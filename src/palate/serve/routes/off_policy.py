@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from palate.serve import off_policy
 from palate.serve.bodies import WORD, Asked, Whole
-from palate.serve.learning import JobSaid, Settings
+from palate.serve.learning import JobSaid, JobSettings
 from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.jobs import job_said
 from palate.serve.routes.said import in_thread, micros
@@ -25,9 +25,9 @@ class OffPolicyRequest(Asked):
     """A policy to be asked about, a scenario's or a preset, and the lists to learn from."""
 
     scenario: Annotated[Name | None, Field(description="Whose preset is asked about.")] = None
-    preset: Annotated[Settings | None, Field(description="A preset that no scenario has; {} is the model's order.")] = (
-        None
-    )
+    preset: Annotated[
+        JobSettings | None, Field(description="A preset that no scenario has; {} is the model's order.")
+    ] = None
     model: Annotated[
         Annotated[Whole, Field(ge=1, le=2**31 - 1)] | Name | None,
         Field(description="A version's number or a model's key, in place of the preset's."),

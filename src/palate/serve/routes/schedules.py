@@ -9,7 +9,7 @@ from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.jobs import CHECKS
 from palate.serve.routes.said import in_thread, micros, time_said
 from palate.store import schedules
-from palate.store.schedules import Schedule
+from palate.store.schedules import StoredSchedule
 
 offer = Offers("schedules")
 
@@ -62,11 +62,11 @@ def _listed(call: Exchange) -> list[dict[str, Any]]:
         return [_said(one) for one in schedules.listed(conn, call.ns)]
 
 
-def _pause(call: Exchange, kind: str, paused: bool) -> Schedule:
+def _pause(call: Exchange, kind: str, paused: bool) -> StoredSchedule:
     return schedules.pause(call.service.store, call.ns, kind, paused=paused)
 
 
-def _said(schedule: Schedule) -> dict[str, Any]:
+def _said(schedule: StoredSchedule) -> dict[str, Any]:
     return {
         "kind": schedule.kind,
         "every": schedules.interval_said(schedule.every),
