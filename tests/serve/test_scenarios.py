@@ -80,6 +80,17 @@ def test_cursors_go_on_by_the_number_of_the_preset(two):
     assert len(ids(session.json())) == 3
 
 
+def test_a_scenario_that_explores_says_so_in_answer_and_log(two):
+    put(two[0], "curious", explore={"policy": "softmax", "temperature": 1.0, "uniform": 0.1}, n=4)
+    said = [asked(two[1], user="u5", scenario="curious") for _ in range(5)]
+    assert {one["explored"]["policy"] for one in said} == {"softmax"}
+    assert all(0 < item["propensity"] < 1 for one in said for item in one["items"])
+    assert len({tuple(ids(one)) for one in said}) > 1
+    kept = two[0].get(f"/v1/lists/{said[0]['list_id']}").json()
+    assert (kept["explored"]["policy"], [item["item"] for item in kept["items"]]) == ("softmax", ids(said[0]))
+    assert asked(two[1], user="u5")["explored"] == {}
+
+
 def test_scenarios_are_listed_and_deleted_and_their_revisions_stay(two):
     for n in (2, 4):
         put(two[0], "gone", n=n)
@@ -103,6 +114,7 @@ def test_scenarios_are_listed_and_deleted_and_their_revisions_stay(two):
         ({"boosts": [{"where": "colour=red", "factor": 2}]}, 422, "colour"),
         ({"explore": {"policy": "thompson", "uniform": 0}}, 422, "above 0 for 'thompson'"),
         ({"explore": {"temperature": 1}}, 422, "policy"),
+        ({"explore": {"policy": "thompson"}}, 409, "ImplicitALS keeps none: use 'softmax'"),
         ({"rotation": {"shown": 0, "days": 1}}, 422, "rotation.shown"),
         ({"n": 501}, 422, "n"),
         ({"colour": 1}, 422, "colour"),

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from palate.store.experiments import Arm, Experiment
 
 app = typer.Typer(help="Experiments on a scenario: start, list, report, end.", no_args_is_help=True)
-NameArgument = Annotated[str, typer.Argument(help="Of the experiment.")]
+ExperimentName = Annotated[str, typer.Argument(help="Of the experiment.")]
 
 
 @app.command("start", cls=CheckedCommand)
 def start(
-    name: NameArgument,
+    name: ExperimentName,
     store: StoreOption,
     arm: Annotated[
         list[str],
@@ -84,7 +84,7 @@ def list_(store: StoreOption, namespace: NamespaceOption = "default", as_json: c
 
 @app.command("report", cls=CheckedCommand)
 def report(
-    name: NameArgument, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
+    name: ExperimentName, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
 ) -> None:
     """Report what came of an experiment. While it runs, that somebody looked is kept, and reports warn of early looks.
 
@@ -102,7 +102,7 @@ def report(
 
 @app.command("end", cls=CheckedCommand)
 def end(
-    name: NameArgument, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
+    name: ExperimentName, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
 ) -> None:
     """End an experiment for good; its report can still be asked for.
 

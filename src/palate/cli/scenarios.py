@@ -21,12 +21,12 @@ app = typer.Typer(
     help="Named presets of lists: filters, boosts, diversity, exploring, rotation, model. Services follow at once.",
     no_args_is_help=True,
 )
-NameArgument = Annotated[str, typer.Argument(help="Of the scenario; default is that of requests which name none.")]
+ScenarioName = Annotated[str, typer.Argument(help="Of the scenario; default is that of requests which name none.")]
 
 
 @app.command("set", cls=CheckedCommand)
 def set_(
-    name: NameArgument,
+    name: ScenarioName,
     preset: Annotated[
         str,
         typer.Argument(
@@ -72,7 +72,7 @@ def list_(store: StoreOption, namespace: NamespaceOption = "default", as_json: c
 
 @app.command("revisions", cls=CheckedCommand)
 def revisions(
-    name: NameArgument, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
+    name: ScenarioName, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
 ) -> None:
     """List what a scenario was, the newest revision first.
 
@@ -87,7 +87,7 @@ def revisions(
 
 @app.command("delete", cls=CheckedCommand)
 def delete(
-    name: NameArgument, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
+    name: ScenarioName, store: StoreOption, namespace: NamespaceOption = "default", as_json: common.Json = False
 ) -> None:
     """Delete a scenario: requests may not name it any more. Its revisions stay.
 

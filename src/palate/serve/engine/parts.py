@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Part:
+class BatchPart:
     """Requests of a batch that one version answers.
 
     Attributes:
@@ -55,11 +55,11 @@ class Part:
 
 def parts_of(
     scenarios: Scenarios, conn: Connection, moment: Moment, asks: Sequence[Ask], now: int
-) -> tuple[list[Part], dict[int, PalateError]]:
+) -> tuple[list[BatchPart], dict[int, PalateError]]:
     """Return the parts of a batch of one namespace, and the requests that cannot be answered, by their places."""
     main = scenarios.main
     if not scenarios and all(ask.scenario is None for ask in asks):
-        return [Part(main, range(len(asks)), asks, _people(main, conn, moment.stands, asks, now))], {}
+        return [BatchPart(main, range(len(asks)), asks, _people(main, conn, moment.stands, asks, now))], {}
     refused: dict[int, PalateError] = {}
     groups: dict[Tenant, list[tuple[int, Ask]]] = {}
     for at, ask in enumerate(asks):
@@ -72,12 +72,12 @@ def parts_of(
     return [_part(space, conn, moment, group, now) for space, group in groups.items()], refused
 
 
-def _part(space: Tenant, conn: Connection, moment: Moment, group: Sequence[tuple[int, Ask]], now: int) -> Part:
+def _part(space: Tenant, conn: Connection, moment: Moment, group: Sequence[tuple[int, Ask]], now: int) -> BatchPart:
     space.refresh(conn, moment)
     at, asks = [place for place, _ in group], [ask for _, ask in group]
     stands = {ask.user: moment.stands[ask.user] for ask in asks if ask.user is not None}
     people = _people(space, conn, stands, asks, now)
-    return Part(space, at, asks, people, shown_often(space, conn, stands, asks, now))
+    return BatchPart(space, at, asks, people, shown_often(space, conn, stands, asks, now))
 
 
 def _people(

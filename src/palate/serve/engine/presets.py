@@ -9,6 +9,7 @@ from palate.errors import ParameterError
 from palate.models.contract.abilities import LikensItems, cannot
 from palate.serve.engine.asking import MOST_BOOSTS, Ask, Through
 from palate.serve.engine.catalogue import Catalogue
+from palate.serve.engine.exploring import check
 from palate.serve.engine.space import read_items
 from palate.store import versions
 from palate.store.presets import Preset
@@ -92,4 +93,5 @@ def checked(store: Store, ns: Namespace, preset: Preset) -> Preset:
             catalogue.mask((condition,))
     if loaded is not None and preset.diversity and not isinstance(loaded.model, LikensItems):
         raise cannot(loaded.model, "similar_items", "leave diversity out")
+    check(None if loaded is None else loaded.model, preset.explore)
     return preset

@@ -34,7 +34,7 @@ class VersionLoadingError(UnavailableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingScenario:
     """A scenario that requests are answered through.
 
     Attributes:
@@ -56,8 +56,8 @@ class Scenarios:
     def __init__(self, main: Tenant) -> None:
         self.main, self.changes = main, -1
         self._active: int | None = None  # number of the version that the store says is active
-        self._wanted: dict[str, Standing] = {}
-        self._standing: dict[str, Standing] = {}
+        self._wanted: dict[str, StandingScenario] = {}
+        self._standing: dict[str, StandingScenario] = {}
         self._experiments: dict[str, Experiment] = {}
         self._tenants: dict[int, Tenant] = {}
         self._behind = False  # a scenario is not at its newest revision
@@ -81,7 +81,9 @@ class Scenarios:
     def _read(self, conn: Connection) -> None:
         ns, wanted = self.main.ns, self.main.wanted(conn)
         self._active = None if wanted is None else wanted[0]
-        self._wanted = {one.name: Standing(one, _number_of(conn, self.main, one)) for one in scenarios.listed(conn, ns)}
+        self._wanted = {
+            one.name: StandingScenario(one, _number_of(conn, self.main, one)) for one in scenarios.listed(conn, ns)
+        }
         self._experiments = {one.scenario: one for one in experiments.listed(conn, ns, running=True)}
         self._behind = bool(self._wanted or self._standing)
 
@@ -153,7 +155,7 @@ class Scenarios:
         made.check()
         return self._space_for(standing), made
 
-    def _space_for(self, standing: Standing | None) -> Tenant:
+    def _space_for(self, standing: StandingScenario | None) -> Tenant:
         number = None if standing is None else standing.number
         space = self.space_of(number)
         if space is not None:
