@@ -74,7 +74,7 @@ def check(model: Recommender | None, explore: Explore | None) -> None:
 def explored(space: Tenant, person: KnownPerson, order: Order, explore: Explore, n: int, list_id: str) -> Explored:
     """Return what chance makes of the final order of a list of n places."""
     shown = min(n, len(order.places))
-    if explore.policy == "none" or not shown:
+    if not shown:
         return Explored(order, [1.0] * shown, {})
     model = None if space.loaded is None else space.loaded.model
     if explore.policy == "thompson" and not isinstance(model, KeepsDraws):

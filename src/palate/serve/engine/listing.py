@@ -64,9 +64,10 @@ def answered(
 
 def _explored(space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str) -> Explored | None:
     """Return what chance makes of an order, the last step; None where it takes no part."""
-    if ask.through is None or ask.through.explore is None:
+    explore = None if ask.through is None else ask.through.explore
+    if explore is None or explore.policy == "none":
         return None
-    return explored(space, person, order, ask.through.explore, ask.n, list_id)
+    return explored(space, person, order, explore, ask.n, list_id)
 
 
 def _answer(
