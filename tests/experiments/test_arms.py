@@ -122,6 +122,12 @@ def test_cells_are_resampled_as_people_are() -> None:
     assert found.error[0] == pytest.approx(drawn.std(), rel=0.05)
 
 
+def test_the_error_of_people_with_one_list_each_is_that_of_a_mean() -> None:
+    y = np.array([0.0, 1, 0, 3, 2])
+    crowd = Crowd.of(np.zeros(5, np.int64), np.ones(5), y[None], 1)
+    assert ratios(crowd.counts, crowd.features(0)).error[0] == pytest.approx(y.std(ddof=1) / np.sqrt(5))
+
+
 def test_the_permutation_test_is_the_share_of_all_exchanges() -> None:
     n, y = np.array([1.0, 2, 3, 1, 2, 4, 2]), np.array([0.0, 1, 3, 1, 2, 4, 0])
     arm = np.array([0, 0, 0, 1, 1, 1, 1])
@@ -180,6 +186,13 @@ def test_a_test_over_lists_would_be_wrong() -> None:
         over_lists.append(p_value(rng, np.arange(len(person)), clicks, int((person < 40).sum())))
     assert np.mean(np.array(over_people) <= 0.05) < 0.1
     assert np.mean(np.array(over_lists) <= 0.05) > 0.12
+
+
+def test_arms_without_any_spread_differ_all_the_same() -> None:
+    arm, n = np.repeat([0, 1], 40), np.ones(80)
+    apart, alike = (Crowd.of(arm, n, y[None], 2) for y in (0.5 * arm, np.full(80, 0.5)))
+    assert permutation(apart, (0, 1), 199, np.random.default_rng(9))[0] == pytest.approx(1 / 200)
+    assert permutation(alike, (0, 1), 199, np.random.default_rng(9))[0] == 1
 
 
 def test_several_arms_are_corrected_for_their_number() -> None:

@@ -75,6 +75,18 @@ def test_snips_of_places_that_are_not_always_filled() -> None:
     assert snips(replace(places, fills=fills)).mean() == pytest.approx(by_place[0] + by_place[1] + 0.25 * by_place[2])
 
 
+def test_the_spread_of_snips_is_that_of_people_drawn_again() -> None:
+    """Its z are a linearisation: held against the estimate itself on lists of people drawn with replacement."""
+    rng = np.random.default_rng(20)
+    places = some_places(20, n=400, person=np.arange(400), target=rng.uniform(0, 0.3, 1200))
+    z, again = snips(places), []
+    w, r = (column.reshape(400, 3) for column in (places.weight, places.reward))
+    for _ in range(2000):
+        at = rng.integers(400, size=400)
+        again.append(((w[at] * r[at]).sum(axis=0) / w[at].sum(axis=0)).sum())
+    assert error_of(z) == pytest.approx(np.std(again), rel=0.06)
+
+
 @pytest.mark.parametrize("case", PEERS, ids=range(len(PEERS)))
 def test_the_figures_are_those_of_skdr_eval(case: dict[str, Any]) -> None:
     """By rank: value, standard error where each list is a person's own, effective size of whole lists."""

@@ -128,7 +128,7 @@ def two(tmp_path_factory):
 def plain(answer: Any, ids: dict[str, str]) -> tuple[int, str]:
     """Return an answer without what differs from request to request, and with ids named by what they are of."""
     text = re.sub(r'"(request_id|list_id|next|created|updated|Timestamp)":"[^"]*"', r'"\1":"…"', answer.text)
-    text = re.sub(r"ours-\d+", "ours", text)
+    text = re.sub(r'"job":\d+|ours-\d+', "ours", text)
     for kind, id in ids.items():  # noqa: A001
         text = text.replace(id, f"<{kind}>")
     return answer.status_code, text

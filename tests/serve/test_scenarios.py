@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
 from in_process import serving
+from serve.own_service import running
 from serve.test_whole import ALL, asked, fitted, ids
 
 import palate
@@ -189,3 +192,39 @@ def test_experiments_that_cannot_be_are_refused(two):
     assert "say the rate" in refused(start(plan={"effect": 0.1}), 422)
     assert "no experiment 'nothing'" in refused(two[0].get("/v1/experiments/report?name=nothing"), 404)
     assert "no experiment 'nothing'" in refused(two[0].post("/v1/experiments/end", json={"name": "nothing"}), 404)
+
+
+@pytest.mark.long
+def test_two_processes_follow_each_change_under_load_without_a_dropped_request(tmp_path):
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    with open_store(url) as store:
+        ns = store.namespace()
+        for seed in (1, 2):
+            palate.save(fitted(seed), tmp_path / f"{seed}.safetensors")
+            versions.add(store, ns, tmp_path / f"{seed}.safetensors")
+        versions.activate(store, ns, 1)
+        secret = {"X-API-Key": keys.create(store, ns, "admin")[1]}
+    with running(tmp_path, url, "--workers", "2") as service:
+        ended, seen = threading.Event(), []
+
+        def load():
+            while not ended.is_set():
+                seen.append(service.ask("POST", "/v1/recommendations", {"user": "u1"}, **secret).status)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            for revision in range(1, 13):
+                preset = {"n": revision, "model": 1 + revision % 2}
+                done = service.ask("POST", "/v1/scenarios", {"name": "home", "preset": preset}, **secret)
+                assert done.status == 200, done.body
+                for user in ("u2", "u3", "u4"):  # each by a connection of its own, to whichever worker takes it
+                    body = {"user": user, "scenario": "home"}
+                    said = json.loads(service.ask("POST", "/v1/recommendations", body, **secret).body)
+                    assert said["scenario"]["revision"] in (revision - 1, revision)  # until its version is loaded
+                    assert len(said["items"]) == said["scenario"]["revision"]
+        finally:
+            ended.set()
+            thread.join()
+        assert set(seen) == {200}
+        assert len(seen) > 30

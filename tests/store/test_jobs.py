@@ -115,6 +115,7 @@ def test_an_owner_is_gone_when_its_process_is_or_its_number_belongs_to_another()
     assert owners.is_gone(owners.here()) is False
     assert owners.is_gone(dead_process()) is True
     assert owners.is_gone(json.dumps({**here, "began": "1"})) is True
+    assert owners.is_gone(json.dumps({**here, "began": ""})) is None
     assert owners.is_gone(GONE) is None
     assert owners.is_gone("?") is None
     assert owners.words(GONE) == "process 1 on elsewhere"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.errors import ParameterError, StoreError
-from palate.store.packing import SOURCES, Counted, Race, decode_ranked, decode_shown, encode_ranked, encode_shown
+from palate.store.packing import SOURCES, CountedPlaces, Race, decode_ranked, decode_shown, encode_ranked, encode_shown
 from palate.store.records import Place
 
 IDS = st.one_of(
@@ -54,7 +54,7 @@ def test_orders_come_out_as_they_went_in(n_items, new, data):
 def test_what_chance_did_to_an_order_comes_out_as_it_went_in(m, is_race, seed):
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=m).astype(np.float32)
-    chance = Race(numbers, rng.permutation(m)) if is_race else Counted(numbers)
+    chance = Race(numbers, rng.permutation(m)) if is_race else CountedPlaces(numbers)
     made = decode_ranked(encode_ranked(np.arange(500), 1682, ["new"], chance))
     assert (made.positions.tolist(), made.new) == (list(range(500)), ("new",))
     if isinstance(made.chance, Race):

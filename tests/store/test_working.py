@@ -16,11 +16,15 @@ MODULE = "store.own_job"
 SECONDS = 60
 
 
-@pytest.fixture
-def store(sqlite_url, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def _tests_are_found(monkeypatch):
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     )
+
+
+@pytest.fixture
+def store(sqlite_url, tmp_path):
     with open_store(sqlite_url, tmp_path / "files") as opened:
         yield opened
 
@@ -130,3 +134,12 @@ def test_what_nobody_removed_goes_after_a_day(store):
     os.utime(old, (0, 0))
     working.remove_leftovers(store)
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_process_finds_a_store_in_postgres_whose_address_stands_in_no_command(postgres_url, tmp_path):
+    with open_store(postgres_url, tmp_path / "files") as store:
+        ns = store.namespace()
+        number, process = started(store, ns, None)
+        working.ended(store, ns, number, process)
+        assert (job(store, ns, number).state, process.returncode) == ("done", 0)
+        assert not [word for word in process.args if "postgres" in word or "://" in word]

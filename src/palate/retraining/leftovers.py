@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palate.atomic import replacing
 from palate.store import owners
 from palate.store.versions.folders import folder_of_all
 
@@ -28,7 +29,8 @@ def folder(store: Store, ns: Namespace) -> Iterator[Path]:
     made = parent / f".retrain-{os.getpid()}-{secrets.token_hex(4)}"
     made.mkdir()
     try:
-        (made / OWNER).write_text(owners.here(), encoding="utf-8")
+        with replacing(made / OWNER) as file:
+            file.write(owners.here().encode())
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)

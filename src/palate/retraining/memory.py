@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BASE = 330_000_000  # Python, the libraries, and compiled code
-OF_EVENT = 260  # bytes while a log is read, turned into rows, and parted: benchmarks/retrain_memory.py
+BASE = 360_000_000  # Python, the libraries, and compiled code
+OF_EVENT = 160  # bytes while a log is read, turned into rows, and parted: benchmarks/retrain_memory.py
 OF_THING = 900  # a user or an item: ids and attributes as text, and as columns
-KEPT = 1.3  # of what a model holds in training: its file is made and looked at beside it
+TIMES = 3  # of what a model holds beside its rows: itself, its file as it is written, and that file as it is read again
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -72,10 +72,15 @@ def estimated(store: Store, ns: Namespace, models: list[Recommender]) -> MemoryE
         counting = func.count(), func.count(events.c.user.distinct()), func.count(events.c.item.distinct())
         of = events.c.namespace == ns.key, events.c.kind.in_(kinds_of(conn, ns).names)
         n_events, n_users, n_items = conn.execute(select(*counting).where(*of)).one()
-    rows = n_events  # at most
-    fits = max((16 * rows + model._bytes_needed(n_users, n_items, rows) for model in models), default=0)
-    needed = BASE + OF_EVENT * n_events + OF_THING * (n_users + n_items) + int(KEPT * fits)
+    fits = max((_held(model, n_users, n_items, n_events) for model in models), default=0)
+    needed = BASE + OF_EVENT * n_events + OF_THING * (n_users + n_items) + fits
     return MemoryEstimate(needed, free_memory(), n_events, n_users, n_items)
+
+
+def _held(model: Recommender, n_users: int, n_items: int, n_rows: int) -> int:
+    """Return what one model's training and its file hold; there are no more rows than events."""
+    alone = model._bytes_needed(n_users, n_items, 0)
+    return 16 * n_rows + model._bytes_needed(n_users, n_items, n_rows) + (TIMES - 1) * alone
 
 
 def free_memory() -> int | None:

@@ -58,7 +58,10 @@ class Item(Said):
     item: str
     place: int
     score: Annotated[float | None, Field(description="The model's; none where no model took part.")]
-    propensity: Annotated[float, Field(description="The probability that this policy put this item here.")]
+    propensity: Annotated[
+        float | None,
+        Field(description="The probability that this policy put this item here; none: it is counted later."),
+    ]
     source: Annotated[str, Field(description="model, popular, new or boosted.")]
     attributes: Annotated[dict[str, Any], Field(description="Title and other columns of the item.")]
     why: Annotated[list[dict[str, Any]] | None, Field(description="Where it was asked for.")] = None

@@ -59,6 +59,7 @@ TITLES: Final[Mapping[int, str]] = {
     503: "Not now",
 }
 IDS = frozenset(("user", "item", "id", "ids", "items", "include", "exclude", "visitor", "account", "cursor"))
+IDS |= {"UserId", "ItemId", "user_id", "item_id", "user-id"}  # of Gorse's clients
 WAIT = 1.0  # seconds until another try, where the service cannot answer now
 
 

@@ -28,7 +28,11 @@ def is_gone(owner: str) -> bool | None:
         said = json.loads(owner)
         machine, process, began = said["machine"], int(said["process"]), said["began"]
         if machine == _machine() and sys.platform != "win32":  # there a signal 0 would end it
-            return not _is_there(process) or began != _began(process)
+            if not _is_there(process):
+                return True
+            return (
+                began != _began(process) if began else None
+            )  # a system that does not say: its number may be given again
     return None
 
 

@@ -44,7 +44,7 @@ class Race:
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class CountedPlaces:
     """Propensities that were counted.
 
     Attributes:
@@ -68,7 +68,7 @@ class RankedOrder:
     positions: NDArray[np.int64]
     n_items: int
     new: tuple[str, ...] = ()
-    chance: Race | Counted | None = None
+    chance: Race | CountedPlaces | None = None
 
 
 def encode_shown(places: Sequence[Place]) -> bytes:
@@ -118,7 +118,7 @@ def encode_ranked(
     positions: Iterable[int] | NDArray[Any],
     n_items: int,
     new: Sequence[str] = (),
-    chance: Race | Counted | None = None,
+    chance: Race | CountedPlaces | None = None,
 ) -> bytes:
     """Return an order as bytes, two a position up to 65,536 items, three up to 16.7 million.
 
@@ -172,7 +172,7 @@ def decode_ranked(packed: bytes) -> RankedOrder:
     return RankedOrder(positions, n_items, new, chance)
 
 
-def _put_chance(out: bytearray, chance: Race | Counted) -> None:
+def _put_chance(out: bytearray, chance: Race | CountedPlaces) -> None:
     numbers = chance.utilities if isinstance(chance, Race) else chance.propensities
     out.append(RACE if isinstance(chance, Race) else COUNTED)
     _put(out, len(numbers))
@@ -181,13 +181,13 @@ def _put_chance(out: bytearray, chance: Race | Counted) -> None:
         out += np.asarray(chance.order, "<u2").tobytes()
 
 
-def _chance(read: _Reader) -> Race | Counted:
+def _chance(read: _Reader) -> Race | CountedPlaces:
     kind, n = read.varint(), read.varint()
     if kind not in (RACE, COUNTED):
         raise damaged()
     numbers = read.array(n, "<f4")
     if kind == COUNTED:
-        return Counted(numbers)
+        return CountedPlaces(numbers)
     order = read.array(n, "<u2").astype(np.int64)
     if not np.array_equal(np.sort(order), np.arange(n)):
         raise damaged()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select, update
 
-from palate.store.packing import Counted, RankedOrder, decode_ranked, decode_shown, encode_ranked, encode_shown
+from palate.store.packing import CountedPlaces, RankedOrder, decode_ranked, decode_shown, encode_ranked, encode_shown
 from palate.store.records import Namespace, Place
 from palate.store.schema import list_pages, lists, versions
 
@@ -110,7 +110,7 @@ def put(conn: Connection, one: Uncounted, found: Propensities) -> None:
     values: dict[str, Any] = {"shown": _with(bytes(shown), found.of_places, range(one.n))}
     if one.ranked is not None:
         ranked = one.ranked
-        values["ranked"] = encode_ranked(ranked.positions, ranked.n_items, ranked.new, Counted(found.of_places))
+        values["ranked"] = encode_ranked(ranked.positions, ranked.n_items, ranked.new, CountedPlaces(found.of_places))
         _put_pages(conn, one.key, found)
     _settle(conn, one.key, {**one.explored, "log_probability": found.log_probability}, **values)
 

@@ -15,6 +15,7 @@ from palate.experiments.choosing import utilities
 from palate.experiments.explore import Explore
 from palate.serve import counting, measures
 from palate.serve.engine import exploring, listing
+from palate.serve.engine.presets import checked
 from palate.store import lists, scenarios, versions
 from palate.store.presets import Preset
 from palate.store.to_count import ToCount
@@ -426,9 +427,27 @@ def test_a_round_stops_when_the_service_does(world):
 def test_the_next_start_of_a_service_counts_what_the_last_one_left(world, tmp_path):
     answer = uncounted_list(world)
     assert kept(world, answer).uncounted is not None
-    with serving(tmp_path / "shop.db", engine=None):
+    with serving(tmp_path / "shop.db", engine=None) as client:
         wait_until(lambda: kept(world, answer).uncounted is None, seconds=60)
+        wait_until(lambda: "palate_lists_uncounted 0.0" in client.get("/metrics").text, seconds=60)
+        said = client.post("/v1/recommendations", json={"user": "new", "scenario": "try"}).json()
+        metrics = client.get("/metrics").text
     assert kept(world, answer).explored["log_probability"] < 0
+    assert {place["propensity"] for place in said["items"]} == {None, 1}  # 8 are candidates
+    assert (said["explored"]["policy"], said["explored"]["log_probability"]) == ("thompson", None)
+    assert 'palate_lists_explored_total{by="' in metrics
+    assert 'palate_propensities_counted_total{result="counted"}' in metrics
+
+
+def test_a_preset_by_thompson_is_refused_for_a_model_without_draws(world):
+    world.use("ease")
+    with pytest.raises(
+        ParameterError, match="'thompson' shows draws that a model keeps, and EASE keeps none"
+    ) as caught:
+        checked(world.store, world.ns, Preset(explore=THOMPSON))
+    assert caught.value.code == "not_offered"
+    world.use("bayes")
+    checked(world.store, world.ns, Preset(explore=THOMPSON))
 
 
 def test_what_is_counted_from_survives_as_bytes(world):

@@ -260,7 +260,7 @@ def test_a_question_over_http_is_a_job_whose_outcome_tells(logged, client):
     [
         ({}, 422, "ask about a scenario or about a preset"),
         ({"preset": {"diversty": 1}}, 422, "diversty"),
-        ({"scenario": "gone"}, 422, "gone"),
+        ({"scenario": "gone"}, 404, "gone"),
         ({"preset": {}, "model": 99}, 404, "99"),
         ({"preset": {}, "most": 0}, 422, "most"),
     ],

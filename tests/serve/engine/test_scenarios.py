@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
 from palate.errors import ModelFileError, NotFoundError, ParameterError
-from palate.serve.engine import Ask, Engine
+from palate.serve.engine import Ask, Batcher, Engine
 from palate.serve.engine.people import moment_of
 from palate.serve.engine.scenarios import VersionLoadingError
 from palate.store import experiments, lists, scenarios, versions
@@ -225,6 +226,23 @@ def test_requests_of_a_new_scenario_wait_for_its_version(world, held):
     held.may.set()
     world.engine.refresh()
     assert world.ask(scenario="home").version == 2
+
+
+def test_a_worker_lets_such_a_request_wait_while_others_are_answered(world, held):
+    world.use("ials")
+    add(world, "ease")
+    put(world, "home", model=2)
+    batcher = Batcher(world.engine)
+
+    async def ask():
+        waits = asyncio.create_task(batcher.answer(Ask(ns=world.ns, user="u1", scenario="home")))
+        other = await batcher.answer(Ask(ns=world.ns, user="u1"))
+        assert not waits.done()
+        held.may.set()
+        return other.version, (await waits).version
+
+    assert asyncio.run(ask()) == (1, 2)
+    batcher.close()
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_active_one_and_is_tried_again(world, held):

@@ -52,7 +52,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoresInDraws:
+class DrawnScores:
     """Scores of some items for one user or newcomer.
 
     Attributes:

@@ -46,7 +46,7 @@ from palate.kernels import Factors
 from palate.models.bayes.chains import chain_summary, warn_of_overfit, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
 from palate.models.bayes.derived import NoiseEstimate, factors_for, settings_for
-from palate.models.bayes.drawn import Newcomer, ScoresInDraws
+from palate.models.bayes.drawn import DrawnScores, Newcomer
 from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.product_sum import bytes_of_sum
@@ -454,9 +454,9 @@ class BayesianMF(FactorModel):
     def _scorer_for(self, rows: Rows, features: Array | None) -> FactorScorer:
         return FactorScorer(*self._fold(rows, features), self._derived("items of draws", self._items_of_draws))
 
-    def _scores_in_draws(self, user: int | Rows, features: Array | None, items: Array, seed: int) -> ScoresInDraws:
+    def _scores_in_draws(self, user: int | Rows, features: Array | None, items: Array, seed: int) -> DrawnScores:
         who = user if isinstance(user, int) else Newcomer(user, features, seed, self.scale_df)
-        return ScoresInDraws(self.learned_.draws, who, items)
+        return DrawnScores(self.learned_.draws, who, items)
 
     def _items_of_draws(self) -> ItemSide:
         return ItemSide(*self.learned_.draws.long_items())

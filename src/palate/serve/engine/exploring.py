@@ -27,7 +27,7 @@ from palate.serve import measures
 from palate.serve.engine.people import KnownPerson
 from palate.serve.engine.ranking import Order
 from palate.sparse import Rows
-from palate.store.packing import Counted, Race, RankedOrder
+from palate.store.packing import CountedPlaces, Race, RankedOrder
 from palate.store.to_count import ToCount
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Explored:
     order: Order
     propensities: Sequence[float]
     said: Mapping[str, Any]
-    chance: Race | Counted | None = None
+    chance: Race | CountedPlaces | None = None
     to_count: ToCount | None = None
 
 
@@ -74,7 +74,7 @@ def check(model: Recommender | None, explore: Explore | None) -> None:
 def explored(space: Tenant, person: KnownPerson, order: Order, explore: Explore, n: int, list_id: str) -> Explored:
     """Return what chance makes of the final order of a list of n places."""
     shown = min(n, len(order.places))
-    if explore.policy == "none" or not shown:
+    if not shown:
         return Explored(order, [1.0] * shown, {})
     model = None if space.loaded is None else space.loaded.model
     if explore.policy == "thompson" and not isinstance(model, KeepsDraws):
@@ -198,7 +198,7 @@ def page_propensities(said: Mapping[str, Any], ranked: RankedOrder, first: int, 
     if said.get("policy", "none") == "none":
         return out
     places = np.arange(first, min(first + len(out), said["candidates"] + 1))
-    if isinstance(ranked.chance, Counted):
+    if isinstance(ranked.chance, CountedPlaces):
         out[: len(places)] = ranked.chance.propensities[places - 1]
     elif isinstance(ranked.chance, Race):
         policy = Softmax(ranked.chance.utilities, explore_of(said))
@@ -268,7 +268,7 @@ def _by_draws(person: KnownPerson, order: Order, new: Order, policy: Thompson, d
     if not folds and policy.m * draws.n_draws <= MOST_COUNTED:
         every = policy.propensities(drawn.order, np.arange(1, policy.m + 1))
         said = said_of(policy, drawn, min(shown, policy.m))
-        return Explored(new, _padded(every[:shown], shown), said, Counted(every))
+        return Explored(new, _padded(every[:shown], shown), said, CountedPlaces(every))
     items = np.full(policy.m, -1, np.int32)
     if isinstance(draws, Padded):
         items[draws.known] = order.places[: policy.m][draws.known]

@@ -16,7 +16,7 @@ from palate.serve.engine.people import KnownPerson
 from palate.serve.engine.ranking import BOOSTED, MODEL, SOURCES, Order
 from palate.serve.engine.space import Tenant
 from palate.serve.engine.why import boosted, explained, reasons
-from palate.store.packing import Counted, Race, encode_ranked
+from palate.store.packing import CountedPlaces, Race, encode_ranked
 from palate.store.records import Place, ShownList
 
 ReasonList = list[dict[str, Any]]
@@ -64,9 +64,10 @@ def answered(
 
 def _explored(space: Tenant, ask: Ask, person: KnownPerson, order: Order, list_id: str) -> Explored | None:
     """Return what chance makes of an order, the last step; None where it takes no part."""
-    if ask.through is None or ask.through.explore is None:
+    explore = None if ask.through is None else ask.through.explore
+    if explore is None or explore.policy == "none":
         return None
-    return explored(space, person, order, ask.through.explore, ask.n, list_id)
+    return explored(space, person, order, explore, ask.n, list_id)
 
 
 def _answer(
@@ -163,7 +164,7 @@ def kept(ask: Ask, answer: Answer, now: int, said: Mapping[str, Any]) -> ShownLi
     )
 
 
-def packed(catalogue: Catalogue, order: Order, chance: Race | Counted | None = None) -> bytes:
+def packed(catalogue: Catalogue, order: Order, chance: Race | CountedPlaces | None = None) -> bytes:
     """Return an order as the store keeps it: new items by their ids, for the next version may have them."""
     places, n_items = order.places, catalogue.n_items
     is_new = places >= n_items

@@ -244,7 +244,7 @@ def _cut(asked: bodies.Cut) -> tuple[int, int]:
 
 
 def _conditions(categories: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"categories={category}" for category in categories)
+    return tuple(f"categories={category}" for category in categories if category)
 
 
 async def _told(answer: Awaitable[Answer]) -> Answer | None:
