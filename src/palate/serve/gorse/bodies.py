@@ -31,7 +31,7 @@ def _delay(value: Any) -> Any:
     return found
 
 
-Moment = Annotated[
+GorseTime = Annotated[
     int | None,
     BeforeValidator(_moment),
     WithJsonSchema(
@@ -45,10 +45,10 @@ Moment = Annotated[
 Delay = Annotated[
     timedelta, BeforeValidator(_delay), WithJsonSchema({"type": "string", "description": "Such as 10m; up to 24h."})
 ]
-Words = Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]] | None, Field(max_length=1000)]
+GorseWords = Annotated[list[Annotated[str, Field(max_length=1000, pattern=WORD)]] | None, Field(max_length=1000)]
 Text = Annotated[str | None, Field(max_length=10_000, pattern=WORD)]
 LabelsGiven = Annotated[Any, Field(description="An object, or a list of texts.")]
-Kind = Annotated[str, Field(min_length=1, max_length=100, pattern=WORD, examples=["star"])]
+TypeOfFeedback = Annotated[str, Field(min_length=1, max_length=100, pattern=WORD, examples=["star"])]
 
 
 class FromGorse(BaseModel):
@@ -71,7 +71,7 @@ class GorseUser(FromGorse):
 
     UserId: Id
     Labels: LabelsGiven = None
-    Subscribe: Words = None
+    Subscribe: GorseWords = None
     Comment: Text = None
 
 
@@ -83,7 +83,7 @@ class GorseUserPatch(FromGorse):
     """What changes of a user; null stays as it is."""
 
     Labels: LabelsGiven = None
-    Subscribe: Words = None
+    Subscribe: GorseWords = None
     Comment: Text = None
 
 
@@ -92,8 +92,8 @@ class GorseItem(FromGorse):
 
     ItemId: Id
     IsHidden: bool | None = None
-    Categories: Words = None
-    Timestamp: Moment = None
+    Categories: GorseWords = None
+    Timestamp: GorseTime = None
     Labels: LabelsGiven = None
     Comment: Text = None
 
@@ -106,8 +106,8 @@ class GorseItemPatch(FromGorse):
     """What changes of an item; null stays as it is."""
 
     IsHidden: bool | None = None
-    Categories: Words = None
-    Timestamp: Moment = None
+    Categories: GorseWords = None
+    Timestamp: GorseTime = None
     Labels: LabelsGiven = None
     Comment: Text = None
 
@@ -115,11 +115,11 @@ class GorseItemPatch(FromGorse):
 class GorseFeedback(FromGorse):
     """What a user did with an item."""
 
-    FeedbackType: Kind
+    FeedbackType: TypeOfFeedback
     UserId: Id
     ItemId: Id
     Value: Number | None = None
-    Timestamp: Moment = None
+    Timestamp: GorseTime = None
     Comment: Text = None
 
 
@@ -130,10 +130,10 @@ class GorseFeedbacks(RootModel[Annotated[list[GorseFeedback], Field(max_length=M
 class GorseSessionItem(FromGorse):
     """What somebody without an id did with an item."""
 
-    FeedbackType: Kind
+    FeedbackType: TypeOfFeedback
     ItemId: Id
     Value: Number | None = None
-    Timestamp: Moment = None
+    Timestamp: GorseTime = None
 
 
 class GorseSession(RootModel[Annotated[list[GorseSessionItem], Field(max_length=1000)]]):
@@ -164,7 +164,7 @@ class OfItemAndCategory(OfItem):
 class OfKind(BaseModel):
     """A type of feedback."""
 
-    feedback_type: Kind
+    feedback_type: TypeOfFeedback
 
 
 class OfUserAndItem(OfUser):
@@ -176,19 +176,19 @@ class OfUserAndItem(OfUser):
 class OfAll(OfUserAndItem):
     """A type of feedback, a user and an item."""
 
-    feedback_type: Kind
+    feedback_type: TypeOfFeedback
 
 
 class OfUserAndKind(OfUser):
     """A user and a type of feedback."""
 
-    feedback_type: Kind
+    feedback_type: TypeOfFeedback
 
 
 class OfItemAndKind(OfItem):
     """An item and a type of feedback."""
 
-    feedback_type: Kind
+    feedback_type: TypeOfFeedback
 
 
 class OfCategory(BaseModel):
@@ -220,7 +220,7 @@ Offset = Annotated[Whole, Field(ge=0, le=2**31 - 1, description="How many to lea
 Categories = Annotated[list[Annotated[str, Field(max_length=900, pattern=WORD)]], Field(max_length=8)]
 
 
-class Asked(BaseModel):
+class GorseQuery(BaseModel):
     """A query; what is not described here is left out, as Gorse does."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -232,7 +232,7 @@ class Asked(BaseModel):
         return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
 
 
-class PageQuery(Asked):
+class PageQuery(GorseQuery):
     """A page of many."""
 
     n: Limit = 10
@@ -245,7 +245,7 @@ class ItemsQuery(PageQuery):
     q: Annotated[str, Field(max_length=200, pattern=WORD)] = ""
 
 
-class Cut(Asked):
+class Cut(GorseQuery):
     """A part of a list."""
 
     n: Limit = 10
