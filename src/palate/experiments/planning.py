@@ -1,13 +1,13 @@
 """How many lists an experiment needs, fixed before it starts.
 
-Two arms with n and r n lists have the rates R and R + d. With variance v of a list's value in the first and, as of
-counts, v (R + d) / R in the second, and the design effect D of the lists that people have together, a test of level
-alpha finds d with the power wanted when
+Two arms with n and r n lists have the rates R and R + d = g R. A list's value has the variance v in the first, of
+which the part rho lies between people, with m lists each (Kish 1965). In the second what lies within people grows as the
+variance of counts does, with g, and what lies between them with g^2, for a rate that grows does so for everybody. A
+test of level alpha finds d with the power wanted when
 
-    n = (z_{1-alpha/2} + z_power)^2 v D (1 + (R + d) / (R r)) / d^2,     D = 1 + (m - 1) rho,                 (1)
+    n = (z_{1-alpha/2} + z_power)^2 (S(1) + S(g) / r) / d^2,     S(g) = v ((1 - rho) g + m rho g^2).          (1)
 
-m lists a person and rho the correlation of two lists of one person (Kish 1965). With more than two arms alpha is
-divided by the number of comparisons with the first.
+With more than two arms alpha is divided by the number of comparisons with the first.
 """
 
 from __future__ import annotations
@@ -143,9 +143,10 @@ def planned(
     if metric not in METRICS:
         raise ParameterError.outside("metric", "'positives' or 'clicks'", metric)
     z = float(special.ndtri(1 - alpha / (2 * (len(arms) - 1))) + special.ndtri(power))
-    spread = variance * (1 + (lists_per_person - 1) * correlation)
+    within, between = variance * (1 - correlation), variance * correlation * lists_per_person
     more = (rate + effect) / rate
-    first = max(z**2 * spread * (1 + more * arms[0].share / arm.share) / effect / effect for arm in arms[1:])
+    control, better = within + between, within * more + between * more**2
+    first = max(z**2 * (control + better * arms[0].share / arm.share) / effect / effect for arm in arms[1:])
     needed = [first * arm.share / arms[0].share for arm in arms]
     if not max(needed) < MOST_LISTS:
         raise ParameterError.of("effect", f"is too small to be found: it needs more than {MOST_LISTS:.0e} lists")
