@@ -1,9 +1,9 @@
 """How many lists an experiment needs, fixed before it starts.
 
 Two arms with n and r n lists have the rates R and R + d = g R. A list's value has the variance v in the first, of
-which the part rho lies between people, with m lists each (Kish 1965). In the second what lies within people grows as the
-variance of counts does, with g, and what lies between them with g^2, for a rate that grows does so for everybody. A
-test of level alpha finds d with the power wanted when
+which the part rho lies between people, with m lists each (Kish 1965). In the second what lies within people grows as
+the variance of counts does, with g, and what lies between them with g^2, for a rate that grows does so for everybody.
+A test of level alpha finds d with the power wanted when
 
     n = (z_{1-alpha/2} + z_power)^2 (S(1) + S(g) / r) / d^2,     S(g) = v ((1 - rho) g + m rho g^2).          (1)
 
