@@ -117,6 +117,45 @@ def test_going_back_is_a_switch_too(world):
     assert (world.ask().version, world.items()) == (1, before)
 
 
+def test_going_back_while_a_version_is_loaded_is_not_missed(world, slow):
+    world.use("ials")
+    slow.may.clear()
+    add(world, "ease")
+    assert world.ask().version == 1
+    slow.may.set()
+    world.engine._spaces[world.ns.key].wait()  # loaded, and nobody has asked since
+    versions.roll_back(world.store, world.ns)
+    assert [world.ask().version, world.ask().version] == [1, 1]
+    world.engine.refresh()
+    assert world.ask().version == 1
+
+
+def test_going_back_during_a_switch_is_not_missed(world, slow):
+    world.use("ials")
+    space = world.engine._spaces[world.ns.key]
+    slow.may.clear()
+    add(world, "ease")
+    assert world.ask().version == 1
+    slow.may.set()
+    space.wait()
+    space._loading = threading.Thread()  # as if it were not quite done
+    versions.roll_back(world.store, world.ns)
+    world.ask()
+    space._loading = None
+    world.engine.refresh()
+    assert world.ask().version == 1
+
+
+def test_going_back_from_a_version_that_cannot_be_loaded_mends_the_worker(world, slow):
+    world.use("ials")
+    slow.error = ModelFileError("the file is damaged")
+    add(world, "ease")
+    world.engine.refresh()
+    versions.roll_back(world.store, world.ns)
+    world.engine.ready()
+    assert world.ask().version == 1
+
+
 def test_another_worker_knows_what_this_one_was_told(world):
     world.use("ials")
     other = Engine(world.store)

@@ -158,10 +158,10 @@ class Tenant:
         wanted = self.wanted(conn)
         loaded = self.loaded if self.loaded is None else self.versions.renewed(self.store, self.ns, self.loaded)
         self._settle(loaded, self.catalogue, Kinds.from_json(kinds))
-        if wanted == self.active:
-            return
         if self._loading is not None:
             self._missed = True  # look again when that has come
+        elif wanted == self.active:
+            self._came = self.error = None  # another was to answer meanwhile, and is not any more
         elif self.loaded is None and self.number is None:
             self._fetch(wanted)
         else:
