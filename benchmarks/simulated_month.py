@@ -113,7 +113,7 @@ class Month:
         self.ns = self.store.namespace()
         self.world = World(self.size.items, np.random.default_rng(self.seed))
         chance = np.random.default_rng(self.seed + 1).bytes
-        self._again = ExitStack()  # the same month again: ids of lists are the seeds of what is drawn
+        self._again = ExitStack()  # nearly the same month again: ids of lists are the seeds of what is drawn
         self._again.enter_context(mock.patch("palate.serve.engine.listing.os.urandom", chance))
         self._again.enter_context(mock.patch("palate.store.experiments.secrets.token_bytes", chance))
         self.begin = time.time_ns() // 1000 - (self.size.days + 1) * DAY

@@ -82,6 +82,20 @@ def test_a_switch_during_a_switch_is_not_missed(world, slow):
     assert world.ask().version == 3
 
 
+def test_a_switch_after_a_switch_whose_thread_has_not_ended_is_not_missed(world, slow):
+    world.use("ials")
+    add(world, "ease")
+    world.engine.refresh()
+    space = world.engine._spaces[world.ns.key]
+    assert world.ask().version == 2  # what was loaded is taken, and nothing more comes from there
+    space._loading = threading.Thread()  # as if it were not quite done
+    add(world, "als")
+    assert world.ask().version == 2
+    space._loading = None
+    world.engine.refresh()
+    assert world.ask().version == 3
+
+
 def test_a_version_that_cannot_be_loaded_leaves_the_one_before_it(world, slow, monkeypatch):
     world.use("ials")
     world.engine.ready()

@@ -135,6 +135,8 @@ class Tenant:
         Raises:
             UnavailableError: the store cannot be read, or no version could be loaded yet.
         """
+        if self._missed and self._loading is None:
+            self.changes, self._missed = -1, False
         if moment.changes != self.changes or time.monotonic() > self._again:
             self.changes, self._again = moment.changes, math.inf
             self._changed(conn)
@@ -217,8 +219,6 @@ class Tenant:
             self._settle(came.loaded, came.catalogue, self.kinds)
             if self.number is None:
                 self._count_version(came.loaded)
-        if self._missed:
-            self.changes, self._missed = -1, False
 
     def _count_version(self, loaded: LoadedVersion | None) -> None:
         namespace = str(self.ns.key)
