@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -146,3 +149,22 @@ def test_experiments_that_cannot_be_are_refused(url, words, code, said):
     done = run("experiments", "start", "x", *words, "--store", url)
     assert done.exit_code == code
     assert said in done.output + str(done.exception)
+
+
+def test_the_table_of_a_report_names_its_arms_in_80_columns():
+    from rich.console import Console
+
+    from palate.cli.experiments import _show_report
+
+    def arm(name, *of):
+        figure = SimpleNamespace(value=of[0], low=of[1], high=of[2])
+        return SimpleNamespace(name=name, share=0.5, people=69, lists=73, clicks=figure, positives=figure)
+
+    arms = (arm("as-is", 0.5616, 0.3889, 0.7297), arm("bold", *[math.nan] * 3))
+    made = SimpleNamespace(arms=arms, differences=(), warnings=(), verdict="Too early to tell.")
+    out = Console(width=80, record=True, file=io.StringIO())
+    _show_report(made, out)
+    shown = out.export_text()
+    assert "as-is" in shown
+    assert "bold" in shown
+    assert "nan" not in shown

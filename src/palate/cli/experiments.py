@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -144,7 +145,7 @@ def _show_report(made: Report, out: Console) -> None:
     from palate.cli.draw import table
 
     columns = (("arm", "left"), *((name, "right") for name in ("share", "people", "lists")))
-    rows = table(None, (*columns, ("clicks a list", "right"), ("positives a list", "right")))
+    rows = table(None, (*columns, ("clicks a list", "left"), ("positives a list", "left")))  # these may be folded
     for arm in made.arms:
         sizes = (f"{arm.share:.0%}", f"{arm.people:,}", f"{arm.lists:,}")
         rows.add_row(arm.name, *sizes, _figure(arm.clicks), _figure(arm.positives))
@@ -157,6 +158,8 @@ def _show_report(made: Report, out: Console) -> None:
 
 
 def _figure(figure: Figure) -> str:
+    if math.isnan(figure.value):
+        return ""
     return f"{figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})"
 
 

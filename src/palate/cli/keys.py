@@ -38,7 +38,7 @@ def create(
     if as_json:
         common.emit({"key": key, **_record(made)})
         return
-    common.tell(f"a {made.role} key of the namespace {made.namespace}, shown this once:")
+    common.tell(f"a key of the role {made.role} in the namespace {made.namespace}, shown this once:")
     common.console().print(key, soft_wrap=True)
 
 
