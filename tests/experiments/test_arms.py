@@ -226,6 +226,7 @@ def test_early_looks_are_warned_of_with_the_chance_of_a_false_alarm() -> None:
     assert result.false_alarm == pytest.approx(0.142, abs=0.005)
     assert any("looked at 4 times" in line and "14% of the time" in line for line in result.warnings)
     assert told(frame, plan=plan, looks=looks[4:]).warnings == ()
+    assert told(frame, plan=plan, looks=[Look(1, (0, 0)), looks[4]]).warnings == ()  # nothing was to be seen
 
 
 @pytest.mark.parametrize(

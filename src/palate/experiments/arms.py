@@ -171,7 +171,7 @@ def report(
     results = tuple(_arm(arm, cells, at, drawn[at], level) for at, arm in enumerate(arms))
     differences = _differences(cells, arms, drawn, level, n_resamples, rng)
     ratio = _sample_ratio(cells.people, arms)
-    early = tuple(look for look in looks if _is_early(look.lists, plan))
+    early = tuple(look for look in looks if any(look.lists) and _is_early(look.lists, plan))  # of no lists: no results
     alarm = false_alarm((_share(look.lists, plan) for look in early), plan.alpha)
     return Report(
         plan=plan,
