@@ -132,7 +132,7 @@ def test_attributes_become_typed_columns():
 
 def test_the_facts_of_a_store(filled, ns):
     found = facts(filled)
-    assert found["schema"] == 2
+    assert found["schema"] == NEWEST
     assert found["bytes"] > 10_000
     assert found["bytes_a_list"] is None
     assert found["bytes_an_event"] > 50
