@@ -92,6 +92,16 @@ Scenario = Annotated[
     Name | None, Field(description="The preset that says what the request leaves open; without it, default.")
 ]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
+
+
+def _number_or_key(model: Any) -> str:
+    return "#key" if isinstance(model, str) else "#number"
+
+
+ModelAsked = Annotated[
+    Annotated[Whole, Field(ge=1, le=2**31 - 1), Tag("#number")] | Annotated[Short, Tag("#key")],
+    Discriminator(_number_or_key),
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Attribute = Annotated[Any, BeforeValidator(_attribute), WithJsonSchema(_ATTRIBUTE_SCHEMA)]
 Attributes = Annotated[

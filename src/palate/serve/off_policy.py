@@ -16,10 +16,11 @@ import polars as pl
 
 from palate.errors import NotFoundError, ParameterError
 from palate.experiments.estimates import OffPolicy, estimate
+from palate.serve.engine import presets
 from palate.serve.engine.engine import NEW_ITEMS_SHARE
 from palate.serve.engine.exploring import check
 from palate.serve.engine.replaying import LoggedLists, replayed, tenant_of
-from palate.store import outcomes, scenarios, versions
+from palate.store import experiments, outcomes, scenarios, versions
 from palate.store.presets import Preset, checked_fields
 from palate.store.scenarios import Scenario
 
@@ -82,6 +83,8 @@ class Question:
         for name in ("since", "until"):
             if getattr(self, name) is not None and type(getattr(self, name)) is not int:
                 raise ParameterError.outside(name, "microseconds since 1970", getattr(self, name))
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ParameterError.of("until", "must be later than since: no list was shown between them")
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Question:
@@ -131,11 +134,13 @@ def checked(store: Store, ns: Namespace, record: Mapping[str, Any]) -> dict[str,
     """Return the settings of a job, checked.
 
     Raises:
-        ParameterError: a field is unknown, or its value none.
-        NotFoundError: there is no such scenario or version.
+        ParameterError: a field is unknown, its value none, or the model cannot do what the preset asks for.
+        NotFoundError: there is no such scenario, experiment or version.
     """
     question = Question.of(record)
-    _asked_about(store, ns, question)
+    scenario, number = _asked_about(store, ns, question)
+    if scenario.preset is not None:
+        presets.checked(store, ns, replace(scenario.preset, model=number))
     return question.as_dict()
 
 
@@ -178,12 +183,20 @@ def _asked_about(store: Store, ns: Namespace, question: Question) -> tuple[Scena
         if question.scenario is not None:
             scenario = scenarios.get(conn, ns, question.scenario)
         else:
-            scenario = Scenario("asked", 0, question.preset, 0)
+            scenario = Scenario("asked", 0, _as_kept(ns, question.preset), 0)
+        if question.experiment is not None:
+            experiments.get(conn, ns, question.experiment)
+        if question.lists_of not in (None, scenarios.USUAL):
+            scenarios.revisions(conn, ns, str(question.lists_of))
         if scenario.preset is None:
             raise NotFoundError.of(f"scenario '{scenario.name}'", "was deleted: name another", value=scenario.name)
         wanted = scenario.preset.model if question.model is None else question.model
         number = versions.wanted_by(conn, ns, wanted)
     return replace(scenario, preset=replace(scenario.preset, model=None)), number
+
+
+def _as_kept(ns: Namespace, preset: Preset | None) -> Preset | None:
+    return None if preset is None else scenarios.checked(ns, "asked", preset)
 
 
 def _log(

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from palate.experiments.explore import Explore
 from palate.experiments.planning import Plan
 from palate.serve.answers import Said
-from palate.serve.bodies import EMPTY, MANY, Asked, Boosts, Condition, Id, Name, Short, Whole
+from palate.serve.bodies import EMPTY, MANY, Asked, Boosts, Condition, Id, ModelAsked, Name, Whole
 
 MOST_ARMS = 20
 USUAL, PLAN = Explore(), Plan()
@@ -49,7 +49,7 @@ class PresetAsked(Asked):
     explore: ExploreAsked | None = None
     rotation: RotationAsked | None = None
     model: Annotated[
-        Annotated[Whole, Field(ge=1, le=2**31 - 1)] | Short | None,
+        ModelAsked | None,
         Field(description="A version's number, or the key of a model, whose newest version answers."),
     ] = None
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECOND = 1_000_000
 UNITS = {"m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 SHORTEST, LONGEST = 60 * SECOND, 366 * UNITS["d"]
+LATEST = 32_503_680_000 * SECOND  # the year 3000: no time that is told lies beyond what a calendar holds
 EVERY = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 
 
@@ -85,9 +86,11 @@ def put(
         first: the first time, microseconds; one that has passed is made up at once. None: after ``every``.
 
     Raises:
-        ParameterError: every is no such time.
+        ParameterError: every is no such time, or the first one is before 1970 or after 2999.
     """
     micros = interval(every)
+    if first is not None and not 0 <= first < LATEST:
+        raise ParameterError.of("first", "must be a time from 1970 to 2999: leave it out, or say another")
     row = {
         "every": micros,
         "due": time_now() + micros if first is None else first,

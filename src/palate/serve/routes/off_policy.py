@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from palate.serve import off_policy
-from palate.serve.bodies import WORD, Asked, Whole
+from palate.serve.bodies import WORD, Asked, ModelAsked, Whole
 from palate.serve.learning import JobSaid, JobSettings
 from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.jobs import job_said
@@ -29,7 +29,7 @@ class OffPolicyRequest(Asked):
         JobSettings | None, Field(description="A preset that no scenario has; {} is the model's order.")
     ] = None
     model: Annotated[
-        Annotated[Whole, Field(ge=1, le=2**31 - 1)] | Name | None,
+        ModelAsked | None,
         Field(description="A version's number or a model's key, in place of the preset's."),
     ] = None
     lists_of: Annotated[Name | None, Field(description="Lists of this scenario alone.")] = None

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 
 from palate.errors import ConflictError, ModelFileError, NotFoundError, PalateError
 from palate.files.prepared import load_prepared, prepare
-from palate.models import Recommender
+from palate.models import MODELS, Recommender
 from palate.store import scenarios, uncounted
 from palate.store.schema import namespaces, versions
 from palate.store.times import now
@@ -266,7 +266,8 @@ def wanted_by(conn: Connection, ns: Namespace, model: int | str | None) -> int |
             raise NotFoundError.of(f"model version {model}", f"is {found.state}: name another", value=model)
         return found.number
     whole = versions.c.state.not_in((REMOVED, FAILED))
-    number = conn.execute(select(func.max(versions.c.number)).where(_of(ns), versions.c.model == model, whole)).scalar()
+    newest = select(func.max(versions.c.number)).where(_of(ns), versions.c.model == model, whole)
+    number = conn.execute(newest).scalar() if model in MODELS else None
     if number is None:
         raise NotFoundError.of(f"namespace '{ns.name}'", f"has no version of the model '{model}'", value=model)
     return int(number)
