@@ -7,6 +7,7 @@ kept of an item that the model knows and nobody wrote about. Not safe for severa
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from palate.data.items import matching_items
 from palate.errors import ParameterError
-from palate.serve.engine.columns import frame_of, parsed
 from palate.serve.engine.loaded import LoadedVersion
+from palate.store.tables import attribute_columns
 
 MASKS = 256  # of conditions, kept
 MASK_BYTES = 64 << 20  # of all of them; a few are kept whatever they take
@@ -155,7 +156,7 @@ class Catalogue:
         described: list[tuple[str, dict[str, Any]]] = []
         for place in places:
             own = self._stored.get(place)
-            columns = {} if own is None else parsed(own.attributes)
+            columns = {} if own is None else json.loads(own.attributes)
             of_item = rows.get(place)
             if of_item is None:
                 id_ = self.new[place - self.n_items]
@@ -188,7 +189,7 @@ class Catalogue:
 
     def attributes(self, places: NDArray[np.int32]) -> list[dict[str, Any]]:
         """Return what the store says of some of its items."""
-        return [parsed(self._stored[at].attributes) for at in places.tolist()]
+        return [json.loads(self._stored[at].attributes) for at in places.tolist()]
 
     def mask(self, where: tuple[str, ...]) -> Mask:
         """Return which items meet all conditions, (size,); without any, which may be in a list at all.
@@ -291,8 +292,8 @@ class ItemColumns:
         n_items = 0 if self.of_model is None else len(self.of_model)
         known = [place for place in written if place < n_items]
         of_model = dict(zip(known, self.rows(known), strict=True))
-        rows = [{**of_model.get(place, {}), **parsed(attributes)} for place, attributes in written.items()]
-        table = frame_of(rows, self.kinds)
+        rows = [{**of_model.get(place, {}), **json.loads(attributes)} for place, attributes in written.items()]
+        table = pl.DataFrame(list(attribute_columns(rows, self.kinds).values()))
         return places, table if table.width else pl.DataFrame(
             {"item_id": pl.Series([None] * len(places), dtype=pl.Null)}
         )
