@@ -310,9 +310,12 @@ def test_roles_end_where_they_end(shop):
                     method.upper(),
                     path.replace("{list_id}", "f" * 32),
                     role=role,
-                    json={} if method == "post" else None,
+                    json={} if method in ("post", "put", "patch") else None,
                 )
-                refused(answer, 403)
+                if path.startswith("/api/"):  # Gorse's clients are told as text
+                    assert answer.status_code == 403, answer.url
+                else:
+                    refused(answer, 403)
                 asked += 1
     assert asked > 10
 

@@ -15,6 +15,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, NotFoundError, ParameterError
 from palate.store import Event, Thing, feedback, hashes, items, open_store, users
 from palate.store.info import facts
+from palate.store.schema import NEWEST
 from palate.store.source import dataset, opened_dataset, split_address
 from palate.store.tables import attribute_table
 

@@ -155,6 +155,12 @@ def tell(text: str) -> None:
     sys.stderr.write(plain(text, lines=True) + "\n")
 
 
+def write(text: str) -> None:
+    """Write text to stdout as it is, less what acts on a terminal."""
+    sys.stdout.write(plain(text, lines=True))
+    sys.stdout.flush()
+
+
 def emit(record: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
     text = json.dumps(json_values(record), ensure_ascii=False, allow_nan=False, default=str)

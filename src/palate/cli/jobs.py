@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -100,11 +99,11 @@ def log(
     with opened(store) as there:
         ns = there.namespace(namespace)
         found = _job(there, ns, job)
-        _write(found.log)
+        common.write(found.log)
         while follow and found.state in ("waiting", "running"):
             time.sleep(SECONDS)
             before, found = found.log, _job(there, ns, job)
-            _write(_new(before, found.log))
+            common.write(_new(before, found.log))
     if follow:
         common.tell(f"job {found.number} is {found.state}")
 
@@ -142,13 +141,6 @@ def _new(before: str, now: str) -> str:
         return now[len(before) :]
     at = now.find(before[-1000:])
     return now if at < 0 else now[at + len(before[-1000:]) :]
-
-
-def _write(text: str) -> None:
-    from palate.terminal import plain
-
-    sys.stdout.write(plain(text, lines=True))
-    sys.stdout.flush()
 
 
 def _outcome(job: StoredJob) -> str:
