@@ -51,7 +51,7 @@ def check_number(name: str, value: Any, *, low: float, high: float = math.inf, o
         ParameterError: names the parameter, the value and the range.
     """
     good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not good or not low <= value <= high or abs(value) > LARGEST_FLOAT or (open_low and value == low):
+    if not good or not low <= value <= high or abs(plain_value(value)) > LARGEST_FLOAT or (open_low and value == low):
         above = f"above {low:g}" if open_low else f"of at least {low:g}"
         to = "" if high == math.inf else f" and at most {high:g}"
         raise ParameterError.outside(name, f"a number {above}{to}", value)
