@@ -429,3 +429,11 @@ def test_chunks_of_things_are_small_too(load, monkeypatch):
     monkeypatch.setattr(thing_writing, "CHUNK", 2)
     text = "user_id,merged_into\nann,\nv1,ann\nv2,ann\n"
     assert load(text, "users.csv").users.new == 3
+
+
+def test_columns_that_are_not_read_are_told(load, caplog):
+    load("customer,sku,what_they_did,at\n1,2,buy,1998-04-23T00:00:00Z\n")
+    assert "events.csv: not read: what_they_did, at; " in caplog.text
+    caplog.clear()
+    load("user,item,time\n1,2,1998-04-23T00:00:00Z\n")
+    assert caplog.text == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from palate.store.bulk.convert import IncomingColumn
 from palate.store.checking import KIND_BYTES
 from palate.store.kinds import Kinds
 from palate.store.records import IMPRESSION, UNDO, IdKind
+
+log = logging.getLogger(__name__)
 
 TYPES: dict[str, Any] = {
     **dict.fromkeys(EVENTS, pl.String()),
@@ -90,8 +93,15 @@ def events_of(table: WholeTable, reading: Reading) -> Events:
     """
     where, roles = table.where, event_columns(table.names, reading.columns, table.where.name)
     where = replace(where, columns=roles)
+    _tell_unread([name for name in table.names if name not in roles.values()], where.name)
     given = {role: column_of(table, name, role) for role, name in roles.items()}
     return checked_events(given, reading, where)
+
+
+def _tell_unread(names: list[str], source: str) -> None:
+    if names:
+        say = Set("columns", {"time": Blank("NAME")})
+        log.warning("%s: not read: %s; %s and the like say which column is what", source, ", ".join(names), say)
 
 
 def checked_events(given: dict[str, pl.Series], reading: Reading, where: Where) -> Events:
