@@ -139,7 +139,7 @@ def test_the_size_is_planned_from_past_lists(url):
     [
         (("--arm", "a=x:default", "--arm", "b=0.5:default"), 2, "--arm takes NAME=SHARE:SCENARIO"),
         (("--arm", "a=0.5:default"), 1, "2 to 20"),
-        (("--arm", "a=0.9:default", "--arm", "b=0.5:default"), 1, "1 together at most"),
+        (("--arm", "a=0.9:default", "--arm", "b=0.5:default"), 1, "at most 1 together"),
         (("--arm", "a=0.5:default", "--arm", "b=0.5:nowhere"), 1, "no scenario 'nowhere'"),
         (("--arm", "a=0.5:default", "--arm", "b=0.5"), 1, "the scenario of an arm"),
         (("--arm", "a=0.5:default", "--arm", "b=0.5:default", "--rate", 0.1), 2, "name --effect"),

@@ -185,7 +185,7 @@ def test_experiments_that_cannot_be_are_refused(two):
     def start(**more):
         return two[0].post("/v1/experiments", json={"name": "x", "scenario": "shelf", "arms": arms, **more})
 
-    assert "together at most" in refused(start(arms=[{**arm, "share": 0.7} for arm in arms]), 422)
+    assert "at most 1 together" in refused(start(arms=[{**arm, "share": 0.7} for arm in arms]), 422)
     assert "no scenario 'nowhere'" in refused(start(scenario="nowhere"), 404)
     assert "say effect, too" in refused(start(plan={"rate": 0.1}), 422)
     assert "too small to be found" in refused(start(plan={"effect": 1e-300, "rate": 1}), 422)

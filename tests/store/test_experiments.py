@@ -24,6 +24,9 @@ def test_an_experiment_starts_and_ends(store, ns):
     assert (made.name, made.arms, made.plan, made.looks, made.ended) == ("spring", ARMS, {"metric": "clicks"}, (), None)
     look = {"time": 7, "lists": [3, 4]}
     assert experiments.looked(store, ns, "spring", look).looks == (look,)
+    assert experiments.looked(store, ns, "spring", {**look, "time": 8}).looks == (look,)  # a page that asks on and on
+    later = {"time": 9, "lists": [5, 6]}
+    assert experiments.looked(store, ns, "spring", later).looks == (look, later)
     ended = experiments.end(store, ns, "spring")
     assert ended.started <= ended.ended
     assert experiments.looked(store, ns, "spring", look) == ended  # no early look any more
@@ -68,7 +71,13 @@ def test_shares_of_arms_and_independence_of_experiments(store, ns):
         ("Spring!", "default", ARMS, ParameterError, "the name of an experiment must be 1 to 64 small letters"),
         ("spring", "default", ARMS[:1], ParameterError, "arms must be 2 to 20, got 1"),
         ("spring", "default", ARMS * 2, ParameterError, "arms have one name twice among usual, bold, usual, bold"),
-        ("spring", "default", (*ARMS, Arm("c", 0.3, "bold")), ParameterError, "the shares of the arms must be 1"),
+        (
+            "spring",
+            "default",
+            (*ARMS, Arm("c", 0.3, "bold")),
+            ParameterError,
+            "the shares of the arms must be at most 1 together",
+        ),
         ("spring", "home", ARMS, NotFoundError, "no scenario 'home'"),
         ("spring", "default", (*ARMS, Arm("c", 0.1, "home")), NotFoundError, "no scenario 'home'"),
     ],

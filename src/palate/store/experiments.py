@@ -148,7 +148,7 @@ def end(store: Store, ns: Namespace, name: str) -> Experiment:
 
 
 def looked(store: Store, ns: Namespace, name: str, look: Mapping[str, Any]) -> Experiment:
-    """Keep that somebody looked at the report of an experiment; of one that has ended, nothing is kept.
+    """Keep that somebody looked at the report of an experiment: not of one that has ended, nor that saw nothing new.
 
     Args:
         store, ns: where.
@@ -160,7 +160,8 @@ def looked(store: Store, ns: Namespace, name: str, look: Mapping[str, Any]) -> E
     """
     with store.write() as conn:
         found = get(conn, ns, name)
-        if found.ended is None:
+        seen = found.looks[-1].get("lists") if found.looks else None
+        if found.ended is None and (seen is None or seen != look.get("lists")):
             conn.execute(_change(ns, name).values(looks=json.dumps([*found.looks, dict(look)])))
         return get(conn, ns, name)
 
@@ -198,7 +199,7 @@ def _check_arms(arms: Sequence[Arm]) -> None:
         raise ParameterError.of("arms", f"have one name twice among {', '.join(arm.name for arm in arms)}")
     total = math.fsum(arm.share for arm in arms)
     if total > 1 + SLACK:
-        raise ParameterError.outside("the shares of the arms", "1 together at most", total)
+        raise ParameterError.outside("the shares of the arms", "at most 1 together", total)
 
 
 def _check_free(conn: Connection, ns: Namespace, new: Experiment) -> None:
