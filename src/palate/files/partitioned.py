@@ -121,7 +121,7 @@ def _rows_of(part: str, name: str, column: pl.Series, stated: Stated) -> NDArray
         if len(column) and (sizes.min(), sizes.max()) != (stated.width, stated.width):
             raise ModelFileError.of(
                 f"{part}/ column '{column.name}'",
-                f"has rows of {sizes.min()} to {sizes.max()} numbers; the facts say {stated.width}",
+                f"has rows of {sizes.min()!s} to {sizes.max()!s} numbers; the facts say {stated.width}",
             )
         column = column.explode()
     if column.null_count():
