@@ -7,18 +7,12 @@ import os
 import numpy as np
 import polars as pl
 import pytest
+from engines import CONF, Engine, Here, python_path
 
 from palate.errors import PalateError
 from palate.spark.java import find_java
 from palate.spark.prepare import prepare
 from palate.spark.session import opened
-
-CONF = {
-    "spark.ui.enabled": False,
-    "spark.driver.memory": "1g",
-    "spark.sql.shuffle.partitions": 4,
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": 2,
-}
 
 
 def require_java():
@@ -38,8 +32,25 @@ def spark(tmp_path_factory):
     require_java()
     place = tmp_path_factory.mktemp("spark")
     conf = {**CONF, "spark.local.dir": str(place / "local"), "spark.sql.warehouse.dir": str(place / "warehouse")}
-    with opened("local[2]", conf=conf) as session:
-        yield session
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", python_path())
+        with opened("local[2]", conf=conf) as session:
+            yield session
+
+
+@pytest.fixture(scope="session")
+def engine(spark, tmp_path_factory):
+    """Return a function that gives an engine by its name: started when first asked for, and then kept."""
+    kept = {"local[2]": Here(spark)}
+
+    def named(name):
+        if name not in kept:
+            kept[name] = Engine(name, tmp_path_factory.mktemp("engine"))
+        return kept[name]
+
+    yield named
+    for one in kept.values():
+        one.close()
 
 
 @pytest.fixture(scope="session")
