@@ -25,7 +25,9 @@ class Session:
     def __init__(self) -> None:
         settings: dict[str, Any] = {}
         self.conf = SimpleNamespace(get=settings.get, set=settings.__setitem__, unset=settings.pop)
-        self.read = SimpleNamespace(schema=lambda fields: SimpleNamespace(parquet=lambda path: self.parquet(path, fields)))
+        self.read = SimpleNamespace(
+            schema=lambda fields: SimpleNamespace(parquet=lambda path: self.parquet(path, fields))
+        )
 
     def createDataFrame(self, table: pa.Table, fields: str) -> Frame:  # noqa: N802
         return Frame(self, table.cast(schema_of(fields)))

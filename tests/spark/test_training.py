@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from layouts import lay_out
@@ -16,7 +14,6 @@ from palate.models.ridge.click_sweeps import half_sweep, rows_penalty
 from palate.models.ridge.sums import gram
 from palate.models.ridge.sweeps import RatingSweeps, Solution
 from palate.parallel import Workers
-from palate.spark.blocks import block_keys
 from palate.spark.training import Given, train
 
 K = 4

@@ -12,7 +12,7 @@ from palate.models.items.clicks import Positive, clicks_of
 from palate.spark.arrays import binary
 from palate.spark.laying_out import LAYOUT
 from palate.spark.layout import CELLS, rows_at
-from palate.sparse import Rows
+from palate.sparse import Array, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ def convert(batches: Iterator[pa.RecordBatch], *, positive: Positive, typical: f
         for n in range(batch.num_rows):
             row = batch.slice(n, 1)
             clicks = clicks_of(rows_at([row.column(name)[0] for name in CELLS]), rule, "the training part", typical)
-            arrays = {"indptr": clicks.indptr, "indices": clicks.indices, "values": clicks.values}
+            arrays: dict[str, Array] = {"indptr": clicks.indptr, "indices": clicks.indices, "values": clicks.values}
             for name, array in arrays.items():
                 row = row.set_column(row.schema.get_field_index(name), row.schema.field(name), binary(array))
             at = row.schema.get_field_index("weights")

@@ -67,6 +67,10 @@ class Kind(Protocol):
         """
         ...
 
+    def gram(self, items: Sums) -> Array | None:
+        """Return o Q'Q of the items, which new users are folded in by; None where it is not needed."""
+        ...
+
     def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
         """Return the figures of an epoch.
 
@@ -130,6 +134,9 @@ class Ratings:
         on, limits = self.settings, self.limits if side == 0 else None
         return RatingHalf(common, self.regs(side), on.reg_exponent, on.mean, on.biases, limits)
 
+    def gram(self, items: Sums) -> None:
+        """Return None: it is not needed."""
+
     def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
         """Return RMSE, loss and objective."""
         users, items = (tree_sum(side.figures) for side in sums)
@@ -191,9 +198,17 @@ class Clicks:
 
     def half(self, side: int, common: Common, gram: Array | None, *, last: bool) -> ClickHalf:
         """Return a half sweep; the last, of users, is exact."""
-        k, dtype = common.wire.k, np.dtype(common.wire.dtype).type
-        G = np.zeros((k, k), dtype) if gram is None else gram * dtype(self.settings.weighing.unobserved_weight)
+        k = common.wire.k
+        G = np.zeros((k, k), self.dtype) if gram is None else self._weighted(gram)
         return ClickHalf(common, self.settings, self.n_warm[1 - side], G, last and side == 0)
+
+    def gram(self, items: Sums) -> Array | None:
+        """Return o Q'Q of the items, the upper triangle."""
+        gram = gram_of(items)
+        return None if gram is None else self._weighted(gram)
+
+    def _weighted(self, gram: Array) -> Array:
+        return np.asarray(gram * np.dtype(self.dtype).type(self.settings.weighing.unobserved_weight))
 
     def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
         """Return the objective.

@@ -23,7 +23,7 @@ GIVEN = "key int, position int, factors binary, bias double"
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class Beginning:
     """What the rows of a side begin with.
 
     Attributes:
@@ -48,7 +48,7 @@ class Start:
         return np.asarray((X * self.scale).astype(wire.dtype))
 
 
-def begin(layout: pa.Table, given: pa.Table, *, start: Start) -> pa.Table:
+def begin(layout: pa.Table, given: pa.Table, *, start: Beginning) -> pa.Table:
     """Return a block's records before the first sweep; rows that are given begin with those."""
     import pyarrow as pa
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,26 @@ from palate.spark.halves import Half, RatingHalf, solve
 from palate.spark.laying_out import LAYOUT
 from palate.spark.long_rows import errors_plan, solved_plan
 from palate.spark.messages import FACTORS, MESSAGES, SENT, LongRows, Wire, send, send_own
-from palate.spark.starts import Start, begin
+from palate.spark.starts import Beginning, begin
 from palate.sparse import Array
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 # Raw bytes: no dictionary to build of them, no least and greatest to find
 WRITTEN = {
     "compression": "uncompressed",
+    "parquet.page.size.row.check.min": "1",  # Parquet asks for sizes after 100 records: here are few, and long ones
+    "parquet.block.size.row.check.min": "1",
     "parquet.enable.dictionary": "false",
     "parquet.column.statistics.enabled": "false",
 }
 SETTINGS = {"spark.sql.adaptive.enabled": False, "spark.sql.execution.arrow.maxRecordsPerBatch": 16}
 NAMES = [field.split()[0] for field in LAYOUT.split(",")]
 SUMS = ("kind", "block", "row", "sweep", "figures", "sums", "gram", "note")
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +47,11 @@ class Sums:
         figures: (n_figures,) each.
         features: as `palate.spark.halves.feature_parts` has them; none without features.
         grams: (k, k) each; none where no Gram matrix was asked for.
-        state: that block 0 keeps.
     """
 
     figures: Sequence[Array]
     features: Sequence[Array]
     grams: Sequence[Array]
-    state: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +82,26 @@ class Layouts:
     sides: tuple[DataFrame, DataFrame]
 
     @classmethod
-    def of(cls, sides: tuple[DataFrame, DataFrame], wire: Wire, *, persist: bool) -> Layouts:
-        """Return layouts whose records may lie anywhere, kept by the executors where ``persist``."""
+    def of(cls, sides: tuple[DataFrame, DataFrame], wire: Wire) -> Layouts:
+        """Return layouts whose records may lie anywhere."""
 
-        def kept(layout: DataFrame) -> DataFrame:
-            placed = layout.select(*NAMES).repartition(len(wire.keys), "key").sortWithinPartitions("key")
-            return placed.persist() if persist else placed
+        def placed(layout: DataFrame) -> DataFrame:
+            return layout.select(*NAMES).repartition(len(wire.keys), "key").sortWithinPartitions("key")
 
-        return cls(wire, (kept(sides[0]), kept(sides[1])))
+        return cls(wire, (placed(sides[0]), placed(sides[1])))
 
-    def begin(self, side: int, given: DataFrame, start: Start) -> DataFrame:
+    def kept(self) -> Layouts | None:
+        """Return layouts that the executors keep, or None where this Spark keeps nothing, as serverless ones."""
+        from pyspark.errors import PySparkException
+
+        try:
+            users, items = (layout.persist() for layout in self.sides)
+        except PySparkException as error:
+            log.warning("Spark does not keep the layout (%s): ratings travel in each half sweep", first_line(error))
+            return None
+        return replace(self, sides=(users, items))
+
+    def begin(self, side: int, given: DataFrame, start: Beginning) -> DataFrame:
         """Return the plan of what a side begins with; given: rows of `palate.spark.starts.GIVEN`."""
         layout = self.sides[side].where("kind != 'long'").groupBy("key")
         both = layout.cogroup(given.repartition(len(self.wire.keys), "key").groupBy("key"))
@@ -102,7 +116,9 @@ class Layouts:
             own: this side, to go on from; or None.
             half: what to solve.
         """
-        return self._beside(self.sides[side], before, own).applyInArrow(partial(solve, half=half), FACTORS)
+        both = self._beside(self.sides[side], before, own)
+        plan: DataFrame = both.applyInArrow(partial(solve, half=half), FACTORS)
+        return plan
 
     def errors(self, side: int, before: Factors, half: RatingHalf, long: LongRows) -> DataFrame:
         """Return the plan that sums the errors of long rows' cells, which need their factors."""
@@ -153,28 +169,42 @@ def long_path(path: str) -> str:
     return f"{path}-long"
 
 
-def reread(records: DataFrame, half: Half, path: str) -> Factors:
-    """Return a side as `solved` has left it.
+def with_errors(factors: Factors, plan: DataFrame, path: str) -> Factors:
+    """Return a side whose sums have the errors of long rows' cells, too."""
+    return replace(factors, sums=joined(factors.sums, error_sums(written(plan, errors_path(path)))))
+
+
+def errors_path(path: str) -> str:
+    """Return where the errors of long rows' cells lie."""
+    return f"{path}-errors"
+
+
+def reread(spark: SparkSession, path: str, half: Half) -> Factors:
+    """Return a side as `solved` and `with_errors` have left it.
 
     Raises:
         DataError: it is not whole.
     """
-    sums = sums_of(records, half)
-    if not half.common.long:
-        return Factors(records, sums)
-    more, rows = long_sums(records.sparkSession.read.schema(FACTORS).parquet(long_path(path)), half)
-    return Factors(records, joined(sums, more), rows)
+
+    def read(name: str) -> DataFrame:
+        return spark.read.schema(FACTORS).parquet(name)
+
+    records = read(path)
+    factors = Factors(records, sums_of(records, half))
+    if not half.common.long or half.common.sweep == 0:
+        return factors
+    more, rows = long_sums(read(long_path(path)), half)
+    factors = replace(factors, sums=joined(factors.sums, more), long=rows)
+    if isinstance(half, RatingHalf) and half.limits is not None:
+        return replace(factors, sums=joined(factors.sums, error_sums(read(errors_path(path)))))
+    return factors
 
 
 def joined(sums: Sums, more: Sums) -> Sums:
     """Return the sums of blocks and then of long rows."""
-    parts = ([*a, *b] for a, b in zip(parts_of(sums), parts_of(more), strict=True))
-    return Sums(*parts, sums.state)
-
-
-def parts_of(sums: Sums) -> tuple[Sequence[Array], ...]:
-    """Return the three lists of sums."""
-    return sums.figures, sums.features, sums.grams
+    return Sums(
+        [*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams]
+    )
 
 
 def sums_of(records: DataFrame, half: Half) -> Sums:
@@ -185,7 +215,8 @@ def sums_of(records: DataFrame, half: Half) -> Sums:
         DataError: records are missing.
     """
     rows = ordered(records.where("kind in ('sums', 'fault')").select(*SUMS).collect(), "block")
-    if [row["block"] for row in rows] != list(range(len(half.common.wire.keys))):
+    whole = {(block, half.common.sweep) for block in range(len(half.common.wire.keys))}
+    if {(row["block"], row["sweep"]) for row in rows} != whole:
         raise DataError("the factors of a sweep are not whole: train anew with overwrite=True", code="damaged")
     return read_sums(rows, half)
 
@@ -238,4 +269,9 @@ def read_sums(rows: Sequence[Any], half: Half) -> Sums:
     features = [np.frombuffer(row["sums"], np.float64) for row in rows if row["sums"] is not None]
     grams = [np.frombuffer(row["gram"], wire.dtype).reshape(wire.k, wire.k) for row in rows if row["gram"] is not None]
     figures = [np.frombuffer(row["figures"], np.float64) for row in rows]
-    return Sums(figures, features, grams, rows[0]["note"] if rows else None)
+    return Sums(figures, features, grams)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of Spark says, without its trace."""
+    return str(error).strip().partition("\n")[0]

@@ -78,14 +78,14 @@ class Trained:
     @classmethod
     def of_facts(cls, prepared: Prepared, path: str, facts: Mapping[str, Any]) -> Trained:
         """Return what `facts` tells."""
-        model = MODELS[facts["model"]["key"]](**facts["model"]["parameters"])
+        model: Any = MODELS[facts["model"]["key"]](**facts["model"]["parameters"])
         kind = KINDS[facts["model"]["key"]].of_facts(facts)
         priors = [None if prior is None else (unpacked(prior[0]), unpacked(prior[1])) for prior in facts["priors"]]
         gram = None if facts["gram"] is None else unpacked(facts["gram"])
         return cls(
             prepared,
             path,
-            model,  # type: ignore[arg-type] - of a key that KINDS has
+            model,
             facts["n_factors"],
             facts["seed"],
             kind,
@@ -101,7 +101,7 @@ class Trained:
             "kind": KIND,
             "format_version": FORMAT_VERSION,
             "prepared": self.prepared.path,
-            "model": {"key": self.model.key, "parameters": self.model.get_params()},
+            "model": {"key": self.model.key, "parameters": {**self.model.get_params(), "random_state": self.seed}},
             "n_factors": self.n_factors,
             "seed": self.seed,
             **self.kind.facts(),

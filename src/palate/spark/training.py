@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import numpy as np
-
-from palate.errors import ParameterError
+from palate.errors import DataError, ParameterError
 from palate.models import ALS, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
-from palate.spark.arrays import schema_of
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
+from palate.spark.given import SIDES, Given, Start
 from palate.spark.halves import Common, Half, RatingHalf, Weights
-from palate.spark.kinds import Priors, gram_of, prior_of
+from palate.spark.kinds import gram_of, prior_of
 from palate.spark.messages import Wire
-from palate.spark.prepared import Prepared, Side
+from palate.spark.prepared import Prepared
+from palate.spark.resuming import stopped
 from palate.spark.session import settings
-from palate.spark.starts import GIVEN, Start
-from palate.spark.sweeps import SETTINGS, Factors, Layouts, error_sums, joined, solved, sums_of, written
+from palate.spark.starts import Beginning
+from palate.spark.sweeps import SETTINGS, Factors, Layouts, reread, solved, sums_of, with_errors, written
 from palate.spark.trained import Trained, sweep_path
 from palate.spark.used import clicks_of, ratings_of
-from palate.sparse import Array
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-SIDES: tuple[Side, Side] = ("user", "item")
 WIRES = ("float32", "bfloat16")
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """Factors that training goes on from.
-
-    Attributes:
-        users, items: (n_users, k), (n_items, k), or None for random ones.
-        user_biases, item_biases: (n_users,), (n_items,), or None for zeros.
-    """
-
-    users: Array | None = None
-    items: Array | None = None
-    user_biases: Array | None = None
-    item_biases: Array | None = None
-
-    def of_side(self, side: int) -> tuple[Array | None, Array | None]:
-        """Return factors and biases of users or items."""
-        return (self.users, self.user_biases) if side == 0 else (self.items, self.item_biases)
 
 
 def train(
@@ -61,7 +36,7 @@ def train(
     model: ALS | ImplicitALS | None,
     path: str,
     *,
-    start: Given | None = None,
+    start: Given | ALS | ImplicitALS | None = None,
     resume: bool = False,
     wire: Literal["float32", "bfloat16"] = "float32",
     progress: ProgressCallback | None = None,
@@ -75,7 +50,7 @@ def train(
         prepared: what `palate.spark.prepare` has made.
         model: unfitted, with its parameters; may be None where a training is resumed.
         path: a folder for the factors, which are kept after each sweep.
-        start: factors to go on from.
+        start: factors to go on from, or a fitted model whose users and items are found by their ids.
         resume: go on after the last whole sweep of a training that has stopped.
         wire: how factors travel between blocks; bfloat16 halves the bytes, and costs precision.
         progress: called after every sweep.
@@ -89,12 +64,15 @@ def train(
     """
     if wire not in WIRES:
         raise ParameterError.outside("wire", " or ".join(map(repr, WIRES)), wire)
-    check_free(prepared.spark, path, overwrite=overwrite)
-    first = begun(prepared, model, path)
-    job = Training.of(first, wire == "bfloat16", check_threads(threads_per_task))
+    threads = check_threads(threads_per_task)
+    if not resume:
+        check_free(prepared.spark, path, overwrite=overwrite)
+    states = stopped(prepared, path, model) if resume else [begun(prepared, model, path)]
+    job = Training.of(states[0], wire == "bfloat16", threads)
+    given = Start.of(start, prepared, job.first.model, job.wire)
     with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
-        now = job.begun(layouts, start or Given())
-        n_epochs = first.model.n_epochs
+        now = job.newest(states) if resume else job.begun(layouts, given)
+        n_epochs = job.first.model.n_epochs
         while now.trained.sweep < n_epochs:
             now = job.next(now, layouts)
             (progress or silent)(Progress("training", now.trained.sweep, n_epochs, now.trained.history[-1]))
@@ -108,7 +86,7 @@ def begun(prepared: Prepared, model: ALS | ImplicitALS | None, path: str) -> Tra
         raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
     model.check_parameters()
     kind = ratings_of(prepared, model) if isinstance(model, ALS) else clicks_of(prepared, model)
-    return Trained(prepared, path, model, int(model.n_factors), draw_seed(model.random_state), kind, 0, [])
+    return Trained(prepared, path, model, int(model.n_factors or 0), draw_seed(model.random_state), kind, 0, [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,26 +135,56 @@ class Training:
         """Keep the layouts in memory inside the block."""
         kind, prepared = self.first.kind, self.first.prepared
         sides = kind.layout(prepared.layout("user")), kind.layout(prepared.layout("item"))
-        layouts = Layouts.of(sides, self.wire, persist=persist)
+        layouts = Layouts.of(sides, self.wire)
+        kept = layouts.kept() if persist else None
         try:
-            yield layouts
+            yield kept or layouts
         finally:
-            if persist:
-                layouts.forget()
+            if kept is not None:
+                kept.forget()
 
-    def begun(self, layouts: Layouts, given: Given) -> Now:
+    def begun(self, layouts: Layouts, given: Start) -> Now:
         """Return what the first sweep goes on from."""
         users = self._begin(0, layouts, given)
-        needed = self.first.kind.needs_grams or self.n_features[1] > 0
-        return Now(self.first, users, self._begin(1, layouts, given) if needed else None)
+        return Now(self.first, users, self._begin(1, layouts, given) if self._items_begin else None)
 
-    def _begin(self, side: int, layouts: Layouts, given: Given) -> Factors:
+    def _begin(self, side: int, layouts: Layouts, given: Start) -> Factors:
         kind, seed = self.first.kind, self.first.seed
-        half = kind.half(side, self.common(side, 0, None), None, last=False)
-        start = Start(half, seed, side, kind.start_scale(side), kind.needs_grams)
-        plan = layouts.begin(side, self.rows_of(*given.of_side(side)), start)
+        half = kind.half(side, self.common(side, 0, None, self.first), None, last=False)
+        start = Beginning(half, seed, side, kind.start_scale(side), kind.needs_grams)
+        plan = layouts.begin(side, given.rows(SIDES[side]), start)
         records = written(plan, sweep_path(self.first.path, 0, SIDES[side]))
         return Factors(records, sums_of(records, half))
+
+    def newest(self, states: Sequence[Trained]) -> Now:
+        """Return what the newest sweep has left that is whole.
+
+        Raises:
+            DataError: none is.
+        """
+        for trained in states:
+            try:
+                return self._reread(trained)
+            except DataError as error:
+                broken = error
+        raise broken
+
+    def _reread(self, trained: Trained) -> Now:
+        users = self._read(0, trained)
+        if trained.sweep == 0:
+            return Now(trained, users, self._read(1, trained) if self._items_begin else None)
+        items = self._read(1, trained)
+        record = {"epoch": trained.sweep, **trained.kind.record((users.sums, items.sums), trained.priors)}
+        return Now(replace(trained, history=[*trained.history, record]), users, items)
+
+    def _read(self, side: int, trained: Trained) -> Factors:
+        half = trained.kind.half(side, self.common(side, trained.sweep, None), None, last=False)
+        return reread(self.first.prepared.spark, sweep_path(trained.path, trained.sweep, SIDES[side]), half)
+
+    @property
+    def _items_begin(self) -> bool:
+        """Whether a first sweep needs factors of the items."""
+        return self.first.kind.needs_grams or self.n_features[1] > 0
 
     def next(self, now: Now, layouts: Layouts) -> Now:
         """Return what the next sweep leaves: items first, then users."""
@@ -186,16 +194,14 @@ class Training:
         priors = self.prior(now, 0), self.prior(now, 1)
         half = kind.half(1, self.common(1, sweep, priors[1]), gram_of(now.users.sums), last=last)
         items = self._solved(1, half, layouts, now.users, now)
-        state = json.dumps(replace(now.trained, priors=priors).facts())
-        half = kind.half(0, self.common(0, sweep, priors[0], state), gram_of(items.sums), last=last)
+        begun = replace(now.trained, priors=priors)
+        half = kind.half(0, self.common(0, sweep, priors[0], begun), gram_of(items.sums), last=last)
         users = self._solved(0, half, layouts, items, now)
         record = {"epoch": sweep, **kind.record((users.sums, items.sums), priors)}
         record["seconds"] = time.perf_counter() - started_at
-        return Now(self.after(now.trained, sweep, record, priors, items), users, items)
-
-    def after(self, trained: Trained, sweep: int, record: dict[str, float], priors: Priors, items: Factors) -> Trained:
-        """Return the model after a sweep."""
-        return replace(trained, sweep=sweep, history=[*trained.history, record], priors=priors)
+        gram = kind.gram(items.sums)
+        trained = replace(begun, sweep=sweep, history=[*begun.history, record], gram=gram)
+        return Now(trained, users, items)
 
     def _solved(self, side: int, half: Half, layouts: Layouts, before: Factors, now: Now) -> Factors:
         """Return a side that is solved against the other."""
@@ -203,9 +209,8 @@ class Training:
         plan = layouts.half(side, before, now.side(side) if half.goes_on else None, half)
         with clear_errors(path, f"sweep {half.common.sweep}"):
             factors = solved(plan, path, half)
-            if side == 0 and factors.long is not None and isinstance(half, RatingHalf):
-                errors = written(layouts.errors(side, before, half, factors.long), f"{path}-errors")
-                return replace(factors, sums=joined(factors.sums, error_sums(errors)))
+            if factors.long is not None and isinstance(half, RatingHalf) and half.limits is not None:
+                return with_errors(factors, layouts.errors(side, before, half, factors.long), path)
         return factors
 
     def prior(self, now: Now, side: int) -> Weights | None:
@@ -214,21 +219,8 @@ class Training:
         parts = [] if factors is None else factors.sums.features
         return prior_of(parts, self.n_features[side], now.trained.kind.reg_features, self.wire.dtype)
 
-    def common(self, side: int, sweep: int, prior: Weights | None, state: str | None = None) -> Common:
-        """Return what half sweeps of all models have."""
+    def common(self, side: int, sweep: int, prior: Weights | None, begun: Trained | None = None) -> Common:
+        """Return what half sweeps of all models have; begun: the model that a resumed training goes on from."""
+        state = None if begun is None else json.dumps(begun.facts())
         long = tuple(sorted(self.first.prepared.long(SIDES[side])))
         return Common(self.wire, sweep, self.n_features[side], prior, long, self.n_threads, state)
-
-    def rows_of(self, factors: Array | None, biases: Array | None) -> DataFrame:
-        """Return given factors as rows of `palate.spark.starts.GIVEN`."""
-        import pyarrow as pa
-
-        spark, schema = self.first.prepared.spark, schema_of(GIVEN)
-        if factors is None:
-            return spark.createDataFrame(schema.empty_table(), GIVEN)
-        keys, positions = np.array(self.wire.keys, np.int32), np.arange(len(factors), dtype=np.int32)
-        X = np.ascontiguousarray(factors, self.wire.dtype)
-        b = np.zeros(len(X)) if biases is None else np.asarray(biases, np.float64)
-        raw = pa.array([x.tobytes() for x in X], pa.binary())
-        columns = [pa.array(keys[positions % len(keys)]), pa.array(positions), raw, pa.array(b)]
-        return spark.createDataFrame(pa.Table.from_arrays(columns, schema=schema), GIVEN)

@@ -32,7 +32,7 @@ def ratings_of(prepared: Prepared, model: ALS) -> Ratings:
 
 def clicks_of(prepared: Prepared, model: ImplicitALS) -> Clicks:
     """Return."""
-    if None in (model.reg, model.unobserved_weight, model.n_factors):
+    if model.reg is None or model.unobserved_weight is None or model.n_factors is None:
         raise ParameterError("reg", subject="reg")
     weighing = Weighing(float(model.alpha or 1.0), float(model.unobserved_weight), float(model.reg), model.reg_exponent)
     warm = prepared.n_users, prepared.n_items
