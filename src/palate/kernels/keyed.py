@@ -43,7 +43,8 @@ def normals(seed: int, stream: int, rows: NDArray[Any], k: int, dtype: Any = np.
         dtype: they are computed as float64, and rounded.
     """
     out = np.empty((len(rows), k), dtype)
-    _normals(np.uint64(seed), np.uint64(stream), *given(np.ascontiguousarray(rows, np.uint64)), out)
+    (names,) = given(np.ascontiguousarray(rows, np.uint64))
+    _normals(np.uint64(seed), np.uint64(stream), names, out)
     return out
 
 

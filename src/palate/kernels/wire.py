@@ -6,8 +6,6 @@ infinite, and what is none (NaN) stays none. So a number that is stored changes 
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -23,7 +21,8 @@ def to_bfloat16(x: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Return the bits of the nearest bfloat16 of each number, in the same shape."""
     flat = np.ascontiguousarray(x, np.float32).reshape(-1)
     out = np.empty(flat.shape, np.uint16)
-    _to_bfloat16(*given(flat.view(np.uint32)), out)
+    (bits,) = given(flat.view(np.uint32))
+    _to_bfloat16(bits, out)
     return out.reshape(x.shape)
 
 
@@ -31,12 +30,13 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return the numbers that bfloat16 bits stand for, exactly, in the same shape."""
     flat = np.ascontiguousarray(bits, np.uint16).reshape(-1)
     out = np.empty(flat.shape, np.uint32)
-    _from_bfloat16(*given(flat), out)
+    (read,) = given(flat)
+    _from_bfloat16(read, out)
     return out.view(np.float32).reshape(bits.shape)
 
 
 @njit(nogil=True, cache=True)
-def _to_bfloat16(x: Any, out: Any) -> None:
+def _to_bfloat16(x, out):
     for n in range(len(x)):
         bits = x[n]
         upper = bits >> HALF_BITS
@@ -48,6 +48,6 @@ def _to_bfloat16(x: Any, out: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _from_bfloat16(x: Any, out: Any) -> None:
+def _from_bfloat16(x, out):
     for n in range(len(x)):
         out[n] = np.uint32(x[n]) << HALF_BITS
