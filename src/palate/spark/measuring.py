@@ -255,13 +255,12 @@ def _of_ratings(request: At, inputs: BlockInputs, users: UserPart) -> Record:
         return request.name, users.positions[tested], request(**given)[tested], np.ones(len(tested))
     if metric.terms is None:
         raise NotImplementedError(f"{request.name} is no function of sums over ratings")
-    num, den = metric.terms(**given)
-    squares: NDArray[np.float64] = np.square(inputs.truth.astype(np.float64) - inputs.catalogue.asked.centre)
+    terms: list[NDArray[Any]] = list(metric.terms(**given))
     if metric.form == "explained":  # about the mean of all values, which a task does not know: see `_about_mean`
-        den = squares
+        terms[1] = (inputs.truth.astype(np.float64) - inputs.catalogue.asked.centre) ** 2
     user = inputs.test.user_index
     tested = np.unique(user)
-    shares = [np.bincount(user, terms, inputs.test.n_users)[tested].astype(np.float64) for terms in (num, den)]
+    shares = [np.bincount(user, term, inputs.test.n_users)[tested].astype(np.float64) for term in terms]
     return request.name, users.positions[tested], shares[0], shares[1]
 
 
@@ -282,10 +281,11 @@ def _of_lists(request: At, inputs: BlockInputs, users: UserPart, sums: Sums) -> 
 
 def _ranked(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> Record:
     """Return of the ranked users who was given the popular list, and whose list has an item."""
-    popular, has_list = np.zeros(len(inputs.ranked)), np.ones(len(inputs.ranked))
+    popular: NDArray[Any] = np.zeros(len(inputs.ranked))
+    has_list: NDArray[Any] = np.ones(len(inputs.ranked))
     if any(set(request.metric.inputs) & {"lists", "judged", "sampled", "score_block"} for request in metrics):
-        popular = inputs.popular.astype(np.float64)
-        has_list = (inputs.lists >= 0).any(axis=1).astype(np.float64)
+        popular = np.asarray(inputs.popular, np.float64)
+        has_list = np.asarray((inputs.lists >= 0).any(axis=1), np.float64)
     return RANKED, users.positions[inputs.ranked], popular, has_list
 
 

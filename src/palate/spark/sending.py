@@ -14,7 +14,7 @@ from palate.spark.blocks import block_keys, positions_of
 from palate.spark.facts import path_in
 from palate.spark.laying_out import LAYOUT
 from palate.spark.prepared import Prepared, Side
-from palate.spark.user_blocks import SCHEMA, Addresses, Batches, Types, packed_bits, to_items, to_users
+from palate.spark.user_blocks import CHUNK, SCHEMA, Addresses, Batches, Types, packed_bits, to_items, to_users
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,7 @@ def addresses_of(prepared: Prepared, n_groups: int = 1, kept: NDArray[np.bool_] 
     """Return where messages go: to a partition for each block of users and group of items."""
     n_blocks = prepared.n_blocks
     keys = prepared.keys if n_groups == 1 else block_keys(prepared.spark, n_blocks * n_groups)
-    return Addresses(tuple(keys), n_blocks, n_groups, None if kept is None else packed_bits(kept))
+    return Addresses(tuple(keys), n_blocks, n_groups, None if kept is None else packed_bits(kept), CHUNK)
 
 
 def sent(

@@ -64,9 +64,9 @@ class Addresses:
 
     keys: tuple[int, ...]
     n_blocks: int
-    n_groups: int = 1
-    kept: bytes | None = None
-    chunk: int = CHUNK
+    n_groups: int
+    kept: bytes | None
+    chunk: int
 
     def of_block(self, block: int) -> tuple[int, ...]:
         """Return the keys of a block's groups."""
