@@ -17,12 +17,12 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"
+	PALATE_REQUIRE_SPARK=$$(tools/java && echo 1) $(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"
 
 check-long: .venv/test
 	@tools/chromium
 	@$(BIN)/palate data fetch >/dev/null
-	$(BIN)/python tools/check_long.py
+	PALATE_REQUIRE_SPARK=$$(tools/java && echo 1) $(BIN)/python tools/check_long.py
 
 # The page opens with the first model; the others are trained meanwhile, and join it. They end with the page.
 serve: .venv/ui $(firstword $(MODEL))
@@ -96,5 +96,5 @@ clean:
 
 .venv/test: pyproject.toml | .venv/python
 	@echo "installing Palate with every extra and what the tests use"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,spark,test]'
 	@touch $@ .venv/plots .venv/ui .venv/serve

@@ -47,7 +47,7 @@ def clone(tmp_path):
         shutil.copy(ROOT / name, tmp_path / name)
     stub = PYTHON.format(python=sys.executable, programs=PROGRAMS)
     (tmp_path / "tools").mkdir()
-    for path in (tmp_path / "stub", tmp_path / "tools" / "chromium"):
+    for path in (tmp_path / "stub", tmp_path / "tools" / "chromium", tmp_path / "tools" / "java"):
         path.write_text(stub)
         path.chmod(0o755)
     return tmp_path

@@ -31,7 +31,7 @@ NAMES = {
 }
 HEADER = ["check", "result", "seconds", "commit"]
 BEGIN, END = "<!-- checks -->", "<!-- /checks -->"
-EXTRAS = "plots,ui,tune,serve,ann,test"  # all that tests use
+EXTRAS = "plots,ui,tune,serve,ann,spark,test"  # all that tests use
 PYTEST = ("-m", "pytest", "-q", "-m")  # and which tests
 
 

@@ -15,6 +15,7 @@ PalateError
 │   ├── ConflictError       the same id with other content
 │   └── NotFoundError       an id that the namespace has not
 ├── RequestError        a request that the service refuses
+├── SparkError          Spark is not there, is not as it must be, or its executors are not
 └── MissingExtraError   an optional package is not installed
 
 An error carries fields: a stable ``code`` (docs/errors.md lists them), its subject, the value and the rows at fault.
@@ -49,6 +50,7 @@ Code = Literal[
     "format",
     "host",
     "ids",
+    "java",
     "locked",
     "media_type",
     "method",
@@ -67,6 +69,7 @@ Code = Literal[
     "request",
     "slow",
     "source",
+    "spark",
     "split",
     "store",
     "times",
@@ -380,6 +383,12 @@ class RequestError(PalateError):
     code: Code = "request"
     faults: tuple[dict[str, Any], ...] = ()
     wait: float | None = None
+
+
+class SparkError(PalateError, RuntimeError):
+    """Spark is not there, does not answer, or its executors cannot run Palate; the message says what to do."""
+
+    code: Code = "spark"
 
 
 class MissingExtraError(PalateError, ImportError):
