@@ -116,20 +116,16 @@ def train(
     named = any(given is not None for given in (model, preset, set_, positive))
     learner = _learner(model or options.TRAINED_THERE[0], preset, set_, positive) if named or not resume else None
     again = command("palate", "spark", "train", prepared, "--out", out, "--resume")
-    words = {
-        "none": "stopped before the first sweep was done; nothing was saved",
-        "some": f"stopped after sweep {{step}}, which is kept; to go on: {again}",
-    }
     with options.session(master, remote, conf) as spark:
         from palate.spark.prepared import Prepared
         from palate.spark.train import train as train_there
 
         rows = Prepared.open(spark, prepared)
         more: dict[str, Any] = {"wire": wire, "threads_per_task": threads_per_task, "overwrite": overwrite}
-        with options.sweeps_shown(words) as progress:
+        with options.sweeps_shown(again) as progress:
             made = train_there(rows, learner, out, resume=resume, progress=progress, **more)
         if made.interrupted:
-            raise common.Stopped(words["some"].format(step=made.sweep))
+            raise options.stopped(made.sweep, again)
         record = _trained(made) | {"out": out, "model_file": save}
         if save is not None:
             made.save(save)

@@ -9,7 +9,7 @@ import typer
 
 from palate.cli import common, completion, inputs
 from palate.cli import spark_options as options
-from palate.cli.spark import app
+from palate.cli.spark import app as app
 from palate.cli.together import CheckedCommand
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _ids(trained: Trained, words: list[str] | None, option: str) -> list[Any] | 
     Raises:
         BadParameter: a word is no integer where ids are integers.
     """
-    if words is None or trained.prepared.facts["item_ids"] == "text":
+    if words is None or trained.prepared.facts["ids"]["item"] == "text":
         return words
     try:
         return [int(word) for word in words]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -108,14 +108,14 @@ def read_there(words: list[str] | None) -> dict[str, Any]:
 
 
 @contextmanager
-def sweeps_shown(words: Mapping[str, str]) -> Iterator[ProgressCallback]:
+def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
     """Give a callback that writes a line a sweep to stderr; where Ctrl-C ends the block, say what is kept.
 
     Args:
-        words: what to say before any sweep is done ("none") and after it ("some", with {step}).
+        again: the command that goes on.
 
     Raises:
-        Stopped: with these words.
+        Stopped: after Ctrl-C.
     """
     last = 0
 
@@ -123,8 +123,7 @@ def sweeps_shown(words: Mapping[str, str]) -> Iterator[ProgressCallback]:
         nonlocal last
         if step.stage == DONE:
             return
-        if step.stage == "training":
-            last = step.step
+        last = step.step if step.stage == "training" else last
         told = [f"{word} {step.record[name]:.6g}" for name, word in FIGURES.items() if name in step.record]
         seconds = f" ({step.record['seconds']:.1f} s)" if "seconds" in step.record else ""
         what = "sweep" if step.stage == "training" else step.stage
@@ -133,4 +132,11 @@ def sweeps_shown(words: Mapping[str, str]) -> Iterator[ProgressCallback]:
     try:
         yield show
     except KeyboardInterrupt:
-        raise common.Stopped(words["some"].format(step=last) if last else words["none"]) from None
+        raise stopped(last, again) from None
+
+
+def stopped(sweep: int, again: str) -> common.Stopped:
+    """Return the end of a command after Ctrl-C, with what is kept."""
+    if not sweep:
+        return common.Stopped("stopped before the first sweep was done; nothing was saved")
+    return common.Stopped(f"stopped after sweep {sweep}, which is kept; to go on: {again}")

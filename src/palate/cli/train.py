@@ -103,7 +103,11 @@ def train(
 
 
 def learner_of(
-    key: str, preset: str | None, set_: list[str] | None, positive: str | None, checkpoint: Path | None
+    key: str,
+    preset: str | None,
+    set_: list[str] | None,
+    positive: str | None,
+    checkpoint: Path | None = None,
 ) -> Recommender:
     """Return the unfitted model that the options name."""
     from palate import files
