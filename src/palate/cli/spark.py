@@ -33,11 +33,11 @@ def prepare(
         int | None,
         typer.Option(min=1, help="Of users, and of items; without it as many as Spark has cores, more for many rows."),
     ] = None,
-    overwrite: options.Overwrite = False,
-    read: options.Read = None,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    overwrite: options.OverwriteOption = False,
+    read: options.ReadThere = None,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Check ratings or clicks of any size, number users and items, and lay the rows out for training.
@@ -92,7 +92,7 @@ def train(
         bool,
         typer.Option("--resume", help="Go on after the last whole sweep in --out, with the same model and parameters."),
     ] = False,
-    overwrite: options.Overwrite = False,
+    overwrite: options.OverwriteOption = False,
     wire: Annotated[
         Literal["float32", "bfloat16"],
         typer.Option(help="How factors travel: bfloat16 halves the bytes, and loses digits."),
@@ -104,9 +104,9 @@ def train(
         str | None,
         typer.Option("--save", metavar="MODEL", help="Also write the model file that recommend and serve read."),
     ] = None,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Train a model on prepared rows, one line a sweep; each whole sweep is kept, and --resume goes on from it.
@@ -168,10 +168,10 @@ def save(
         str,
         typer.Option("--out", "-o", metavar="MODEL", help="A .safetensors file, or a folder of Parquet of any size."),
     ],
-    overwrite: options.Overwrite = False,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    overwrite: options.OverwriteOption = False,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Write a trained model so that palate recommend, palate serve and palate.load read it, without Spark.

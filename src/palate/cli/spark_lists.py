@@ -30,10 +30,10 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="0 is the order of scores; more trades score for variety.")
     ] = 0.0,
-    overwrite: options.Overwrite = False,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    overwrite: options.OverwriteOption = False,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Write the best items of all users, as palate recommend --all would: user_id, rank, item_id, score.
@@ -85,10 +85,10 @@ def evaluate(
     allow: common.Allow = None,
     deny: common.Deny = None,
     on_overlap: common.OnOverlapOption = "raise",
-    read: options.Read = None,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    read: options.ReadThere = None,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Measure a trained model on test rows, with the metrics of palate evaluate and their names.
@@ -127,11 +127,11 @@ def split(
         ),
     ] = inputs.DEFAULT_SPLIT,
     format_: options.FormatOption = None,
-    overwrite: options.Overwrite = False,
-    read: options.Read = None,
-    master: options.Master = None,
-    remote: options.Remote = None,
-    conf: options.Conf = None,
+    overwrite: options.OverwriteOption = False,
+    read: options.ReadThere = None,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Write a training part and a test part of ratings; the same rows whatever the partitions.

@@ -19,7 +19,7 @@ LEARNED_FROM = ("user", "item", "value", "time", "weight", "ids", "time_unit", "
 READ_THERE = (*LEARNED_FROM, "on_missing", "on_invalid", "on_duplicate")  # of --read
 FIGURES = {"objective": "objective", "loss": "loss", "train_rmse": "RMSE", "held_out_rmse": "held-out RMSE"}
 
-Master = Annotated[
+MasterOption = Annotated[
     str | None,
     typer.Option(
         "--master",
@@ -28,7 +28,7 @@ Master = Annotated[
         "as the environment and spark-defaults.conf say, else all cores of this machine.",
     ),
 ]
-Remote = Annotated[
+RemoteOption = Annotated[
     str | None,
     typer.Option(
         "--remote",
@@ -36,14 +36,16 @@ Remote = Annotated[
         help="A Spark Connect server, such as sc://HOST:15002: no Java is needed here; local[2] starts one.",
     ),
 ]
-Conf = Annotated[
+ConfOption = Annotated[
     list[str] | None,
     typer.Option(
         "--conf", metavar="NAME=VALUE", help="A setting of Spark, such as spark.executor.memory=8g; may be repeated."
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over what is there; without it that is an error.")]
-Read = Annotated[
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Write over what is there; without it that is an error.")
+]
+ReadThere = Annotated[
     list[str] | None,
     typer.Option(
         "--read",
