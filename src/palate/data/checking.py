@@ -120,6 +120,7 @@ class Fault:
         rows: the positions of the faulty rows.
         example: one of the values at fault, as text.
         remedy: what mends it beside leaving the rows out.
+        samples, total: some of the rows as text, and how many there are, where rows have no numbers.
     """
 
     kind: Literal["missing", "invalid", "duplicate"]
@@ -128,6 +129,13 @@ class Fault:
     rows: NDArray[np.intp]
     example: str = ""
     remedy: Remedy | None = None
+    samples: tuple[str, ...] = ()
+    total: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows have the fault."""
+        return len(self.rows) if self.total is None else self.total
 
     @property
     def reason(self) -> str:
@@ -143,7 +151,13 @@ class Fault:
         """Return the fault with its rows, and its column where that has another name than its role."""
         column = where.columns.get(self.role, self.role)
         place = f" in {shown(column)}" if column != self.role else ""
-        return f"\n  {self.text}: {len(self.rows):,} of {n_rows:,} ({where.rows(self.rows)}){place}"
+        rows = where.rows(self.rows) if self.total is None else self._sampled(where)
+        return f"\n  {self.text}: {self.count:,} of {n_rows:,} ({rows}){place}"
+
+    def _sampled(self, where: Where) -> str:
+        """Return the sampled rows as text."""
+        more = ", …" if self.count > len(self.samples) else ""
+        return f"{where.unit}{'s' if self.count > 1 else ''} {', '.join(self.samples)}{more}"
 
     def as_dict(self, where: Where) -> dict[str, Any]:
         """Return the fault for `DataError.faults`."""
@@ -152,9 +166,10 @@ class Fault:
             "role": self.role,
             "column": where.columns.get(self.role, self.role),
             "what": self.text,
-            "count": len(self.rows),
+            "count": self.count,
             "rows": where.numbers_of(self.rows),
             "remedy": None if self.remedy is None else self.remedy.as_dict(),
+            **({} if self.total is None else {"samples": list(self.samples)}),
         }
 
 
@@ -363,26 +378,36 @@ def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:
 
 def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Where) -> dict[str, int]:
     """Return how many rows each fault costs, a row counted once; or raise one error of all that may not be dropped."""
+    check_fatal(n_rows, faults, policy, where)
+    dropped: dict[str, int] = {}
+    seen = np.zeros(n_rows, bool)
+    for fault in faults:
+        dropped[fault.reason] = int((~seen[fault.rows]).sum())
+        seen[fault.rows] = True
+    check_left(n_rows, n_rows - int(seen.sum()), where)
+    return {reason: count for reason, count in dropped.items() if count}
+
+
+def check_fatal(n_rows: int, faults: list[Fault], policy: Policy, where: Where) -> None:
+    """Raise one error of all faults that may not be dropped, or of no rows at all."""
     if n_rows == 0:
         raise DataError.of(where.name, "is empty: there is no rating in it", code="empty")
     allowed = {"missing": policy.on_missing, "invalid": policy.on_invalid}
     fatal = [f for f in faults if allowed.get(f.kind, "error") == "error"]
     if fatal:
         raise _error_of(n_rows, fatal, where)
-    dropped: dict[str, int] = {}
-    seen = np.zeros(n_rows, bool)
-    for fault in faults:
-        dropped[fault.reason] = int((~seen[fault.rows]).sum())
-        seen[fault.rows] = True
-    if seen.all():
+
+
+def check_left(n_rows: int, n_left: int, where: Where) -> None:
+    """Raise an error where no row is left."""
+    if not n_left:
         raise DataError.of(where.name, f": no row is left after dropping {n_rows:,} faulty rows", code="empty")
-    return {reason: count for reason, count in dropped.items() if count}
 
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
     own = {str(f.remedy): f.remedy for f in faults if f.remedy is not None}
-    whole = [f for f in faults if len(f.rows) == n_rows and f.remedy is None]
-    if all(f.remedy is not None and len(f.rows) == n_rows for f in faults):
+    whole = [f for f in faults if f.count == n_rows and f.remedy is None]
+    if all(f.remedy is not None and f.count == n_rows for f in faults):
         remedies = []
     elif whole:
         remedies = [Remedy(f"all rows have this fault: {'; '.join(f.text for f in whole)}", *WHOLE)]
