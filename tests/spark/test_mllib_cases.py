@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from mllib_cases import CASES, LENGTHS, LISTS, error, listed
 from palate.spark.prepare import prepare
-from palate.spark.recommend import recommend_all
 from palate.spark.train import train
 from palate.spark.trained import Trained
 
@@ -89,6 +88,8 @@ def lists_model(spark, tmp_path_factory):
 
 @pytest.mark.parametrize("n", LENGTHS)
 def test_lists_below_equal_to_and_above_the_catalogue(n, lists_model):
+    from palate.spark.recommend import recommend_all
+
     trained, model = lists_model
     lists = pl.from_arrow(recommend_all(trained, None, n, exclude_seen=False).toArrow()).sort("user_id", "rank")
     for user, expected in LISTS.items():
