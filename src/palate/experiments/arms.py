@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from palate.errors import ParameterError
 from palate.evaluation.significance import central, holm
@@ -276,7 +276,8 @@ def _sample_ratio(people: NDArray[np.int64], arms: Sequence[ArmShare]) -> float:
     shares = np.array([arm.share for arm in arms])
     if not people.sum():
         return 1.0
-    return float(stats.chisquare(people, people.sum() * shares / shares.sum()).pvalue)
+    expected = people.sum() * shares / shares.sum()
+    return float(special.chdtrc(len(people) - 1, ((people - expected) ** 2 / expected).sum()))
 
 
 def _is_early(lists: Sequence[int], plan: Plan) -> bool:
