@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import test_cli
+from needs_spark import require_java
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,11 +79,27 @@ def free_port():
         return sock.getsockname()[1]
 
 
+@pytest.fixture
+def spark_stops(page):
+    """Stop the Spark that a page leaves behind, unless it was there before."""
+    if page.name != "spark.md":
+        yield
+        return
+    require_java()
+    from pyspark.sql import SparkSession
+
+    before = SparkSession.getActiveSession()
+    yield
+    session = SparkSession.getActiveSession()
+    if before is None and session is not None:
+        session.stop()
+
+
 of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "spark_stops")
 @of_pages
 def test_snippets_run(page, capsys, monkeypatch):
     """In this process, as far as no shell is needed: a new one takes a second to import what is there."""
@@ -120,7 +137,7 @@ palate train a.csv
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("movielens", "in_a_folder")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "spark_stops")
 @of_pages
 def test_snippets_run_as_they_stand(page, capsys):
     names = {}
@@ -164,7 +181,9 @@ def test_examples_run(name, says, tmp_path):
 
 
 def test_no_example_is_forgotten():
-    assert {p.name for p in (ROOT / "examples").glob("*.py")} == {"client.py", "movielens.py", "own_log.py", "shop.py"}
+    of_serving, of_spark = {"client.py", "shop.py"}, {"spark_story.py"}  # tried in tests/serve and tests/spark
+    here = {"movielens.py", "own_log.py"}
+    assert {p.name for p in (ROOT / "examples").glob("*.py")} == here | of_serving | of_spark
 
 
 def test_every_command_stands_in_the_docs():

@@ -1,13 +1,10 @@
-"""One Spark session for all tests of a process, and the rule that a missing Java fails where Spark is required."""
+"""One Spark session for all tests of a process."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from needs_spark import require_java
 
-from palate.errors import PalateError
-from palate.spark.java import find_java
 from palate.spark.session import opened
 
 CONF = {
@@ -16,17 +13,6 @@ CONF = {
     "spark.sql.shuffle.partitions": 4,
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": 2,
 }
-
-
-def require_java():
-    """Skip where Spark cannot start, and fail where PALATE_REQUIRE_SPARK is set, as `make test` does."""
-    pytest.importorskip("pyspark") if not os.environ.get("PALATE_REQUIRE_SPARK") else __import__("pyspark")
-    try:
-        find_java()
-    except PalateError as error:
-        if os.environ.get("PALATE_REQUIRE_SPARK"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

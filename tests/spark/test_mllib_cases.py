@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 from mllib_cases import CASES, LENGTHS, LISTS, error, listed
-from palate.spark.prepare import prepare
-from palate.spark.train import train
-from palate.spark.trained import Trained
 
 from palate import Interactions, load
 from palate.errors import DataError
+from palate.spark.prepare import prepare
+from palate.spark.train import train
+from palate.spark.trained import Trained
 
 SOON = (
     "exact rank 1, 2 factors",
