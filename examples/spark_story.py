@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MODEL = "model.safetensors"
 STORE = "sqlite:///story.db"
-SECONDS = 30.0  # until the service must answer
+SECONDS = 120.0  # until the service must answer
 
 
 def on_spark(spark: SparkSession, ratings: str, folder: str, model: palate.ALS) -> Any:

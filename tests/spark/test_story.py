@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import test_cli
+from serve.own_service import free_port, in_thread
 from synthetic import low_rank
 
 from palate import load
 from palate.cli import common
+from palate.serve.running import prepare as put_versions
+from palate.serve.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MODEL = (
@@ -145,14 +149,37 @@ def test_what_strangers_do_wrong(words, expected, run):
     assert "error" in json.loads(out)
 
 
-def test_the_example_serves_the_list_that_spark_wrote(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def story(tmp_path, monkeypatch):
+    """The example, imported as a user has it: in one folder with the client."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent / "src"))
     import spark_story
 
     ratings = str(Path("ratings.parquet").resolve())
     monkeypatch.chdir(tmp_path)
-    spark_story.main([ratings, "--folder", str(tmp_path / "out"), "--factors", "2", "--epochs", "1", "--port", "0"])
-    assert "the same list: True" in capsys.readouterr().out
+    words = [ratings, "--folder", str(tmp_path / "out"), "--factors", "2", "--epochs", "1", "--port", str(free_port())]
+    yield spark_story, words
     for name in ("spark_story", "client"):
         sys.modules.pop(name)
+
+
+def test_the_example_serves_the_list_that_spark_wrote(story, monkeypatch, capsys):
+    module, words = story
+
+    @contextmanager
+    def served(_):
+        put_versions(Settings(store=module.STORE), [Path(module.MODEL)])
+        with in_thread(module.STORE) as (host, port):
+            yield f"http://{host}:{port}"
+
+    monkeypatch.setattr(module, "served", served)  # in this process: a service takes seconds to import what it needs
+    module.main(words)
+    assert "the same list: True" in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_the_example_as_it_stands(story, monkeypatch, capsys):
+    module, words = story
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent / "src"))
+    module.main(words)
+    assert "the same list: True" in capsys.readouterr().out
