@@ -136,7 +136,6 @@ def _fault(sample: pl.DataFrame, bit: int, counts: dict[int, int], door: Door, w
 
 def _samples(rows: DataFrame, bits: Iterable[int]) -> dict[int, pl.DataFrame]:
     """Return for each fault the rows that hold least, which are the same ones whatever the partitions."""
-    import pyarrow as pa
     from pyspark.sql import functions as F
 
     samples = {}

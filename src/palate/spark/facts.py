@@ -10,7 +10,7 @@ from palate.errors import DataError, Set
 from palate.spark.failures import clear_errors
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrameReader, SparkSession
 
 UNFINISHED = "unfinished"  # the only fact of a folder that is being written
 
@@ -80,13 +80,13 @@ def exists(spark: SparkSession, path: str) -> bool:
     """Return whether Spark sees a file or folder of this name."""
     from pyspark.errors import AnalysisException
 
-    try:
-        with clear_errors(path):
-            _ = _files(spark, path).schema
-    except DataError as error:
-        if error.code == "not_found" and isinstance(error.__cause__, AnalysisException):
+    with clear_errors(path, "looking whether it is there"):
+        try:
+            _ = _files(spark).load(path).schema
+        except AnalysisException as error:
+            if error.getCondition() != "PATH_NOT_FOUND":
+                raise
             return False
-        raise
     return True
 
 
@@ -101,7 +101,8 @@ def check_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
     if overwrite or not exists(spark, path):
         return
     with clear_errors(path, "looking what lies there"):
-        first = _files(spark, path).option("recursiveFileLookup", "true").select("path").limit(1).collect()
+        every = _files(spark).option("recursiveFileLookup", True).load(path)
+        first = every.select("path").limit(1).collect()
     if first:
         half = "" if facts_of(spark, path) is not None else ", and is not whole"
         raise DataError.of(
@@ -109,5 +110,5 @@ def check_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
         )
 
 
-def _files(spark: SparkSession, path: str) -> DataFrame:
-    return spark.read.format("binaryFile").load(path)
+def _files(spark: SparkSession) -> DataFrameReader:
+    return spark.read.format("binaryFile")

@@ -38,13 +38,15 @@ SIGNS = (
         "a part of the path is a file; choose another path",
     ),
     Sign(
-        r"OutOfMemoryError|exit code 137|Python worker exited unexpectedly|MemoryError|Container killed|SparkOutOfMemory",
+        r"OutOfMemoryError|exit code 137|Python worker exited unexpectedly|MemoryError|Container killed|"
+        r"SparkOutOfMemory",
         "failed",
         "memory ran out; take more blocks (n_blocks=), or give executors more (spark.executor.memory, and "
         "spark.driver.memory where Spark runs on one machine)",
     ),
     Sign(
-        r"CANNOT_READ_FILE_FOOTER|FAILED_READ_FILE|is not a Parquet file|can not read class org.apache.parquet|ParquetDecoding",
+        r"CANNOT_READ_FILE_FOOTER|FAILED_READ_FILE|is not a Parquet file|can not read class org.apache.parquet|"
+        r"ParquetDecoding",
         "damaged",
         "is no whole Parquet; fetch or write it again",
     ),
@@ -54,7 +56,8 @@ SIGNS = (
         "Spark does not know this kind of address; add the package for it, such as hadoop-aws",
     ),
     Sign(
-        r"SparkContext was shut down|stopped SparkContext|Job \d+ cancelled|SESSION_CLOSED|UNAVAILABLE|Connection refused",
+        r"SparkContext was shut down|stopped SparkContext|Job \d+ cancelled|SESSION_CLOSED|UNAVAILABLE|"
+        r"Connection refused",
         "failed",
         "the Spark session has ended; start one and go on",
     ),
@@ -74,11 +77,12 @@ def clear_errors(subject: object, doing: str = "") -> Iterator[None]:
     """
     from pyspark.errors import PySparkException
 
+    failures: tuple[type[Exception], ...] = (PySparkException, *_java_errors())
     try:
         yield
     except PalateError:
         raise
-    except (PySparkException, *_java_errors()) as error:
+    except failures as error:
         raise clear_error(error, subject, doing) from error
 
 

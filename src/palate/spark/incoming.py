@@ -10,7 +10,7 @@ import polars as pl
 
 from palate.data.checking import Policy, Where, typed
 from palate.data.columns import Columns, check_columns, find_columns
-from palate.errors import DataError, ParameterError, Remedy, Set
+from palate.errors import DataError, ParameterError, Remedy
 from palate.spark.failures import clear_errors
 
 if TYPE_CHECKING:

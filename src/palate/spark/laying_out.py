@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from palate.kernels import given
 from palate.kernels.order import stable_order
-from palate.sparse import Rows
 from palate.spark.blocks import n_rows_of
+from palate.sparse import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,9 +150,7 @@ class Needed:
         return cls(rank, received, np.split(places, starts[1:-1]))
 
 
-def _rows(
-    cells: Gathered, kept: NDArray[np.bool_], rows: NDArray[np.int32], n_rows: int, needed: Needed
-) -> Rows:
+def _rows(cells: Gathered, kept: NDArray[np.bool_], rows: NDArray[np.int32], n_rows: int, needed: Needed) -> Rows:
     """Return rows of some cells, each ascending by global column, that point into the received columns."""
     ranks = needed.rank[cells.columns[kept]]
     weights = None if cells.weights is None else cells.weights[kept]
@@ -184,9 +182,9 @@ def _arrays(rows: Rows) -> Record:
 
 def _counts(rows: Rows, block: int, side: SideBlocks) -> NDArray[np.float64]:
     """Return the cells of each row of a block, or the sum of their weights; those of long rows as they are known."""
-    counts = rows.sizes.astype(np.float64)
+    counts: NDArray[np.float64] = rows.sizes.astype(np.float64)
     if rows.weights is not None:
-        counts = np.bincount(rows.row_of_cells(), rows.weights, rows.n_rows)
+        counts = np.bincount(rows.row_of_cells(), rows.weights, rows.n_rows).astype(np.float64)
     for row, count in side.long.items():
         if row % side.n_blocks == block:
             counts[row // side.n_blocks] = count

@@ -35,7 +35,7 @@ def write_positions(spark: SparkSession, ids: DataFrame, path: str, name: str, n
     sorted_ids = ids.repartitionByRange(n_ranges, "id").sortWithinPartitions("id")
     sorted_ids.withColumn("range", F.spark_partition_id()).write.mode("overwrite").parquet(draft)
     drafted = spark.read.schema(f"id {kind}, count bigint, weight double, range int").parquet(draft)
-    sizes = {row["range"]: row["count"] for row in drafted.groupBy("range").count().collect()}
+    sizes: dict[int, int] = {row["range"]: row["count"] for row in drafted.groupBy("range").count().collect()}
     n = sum(sizes.values())
     if n > MOST:
         raise DataError.of(f"the {name}", f"are {n:,}; positions have room for {MOST:,}", code="too_large")

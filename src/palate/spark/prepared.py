@@ -103,6 +103,21 @@ class Prepared:
         return self.rating_range or (self.facts["lowest"], self.facts["highest"])
 
     @property
+    def value_sum(self) -> float:
+        """The sum of all values."""
+        return float(self.facts["sums"][0])
+
+    @property
+    def square_sum(self) -> float:
+        """The sum of the squares of all values."""
+        return float(self.facts["sums"][1])
+
+    @property
+    def weight_sum(self) -> float:
+        """The sum of all weights; each row weighs 1 where there are none."""
+        return float(self.facts["sums"][2])
+
+    @property
     def rows(self) -> DataFrame:
         """The rows: user, item (positions), value, and time and weight where they are there."""
         return self._read("rows", rows_schema(times=self.has_times, weights=self.has_weights))

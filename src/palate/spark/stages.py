@@ -80,7 +80,7 @@ class Stages:
         """
         door = Door(self.source.roles, self.policy)
         raw = self.source.rows.schema.simpleString()
-        kinds = {side: TYPES[kind] for side, kind in self.kinds.items()}
+        kinds: dict[str, str] = {side: TYPES[kind] for side, kind in self.kinds.items()}
         schema = checked_schema(self.source.roles, kinds, raw)
         rows = self.source.rows.mapInArrow(partial(checked, door=door), schema)
         rows.write.mode("overwrite").parquet(path_in(self.path, "draft", "checked"))
@@ -98,8 +98,8 @@ class Stages:
     def number(self, n_rows: int, n_blocks: int | None) -> Numbers:
         """Write the ids of both sides with their positions; return how many there are, and the keys of the blocks."""
         n = n_blocks or blocks_for(n_rows, parallelism(self.spark))
-        n_ids = [self._number(side, n, -(-n_rows // RANGE)) for side in SIDES]
-        return Numbers(n_rows, *n_ids, block_keys(self.spark, n))
+        n_users, n_items = (self._number(side, n, -(-n_rows // RANGE)) for side in SIDES)
+        return Numbers(n_rows, n_users, n_items, block_keys(self.spark, n))
 
     def _number(self, side: Side, n_blocks: int, n_ranges: int) -> int:
         from pyspark.sql import functions as F
@@ -171,7 +171,11 @@ class Stages:
             nothing.write.mode("overwrite").parquet(path_in(self.path, "draft", name))
 
     def facts(
-        self, numbers: Numbers, long: dict[Side, dict[int, float]], blocks: dict[Side, list[dict[str, Any]]], share: float
+        self,
+        numbers: Numbers,
+        long: dict[Side, dict[int, float]],
+        blocks: dict[Side, list[dict[str, Any]]],
+        share: float,
     ) -> dict[str, Any]:
         """Return what there is to know of the whole."""
         stated = self.policy.rating_range
@@ -185,7 +189,7 @@ class Stages:
             "n_rows": numbers.n_rows,
             "keys": numbers.keys,
             "long_share": share,
-            "long": {side: list(rows.items()) for side, rows in long.items()},
+            "long": {side: [list(row) for row in rows.items()] for side, rows in long.items()},
             "has_times": "time" in self.further,
             "has_weights": "weight" in self.further,
             "rating_range": None if stated is None else [float(x) for x in stated],
