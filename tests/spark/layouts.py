@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from small_spark import Session
 
 from palate import Interactions
-from palate.spark.prepared import Prepared
+from palate.spark.laying_out import LAYOUT
+from palate.spark.prepared import Prepared, other
 from palate.sparse import Rows
 
 INTS = ("block", "key", "part", "row", "dest")
@@ -23,7 +25,13 @@ Features = tuple[np.ndarray | None, np.ndarray | None]
 
 
 def lay_out(
-    spark: Any, data: Interactions, path: Path, keys: list[int], *, share: float = 0.25, features: Features = (None, None)
+    spark: Any,
+    data: Interactions,
+    path: Path,
+    keys: list[int],
+    *,
+    share: float = 0.25,
+    features: Features = (None, None),
 ) -> Prepared:
     """Write these interactions in blocks; share: of a mean block's cells, above which a row is long."""
     sides, n = (data.by_user(), data.by_item()), len(keys)
@@ -42,7 +50,15 @@ def lay_out(
         pq.write_table(table, path / f"by_{name}" / "part-0.parquet")
     facts = facts_of(data, keys, long, needs, features)
     write_facts(path, facts)
-    return Prepared(spark, str(path), facts)
+    return (Small if isinstance(spark, Session) else Prepared)(spark, str(path), facts)
+
+
+class Small(Prepared):
+    """The same without Spark."""
+
+    def layout(self, side):
+        own, others = (self._read(f"by_{s}", LAYOUT) for s in (side, other(side)))
+        return own.where("kind != 'routes'").union(others.where("kind = 'routes'"))
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:
@@ -71,7 +87,13 @@ def facts_of(data: Interactions, keys: list[int], long: Any, needs: Any, feature
         "value_sum": float((weights * values).sum()),
         "square_sum": float((weights * values**2).sum()),
         "weight_sum": float(weights.sum()),
-        "long": dict(zip(("user", "item"), [[[row, float(rows.sizes[row])] for row in side] for rows, side in zip(sides, long, strict=True)], strict=True)),
+        "long": dict(
+            zip(
+                ("user", "item"),
+                [[[row, float(rows.sizes[row])] for row in side] for rows, side in zip(sides, long, strict=True)],
+                strict=True,
+            )
+        ),
         "needed": {"item": np.array(counts[0]).tolist(), "user": np.array(counts[1]).tolist()},
         "features": {"user": width[0], "item": width[1]},
         "ids": {"user": "integer", "item": "integer"},

@@ -1,8 +1,8 @@
 """Messages between blocks: each row's factors once to each block that needs them.
 
-A side's factors are kept as records of runs of rows (`FACTORS`), each with its routes: which of these rows which block of
-the other side needs. A scan of them makes one message for each record and destination; sorted by source and part, the
-messages are the columns that the destination's cells point into.
+A side's factors are kept as records of runs of rows (`FACTORS`), each with its routes: which of these rows which block
+of the other side needs. A scan of them makes one message for each record and destination; sorted by source and part,
+the messages are the columns that the destination's cells point into.
 """
 
 from __future__ import annotations
@@ -59,9 +59,31 @@ class Wire:
         return array_of(value, self.dtype, self.k)
 
 
-def factor_records(
-    block: int, factors: Array, biases: Array, routes: Routes, sweep: int
-) -> Iterator[pa.RecordBatch]:
+@dataclass(frozen=True, eq=False)
+class LongRows:
+    """Factors of the few rows that were solved apart, which records of blocks do not have.
+
+    Attributes:
+        positions: ascending.
+        X, biases: (n_rows, k), (n_rows,).
+    """
+
+    positions: tuple[int, ...]
+    X: Array
+    biases: Array
+
+    def put(self, block: int, n_blocks: int, first: int, X: Array, biases: Array) -> tuple[Array, Array]:
+        """Return a run of a block's rows, from row ``first`` on, with those of them that were solved apart."""
+        at = [position // n_blocks - first if position % n_blocks == block else -1 for position in self.positions]
+        own = [n for n, place in enumerate(at) if 0 <= place < len(X)]
+        if not own:
+            return X, biases
+        X, biases = X.copy(), biases.copy()
+        X[[at[n] for n in own]], biases[[at[n] for n in own]] = self.X[own], self.biases[own]
+        return X, biases
+
+
+def factor_records(block: int, factors: Array, biases: Array, routes: Routes, sweep: int) -> Iterator[pa.RecordBatch]:
     """Yield a block's records of `FACTORS`, in runs of rows."""
     schema = schema_of(FACTORS)
     for part, (first, last) in enumerate(runs(len(factors), factors[:1].nbytes + 8)):
@@ -95,24 +117,49 @@ def unpacked(packed: Array) -> Routes:
     return {to: packed[end - size : end] for to, size, end in zip(destinations, sizes, ends, strict=True)}
 
 
-def send(batches: Iterator[pa.RecordBatch], *, wire: Wire) -> Iterator[pa.RecordBatch]:
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run of a block's rows.
+
+    Attributes:
+        block, part, first: of which block, the how manieth, from which row on.
+        X, biases: (n_rows, k), (n_rows,).
+        routes: packed.
+    """
+
+    block: int
+    part: int
+    first: int
+    X: Array
+    biases: Array
+    routes: Array
+
+
+def runs_of(batches: Iterator[pa.RecordBatch], wire: Wire, long: LongRows | None) -> Iterator[Run]:
+    """Yield the runs of rows that records of `FACTORS` hold, long rows among them."""
+    for batch in batches:
+        for _, block, part, first, factors, biases, routes in rows_of(batch, SENT):
+            X, b = array_of(factors, wire.dtype, wire.k), array_of(biases, wire.dtype)
+            if long is not None:
+                X, b = long.put(block.as_py(), len(wire.keys), first.as_py(), X, b)
+            yield Run(block.as_py(), part.as_py(), first.as_py(), X, b, array_of(routes, np.int32))
+
+
+def send(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:
     """Yield the messages of records of `FACTORS`: what each block needs of their rows."""
     schema = schema_of(MESSAGES)
-    for batch in batches:
-        for _, block, part, _, factors, biases, routes in rows_of(batch, SENT):
-            X, b = array_of(factors, wire.dtype, wire.k), array_of(biases, wire.dtype)
-            for to, rows in unpacked(array_of(routes, np.int32)).items():
-                place = {"key": wire.keys[to], "block": block.as_py(), "part": part.as_py()}
-                yield record(schema, {**place, "factors": wire.sent(X[rows]), "biases": b[rows]})
+    for run in runs_of(batches, wire, long):
+        for to, rows in unpacked(run.routes).items():
+            place = {"key": wire.keys[to], "block": run.block, "part": run.part}
+            yield record(schema, {**place, "factors": wire.sent(run.X[rows]), "biases": run.biases[rows]})
 
 
-def send_own(batches: Iterator[pa.RecordBatch], *, wire: Wire) -> Iterator[pa.RecordBatch]:
+def send_own(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:
     """Yield the messages that bring a block its own rows, as they were."""
     schema = schema_of(MESSAGES)
-    for batch in batches:
-        for _, block, part, _, factors, biases, _ in rows_of(batch, SENT):
-            place = {"key": wire.keys[block.as_py()], "block": OWN, "part": part.as_py()}
-            yield record(schema, {**place, "factors": factors.as_py(), "biases": biases.as_py()})
+    for run in runs_of(batches, wire, long):
+        place = {"key": wire.keys[run.block], "block": OWN, "part": run.part}
+        yield record(schema, {**place, "factors": run.X, "biases": run.biases})
 
 
 @dataclass(frozen=True, eq=False)

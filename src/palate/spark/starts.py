@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palate.kernels.keyed import normals
-from palate.spark.parts import gram_sum
+from palate.models.ridge.sums import gram_sum
 from palate.parallel import Workers, single_blas_thread
 from palate.spark.arrays import array_of, rows_of, schema_of
-from palate.spark.halves import Half, feature_parts, sums_record
+from palate.spark.halves import Half, Solved, sums_record
 from palate.spark.layout import Block
 from palate.spark.messages import FACTORS, factor_records
 from palate.sparse import Array
@@ -23,14 +23,14 @@ GIVEN = "key int, position int, factors binary, bias double"
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class Beginning:
     """What the rows of a side begin with.
 
     Attributes:
         half: a half sweep of this side.
         seed, stream: of the random factors.
         scale: their standard deviation, 0 for zeros.
-        gram: whether their Gram matrix is to be summed, and rows without cells are zero.
+        gram: whether their Gram matrix is needed.
     """
 
     half: Half
@@ -48,24 +48,21 @@ class Start:
         return np.asarray((X * self.scale).astype(wire.dtype))
 
 
-def begin(layout: pa.Table, given: pa.Table, *, start: Start) -> pa.Table:
+def begin(layout: pa.Table, given: pa.Table, *, start: Beginning) -> pa.Table:
     """Return a block's records before the first sweep; rows that are given begin with those."""
     import pyarrow as pa
 
     common = start.half.common
-    n = len(common.wire.keys)
-    block = Block.of(layout, common.n_features)
+    block, n = Block.of(layout, common.n_features), len(common.wire.keys)
     positions = block.number + n * np.arange(len(block.counts))
     X, b = start.factors(positions), np.zeros(len(positions), common.wire.dtype)
     for position, factors, bias in rows_of(given, ("position", "factors", "bias")):
         at = position.as_py() // n
         X[at], b[at] = array_of(factors, common.wire.dtype), bias.as_py()
-    gram = None
-    if start.gram:
-        X[block.counts == 0] = 0
-        with Workers(common.n_threads) as workers:
-            gram = gram_sum(X[block.counts > 0], workers)
-    with single_blas_thread():
-        features = feature_parts(block, X, b, start.half.row_weights(block))
+    weights = start.half.row_weights(block)
+    X[weights == 0] = 0  # no part of the objective
+    with Workers(common.n_threads) as workers, single_blas_thread():
+        gram = gram_sum(X[weights > 0], workers) if start.gram else None
+        sums = sums_record(common, block, Solved(X, b, np.zeros(0), weights, gram))
     records = factor_records(block.number, X, b, block.routes, common.sweep)
-    return pa.Table.from_batches([*records, sums_record(common, block, np.zeros(0), features, gram)], schema_of(FACTORS))
+    return pa.Table.from_batches([*records, sums], schema_of(FACTORS))

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palate.errors import DataError
-from palate.models import MODELS, ALS, ImplicitALS
-from palate.spark.arrays import array_of, rows_of
+from palate.models import ALS, MODELS, ImplicitALS
+from palate.spark.arrays import schema_of
 from palate.spark.facts import path_in, read_facts
-from palate.spark.halves import Weights
-from palate.spark.kinds import Kind, Priors, Ratings
-from palate.spark.messages import FACTORS
+from palate.spark.kinds import Clicks, Kind, Priors, Ratings
+from palate.spark.messages import FACTORS, SENT, LongRows, Wire, runs_of
 from palate.spark.prepared import Prepared, Side
+from palate.spark.sweeps import long_path, long_rows
+from palate.sparse import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 
 KIND = "trained folder"
 FORMAT_VERSION = 1
-KINDS: Mapping[str, type[Ratings]] = {"als": Ratings}
+KINDS: Mapping[str, type[Ratings] | type[Clicks]] = {"als": Ratings, "ials": Clicks}
 BY_POSITION = "position int, factors binary, bias double"
-BY_BLOCK = "block int, part int, first int, factors binary, biases binary"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Trained:
         sweep: the last whole one.
         history: one record an epoch, as the model's own ``history_``.
         priors: weights of the features of users and of items, or None.
-        interrupted: whether training was stopped before its last sweep.
+        gram: o Q'Q of the items, the upper triangle, of a model of clicks; else None.
     """
 
     prepared: Prepared
@@ -56,7 +56,7 @@ class Trained:
     sweep: int
     history: list[dict[str, float]]
     priors: Priors = (None, None)
-    interrupted: bool = False
+    gram: Array | None = None
 
     @classmethod
     def open(cls, spark: SparkSession, path: str) -> Trained:
@@ -78,20 +78,21 @@ class Trained:
     @classmethod
     def of_facts(cls, prepared: Prepared, path: str, facts: Mapping[str, Any]) -> Trained:
         """Return what `facts` tells."""
-        model = MODELS[facts["model"]["key"]](**facts["model"]["parameters"])
+        model: Any = MODELS[facts["model"]["key"]](**facts["model"]["parameters"])
         kind = KINDS[facts["model"]["key"]].of_facts(facts)
-        priors = [None if prior is None else unpacked_weights(prior) for prior in facts["priors"]]
+        priors = [None if prior is None else (unpacked(prior[0]), unpacked(prior[1])) for prior in facts["priors"]]
+        gram = None if facts["gram"] is None else unpacked(facts["gram"])
         return cls(
             prepared,
             path,
-            model,  # type: ignore[arg-type] - of a key that KINDS has
+            model,
             facts["n_factors"],
             facts["seed"],
             kind,
             facts["sweep"],
             facts["history"],
             (priors[0], priors[1]),
-            facts["interrupted"],
+            gram,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -100,14 +101,14 @@ class Trained:
             "kind": KIND,
             "format_version": FORMAT_VERSION,
             "prepared": self.prepared.path,
-            "model": {"key": self.model.key, "parameters": self.model.get_params()},
+            "model": {"key": self.model.key, "parameters": {**self.model.get_params(), "random_state": self.seed}},
             "n_factors": self.n_factors,
             "seed": self.seed,
             **self.kind.facts(),
             "sweep": self.sweep,
             "history": self.history,
-            "priors": [None if prior is None else packed_weights(prior) for prior in self.priors],
-            "interrupted": self.interrupted,
+            "priors": [prior and [packed(w) for w in prior] for prior in self.priors],
+            "gram": None if self.gram is None else packed(self.gram),
         }
 
     @property
@@ -115,25 +116,36 @@ class Trained:
         """Of the factors."""
         return str(self.model.dtype)
 
+    @property
+    def mean(self) -> float:
+        """The mean rating; 0 of clicks, and without biases."""
+        return self.kind.mean
+
+    @property
+    def wire(self) -> Wire:
+        """How factors lie in records."""
+        return Wire(self.prepared.keys, self.n_factors, self.dtype)
+
     def factors(self, side: Side) -> DataFrame:
         """Return position int, factors binary (n_factors numbers of ``dtype``) and bias double of each user or item."""
-        call = partial(by_position, n_blocks=self.prepared.n_blocks, k=self.n_factors, dtype=self.dtype)
-        return self.blocks(side).mapInArrow(call, BY_POSITION)
+        long = self._long(side)
+        rows = self.records(side).where("kind = 'rows'").select(*SENT)
+        return rows.mapInArrow(partial(by_position, wire=self.wire, long=long), BY_POSITION)
 
     def factors_with_ids(self, side: Side) -> DataFrame:
         """Return `factors` with the id of each."""
         ids = self.prepared.ids(side).select("position", "id")
         return self.factors(side).join(ids, "position")
 
-    def blocks(self, side: Side) -> DataFrame:
-        """Return block, part, first, factors binary, biases binary: runs of a block's rows, from row ``first`` on."""
-        names = [field.split()[0] for field in BY_BLOCK.split(",")]
-        return self.records(side).where("kind = 'rows'").select(*names)
-
     def records(self, side: Side) -> DataFrame:
-        """Return a side's records of `palate.spark.messages.FACTORS`."""
-        path = sweep_path(self.path, self.sweep, side)
-        return self.prepared.spark.read.schema(FACTORS).parquet(path)
+        """Return a side's records of `palate.spark.messages.FACTORS`, long rows apart."""
+        return self.prepared.spark.read.schema(FACTORS).parquet(sweep_path(self.path, self.sweep, side))
+
+    def _long(self, side: Side) -> LongRows | None:
+        if not self.prepared.long(side):
+            return None
+        path = long_path(sweep_path(self.path, self.sweep, side))
+        return long_rows(self.prepared.spark.read.schema(FACTORS).parquet(path), self.wire)
 
     def __repr__(self) -> str:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
@@ -144,30 +156,25 @@ def sweep_path(path: str, sweep: int, side: Side) -> str:
     return path_in(path, "sweeps", f"{'ab'[sweep % 2]}-{side}s")
 
 
-def by_position(
-    batches: Iterator[pa.RecordBatch], *, n_blocks: int, k: int, dtype: str
-) -> Iterator[pa.RecordBatch]:
+def by_position(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:
     """Yield one row for each row of a block."""
     import pyarrow as pa
 
-    for batch in batches:
-        for block, first, factors, biases in rows_of(batch, ("block", "first", "factors", "biases")):
-            X, b = array_of(factors, dtype, k), array_of(biases, dtype)
-            positions = block.as_py() + n_blocks * (first.as_py() + np.arange(len(X), dtype=np.int32))
-            ends = np.arange(len(X) + 1, dtype=np.int32) * np.int32(X[:1].nbytes)
-            data = pa.Array.from_buffers(pa.binary(), len(X), [None, pa.py_buffer(ends), pa.py_buffer(X)])
-            columns = [pa.array(positions.astype(np.int32)), data, pa.array(b.astype(np.float64))]
-            yield pa.RecordBatch.from_arrays(columns, names=["position", "factors", "bias"])
+    n = len(wire.keys)
+    for run in runs_of(batches, wire, long):
+        X = run.X
+        positions = run.block + n * np.arange(run.first, run.first + len(X))
+        ends = np.arange(len(X) + 1, dtype=np.int32) * np.int32(X[:1].nbytes)
+        data = pa.Array.from_buffers(pa.binary(), len(X), [None, pa.py_buffer(ends), pa.py_buffer(X)])
+        columns = [pa.array(positions.astype(np.int32)), data, pa.array(run.biases.astype(np.float64))]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema_of(BY_POSITION))
 
 
-def packed_weights(weights: Weights) -> list[dict[str, Any]]:
-    """Return the weights of features as JSON holds them."""
-    return [
-        {"shape": w.shape, "dtype": str(w.dtype), "base64": base64.b64encode(w.tobytes()).decode()} for w in weights
-    ]
+def packed(array: Array) -> dict[str, Any]:
+    """Return an array as JSON holds it."""
+    return {"shape": array.shape, "dtype": str(array.dtype), "base64": base64.b64encode(array.tobytes()).decode()}
 
 
-def unpacked_weights(packed: list[dict[str, Any]]) -> Weights:
-    """Return the weights that `packed_weights` has packed."""
-    W, w = (np.frombuffer(base64.b64decode(x["base64"]), x["dtype"]).reshape(x["shape"]) for x in packed)
-    return W, w
+def unpacked(values: Mapping[str, Any]) -> Array:
+    """Return the array that `packed` has packed."""
+    return np.frombuffer(base64.b64decode(values["base64"]), values["dtype"]).reshape(values["shape"])
