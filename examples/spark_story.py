@@ -24,7 +24,7 @@ from palate.spark.evaluate import evaluate
 from palate.spark.prepare import prepare
 from palate.spark.recommend import recommend_all
 from palate.spark.splits import split
-from palate.spark.train import train
+from palate.spark.training import train
 
 import palate
 from palate.spark.session import opened

@@ -10,7 +10,7 @@ from mllib_cases import CASES, LENGTHS, LISTS, error, listed
 from palate import Interactions, load
 from palate.errors import DataError
 from palate.spark.prepare import prepare
-from palate.spark.train import train
+from palate.spark.training import train
 from palate.spark.trained import Trained
 
 SOON = (

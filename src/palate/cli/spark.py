@@ -118,14 +118,12 @@ def train(
     again = command("palate", "spark", "train", prepared, "--out", out, "--resume")
     with options.session(master, remote, conf) as spark:
         from palate.spark.prepared import Prepared
-        from palate.spark.train import train as train_there
+        from palate.spark.training import train as train_there
 
         rows = Prepared.open(spark, prepared)
         more: dict[str, Any] = {"wire": wire, "threads_per_task": threads_per_task, "overwrite": overwrite}
         with options.sweeps_shown(again) as progress:
             made = train_there(rows, learner, out, resume=resume, progress=progress, **more)
-        if made.interrupted:
-            raise options.stopped(made.sweep, again)
         record = _trained(made) | {"out": out, "model_file": save}
         if save is not None:
             made.save(save)
