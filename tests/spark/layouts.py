@@ -84,9 +84,7 @@ def facts_of(data: Interactions, keys: list[int], long: Any, needs: Any, feature
         "rating_range": data.rating_range,
         "lowest": values.min(),
         "highest": values.max(),
-        "value_sum": float((weights * values).sum()),
-        "square_sum": float((weights * values**2).sum()),
-        "weight_sum": float(weights.sum()),
+        "sums": [float(s.sum()) for s in (values, values**2, weights, weights * values, weights * values**2)],
         "long": dict(
             zip(
                 ("user", "item"),

@@ -86,7 +86,8 @@ def test_long_rows_are_solved_in_pieces(spark, tmp_path):
     data = some_ratings()
     start = a_start(data)
     prepared = lay_out(spark, data, tmp_path / "data", keys_of(4), share=0.2)
-    assert prepared.long("user") and prepared.long("item")
+    assert prepared.long("user")
+    assert prepared.long("item")
     trained = train(prepared, BASE, str(tmp_path / "model"), start=start)
     one = one_machine(data, trained.kind, start)
     assert far(factors_of(trained, "user")[0], one.P) < 1e-5

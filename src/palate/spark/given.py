@@ -9,8 +9,8 @@ import numpy as np
 
 from palate.data.ids import Ids
 from palate.errors import ParameterError
-from palate.models.contract.learner import WarmStart
 from palate.models import ALS, ImplicitALS
+from palate.models.contract.learner import WarmStart
 from palate.spark.arrays import schema_of
 from palate.spark.messages import Wire
 from palate.spark.prepared import TYPES, Prepared, Side

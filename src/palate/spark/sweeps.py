@@ -202,9 +202,7 @@ def reread(spark: SparkSession, path: str, half: Half) -> Factors:
 
 def joined(sums: Sums, more: Sums) -> Sums:
     """Return the sums of blocks and then of long rows."""
-    return Sums(
-        [*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams]
-    )
+    return Sums([*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams])
 
 
 def sums_of(records: DataFrame, half: Half) -> Sums:
