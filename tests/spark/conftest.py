@@ -8,7 +8,7 @@ import pytest
 from engines import CONF, Engine, Here, python_path
 from needs_spark import require_java
 
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 from palate.spark.session import opened
 
 

@@ -9,7 +9,7 @@ from mllib_cases import CASES
 
 from palate import Interactions
 from palate.errors import DataError
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 from palate.spark.trained import Trained
 from palate.spark.training import train
 

@@ -47,7 +47,7 @@ def prepare(
     given = options.read_there(read)
     started = time.perf_counter()
     with options.session(master, remote, conf) as spark:
-        from palate.spark.prepare import prepare as prepare_there
+        from palate.spark.preparing import prepare as prepare_there
 
         made = prepare_there(spark, ratings, out, format=format_, n_blocks=blocks, overwrite=overwrite, **given)
         record = _prepared(made) | {"out": out, "seconds": time.perf_counter() - started}
