@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 
+from palate.errors import SparkError
 from palate.spark.executors import check, here, judged, probe
 
 
@@ -48,3 +49,13 @@ def without_palate(spark):
     """Check executors that have no Palate."""
     rows = spark.range(4).mapInArrow(hidden, "report string").collect()
     return judged([json.loads(row["report"]) for row in rows], here())
+
+
+def checked_before_and_after(spark, archive):
+    """Return what the check says before an archive is sent, and the marks of code that it finds afterwards."""
+    try:
+        before = str(check(spark))
+    except SparkError as error:
+        before = str(error)
+    spark.addArtifacts(archive, pyfile=True)
+    return before, [report["code"] for report in check(spark, again=True).reports]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from engine_jobs import checked, without_palate
-from engines import LOCAL_CLUSTER
+from engine_jobs import checked, checked_before_and_after, without_palate
+from engines import LOCAL_CLUSTER, once
 
 import palate
 from palate.errors import SparkError
@@ -101,3 +102,15 @@ def test_a_job_that_cannot_run_says_why(spark, monkeypatch):
     with pytest.raises(SparkError, match=r"cannot run Python functions: .*No module named 'pyarrow'") as caught:
         check(spark, again=True)
     assert "PYSPARK_PYTHON" in str(caught.value)
+
+
+@pytest.mark.long
+def test_palate_that_is_missing_comes_as_an_artifact(tmp_path):
+    """Executors find a package `palate` that is none, until the archive is sent."""
+    (tmp_path / "none" / "palate").mkdir(parents=True)
+    (tmp_path / "none" / "palate" / "__init__.py").write_text("raise ModuleNotFoundError('no palate here')")
+    archive = shutil.make_archive(str(tmp_path / "palate"), "zip", Path(palate.__file__).parents[1], "palate")
+    conf = {"spark.executorEnv.PYTHONPATH": str(tmp_path / "none")}
+    before, after = once("local[1]", checked_before_and_after, archive, conf=conf)
+    assert "has no Palate, expected" in before
+    assert after == [here()["code"]]

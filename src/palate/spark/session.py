@@ -196,7 +196,9 @@ def _made(builder: Any, given: Mapping[str, str], where: str) -> SparkSession:
     for name, value in given.items():
         builder = builder.config(name, value)
     try:
-        session: SparkSession = builder.getOrCreate()
+        with warnings.catch_warnings():  # a client tells a server that it has just started the same once more
+            warnings.filterwarnings("ignore", "Failed to set", UserWarning)
+            session: SparkSession = builder.getOrCreate()
     except (PySparkException, _java_error()) as error:
         raise SparkError.of(where, f"gives no Spark session: {first_line(error)}") from error
     return session
