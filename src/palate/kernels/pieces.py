@@ -138,9 +138,12 @@ def _sum_clicks(cells, side, equations, first, last, sums):
     zero, k = side.Q.dtype.type(0), side.Q.shape[1]
     for u in range(first, last):
         equations.A[:] = 0
-        total = add_clicks(cells, side, equations, u, zero)
+        add_clicks(cells, side, equations, u, zero)
         row = opened(sums[u], k)
         pack(equations, row)
+        total = 0.0  # in float64, for a long row's loss is little beside it
+        for j in range(cells.indptr[u], cells.indptr[u + 1]):
+            total += side.o + cells.values[j]
         row.rest[0], row.rest[1] = 0, 0
         row.rest[2] = total
         row.rest[3] = cells.indptr[u + 1] - cells.indptr[u]
