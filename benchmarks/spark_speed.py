@@ -106,9 +106,8 @@ def mllib(folder: Path, n: int, kind: str) -> Found:
 
 def lists_ours(folder: Path, n: int, kind: str) -> Found:
     """Return seconds of the ten best for everybody, written as Parquet."""
-    from palate.spark.trained import Trained
-
     from palate.spark import recommend_all
+    from palate.spark.trained import Trained
 
     spark = session()
     trained = Trained.open(spark, str(folder / "trained"))
