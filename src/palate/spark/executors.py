@@ -74,10 +74,8 @@ def check(spark: SparkSession, *, again: bool = False) -> Executors:
 
 def here() -> Report:
     """Return what this process has, as `probe` tells it of an executor."""
-    from palate import __version__
-
     return {
-        "palate": __version__,
+        "palate": version("palate"),
         "code": code_mark(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
