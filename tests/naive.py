@@ -182,6 +182,51 @@ def ridge_row(Q, t, w, reg, reg_bias, mean):
     return x if reg_bias is not None else np.append(x, 0)
 
 
+def sums_of_row(Q, w, x, t):
+    """Return the sums over a row's cells: w q q' upper row by row, x q, w q, w, w t, w t^2 and how many, end to end."""
+    k = Q.shape[1]
+    S = sum((weight * np.outer(q, q) for weight, q in zip(w, Q, strict=True)), np.zeros((k, k)))
+    upper = [S[f, g] for f in range(k) for g in range(f, k)]
+    return np.array([*upper, *(x @ Q), *(w @ Q), w.sum(), (w * t).sum(), (w * t * t).sum(), len(Q)])
+
+
+def conjugate_gradients(A, s, x, steps):
+    """Return x after steps towards A x = s (Hestenes & Stiefel 1952)."""
+    r = s - A @ x
+    d = r
+    for _ in range(steps):
+        length = (r @ r) / (d @ A @ d)
+        x, left = x + length * d, r - length * A @ d
+        d, r = left + (left @ left) / (r @ r) * d, left
+    return x
+
+
+def bfloat16(x):
+    """Return the nearest float32 whose last 16 bits are 0, of two as near the even one, by trying; x is finite."""
+    bits = int(np.float32(x).view(np.uint32))
+    below = bits >> 16
+    sides = [np.uint32(upper << 16).view(np.float32) for upper in (below, below + 1)]
+    values = [float(side) for side in sides]
+    if np.isinf(values[1]):
+        values[1] = float(np.sign(values[0]) * 2.0**128)  # where the next one would be
+    apart = [abs(float(x) - value) for value in values]
+    return sides[0] if apart[0] < apart[1] or (apart[0] == apart[1] and below % 2 == 0) else sides[1]
+
+
+def philox(counter, key):
+    """Return Philox4x32-10 of four and two numbers of 32 bits (Salmon et al. 2011)."""
+    for _ in range(10):
+        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
+        counter = [
+            second // 2**32 ^ counter[1] ^ key[0],
+            second % 2**32,
+            first // 2**32 ^ counter[3] ^ key[1],
+            first % 2**32,
+        ]
+        key = [(key[0] + 0x9E3779B9) % 2**32, (key[1] + 0xBB67AE85) % 2**32]
+    return counter
+
+
 def click_loss(p, Q, clicked, weights, unobserved):
     """Return Hu et al. 2008, eq. 3, of one user without the penalty, cell by cell."""
     weight = dict(zip(clicked.tolist(), weights.tolist(), strict=True))

@@ -14,7 +14,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, UnknownIdError
 from palate.models import ALS, MODELS, Baseline, MatrixFactorization, Popularity
 from palate.models.ridge import noise_edge
-from palate.models.ridge.rows import prior_of
+from palate.models.ridge.sums import prior_of
 from palate.models.ridge.sweeps import row_weights
 
 GIVEN = {"reg": 1.4, "reg_biases": 2.0, "init_scale": 0.1}

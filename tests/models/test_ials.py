@@ -11,7 +11,7 @@ from palate.data.features import Features
 from palate.data.interactions import Interactions
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models import ImplicitALS
-from palate.models.ridge import ials
+from palate.models.ridge import click_sweeps
 
 GIVEN = {"alpha": 1.0, "reg": 0.01, "unobserved_weight": 0.1}
 PRECISE = {"dtype": "float64", "random_state": 0, "positive": "values", **GIVEN}
@@ -79,7 +79,7 @@ def test_the_classic_of_hu_is_a_special_case(data):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_many_factors_are_solved_by_gradients_bit_for_bit_in_fold_in(data, monkeypatch, dtype):
     exact = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0, **GIVEN).fit(data)
-    monkeypatch.setattr(ials, "MOST_EXACT", 5)
+    monkeypatch.setattr(click_sweeps, "MOST_EXACT", 5)
     m = ImplicitALS(6, n_epochs=3, positive=3, dtype=dtype, random_state=0, **GIVEN, n_threads=1).fit(data)
     np.testing.assert_allclose(m.user_factors_, exact.user_factors_, rtol=2e-3, atol=1e-5)
     np.testing.assert_array_equal(m.fold_in(data).factors, m.user_factors_)

@@ -120,6 +120,7 @@ class Fault:
         rows: the positions of the faulty rows.
         example: one of the values at fault, as text.
         remedy: what mends it beside leaving the rows out.
+        samples, total: some of the rows as text, and how many there are, where rows have no numbers.
     """
 
     kind: Literal["missing", "invalid", "duplicate"]
@@ -128,6 +129,13 @@ class Fault:
     rows: NDArray[np.intp]
     example: str = ""
     remedy: Remedy | None = None
+    samples: tuple[str, ...] = ()
+    total: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows have the fault."""
+        return len(self.rows) if self.total is None else self.total
 
     @property
     def reason(self) -> str:
@@ -143,7 +151,13 @@ class Fault:
         """Return the fault with its rows, and its column where that has another name than its role."""
         column = where.columns.get(self.role, self.role)
         place = f" in {shown(column)}" if column != self.role else ""
-        return f"\n  {self.text}: {len(self.rows):,} of {n_rows:,} ({where.rows(self.rows)}){place}"
+        rows = where.rows(self.rows) if self.total is None else self._sampled(where)
+        return f"\n  {self.text}: {self.count:,} of {n_rows:,} ({rows}){place}"
+
+    def _sampled(self, where: Where) -> str:
+        """Return the sampled rows as text."""
+        more = ", …" if self.count > len(self.samples) else ""
+        return f"{where.unit}{'s' if self.count > 1 else ''} {', '.join(self.samples)}{more}"
 
     def as_dict(self, where: Where) -> dict[str, Any]:
         """Return the fault for `DataError.faults`."""
@@ -152,9 +166,10 @@ class Fault:
             "role": self.role,
             "column": where.columns.get(self.role, self.role),
             "what": self.text,
-            "count": len(self.rows),
+            "count": self.count,
             "rows": where.numbers_of(self.rows),
             "remedy": None if self.remedy is None else self.remedy.as_dict(),
+            **({} if self.total is None else {"samples": list(self.samples)}),
         }
 
 
@@ -187,7 +202,7 @@ def typed(columns: dict[str, pl.Series], policy: Policy) -> list[Fault]:
         if name in columns:
             columns[name] = _convert(_as_text(columns[name]), convert, faults)
     if "value" in columns:
-        faults += _value_faults(columns["value"], policy)
+        faults += value_faults(columns["value"], policy)
     if "weight" in columns:
         faults += _weight_faults(columns["weight"])
     if "time" in columns:
@@ -286,7 +301,8 @@ def _remedy(role: str, example: object) -> Remedy | None:
     return None
 
 
-def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
+def value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
+    """Return the faults of Float32 values that are there."""
     faults = []
     infinite = value.is_infinite().fill_null(value=False)
     if infinite.any():
@@ -330,9 +346,13 @@ def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, 
     Raises:
         DataError: how many pairs have such a value, and what can be done.
     """
-    faults = _value_faults(pl.Series(values), policy)
+    refuse_merged(len(values), value_faults(pl.Series(values), policy), how, where)
+
+
+def refuse_merged(n_pairs: int, faults: list[Fault], how: OnDuplicate, where: Where) -> None:
+    """Raise the error for faults of merged values, where there are any."""
     if faults:
-        texts = "; ".join(f"{f.text}: {len(f.rows):,} of {len(values):,} user-item pairs" for f in faults)
+        texts = "; ".join(f"{f.text}: {f.count:,} of {n_pairs:,} user-item pairs" for f in faults)
         raise DataError(
             *(f"{where.name}: after ", Set("on_duplicate", how), f" {texts}"),
             Remedy("; take ", Set("on_duplicate", "last"), " or 'mean', or a rating_range that holds the sums"),
@@ -348,7 +368,7 @@ def check_values(values: NDArray[np.float32], policy: Policy, where: Where) -> N
     Raises:
         DataError: which rows have such values.
     """
-    faults = _value_faults(pl.Series(values), policy)
+    faults = value_faults(pl.Series(values), policy)
     if faults:
         raise _error_of(len(values), faults, where)
 
@@ -363,26 +383,36 @@ def kept_rows(n_rows: int, faults: list[Fault]) -> NDArray[np.bool_]:
 
 def dropped_or_raise(n_rows: int, faults: list[Fault], policy: Policy, where: Where) -> dict[str, int]:
     """Return how many rows each fault costs, a row counted once; or raise one error of all that may not be dropped."""
+    check_fatal(n_rows, faults, policy, where)
+    dropped: dict[str, int] = {}
+    seen = np.zeros(n_rows, bool)
+    for fault in faults:
+        dropped[fault.reason] = int((~seen[fault.rows]).sum())
+        seen[fault.rows] = True
+    check_left(n_rows, n_rows - int(seen.sum()), where)
+    return {reason: count for reason, count in dropped.items() if count}
+
+
+def check_fatal(n_rows: int, faults: list[Fault], policy: Policy, where: Where) -> None:
+    """Raise one error of all faults that may not be dropped, or of no rows at all."""
     if n_rows == 0:
         raise DataError.of(where.name, "is empty: there is no rating in it", code="empty")
     allowed = {"missing": policy.on_missing, "invalid": policy.on_invalid}
     fatal = [f for f in faults if allowed.get(f.kind, "error") == "error"]
     if fatal:
         raise _error_of(n_rows, fatal, where)
-    dropped: dict[str, int] = {}
-    seen = np.zeros(n_rows, bool)
-    for fault in faults:
-        dropped[fault.reason] = int((~seen[fault.rows]).sum())
-        seen[fault.rows] = True
-    if seen.all():
+
+
+def check_left(n_rows: int, n_left: int, where: Where) -> None:
+    """Raise an error where no row is left."""
+    if not n_left:
         raise DataError.of(where.name, f": no row is left after dropping {n_rows:,} faulty rows", code="empty")
-    return {reason: count for reason, count in dropped.items() if count}
 
 
 def _error_of(n_rows: int, faults: list[Fault], where: Where) -> DataError:
     own = {str(f.remedy): f.remedy for f in faults if f.remedy is not None}
-    whole = [f for f in faults if len(f.rows) == n_rows and f.remedy is None]
-    if all(f.remedy is not None and len(f.rows) == n_rows for f in faults):
+    whole = [f for f in faults if f.count == n_rows and f.remedy is None]
+    if all(f.remedy is not None and f.count == n_rows for f in faults):
         remedies = []
     elif whole:
         remedies = [Remedy(f"all rows have this fault: {'; '.join(f.text for f in whole)}", *WHOLE)]

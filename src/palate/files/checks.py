@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from palate.data.dataset import LearnedLog
 from palate.errors import ModelFileError, ParameterError
 from palate.files import strict_json
 from palate.files.item_json import check_item_columns
@@ -18,6 +20,13 @@ from palate.models.contract.state import Rated
 from palate.sparse import Rows
 
 SEEN = {"indptr": np.int64, "indices": np.int32, "values": np.float32}
+_LOG = {
+    "store": (str,),
+    "namespace": (str,),
+    "trained_to": (int, NoneType),
+    "newest_event": (int, NoneType),
+    "read": (int,),
+}
 
 
 def class_of(key: str) -> type[Recommender]:
@@ -129,3 +138,29 @@ def check_rated(rated: Rated, n_items: int) -> None:
         check_finite(f"rated.{part}", array)
     if n_items and rated.counts.min() < 0:
         raise ModelFileError.of("rated.counts", "holds a number below 0")
+
+
+def log_of(given: Any) -> LearnedLog:
+    """Return which log of a store the model learned from, as the header says.
+
+    Raises:
+        ModelFileError: it says what no store gives.
+    """
+    if not isinstance(given, dict) or set(given) != set(_LOG):
+        raise ModelFileError.of("the 'palate' header's log", f"must have {', '.join(_LOG)}")
+    for name, kinds in _LOG.items():
+        if type(given[name]) not in kinds or (isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63):
+            raise ModelFileError.of(f"the 'palate' header's log.{name}", "is not what a store gives")
+    return LearnedLog(**given)
+
+
+def check_names(where: str, what: str, given: set[str], known: set[str]) -> None:
+    """Refuse names that are unknown, and the lack of a known one.
+
+    Raises:
+        ModelFileError: names it.
+    """
+    if given - known:
+        raise ModelFileError.of(where, f"has the unknown {what} '{min(given - known)[:40]}'")
+    if known - given:
+        raise ModelFileError.of(where, f"lacks the {what} '{min(known - given)}'")

@@ -24,7 +24,6 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -32,14 +31,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from palate.atomic import replacing
-from palate.data.dataset import LearnedLog
 from palate.data.ids import Ids
 from palate.data.texts import Texts
 from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
-from palate.files.checks import SEEN, class_of, model_of, plain_state
+from palate.files.checks import SEEN, check_names, class_of, log_of, model_of, plain_state
 from palate.files.container import SEAL, Container, bytes_of, pieces
 from palate.files.item_json import item_table_from_json, item_table_to_json
+from palate.files.parquet_parts import is_folder_of_model
+from palate.files.partitioned import load_folder
 from palate.models import ModelState, Recommender
 from palate.models.contract.state import Rated
 from palate.sparse import Rows
@@ -57,13 +57,6 @@ _HEADER = {
     "items": str,
     "seen": bool,
     "sha256": dict,
-}
-_LOG = {
-    "store": (str,),
-    "namespace": (str,),
-    "trained_to": (int, NoneType),
-    "newest_event": (int, NoneType),
-    "read": (int,),
 }
 
 
@@ -109,12 +102,14 @@ def save(model: Recommender, path: str | Path) -> None:
 def load(path: str | Path, *, copy: bool = False) -> Recommender:
     """Return the model of a file; its arrays are read-only views of the mapped file, shared between processes.
 
+    A folder of partitioned Parquet, as Spark writes models that are too large for one file, is read into memory.
+
     Do not write over a mapped file in place: a program that does (cp, an editor) changes the model, or ends the process
     with a bus error where the file becomes shorter. A later call of the model that finds its file changed raises
     ModelFileError. `save` and mv put a new file in the place of the old one, which is safe.
 
     Args:
-        path: what `save` wrote.
+        path: what `save` wrote, or such a folder.
         copy: read the whole file into memory instead, where nothing that happens to the file can touch the model; costs
             its size in each process.
 
@@ -122,6 +117,8 @@ def load(path: str | Path, *, copy: bool = False) -> Recommender:
         ModelFileError: the file is missing, damaged, hostile or too new; says which check failed.
     """
     path = _named(path)
+    if is_folder_of_model(path):
+        return load_folder(path)
     try:
         return model_in(Container.open(path, copy=copy))
     except ModelFileError as error:
@@ -190,7 +187,7 @@ def state_of(
         seen=_seen_of(arrays) if header["seen"] else None,
         item_table=item_table,
         rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
-        log=_log_of(header["log"]) if "log" in header else None,
+        log=log_of(header["log"]) if "log" in header else None,
     )
 
 
@@ -240,7 +237,7 @@ def _header_of(container: Container) -> dict[str, Any]:
         ("metadata", container.metadata, {"palate", SEAL}),
         ("'palate' header", header, set(_HEADER) | ({"log"} & set(header))),
     ):
-        _check_names(f"the {what}", "key", set(given), known)
+        check_names(f"the {what}", "key", set(given), known)
     for key, kind in _HEADER.items():
         if type(header[key]) is not kind:
             raise ModelFileError.of(f"the 'palate' header's {key}", f"is no {kind.__name__}")
@@ -248,16 +245,6 @@ def _header_of(container: Container) -> dict[str, Any]:
         if header[side] not in ("integer", "text"):
             raise ModelFileError.of(f"the 'palate' header's {side}", "must be 'integer' or 'text'")
     return header
-
-
-def _log_of(given: Any) -> LearnedLog:
-    """Return which log of a store the model learned from, as the header says."""
-    if not isinstance(given, dict) or set(given) != set(_LOG):
-        raise ModelFileError.of("the 'palate' header's log", f"must have {', '.join(_LOG)}")
-    for name, kinds in _LOG.items():
-        if type(given[name]) not in kinds or (isinstance(given[name], int) and not -(2**63) <= given[name] < 2**63):
-            raise ModelFileError.of(f"the 'palate' header's log.{name}", "is not what a store gives")
-    return LearnedLog(**given)
 
 
 def _check_arrays(
@@ -271,8 +258,8 @@ def _check_arrays(
         wanted |= {f"seen.{part}" for part in SEEN} | ({"seen.weights"} & set(arrays))
     elif "rated.counts" in arrays:
         wanted |= {"rated.counts", "rated.means"}
-    _check_names("the file", "array", set(arrays), wanted)
-    _check_names("the header's sha256", "array", set(header["sha256"]), wanted)
+    check_names("the file", "array", set(arrays), wanted)
+    check_names("the header's sha256", "array", set(header["sha256"]), wanted)
     for name, array in arrays.items():
         if name not in unread and sha256(array) != header["sha256"][name]:
             raise ModelFileError.of(f"array {name}", "does not fit its checksum: the file is damaged")
@@ -287,13 +274,6 @@ def _learned_in(arrays: Mapping[str, NDArray[Any]], cls: type[Recommender]) -> l
 def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:
     indptr, indices, values = (arrays[f"seen.{part}"] for part in SEEN)
     return Rows(indptr, indices, values, arrays.get("seen.weights"))
-
-
-def _check_names(where: str, what: str, given: set[str], known: set[str]) -> None:
-    if given - known:
-        raise ModelFileError.of(where, f"has the unknown {what} '{min(given - known)[:40]}'")
-    if known - given:
-        raise ModelFileError.of(where, f"lacks the {what} '{min(known - given)}'")
 
 
 def sha256(array: NDArray[Any]) -> str:

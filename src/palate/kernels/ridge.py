@@ -76,6 +76,14 @@ class PriorMeans(NamedTuple):
     N: Any  # (n_rows,)
 
 
+class Equations(NamedTuple):
+    """Of one row, to work in: A, with s and a of eq. 3 and 4 below S, for they are made by the same product."""
+
+    A: Any  # (width + ROWS, width)
+    W: Any  # (CELLS, width and a step): factors of some cells
+    V: Any  # the same, weighted
+
+
 @register_jitable  # called from Python too, where nothing is to be compiled for it
 def padded(size: int, itemsize: int) -> Any:
     """Return the width that holds ``size`` numbers in whole tiles."""
@@ -178,7 +186,8 @@ def solve_ratings(
     A row without cells gets the mean of its prior.
     weights: w of each cell, or None where all weigh 1; prior: None where it is zero.
     """
-    failed: int = _solve_ratings(cells, weights, side, penalties, prior, _equations(side.Q), first, last, P, b)
+    M, N = (None, None) if prior is None else prior
+    failed: int = _solve_ratings(cells, weights, side, penalties, M, N, equations_for(side.Q), first, last, P, b)
     return failed
 
 
@@ -189,15 +198,15 @@ def solve_clicks(cells: Cells, side: ClickColumns, l, M, first, last, P, losses)
     cells: their values are the confidence w; l: penalty of each row; M: mean of each, or None where it is zero.
     losses: (n_rows,) float64, the value at the minimum, the sum over all columns included.
     """
-    failed: int = _solve_clicks(cells, side, l, M, _equations(side.Q), first, last, P, losses)
+    failed: int = _solve_clicks(cells, side, l, M, equations_for(side.Q), first, last, P, losses)
     return failed
 
 
-def _equations(Q: Any) -> tuple[Any, Any, Any]:
-    """Return zeros to work in: A, with x = sum x q and a = sum w q below S, the same product; and W, V."""
+def equations_for(Q: Any) -> Equations:
+    """Return the equations of one row on these columns, all zero."""
     width = padded(Q.shape[1], Q.itemsize)
     wider = width + STEP_BYTES // Q.itemsize
-    return aligned(width + ROWS, width, Q), aligned(CELLS, wider, Q), aligned(CELLS, wider, Q)
+    return Equations(aligned(width + ROWS, width, Q), aligned(CELLS, wider, Q), aligned(CELLS, wider, Q))
 
 
 @njit(nogil=True, cache=True)
@@ -208,111 +217,161 @@ def add_cells(U, W, A, n, size):
         add_tile(U, W, A, n, A.shape[1], g)
 
 
-# What there is none of is None: Numba then compiles nothing of what it would take.
+# What there is none of is None: Numba then compiles nothing of what it would take. What is inlined costs no
+# compiling of its own; `palate.kernels.pieces` is made of the same.
+
+
+@njit(nogil=True, cache=True, inline="always")
+def add_ratings(cells: Cells, weights, side: RatingColumns, equations: Equations, u, z, y):
+    """Add eq. 3's sums over the cells of row u to the equations; return z and y with those of eq. 4."""
+    indptr, indices, values = cells
+    Q, c, mean, _ = side
+    A, W, V = equations
+    size, width, one = Q.shape[1], A.shape[1], Q.dtype.type(1)
+    for start in range(indptr[u], indptr[u + 1], CELLS):
+        stop = min(start + CELLS, indptr[u + 1])
+        U = gather(indices, weights, start, stop, Q, W, V)
+        for j in range(stop - start):
+            weight = one
+            if weights is not None:
+                weight = weights[start + j]
+            pull = weight * (values[start + j] - mean - c[indices[start + j]])
+            U[j, width], U[j, width + 1] = pull, weight
+            z += weight
+            y += pull
+        add_cells(U, W, A, stop - start, size)
+    return z, y
+
+
+@njit(nogil=True, cache=True, inline="always")
+def add_clicks(cells: Cells, side: ClickColumns, equations: Equations, u, total):
+    """Add eq. 3's sums over the cells of row u to the equations; return the total with sum_i x_ui."""
+    indptr, indices, weights = cells
+    Q, _, o = side
+    A, W, V = equations
+    size, width = Q.shape[1], A.shape[1]
+    for start in range(indptr[u], indptr[u + 1], CELLS):
+        stop = min(start + CELLS, indptr[u + 1])
+        gather(indices, weights, start, stop, Q, W, V)
+        for j in range(stop - start):
+            pull = o + weights[start + j]
+            V[j, width], V[j, width + 1] = pull, weights[start + j]
+            total += pull
+        add_cells(V, W, A, stop - start, size)
+    return total
+
+
+@njit(nogil=True, cache=True, inline="always")
+def take_prior_mean(P, M, u):
+    """Make row u of P the mean of its prior."""
+    P[u] = 0
+    if M is not None:
+        for f in range(P.shape[1]):
+            P[u, f] = M[u, f]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def add_prior(A, x, l, M, u):  # noqa: E741
+    """Add what the prior of row u gives to S and s: eq. 3."""
+    for f in range(len(x)):
+        A[f, f] += l[u]
+    if M is not None:
+        for f in range(len(x)):
+            x[f] += l[u] * M[u, f]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def bias_begun(h, N, biases, u):
+    """Return z and y of eq. 4 before any cell."""
+    z, y = h[u], h.dtype.type(0)
+    if N is not None and biases:
+        y = h[u] * N[u]
+    return z, y
+
+
+@njit(nogil=True, cache=True, inline="always")
+def finish_ratings(equations: Equations, z, y, l, M, biases, u, P, b):  # noqa: E741
+    """Write the solution for row u's equations of cells into P and b; return whether there is one, and s' inv(…) s."""
+    A, W, V = equations
+    size, width = P.shape[1], A.shape[1]
+    x, a = A[width, :size], A[width + 1, :size]
+    add_prior(A, x, l, M, u)
+    if biases:
+        if not z > 0:
+            return False, 0.0
+        eliminate(A, x, a, z, y, V, W)
+    if not factorize(A, V, size):
+        return False, 0.0
+    square = substitute(A, x, size)
+    for f in range(size):
+        P[u, f] = x[f]
+    b[u] = 0
+    if biases:
+        for f in range(size):
+            y -= a[f] * x[f]
+        b[u] = y / z
+    return True, square
+
+
+@njit(nogil=True, cache=True, inline="always")
+def finish_clicks(equations: Equations, total, l, M, u, P, losses):  # noqa: E741
+    """Write the solution for row u's equations of cells into P, and its loss; return whether there is one."""
+    A, _, V = equations
+    size = P.shape[1]
+    x = A[A.shape[1], :size]
+    add_prior(A, x, l, M, u)
+    if not factorize(A, V, size):
+        return False
+    square = substitute(A, x, size)
+    for f in range(size):
+        P[u, f] = x[f]
+    losses[u] = total - square
+    if M is not None:
+        for f in range(size):
+            losses[u] += l[u] * M[u, f] * M[u, f]
+    return True
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _solve_ratings(cells, weights, side, penalties, prior, equations, first, last, P, b):
-    """Do what `solve_ratings` says; equations: as `_equations` gives them."""
-    indptr, indices, values = cells
-    Q, c, mean, biases = side
-    l, h = penalties  # noqa: E741
-    if prior is not None:
-        M, N = prior
-    A, W, V = equations
-    zero, one = Q.dtype.type(0), Q.dtype.type(1)
-    size, width = Q.shape[1], A.shape[1]
-    x, a = A[width, :size], A[width + 1, :size]
+def _solve_ratings(cells, weights, side, penalties, M, N, equations, first, last, P, b):
+    """Do what `solve_ratings` says; M, N: of the prior, or None; equations: as `equations_for` gives them."""
     for u in range(first, last):
-        if indptr[u] == indptr[u + 1]:
+        if cells.indptr[u] == cells.indptr[u + 1]:
+            take_prior_mean(P, M, u)
             b[u] = 0
-            P[u] = 0
-            if prior is not None:
+            if N is not None:
                 b[u] = N[u]
-                for f in range(size):
-                    P[u, f] = M[u, f]
             continue
-        A[:] = 0
-        z, y = h[u], zero
-        if prior is not None and biases:
-            y = h[u] * N[u]
-        for start in range(indptr[u], indptr[u + 1], CELLS):
-            stop = min(start + CELLS, indptr[u + 1])
-            U = gather(indices, weights, start, stop, Q, W, V)
-            for j in range(stop - start):
-                weight = one
-                if weights is not None:
-                    weight = weights[start + j]
-                pull = weight * (values[start + j] - mean - c[indices[start + j]])
-                U[j, width], U[j, width + 1] = pull, weight
-                z += weight
-                y += pull
-            add_cells(U, W, A, stop - start, size)
-        for f in range(size):
-            A[f, f] += l[u]
-        if prior is not None:
-            for f in range(size):
-                x[f] += l[u] * M[u, f]
-        if biases:
-            if not z > 0:
-                return u
-            eliminate(A, x, a, z, y, V, W)
-        if not factorize(A, V, size):
+        equations.A[:] = 0
+        z, y = bias_begun(penalties.h, N, side.biases, u)
+        z, y = add_ratings(cells, weights, side, equations, u, z, y)
+        solved, _ = finish_ratings(equations, z, y, penalties.l, M, side.biases, u, P, b)
+        if not solved:
             return u
-        substitute(A, x, size)
-        for f in range(size):
-            P[u, f] = x[f]
-        b[u] = 0
-        if biases:
-            for f in range(size):
-                y -= a[f] * x[f]
-            b[u] = y / z
     return -1
+
+
+@njit(nogil=True, cache=True, inline="always")
+def begin_by_gram(A, G):
+    """Make A what eq. 3 begins with for clicks: the upper triangle of o Q'Q, and zeros below."""
+    A[:] = 0
+    for f in range(len(G)):
+        for g in range(A.shape[1]):
+            A[f, g] = G[f, g]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _solve_clicks(cells, side, l, M, equations, first, last, P, losses):  # noqa: E741
-    """Do what `solve_clicks` says; equations: as `_equations` gives them."""
-    indptr, indices, weights = cells
-    Q, G, o = side
-    A, W, V = equations
-    size, width = Q.shape[1], A.shape[1]
-    x = A[width, :size]
+    """Do what `solve_clicks` says; equations: as `equations_for` gives them."""
     for u in range(first, last):
-        if indptr[u] == indptr[u + 1]:
+        if cells.indptr[u] == cells.indptr[u + 1]:
             losses[u] = 0
-            P[u] = 0
-            if M is not None:
-                for f in range(size):
-                    P[u, f] = M[u, f]
+            take_prior_mean(P, M, u)
             continue
-        A[:] = 0
-        for f in range(len(G)):
-            for g in range(width):
-                A[f, g] = G[f, g]
-        y = Q.dtype.type(0)
-        for start in range(indptr[u], indptr[u + 1], CELLS):
-            stop = min(start + CELLS, indptr[u + 1])
-            gather(indices, weights, start, stop, Q, W, V)
-            for j in range(stop - start):
-                pull = o + weights[start + j]
-                V[j, width], V[j, width + 1] = pull, weights[start + j]
-                y += pull
-            add_cells(V, W, A, stop - start, size)
-        for f in range(size):
-            A[f, f] += l[u]
-        if M is not None:
-            for f in range(size):
-                x[f] += l[u] * M[u, f]
-        if not factorize(A, V, size):
+        begin_by_gram(equations.A, side.G)
+        total = add_clicks(cells, side, equations, u, side.Q.dtype.type(0))
+        if not finish_clicks(equations, total, l, M, u, P, losses):
             return u
-        square = substitute(A, x, size)
-        for f in range(size):
-            P[u, f] = x[f]
-        losses[u] = y - square
-        if M is not None:
-            for f in range(size):
-                losses[u] += l[u] * M[u, f] * M[u, f]
     return -1
 
 

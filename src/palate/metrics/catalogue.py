@@ -27,7 +27,12 @@ TOO_ALIKE = 0.8
 
 def coverage(lists: ItemLists, n_items: int, k: int) -> float:
     """Return the share of the catalogue that stands in at least one list; 0 where all lists are empty."""
-    return float(np.count_nonzero(exposure(lists, n_items, k)) / n_items)
+    return coverage_of(exposure(lists, n_items, k))
+
+
+def coverage_of(counts: Array) -> float:
+    """Return `coverage` of how often each item is shown, (n_items,)."""
+    return float(np.count_nonzero(counts) / len(counts))
 
 
 def gini(lists: ItemLists, n_items: int, k: int) -> float:
@@ -36,7 +41,12 @@ def gini(lists: ItemLists, n_items: int, k: int) -> float:
     sum_i (2 i - N - 1) x_(i) / (N sum_i x_i) over sorted counts x_(1) <= … <= x_(N): 0 where all are shown equally,
     1 - 1/N where one is shown alone. NaN where all lists are empty.
     """
-    counts = np.sort(exposure(lists, n_items, k)).astype(np.float64)
+    return gini_of(exposure(lists, n_items, k))
+
+
+def gini_of(counts: Array) -> float:
+    """Return `gini` of how often each item is shown, (n_items,)."""
+    n_items, counts = len(counts), np.sort(counts).astype(np.float64)
     weights = 2.0 * np.arange(1, n_items + 1) - n_items - 1
     return float((weights * counts).sum() / (n_items * counts.sum())) if counts.any() else float("nan")
 
@@ -46,7 +56,11 @@ def entropy(lists: ItemLists, n_items: int, k: int) -> float:
 
     At most log2 n_items, where all are shown equally. NaN where all lists are empty.
     """
-    counts = exposure(lists, n_items, k)
+    return entropy_of(exposure(lists, n_items, k))
+
+
+def entropy_of(counts: Array) -> float:
+    """Return `entropy` of how often each item is shown, (n_items,)."""
     shares = counts[counts > 0] / max(counts.sum(), 1)
     return float(-(shares * np.log2(shares)).sum()) if len(shares) else float("nan")
 
@@ -87,10 +101,23 @@ def popularity_lift(lists: ItemLists, history: Rows, counts: Array, k: int) -> f
     Raises:
         ParameterError: rows and lists do not fit, or counts are not those of the history.
     """
+    return lift_of(*popularity_of_users(lists, history, counts, k))
+
+
+def popularity_of_users(lists: ItemLists, history: Rows, counts: Array, k: int) -> tuple[Values, Values]:
+    """Return the mean popularity of what each user is shown, and had, (m,) each; NaN where there is nothing."""
     check_rows(history, len(lists), len(counts), "history")
     shown = _list_mean(lists, np.asarray(counts, np.float64), k)
     size = history.sizes
-    had = ratio(np.bincount(row_of_cells(history), counts[history.indices], len(size)), size)
+    return shown, ratio(np.bincount(row_of_cells(history), counts[history.indices], len(size)), size)
+
+
+def lift_of(shown: Values, had: Values) -> float:
+    """Return `popularity_lift` of the mean popularity of what each user is shown, and had.
+
+    Raises:
+        ParameterError: nobody had anything that counts.
+    """
     both = ~np.isnan(had) & ~np.isnan(shown)
     if not both.any():
         return float("nan")
@@ -162,7 +189,11 @@ def list_overlap(lists: ItemLists, n_items: int, k: int) -> float:
     (sum_i s_i^2 - m) / (m (m - 1)), s_i the sum of 1 / sqrt(|A|) over the lists A that hold item i (the sum of squares
     holds each list with itself once, which is 1). Empty lists are left out; NaN with fewer than 2 others.
     """
-    overlap = _mean_overlap(lists, n_items, k)
+    return told_overlap(_mean_overlap(lists, n_items, k))
+
+
+def told_overlap(overlap: float) -> float:
+    """Return an overlap, with a warning where it is above 0.8."""
     if overlap > TOO_ALIKE:
         log.warning(
             "the lists of two users share %.0f %% of their items on average: nearly everybody is recommended the same",
@@ -252,14 +283,22 @@ def _list_mean(lists: ItemLists, of_items: Values, k: int) -> Values:
 
 
 def _mean_overlap(lists: ItemLists, n_items: int, k: int) -> float:
+    return overlap_of(*shares_of_lists(lists, n_items, k))
+
+
+def shares_of_lists(lists: ItemLists, n_items: int, k: int) -> tuple[Values, int]:
+    """Return the sum of 1 / sqrt(|A|) over the lists A that hold each item, (n_items,), and how many are not empty."""
     check_lists(lists, n_items)
     shown = cut(lists, k)
     size = (shown >= 0).sum(axis=1)
-    m = int((size > 0).sum())
+    weight = np.repeat(1 / np.sqrt(size[size > 0]), size[size > 0])
+    return np.bincount(shown[shown >= 0], weight, n_items).astype(np.float64), int((size > 0).sum())
+
+
+def overlap_of(weights: Values, m: int) -> float:
+    """Return the mean overlap of m lists by `shares_of_lists`, as `list_overlap` tells it; NaN of fewer than 2."""
     if m < 2:
         return float("nan")
-    weight = np.repeat(1 / np.sqrt(size[size > 0]), size[size > 0])
-    weights = np.bincount(shown[shown >= 0], weight, n_items)
     overlap = (np.square(weights).sum() - m) / (m * (m - 1))
     return float(np.clip(overlap, 0, 1))  # the roots round
 

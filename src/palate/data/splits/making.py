@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +86,16 @@ def make_splits(interactions: Dataset | Interactions, text: str) -> Sequence[Spl
     text = text.strip()
     if text.endswith(FILE_ENDING):
         return load_splits(text, data)
+    kind, values = parsed(text)
+    return KINDS[kind](data, text, *values)
+
+
+def parsed(text: str) -> tuple[str, list[Any]]:
+    """Return the kind and the numbers of a split's string, which names no file.
+
+    Raises:
+        ParameterError: the string is none of those above.
+    """
     kind, *words = text.split(":")
     if kind not in KINDS:
         raise ParameterError(
@@ -107,7 +118,7 @@ def make_splits(interactions: Dataset | Interactions, text: str) -> Sequence[Spl
         raise ParameterError.of(f"the split '{text}'", f"asks for too few; it should look like {example}", code="split")
     if len(values) == 2 and kind != "rolling":
         _check_seed(values[1], text)
-    return KINDS[kind](data, text, *values)
+    return kind, values
 
 
 def save_splits(splits: str | Split | Iterable[Split], path: str | Path, interactions: Dataset | Interactions) -> None:

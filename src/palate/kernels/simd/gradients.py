@@ -96,6 +96,22 @@ def first_residual(cells: Cells, side: ClickColumns, u, W, weights, start, x, fo
     return at, total, along
 
 
+@njit(nogil=True, cache=True, inline="always")
+def begin_row(x, residual, Gx, l, M, u, total, along):  # noqa: E741
+    """Take l x and o Q'Q x from the residual of row u, and add its prior's l m; return the row's loss at x.
+
+    total, along: sum_j x_uj and s . x of its cells.
+    """
+    for f in range(len(Gx)):
+        mean = x.dtype.type(0)
+        if M is not None:
+            mean = M[u, f]
+        total += l * mean * mean
+        along += l * mean * x[f]
+        residual[f] += l * (mean - x[f]) - Gx[f]
+    return total - along - inner(x, residual)  # x' A x - 2 s' x, with A x = s - r
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def step(x, residual, d, Sd, left, k):
     """Take one step of conjugate gradients; return by how much the loss fell, and the residual's square."""
@@ -145,23 +161,16 @@ def improve_rows(cells: Cells, side: ClickColumns, penalties, M, limits: Limits,
             residual[:] = 0
             ends[r + 1], total, along = first_residual(cells, side, u, W, weights, ends[r], x, four, residual)
             square = inner(residual, residual)
-            for f in range(k):
-                mean = Q.dtype.type(0)
-                if M is not None:
-                    mean = M[u, f]
-                total += l * mean * mean
-                along += l * mean * x[f]
-                residual[f] += l * (mean - x[f]) - S[r, f]
+            losses[u] = begin_row(x, residual, S[r, :k], l, M, u, total, along)
             if indptr[u + 1] == indptr[u]:  # nothing is known of the row: the mean of its prior
                 for f in range(k):
                     x[f] = 0
                     if M is not None:
                         x[f] = M[u, f]
                 residual[:] = 0
-                total = along = 0.0
+                losses[u] = 0
             left[r] = inner(residual, residual)
             limit[r] = tolerance * tolerance * max(square, left[r])
-            losses[u] = total - along - inner(x, residual)  # x' A x - 2 s' x, with A x = s - r
             for f in range(width):
                 D[r, f] = residual[f]
         D[n:] = 0

@@ -28,14 +28,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
 
-from palate.errors import DivergenceError, ParameterError
-from palate.kernels import Factors, given, ridge
-from palate.kernels.simd import gradients
+from palate.errors import ParameterError
+from palate.kernels import Factors
 from palate.models.contract.explanation import Part
 from palate.models.contract.learned import Attribute, Course, Learned, Learns, Shape, Used
 from palate.models.contract.learner import ScoreKind, Training
@@ -50,30 +48,23 @@ from palate.models.contract.shared import (
     Sweeps,
 )
 from palate.models.items.clicks import Positive, clicks_of, training_clicks, typical_value
-from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
-from palate.models.ridge.rows import (
-    FixedSide,
-    Prior,
-    copy_known,
-    explained,
-    gram,
-    on_ids,
-    padded_square,
-    prior_of,
-    row_ranges,
-    solve,
-    started,
+from palate.models.ridge.click_sweeps import (
+    ClickSettings,
+    gram_of_warm,
+    half_sweep,
+    rows_penalty,
+    weights_penalty,
 )
+from palate.models.ridge.priors import LearnedPriors, PriorModel, prior_parts
+from palate.models.ridge.rows import FixedSide, Prior, copy_known, explained, on_ids, started
 from palate.models.ridge.shrinking import chosen_shrinkage
+from palate.models.ridge.sums import prior_of
 from palate.models.ridge.weighing import Weighing, factors_for, share_weight
 from palate.models.search import Range
-from palate.parallel import GRAIN, Workers
+from palate.parallel import Workers
 from palate.progress import Progress
 from palate.sparse import Array, Rows
 
-MOST_EXACT = 512  # factors; a factorization costs their cube
-TOLERANCE = 1e-6  # of the right side, where factors are more
-MOST_STEPS = 200
 SHARE = 16.0  # of the cells without clicks
 
 
@@ -201,7 +192,8 @@ class ImplicitALS(PriorModel):
         P[~warm[0]], Q[~warm[1]] = 0, 0
         features = on_ids(training.user_features, data.users), on_ids(training.item_features, data.items)
         penalties = weighing.penalties(clicks, warm[1].sum()), weighing.penalties(by_item, warm[0].sum())
-        reg_features = weighing.reg * self.reg_features
+        reg_features, o = weighing.reg * self.reg_features, weighing.unobserved_weight
+        settings = ClickSettings(weighing, self.cg_steps)
         priors: tuple[Prior | None, Prior | None] = (None, None)
         history: list[dict[str, float]] = []
         interrupted = exact = False
@@ -210,16 +202,16 @@ class ImplicitALS(PriorModel):
                 for epoch in range(1, self.n_epochs + 1):
                     started_at = time.perf_counter()
                     of_items = _prior(Q, features[1], penalties[1], reg_features)
-                    new_Q, _, _ = self._half(by_item, weighing, P, warm[0], penalties[1], of_items, Q, workers)
+                    G = gram_of_warm(P, warm[0], o, workers)
+                    new_Q, _ = half_sweep(by_item, P, G, penalties[1], of_items, Q, settings, workers)
                     of_users = _prior(P, features[0], penalties[0], reg_features)
                     start = P if epoch < self.n_epochs else None
-                    new_P, losses, gram = self._half(
-                        clicks, weighing, new_Q, warm[1], penalties[0], of_users, start, workers
-                    )
+                    G = gram_of_warm(new_Q, warm[1], o, workers)
+                    new_P, losses = half_sweep(clicks, new_Q, G, penalties[0], of_users, start, settings, workers)
                     # Ctrl-C inside a sweep leaves the last whole one
-                    P, Q, G, priors, exact = new_P, new_Q, gram, (of_users, of_items), start is None
-                    objective = losses + _penalty(Q, penalties[1], of_items, of_users, reg_features)
-                    self._check(objective, epoch, weighing)
+                    P, Q, priors, exact = new_P, new_Q, (of_users, of_items), start is None
+                    objective = float(losses.sum()) + _penalty(Q, penalties[1], of_items, of_users, reg_features)
+                    settings.check(objective, dtype, epoch)
                     record = {"epoch": epoch, "objective": objective, "seconds": time.perf_counter() - started_at}
                     history.append(record)
                     training.progress(Progress("training", epoch, self.n_epochs, record))
@@ -227,8 +219,9 @@ class ImplicitALS(PriorModel):
                 if not history:
                     raise
                 interrupted = True
+            G = gram_of_warm(Q, warm[1], o, workers)
             if not exact:
-                P, _, G = self._half(clicks, weighing, Q, warm[1], penalties[0], priors[0], None, workers)
+                P, _ = half_sweep(clicks, Q, G, penalties[0], priors[0], None, settings, workers)
         kept = LearnedPriors.of(priors, (training.user_features, training.item_features), k, dtype)
         course = Course(history=history, best_epoch=len(history), interrupted=interrupted, seed=seed)
         used = k, weighing.alpha, weighing.unobserved_weight, weighing.reg, shrinkage, typical
@@ -257,63 +250,6 @@ class ImplicitALS(PriorModel):
             shrinkage = chosen_shrinkage(self, training, seed)
         return replace(plain, reg=shrinkage * unit), shrinkage
 
-    def _half(
-        self,
-        rows: Rows,
-        weighing: Weighing,
-        Q: Array,
-        warm: Array,
-        penalties: Array,
-        prior: Prior | None,
-        start: Array | None,
-        workers: Workers,
-    ) -> tuple[Array, float, Array]:
-        """Return the factors of all rows of one side, their losses, and o Q'Q of the columns with clicks."""
-        G = gram(Q if warm.all() else Q[warm], weighing.unobserved_weight, workers)
-        P, losses = self._rows(rows, weighing, Q, G, penalties, prior, start, workers)
-        return P, losses, G
-
-    def _rows(
-        self,
-        rows: Rows,
-        weighing: Weighing,
-        Q: Array,
-        G: Array,
-        penalties: Array,
-        prior: Prior | None,
-        start: Array | None,
-        workers: Workers,
-    ) -> tuple[Array, float]:
-        """Return the factors of rows and their losses: exact, or a few steps from ``start``; G the upper triangle."""
-        dtype, k, o = Q.dtype.type, Q.shape[1], weighing.unobserved_weight
-        weights = weighing.of_cells(rows)
-        exact = self.cg_steps == 0 or start is None
-        if exact and k <= MOST_EXACT:
-            side = FixedSide(Q, np.zeros(0, dtype), 0.0, o, padded_square(G))
-            no_biases = np.zeros_like(penalties)
-            P, _, losses, failed = solve(rows, weights, side, (penalties, no_biases), prior, workers)
-            self._check(0.0 if failed < 0 else np.inf, 0, weighing)
-            return P, float(losses.sum())
-        P = np.zeros((rows.n_rows, k), dtype) if start is None else start.copy()
-        losses = np.zeros(len(P))
-        steps, tolerance = (MOST_STEPS, TOLERANCE) if exact else (self.cg_steps, float(np.finfo(dtype).eps))
-        whole = padded_square(G + np.triu(G, 1).T)[:k]
-        l, M = given(penalties.astype(dtype), None if prior is None else prior.means()[0])  # noqa: E741
-        clicks = ridge.ClickColumns(*given(Q, whole, dtype(o)))
-        limits = gradients.Limits(steps, dtype(tolerance))
-        call = partial(gradients.improve_rows, rows.cells_with(weights.astype(dtype)), clicks, l, M, limits)
-        workers.run([partial(call, first, last, P, losses) for first, last in row_ranges(rows, workers, GRAIN.solved)])
-        return P, float(losses.sum())
-
-    def _check(self, figure: float, epoch: int, weighing: Weighing) -> None:
-        if not np.isfinite(figure):
-            where = f" in epoch {epoch}" if epoch else ""
-            raise DivergenceError(
-                f"the equations of a row cannot be solved in {self.dtype}{where}: reg={weighing.reg:g} is too small "
-                f"for these clicks with alpha={weighing.alpha:g}; take a larger one, or dtype='float64'",
-                subject="reg",
-            )
-
     def _used(self) -> Weighing:
         """Return the weights and penalties that training used."""
         learned = self.learned_
@@ -325,17 +261,19 @@ class ImplicitALS(PriorModel):
     def _fold(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         clicks, weighing, learned = self._clicks(rows), self._used(), self.learned_
         penalties, prior = weighing.penalties(clicks, learned.n_warm), learned.priors.of_users(features)
+        settings = ClickSettings(weighing, self.cg_steps)
         with Workers(self.n_threads) as workers:
-            P, _ = self._rows(clicks, weighing, learned.item_factors, learned.gram, penalties, prior, None, workers)
+            P, _ = half_sweep(clicks, learned.item_factors, learned.gram, penalties, prior, None, settings, workers)
         return P, np.zeros(len(P), P.dtype)
 
     def _fold_items(self, rows: Rows, features: Array | None) -> tuple[Array, Array]:
         clicks, weighing = self._clicks(rows), self._used()
         warm, prior = self._warm_users(), self.learned_.priors.of_items(features)
         penalties, P = weighing.penalties(clicks, int(warm.sum())), self.user_factors_
+        settings = ClickSettings(weighing, self.cg_steps)
         with Workers(self.n_threads) as workers:
-            G = gram(P if warm.all() else P[warm], weighing.unobserved_weight, workers)
-            Q, _ = self._rows(clicks, weighing, P, G, penalties, prior, None, workers)
+            G = gram_of_warm(P, warm, weighing.unobserved_weight, workers)
+            Q, _ = half_sweep(clicks, P, G, penalties, prior, None, settings, workers)
         return Q, np.zeros(len(Q), Q.dtype)
 
     def _warm_users(self) -> Array:
@@ -381,9 +319,5 @@ def _prior(X: Array, features: Array | None, penalties: Array, reg: float) -> Pr
 
 def _penalty(Q: Array, penalties: Array, of_items: Prior | None, of_users: Prior | None, reg_features: float) -> float:
     """Return the part of eq. 1 that is no part of the users' losses."""
-    mean = 0.0 if of_items is None else of_items.means()[0]
-    total = float((penalties * np.square(Q - mean, dtype=np.float64).sum(axis=1)).sum())
-    for prior in (of_items, of_users):
-        if prior is not None:
-            total += reg_features * float(np.square(prior.weights, dtype=np.float64).sum())
-    return total
+    of_weights = weights_penalty(of_items, reg_features), weights_penalty(of_users, reg_features)
+    return rows_penalty(Q, penalties, of_items) + of_weights[0] + of_weights[1]

@@ -12,12 +12,10 @@ import numpy as np
 
 from palate.data.features import Features
 from palate.data.ids import Ids
-from palate.errors import ParameterError
 from palate.kernels import given, ridge
 from palate.kernels import prior as prior_kernel
-from palate.kernels.simd.tile import ROWS
 from palate.models.contract.explanation import Part
-from palate.parallel import GRAIN, Workers, chunks
+from palate.parallel import GRAIN, Workers
 from palate.sparse import Array, Rows
 
 PARTS = 16  # pieces a thread, so that long rows at one end hold nobody up
@@ -115,57 +113,6 @@ def row_ranges(rows: Rows, workers: Workers, smallest: int) -> list[tuple[int, i
     ends = np.linspace(0, work[-1], pieces + 1)
     cuts = np.unique(np.concatenate([[0], np.searchsorted(work, ends[1:-1]), [n_rows]])).clip(max=n_rows)
     return [(int(a), int(b)) for a, b in pairwise(cuts)]
-
-
-def gram(Q: Array, weight: float, workers: Workers) -> Array:
-    """Return the upper triangle of weight Q'Q, (k, k); summed in an order of the data alone."""
-    k = Q.shape[1]
-    parts = chunks(len(Q), GRAIN.gram)
-    sums = [padded_square(np.zeros((k, k), Q.dtype)) for _ in range(max(1, len(parts)))]
-    (read,) = given(Q)
-    workers.run([partial(ridge.gram_part, read, p.start, p.stop, sums[n]) for n, p in enumerate(parts)])
-    total = np.zeros_like(sums[0])
-    for part in sums:
-        total += part
-    upper: Array = np.triu(total[:k, :k]) * Q.dtype.type(weight)
-    return upper
-
-
-def padded_square(G: Array) -> Array:
-    """Return a square matrix with zeros around it that fill whole tiles."""
-    k = len(G)
-    width = int(ridge.padded(k, G.itemsize))
-    out = np.zeros((max(width, -(-k // int(ROWS)) * int(ROWS)), width), G.dtype)
-    out[:k, :k] = G
-    return out
-
-
-def prior_of(X: Array, biases: Array, features: Array | None, row_weights: Array, reg: float) -> Prior | None:
-    """Return the ridge regressions of factors and of biases on features: rows weighted as their penalties weigh them.
-
-    W = inv(F' D F + reg I) F' D X, D = diag(row_weights) for factors, 1 for the biases of rows that have a weight; the
-    minimum of the objective over W with X fixed.
-
-    Raises:
-        ParameterError: features repeat each other, and no penalty tells their weights apart.
-    """
-    if features is None:
-        return None
-    F = features.astype(np.float64)
-
-    def regression(weights: Array, Y: Array) -> Array:
-        FD = F.T * weights
-        try:
-            solution = np.linalg.solve(FD @ F + reg * np.eye(F.shape[1]), FD @ Y.astype(np.float64))
-        except np.linalg.LinAlgError:
-            raise ParameterError(
-                "the features repeat each other, and their weights are not determined without a penalty: take a "
-                "larger reg_features, and a reg above 0",
-                subject="reg_features",
-            ) from None
-        return np.asarray(solution.astype(X.dtype))
-
-    return Prior(features.astype(X.dtype), regression(row_weights, X), regression(row_weights > 0, biases))
 
 
 def explained(

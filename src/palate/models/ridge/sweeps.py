@@ -12,7 +12,8 @@ from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.kernels import Factors
 from palate.models.ridge.biases import BiasFit
-from palate.models.ridge.rows import FixedSide, Prior, prior_of, solve, started
+from palate.models.ridge.rows import FixedSide, Prior, solve, started
+from palate.models.ridge.sums import prior_of
 from palate.parallel import Workers
 from palate.sparse import Array, Rows
 
@@ -105,9 +106,12 @@ class RatingSweeps:
 
     def penalty(self, now: Solution) -> float:
         """Return the part of the objective that is not of the ratings."""
-        on, users, items = self.settings, (now.P, now.b), (now.Q, now.c)
-        of_users = _penalty(*users, now.priors[0], self.weights[0], (on.reg, on.reg_users), on.reg_features)
-        return of_users + _penalty(*items, now.priors[1], self.weights[1], (on.reg, on.reg_items), on.reg_features)
+        on, sides, total = self.settings, ((now.P, now.b), (now.Q, now.c)), 0.0
+        for n, reg_biases in enumerate((on.reg_users, on.reg_items)):
+            regs = on.reg, reg_biases
+            of_rows = rows_penalty(*sides[n], now.priors[n], self.weights[n], regs)
+            total += of_rows + weights_penalty(now.priors[n], regs, on.reg_features)
+        return total
 
 
 def half_sweep(
@@ -126,15 +130,28 @@ def half_sweep(
     Raises:
         ParameterError: a row's equations cannot be solved.
     """
-    penalties = regs[0] * weights, regs[1] * (weights > 0)
-    P, b, _, failed = solve(rows, rows.weights, side, penalties, prior, workers)
+    P, b, _, failed = solve(rows, rows.weights, side, penalties_of(weights, regs), prior, workers)
+    check_solved(failed, regs, P.dtype)
+    return P, b
+
+
+def penalties_of(weights: Array, regs: tuple[float, float]) -> Pair:
+    """Return the penalties of each row's factors and of its bias."""
+    return regs[0] * weights, regs[1] * (weights > 0)
+
+
+def check_solved(failed: int, regs: tuple[float, float], dtype: Any) -> None:
+    """Refuse penalties with which a row, if not -1, could not be solved.
+
+    Raises:
+        ParameterError: says which.
+    """
     if failed >= 0:
         raise ParameterError(
-            f"reg={regs[0]:g} and reg_biases={regs[1]:g} are too small for these ratings in {side.Q.dtype}: a row's "
+            f"reg={regs[0]:g} and reg_biases={regs[1]:g} are too small for these ratings in {dtype}: a row's "
             "equations cannot be solved; take larger ones, or dtype='float64'",
             subject="reg",
         )
-    return P, b
 
 
 def row_weights(rows: Rows, exponent: float) -> Array:
@@ -142,18 +159,26 @@ def row_weights(rows: Rows, exponent: float) -> Array:
     counts = rows.sizes.astype(np.float64)
     if rows.weights is not None:
         counts = np.diff(np.concatenate([[0.0], np.cumsum(rows.weights, dtype=np.float64)])[rows.indptr])
+    return power_weights(counts, exponent)
+
+
+def power_weights(counts: Array, exponent: float) -> Array:
+    """Return w of rows by how many ratings they have, or by the sums of their weights; float64."""
     weights: Array = counts**exponent * (counts > 0)
     return weights
 
 
-def _penalty(
-    X: Array, biases: Array, prior: Prior | None, weights: Array, regs: tuple[float, float], reg_features: float
-) -> float:
+def rows_penalty(X: Array, biases: Array, prior: Prior | None, weights: Array, regs: tuple[float, float]) -> float:
+    """Return the part of the objective that these rows of factors and biases make by themselves."""
     means = (0.0, 0.0) if prior is None else prior.means()
     of_factors = regs[0] * weights * np.square(X - means[0], dtype=np.float64).sum(axis=1)
     of_biases = regs[1] * (weights > 0) * np.square(biases - means[1], dtype=np.float64)
-    total = float((of_factors + of_biases).sum())
-    if prior is not None:
-        squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
-        total += reg_features * (regs[0] * squares[0] + regs[1] * squares[1])
-    return total
+    return float((of_factors + of_biases).sum())
+
+
+def weights_penalty(prior: Prior | None, regs: tuple[float, float], reg_features: float) -> float:
+    """Return the part of the objective that the weights of one side's features make."""
+    if prior is None:
+        return 0.0
+    squares = [float(np.square(w, dtype=np.float64).sum()) for w in (prior.weights, prior.weights_biases)]
+    return reg_features * (regs[0] * squares[0] + regs[1] * squares[1])

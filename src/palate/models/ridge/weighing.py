@@ -14,6 +14,7 @@ on a catalogue of a hundred items as of a million. Logarithms of counts are Hu, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,7 +45,10 @@ class Weighing:
 
     def penalties(self, clicks: Rows, n_columns: float) -> Array:
         """Return l of each row, (n_rows,); 0 for one without clicks, which is no part of the objective."""
-        own = clicks_weigh(clicks, self.alpha)
+        return self.row_penalties(clicks_weigh(clicks, self.alpha), n_columns)
+
+    def row_penalties(self, own: Array, n_columns: float) -> Array:
+        """Return the same by what the clicks of each row weigh together (`clicks_weigh`)."""
         penalties: Array = self.reg * self._rows(own, n_columns) * (own > 0)
         return penalties
 
@@ -54,9 +58,39 @@ class Weighing:
     def unit(self, by_user: Rows, by_item: Rows) -> float:
         """Return what ``reg`` is, for each of shrinkage s (eq. 3)."""
         users, items = (clicks_weigh(clicks, self.alpha) for clicks in (by_user, by_item))
-        users, items = users[users > 0], items[items > 0]
-        mean = float(users.sum()) / len(by_user.indices)
-        return mean / float(np.sqrt(self._rows(users, len(items)).mean() * self._rows(items, len(users)).mean()))
+        n_users, n_items = int(np.count_nonzero(users)), int(np.count_nonzero(items))
+        sides = self.side_sums(users, n_items), self.side_sums(items, n_users)
+        return unit_of(*sides, len(by_user.indices))
+
+    def side_sums(self, own: Array, n_columns: float) -> SideSums:
+        """Return the sums over rows that eq. 3 takes.
+
+        Args:
+            own: what the clicks of each row weigh together (`clicks_weigh`).
+            n_columns: with clicks, in all.
+        """
+        own = own[own > 0]
+        return SideSums(len(own), float(own.sum()), float(self._rows(own, n_columns).sum()))
+
+
+class SideSums(NamedTuple):
+    """Sums over the rows of one side, or over a part of them: those of parts are added.
+
+    Attributes:
+        n_rows: how many have clicks.
+        weight: of all their clicks.
+        powers: sum of a_u, or of b_i.
+    """
+
+    n_rows: int
+    weight: float
+    powers: float
+
+
+def unit_of(users: SideSums, items: SideSums, n_clicks: int) -> float:
+    """Return eq. 3 for s = 1: what ``reg`` is, for each of shrinkage s."""
+    means = users.powers / users.n_rows * (items.powers / items.n_rows)
+    return users.weight / n_clicks / float(np.sqrt(means))
 
 
 def clicks_weigh(clicks: Rows, alpha: float) -> Array:
@@ -67,8 +101,14 @@ def clicks_weigh(clicks: Rows, alpha: float) -> Array:
 
 def share_weight(by_user: Rows, by_item: Rows, alpha: float, share: float) -> float:
     """Return o of eq. 2."""
-    n_cells = np.count_nonzero(by_user.sizes) * np.count_nonzero(by_item.sizes)
-    return share * float(clicks_weigh(by_user, alpha).sum()) / n_cells
+    weight = float(clicks_weigh(by_user, alpha).sum())
+    n_users, n_items = (int(np.count_nonzero(rows.sizes)) for rows in (by_user, by_item))
+    return weight_of_share(weight, n_users, n_items, share)
+
+
+def weight_of_share(weight: float, n_users: int, n_items: int, share: float) -> float:
+    """Return o of eq. 2, for clicks of this weight in all, of so many users and items that have some."""
+    return share * weight / (n_users * n_items)
 
 
 def factors_for(n_users: int, n_items: int) -> int:

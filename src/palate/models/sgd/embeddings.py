@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palate.models.ridge.rows import Prior, prior_of
+from palate.models.ridge.rows import Prior
+from palate.models.ridge.sums import prior_of
 from palate.sparse import Array
 
 

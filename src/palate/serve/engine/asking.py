@@ -54,7 +54,7 @@ class Ask:
         exclude: items to leave out.
         not_mine: leave out items whose attribute ``owner`` is the user, or a list that names the user.
         seen: let in what the user had; never what they hid.
-        diversity: from 0, the best, to 1, the most unlike each other (`palate.serve.engine.diversity`).
+        diversity: from 0, the best, to 1, the most unlike each other (`palate.models.contract.diversified`).
         boosts: conditions, and the factors by which they lift items (`palate.serve.engine.boosts`).
         why: tell the three own items that count most for each.
         scenario: name of the preset that says what the request leaves open; None: the namespace's default one.

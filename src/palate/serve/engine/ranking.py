@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from palate.errors import PalateError
 from palate.models.contract.abilities import LikensItems, cannot
+from palate.models.contract.diversified import CANDIDATES, diversified
 from palate.models.contract.lists import Lists
 from palate.models.contract.ranker import Ranker
 from palate.models.contract.scoring import FactorScorer, Scorer
@@ -22,7 +23,6 @@ from palate.serve.engine.asking import DEPTH, Ask
 from palate.serve.engine.boosts import factors_of, lifted
 from palate.serve.engine.candidates import near
 from palate.serve.engine.catalogue import Catalogue, Mask
-from palate.serve.engine.diversity import CANDIDATES, diversified
 from palate.serve.engine.features import new_items
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.people import NOTHING, KnownPerson

@@ -8,10 +8,10 @@ from palate.experiments.choosing import ListPolicy, Softmax, Thompson
 from palate.experiments.explore import Explore
 from palate.models import Recommender
 from palate.models.contract.abilities import Explains, KeepsDraws, ScoresPeople
+from palate.models.contract.diversified import diversified
 from palate.models.contract.person import Person as ModelsPerson
 from palate.parallel import single_blas_thread
 from palate.serve.engine.asking import DEPTH
-from palate.serve.engine.diversity import diversified
 from palate.serve.engine.loaded import LoadedVersion
 from palate.sparse import Rows, stacked
 from palate.store.rule import values_for, view_of

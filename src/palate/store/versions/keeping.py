@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
+from palate import files
 from palate.errors import ConflictError, ModelFileError, NotFoundError, PalateError
+from palate.files.parquet_parts import is_folder_of_model
 from palate.files.prepared import load_prepared, prepare
 from palate.models import MODELS, Recommender
 from palate.store import scenarios, uncounted
@@ -76,7 +78,7 @@ def add(
     Args:
         store: the store.
         ns: whose version it becomes.
-        path: what `palate.save` wrote.
+        path: what `palate.save` wrote, or Spark: a folder of partitioned Parquet becomes one file.
         many: from how many items on a graph of them is built, which finds candidates (extra ``ann``).
         details: what else is kept with it, such as a "verdict" (`palate.retraining`); it is there with the version.
 
@@ -88,7 +90,7 @@ def add(
     try:
         parent = folders.folder_of_all(store, ns)
         with folders.new_folder(parent) as folder:
-            digest = folders.copy_synced(path, folder / folders.MODEL)
+            digest = _copied(path, folder / folders.MODEL)
             model = _checked(folder, path, ns)
             graph = candidates.build(model, folder, many)
             row = _row_of(store, ns, model, path, {"candidates": graph} if graph else {}) | {"digest": digest}
@@ -98,6 +100,14 @@ def add(
         raise ModelFileError(f"there is no model file {path}", code="not_found", subject=path) from None
     except OSError as error:
         raise ModelFileError.of_disk("cannot copy the model file", path, error) from error
+
+
+def _copied(path: Path, target: Path) -> bytes:
+    """Copy a model file, or write one of a folder; return its SHA-256."""
+    if not is_folder_of_model(path):
+        return folders.copy_synced(path, target)
+    files.save(files.load(path), target)
+    return folders.digest_of(target)
 
 
 def activate(store: Store, ns: Namespace, number: int) -> Version:

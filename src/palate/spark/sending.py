@@ -1,0 +1,148 @@
+"""What lists and figures of all users need, as messages to the blocks of the users: one exchange for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palate.spark import user_blocks as blocks
+from palate.spark.blocks import block_keys, positions_of
+from palate.spark.facts import path_in
+from palate.spark.laying_out import LAYOUT
+from palate.spark.prepared import Prepared, Side
+from palate.spark.user_blocks import CHUNK, SCHEMA, Addresses, Batches, Types, packed_bits, to_items, to_users
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+
+class Trained(Protocol):
+    """What lists and figures ask of a model that was trained on Spark (`palate.spark.trained`)."""
+
+    @property
+    def prepared(self) -> Prepared:
+        """What it was trained on."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Its folder."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """Unfitted, with its parameters."""
+        ...
+
+    @property
+    def n_factors(self) -> int:
+        """As they were used."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Of all scores."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """As it was used."""
+        ...
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One record an epoch."""
+        ...
+
+    def factors(self, side: Side) -> DataFrame:
+        """Return position, factors and bias of each user or item."""
+        ...
+
+
+TOTALS = "position int, total double, source int"
+ID_TYPES = {"integer": "long", "text": "string"}
+
+
+def types_of(trained: Trained) -> Types:
+    """Return the types of what is sent."""
+    ids = trained.prepared.facts["ids"]
+    return Types(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], str(trained.model.get_params()["dtype"]))
+
+
+def addresses_of(prepared: Prepared, n_groups: int = 1, kept: NDArray[np.bool_] | None = None) -> Addresses:
+    """Return where messages go: to a partition for each block of users and group of items."""
+    n_blocks = prepared.n_blocks
+    keys = prepared.keys if n_groups == 1 else block_keys(prepared.spark, n_blocks * n_groups)
+    return Addresses(tuple(keys), n_blocks, n_groups, None if kept is None else packed_bits(kept), CHUNK)
+
+
+def sent(
+    trained: Trained, addresses: Addresses, *, seen: bool, user_ids: bool = True, test: DataFrame | None = None
+) -> DataFrame:
+    """Return the messages of a model, each in the partition where it is read, sorted by key and chunk.
+
+    Args:
+        trained: the model.
+        addresses: where they go.
+        seen: whether what users had in training goes along.
+        user_ids: whether the users' ids do.
+        test: rows (user, item, value) by position, or None.
+    """
+    prepared = trained.prepared
+    of_items = [
+        (blocks.ITEM_FACTORS, trained.factors("item").select("position", "factors", "bias")),
+        (blocks.ITEM_FACTS, prepared.ids("item").select("position", "id", "count", "weight")),
+        (blocks.ITEM_TOTALS, totals_of(prepared)),
+    ]
+    of_users = [(blocks.USER_FACTORS, trained.factors("user").select("position", "factors", "bias"))]
+    if user_ids:
+        of_users.append((blocks.USER_IDS, prepared.ids("user").select("position", "id")))
+    if seen:
+        of_users.append((blocks.SEEN, prepared.rows.select("user", "item")))
+    if test is not None:
+        of_users.append((blocks.TEST, test.select("user", "item", "value")))
+    every = [_messages(frame, to_items, kind, addresses) for kind, frame in of_items]
+    every += [_messages(frame, to_users, kind, addresses) for kind, frame in of_users]
+    whole = every[0]
+    for part in every[1:]:
+        whole = whole.unionAll(part)
+    return whole.repartition(len(addresses.keys), "key").sortWithinPartitions("key", "chunk")
+
+
+def _messages(frame: DataFrame, send: Any, kind: int, addresses: Addresses) -> DataFrame:
+    return frame.mapInArrow(partial(send, kind=kind, addresses=addresses), SCHEMA)
+
+
+def totals_of(prepared: Prepared) -> DataFrame:
+    """Return position, total, source: the sum of each item's values; several of a row that is dealt over blocks.
+
+    Each is summed in the order of the users, as on one machine.
+    """
+    from pyspark.sql import functions as F
+
+    laid_out = prepared.spark.read.schema(LAYOUT).parquet(path_in(prepared.path, "by_item"))
+    cells = laid_out.filter(F.col("kind").isin("cells", "long"))
+    columns = cells.select("kind", "block", "row", "indptr", "values")
+    return columns.mapInArrow(partial(sums, n_blocks=prepared.n_blocks, n_items=prepared.n_items), TOTALS)
+
+
+def sums(batches: Batches, n_blocks: int, n_items: int) -> Iterator[pa.RecordBatch]:
+    """Yield the sums of the values of rows, from the records of a side's layout."""
+    import pyarrow as pa
+
+    names = ["position", "total", "source"]
+    for batch in batches:
+        for at in range(batch.num_rows):
+            kind, block, row = (batch.column(place)[at].as_py() for place in range(3))
+            indptr = np.frombuffer(batch.column(3)[at].as_buffer(), np.int64)
+            values = np.frombuffer(batch.column(4)[at].as_buffer(), np.float32)
+            m = len(indptr) - 1
+            totals = np.bincount(np.repeat(np.arange(m), np.diff(indptr)), values, m).astype(np.float64)
+            here = np.array([row]) if kind == "long" else positions_of(block, n_blocks, n_items)[row : row + m]
+            arrays = here.astype(np.int32), totals, np.full(m, block, np.int32)
+            yield pa.RecordBatch.from_arrays([pa.array(array) for array in arrays], names=names)

@@ -1,0 +1,275 @@
+"""Half sweeps as plans of Spark: messages exchanged once, and solved beside the layout, which stays where it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palate import errors
+from palate.errors import DataError, PalateError
+from palate.spark.halves import Half, RatingHalf, solve
+from palate.spark.laying_out import LAYOUT
+from palate.spark.long_rows import errors_plan, solved_plan
+from palate.spark.messages import FACTORS, MESSAGES, SENT, LongRows, Wire, send, send_own
+from palate.spark.starts import Beginning, begin
+from palate.sparse import Array
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Raw bytes: no dictionary to build of them, no least and greatest to find
+WRITTEN = {
+    "compression": "uncompressed",
+    "parquet.page.size.row.check.min": "1",  # Parquet asks for sizes after 100 records: here are few, and long ones
+    "parquet.block.size.row.check.min": "1",
+    "parquet.enable.dictionary": "false",
+    "parquet.column.statistics.enabled": "false",
+}
+SETTINGS = {"spark.sql.adaptive.enabled": False, "spark.sql.execution.arrow.maxRecordsPerBatch": 16}
+NAMES = [field.split()[0] for field in LAYOUT.split(",")]
+SUMS = ("kind", "block", "row", "sweep", "figures", "sums", "gram", "note")
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What the blocks of a side sum, in order of blocks, and then of long rows.
+
+    Attributes:
+        figures: (n_figures,) each.
+        features: as `palate.spark.halves.feature_parts` has them; none without features.
+        grams: (k, k) each; none where no Gram matrix was asked for.
+    """
+
+    figures: Sequence[Array]
+    features: Sequence[Array]
+    grams: Sequence[Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """The factors of a side, written.
+
+    Attributes:
+        records: of `FACTORS`.
+        sums: of its blocks and long rows.
+        long: factors of rows that were solved apart, or None.
+    """
+
+    records: DataFrame
+    sums: Sums
+    long: LongRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Layouts:
+    """The layouts of both sides, one partition a block.
+
+    Attributes:
+        wire: how factors travel.
+        sides: by user and by item.
+    """
+
+    wire: Wire
+    sides: tuple[DataFrame, DataFrame]
+
+    @classmethod
+    def of(cls, sides: tuple[DataFrame, DataFrame], wire: Wire) -> Layouts:
+        """Return layouts whose records may lie anywhere."""
+
+        def placed(layout: DataFrame) -> DataFrame:
+            return layout.select(*NAMES).repartition(len(wire.keys), "key").sortWithinPartitions("key")
+
+        return cls(wire, (placed(sides[0]), placed(sides[1])))
+
+    def kept(self) -> Layouts | None:
+        """Return layouts that the executors keep, or None where this Spark keeps nothing, as serverless ones."""
+        from pyspark.errors import PySparkException
+
+        try:
+            users, items = (layout.persist() for layout in self.sides)
+        except PySparkException as error:
+            log.warning("Spark does not keep the layout (%s): ratings travel in each half sweep", first_line(error))
+            return None
+        return replace(self, sides=(users, items))
+
+    def begin(self, side: int, given: DataFrame, start: Beginning) -> DataFrame:
+        """Return the plan of what a side begins with; given: rows of `palate.spark.starts.GIVEN`."""
+        layout = self.sides[side].where("kind != 'long'").groupBy("key")
+        both = layout.cogroup(given.repartition(len(self.wire.keys), "key").groupBy("key"))
+        return both.applyInArrow(partial(begin, start=start), FACTORS)
+
+    def half(self, side: int, before: Factors, own: Factors | None, half: Half) -> DataFrame:
+        """Return the plan of a half sweep.
+
+        Args:
+            side: that is solved, 0 for users.
+            before: the other side.
+            own: this side, to go on from; or None.
+            half: what to solve.
+        """
+        both = self._beside(self.sides[side], before, own)
+        plan: DataFrame = both.applyInArrow(partial(solve, half=half), FACTORS)
+        return plan
+
+    def errors(self, side: int, before: Factors, half: RatingHalf, long: LongRows) -> DataFrame:
+        """Return the plan that sums the errors of long rows' cells, which need their factors."""
+        pieces = self.sides[side].where("kind = 'long'")
+        return errors_plan(self._beside(pieces, before, None), half, long)
+
+    def forget(self) -> None:
+        """Give the executors' memory back."""
+        for layout in self.sides:
+            layout.unpersist()
+
+    def _beside(self, layout: DataFrame, before: Factors, own: Factors | None) -> Any:
+        """Return the layout's groups beside those of the messages: the one exchange of a half sweep."""
+        messages = self._sent(before, send)
+        if own is not None:
+            messages = messages.union(self._sent(own, send_own))
+        messages = messages.repartition(len(self.wire.keys), "key")
+        return layout.groupBy("key").cogroup(messages.groupBy("key"))
+
+    def _sent(self, factors: Factors, how: Any) -> DataFrame:
+        rows = factors.records.where("kind = 'rows'").select(*SENT)
+        return rows.mapInArrow(partial(how, wire=self.wire, long=factors.long), MESSAGES)
+
+
+def written(records: DataFrame, path: str) -> DataFrame:
+    """Write records of `FACTORS`, and return them as they are read back."""
+    records.write.mode("overwrite").options(**WRITTEN).parquet(path)
+    return records.sparkSession.read.schema(FACTORS).parquet(path)
+
+
+def solved(plan: DataFrame, path: str, half: Half) -> Factors:
+    """Carry out a half sweep, and return the side.
+
+    Raises:
+        PalateError: a row's equations could not be solved.
+    """
+    records = written(plan, path)
+    sums = sums_of(records, half)
+    if not half.common.long:
+        return Factors(records, sums)
+    apart = written(solved_plan(records, half), long_path(path))
+    more, rows = long_sums(apart, half)
+    return Factors(records, joined(sums, more), rows)
+
+
+def long_path(path: str) -> str:
+    """Return where the long rows of a side lie."""
+    return f"{path}-long"
+
+
+def with_errors(factors: Factors, plan: DataFrame, path: str) -> Factors:
+    """Return a side whose sums have the errors of long rows' cells, too."""
+    return replace(factors, sums=joined(factors.sums, error_sums(written(plan, errors_path(path)))))
+
+
+def errors_path(path: str) -> str:
+    """Return where the errors of long rows' cells lie."""
+    return f"{path}-errors"
+
+
+def reread(spark: SparkSession, path: str, half: Half) -> Factors:
+    """Return a side as `solved` and `with_errors` have left it.
+
+    Raises:
+        DataError: it is not whole.
+    """
+
+    def read(name: str) -> DataFrame:
+        return spark.read.schema(FACTORS).parquet(name)
+
+    records = read(path)
+    factors = Factors(records, sums_of(records, half))
+    if not half.common.long or half.common.sweep == 0:
+        return factors
+    more, rows = long_sums(read(long_path(path)), half)
+    factors = replace(factors, sums=joined(factors.sums, more), long=rows)
+    if isinstance(half, RatingHalf) and half.limits is not None:
+        return replace(factors, sums=joined(factors.sums, error_sums(read(errors_path(path)))))
+    return factors
+
+
+def joined(sums: Sums, more: Sums) -> Sums:
+    """Return the sums of blocks and then of long rows."""
+    return Sums([*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams])
+
+
+def sums_of(records: DataFrame, half: Half) -> Sums:
+    """Return the sums of blocks.
+
+    Raises:
+        PalateError: a row's equations could not be solved.
+        DataError: records are missing.
+    """
+    rows = ordered(records.where("kind in ('sums', 'fault')").select(*SUMS).collect(), "block")
+    whole = {(block, half.common.sweep) for block in range(len(half.common.wire.keys))}
+    if {(row["block"], row["sweep"]) for row in rows} != whole:
+        raise DataError("the factors of a sweep are not whole: train anew with overwrite=True", code="damaged")
+    return read_sums(rows, half)
+
+
+def long_sums(records: DataFrame, half: Half) -> tuple[Sums, LongRows]:
+    """Return the sums of long rows, and their factors."""
+    rows = ordered(records.collect(), "row")
+    return read_sums(rows, half), read_long(rows, half.common.wire)
+
+
+def long_rows(records: DataFrame, wire: Wire) -> LongRows:
+    """Return the factors of long rows."""
+    return read_long(ordered(records.collect(), "row"), wire)
+
+
+def read_long(rows: Sequence[Any], wire: Wire) -> LongRows:
+    """Return the factors that records have."""
+    X, b = ([np.frombuffer(row[name], wire.dtype) for row in rows] for name in ("factors", "biases"))
+    return LongRows(tuple(row["row"] for row in rows), np.array(X), np.concatenate(b))
+
+
+def error_sums(records: DataFrame) -> Sums:
+    """Return the errors of long rows' cells, by row and block."""
+    rows = sorted(records.select("row", "block", "figures").collect())
+    return Sums([np.frombuffer(row["figures"], np.float64) for row in rows], (), ())
+
+
+def ordered(rows: Sequence[Any], by: str) -> list[Any]:
+    """Return rows in order.
+
+    Raises:
+        PalateError: one is of a fault.
+    """
+    for row in rows:
+        if row["kind"] == "fault":
+            raise error_of(row["note"])
+    return sorted(rows, key=lambda row: int(row[by]))
+
+
+def error_of(note: str) -> PalateError:
+    """Return the error that an executor has noted."""
+    told = json.loads(note)
+    kind: type[PalateError] = getattr(errors, told["kind"])
+    return kind(told["words"], code=told["code"], subject=told["subject"])
+
+
+def read_sums(rows: Sequence[Any], half: Half) -> Sums:
+    """Return the sums of records."""
+    wire = half.common.wire
+    features = [np.frombuffer(row["sums"], np.float64) for row in rows if row["sums"] is not None]
+    grams = [np.frombuffer(row["gram"], wire.dtype).reshape(wire.k, wire.k) for row in rows if row["gram"] is not None]
+    figures = [np.frombuffer(row["figures"], np.float64) for row in rows]
+    return Sums(figures, features, grams)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of Spark says, without its trace."""
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,226 @@
+"""`train`: `ALS` and `ImplicitALS` by sweeps over blocks, each sweep kept as Parquet."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from palate.errors import DataError, ParameterError
+from palate.models import ALS, ImplicitALS
+from palate.models.contract.parameters import draw_seed
+from palate.parallel import check_threads
+from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.facts import check_free, write_facts
+from palate.spark.failures import clear_errors
+from palate.spark.given import SIDES, Given, Start
+from palate.spark.halves import Common, Half, RatingHalf, Weights
+from palate.spark.kinds import gram_of, prior_of
+from palate.spark.messages import Wire
+from palate.spark.prepared import Prepared
+from palate.spark.resuming import stopped
+from palate.spark.session import settings
+from palate.spark.starts import Beginning
+from palate.spark.sweeps import SETTINGS, Factors, Layouts, reread, solved, sums_of, with_errors, written
+from palate.spark.trained import Trained, sweep_path
+from palate.spark.used import clicks_of, ratings_of
+
+WIRES = ("float32", "bfloat16")
+
+
+def train(
+    prepared: Prepared,
+    model: ALS | ImplicitALS | None,
+    path: str,
+    *,
+    start: Given | ALS | ImplicitALS | None = None,
+    resume: bool = False,
+    wire: Literal["float32", "bfloat16"] = "float32",
+    progress: ProgressCallback | None = None,
+    persist: bool = True,
+    threads_per_task: int = 1,
+    overwrite: bool = False,
+) -> Trained:
+    """Learn a model of prepared ratings or clicks, by the row solvers of one machine.
+
+    Args:
+        prepared: what `palate.spark.prepare` has made.
+        model: unfitted, with its parameters; may be None where a training is resumed.
+        path: a folder for the factors, which are kept after each sweep.
+        start: factors to go on from, or a fitted model whose users and items are found by their ids.
+        resume: go on after the last whole sweep of a training that has stopped.
+        wire: how factors travel between blocks; bfloat16 halves the bytes, and costs precision.
+        progress: called after every sweep.
+        persist: keep the layout in the executors' memory; without, the ratings travel in each half sweep.
+        threads_per_task: of the solver; as many as a task has cores.
+        overwrite: write over what lies at ``path``.
+
+    Raises:
+        ParameterError: a parameter has a wrong type or range, or ratings cannot be solved with these penalties.
+        DataError: ``path`` exists, or what is to be resumed does not.
+    """
+    if wire not in WIRES:
+        raise ParameterError.outside("wire", " or ".join(map(repr, WIRES)), wire)
+    threads = check_threads(threads_per_task)
+    if not resume:
+        check_free(prepared.spark, path, overwrite=overwrite)
+    states = stopped(prepared, path, model) if resume else [begun(prepared, model, path)]
+    job = Training.of(states[0], wire == "bfloat16", threads)
+    given = Start.of(start, prepared, job.first.model, job.wire)
+    with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
+        now = job.newest(states) if resume else job.begun(layouts, given)
+        n_epochs = job.first.model.n_epochs
+        while now.trained.sweep < n_epochs:
+            now = job.next(now, layouts)
+            (progress or silent)(Progress("training", now.trained.sweep, n_epochs, now.trained.history[-1]))
+    write_facts(prepared.spark, path, now.trained.facts())
+    return now.trained
+
+
+def begun(prepared: Prepared, model: ALS | ImplicitALS | None, path: str) -> Trained:
+    """Return a training before its first sweep, with the settings that the data ask for."""
+    if not isinstance(model, ALS | ImplicitALS):
+        raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
+    model.check_parameters()
+    kind = ratings_of(prepared, model) if isinstance(model, ALS) else clicks_of(prepared, model)
+    return Trained(prepared, path, model, int(model.n_factors or 0), draw_seed(model.random_state), kind, 0, [])
+
+
+@dataclass(frozen=True, eq=False)
+class Now:
+    """What a sweep has left.
+
+    Attributes:
+        trained: the model after it.
+        users, items: their factors; None for items where a sweep needs none to begin with.
+    """
+
+    trained: Trained
+    users: Factors
+    items: Factors | None
+
+    def side(self, side: int) -> Factors | None:
+        """Return users or items."""
+        return self.users if side == 0 else self.items
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What stays the same over the sweeps of a training.
+
+    Attributes:
+        first: the model as it began.
+        wire: how factors travel.
+        n_features: of users and of items.
+        n_threads: of a task.
+    """
+
+    first: Trained
+    wire: Wire
+    n_features: tuple[int, int]
+    n_threads: int
+
+    @classmethod
+    def of(cls, first: Trained, bfloat16: bool, n_threads: int) -> Training:
+        """Return the training of a model."""
+        features = [first.prepared.features(side) for side in SIDES]
+        counts = [0 if each is None else len(each["names"]) for each in features]
+        return cls(first, replace(first.wire, bfloat16=bfloat16), (counts[0], counts[1]), n_threads)
+
+    @contextmanager
+    def laid_out(self, *, persist: bool) -> Iterator[Layouts]:
+        """Keep the layouts in memory inside the block."""
+        kind, prepared = self.first.kind, self.first.prepared
+        sides = kind.layout(prepared.layout("user")), kind.layout(prepared.layout("item"))
+        layouts = Layouts.of(sides, self.wire)
+        kept = layouts.kept() if persist else None
+        try:
+            yield kept or layouts
+        finally:
+            if kept is not None:
+                kept.forget()
+
+    def begun(self, layouts: Layouts, given: Start) -> Now:
+        """Return what the first sweep goes on from."""
+        users = self._begin(0, layouts, given)
+        return Now(self.first, users, self._begin(1, layouts, given) if self._items_begin else None)
+
+    def _begin(self, side: int, layouts: Layouts, given: Start) -> Factors:
+        kind, seed = self.first.kind, self.first.seed
+        half = kind.half(side, self.common(side, 0, None, self.first), None, last=False)
+        start = Beginning(half, seed, side, kind.start_scale(side), kind.needs_grams)
+        plan = layouts.begin(side, given.rows(SIDES[side]), start)
+        records = written(plan, sweep_path(self.first.path, 0, SIDES[side]))
+        return Factors(records, sums_of(records, half))
+
+    def newest(self, states: Sequence[Trained]) -> Now:
+        """Return what the newest sweep has left that is whole.
+
+        Raises:
+            DataError: none is.
+        """
+        for trained in states:
+            try:
+                return self._reread(trained)
+            except DataError as error:
+                broken = error
+        raise broken
+
+    def _reread(self, trained: Trained) -> Now:
+        users = self._read(0, trained)
+        if trained.sweep == 0:
+            return Now(trained, users, self._read(1, trained) if self._items_begin else None)
+        items = self._read(1, trained)
+        record = {"epoch": trained.sweep, **trained.kind.record((users.sums, items.sums), trained.priors)}
+        return Now(replace(trained, history=[*trained.history, record]), users, items)
+
+    def _read(self, side: int, trained: Trained) -> Factors:
+        half = trained.kind.half(side, self.common(side, trained.sweep, None), None, last=False)
+        return reread(self.first.prepared.spark, sweep_path(trained.path, trained.sweep, SIDES[side]), half)
+
+    @property
+    def _items_begin(self) -> bool:
+        """Whether a first sweep needs factors of the items."""
+        return self.first.kind.needs_grams or self.n_features[1] > 0
+
+    def next(self, now: Now, layouts: Layouts) -> Now:
+        """Return what the next sweep leaves: items first, then users."""
+        started_at = time.perf_counter()
+        sweep, kind = now.trained.sweep + 1, now.trained.kind
+        last = sweep == now.trained.model.n_epochs
+        priors = self.prior(now, 0), self.prior(now, 1)
+        half = kind.half(1, self.common(1, sweep, priors[1]), gram_of(now.users.sums), last=last)
+        items = self._solved(1, half, layouts, now.users, now)
+        begun = replace(now.trained, priors=priors)
+        half = kind.half(0, self.common(0, sweep, priors[0], begun), gram_of(items.sums), last=last)
+        users = self._solved(0, half, layouts, items, now)
+        record = {"epoch": sweep, **kind.record((users.sums, items.sums), priors)}
+        record["seconds"] = time.perf_counter() - started_at
+        gram = kind.gram(items.sums)
+        trained = replace(begun, sweep=sweep, history=[*begun.history, record], gram=gram)
+        return Now(trained, users, items)
+
+    def _solved(self, side: int, half: Half, layouts: Layouts, before: Factors, now: Now) -> Factors:
+        """Return a side that is solved against the other."""
+        path = sweep_path(now.trained.path, half.common.sweep, SIDES[side])
+        plan = layouts.half(side, before, now.side(side) if half.goes_on else None, half)
+        with clear_errors(path, f"sweep {half.common.sweep}"):
+            factors = solved(plan, path, half)
+            if factors.long is not None and isinstance(half, RatingHalf) and half.limits is not None:
+                return with_errors(factors, layouts.errors(side, before, half, factors.long), path)
+        return factors
+
+    def prior(self, now: Now, side: int) -> Weights | None:
+        """Return the weights of a side's features, as its factors ask for them."""
+        factors = now.side(side)
+        parts = [] if factors is None else factors.sums.features
+        return prior_of(parts, self.n_features[side], now.trained.kind.reg_features, self.wire.dtype)
+
+    def common(self, side: int, sweep: int, prior: Weights | None, begun: Trained | None = None) -> Common:
+        """Return what half sweeps of all models have; begun: the model that a resumed training goes on from."""
+        state = None if begun is None else json.dumps(begun.facts())
+        long = tuple(sorted(self.first.prepared.long(SIDES[side])))
+        return Common(self.wire, sweep, self.n_features[side], prior, long, self.n_threads, state)

@@ -1,0 +1,38 @@
+"""What tests of training let the engines do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palate import ALS, ImplicitALS
+from palate.spark.prepared import Prepared
+from palate.spark.trained import Trained
+from palate.spark.training import Given, train
+
+K = 4
+MODELS = {
+    "als": ALS(K, reg=0.5, reg_biases=2.0, n_epochs=1, random_state=0),
+    "ials": ImplicitALS(K, reg=0.01, unobserved_weight=0.1, positive=2.0, alpha=1.0, n_epochs=1, random_state=0),
+}
+
+
+def random_start(n_users, n_items):
+    rng = np.random.default_rng(1)
+    sizes = (n_users, K), (n_items, K), (n_users,), (n_items,)
+    return Given(*(rng.standard_normal(size).astype(np.float32) for size in sizes))
+
+
+def factors_of(trained, side):
+    """Return factors and biases, in order of positions."""
+    rows = sorted(trained.factors(side).collect(), key=lambda row: row["position"])
+    assert [row["position"] for row in rows] == list(range(trained.prepared.n(side)))
+    X = np.array([np.frombuffer(row["factors"], trained.dtype) for row in rows])
+    return X, np.array([row["bias"] for row in rows], trained.dtype)
+
+
+def one_sweep(spark, data, path, key="als"):
+    """Return the factors and figures after one sweep from `random_start`."""
+    prepared = Prepared.open(spark, data)
+    train(prepared, MODELS[key], path, start=random_start(prepared.n_users, prepared.n_items))
+    trained = Trained.open(spark, path)
+    return factors_of(trained, "user"), factors_of(trained, "item"), trained.history
