@@ -5,8 +5,11 @@ The public names are those of ``__all__``; each is imported when it is first use
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from palate.spark.cache import ensure_kernel_cache
 
 if TYPE_CHECKING:
     from palate.spark.evaluating import evaluate
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from palate.spark.splits import make_splits, split
     from palate.spark.trained import Trained
     from palate.spark.training import train
+
+with suppress(OSError):  # where no folder can be had, `executors.check` tells it, and Numba refuses to load kernels
+    ensure_kernel_cache()
 
 _HOME = {
     "Prepared": "prepared",
