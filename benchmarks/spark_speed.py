@@ -1,0 +1,289 @@
+"""Sweeps and lists on Spark beside MLlib's ALS and beside our own solver on one machine, on the same two cores.
+
+    python benchmarks/spark_speed.py                       10 M ratings, explicit and implicit, lists for all
+    python benchmarks/spark_speed.py --millions 10 30      more sizes
+    python benchmarks/spark_speed.py --write               the tables of docs/spark.md
+
+Each measurement is a process of its own on the same Parquet file, one after the other. A sweep of MLlib's is a fit of
+several less a fit of one, both ended by an action; ours are what the history says, the first one (nothing compiled,
+nothing cached) left out. Objectives are computed here, by one function, from the factors that each gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import generated
+import numpy as np
+import polars as pl
+import spark_metrics
+from common import machine, markdown, publish
+
+FACTORS, SWEEPS, REG, ALPHA = 64, 4, 0.1, 10.0
+MLLIB_BLOCKS = (2, 10)  # as many as cores; MLlib's own default
+USERS_LISTED, ITEMS_LISTED = 50_000, 20_000
+Found = dict[str, Any]
+
+
+def sizes(n: int) -> tuple[int, int]:
+    """Return how many users and items generated ratings have."""
+    return n // 80, n // 500
+
+
+# -- what is measured, each in a process of its own ----
+
+
+def make(folder: Path, n: int, kind: str) -> Found:
+    """Write the ratings, and the same as clicks."""
+    data = generated.ratings(n, *sizes(n))
+    table = {"user": data.user_index, "item": data.item_index, "rating": data.values}
+    pl.DataFrame(table).write_parquet(folder / "ratings.parquet", row_group_size=1_000_000)
+    return {"rows": len(data)}
+
+
+def one_machine(folder: Path, n: int, kind: str) -> Found:
+    """Return seconds a sweep of our solver without Spark, and its objective."""
+    model = estimator(kind).fit(interactions(folder, n, kind))
+    seconds = [record["seconds"] for record in model.history_[1:]]
+    P, Q = np.asarray(model.user_factors_), np.asarray(model.item_factors_)
+    return {"seconds": seconds, "objective": objective(folder, n, kind, P, Q)}
+
+
+def on_spark(folder: Path, n: int, kind: str) -> Found:
+    """Return seconds a sweep of our solver on Spark, its objective, and what it shuffled."""
+    from palate.spark import prepare, train
+
+    spark = session()
+    started = time.perf_counter()
+    prepared = prepare(spark, str(folder / "ratings.parquet"), str(folder / "prepared"), overwrite=True)
+    taken = time.perf_counter() - started
+    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True)
+    seconds = [record["seconds"] for record in trained.history[1:]]
+    model = trained.collect()
+    figure = objective(folder, n, kind, np.asarray(model.user_factors_), np.asarray(model.item_factors_))
+    moved, bound = spark_metrics.shuffled_a_sweep(spark, SWEEPS), spark_metrics.bound(prepared, FACTORS)
+    spark.stop()
+    return {"seconds": seconds, "objective": figure, "prepare": taken, "shuffled": moved, "bound": bound}
+
+
+def mllib(folder: Path, n: int, kind: str) -> Found:
+    """Return seconds a sweep of MLlib's ALS with the better number of blocks, and its objective."""
+    from pyspark.ml.recommendation import ALS
+
+    spark = session()
+    ratings = spark.read.parquet(str(folder / "ratings.parquet")).repartition(2).persist()
+    ratings.count()
+    best: Found = {}
+    for blocks in MLLIB_BLOCKS:
+        times = []
+        for sweeps in (1, SWEEPS):
+            als = ALS(userCol="user", itemCol="item", ratingCol="rating", rank=FACTORS, maxIter=sweeps, seed=1)
+            als.setParams(numUserBlocks=blocks, numItemBlocks=blocks, regParam=REG)
+            als.setParams(implicitPrefs=kind == "implicit", alpha=ALPHA)
+            started = time.perf_counter()
+            model = als.fit(ratings)
+            model.userFactors.count()
+            times.append(time.perf_counter() - started)
+        seconds = (times[1] - times[0]) / (SWEEPS - 1)
+        if not best or seconds < best["seconds"][0]:
+            factors = [
+                factors_of(frame, m) for frame, m in zip((model.userFactors, model.itemFactors), sizes(n), strict=True)
+            ]
+            best = {"seconds": [seconds], "blocks": blocks, "objective": objective(folder, n, kind, *factors)}
+    spark.stop()
+    return best
+
+
+def lists_ours(folder: Path, n: int, kind: str) -> Found:
+    """Return seconds of the ten best for everybody, written as Parquet."""
+    from palate.spark import recommend_all
+    from palate.spark.trained import Trained
+
+    spark = session()
+    trained = Trained.open(spark, str(folder / "trained"))
+    seconds = []
+    for turn in range(3):
+        started = time.perf_counter()
+        recommend_all(trained, str(folder / f"lists-{turn}"), 10, exclude_seen=False)
+        seconds.append(time.perf_counter() - started)
+    spark.stop()
+    return {"seconds": seconds[1:]}
+
+
+def lists_mllib(folder: Path, n: int, kind: str) -> Found:
+    """Return the same of MLlib, which leaves nothing out."""
+    from pyspark.ml.recommendation import ALS
+
+    spark = session()
+    ratings = spark.read.parquet(str(folder / "ratings.parquet"))
+    als = ALS(userCol="user", itemCol="item", ratingCol="rating", rank=FACTORS, maxIter=1, seed=1)
+    model = als.fit(ratings)
+    model.userFactors.persist().count(), model.itemFactors.persist().count()
+    started = time.perf_counter()
+    model.recommendForAllUsers(10).write.parquet(str(folder / "lists-mllib"))
+    seconds = time.perf_counter() - started
+    spark.stop()
+    return {"seconds": [seconds]}
+
+
+TASKS: dict[str, Callable[[Path, int, str], Found]] = {
+    "make": make,
+    "one machine": one_machine,
+    "Spark": on_spark,
+    "MLlib": mllib,
+    "lists": lists_ours,
+    "lists of MLlib": lists_mllib,
+}
+
+
+# -- what they share ----
+
+
+def session() -> Any:
+    """Return a session on both cores, its own page open for the figures of its stages."""
+    from palate.spark.session import open_session
+
+    conf = {"spark.ui.enabled": "true", "spark.driver.memory": "8g", "spark.ui.showConsoleProgress": "false"}
+    conf["spark.driver.extraJavaOptions"] = "--add-modules=jdk.incubator.vector"  # for MLlib's vector code
+    return open_session("local[2]", conf=conf)
+
+
+def estimator(kind: str) -> Any:
+    """Return our model with MLlib's objective, or what comes nearest to it."""
+    from palate import ALS, ImplicitALS
+
+    if kind == "explicit":
+        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, biases=False, random_state=0)
+    reg = REG * (80 * 500) ** 0.5  # MLlib's penalty grows with a row's length, ours is that of the mean one
+    return ImplicitALS(
+        FACTORS, n_epochs=SWEEPS, reg=reg, reg_exponent=0.0, alpha=ALPHA, unobserved_weight=1.0, random_state=0
+    )
+
+
+def read(folder: Path) -> pl.DataFrame:
+    return pl.read_parquet(folder / "ratings.parquet")
+
+
+def interactions(folder: Path, n: int, kind: str) -> Any:
+    """Return the ratings on one machine."""
+    table = read(folder)
+    return generated.interactions(
+        table["user"].to_numpy(), table["item"].to_numpy(), table["rating"].to_numpy(), *sizes(n)
+    )
+
+
+def factors_of(frame: Any, n: int) -> np.ndarray:
+    """Return MLlib's factors, (n, FACTORS), zeros for ids without ratings."""
+    table = pl.from_arrow(frame.toArrow())
+    X = np.zeros((n, FACTORS), np.float32)
+    X[table["id"].to_numpy()] = np.stack(table["features"].to_numpy())
+    return X
+
+
+def objective(folder: Path, n: int, kind: str, P: np.ndarray, Q: np.ndarray) -> float:
+    """Return MLlib's objective, a rating, of factors."""
+    table = read(folder)
+    user, item = table["user"].to_numpy(), table["item"].to_numpy()
+    values = table["rating"].to_numpy().astype(np.float64)
+    total = 0.0
+    for part in np.array_split(np.arange(len(user)), max(1, len(user) // 500_000)):
+        scores = np.einsum("nk,nk->n", P[user[part]], Q[item[part]], dtype=np.float64)
+        if kind == "explicit":
+            total += float(np.square(values[part] - scores).sum())
+        else:
+            confidence = 1 + ALPHA * values[part]
+            total += float((confidence * np.square(1 - scores) - np.square(scores)).sum())
+    if kind == "implicit":
+        total += float((P.T.astype(np.float64) @ P * (Q.T.astype(np.float64) @ Q)).sum())
+    for X, index in ((P, user), (Q, item)):
+        counts = np.bincount(index, minlength=len(X))
+        total += REG * float(counts @ np.square(X, dtype=np.float64).sum(axis=1))
+    return total / len(user)
+
+
+def run(task: str, folder: Path, n: int, kind: str) -> Found:
+    """Return what a task finds in a process of its own."""
+    words = [sys.executable, __file__, "--task", task, str(folder), str(n), kind]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{task}, {n:,} ratings: {done.stderr[-4000:]}")
+    found: Found = json.loads(done.stdout.splitlines()[-1])
+    print(f"{task}, {n:,}, {kind}: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+# -- tables ----
+
+
+def sweep_rows(folder: Path, n: int, kinds: list[str]) -> list[list[str]]:
+    rows = []
+    for kind in kinds:
+        found = {task: run(task, folder, n, kind) for task in ("one machine", "Spark", "MLlib")}
+        seconds = {task: median(one["seconds"]) for task, one in found.items()}
+        ours, moved = seconds["Spark"], found["Spark"]["shuffled"]
+        rows.append(
+            [
+                f"{n / 1e6:g} M, {kind}",
+                *(f"{seconds[task]:.2f}" for task in ("Spark", "one machine", "MLlib")),
+                f"{ours / seconds['one machine']:.2f}",
+                f"{seconds['MLlib'] / ours:.1f}",
+                f"{found['Spark']['objective']:.4f}, {found['MLlib']['objective']:.4f}",
+                f"{moved / 1e6:.0f} MB, {moved / found['Spark']['bound']:.2f}",
+                f"{found['Spark']['prepare']:.0f}",
+            ]
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--millions", nargs="*", type=float, default=[10.0])
+    parser.add_argument("--kinds", nargs="*", default=["explicit", "implicit"])
+    parser.add_argument("--no-lists", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--task", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.task:
+        task, folder, n, kind = options.task
+        print(json.dumps(TASKS[task](Path(folder), int(n), kind)))
+        return
+    rows: list[list[str]] = []
+    for millions in options.millions:
+        n = int(millions * 1e6)
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
+            run("make", Path(name), n, "explicit")
+            rows += sweep_rows(Path(name), n, options.kinds)
+    header = ["ratings", "Spark, s a sweep", "one machine", "MLlib", "Spark / one machine", "MLlib / Spark"]
+    header += ["MLlib's objective: ours, theirs", "shuffled a sweep, / bound", "prepare, s"]
+    told = f"Rank {FACTORS}, `local[2]`, the median of sweeps 2 to {SWEEPS}; MLlib with 2 or 10 blocks, the better. "
+    publish("spark-sweeps", f"{markdown(header, rows)}\n\n{told}{machine('pyspark')}", write=options.write)
+    if options.no_lists:
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = generated.ratings(2_000_000, USERS_LISTED, ITEMS_LISTED)
+        table = {"user": data.user_index, "item": data.item_index, "rating": data.values}
+        pl.DataFrame(table).write_parquet(folder / "ratings.parquet")
+        run("Spark", folder, 2_000_000, "explicit")
+        ours, theirs = (median(run(task, folder, 0, "")["seconds"]) for task in ("lists", "lists of MLlib"))
+    rows = [[f"{USERS_LISTED:,} x {ITEMS_LISTED:,}", f"{ours:.1f}", f"{theirs:.1f}", f"{theirs / ours:.1f}"]]
+    header = ["ten best for everybody", "Palate, s", "MLlib, s", "MLlib / Palate"]
+    publish(
+        "spark-lists",
+        f"{markdown(header, rows)}\n\nRank {FACTORS}, `local[2]`. {machine('pyspark')}",
+        write=options.write,
+    )
+
+
+if __name__ == "__main__":
+    main()
