@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from palate.spark.cache import ensure_kernel_cache
 
 if TYPE_CHECKING:
+    from palate.spark.comparing import compare
     from palate.spark.evaluating import evaluate
     from palate.spark.prepared import Prepared
     from palate.spark.preparing import prepare
@@ -27,6 +28,7 @@ with suppress(OSError):  # where no folder can be had, `executors.check` tells i
 _HOME = {
     "Prepared": "prepared",
     "Trained": "trained",
+    "compare": "comparing",
     "evaluate": "evaluating",
     "make_splits": "splits",
     "open_session": "session",
@@ -39,6 +41,7 @@ _HOME = {
 __all__ = [
     "Prepared",
     "Trained",
+    "compare",
     "evaluate",
     "make_splits",
     "open_session",
