@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 import test_cli
+import test_report
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 one_process = test_cli.one_process
+undrawn = test_report.undrawn
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -54,7 +56,7 @@ of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn")
 @of_pages
 def test_snippets_run(page, capsys):
     """In this process, as far as no shell is needed: a new one takes a second to import what is there."""
