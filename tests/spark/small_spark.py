@@ -74,6 +74,9 @@ class Frame:
     def groupBy(self, name: str) -> Groups:  # noqa: N802
         return Groups(self, name)
 
+    def toArrow(self) -> pa.Table:  # noqa: N802
+        return self.table
+
     def collect(self) -> list[Any]:
         return [Row(row) for row in self.table.to_pylist()]
 
