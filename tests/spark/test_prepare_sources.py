@@ -10,8 +10,8 @@ import pytest
 import palate
 from palate.errors import DataError, ParameterError
 from palate.spark.facts import begin_facts, write_facts
-from palate.spark.prepare import prepare
 from palate.spark.prepared import Prepared
+from palate.spark.preparing import prepare
 
 TEXTS = {
     "ratings.csv": 'userId,movieId,rating,timestamp\n 7,"a,b",3.5,100\n10,"c ""d""",4,2001-09-09\n8,é,1,3.0\n',
