@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import test_cli
+import test_report
 from needs_spark import require_java, standing_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 one_process = test_cli.one_process
+undrawn = test_report.undrawn
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -73,7 +75,7 @@ of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "spark_here")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn", "spark_here")
 @of_pages
 def test_snippets_run(page, capsys):
     """In this process, as far as no shell is needed: a new one takes a second to import what is there."""

@@ -62,10 +62,9 @@ def said(text):
 
 
 def test_parts_and_prepared_rows(run):
-    parts = record(run("spark", "split", "ratings.parquet", "--split", "random:0.2:42", "--out", "parts", "--json"))[
-        "parts"
-    ]
-    assert parts[0]["n_train"] + parts[0]["n_test"] == len(low_rank())
+    words = ("ratings.parquet", "--split", "random:0.2:42", "--out", "parts")
+    parts = record(run("spark", "split", *words, "--json"))
+    assert parts["n_train"] + parts["n_test"] == len(low_rank())
     code, out, err = run("spark", "prepare", "parts/train", "--out", "prepared", "--blocks", "2")
     assert code == 0, err
     assert f"{parts['n_train']:,} rows of 40 users and 30 items, in 2 blocks a side" in said(out)
