@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import palate
+from palate.cli import main
 from palate.errors import NotFittedError, ParameterError
 from palate.progress import DONE
 
@@ -122,8 +123,9 @@ def test_after_the_command_nothing_is_left_to_compile(model_file, tmp_path):
     assert set((tmp_path / "cache").rglob("*")) == files
 
 
-def test_the_command_refuses_what_is_neither_file_nor_key():
-    command = [sys.executable, "-m", "palate", "warm", "nothing.safetensors"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "'nothing.safetensors' is no file and no model's key" in " ".join(done.stderr.replace("│", " ").split())
+def test_the_command_refuses_what_is_neither_file_nor_key(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["warm", "nothing.safetensors"])
+    assert stop.value.code == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "'nothing.safetensors' is no file and no model's key" in said

@@ -15,8 +15,8 @@ from palate.errors import DataError, ParameterError
 from palate.evaluation.fitted import evaluate_fitted
 from palate.metrics import METRICS
 from palate.spark import sending
-from palate.spark.compare import compare
-from palate.spark.evaluate import evaluate
+from palate.spark.comparing import compare
+from palate.spark.evaluating import evaluate
 
 EVERY = [f"{name}@5" if metric.at_k else name for name, metric in METRICS.items()]
 SUMS = ("rmse", "rmse_unclipped", "mae", "mae_unclipped", "r2", "list_overlap@5", "personalisation@5")

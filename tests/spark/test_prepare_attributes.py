@@ -9,7 +9,7 @@ import pytest
 import palate
 from palate.data.features import Features
 from palate.errors import DataError, ParameterError
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 
 
 def frame_of(dataframe):

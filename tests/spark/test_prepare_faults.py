@@ -8,8 +8,8 @@ import pytest
 
 import palate
 from palate.errors import DataError
-from palate.spark.prepare import prepare
 from palate.spark.prepared import Prepared
+from palate.spark.preparing import prepare
 
 NAN, INF = float("nan"), float("inf")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NEEDED = (4, 2)  # version of Spark
 PORT = 15002  # of Spark Connect, where an address names none
+SOON = 2.0  # seconds after which it is asked plainly why a server does not answer
 SECONDS = 20.0  # until a server that does not answer is given up
 GIB = 1 << 30
 QUIET: Mapping[str, str] = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
@@ -288,7 +289,7 @@ def _wait(ready: Any, endpoint: str) -> None:
     """Wait until a server answers; ask plainly why where it does not soon."""
     import grpc
 
-    for seconds in (2.0, SECONDS):
+    for seconds in (SOON, SECONDS):
         try:
             ready.result(timeout=seconds)
         except grpc.FutureTimeoutError:

@@ -23,7 +23,7 @@ from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.plan import machine
 from palate.evaluation.result import Evaluation, versions
 from palate.models.contract.answers import id_list
-from palate.spark.evaluate import default_metrics, evaluate
+from palate.spark.evaluating import default_metrics, evaluate
 from palate.spark.sending import Trained
 
 if TYPE_CHECKING:
