@@ -20,10 +20,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from client import Service
-from palate.spark.models import save
 
 import palate
-from palate.spark import evaluate, prepare, recommend_all, split, train
+from palate.spark import evaluate, prepare, recommend_all, save, split, train
 from palate.spark.session import opened
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 from mllib_cases import CASES, LENGTHS, LISTS, error, listed
-from palate.spark.models import save
 
 from palate import Interactions, load
 from palate.errors import DataError
+from palate.spark.models import save
 from palate.spark.preparing import prepare
 from palate.spark.recommend import recommend_all
 from palate.spark.trained import Trained

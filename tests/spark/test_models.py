@@ -15,7 +15,7 @@ from palate.errors import DataError, ModelFileError, ParameterError
 from palate.spark.facts import begin_facts
 from palate.spark.models import collect, save
 from palate.spark.newcomers import fold_in
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 from palate.spark.similar import similar_items
 from palate.spark.trained import Trained
 from palate.spark.training import train

@@ -14,10 +14,13 @@ from palate.spark.cache import ensure_kernel_cache
 if TYPE_CHECKING:
     from palate.spark.comparing import compare
     from palate.spark.evaluating import evaluate
+    from palate.spark.models import collect, save
+    from palate.spark.newcomers import fold_in
     from palate.spark.prepared import Prepared
     from palate.spark.preparing import prepare
     from palate.spark.recommend import recommend_all
     from palate.spark.session import open_session
+    from palate.spark.similar import similar_items
     from palate.spark.splits import make_splits, split
     from palate.spark.trained import Trained
     from palate.spark.training import train
@@ -28,12 +31,16 @@ with suppress(OSError):  # where no folder can be had, `executors.check` tells i
 _HOME = {
     "Prepared": "prepared",
     "Trained": "trained",
+    "collect": "models",
     "compare": "comparing",
     "evaluate": "evaluating",
+    "fold_in": "newcomers",
     "make_splits": "splits",
     "open_session": "session",
     "prepare": "preparing",
     "recommend_all": "recommend",
+    "save": "models",
+    "similar_items": "similar",
     "split": "splits",
     "train": "training",
 }
@@ -41,12 +48,16 @@ _HOME = {
 __all__ = [
     "Prepared",
     "Trained",
+    "collect",
     "compare",
     "evaluate",
+    "fold_in",
     "make_splits",
     "open_session",
     "prepare",
     "recommend_all",
+    "save",
+    "similar_items",
     "split",
     "train",
 ]
