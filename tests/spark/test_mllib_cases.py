@@ -19,6 +19,7 @@ SOON = ("more blocks than rows", "counts above 0", "ids at the ends of 64 bits",
 SOON_REFUSED = ("no rows", "negative counts")
 LEARNED = [name for name, case in CASES.items() if case.refused is None]
 REFUSED = [name for name, case in CASES.items() if case.refused is not None]
+pytestmark = pytest.mark.long
 SWEEPS = 2  # for two solvers to agree they need not arrive
 
 
