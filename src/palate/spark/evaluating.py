@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.data.checking import OnDuplicate, OnFault, Policy
 from palate.data.columns import Columns
 from palate.data.ids import Id
 from palate.data.items import Condition
@@ -63,6 +64,9 @@ def evaluate(
     deny: Sequence[Id] | None = None,
     where: Condition | Sequence[Condition] | None = None,
     on_overlap: OnOverlap = "raise",
+    on_missing: OnFault = "error",
+    on_invalid: OnFault = "error",
+    on_duplicate: OnDuplicate = "error",
     skip: bool = False,
 ) -> Evaluation:
     """Measure a model on a test part, as `palate.evaluate` measures a fitted model.
@@ -80,6 +84,7 @@ def evaluate(
         positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in `recommend_all`.
         on_overlap: "raise" where test rows are also in the training part, or "drop" them, and tell how many.
+        on_missing, on_invalid, on_duplicate: what to do with faulty test rows, as in `prepare`.
         skip: leave out, with the reason, metrics that the model does not have, instead of raising.
 
     Raises:
@@ -97,7 +102,8 @@ def evaluate(
         genres = _genres(trained) if any("genres" in request.metric.inputs for request in asked) else None
         skipped = _skipped(trained, asked, genres, skip=skip)
         asked = [request for request in asked if request.name not in skipped]
-        rows = tested_rows(prepared, test, columns, name, on_overlap)
+        policy = Policy(on_missing, on_invalid, on_duplicate)
+        rows = tested_rows(prepared, test, columns, policy, name, on_overlap)
         measured = _measured(trained, asked, rows, positive, kept, genres)
     parameters = trained.model.get_params()
     return Evaluation(

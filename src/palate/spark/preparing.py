@@ -56,6 +56,7 @@ def prepare(
     long_share: float = LONG_SHARE,
     user_features: Features | None = None,
     item_features: Features | None = None,
+    items: Any = None,
     overwrite: bool = False,
 ) -> Prepared:
     """Check ratings or clicks once and write them by position, laid out by blocks, as training reads them.
@@ -71,6 +72,7 @@ def prepare(
         long_share: a row with more than this share of the mean block's cells is dealt over the blocks.
         user_features, item_features: what `Features.from_table` makes; people and items that they alone know are known,
             too, behind the others.
+        items: the columns of items to show, such as titles: a table in memory, a DataFrame, or a path.
         overwrite: whether to write over what lies at the path.
 
     Raises:
@@ -91,7 +93,7 @@ def prepare(
         source = incoming(spark, ratings, columns, format, policy)
         begin_facts(spark, path)
         stages = Stages(spark, path, policy, source, features)
-        facts = stages.run(n_blocks, long_share)
+        facts = stages.run(n_blocks, long_share, items)
         write_facts(spark, path, facts)
     return Prepared(spark, path, facts)
 
