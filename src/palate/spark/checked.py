@@ -6,17 +6,22 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import polars as pl
+
 from palate.data.checking import Fault, Policy, check_fatal, check_left
 from palate.spark.checks import Door, checked, checked_schema, counts_of, dropped_of, faults_of
 from palate.spark.facts import path_in
 from palate.spark.incoming import Incoming
 from palate.spark.prepared import TYPES
 from palate.spark.repeats import check_merged_rows, check_order, merged, repeated
+from palate.spark.separated import integer_sides, plain_id
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
+
+SOME = 1000  # rows looked at
 
 Kind = Literal["integer", "text"]
 
@@ -53,15 +58,18 @@ def checked_rows(
     Raises:
         DataError: rows are faulty that may not be dropped, or none is left.
     """
-    where, door = source.where, Door(source.roles, policy)
+    where, door = source.where, Door(source.roles, policy, truth_roles(source.rows))
     merges = policy.on_duplicate != "error"
     if merges:
         check_order(source.roles, policy.on_duplicate, where)
     kinds: dict[str, Kind] = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in ("user", "item")}
     schema = checked_schema(source.roles, {s: TYPES[k] for s, k in kinds.items()}, source.rows.schema.simpleString())
     rows = _kept(spark, source.rows.mapInArrow(partial(checked, door=door), schema), schema, draft, "checked")
-    good = rows.filter("faults = 0").select(*source.roles)
     counts = counts_of(rows)
+    if source.written and counts:
+        for side in integer_sides(rows, where.name):
+            rows, kinds[side] = rows.withColumn(side, plain_id(side).cast("bigint")), "integer"
+    good = rows.filter("faults = 0").select(*source.roles)
     n_all, n_good = sum(counts.values()), counts.get(0, 0)
     faults = faults_of(rows, counts, door, where)
     if not merges and (not repeats_later or _are_fatal(faults, policy)):
@@ -81,6 +89,22 @@ def checked_rows(
     for reason, count in dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
     return Checked(good, n_good, dropped, kinds)
+
+
+def truth_roles(rows: DataFrame) -> tuple[str, ...]:
+    """Return the columns of text that hold true and false, and no number at all."""
+    from pyspark.sql import functions as F
+
+    texts = [role for role, kind in rows.dtypes if role in ("value", "weight") and kind == "string"]
+    found = []
+    for role in texts:
+        first = pl.DataFrame(pl.from_arrow(rows.select(role).limit(SOME).toArrow()))[role]
+        if first.str.strip_chars().cast(pl.Float64, strict=False).null_count() < len(first):
+            continue  # a number: the usual case, told without reading all
+        is_number = F.trim(role).try_cast("double").isNotNull()
+        if not rows.agg(F.max(is_number)).collect()[0][0]:
+            found.append(role)
+    return tuple(found)
 
 
 def _are_fatal(faults: list[Fault], policy: Policy) -> bool:

@@ -84,7 +84,8 @@ def prepare(
     for side, of_side in features.items():
         check_features(f"{side}_features", of_side)
     check_free(spark, path, overwrite=overwrite)
-    with settings(spark, SETTINGS), clear_errors(path, "preparing"):
+    name = ratings if isinstance(ratings, str) else "the DataFrame"
+    with settings(spark, SETTINGS), clear_errors(path, "preparing", name):
         source = incoming(spark, ratings, columns, format, policy)
         begin_facts(spark, path)
         stages = Stages(spark, path, policy, source, features)
