@@ -149,7 +149,7 @@ class Trained:
 
     def collect(self) -> ALS | ImplicitALS:
         """Return the model as one machine has it, fitted, in the driver's memory: `palate.spark.models.collect`."""
-        from palate.spark.models import collect  # which builds on this module
+        from palate.spark.models import collect  # what executors do without
 
         return collect(self)
 
