@@ -22,7 +22,7 @@ from urllib.request import urlopen
 from client import Service
 
 import palate
-from palate.spark import evaluate, prepare, recommend_all, save, split, train
+from palate.spark import evaluate, prepare, recommend_all, split, train
 from palate.spark.session import opened
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def on_spark(spark: SparkSession, ratings: str, folder: str, model: palate.ALS) 
     trained = train(prepared, model, f"{folder}/trained", overwrite=True)
     print(evaluate(trained, f"{folder}/parts/test", ["rmse", "ndcg@10"]).metrics)
     lists = recommend_all(trained, f"{folder}/lists", n=5, overwrite=True)
-    save(trained, MODEL, overwrite=True)
+    trained.save(MODEL, overwrite=True)
     return lists
 
 

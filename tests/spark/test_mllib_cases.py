@@ -9,7 +9,6 @@ from mllib_cases import CASES, LENGTHS, LISTS, error, listed
 
 from palate import Interactions, load
 from palate.errors import DataError
-from palate.spark.models import save
 from palate.spark.preparing import prepare
 from palate.spark.recommend import recommend_all
 from palate.spark.trained import Trained
@@ -86,7 +85,7 @@ def lists_model(spark, tmp_path_factory):
     place, case = tmp_path_factory.mktemp("lists"), listed()
     rows = prepared(case, spark, str(place / "prepared"))
     trained = train(rows, case.unfitted(n_epochs=5), str(place / "trained"))
-    save(trained, str(place / "m.safetensors"))
+    trained.save(str(place / "m.safetensors"))
     return trained, load(place / "m.safetensors")
 
 
@@ -107,7 +106,7 @@ def test_lists_below_equal_to_and_above_the_catalogue(n, lists_model):
 def test_spark_alone_arrives_within_the_bound_of_the_suite(name, spark, tmp_path):
     case = CASES[name]
     there = train(prepared(case, spark, str(tmp_path / "p")), case.unfitted(), str(tmp_path / "t"))
-    save(there, str(tmp_path / "m.safetensors"))
+    there.save(str(tmp_path / "m.safetensors"))
     model = load(tmp_path / "m.safetensors")
     asked = case.asked.with_columns(pl.col("user").cast(model.users_.dtype), pl.col("item").cast(model.items_.dtype))
     if model.score_kind == "rating":

@@ -11,6 +11,7 @@ import pytest
 from model_files import assert_same_model
 
 from palate import ALS, ImplicitALS, Interactions, files
+from palate.data.features import Features
 from palate.errors import DataError, ModelFileError, ParameterError
 from palate.spark.facts import begin_facts
 from palate.spark.models import collect, save
@@ -113,27 +114,23 @@ def test_a_saved_file_and_a_saved_folder_are_the_same_model(both, models, key, t
 
 def test_features_and_item_columns_come_along(spark, ratings_table, tmp_path):
     people = ratings_table.select("user_id").unique().sort("user_id").with_row_index("age")
-    shown = ratings_table.select("item_id").unique().sort("item_id").with_row_index("year")
-    shown = shown.select("item_id", pl.format("Film {}", "year").alias("title"), pl.col("year").cast(pl.Int32))
-    paths = [str(tmp_path / f"{name}.parquet") for name in ("people", "shown")]
-    people.select("user_id", pl.col("age").cast(pl.Int32)).write_parquet(paths[0])
-    shown.write_parquet(paths[1])
     rows = spark.createDataFrame(ratings_table.drop("timestamp").to_arrow())
-    prepared = prepare(
-        spark,
-        rows,
-        str(tmp_path / "p"),
-        n_blocks=2,
-        user_features=spark.read.parquet(paths[0]),
-        items=spark.read.parquet(paths[1]),
+    ages = Features.from_table(people, "user")
+    prepared = prepare(spark, rows, str(tmp_path / "p"), n_blocks=2, user_features=ages)
+    shown = ratings_table.select("item_id").unique().sort("item_id").with_row_index("year").cast({"year": pl.Int32})
+    shown = shown.select("item_id", pl.format("Film {}", "year").alias("title"), "year")
+    (tmp_path / "p" / "item_table").mkdir()
+    shown.with_row_index("position").sample(fraction=1, shuffle=True).cast({"position": pl.Int32}).write_parquet(
+        tmp_path / "p" / "item_table" / "part-0.parquet"
     )
+    prepared = replace(prepared, facts={**prepared.facts, "item_table": True})
     trained = train(prepared, ALS(2, reg=0.5, reg_biases=2.0, n_epochs=1, random_state=0), str(tmp_path / "t"))
-    save(trained, str(tmp_path / "m"))
-    model, loaded = collect(trained), files.load(tmp_path / "m")
+    trained.save(str(tmp_path / "m"))
+    model, loaded = trained.collect(), files.load(tmp_path / "m")
     assert_same_model(loaded, model)
-    assert model.user_features_.shape == (60, len(prepared.features("user")["names"]))
+    np.testing.assert_array_equal(model.user_features_, ages.on(model.users_))
+    assert model.user_encoding_ == [dict(column) for column in ages.encoding]
     assert loaded.item_table_.equals(shown)
-    assert loaded.similar_items(loaded.items_.values[0], 2)["title"].str.starts_with("Film").all()
 
 
 def test_a_model_beyond_memory_is_not_collected(als, monkeypatch):

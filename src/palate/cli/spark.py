@@ -126,9 +126,7 @@ def train(
             made = train_there(rows, learner, out, resume=resume, progress=progress, **more)
         record = _trained(made) | {"out": out, "model_file": save}
         if save is not None:
-            from palate.spark.models import save as save_model
-
-            save_model(made, save, overwrite=overwrite)
+            made.save(save, overwrite=overwrite)
     if as_json:
         common.emit(record)
         return
@@ -180,10 +178,9 @@ def save(
     [dim]palate spark save trained --out model.safetensors[/]
     """
     with options.session(master, remote, conf) as spark:
-        from palate.spark.models import save as save_model
         from palate.spark.trained import Trained
 
-        save_model(Trained.open(spark, trained), out, overwrite=overwrite)
+        Trained.open(spark, trained).save(out, overwrite=overwrite)
     if as_json:
         common.emit({"out": out})
         return

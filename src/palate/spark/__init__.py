@@ -14,7 +14,6 @@ from palate.spark.cache import ensure_kernel_cache
 if TYPE_CHECKING:
     from palate.spark.comparing import compare
     from palate.spark.evaluating import evaluate
-    from palate.spark.models import collect, save
     from palate.spark.newcomers import fold_in
     from palate.spark.prepared import Prepared
     from palate.spark.preparing import prepare
@@ -31,7 +30,6 @@ with suppress(OSError):  # where no folder can be had, `executors.check` tells i
 _HOME = {
     "Prepared": "prepared",
     "Trained": "trained",
-    "collect": "models",
     "compare": "comparing",
     "evaluate": "evaluating",
     "fold_in": "newcomers",
@@ -39,7 +37,6 @@ _HOME = {
     "open_session": "session",
     "prepare": "preparing",
     "recommend_all": "recommend",
-    "save": "models",
     "similar_items": "similar",
     "split": "splits",
     "train": "training",
@@ -48,7 +45,6 @@ _HOME = {
 __all__ = [
     "Prepared",
     "Trained",
-    "collect",
     "compare",
     "evaluate",
     "fold_in",
@@ -56,7 +52,6 @@ __all__ = [
     "open_session",
     "prepare",
     "recommend_all",
-    "save",
     "similar_items",
     "split",
     "train",

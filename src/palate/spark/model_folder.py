@@ -16,18 +16,18 @@ from palate.models.contract.parameters import plain_value
 from palate.spark.blocks import positions_of
 from palate.spark.facts import begin_facts, check_free, path_in
 from palate.spark.failures import clear_errors
-from palate.spark.models import Learner
+from palate.spark.learner import SIDES, Learner
 from palate.spark.prepared import Side
 from palate.spark.sending import totals_of
-from palate.spark.trained import Trained
 from palate.spark.user_blocks import matrix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
+    from palate.spark.trained import Trained
+
 FILE_BYTES = 128 << 20
-SIDES: tuple[Side, Side] = ("user", "item")
 ID_TYPES = {"integer": "bigint", "text": "string"}
 NUMBERS = {"float32": "float", "float64": "double"}
 

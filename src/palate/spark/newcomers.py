@@ -16,7 +16,7 @@ from palate.spark.clicks import check_values
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import incoming
 from palate.spark.kinds import Clicks
-from palate.spark.models import Learner
+from palate.spark.learner import Learner
 from palate.spark.user_blocks import matrix_of
 from palate.sparse import Rows
 
