@@ -17,6 +17,8 @@ from palate.metrics import METRICS
 from palate.spark import sending
 from palate.spark.comparing import compare
 from palate.spark.evaluating import evaluate
+from palate.spark.recommend import recommend_all
+from palate.spark.training import train
 
 EVERY = [f"{name}@5" if metric.at_k else name for name, metric in METRICS.items()]
 SUMS = ("rmse", "rmse_unclipped", "mae", "mae_unclipped", "r2", "list_overlap@5", "personalisation@5")
@@ -175,14 +177,12 @@ def test_test_rows_of_training_are_refused_or_left_out(spark, trained, ratings_t
 
 
 BAD = {
-    "twice": (lambda t: pl.concat([t.head(3), t.head(1)]), "more than once"),
-    "missing": (lambda t: t.head(3).with_columns(rating=pl.Series([1.0, None, 2.0])), "1 rows whose id or value"),
-    "infinite": (lambda t: t.head(2).with_columns(rating=pl.Series([1.0, float("inf")])), "1 rows whose id or value"),
-    "texts": (lambda t: t.head(2).with_columns(pl.col("user_id").cast(pl.String)), "user ids are string, and the"),
-    "words": (lambda t: t.head(2).with_columns(pl.col("rating").cast(pl.String)), "has values of type string"),
-    "empty": (lambda t: t.head(0), "has no rows"),
+    "twice": (lambda t: pl.concat([t.head(3), t.head(1)]), "stands again"),
+    "missing": (lambda t: t.head(3).with_columns(rating=pl.Series([1.0, None, 2.0])), "value is missing: 1 of 3"),
+    "infinite": (lambda t: t.head(2).with_columns(rating=pl.Series([1.0, float("inf")])), "not finite"),
+    "texts": (lambda t: t.head(2).with_columns(pl.col("user_id").cast(pl.String)), "are text, and the model's are"),
     "strangers": (lambda t: t.tail(2), "no row of a user and an item that the model knows"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -190,6 +190,12 @@ def test_faulty_test_parts_are_refused(spark, trained, judged, name):
     make, words = BAD[name]
     with pytest.raises(DataError, match=words):
         evaluate(trained, spark.createDataFrame(make(judged).to_arrow()), ["rmse"])
+
+
+def test_faulty_test_rows_are_left_out_where_that_is_asked_for(spark, trained, judged):
+    faulty = pl.concat([judged.head(4), judged.head(1)]).with_columns(rating=pl.Series([1.0, None, 2.0, 3.0, 5.0]))
+    part = spark.createDataFrame(faulty.to_arrow())
+    assert evaluate(trained, part, ["rmse"], on_missing="drop", on_duplicate="mean").n_test == 3
 
 
 def test_rules_of_relevance_that_no_row_meets_are_refused(trained, test_part):
@@ -204,3 +210,28 @@ def test_models_that_cannot_be_compared_are_refused(prepared_clicks, trained, cl
         compare([trained, trained], test_part)
     with pytest.raises(DataError, match="trained on different prepared folders"):
         compare([trained, standing(prepared_clicks, clicks)], test_part)
+
+
+@pytest.mark.long
+def test_a_model_trained_here_is_listed_and_measured(prepared_ratings, test_part, judged, tmp_path):
+    model = palate.ALS(3, n_epochs=1, random_state=0, reg=1.0, reg_biases=1.0, init_scale=0.1)
+    trained = train(prepared_ratings, model, str(tmp_path / "trained"))
+    sides = {}
+    for side in ("user", "item"):
+        table = pl.DataFrame(pl.from_arrow(trained.factors_with_ids(side).toArrow()))
+        sides[side] = {row["id"]: (np.frombuffer(row["factors"], np.float32), row["bias"]) for row in table.to_dicts()}
+
+    def score(user, item):
+        (p, b), (q, c) = sides["user"][user], sides["item"][item]
+        return trained.mean + b + c + p.astype(np.float64) @ q
+
+    lists = pl.DataFrame(pl.from_arrow(recommend_all(trained, n=3, exclude_seen=False).toArrow())).sort(
+        "user_id", "rank"
+    )
+    assert lists["rank"].to_list() == [1, 2, 3] * 60
+    for user, best in lists.group_by("user_id", maintain_order=True):
+        scores = sorted((score(*user, item) for item in sides["item"]), reverse=True)[:3]
+        assert_allclose(best["score"], scores, rtol=1e-12)
+    known = [(*row[:2], row[2]) for row in judged.rows() if row[0] in sides["user"] and row[1] in sides["item"]]
+    errors = [value - np.clip(score(user, item), 0.5, 5) for user, item, value in known]
+    assert_allclose(evaluate(trained, test_part).metrics["rmse"], np.sqrt(np.mean(np.square(errors))), rtol=1e-12)

@@ -8,7 +8,9 @@ import pytest
 
 import palate
 from palate.data.features import Features
+from palate.data.items import item_table
 from palate.errors import DataError, ParameterError
+from palate.spark.item_tables import write_item_table
 from palate.spark.preparing import prepare
 
 
@@ -60,3 +62,36 @@ def test_features_that_do_not_fit_are_refused(spark, tmp_path):
         prepare(spark, rows, str(tmp_path / "b"), item_features=text)
     with pytest.raises(ParameterError, match=r"user_features must be Features, got dict: make it with"):
         prepare(spark, rows, str(tmp_path / "c"), user_features={"user": [1]})
+
+
+ITEMS = {"movieId": ["b", "a", "z"], "movieTitle": ["B", None, "Z"], "genres": ["x|y", "x", "y|x"]}
+
+
+def test_item_tables_in_memory_are_kept_as_on_one_machine(spark, tmp_path):
+    rows = pl.DataFrame({"user": [1, 2, 3], "item": ["a", "b", "c"]})
+    prepared = prepare(spark, spark.createDataFrame(rows.to_arrow()), str(tmp_path / "out"), items=ITEMS, n_blocks=1)
+    table = frame_of(prepared.item_table).sort("position")
+    one = item_table(palate.Interactions.from_table(rows).items, ITEMS)
+    assert table.drop("position").to_dicts() == one.to_dicts()
+    assert table["position"].to_list() == [0, 1, 2]
+
+
+def test_item_tables_of_spark_are_kept_by_id(spark, prepared_clicks, tmp_path):
+    table = spark.createDataFrame(
+        [(3, "C", [1]), (1, None, None), (9, "I", [2])], "id int, `film.title` string, t array<int>"
+    )
+    known = spark.createDataFrame([(1, 0), (2, 1), (3, 2)], "id bigint, position int")
+    write_item_table(spark, table, known, "integer", str(tmp_path))
+    kept = frame_of(spark.read.parquet(str(tmp_path / "item_table"))).sort("position")
+    assert kept["title"].to_list() == ["1", "2", "C"]
+    assert kept["t"].to_list() == [None, None, [1]]
+    assert prepared_clicks.item_table is None
+    for bad, kind, words in (
+        ("select 1 as id union all select 1", "integer", "the item table has id 1 more than once"),
+        ("select 7 as id", "integer", r"shares no id with the ratings \(such as 1\)"),
+        ("select 'a' as id", "integer", "ids are string, those of the ratings are integers; read both with ids='text'"),
+        ("select 1 as id, map(1, 2) as m", "integer", "column 'm' has type map<int,int>: drop it"),
+        ("select 1 as nothing", "integer", "needs one column item_id"),
+    ):
+        with pytest.raises(DataError, match=words):
+            write_item_table(spark, spark.sql(bad), known, kind, str(tmp_path))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from palate.data.checking import OnDuplicate, OnFault
 from palate.data.columns import Columns
 from palate.data.ids import Id
 from palate.data.items import Condition
@@ -42,6 +43,9 @@ def compare(
     deny: Sequence[Id] | None = None,
     where: Condition | Sequence[Condition] | None = None,
     on_overlap: OnOverlap = "raise",
+    on_missing: OnFault = "error",
+    on_invalid: OnFault = "error",
+    on_duplicate: OnDuplicate = "error",
     random_state: int = 42,
 ) -> Comparison:
     """Measure trained models on one test part, as `palate.compare` measures those that it fits.
@@ -51,7 +55,8 @@ def compare(
 
     Args:
         models: trained on the same prepared folder, or {label: model}.
-        test, columns, name, positive, allow, deny, where, on_overlap: as in `evaluate`.
+        test, columns, name, positive, allow, deny, where, on_overlap, on_missing, on_invalid, on_duplicate: as in
+            `evaluate`.
         metrics: names such as "rmse" or "ndcg@10"; a model that does not have one is left out of it.
         random_state: seed of intervals and permutations.
 
@@ -67,6 +72,7 @@ def compare(
     names = [request.name for request in asked]
     every = names + beside(asked)
     options: dict[str, Any] = {"columns": columns, "name": name, "positive": positive, "on_overlap": on_overlap}
+    options |= {"on_missing": on_missing, "on_invalid": on_invalid, "on_duplicate": on_duplicate}
     options |= {"allow": allow, "deny": deny, "where": where, "skip": len(named) > 1}
     results = {label: evaluate(one, test, every, **options) for label, one in named.items()}
     _check(results, names)

@@ -20,6 +20,7 @@ from palate.data.convert import TimeUnit
 from palate.data.features import Features
 from palate.errors import ParameterError
 from palate.models.contract.training_part import check_features
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import begin_facts, check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import Format, incoming
@@ -55,6 +56,7 @@ def prepare(
     long_share: float = LONG_SHARE,
     user_features: Features | None = None,
     item_features: Features | None = None,
+    items: Any = None,
     overwrite: bool = False,
 ) -> Prepared:
     """Check ratings or clicks once and write them by position, laid out by blocks, as training reads them.
@@ -70,6 +72,7 @@ def prepare(
         long_share: a row with more than this share of the mean block's cells is dealt over the blocks.
         user_features, item_features: what `Features.from_table` makes; people and items that they alone know are known,
             too, behind the others.
+        items: the columns of items to show, such as titles: a table in memory, a DataFrame, or a path.
         overwrite: whether to write over what lies at the path.
 
     Raises:
@@ -84,12 +87,13 @@ def prepare(
     for side, of_side in features.items():
         check_features(f"{side}_features", of_side)
     check_free(spark, path, overwrite=overwrite)
+    check_executors(spark)
     name = ratings if isinstance(ratings, str) else "the DataFrame"
     with settings(spark, SETTINGS), clear_errors(path, "preparing", name):
         source = incoming(spark, ratings, columns, format, policy)
         begin_facts(spark, path)
         stages = Stages(spark, path, policy, source, features)
-        facts = stages.run(n_blocks, long_share)
+        facts = stages.run(n_blocks, long_share, items)
         write_facts(spark, path, facts)
     return Prepared(spark, path, facts)
 

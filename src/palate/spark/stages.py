@@ -14,6 +14,7 @@ from palate.spark.blocks import block_keys
 from palate.spark.checked import checked_rows
 from palate.spark.facts import path_in
 from palate.spark.incoming import Incoming
+from palate.spark.item_tables import write_item_table
 from palate.spark.laying_out import WRITTEN, SideBlocks, lay_out
 from palate.spark.positions import RANGE, add_positions, write_positions
 from palate.spark.prepared import FORMAT_VERSION, KIND, Side, ids_schema, rows_schema
@@ -65,10 +66,12 @@ class Stages:
         self.spark, self.path, self.policy, self.source, self.features = spark, path, policy, source, features
         self.further = [role for role in ("value", "time", "weight") if role in source.roles]
 
-    def run(self, n_blocks: int | None, long_share: float) -> dict[str, Any]:
+    def run(self, n_blocks: int | None, long_share: float, items: Any = None) -> dict[str, Any]:
         """Run all stages and return the facts."""
         n_rows, dropped = self.check()
         numbers = self.number(n_rows, n_blocks)
+        if items is not None:
+            write_item_table(self.spark, items, self._ids("item"), self.kinds["item"], self.path)
         long = {side: self.long(side, numbers, long_share) for side in SIDES}
         self.place(numbers)
         of_blocks: dict[Side, list[dict[str, Any]]] = {}
@@ -77,7 +80,8 @@ class Stages:
             self.lay_out_features(side, numbers)
             self.refuse_repeated(n_rows + sum(dropped.values()), of_blocks[side])
         self.clear()
-        return self.facts(numbers, long, of_blocks, long_share) | {"dropped": dropped}
+        told = {"dropped": dropped, "item_table": items is not None}
+        return self.facts(numbers, long, of_blocks, long_share) | told
 
     def check(self) -> tuple[int, dict[str, int]]:
         """Write the checked rows; return how many are good, and how many were dropped by reason."""
@@ -226,7 +230,6 @@ class Stages:
                 "user": [list(of) for of in zip(*(block["needed"] for block in blocks["item"]), strict=True)],
             },
             "features": {side: _facts_of(self.features.get(side)) for side in SIDES},
-            "item_table": False,
         }
 
     def _ids(self, side: Side) -> DataFrame:
