@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engine_jobs import checked, checked_before_and_after, without_palate
@@ -14,7 +15,7 @@ from engines import LOCAL_CLUSTER, once
 
 import palate
 from palate.errors import SparkError
-from palate.spark import executors
+from palate.spark import executors, preparing, recommend, training
 from palate.spark.executors import by_value, check, here, judged, probe
 
 
@@ -114,3 +115,20 @@ def test_palate_that_is_missing_comes_as_an_artifact(tmp_path):
     before, after = once("local[1]", checked_before_and_after, archive, conf=conf)
     assert "has no Palate, expected" in before
     assert after == [here()["code"]]
+
+
+def test_work_starts_only_where_executors_are_well(monkeypatch):
+    def ill(spark):
+        raise SparkError("executor on h7: has no Palate", code="executors", subject="h7")
+
+    prepared = SimpleNamespace(spark=None)
+    calls = {
+        preparing: lambda: preparing.prepare(None, "x.parquet", "out"),
+        training: lambda: training.train(prepared, palate.ALS(), "out"),
+        recommend: lambda: recommend.recommend_all(SimpleNamespace(prepared=prepared)),
+    }
+    for module, call in calls.items():
+        monkeypatch.setattr(module, "check_executors", ill)
+        monkeypatch.setattr(module, "check_free", lambda *_, **__: None)
+        with pytest.raises(SparkError, match="h7: has no Palate"):
+            call()

@@ -33,6 +33,7 @@ from palate.metrics import At, Summary, summarise
 from palate.metrics.catalogue import coverage_of, entropy_of, gini_of, lift_of, overlap_of, told_overlap
 from palate.metrics.units import Units
 from palate.models.contract.base import Recommender
+from palate.spark.executors import check as check_executors
 from palate.spark.failures import clear_errors
 from palate.spark.filters import items_by_position, kept_items
 from palate.spark.measuring import FLOOR, LIFT, RANKED, RECORDS, TESTED, Measuring, Record, joined, measure_users
@@ -94,6 +95,7 @@ def evaluate(
     prepared = trained.prepared
     wanted = default_metrics(trained) if metrics is None else metrics
     asked = checked(wanted, prepared.n_items)
+    check_executors(prepared.spark)
     started = time.perf_counter()
     with clear_errors(trained.path, "measuring"):
         kept = kept_items(prepared, allow, deny, where)

@@ -7,6 +7,7 @@ where it ran. What is asked there must not need Palate, for it may be missing: i
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import types
 from collections import Counter
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from palate.errors import Remedy, SparkError
-from palate.spark.session import first_line, settings
+from palate.spark.session import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+log = logging.getLogger(__name__)
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pyarrow")  # beside Palate itself
 SPREAD = 0.2  # seconds a task waits, so that the next ones go to other executors
 TOLD = 5  # hosts in one error
@@ -69,6 +71,8 @@ def check(spark: SparkSession, *, again: bool = False) -> Executors:
     """
     if again or spark not in _checked:
         _checked[spark] = judged(_asked(spark), here())
+        for note in _checked[spark].notes:
+            log.warning(note)
     return _checked[spark]
 
 
@@ -159,8 +163,7 @@ def _asked(spark: SparkSession) -> list[Report]:
     local = str(spark.conf.get("spark.master", None) or "").startswith("local[")
     sent.__defaults__ = (PACKAGES, 0.0 if local else SPREAD)
     try:
-        with settings(spark, {"spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": True}):
-            rows = spark.range(1 << 10).mapInArrow(sent, "report string").collect()
+        rows = spark.range(1 << 10).mapInArrow(sent, "report string").collect()
     except PySparkException as error:
         raise SparkError.of(
             "the executors",

@@ -20,6 +20,7 @@ from palate.data.convert import TimeUnit
 from palate.data.features import Features
 from palate.errors import ParameterError
 from palate.models.contract.training_part import check_features
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import begin_facts, check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import Format, incoming
@@ -86,6 +87,7 @@ def prepare(
     for side, of_side in features.items():
         check_features(f"{side}_features", of_side)
     check_free(spark, path, overwrite=overwrite)
+    check_executors(spark)
     name = ratings if isinstance(ratings, str) else "the DataFrame"
     with settings(spark, SETTINGS), clear_errors(path, "preparing", name):
         source = incoming(spark, ratings, columns, format, policy)

@@ -14,6 +14,7 @@ from palate.models import ALS, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.given import SIDES, Given, Start
@@ -67,6 +68,7 @@ def train(
     threads = check_threads(threads_per_task)
     if not resume:
         check_free(prepared.spark, path, overwrite=overwrite)
+    check_executors(prepared.spark)
     states = stopped(prepared, path, model) if resume else [begun(prepared, model, path, progress or silent)]
     job = Training.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
