@@ -99,7 +99,7 @@ def gathered(batches: Iterable[pa.RecordBatch], keys: tuple[int, ...]) -> Gather
     table = pa.Table.from_batches(several)
     columns = {name: table[name].to_numpy() for name in table.column_names}
     if (columns["key"] != columns["key"][0]).any():
-        raise SparkError("two blocks met in one task: keep Spark from joining partitions")
+        raise SparkError("two blocks met in one task: keep Spark from joining partitions", subject="blocks")
     kept = columns["row"] >= 0
     weights = columns["weight"][kept] if "weight" in columns else None
     block = keys.index(int(columns["key"][0]))
