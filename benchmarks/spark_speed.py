@@ -61,19 +61,33 @@ def one_machine(folder: Path, n: int, kind: str) -> Found:
 
 def on_spark(folder: Path, n: int, kind: str) -> Found:
     """Return seconds a sweep of our solver on Spark, its objective, and what it shuffled."""
-    from palate.spark import prepare, train
+    from palate.spark.prepare import prepare
+    from palate.spark.training import train
 
     spark = session()
     started = time.perf_counter()
     prepared = prepare(spark, str(folder / "ratings.parquet"), str(folder / "prepared"), overwrite=True)
     taken = time.perf_counter() - started
-    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True)
+    first = [-1]
+
+    def told(progress: Any) -> None:  # the first sweep lays the ratings out, too
+        if progress.step == 1:
+            first[0] = spark_metrics.last_stage(spark)
+
+    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True, progress=told)
+    moved = spark_metrics.shuffled(spark, first[0]) / (SWEEPS - 1)
     seconds = [record["seconds"] for record in trained.history[1:]]
-    model = trained.collect()
-    figure = objective(folder, n, kind, np.asarray(model.user_factors_), np.asarray(model.item_factors_))
-    moved, bound = spark_metrics.shuffled_a_sweep(spark, SWEEPS), spark_metrics.bound(prepared, FACTORS)
+    figure = objective(folder, n, kind, *(gathered(trained, side) for side in ("user", "item")))
+    pairs = int(prepared.needed("user").sum() + prepared.needed("item").sum())
     spark.stop()
-    return {"seconds": seconds, "objective": figure, "prepare": taken, "shuffled": moved, "bound": bound}
+    return {"seconds": seconds, "objective": figure, "prepare": taken, "shuffled": moved, "bound": 4 * FACTORS * pairs}
+
+
+def gathered(trained: Any, side: str) -> np.ndarray:
+    """Return the factors of a side, (n, FACTORS)."""
+    table: Any = pl.from_arrow(trained.factors(side).toArrow())
+    table = table.sort("position")
+    return np.frombuffer(b"".join(table["factors"].to_list()), np.float32).reshape(-1, FACTORS)
 
 
 def mllib(folder: Path, n: int, kind: str) -> Found:
@@ -106,9 +120,8 @@ def mllib(folder: Path, n: int, kind: str) -> Found:
 
 def lists_ours(folder: Path, n: int, kind: str) -> Found:
     """Return seconds of the ten best for everybody, written as Parquet."""
+    from palate.spark.recommend import recommend_all
     from palate.spark.trained import Trained
-
-    from palate.spark import recommend_all
 
     spark = session()
     trained = Trained.open(spark, str(folder / "trained"))
@@ -164,7 +177,7 @@ def estimator(kind: str) -> Any:
     from palate import ALS, ImplicitALS
 
     if kind == "explicit":
-        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, biases=False, random_state=0)
+        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, reg_biases=0.0, biases=False, random_state=0)
     reg = REG * (80 * 500) ** 0.5  # MLlib's penalty grows with a row's length, ours is that of the mean one
     return ImplicitALS(
         FACTORS, n_epochs=SWEEPS, reg=reg, reg_exponent=0.0, alpha=ALPHA, unobserved_weight=1.0, random_state=0
