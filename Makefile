@@ -11,13 +11,18 @@ MODEL ?= $(patsubst %,out/%.safetensors,ease bayes bpr warp knn)
 demo: .venv/plots
 	@$(BIN)/palate demo
 
+# Bytecode is kept whatever the environment says: without it each of hundreds of processes compiles Palate's sources.
+test check-long: export PYTHONDONTWRITEBYTECODE :=
+
+# mypy has one core and the tests wait now and then, so they run side by side; both must be well.
 test: .venv/test
 	@tools/chromium
 	@$(BIN)/palate data fetch >/dev/null
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	PALATE_REQUIRE_SPARK=$$(tools/java && echo 1) $(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"
+	@spark=$$(tools/java && echo 1); $(BIN)/mypy & types=$$!; \
+	PALATE_REQUIRE_SPARK=$$spark $(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"; tests=$$?; \
+	wait $$types && exit $$tests
 
 check-long: .venv/test
 	@tools/chromium

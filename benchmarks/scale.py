@@ -84,8 +84,7 @@ def estimated(ratings: float, users: float, items: float, factors: int, blocks: 
 def measured(n: int, k: int, blocks: int) -> dict[str, Any]:
     """Return seconds of sweeps, bytes that travel, and the memory of this process's children at its highest."""
     from palate import ALS
-    from palate.spark.prepare import prepare
-    from palate.spark.training import train
+    from palate.spark import prepare, train
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -61,8 +61,7 @@ def one_machine(folder: Path, n: int, kind: str) -> Found:
 
 def on_spark(folder: Path, n: int, kind: str) -> Found:
     """Return seconds a sweep of our solver on Spark, its objective, and what it shuffled."""
-    from palate.spark.prepare import prepare
-    from palate.spark.training import train
+    from palate.spark import prepare, train
 
     spark = session()
     started = time.perf_counter()
@@ -120,7 +119,7 @@ def mllib(folder: Path, n: int, kind: str) -> Found:
 
 def lists_ours(folder: Path, n: int, kind: str) -> Found:
     """Return seconds of the ten best for everybody, written as Parquet."""
-    from palate.spark.recommend import recommend_all
+    from palate.spark import recommend_all
     from palate.spark.trained import Trained
 
     spark = session()

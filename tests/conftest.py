@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -19,6 +20,13 @@ hypothesis.settings.load_profile("palate")
 def pytest_configure():
     """Let Ctrl-C tests work in the background, too, where a shell has SIGINT ignored; children inherit it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Leave what is there now out of garbage collections, and have fewer: they took up to a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 @pytest.fixture(scope="session")

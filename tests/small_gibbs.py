@@ -9,7 +9,8 @@ from scipy.stats import wishart
 from synthetic import interactions
 
 from palate.models.bayes.chain import Chain, Constants
-from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
+from palate.models.bayes.hyper import Hyper
+from palate.models.bayes.side import Dense, Incidence, SideChain
 from palate.models.bayes.time_effects import TimeEffect
 from palate.parallel import Workers
 

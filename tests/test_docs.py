@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 import test_cli
+import test_report
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 one_process = test_cli.one_process
+undrawn = test_report.undrawn
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
-HERE = re.compile(r"<<'?(\w+)'?$")  # a line that is followed by a text, up to that word
+ALONE = re.compile(r"palate [^|;&<>$`]*$")  # a line that needs no shell
 # the same commands with less to compute; `make check-long` runs the pages as they stand
 SHORTER = {
     "--model bayes --split": "--model bayes --set n_sweeps=10 --set n_burn_in=5 --split",
@@ -31,34 +33,6 @@ SHORTER = {
 
 def blocks(page):
     return BLOCK.findall(page.read_text())
-
-
-def needs_no_shell(line):
-    """Return whether a line is a command of Palate with mere words."""
-    if not line.startswith("palate ") or re.search(r"[$`\\]", line):
-        return False
-    words = shlex.shlex(line, posix=True, punctuation_chars=True)
-    words.whitespace_split = True
-    return not any(set(word) <= set("();<>|&") for word in words if word)
-
-
-def pieces(code):
-    """Yield the commands of Palate in a block, and what stands between them for a shell, in order."""
-    between, text = [], None
-    for line in code.splitlines():
-        if text is None and needs_no_shell(line):
-            if between:
-                yield "\n".join(between)
-            yield line
-            between = []
-            continue
-        between.append(line)
-        if text is None and (found := HERE.search(line)):
-            text = found[1]
-        elif line == text:
-            text = None
-    if between:
-        yield "\n".join(between)
 
 
 @pytest.fixture
@@ -82,11 +56,10 @@ of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn")
 @of_pages
-def test_snippets_run(page, capsys, monkeypatch):
+def test_snippets_run(page, capsys):
     """In this process, as far as no shell is needed: a new one takes a second to import what is there."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take as long as the tests of the page
     names = {}
     for kind, code in blocks(page):
         for long, short in SHORTER.items():
@@ -95,28 +68,11 @@ def test_snippets_run(page, capsys, monkeypatch):
             Path(file[1]).write_text(code)
         elif kind == "python":
             exec(compile(code, f"{page.name}", "exec"), names)
+        elif all(ALONE.match(line) for line in code.splitlines()):
+            for line in code.splitlines():
+                assert command_here(line) == 0, f"{line}\n{capsys.readouterr()}"
         else:
-            for piece in pieces(code):
-                if needs_no_shell(piece):
-                    assert command_here(piece) == 0, f"{piece}\n{capsys.readouterr()}"
-                else:
-                    run_in_a_shell(piece)
-
-
-def test_a_block_is_cut_into_commands_and_what_needs_a_shell():
-    code = """\
-printf 'a' > a.csv
-palate data show a.csv --where "year>=1990"  # a comment
-cat >b.csv <<'END'
-palate train a.csv
-END
-palate keys create >key.txt
-palate serve & echo $! >pid
-palate train a.csv --out "$OUT"
-palate train a.csv
-"""
-    lines = code.splitlines()
-    assert list(pieces(code)) == [lines[0], lines[1], "\n".join(lines[2:8]), lines[8]]
+            run_in_a_shell(code)
 
 
 @pytest.mark.long

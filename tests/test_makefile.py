@@ -83,6 +83,14 @@ def test_targets_work_in_any_order(clone, order):
         made(clone, target)
 
 
+@pytest.mark.parametrize("fails", ["mypy", "pytest"])
+def test_the_tests_fail_where_types_or_tests_do(clone, fails):
+    made(clone, "test")
+    (clone / ".venv" / "bin" / fails).write_text(f"#!{sys.executable}\nraise SystemExit(1)")
+    done = subprocess.run(["make", "test"], cwd=clone, capture_output=True, check=False)
+    assert done.returncode != 0
+
+
 def test_every_file_that_a_target_starts_is_there():
     text = (ROOT / "Makefile").read_text()
     scripts = re.findall(r"\b((?:benchmarks|tools)/[\w.]+)\b", text.replace("$$script.py", ""))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+import test_cli
 from polars.testing import assert_frame_equal
 
 import palate
@@ -16,6 +17,7 @@ from palate.cli import main
 from palate.data.interactions import on_shared_ids
 from palate.errors import DataError, ParameterError
 
+one_process = test_cli.one_process
 ROWS = [(u, i, 1 + (u * i + u) % 5, 100_000 * (u % 4) + i) for u in range(1, 25) for i in range(1, 17) if (u + i) % 3]
 SHORT = {
     "bayes": {"n_sweeps": 12, "n_burn_in": 4, "n_factors": 2, "random_state": 0},
@@ -101,6 +103,7 @@ def test_evaluate_fit_and_measure_say_what_the_command_says(data, said, key, att
 
 
 @asked
+@pytest.mark.usefixtures("one_process")
 def test_compare_says_what_its_command_and_that_of_its_row_say(data, said, key, attributes, words):
     metric = METRIC[key]
     compared = palate.compare({key: short(key)}, data, metrics=[metric], attributes=attributes)

@@ -60,6 +60,16 @@ def many():
     return make_page(made_run(labels, ("rmse", "mae", "ndcg@10", "recall@10", "map@10"), n_folds=2))
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the figures empty but for their names: drawing them takes nearly all of a report's time."""
+
+    def named(figure, alt, prefix):
+        return markup.Html(f'<svg role="img" aria-label="{html.escape(alt)}"></svg>')
+
+    monkeypatch.setattr("palate.report.drawing.svg", named)
+
+
 @pytest.fixture(params=["page", "hostile", "ratings_only", "lists_only", "many"])
 def any_page(request):
     return request.getfixturevalue(request.param)
@@ -172,6 +182,7 @@ def test_language_tables_and_figures_are_named(any_page):
         assert len(picture["aria-label"]) > 60
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_alt_texts_follow_the_data():
     def alts(run):
         return [one["aria-label"] for one in Read(make_page(run)).of("svg")]
@@ -247,6 +258,7 @@ def test_notes_tell_of_the_data_and_not_of_the_writers_folders(page):
     assert "secret" not in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_difference_is_said_in_words():
     run = made_run(("mf", "baseline"), metrics=("rmse",))
     units = run.units.with_columns(pl.col("num") * 0 + 1.0 + 0.01 * pl.col("user_index").mod(3))
@@ -257,6 +269,7 @@ def test_no_difference_is_said_in_words():
     assert "no significant difference" in Read(page).text.split("Paired tests of RMSE")[1][:300]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_warnings_and_failures_are_shown():
     run = made_run()
     run.details["mf"]["warnings"] = ["mf ranks below popularity <here>", "too alike"]
@@ -350,6 +363,7 @@ def test_folds_and_many_models(many):
     assert "mf(0)MAP@10F15" in section(many, "groups")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_very_many_pairs_are_not_all_listed(monkeypatch):
     monkeypatch.setattr("palate.report.scores.MOST_FOLDED", 12)
     text = section(make_page(made_run([f"mf({k})" for k in range(6)], metrics=("rmse",))), "comparison")
@@ -357,6 +371,7 @@ def test_very_many_pairs_are_not_all_listed(monkeypatch):
     assert text.count(" against ") == 5 + 1  # those of the best, and the caption
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_cannot_be_measured_is_told():
     run = made_run(("mf",), metrics=("rmse",))
     nothing = run.results.with_columns(pl.lit(None, pl.Float64).alias("value"))
@@ -422,11 +437,13 @@ def test_write_report_takes_a_run_or_its_folder(tmp_path, ratings_only):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "b.html", "run"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_half_characters_do_not_end_the_report(tmp_path):
     path = palate.write_report(made_run(titles=HOSTILE), tmp_path / "a.html")
     assert "gnihtyna" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_write_report_refuses(tmp_path, monkeypatch):
     with pytest.raises(ParameterError, match=r"needs a path for its report, such as report\.html"):
         palate.write_report(made_run())

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import palate
+from palate.cli import main
 from palate.errors import NotFittedError, ParameterError
 from palate.progress import DONE
 
@@ -51,19 +52,21 @@ def test_no_such_key_and_no_fitted_model():
         palate.warm(palate.ALS())
 
 
-COMPILED = """
+TOLD = """
 import sys
-import numba.core.event as event
+from numba.core import dispatcher
+
+compiled = dispatcher.Dispatcher.compile
+
+def told(self, sig):
+    print(self.py_func.__module__, self.py_func.__qualname__, sig)
+    return compiled(self, sig)
+
+dispatcher.Dispatcher.compile = told  # whether it is compiled now or taken from the cache
+"""
+ASKING = """
 import palate
 
-class Told(event.Listener):
-    def on_start(self, what):
-        print("compiled", what.data["dispatcher"].py_func.__qualname__)
-
-    def on_end(self, what):
-        pass
-
-event.register("numba:compile", Told())
 model = palate.load(sys.argv[1])
 model.recommend(1, 2)
 new = palate.Interactions.from_table({"user": [9, 9], "item": ["a", "b"], "rating": [5.0, 1.0]})
@@ -73,27 +76,56 @@ model.explain(9, "a", interactions=new)
 model.similar_items("a", 1)
 model.predict([1, 2], "a")
 """
+WARMING = "from palate.cli import main\nmain()"
+
+
+def needed(code, *words, **environment):
+    """Return what a process needs of compiled functions, and its other words."""
+    command = [sys.executable, "-c", TOLD + code, *map(str, words)]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    kernels = {line for line in lines if line.startswith("palate.kernels.")}
+    return kernels, [line for line in lines if line.startswith("{")], done.stderr
+
+
+@pytest.fixture(scope="module")
+def model_file(fitted, tmp_path_factory):
+    path = tmp_path_factory.mktemp("warming") / "model.safetensors"
+    palate.save(fitted, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_answers(model_file):
+    """What a server of the model needs."""
+    kernels, *_ = needed(ASKING, model_file)
+    assert len(kernels) > 3
+    return kernels
 
 
 @pytest.mark.parametrize("asked", ["key", "file"])
-def test_after_the_command_nothing_is_left_to_compile(fitted, tmp_path, asked):
-    path = tmp_path / "model.safetensors"
-    palate.save(fitted, path)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    word = "als" if asked == "key" else str(path)
-    command = [sys.executable, "-m", "palate", "warm", word, "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["models"] == [word]
-    assert str(tmp_path / "cache") in json.loads(done.stdout)["cache"]
-    assert "compiling" in done.stderr
-    later = subprocess.run(
-        [sys.executable, "-c", COMPILED, str(path)], env=environment, capture_output=True, text=True, check=True
-    )
-    assert later.stdout == ""
+def test_the_command_needs_all_that_a_server_needs(of_answers, model_file, asked):
+    word = "als" if asked == "key" else str(model_file)
+    kernels, (said,), progress = needed(WARMING, "warm", word, "--json")
+    assert json.loads(said)["models"] == [word]
+    assert "compiling" in progress
+    assert of_answers <= kernels
 
 
-def test_the_command_refuses_what_is_neither_file_nor_key():
-    command = [sys.executable, "-m", "palate", "warm", "nothing.safetensors"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "'nothing.safetensors' is no file and no model's key" in " ".join(done.stderr.replace("│", " ").split())
+@pytest.mark.long
+def test_after_the_command_nothing_is_left_to_compile(model_file, tmp_path):
+    """With a cache of its own, which the command fills and tells."""
+    cache = str(tmp_path / "cache")
+    _, (said,), _ = needed(WARMING, "warm", model_file, "--json", NUMBA_CACHE_DIR=cache)
+    assert cache in json.loads(said)["cache"]
+    files = set((tmp_path / "cache").rglob("*"))
+    needed(ASKING, model_file, NUMBA_CACHE_DIR=cache)
+    assert set((tmp_path / "cache").rglob("*")) == files
+
+
+def test_the_command_refuses_what_is_neither_file_nor_key(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["warm", "nothing.safetensors"])
+    assert stop.value.code == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "'nothing.safetensors' is no file and no model's key" in said

@@ -41,6 +41,7 @@ Code = Literal[
     "diverged",
     "duplicates",
     "empty",
+    "executors",
     "expired",
     "failed",
     "failed_runs",

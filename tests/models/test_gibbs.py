@@ -10,8 +10,9 @@ from scipy.special import ndtri
 from scipy.stats import norm, wishart
 from synthetic import interactions
 
+from palate.models.bayes.hyper import Hyper, draw_wishart
 from palate.models.bayes.ordinal import Stars, star_probabilities
-from palate.models.bayes.side import Hyper, Incidence, SideChain, draw_wishart
+from palate.models.bayes.side import Incidence, SideChain
 from palate.models.bayes.start import Components, CountEncoding, projected
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
 from palate.parallel import single_blas_thread

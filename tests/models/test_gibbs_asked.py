@@ -19,8 +19,9 @@ from palate.models.bayes import product_sum
 from palate.models.bayes.asked import RARE, Numbers
 from palate.models.bayes.begin import begun, ground_of
 from palate.models.bayes.derived import BayesSettings
+from palate.models.bayes.hyper import Hyper
 from palate.models.bayes.product_sum import ProductSum
-from palate.models.bayes.side import Hyper, Incidence
+from palate.models.bayes.side import Incidence
 from palate.models.bayes.start import CountEncoding
 from palate.models.bayes.start import side as begun_side
 from palate.models.contract.learner import Training

@@ -235,9 +235,11 @@ def test_what_clicks_weigh_follows_from_sums_of_blocks(whole):
 def test_pieces_that_cannot_be_solved_say_what_to_take(whole):
     ratings = pieces.rating_sums(whole.rows, whole.side(), ALONE)
     with pytest.raises(ParameterError, match=r"reg=-50 and reg_biases=2 are too small .* take larger ones"):
-        pieces.solve_ratings(ratings, True, whole.weights, (-50.0, 2.0), None, ALONE)
+        pieces.solve_ratings(ratings, True, whole.weights, (-50.0, 2.0), whole.prior, ALONE)
     clicks = pieces.click_sums(whole.clicks, whole.Q, WEIGHING, ALONE)
     with pytest.raises(DivergenceError, match=r"cannot be solved in float32: reg=0.3 is too small"):
-        pieces.solve_clicks(clicks, whole.G, -50 * whole.penalties, None, None, ClickSettings(WEIGHING, 3), ALONE)
+        pieces.solve_clicks(
+            clicks, whole.G, -50 * whole.penalties, whole.prior, None, ClickSettings(WEIGHING, 3), ALONE
+        )
     with pytest.raises(ValueError, match=r"no number of factors has sums of 12 numbers"):
         pieces.solve_ratings(ratings[:, :12], True, whole.weights, REGS, None, ALONE)

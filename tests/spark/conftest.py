@@ -1,29 +1,15 @@
-"""One Spark session for all tests of a process, and the rule that a missing Java fails where Spark is required."""
+"""One Spark session for all tests of a process."""
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import polars as pl
 import pytest
 from engines import CONF, Engine, Here, python_path
+from needs_spark import require_java
 
-from palate.errors import PalateError
-from palate.spark.java import find_java
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 from palate.spark.session import opened
-
-
-def require_java():
-    """Skip where Spark cannot start, and fail where PALATE_REQUIRE_SPARK is set, as `make test` does."""
-    pytest.importorskip("pyspark") if not os.environ.get("PALATE_REQUIRE_SPARK") else __import__("pyspark")
-    try:
-        find_java()
-    except PalateError as error:
-        if os.environ.get("PALATE_REQUIRE_SPARK"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from small_spark import Session
+from small_spark import Frame, Session
 
 from palate import Interactions
 from palate.spark.laying_out import LAYOUT
@@ -48,6 +48,8 @@ def lay_out(
         table = pa.Table.from_pylist([plain(record, keys) for record in records], SCHEMA)
         (path / f"by_{name}").mkdir(parents=True)
         pq.write_table(table, path / f"by_{name}" / "part-0.parquet")
+    (path / "rows").mkdir()
+    pq.write_table(rows_of(data), path / "rows" / "part-0.parquet")
     facts = facts_of(data, keys, long, needs, features)
     write_facts(path, facts)
     return (Small if isinstance(spark, Session) else Prepared)(spark, str(path), facts)
@@ -56,9 +58,18 @@ def lay_out(
 class Small(Prepared):
     """The same without Spark."""
 
+    @property
+    def rows(self):
+        return Frame(self.spark, pq.read_table(f"{self.path}/rows/part-0.parquet"))
+
     def layout(self, side):
         own, others = (self._read(f"by_{s}", LAYOUT) for s in (side, other(side)))
         return own.where("kind != 'routes'").union(others.where("kind = 'routes'"))
+
+
+def rows_of(data: Interactions) -> pa.Table:
+    columns = {"user": data.user_index, "item": data.item_index, "value": data.values}
+    return pa.table(columns | ({} if data.weights is None else {"weight": data.weights}))
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from palate.spark.arrays import schema_of
+from palate.spark.executors import Executors, _checked
 
 
 class Session:
@@ -28,6 +29,8 @@ class Session:
         self.read = SimpleNamespace(
             schema=lambda fields: SimpleNamespace(parquet=lambda path: self.parquet(path, fields))
         )
+
+        _checked[self] = Executors(())  # it has none
 
     def createDataFrame(self, table: pa.Table, fields: str) -> Frame:  # noqa: N802
         return Frame(self, table.cast(schema_of(fields)))
@@ -73,6 +76,9 @@ class Frame:
 
     def groupBy(self, name: str) -> Groups:  # noqa: N802
         return Groups(self, name)
+
+    def toArrow(self) -> pa.Table:  # noqa: N802
+        return self.table
 
     def collect(self) -> list[Any]:
         return [Row(row) for row in self.table.to_pylist()]

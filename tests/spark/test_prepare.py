@@ -11,8 +11,8 @@ from numpy.testing import assert_array_equal
 
 import palate
 from palate.spark.laying_out import Needed
-from palate.spark.prepare import prepare
 from palate.spark.prepared import Prepared, other
+from palate.spark.preparing import prepare
 from palate.sparse import Rows
 
 

@@ -9,7 +9,7 @@ import pytest
 from palate import ALS, ImplicitALS, Interactions
 from palate.errors import DataError
 from palate.spark import settings
-from palate.spark.prepare import prepare
+from palate.spark.preparing import prepare
 from palate.spark.settings import used_clicks, used_ratings
 
 

@@ -295,17 +295,15 @@ def test_headers_of_proxies_are_ignored_unless_trusted(unharmed: Served) -> None
     assert unharmed.ask("GET", "/", headers=forged) == unharmed.ask("GET", "/")
 
 
-def test_a_trusted_proxy_names_host_and_scheme(model_file: Path, tmp_path: Path) -> None:
-    options = ("--trust-proxy", "--allow-host", "films.example", "--allow-host", "Büch.example")
-    with served(tmp_path, *options, str(model_file)) as page:
-        ours = {"X-Forwarded-Host": "films.example", "X-Forwarded-Proto": "https"}
-        status, shown = page.ask("GET", "/", headers=ours)
-        assert status == 200
-        assert b'"root":"https://films.example"' in shown.replace(b" ", b"")
-        for name in ("films.example", "xn--bch-hoa.example"):
-            assert page.ask("GET", "/", headers={"Host": name})[0] == 200
-        assert page.ask("GET", "/", headers={"X-Forwarded-Host": "evil.example"})[0] == 421
-        assert page.ask("GET", "/", headers={"Host": "evil.example", "X-Forwarded-Host": "films.example"})[0] == 421
+def a_proxy_names_host_and_scheme(page: Served) -> None:
+    ours = {"X-Forwarded-Host": "films.example", "X-Forwarded-Proto": "https"}
+    status, shown = page.ask("GET", "/", headers=ours)
+    assert status == 200
+    assert b'"root":"https://films.example"' in shown.replace(b" ", b"")
+    for name in ("films.example", "xn--bch-hoa.example"):
+        assert page.ask("GET", "/", headers={"Host": name})[0] == 200
+    assert page.ask("GET", "/", headers={"X-Forwarded-Host": "evil.example"})[0] == 421
+    assert page.ask("GET", "/", headers={"Host": "evil.example", "X-Forwarded-Host": "films.example"})[0] == 421
 
 
 @pytest.mark.parametrize("name", ["https://films.example", "films.example:80", "a b", "", "*", "a/b", "x" * 300])
@@ -339,8 +337,9 @@ def told(page: Served) -> list[str]:
     return [line for line in page.log.splitlines() if not line.startswith("compiling ")]
 
 
-def test_one_line_an_incident(model_file: Path, tmp_path: Path) -> None:
-    with served(tmp_path, str(model_file)) as page:
+def test_one_line_an_incident_and_a_trusted_proxy_names_host_and_scheme(model_file: Path, tmp_path: Path) -> None:
+    options = ("--trust-proxy", "--allow-host", "films.example", "--allow-host", "Büch.example")
+    with served(tmp_path, *options, str(model_file)) as page:
         page.event(page.honest(data=["1", 10, MARK, "small"]))
         page.event(page.honest(data=[file_of(MARK)]))
         page.ask("GET", "/", headers={"Host": MARK})
@@ -362,6 +361,7 @@ def test_one_line_an_incident(model_file: Path, tmp_path: Path) -> None:
         lines = told(page)
         assert len(lines) == incidents.MOST_LINES
         assert lines[-1].endswith("; more of this minute are counted alone")
+        a_proxy_names_host_and_scheme(page)
 
 
 def test_what_was_not_shown_is_counted() -> None:

@@ -18,29 +18,41 @@ from urllib.request import urlopen
 import typer
 
 from palate.cli import common
+from palate.cli.doctor_lines import BAD, GOOD, HINT, DoctorLine
+from palate.cli.doctor_spark import spark_lines
+from palate.cli.spark_options import ConfOption, MasterOption, RemoteOption
 from palate.errors import PalateError, missing_extra
 
 PACKAGES = ("palate", "numpy", "scipy", "numba", "polars", "typer", "rich")
 EXTRAS = {
-    "plots": "matplotlib", "ui": "gradio", "tune": "optuna", "store": "sqlalchemy", "serve": "fastapi", "ann": "usearch"
+    "plots": "matplotlib", "ui": "gradio", "tune": "optuna", "store": "sqlalchemy", "serve": "fastapi",
+    "ann": "usearch", "spark": "pyspark"
 }  # fmt: skip
 WAL_MENDED = (3, 51, 3)  # version of SQLite whose write-ahead log stands two writers at the same instant
-GOOD, BAD, HINT = "ok", "fault", "hint"
-DoctorLine = tuple[str, str, str]  # state, what, finding
 
 
 def doctor(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="Also look at this store: reachable, schema, what is pending.")
     ] = None,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="Also try Spark: Java, a session, its executors, and a tiny job.")
+    ] = False,
+    master: MasterOption = None,
+    remote: RemoteOption = None,
+    conf: ConfOption = None,
     as_json: common.Json = False,
 ) -> None:
     """Say what is installed, what is missing and how to get it, and whether Palate works here."""
+    if (master or remote or conf) and not spark:
+        raise common.usage_error("--master, --remote and --conf are of --spark: add it")
     lines: list[DoctorLine] = [*_installed(), *_extras(), *_machine(), _sqlite()]
     for what, check in (("data", _data), ("training", _trains), ("page", _serves)):
         lines.append(_safely(what, check))
     if store is not None:
         lines.append(_safely("store", partial(_store, store)))
+    if spark:
+        lines += spark_lines(master, remote, conf)
     healthy = all(state != BAD for state, _, _ in lines)
     if as_json:
         checks = [{"state": s, "what": w, "finding": f} for s, w, f in lines]

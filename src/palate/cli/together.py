@@ -61,7 +61,11 @@ _OF_SERVICE = (
     "--schedule", "--log",
 )  # fmt: skip
 
+_SESSION = Rule("--master", without=("--remote",), why="starts Spark from here, and --remote asks a server that runs")
+
 RULES: dict[str, tuple[Rule, ...]] = {
+    **{f"palate spark {name}": (_SESSION,) for name in ("prepare", "recommend", "evaluate", "split", "save")},
+    "palate spark train": (_SESSION, Rule("--resume", without=("--overwrite",), why="goes on with what is there")),
     "palate evaluate": (
         Rule("--model-file", without=_FITTED, why="is a fitted model, measured as it is"),
         *_PARTS,

@@ -67,7 +67,7 @@ def train(
 
     if stop_on == "test" and split is None:
         raise common.usage_error("--stop-on test needs a test part: name it with --split, such as random:0.2:42")
-    learner = _learner(config or model, preset, set_, positive, checkpoint)
+    learner = learner_of(config or model, preset, set_, positive, checkpoint)
     together.check_stop_on(learner, stop_on)
     together.check_users_use([learner], attributes, users is not None)
     common.check_writable(out)
@@ -102,8 +102,12 @@ def train(
     common.show_next(stdout, "recommend", out, *whom)
 
 
-def _learner(
-    key: str, preset: str | None, set_: list[str] | None, positive: str | None, checkpoint: Path | None
+def learner_of(
+    key: str,
+    preset: str | None,
+    set_: list[str] | None,
+    positive: str | None,
+    checkpoint: Path | None = None,
 ) -> Recommender:
     """Return the unfitted model that the options name."""
     from palate import files

@@ -202,7 +202,7 @@ def typed(columns: dict[str, pl.Series], policy: Policy) -> list[Fault]:
         if name in columns:
             columns[name] = _convert(_as_text(columns[name]), convert, faults)
     if "value" in columns:
-        faults += _value_faults(columns["value"], policy)
+        faults += value_faults(columns["value"], policy)
     if "weight" in columns:
         faults += _weight_faults(columns["weight"])
     if "time" in columns:
@@ -301,7 +301,8 @@ def _remedy(role: str, example: object) -> Remedy | None:
     return None
 
 
-def _value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
+def value_faults(value: pl.Series, policy: Policy) -> list[Fault]:
+    """Return the faults of Float32 values that are there."""
     faults = []
     infinite = value.is_infinite().fill_null(value=False)
     if infinite.any():
@@ -345,9 +346,13 @@ def check_merged(values: NDArray[np.float32], how: OnDuplicate, policy: Policy, 
     Raises:
         DataError: how many pairs have such a value, and what can be done.
     """
-    faults = _value_faults(pl.Series(values), policy)
+    refuse_merged(len(values), value_faults(pl.Series(values), policy), how, where)
+
+
+def refuse_merged(n_pairs: int, faults: list[Fault], how: OnDuplicate, where: Where) -> None:
+    """Raise the error for faults of merged values, where there are any."""
     if faults:
-        texts = "; ".join(f"{f.text}: {len(f.rows):,} of {len(values):,} user-item pairs" for f in faults)
+        texts = "; ".join(f"{f.text}: {f.count:,} of {n_pairs:,} user-item pairs" for f in faults)
         raise DataError(
             *(f"{where.name}: after ", Set("on_duplicate", how), f" {texts}"),
             Remedy("; take ", Set("on_duplicate", "last"), " or 'mean', or a rating_range that holds the sums"),
@@ -363,7 +368,7 @@ def check_values(values: NDArray[np.float32], policy: Policy, where: Where) -> N
     Raises:
         DataError: which rows have such values.
     """
-    faults = _value_faults(pl.Series(values), policy)
+    faults = value_faults(pl.Series(values), policy)
     if faults:
         raise _error_of(len(values), faults, where)
 

@@ -54,8 +54,7 @@ def item_table(
     if items is None:
         table = pl.DataFrame({"item_id": ids.values})
     else:
-        titled = _titled(attribute_table(ids, items, "item", id_name=id_name), title)
-        table = _kept_types(with_lists(titled, lists))
+        table = shown_columns(attribute_table(ids, items, "item", id_name=id_name), title, lists)
     if "title" not in table.columns:
         table = table.with_columns(title=pl.lit(None, pl.String))
     if isinstance(table.schema["title"], pl.List):
@@ -66,6 +65,19 @@ def item_table(
         )
     shown = pl.coalesce(pl.col("title").cast(pl.String), pl.col("item_id").cast(pl.String))
     return table.with_columns(title=shown).select("item_id", "title", pl.exclude("item_id", "title"))
+
+
+def shown_columns(table: pl.DataFrame, title: str | None = None, lists: ListColumns = True) -> pl.DataFrame:
+    """Return a table with its column of titles called "title", lists of words as lists, and types that a model keeps.
+
+    Args:
+        table: with the column item_id.
+        title, lists: as `item_table`.
+
+    Raises:
+        DataError: no such column of titles, or a column of a type that a model cannot keep.
+    """
+    return _kept_types(with_lists(_titled(table, title), lists))
 
 
 def _titled(table: pl.DataFrame, title: str | None) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from palate.metrics import quantile_groups, user_column
 
 GROUPS = ("age", "gender")  # where the data has them
 _OF_JOB = {"model": pl.String, "fold": pl.Int64}
-_RUNS = {
+RUNS = {
     **_OF_JOB,
     "split": pl.String,
     "seed": pl.Int64,
@@ -29,14 +29,14 @@ _RUNS = {
     "n_threads": pl.Int64,
     "command": pl.String,
 }
-_RESULTS = {
+RESULTS = {
     **_OF_JOB,
     "metric": pl.String,
     **dict.fromkeys(("value", "worst_tenth"), pl.Float64),
     **dict.fromkeys(("n_users", "n_without_list", "n_left_out", "n_popular"), pl.Int64),
     "mean_of_others": pl.Float64,
 }
-_GROUPS = {
+GROUP_ROWS = {
     **dict.fromkeys(("model", "metric", "grouping", "group"), pl.String),
     "place": pl.Int64,
     "mean": pl.Float64,
@@ -70,10 +70,10 @@ def gathered(plan: Mapping[str, Any], jobs: Sequence[Job], outcomes: Outcomes, w
         units.append(outcome.units.select(*columns, pl.all()))
     return Comparison(
         plan={**plan, "models": models, "failures": failures},
-        runs=pl.DataFrame(runs, schema=_RUNS),
-        results=pl.DataFrame(results, schema=_RESULTS),
+        runs=pl.DataFrame(runs, schema=RUNS),
+        results=pl.DataFrame(results, schema=RESULTS),
         units=pl.concat(units),
-        groups=pl.DataFrame(schema=_GROUPS),
+        groups=pl.DataFrame(schema=GROUP_ROWS),
         details=details,
     )
 
@@ -104,4 +104,4 @@ def with_groups(comparison: Comparison, groupings: Mapping[str, pl.Series]) -> C
                 n = int((column.den.sum(axis=1) > 0).sum())
                 low, high = np.quantile(values, [0.025, 0.975]) if n > 1 else (None, None)
                 rows.append((model, metric, grouping, str(group or "unknown"), place, column.value(), n, low, high))
-    return replace(comparison, groups=pl.DataFrame(rows, schema=_GROUPS, orient="row"))
+    return replace(comparison, groups=pl.DataFrame(rows, schema=GROUP_ROWS, orient="row"))

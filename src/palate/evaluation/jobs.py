@@ -218,10 +218,10 @@ def run(job: Job, dataset: Dataset, progress: ProgressCallback) -> Outcome:
             "peak_mb": None,
             "n_threads": job.n_threads,
         },
-        results=[_result(name, value, result.summaries.get(name)) for name, value in result.metrics.items()],
+        results=[result_of(name, value, result.summaries.get(name)) for name, value in result.metrics.items()],
         details={**details, "warnings": warned},
         skipped=result.measured.skipped,
-        units=_table(result.measured.units),
+        units=units_table(result.measured.units),
     )
 
 
@@ -259,13 +259,15 @@ def peak_megabytes() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _result(name: str, value: float, summary: Any) -> dict[str, Any]:
+def result_of(name: str, value: float, summary: Any) -> dict[str, Any]:
+    """Return a metric's row of results."""
     none = dict.fromkeys(f.name for f in fields(Summary) if f.name != "mean")
     known = {key: figure for key, figure in asdict(summary).items() if key != "mean"} if summary else none
     return {"metric": name, "value": value, **known}
 
 
-def _table(units: Mapping[str, Units]) -> pl.DataFrame:
+def units_table(units: Mapping[str, Units]) -> pl.DataFrame:
+    """Return each user's share of each metric as a table."""
     parts = [
         pl.DataFrame({"user_index": shares.user_index, "num": shares.num, "den": shares.den}).select(
             pl.lit(name).alias("metric"), "user_index", "num", "den"

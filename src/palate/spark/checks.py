@@ -136,14 +136,15 @@ def _fault(sample: pl.DataFrame, bit: int, counts: dict[int, int], door: Door, w
 
 def _samples(rows: DataFrame, bits: Iterable[int]) -> dict[int, pl.DataFrame]:
     """Return for each fault the rows that hold least, which are the same ones whatever the partitions."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    samples = {}
-    for bit in bits:
-        having = rows.filter(F.col("faults").bitwiseAND(1 << bit) != 0).orderBy(RAW).limit(SHOWN)
-        table: pa.Table = having.select(f"{RAW}.*").toArrow()
-        samples[bit] = pl.DataFrame(pl.from_arrow(table))
-    return samples
+    has = [F.when(F.col("faults").bitwiseAND(1 << bit) != 0, F.lit(bit)) for bit in bits]
+    having = rows.filter("faults != 0").select(F.explode(F.array(*has)).alias("bit"), RAW).filter("bit is not null")
+    place = F.row_number().over(Window.partitionBy("bit").orderBy(RAW))
+    first = having.withColumn("place", place).filter(F.col("place") <= SHOWN).select("bit", "place", f"{RAW}.*")
+    frame = pl.DataFrame(pl.from_arrow(first.toArrow())).sort("bit", "place").drop("place")
+    return {bit: frame.filter(bit=bit).drop("bit") for bit in bits}
 
 
 def rows_as_text(frame: pl.DataFrame, where: Where) -> list[str]:

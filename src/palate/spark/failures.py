@@ -65,12 +65,13 @@ SIGNS = (
 
 
 @contextmanager
-def clear_errors(subject: object, doing: str = "") -> Iterator[None]:
+def clear_errors(subject: object, doing: str = "", source: object = None) -> Iterator[None]:
     """Make what Spark raises inside the block an error of ours; errors of ours go through.
 
     Args:
         subject: the path or table that it is about.
         doing: what was done, such as "reading the ratings".
+        source: what it is about where something could not be read.
 
     Raises:
         DataError: says what failed; its cause is Spark's error.
@@ -83,16 +84,21 @@ def clear_errors(subject: object, doing: str = "") -> Iterator[None]:
     except PalateError:
         raise
     except failures as error:
-        raise clear_error(error, subject, doing) from error
+        raise clear_error(error, subject, doing, source) from error
 
 
-def clear_error(error: Exception, subject: object, doing: str = "") -> DataError:
+def clear_error(error: Exception, subject: object, doing: str = "", source: object = None) -> DataError:
     """Return our error for one of Spark's."""
     text = _whole_text(error)
+    raised = re.search(r"\[USER_RAISED_EXCEPTION\] (.*?)(?: SQLSTATE.*)?$", text, re.MULTILINE)
+    if raised:
+        return DataError(raised[1], code="format", subject=subject)
     own = re.search(r"palate\.errors\.\w+: (.*)", text)
     before = f" ({doing})" if doing else ""
     for sign in SIGNS if own is None else ():
         if re.search(sign.pattern, text):
+            if source is not None and sign.code in ("damaged", "not_found"):
+                return DataError.of(source, f": {sign.words}", code=sign.code)
             return DataError.of(subject, f"{before.strip()}: {sign.words}".lstrip(), code=sign.code)
     said = own[1] if own else _first_line(text)
     return DataError.of(subject, f"{before.strip()}: Spark failed: {said}".lstrip(), code="failed")

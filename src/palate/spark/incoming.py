@@ -12,12 +12,13 @@ from palate.data.checking import Policy, Where, typed
 from palate.data.columns import Columns, check_columns, find_columns
 from palate.errors import DataError, ParameterError, Remedy
 from palate.spark.failures import clear_errors
+from palate.spark.separated import read_separated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Format = Literal["parquet", "csv"]
-ENDINGS: Mapping[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv"}
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 PACKED = (".gz", ".bz2", ".zst", ".zstd")
 NO_ARROW = (TypeError, ValueError, pl.exceptions.PolarsError)
 
@@ -59,7 +60,7 @@ def incoming(
     form = form or format_of(ratings)
     with clear_errors(ratings, "reading the ratings"):
         if form == "csv":
-            raise NotImplementedError
+            return Incoming(read_separated(spark, ratings, columns), Where(ratings), written=policy.ids == "auto")
         return _of_frame(spark.read.parquet(ratings), ratings, columns, policy)
 
 
@@ -68,7 +69,9 @@ def format_of(path: str) -> Format:
     bare = path.rstrip("/").lower()
     for ending in PACKED:
         bare = bare.removesuffix(ending)
-    return next((form for ending, form in ENDINGS.items() if bare.endswith(ending)), "parquet")
+    if bare.endswith((".jsonl", ".ndjson", ".json")):
+        raise DataError.of(path, "is JSON: spark.read.json(path) makes a DataFrame of it, to be given", code="format")
+    return "csv" if bare.endswith(TEXT) else "parquet"
 
 
 def _checked_frame(ratings: Any) -> DataFrame:

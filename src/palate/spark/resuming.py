@@ -41,7 +41,9 @@ def _states(prepared: Prepared, path: str) -> Iterator[dict[str, Any]]:
         place = sweep_path(path, slot, "user")
         if exists(prepared.spark, place):
             records = prepared.spark.read.schema("kind string, block int, sweep int, note string").parquet(place)
-            for row in records.where("kind = 'sums'").where("block = '0'").collect():
+            for row in records.where("kind = 'sums'").collect():
+                if row["note"] is None:
+                    continue
                 yield {**json.loads(row["note"]), "begun": row["sweep"]}
 
 

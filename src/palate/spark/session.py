@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NEEDED = (4, 2)  # version of Spark
 PORT = 15002  # of Spark Connect, where an address names none
+SOON = 2.0  # seconds after which it is asked plainly why a server does not answer
 SECONDS = 20.0  # until a server that does not answer is given up
 GIB = 1 << 30
 QUIET: Mapping[str, str] = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
@@ -196,9 +197,11 @@ def _made(builder: Any, given: Mapping[str, str], where: str) -> SparkSession:
     for name, value in given.items():
         builder = builder.config(name, value)
     try:
-        session: SparkSession = builder.getOrCreate()
+        with warnings.catch_warnings():  # a client tells a server that it has just started the same once more
+            warnings.filterwarnings("ignore", "Failed to set", UserWarning)
+            session: SparkSession = builder.getOrCreate()
     except (PySparkException, _java_error()) as error:
-        raise SparkError.of(where, f"gives no Spark session: {_first_line(error)}") from error
+        raise SparkError.of(where, f"gives no Spark session: {first_line(error)}") from error
     return session
 
 
@@ -212,7 +215,7 @@ def _java_error() -> type[Exception]:
     return kind
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return what an error of Spark says, without Java's own trace."""
     java = getattr(error, "java_exception", None)
     return (str(java) if java is not None else str(error)).strip().partition("\n")[0]
@@ -273,9 +276,7 @@ def _check_answers(remote: str) -> None:
         address = DefaultChannelBuilder(remote)
         channel = address.toChannel()
     except (PySparkException, ValueError) as error:
-        raise ParameterError.outside(
-            "remote", f"sc://HOST:{PORT} or local[N] ({_first_line(error)})", remote
-        ) from error
+        raise ParameterError.outside("remote", f"sc://HOST:{PORT} or local[N] ({first_line(error)})", remote) from error
     ready = grpc.channel_ready_future(channel)
     try:
         _wait(ready, address.endpoint)
@@ -288,7 +289,7 @@ def _wait(ready: Any, endpoint: str) -> None:
     """Wait until a server answers; ask plainly why where it does not soon."""
     import grpc
 
-    for seconds in (2.0, SECONDS):
+    for seconds in (SOON, SECONDS):
         try:
             ready.result(timeout=seconds)
         except grpc.FutureTimeoutError:
@@ -320,7 +321,7 @@ def _check_version(session: SparkSession) -> None:
         version = session.version
     except PySparkException as error:
         raise SparkError(
-            f"the Spark Connect server refuses: {_first_line(error)}", subject="the Spark Connect server"
+            f"the Spark Connect server refuses: {first_line(error)}", subject="the Spark Connect server"
         ) from error
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < NEEDED:

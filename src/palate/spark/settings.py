@@ -46,6 +46,7 @@ from palate.models.ridge.weighing import (
 from palate.parallel import Workers
 from palate.progress import ProgressCallback, silent
 from palate.spark.blocks import positions_of
+from palate.spark.clicks import check_values
 from palate.spark.failures import clear_errors
 from palate.spark.prepared import Prepared, Side
 from palate.sparse import Rows
@@ -99,13 +100,14 @@ def used_ratings(prepared: Prepared, model: ALS, seed: int, progress: ProgressCa
         DivergenceError: the biases cannot be estimated of these ratings.
         SparkError, DataError: the rows cannot be read.
     """
-    if prepared.n_rows <= SAMPLE:
-        data, features = whole(prepared)
-        return _of_rows(data, features, model, seed, spread_of(data), progress)
     _, _, weight, weighted, weighted_squares = prepared.facts["sums"]
     mean = weighted / weight
     spread = max(weighted_squares / weight - mean**2, 0.0) ** 0.5 or 1.0
-    data = sample(prepared, seed, balanced(prepared)) if None in (model.reg, model.reg_biases) else some_rows(mean)
+    is_given = None not in (model.reg, model.reg_biases)
+    if prepared.n_rows <= SAMPLE and not is_given:
+        data, features = whole(prepared, features=model.reg is None)
+        return _of_rows(data, features, model, seed, spread_of(data), progress)
+    data = some_rows(mean) if is_given else sample(prepared, seed, balanced(prepared))
     found = _of_rows(data, (None, None), model, seed, spread, progress)
     if not model.biases or model.reg_biases is None:
         return found
@@ -136,9 +138,9 @@ def used_clicks(prepared: Prepared, model: ImplicitALS, seed: int, progress: Pro
         SparkError: the rows cannot be read.
     """
     if prepared.n_rows <= SAMPLE:
-        data, features = whole(prepared)
+        data, features = whole(prepared, features=model.reg is None and model.shrinkage is None)
         return _of_clicks(Training(data, None, *features, None, progress), model, seed)
-    check_values(prepared, model.positive)
+    check_values((prepared.facts["lowest"], prepared.facts["highest"]), model.positive)
     typical = median_value(prepared) if model.alpha is None and model.positive == "values" else 0.0
     return _of_sums(prepared, model, typical, seed, progress)
 
@@ -184,10 +186,10 @@ def _of_sums(
 # -- rows at the driver ---------------------------------------------------------------------------------------------
 
 
-def whole(prepared: Prepared) -> tuple[Interactions, tuple[Features | None, Features | None]]:
-    """Return all rows, in the order of users and items, and the features of both sides."""
+def whole(prepared: Prepared, *, features: bool) -> tuple[Interactions, tuple[Features | None, Features | None]]:
+    """Return all rows, in the order of users and items, and the features of both sides where they are asked for."""
     data = collected(prepared, prepared.rows, (prepared.n_users, prepared.n_items))
-    return data, (features_of(prepared, "user"), features_of(prepared, "item"))
+    return data, (features_of(prepared, "user"), features_of(prepared, "item")) if features else (None, None)
 
 
 def balanced(prepared: Prepared) -> tuple[float, float]:
@@ -240,8 +242,8 @@ def features_of(prepared: Prepared, side: Side) -> Features | None:
     n, names = prepared.n(side), tuple(facts["names"])
     matrix = np.zeros((n, len(names)), np.float32)
     with clear_errors(prepared.path, "reading its features"):
-        of_side = prepared.layout(side).filter("kind = 'features'").select("block", "row", "features")
-        for record in of_side.toLocalIterator():
+        of_side = prepared.layout(side).where("kind = 'features'").select("block", "row", "features")
+        for record in of_side.toArrow().to_pylist():
             part = np.frombuffer(record["features"], np.float32).reshape(-1, len(names))
             at = positions_of(record["block"], prepared.n_blocks, n)[record["row"] :][: len(part)]
             matrix[at] = part
@@ -249,16 +251,6 @@ def features_of(prepared: Prepared, side: Side) -> Features | None:
 
 
 # -- sums over all rows ---------------------------------------------------------------------------------------------
-
-
-def check_values(prepared: Prepared, positive: Positive) -> None:
-    """Refuse values that are no clicks by the rule given.
-
-    Raises:
-        DataError: as `palate.models.items.clicks.clicks_of`.
-    """
-    both = np.array([prepared.facts["lowest"], prepared.facts["highest"]], np.float32)
-    clicks_of(Rows.of_sizes([2], np.arange(2, dtype=np.int32), both), positive, "the training part")
 
 
 def median_value(prepared: Prepared) -> float:
@@ -275,7 +267,7 @@ def side_sums(
 ) -> tuple[SideSums, int]:
     """Return sums over the rows of a side, added in the order of blocks, and the number of clicks."""
     task = partial(sums_of_records, positive=positive, typical=typical, weighing=weighing, n_columns=n_columns)
-    cells = prepared.layout(side).filter("kind in ('cells', 'long')")
+    cells = prepared.layout(side).where("kind in ('cells', 'long')")
     columns = cells.select("kind", "block", "part", "row", "indptr", "indices", "values", "weights")
     with clear_errors(prepared.path, "adding up its clicks"):
         found = columns.mapInArrow(task, SUMS).toArrow().sort_by([(n, "ascending") for n in ("block", "part", "row")])

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palate.data.checking import Policy, check_fatal, check_left
+from palate.data.checking import Policy, check_fatal
+from palate.data.features import Features
+from palate.spark.attributes import check_all_have, check_kind, feature_task, unknown_ids, with_keys
 from palate.spark.blocks import block_keys
-from palate.spark.checks import Door, checked, checked_schema, counts_of, dropped_of, faults_of
+from palate.spark.checked import checked_rows
 from palate.spark.facts import path_in
 from palate.spark.incoming import Incoming
+from palate.spark.item_tables import write_item_table
 from palate.spark.laying_out import WRITTEN, SideBlocks, lay_out
-from palate.spark.positions import RANGE, write_positions
-from palate.spark.prepared import FORMAT_VERSION, KIND, TYPES, Side, ids_schema, rows_schema
+from palate.spark.positions import RANGE, add_positions, write_positions
+from palate.spark.prepared import FORMAT_VERSION, KIND, Side, ids_schema, rows_schema
+from palate.spark.repeats import repeated
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-
-log = logging.getLogger(__name__)
 
 LONG_SHARE = 0.25  # of the mean block's cells: a row that has more is dealt over the blocks
 MOST_CELLS = 20_000_000  # in a block: what its task holds in memory
@@ -55,45 +57,37 @@ class Stages:
         path: the folder to write.
         policy: what to do with faulty rows.
         source: the rows as they came.
+        features: of users and items, where there are some.
     """
 
-    def __init__(self, spark: SparkSession, path: str, policy: Policy, source: Incoming) -> None:
-        self.spark, self.path, self.policy, self.source = spark, path, policy, source
-        self.kinds = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in SIDES}
+    def __init__(
+        self, spark: SparkSession, path: str, policy: Policy, source: Incoming, features: Mapping[Side, Features]
+    ) -> None:
+        self.spark, self.path, self.policy, self.source, self.features = spark, path, policy, source, features
         self.further = [role for role in ("value", "time", "weight") if role in source.roles]
 
-    def run(self, n_blocks: int | None, long_share: float) -> dict[str, Any]:
+    def run(self, n_blocks: int | None, long_share: float, items: Any = None) -> dict[str, Any]:
         """Run all stages and return the facts."""
         n_rows, dropped = self.check()
         numbers = self.number(n_rows, n_blocks)
+        if items is not None:
+            write_item_table(self.spark, items, self._ids("item"), self.kinds["item"], self.path)
         long = {side: self.long(side, numbers, long_share) for side in SIDES}
         self.place(numbers)
-        of_blocks = {side: self.lay_out(side, numbers, long[side]) for side in SIDES}
+        of_blocks: dict[Side, list[dict[str, Any]]] = {}
+        for side in SIDES:
+            of_blocks[side] = self.lay_out(side, numbers, long[side])
+            self.lay_out_features(side, numbers)
+            self.refuse_repeated(n_rows + sum(dropped.values()), of_blocks[side])
         self.clear()
-        return self.facts(numbers, long, of_blocks, long_share) | {"dropped": dropped}
+        told = {"dropped": dropped, "item_table": items is not None}
+        return self.facts(numbers, long, of_blocks, long_share) | told
 
     def check(self) -> tuple[int, dict[str, int]]:
-        """Write the checked rows; return how many are good, and how many were dropped by reason.
-
-        Raises:
-            DataError: rows are faulty that may not be dropped, or none is left.
-        """
-        door = Door(self.source.roles, self.policy)
-        raw = self.source.rows.schema.simpleString()
-        kinds: dict[str, str] = {side: TYPES[kind] for side, kind in self.kinds.items()}
-        schema = checked_schema(self.source.roles, kinds, raw)
-        rows = self.source.rows.mapInArrow(partial(checked, door=door), schema)
-        rows.write.mode("overwrite").parquet(path_in(self.path, "draft", "checked"))
-        rows = self.spark.read.schema(schema).parquet(path_in(self.path, "draft", "checked"))
-        counts = counts_of(rows)
-        n_rows, where = sum(counts.values()), self.source.where
-        check_fatal(n_rows, faults_of(rows, counts, door, where), self.policy, where)
-        check_left(n_rows, counts.get(0, 0), where)
-        dropped = dropped_of(counts, door)
-        for reason, count in dropped.items():
-            log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
-        self.good = rows.filter("faults = 0").select(*SIDES, *self.further)
-        return counts[0], dropped
+        """Write the checked rows; return how many are good, and how many were dropped by reason."""
+        checked = checked_rows(self.spark, self.source, self.policy, path_in(self.path, "draft"), repeats_later=True)
+        self.good, self.kinds = checked.rows, checked.kinds
+        return checked.n_rows, checked.dropped
 
     def number(self, n_rows: int, n_blocks: int | None) -> Numbers:
         """Write the ids of both sides with their positions; return how many there are, and the keys of the blocks."""
@@ -107,7 +101,19 @@ class Stages:
         count = F.count("*")
         weight = F.expr(WEIGHT) if "weight" in self.further else count.cast("double")
         ids = self.good.groupBy(F.col(side).alias("id")).agg(count.alias("count"), weight.alias("weight"))
-        return write_positions(self.spark, ids, self.path, f"{side}s", n_blocks, n_ranges)
+        n_ids = write_positions(self.spark, ids, self.path, f"{side}s", n_blocks, n_ranges)
+        return n_ids + self._add_further(side, n_ids, n_blocks)
+
+    def _add_further(self, side: Side, n_ids: int, n_blocks: int) -> int:
+        """Write the ids that only the features know behind the others; return how many there are."""
+        if side not in self.features:
+            return 0
+        check_kind(self.features[side].ids, side, self.kinds[side])
+        check_all_have(self.spark, self.features[side], self._ids(side), side)
+        more = unknown_ids(self.spark, self.features[side], self._ids(side))
+        if more:
+            add_positions(self.spark, more, n_ids, self.path, f"{side}s", n_blocks)
+        return len(more)
 
     def long(self, side: Side, numbers: Numbers, long_share: float) -> dict[int, float]:
         """Return the positions of the rows that are dealt over the blocks, with their counts or sums of weights."""
@@ -155,6 +161,27 @@ class Stages:
         told = self.spark.read.schema(WRITTEN).parquet(path).filter("kind = 'facts'").select("block", "facts").collect()
         return [json.loads(row["facts"]) for row in sorted(told, key=lambda row: row["block"])]
 
+    def lay_out_features(self, side: Side, numbers: Numbers) -> None:
+        """Write the features of a side's blocks beside their cells."""
+        from pyspark.sql import functions as F
+
+        if side not in self.features:
+            return
+        features, n_blocks = self.features[side], len(numbers.keys)
+        rows = with_keys(self.spark, features, self._ids(side), key_of(F.col("position"), numbers.keys))
+        none = self.spark.range(n_blocks).select(
+            key_of(F.col("id"), numbers.keys).alias("key"), F.lit(-1).alias("position"), F.lit(b"").alias("numbers")
+        )
+        blocks = SideBlocks(tuple(numbers.keys), numbers.n(side), 0, {})
+        laid = rows.unionByName(none).repartition(n_blocks, "key")
+        records = laid.mapInArrow(feature_task(blocks, features.matrix.shape[1]), WRITTEN)
+        records.write.mode("append").options(**BLOBS).parquet(path_in(self.path, f"by_{side}"))
+
+    def refuse_repeated(self, n_rows: int, blocks: list[dict[str, Any]]) -> None:
+        """Raise the error of repeated pairs, where a block has found one."""
+        if any(block["repeated"] for block in blocks):
+            check_fatal(n_rows, repeated(self.good, self.source.where), self.policy, self.source.where)
+
     def _no_cells(self, keys: list[int], like: DataFrame) -> DataFrame:
         """Return a row for each block that is no cell, so that each has a task."""
         from pyspark.sql import functions as F
@@ -167,7 +194,8 @@ class Stages:
     def clear(self) -> None:
         """Let go of what was written on the way."""
         nothing = self.spark.range(0)
-        for name in ("checked", "users", "items"):
+        merged = ["merged"] if self.policy.on_duplicate != "error" else []
+        for name in ("checked", *merged, "users", "items"):
             nothing.write.mode("overwrite").parquet(path_in(self.path, "draft", name))
 
     def facts(
@@ -201,8 +229,7 @@ class Stages:
                 "item": [list(of) for of in zip(*(block["needed"] for block in users), strict=True)],
                 "user": [list(of) for of in zip(*(block["needed"] for block in blocks["item"]), strict=True)],
             },
-            "features": {"user": None, "item": None},
-            "item_table": False,
+            "features": {side: _facts_of(self.features.get(side)) for side in SIDES},
         }
 
     def _ids(self, side: Side) -> DataFrame:
@@ -213,8 +240,10 @@ class Stages:
         return self.spark.read.schema(schema).parquet(path_in(self.path, "rows"))
 
 
-def _kind_of(dtype: str, policy: Policy) -> str:
-    return "text" if policy.ids == "text" or dtype == "string" else "integer"
+def _facts_of(features: Features | None) -> dict[str, Any] | None:
+    if features is None:
+        return None
+    return {"names": list(features.names), "encoding": [dict(spec) for spec in features.encoding]}
 
 
 def key_of(position: Column, keys: list[int]) -> Column:

@@ -11,6 +11,7 @@ import numpy as np
 from palate.data.checking import Policy
 from palate.data.columns import Columns
 from palate.errors import DataError, ParameterError, Remedy, Set
+from palate.spark.checked import Checked, checked_rows
 from palate.spark.incoming import incoming
 from palate.spark.leaks import PAIR, shared_error
 
@@ -42,22 +43,23 @@ class Tested:
 
 
 def tested_rows(
-    prepared: Prepared, test: str | DataFrame, columns: Columns | None, name: str, on_overlap: str
+    prepared: Prepared, test: str | DataFrame, columns: Columns | None, policy: Policy, name: str, on_overlap: str
 ) -> Tested:
     """Return a test part by position.
 
     Raises:
         ParameterError: on_overlap is neither of the two.
-        DataError: the test part has faults, ids of another type, nothing that the model knows, a pair twice, or rows
-            of the training part.
+        DataError: the test part has faults, ids of another type, nothing that the model knows, or rows of the training
+            part.
     """
     if on_overlap not in ("raise", "drop"):
         raise ParameterError.outside("on_overlap", "'raise' or 'drop'", on_overlap)
-    given = _typed(incoming(prepared.spark, test, columns, None, Policy()).rows, prepared, name)
+    source = incoming(prepared.spark, test, columns, None, policy)
+    given = _typed(checked_rows(prepared.spark, source, policy), prepared, name)
     beside = given
     for side in ("user", "item"):
         beside = beside.join(_ids(prepared, side), f"{side}_id", "left")
-    counts = _counts(beside, name)
+    counts = _counts(beside)
     known = beside.filter("user is not null and item is not null").select("user", "item", "value")
     if not counts["known"]:
         raise DataError.of(
@@ -84,52 +86,39 @@ def _ids(prepared: Prepared, side: Any) -> DataFrame:
     return ids.select(ids["id"].alias(f"{side}_id"), ids["position"].alias(side), ids["count"].alias(f"{side}_rows"))
 
 
-def _typed(rows: DataFrame, prepared: Prepared, name: str) -> DataFrame:
-    """Return user_id, item_id and value, of the model's types.
+def _typed(checked: Checked, prepared: Prepared, name: str) -> DataFrame:
+    """Return user_id, item_id and value; integers become text where the model's ids are.
 
     Raises:
-        DataError: ids are text in one and integers in the other.
+        DataError: ids are text, and the model's are integers.
     """
     from pyspark.sql import functions as F
-    from pyspark.sql.types import IntegralType, NumericType, StringType
 
     columns: list[Column] = []
     for side in ("user", "item"):
-        wanted, found = prepared.facts["ids"][side], rows.schema[side].dataType
-        fits = isinstance(found, IntegralType) if wanted == "integer" else isinstance(found, StringType | IntegralType)
-        if not fits:
+        wanted, found = prepared.facts["ids"][side], checked.kinds[side]
+        if wanted == "integer" != found:
             raise DataError(
-                f"the {name} part's {side} ids are {found.simpleString()}, and the model's are {wanted}",
+                f"the {side} ids of {name} are text, and the model's are integers",
                 Remedy(": cast them, or prepare the training part with ", Set("ids", "text")),
                 code="ids",
                 subject=name,
             )
-        columns.append(F.col(side).cast("long" if wanted == "integer" else "string").alias(f"{side}_id"))
-    if "value" in rows.columns and not isinstance(rows.schema["value"].dataType, NumericType):
-        found = rows.schema["value"].dataType
-        raise DataError.of(name, f"has values of type {found.simpleString()}: cast them to numbers", code="columns")
-    value = F.col("value").cast("float") if "value" in rows.columns else F.lit(1.0).cast("float")
-    return rows.select(*columns, value.alias("value"))
+        columns.append(F.col(side).cast("string" if wanted == "text" else "long").alias(f"{side}_id"))
+    value = F.col("value").cast("float") if "value" in checked.rows.columns else F.lit(1.0).cast("float")
+    return checked.rows.select(*columns, value.alias("value"))
 
 
-def _counts(rows: DataFrame, name: str) -> dict[str, Any]:
-    """Return what one pass over the rows tells.
-
-    Raises:
-        DataError: an id or a value is missing, or a value is no finite number.
-    """
+def _counts(rows: DataFrame) -> dict[str, Any]:
+    """Return what one pass over the rows tells."""
     from pyspark.sql import functions as F
 
     known = F.col("user").isNotNull() & F.col("item").isNotNull()
-    value = F.col("value")
-    faulty = F.col("user_id").isNull() | F.col("item_id").isNull() | value.isNull()
-    faulty = faulty | F.isnan(value) | (F.abs(value) == float("inf"))
     idle_user, idle_item = known & (F.col("user_rows") == 0), known & (F.col("item_rows") == 0)
     one = rows.agg(
         F.count(F.lit(1)).alias("rows"),
-        F.count_if(faulty).alias("faulty"),
         F.count_if(known).alias("known"),
-        F.max(F.when(known, value)).alias("highest"),
+        F.max(F.when(known, F.col("value"))).alias("highest"),
         F.count_distinct(F.when(F.col("user").isNull(), F.col("user_id"))).alias("new_users"),
         F.count_distinct(F.when(F.col("item").isNull(), F.col("item_id"))).alias("new_items"),
         F.count_distinct(F.when(idle_user, F.col("user"))).alias("idle_users"),
@@ -137,15 +126,6 @@ def _counts(rows: DataFrame, name: str) -> dict[str, Any]:
         F.count_if(idle_user | idle_item).alias("idle_rows"),
     )
     counts: dict[str, Any] = one.collect()[0].asDict()
-    if not counts["rows"]:
-        raise DataError.of(name, "has no rows", code="empty")
-    if counts["faulty"]:
-        raise DataError.of(
-            name,
-            f"has {counts['faulty']:,} rows whose id or value is missing or no finite number: leave them out, as "
-            "prepare does with on_missing and on_invalid",
-            code="faults",
-        )
     return counts
 
 
@@ -153,22 +133,13 @@ def _check_pairs(prepared: Prepared, known: DataFrame, n: int, name: str, on_ove
     """Return how many test rows are also training rows.
 
     Raises:
-        DataError: a pair stands twice, or rows are in both parts and shall not be, or all are.
+        DataError: rows are in both parts and shall not be, or all are.
     """
     from pyspark.sql import functions as F
 
-    pairs = known.groupBy(*PAIR).count()
-    seen = prepared.rows.select(*PAIR).withColumn("seen", F.lit(1))
-    both = pairs.join(seen, PAIR, "left")
-    shared = F.col("seen").isNotNull()
-    first = F.min(F.when(shared, F.struct("user", "item")))
-    found = both.agg(
-        F.max("count").alias("most"), F.sum(F.when(shared, F.col("count"))).alias("shared"), first.alias("first")
-    ).collect()[0]
-    if found["most"] > 1:
-        raise DataError.of(name, "has pairs of a user and an item more than once: keep one row of each",
-                           code="duplicates")  # fmt: skip
-    n_shared = int(found["shared"] or 0)
+    shared = known.join(prepared.rows.select(*PAIR), PAIR, "left_semi")
+    found = shared.agg(F.count(F.lit(1)).alias("shared"), F.min(F.struct(*PAIR)).alias("first")).collect()[0]
+    n_shared = int(found["shared"])
     if n_shared and on_overlap == "raise":
         user, item = (
             prepared.ids(side).filter(F.col("position") == found["first"][side]).collect()[0]["id"]

@@ -14,6 +14,7 @@ from palate.models import ALS, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.given import SIDES, Given, Start
@@ -26,7 +27,7 @@ from palate.spark.session import settings
 from palate.spark.starts import Beginning
 from palate.spark.sweeps import SETTINGS, Factors, Layouts, reread, solved, sums_of, with_errors, written
 from palate.spark.trained import Trained, sweep_path
-from palate.spark.used import clicks_of, ratings_of
+from palate.spark.used import used_by
 
 WIRES = ("float32", "bfloat16")
 
@@ -67,7 +68,8 @@ def train(
     threads = check_threads(threads_per_task)
     if not resume:
         check_free(prepared.spark, path, overwrite=overwrite)
-    states = stopped(prepared, path, model) if resume else [begun(prepared, model, path)]
+    check_executors(prepared.spark)
+    states = stopped(prepared, path, model) if resume else [begun(prepared, model, path, progress or silent)]
     job = Training.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
     with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
@@ -80,13 +82,16 @@ def train(
     return now.trained
 
 
-def begun(prepared: Prepared, model: ALS | ImplicitALS | None, path: str) -> Trained:
+def begun(
+    prepared: Prepared, model: ALS | ImplicitALS | None, path: str, progress: ProgressCallback = silent
+) -> Trained:
     """Return a training before its first sweep, with the settings that the data ask for."""
     if not isinstance(model, ALS | ImplicitALS):
         raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
     model.check_parameters()
-    kind = ratings_of(prepared, model) if isinstance(model, ALS) else clicks_of(prepared, model)
-    return Trained(prepared, path, model, int(model.n_factors or 0), draw_seed(model.random_state), kind, 0, [])
+    seed = draw_seed(model.random_state)
+    kind, n_factors = used_by(prepared, model, seed, progress)
+    return Trained(prepared, path, model, n_factors, seed, kind, 0, [])
 
 
 @dataclass(frozen=True, eq=False)

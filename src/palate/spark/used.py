@@ -1,55 +1,27 @@
-"""Settings as they are used, of parameters that are given."""
+"""Settings as they are used, in the form that the driver's side of training takes."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from palate.errors import ParameterError
 from palate.models import ALS, ImplicitALS
 from palate.models.ridge.click_sweeps import ClickSettings
-from palate.models.ridge.sweeps import ALSSettings
-from palate.models.ridge.weighing import Weighing
-from palate.spark.clicks import check_values
-from palate.spark.kinds import Clicks, Ratings
+from palate.progress import ProgressCallback
+from palate.spark.kinds import Clicks, Kind, Ratings
 from palate.spark.prepared import Prepared
-
-USUAL_START = 0.1  # of the initial factors, for ratings with a standard deviation of 1
-
-
-def ratings_of(prepared: Prepared, model: ALS) -> Ratings:
-    """Return the settings of a model of ratings.
-
-    Raises:
-        ParameterError: one is None.
-    """
-    reg, reg_biases = _given(model, "reg"), _given(model, "reg_biases")
-    *_, weight, weighted, squares = prepared.facts["sums"]
-    mean = weighted / weight
-    spread = float(np.sqrt(max(0.0, squares / weight - mean**2))) or 1.0
-    rounded = float(np.dtype(model.dtype).type(mean if model.biases else 0.0))
-    regs = reg * model.shrinkage, reg_biases, reg_biases
-    on = ALSSettings(rounded, *regs, model.reg_exponent, model.reg_features, model.biases)
-    return Ratings(on, prepared.rating_limits, float(model.init_scale or USUAL_START * spread**0.5))
+from palate.spark.settings import used_clicks, used_ratings
 
 
-def clicks_of(prepared: Prepared, model: ImplicitALS) -> Clicks:
-    """Return the settings of a model of clicks.
+def used_by(prepared: Prepared, model: ALS | ImplicitALS, seed: int, progress: ProgressCallback) -> tuple[Kind, int]:
+    """Return a model's settings and its number of factors, those that are None as the data ask for them.
 
     Raises:
-        ParameterError: one is None.
         DataError: values are no clicks by the rule given.
+        DivergenceError: the biases cannot be estimated of these ratings.
     """
-    check_values((prepared.facts["lowest"], prepared.facts["highest"]), model.positive)
-    o, reg, k = _given(model, "unobserved_weight"), _given(model, "reg"), _given(model, "n_factors")
-    weighing = Weighing(float(model.alpha or 1.0), o, reg, model.reg_exponent)
-    warm = prepared.n_users, prepared.n_items
-    scale, reg_features = model.init_scale / k**0.5, reg * model.reg_features
-    settings = ClickSettings(weighing, model.cg_steps)
-    return Clicks(settings, model.positive, 0.0, warm, reg_features, scale, 0.0, str(model.dtype))
-
-
-def _given(model: ALS | ImplicitALS, name: str) -> float:
-    value = getattr(model, name)
-    if value is None:
-        raise ParameterError.of(name, "is None: give a number")
-    return float(value)
+    if isinstance(model, ALS):
+        ratings = used_ratings(prepared, model, seed, progress)
+        return Ratings(ratings.settings, prepared.rating_limits, ratings.init_scale), model.n_factors
+    used, dtype = used_clicks(prepared, model, seed, progress), str(model.dtype)
+    settings = ClickSettings(used.weighing, model.cg_steps)
+    scale, reg_features = model.init_scale / used.n_factors**0.5, used.weighing.reg * model.reg_features
+    kind = Clicks(settings, model.positive, used.typical, used.n_warm, reg_features, scale, used.shrinkage, dtype)
+    return kind, used.n_factors

@@ -15,8 +15,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Connection, insert, inspect, select, text
 
 from palate import atomic
@@ -133,6 +131,9 @@ def new_namespace(name: str, id_kind: IdKind, kinds: Any = None) -> dict[str, An
 
 def migrate(connection: Connection, schema: int) -> None:
     """Run migrations up to a schema in the transaction of a connection; Alembic does one at a time in a process."""
+    from alembic import command  # hardly ever needed, and slow to import
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

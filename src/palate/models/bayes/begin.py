@@ -14,8 +14,8 @@ from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
 from palate.models.bayes.derived import BayesSettings
+from palate.models.bayes.hyper import Hyper
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
-from palate.models.bayes.side import Hyper
 from palate.models.bayes.start import Components, CountEncoding, Encoders, side
 from palate.models.bayes.time_effects import TimeEffect, effect_names, found_groups, keys_of
 from palate.models.contract.learner import Training, WarmStart

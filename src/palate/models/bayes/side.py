@@ -15,24 +15,10 @@ from scipy import linalg
 
 from palate.kernels import Cells
 from palate.kernels import gibbs as kernel
+from palate.models.bayes.hyper import GroupSums, Hyper, draw_prior, row_sums, upper_root
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import GRAIN, Workers, chunks
 from palate.sparse import Array, Rows
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """Constants of the priors of one side, eq. 3 and 4: see `BayesianMF`."""
-
-    wishart_scale: float = 1.0
-    wishart_df: float = 0.0
-    mean_strength: float = 1.0
-    ridge_shape: float = 1e-3
-    ridge_rate: float = 1e-3
-
-    def ridge(self, n: int, spread: float, rng: np.random.Generator) -> float:
-        """Draw lambda_g of a group of n weights whose squares in units of their noise sum up to ``spread``; eq. 3."""
-        return float(rng.standard_gamma(self.ridge_shape + n / 2)) / (self.ridge_rate + spread / 2)
 
 
 @dataclass
@@ -157,18 +143,9 @@ class SideChain:
 
     def draw_hyper(self, rng: np.random.Generator) -> None:
         """Draw Lambda and m given rows and weights: eq. 4."""
-        h, D = self.hyper, self.X.shape[1]
         R = np.delete(self.X.astype(np.float64) - self._parts, self._empty, axis=0)
-        n = len(R)
-        rbar = R.mean(axis=0)
-        R -= rbar
-        S = h.wishart_scale * np.eye(D) + R.T @ R
-        S += (n * h.mean_strength / (n + h.mean_strength)) * np.outer(rbar, rbar)
-        for group in self.groups:
-            S += group.ridge * (group.B.T @ group.B)
-        self.L, noise = draw_wishart(D + h.wishart_df + n + sum(len(group.B) for group in self.groups), S, rng)
-        strength = n + h.mean_strength
-        self.mean = n * rbar / strength + noise / np.sqrt(strength)
+        groups = [GroupSums(len(group.B), group.ridge * (group.B.T @ group.B)) for group in self.groups]
+        self.mean, self.L = draw_prior(row_sums(R), groups, self.hyper, rng)
 
     def draw_weights(self, rng: np.random.Generator, workers: Workers) -> None:
         """Draw the weights of each group and its ridge: eq. 3."""
@@ -184,16 +161,12 @@ class SideChain:
         self, targets: Array, other: SideChain, alpha: float, rng: np.random.Generator, workers: Workers
     ) -> None:
         """Draw all rows: eq. 2, the targets in the order of this side's cells."""
-        L = self.L.astype(np.float32)
-        M = applied(self._parts + self.mean.astype(np.float32), L, workers)
         E = rng.standard_normal(self.X.shape, np.float32)
-        Q, c = kernel.padded_apart(other.X)
-        fixed = kernel.PaddedColumns(Q, c, other.scales)
-        noise, prior = kernel.Noise(self.scales, np.float32(alpha)), kernel.RowPrior(M, L)
-        X, means = np.empty_like(self.X), np.empty_like(self.X)
-        call = partial(kernel.draw_rows, self.rows.cells_with(targets), fixed, noise, prior, E)
-        workers.run([partial(call, a, b, X, means) for a, b in self.ranges(workers, GRAIN.drawn)])
-        self.X, self.means = X, means
+        L = self.L.astype(np.float32)
+        prior = kernel.RowPrior(applied(self._parts + self.mean.astype(np.float32), L, workers), L)
+        fixed, noise = (other.X, other.scales), kernel.Noise(self.scales, np.float32(alpha))
+        parts = self.ranges(workers, GRAIN.drawn)
+        self.X, self.means = draw_rows(self.rows, targets, fixed, noise, prior, E, workers, parts)
 
     def ranges(self, workers: Workers, smallest: int) -> list[tuple[int, int]]:
         """Return the `row_ranges` of this side's cells, found once."""
@@ -213,28 +186,37 @@ class SideChain:
             group.B = group.B * factors
 
 
-def draw_wishart(df: float, S: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return a draw L of W(df, inv(S)) by Bartlett's decomposition, and inv(H)' z of L = H H', z standard normal."""
-    D = len(S)
-    A = np.tril(rng.standard_normal((D, D)), -1)
-    A[np.diag_indices(D)] = np.sqrt(rng.chisquare(df - np.arange(D)))
-    U = upper_root(S)
-    half = linalg.solve_triangular(U, A, check_finite=False)  # inv(S) = inv(U) inv(U)'
-    L: Array = half @ half.T
-    z = linalg.solve_triangular(A, rng.standard_normal(D), trans="T", lower=True, check_finite=False)
-    return L, U.T @ z
+def draw_rows(
+    rows: Rows,
+    targets: Array,
+    other: tuple[Array, Array],
+    noise: kernel.Noise,
+    prior: kernel.RowPrior,
+    E: Array,
+    workers: Workers,
+    parts: Sequence[tuple[int, int]] | None = None,
+) -> tuple[Array, Array]:
+    """Return draws of rows and their conditional means, (n_rows, D) float32: eq. 2.
 
+    A row's depend on nothing but what is its own: they are the same in any block of rows.
 
-def upper_root(S: Array) -> Array:
-    """Return U of S = U'U.
-
-    Raises:
-        LinAlgError: S is not positive definite, or not finite: the chain has left the numbers.
+    Args:
+        rows: cells by row, of columns numbered as ``other`` has them.
+        targets: (n,) ratings less all but both rows' parts, in the order of the cells.
+        other: of the columns, draws (n_columns, D) and noise scales (n_columns,), float32.
+        noise: noise scales (n_rows,) float32 of the rows, and alpha.
+        prior: Lambda m_u (n_rows, D) of the rows, and Lambda (D, D), float32.
+        E: (n_rows, D) float32 standard normal numbers.
+        workers: threads.
+        parts: ranges of rows, if they are known.
     """
-    if not np.isfinite(S).all():
-        raise linalg.LinAlgError("a precision is not finite")
-    U: Array = linalg.cholesky(S, check_finite=False)
-    return U
+    Q, c = kernel.padded_apart(other[0])
+    fixed = kernel.PaddedColumns(Q, c, other[1])
+    X, means = np.empty_like(E), np.empty_like(E)
+    call = partial(kernel.draw_rows, rows.cells_with(targets), fixed, noise, prior, E)
+    ranges = row_ranges(rows, workers, GRAIN.drawn) if parts is None else parts
+    workers.run([partial(call, a, b, X, means) for a, b in ranges])
+    return X, means
 
 
 def product(Z: Array, T: Array, workers: Workers) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from palate.models.bayes.side import Dense, Hyper, Incidence, SideChain
+from palate.models.bayes.hyper import Hyper
+from palate.models.bayes.side import Dense, Incidence, SideChain
 from palate.sparse import Array, Rows
 
 SMALLEST_COMPONENT = 1e-4  # of the largest singular value: below it there is nothing but rounding

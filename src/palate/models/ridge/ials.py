@@ -18,7 +18,8 @@ is o Q'Q and the row's own cells. Up to `MOST_EXACT` factors it can be solved ex
 (`palate.kernels.ridge`); between epochs ``cg_steps`` conjugate gradients from the last values are several times as fast
 (Takacs et al. 2011), cannot raise (1) either, and end, in the last pass over the users, with the exact solution:
 folding in a training user gives the stored factors, bit for bit. Above `MOST_EXACT` factors that pass, and fold-in, are
-conjugate gradients from zero to a residual of `TOLERANCE`.
+conjugate gradients from zero to a residual of `TOLERANCE`. Half sweeps, and these numbers, are in
+`palate.models.ridge.click_sweeps`.
 
 A sweep costs O(clicks k steps + rows k^2) by conjugate gradients, O(clicks k^2 + rows k^3) exactly; memory is the
 clicks twice and the factors twice.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.data.checking import OnDuplicate, OnFault, Policy
 from palate.data.columns import Columns
 from palate.data.ids import Id
 from palate.data.items import Condition
@@ -32,6 +33,7 @@ from palate.metrics import At, Summary, summarise
 from palate.metrics.catalogue import coverage_of, entropy_of, gini_of, lift_of, overlap_of, told_overlap
 from palate.metrics.units import Units
 from palate.models.contract.base import Recommender
+from palate.spark.executors import check as check_executors
 from palate.spark.failures import clear_errors
 from palate.spark.filters import items_by_position, kept_items
 from palate.spark.measuring import FLOOR, LIFT, RANKED, RECORDS, TESTED, Measuring, Record, joined, measure_users
@@ -62,6 +64,9 @@ def evaluate(
     deny: Sequence[Id] | None = None,
     where: Condition | Sequence[Condition] | None = None,
     on_overlap: OnOverlap = "raise",
+    on_missing: OnFault = "error",
+    on_invalid: OnFault = "error",
+    on_duplicate: OnDuplicate = "error",
     skip: bool = False,
 ) -> Evaluation:
     """Measure a model on a test part, as `palate.evaluate` measures a fitted model.
@@ -79,6 +84,7 @@ def evaluate(
         positive: test values of at least this are relevant in metrics of lists; None or "any" takes every test row.
         allow, deny, where: the part of the catalogue that lists are drawn from, as in `recommend_all`.
         on_overlap: "raise" where test rows are also in the training part, or "drop" them, and tell how many.
+        on_missing, on_invalid, on_duplicate: what to do with faulty test rows, as in `prepare`.
         skip: leave out, with the reason, metrics that the model does not have, instead of raising.
 
     Raises:
@@ -89,13 +95,15 @@ def evaluate(
     prepared = trained.prepared
     wanted = default_metrics(trained) if metrics is None else metrics
     asked = checked(wanted, prepared.n_items)
+    check_executors(prepared.spark)
     started = time.perf_counter()
     with clear_errors(trained.path, "measuring"):
         kept = kept_items(prepared, allow, deny, where)
         genres = _genres(trained) if any("genres" in request.metric.inputs for request in asked) else None
         skipped = _skipped(trained, asked, genres, skip=skip)
         asked = [request for request in asked if request.name not in skipped]
-        rows = tested_rows(prepared, test, columns, name, on_overlap)
+        policy = Policy(on_missing, on_invalid, on_duplicate)
+        rows = tested_rows(prepared, test, columns, policy, name, on_overlap)
         measured = _measured(trained, asked, rows, positive, kept, genres)
     parameters = trained.model.get_params()
     return Evaluation(

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 from palate.data.checking import IdsAs, OnDuplicate, OnFault, Policy
 from palate.data.columns import Columns
 from palate.data.convert import TimeUnit
+from palate.data.features import Features
 from palate.errors import ParameterError
+from palate.models.contract.training_part import check_features
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import begin_facts, check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import Format, incoming
-from palate.spark.prepared import Prepared
+from palate.spark.prepared import Prepared, Side
 from palate.spark.session import settings
 from palate.spark.stages import LONG_SHARE, Stages
 
@@ -51,6 +54,9 @@ def prepare(
     on_duplicate: OnDuplicate = "error",
     n_blocks: int | None = None,
     long_share: float = LONG_SHARE,
+    user_features: Features | None = None,
+    item_features: Features | None = None,
+    items: Any = None,
     overwrite: bool = False,
 ) -> Prepared:
     """Check ratings or clicks once and write them by position, laid out by blocks, as training reads them.
@@ -64,6 +70,9 @@ def prepare(
         n_blocks: of either side; without it, as many as Spark runs tasks at once, more where a block would have more
             than 20 million cells.
         long_share: a row with more than this share of the mean block's cells is dealt over the blocks.
+        user_features, item_features: what `Features.from_table` makes; people and items that they alone know are known,
+            too, behind the others.
+        items: the columns of items to show, such as titles: a table in memory, a DataFrame, or a path.
         overwrite: whether to write over what lies at the path.
 
     Raises:
@@ -73,12 +82,18 @@ def prepare(
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
     _check_numbers(n_blocks, long_share)
+    given: dict[Side, Features | None] = {"user": user_features, "item": item_features}
+    features = {side: of_side for side, of_side in given.items() if of_side is not None}
+    for side, of_side in features.items():
+        check_features(f"{side}_features", of_side)
     check_free(spark, path, overwrite=overwrite)
-    with settings(spark, SETTINGS), clear_errors(path, "preparing"):
+    check_executors(spark)
+    name = ratings if isinstance(ratings, str) else "the DataFrame"
+    with settings(spark, SETTINGS), clear_errors(path, "preparing", name):
         source = incoming(spark, ratings, columns, format, policy)
         begin_facts(spark, path)
-        stages = Stages(spark, path, policy, source)
-        facts = stages.run(n_blocks, long_share)
+        stages = Stages(spark, path, policy, source, features)
+        facts = stages.run(n_blocks, long_share, items)
         write_facts(spark, path, facts)
     return Prepared(spark, path, facts)
 
