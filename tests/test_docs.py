@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import test_cli
 import test_report
+from needs_spark import require_java, standing_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,11 +53,29 @@ def free_port():
         return sock.getsockname()[1]
 
 
+@pytest.fixture
+def spark_here(page, in_a_folder):
+    """Let the page of Spark find its files, and stop the session that it leaves; one that was there before stays."""
+    if page.name != "spark.md":
+        yield
+        return
+    require_java()
+    from pyspark.sql import SparkSession
+
+    if (before := SparkSession.getActiveSession()) is not None:
+        with standing_in(before, Path.cwd()):
+            yield
+        return
+    yield
+    if (left := SparkSession.getActiveSession()) is not None:
+        left.stop()
+
+
 of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 
 
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn", "spark_here")
 @of_pages
 def test_snippets_run(page, capsys):
     """In this process, as far as no shell is needed: a new one takes a second to import what is there."""
@@ -76,7 +95,7 @@ def test_snippets_run(page, capsys):
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("movielens", "in_a_folder")
+@pytest.mark.usefixtures("movielens", "in_a_folder", "spark_here")
 @of_pages
 def test_snippets_run_as_they_stand(page, capsys):
     names = {}
@@ -120,7 +139,9 @@ def test_examples_run(name, says, tmp_path):
 
 
 def test_no_example_is_forgotten():
-    assert {p.name for p in (ROOT / "examples").glob("*.py")} == {"client.py", "movielens.py", "own_log.py", "shop.py"}
+    of_serving, of_spark = {"client.py", "shop.py"}, {"spark_story.py"}  # tried in tests/serve and tests/spark
+    here = {"movielens.py", "own_log.py"}
+    assert {p.name for p in (ROOT / "examples").glob("*.py")} == here | of_serving | of_spark
 
 
 def test_every_command_stands_in_the_docs():

@@ -1,8 +1,9 @@
-"""The rule that a missing Java skips a test, and fails it where Spark is required."""
+"""A missing Java skips a test, and fails it where Spark is required; and where a session looks for files."""
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,3 +20,14 @@ def require_java():
         if os.environ.get("PALATE_REQUIRE_SPARK"):
             raise
         pytest.skip(str(error))
+
+
+@contextmanager
+def standing_in(session, folder):
+    """Let relative paths of a session that was started elsewhere begin at a folder, as where a command starts Spark."""
+    jvm = session.sparkContext._jvm
+    local = jvm.org.apache.hadoop.fs.FileSystem.get(session.sparkContext._jsc.hadoopConfiguration())
+    before = local.getWorkingDirectory()
+    local.setWorkingDirectory(jvm.org.apache.hadoop.fs.Path(f"file:{folder}"))
+    yield
+    local.setWorkingDirectory(before)

@@ -16,6 +16,7 @@ from palate.progress import DONE, Progress
 run = test_cli.run
 PREPARE = ("spark", "prepare", "ratings.parquet", "--out", "prepared")
 TRAIN = ("spark", "train", "prepared", "--out", "trained")
+EVALUATE = ("spark", "evaluate", "trained", "--test", "parts/test")
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,10 @@ def said(err):
         ((*TRAIN, "--positive", "4"), "als learns from values and has no clicks: leave out --positive"),
         ((*TRAIN, "--resume", "--overwrite"), "--resume goes on with what is there: leave out --overwrite"),
         ((*TRAIN, "--wire", "float16"), "float16"),
+        ((*EVALUATE, "--read", "header=no"), "where Spark reads; got header"),
+        ((*EVALUATE, "--positive", "lots"), "takes a number, or any for every row"),
+        (("spark", "recommend", "trained", "--out", "lists", "--diversity", "2"), "--diversity"),
+        (("spark", "split", "ratings.csv", "--out", "parts", "--read", "title=x"), "where Spark reads; got title"),
     ],
 )
 def test_wrong_words_are_usage_errors_before_spark_starts(run, words, expected):
@@ -65,7 +70,7 @@ def test_wrong_words_are_usage_errors_before_spark_starts(run, words, expected):
     assert expected in said(err)
 
 
-@pytest.mark.parametrize("words", [PREPARE, TRAIN])
+@pytest.mark.parametrize("words", [PREPARE, TRAIN, EVALUATE, ("spark", "save", "trained", "--out", "m.safetensors")])
 def test_without_the_extra_the_command_to_type_is_told(run, words, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "pyspark", None)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engines import CONNECT, LOCAL_CLUSTER
-from training_jobs import one_sweep, random_start
+from training_jobs import MODELS, K, one_sweep, random_start, two_sweeps
 
 from palate import Interactions
 from palate.models.ridge.sweeps import RatingSweeps, Solution
 from palate.parallel import Workers
+from palate.spark.given import Start
+from palate.spark.messages import Wire
+from palate.spark.session import settings
+from palate.spark.sweeps import SETTINGS, Factors, Sums
 from palate.spark.trained import Trained
+from palate.spark.training import Training
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +45,37 @@ def test_every_engine_gives_the_same_bits(engine, name, swept, prepared_ratings,
     for own, other in zip((*own_users, *own_items), (*users, *items), strict=True):
         np.testing.assert_array_equal(own, other)
     assert history[0]["objective"] == own_history[0]["objective"]
+
+
+def test_a_half_sweep_exchanges_once(spark, swept):
+    trained = Trained.open(spark, swept[1])
+    job = Training.of(trained, False, 1)
+    half = trained.kind.half(1, job.common(1, 2, None), None, last=False)
+    with settings(spark, SETTINGS), job.laid_out(persist=True) as layouts:
+        plan = layouts.half(1, Factors(trained.records("user"), Sums((), (), ())), None, half)
+        lines = plan._jdf.queryExecution().executedPlan().toString().splitlines()
+    depths = [len(line) - len(line.lstrip(" :+-*()0123456789")) for line in lines]
+    kept = next(n for n, line in enumerate(lines) if "InMemoryRelation" in line)
+    inside = next(n for n in range(kept + 1, len(lines) + 1) if n == len(lines) or depths[n] <= depths[kept])
+    outside = [line for line in lines[:kept] + lines[inside:] if "Exchange" in line]
+    assert len(outside) == 1
+    assert "FlatMapCoGroupsInArrow" in lines[0]
+    assert sum("Exchange" in line for line in lines[kept:inside]) == 1  # made once, and kept
+
+
+def test_a_fitted_model_is_found_by_its_ids(spark, prepared_ratings, ratings_table, tmp_path):
+    fitted = MODELS["als"].fit(Interactions.from_table(ratings_table))
+    given = Start.of(fitted, prepared_ratings, MODELS["als"], Wire(prepared_ratings.keys, K, "float32"))
+    rows = sorted(given.rows("item").collect(), key=lambda row: row["position"])
+    np.testing.assert_array_equal([np.frombuffer(row["factors"], "f4") for row in rows], fitted.item_factors_)
+    assert [row["key"] for row in rows] == [prepared_ratings.keys[row["position"] % 4] for row in rows]
+
+
+@pytest.mark.long
+def test_an_executor_that_dies_costs_time_alone(engine, prepared_ratings, tmp_path):
+    own = engine("local[2]").run(two_sweeps, prepared_ratings.path, str(tmp_path / "own"))
+    marker = tmp_path / "died"
+    found = engine(LOCAL_CLUSTER).run(two_sweeps, prepared_ratings.path, str(tmp_path / "model"), str(marker))
+    assert marker.exists()
+    for one, other in zip(own, found, strict=True):
+        np.testing.assert_array_equal(one, other)

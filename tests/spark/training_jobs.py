@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 
 from palate import ALS, ImplicitALS
+from palate.spark import sweeps
+from palate.spark.halves import solve
 from palate.spark.prepared import Prepared
 from palate.spark.trained import Trained
 from palate.spark.training import Given, train
@@ -36,3 +43,27 @@ def one_sweep(spark, data, path, key="als"):
     train(prepared, MODELS[key], path, start=random_start(prepared.n_users, prepared.n_items))
     trained = Trained.open(spark, path)
     return factors_of(trained, "user"), factors_of(trained, "item"), trained.history
+
+
+def dying_solve(layout, messages, *, half, marker):
+    """Do a half sweep of a block; the first time in sweep 2, end the executor instead, as a lost machine does."""
+    if half.common.sweep == 2 and not Path(marker).exists():
+        Path(marker).touch()
+        daemon = os.getppid()
+        executor = int(Path(f"/proc/{daemon}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(executor, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return solve(layout, messages, half=half)
+
+
+def two_sweeps(spark, data, path, marker=None):
+    """Return the factors after two sweeps, in the second of which an executor dies where a marker is given."""
+    prepared = Prepared.open(spark, data)
+    model = ALS(K, reg=0.5, reg_biases=2.0, n_epochs=2, random_state=0)
+    if marker is not None:
+        sweeps.solve = partial(dying_solve, marker=marker)
+    try:
+        trained = train(prepared, model, path)
+    finally:
+        sweeps.solve = solve
+    return *factors_of(trained, "user"), *factors_of(trained, "item")

@@ -33,7 +33,7 @@ from palate.cli import (
     scenarios,
     schedule,
     serve,
-    spark,
+    spark_lists,
     store_rules,
     train,
     tune,
@@ -97,7 +97,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(experiments.app, name="experiments")
-app.add_typer(spark.app, name="spark")
+app.add_typer(spark_lists.app, name="spark")
 for name, command in (
     ("train", train.train),
     ("recommend", recommend.recommend),

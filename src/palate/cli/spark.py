@@ -100,6 +100,10 @@ def train(
     threads_per_task: Annotated[
         int, typer.Option(min=1, help="Threads in a task; spark.task.cpus must be as many.")
     ] = 1,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", metavar="MODEL", help="Also write the model file that recommend and serve read."),
+    ] = None,
     master: options.MasterOption = None,
     remote: options.RemoteOption = None,
     conf: options.ConfOption = None,
@@ -107,7 +111,7 @@ def train(
 ) -> None:
     """Train a model on prepared rows, one line a sweep; each whole sweep is kept, and --resume goes on from it.
 
-    [dim]palate spark train prepared --out trained --set n_factors=64[/]
+    [dim]palate spark train prepared --out trained --set n_factors=64 --save model.safetensors[/]
     """
     named = any(given is not None for given in (model, preset, set_, positive))
     learner = _learner(model or options.TRAINED_THERE[0], preset, set_, positive) if named or not resume else None
@@ -120,12 +124,17 @@ def train(
         more: dict[str, Any] = {"wire": wire, "threads_per_task": threads_per_task, "overwrite": overwrite}
         with options.sweeps_shown(again) as progress:
             made = train_there(rows, learner, out, resume=resume, progress=progress, **more)
-        record = _trained(made) | {"out": out}
+        record = _trained(made) | {"out": out, "model_file": save}
+        if save is not None:
+            made.save(save, overwrite=overwrite)
     if as_json:
         common.emit(record)
         return
     stdout = common.console()
     stdout.print(f"{made.model!r} learned from {record['n_rows']:,} rows in {record['sweeps']} sweeps: {out}")
+    if save is not None:
+        stdout.print(f"saved to {save}")
+    common.show_next(stdout, "spark", "recommend", out, "--out", "lists")
 
 
 def _learner(key: str, preset: str | None, set_: list[str] | None, positive: str | None) -> ALS | ImplicitALS:
@@ -149,3 +158,30 @@ def _trained(made: Trained) -> dict[str, Any]:
     """Return what is known of a training."""
     counts = {"n_rows": made.prepared.n_rows, "sweeps": made.sweep}
     return {"model": made.model.key, "parameters": made.model.get_params(), **counts, "history": made.history}
+
+
+@app.command("save", cls=CheckedCommand)
+def save(
+    trained: options.TrainedArgument,
+    out: Annotated[
+        str,
+        typer.Option("--out", "-o", metavar="MODEL", help="A .safetensors file, or a folder of Parquet of any size."),
+    ],
+    overwrite: options.OverwriteOption = False,
+    master: options.MasterOption = None,
+    remote: options.RemoteOption = None,
+    conf: options.ConfOption = None,
+    as_json: common.Json = False,
+) -> None:
+    """Write a trained model so that palate recommend, palate serve and palate.load read it, without Spark.
+
+    [dim]palate spark save trained --out model.safetensors[/]
+    """
+    with options.session(master, remote, conf) as spark:
+        from palate.spark.trained import Trained
+
+        Trained.open(spark, trained).save(out, overwrite=overwrite)
+    if as_json:
+        common.emit({"out": out})
+        return
+    common.show_next(common.console(), "serve", out, done=f"saved to {out}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TRAINED_THERE = ("als", "ials")  # models that Spark trains
-LEARNED_FROM = ("user", "item", "value", "time", "weight", "ids", "time_unit", "rating_range")
-READ_THERE = (*LEARNED_FROM, "on_missing", "on_invalid", "on_duplicate")  # of --read
+COLUMNS = ("user", "item", "value", "time", "weight")
+READ_THERE = (*COLUMNS, "ids", "time_unit", "rating_range", "on_missing", "on_invalid", "on_duplicate")  # of --read
 FIGURES = {"objective": "objective", "loss": "loss", "train_rmse": "RMSE", "held_out_rmse": "held-out RMSE"}
 
 MasterOption = Annotated[
@@ -55,6 +55,15 @@ ReadThere = Annotated[
         "on_invalid=drop, on_duplicate=last|mean|sum.",
     ),
 ]
+ReadColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        metavar="KEY=VALUE",
+        help="Where columns are; may be repeated: user=, item=, value=, time=, weight= (a name or a position; none "
+        "leaves values or times out).",
+    ),
+]
 FormatOption = Annotated[
     Literal["parquet", "csv"] | None, typer.Option("--format", help="Where the name of RATINGS does not tell it.")
 ]
@@ -73,12 +82,14 @@ def session(master: str | None, remote: str | None, conf: list[str] | None) -> I
         PalateError: there is no Spark, see `palate.spark.session.open_session`.
     """
     values = checked_conf(conf)
+    from palate.spark.executors import check
     from palate.spark.session import opened, page_of
 
     with opened(master, remote, values) as spark:
         page = page_of(spark)
         if page is not None:
             common.tell(f"Spark's own page: {page}")
+        check(spark)
         yield spark
 
 
@@ -97,15 +108,15 @@ def checked_conf(words: list[str] | None) -> dict[str, str]:
     return values
 
 
-def read_there(words: list[str] | None) -> dict[str, Any]:
+def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE) -> dict[str, Any]:
     """Return the keyword arguments of `palate.spark.prepare` that --read words name.
 
     Raises:
-        BadParameter: a key is unknown, or is of files that Palate reads itself.
+        BadParameter: a key is none of those known, such as one of files that Palate reads itself.
     """
     keys = inputs.key_values(words, "--read")
-    if other := [key for key in keys if key not in READ_THERE]:
-        raise common.usage_error(f"--read takes {', '.join(READ_THERE)} where Spark reads; got {', '.join(other)}")
+    if other := [key for key in keys if key not in known]:
+        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}")
     return inputs.read_options(words)
 
 

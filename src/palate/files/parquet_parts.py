@@ -87,7 +87,8 @@ def facts_in(folder: Path) -> dict[str, Any]:
         ModelFileError: they are missing, damaged or too new.
     """
     parts = _parts_in(folder / FACTS)
-    if not parts and is_folder_of_model(folder):
+    table = _read(parts[0], parts[0].read_bytes()) if parts else pl.DataFrame()
+    if is_folder_of_model(folder) and (not parts or table.columns == ["json"]):  # Spark marks what is not whole yet
         raise ModelFileError(
             "it is half written: the facts, which are written last, are not there; save the model again",
             code="damaged",
@@ -95,7 +96,6 @@ def facts_in(folder: Path) -> dict[str, Any]:
         )
     if not parts:
         raise ModelFileError.of("it", "holds no model: a folder of a model has facts/, users/ and items/")
-    table = _read(parts[0], parts[0].read_bytes())
     if len(parts) > 1 or table.schema != {"json": pl.String, "sha256": pl.String} or table.shape != (1, 2):
         raise ModelFileError.of(FACTS, "must be one row of json and sha256, in one file")
     text, digest = table.row(0)

@@ -14,10 +14,12 @@ from palate.spark.cache import ensure_kernel_cache
 if TYPE_CHECKING:
     from palate.spark.comparing import compare
     from palate.spark.evaluating import evaluate
+    from palate.spark.newcomers import fold_in
     from palate.spark.prepared import Prepared
     from palate.spark.preparing import prepare
     from palate.spark.recommend import recommend_all
     from palate.spark.session import open_session
+    from palate.spark.similar import similar_items
     from palate.spark.splits import make_splits, split
     from palate.spark.trained import Trained
     from palate.spark.training import train
@@ -30,10 +32,12 @@ _HOME = {
     "Trained": "trained",
     "compare": "comparing",
     "evaluate": "evaluating",
+    "fold_in": "newcomers",
     "make_splits": "splits",
     "open_session": "session",
     "prepare": "preparing",
     "recommend_all": "recommend",
+    "similar_items": "similar",
     "split": "splits",
     "train": "training",
 }
@@ -43,10 +47,12 @@ __all__ = [
     "Trained",
     "compare",
     "evaluate",
+    "fold_in",
     "make_splits",
     "open_session",
     "prepare",
     "recommend_all",
+    "similar_items",
     "split",
     "train",
 ]

@@ -46,7 +46,11 @@ class Block:
         kinds = np.array(ordered["kind"])
         of_kind = {kind: ordered.filter(kinds == kind) for kind in ("cells", "counts", "routes", "features", "long")}
         if not of_kind["cells"].num_rows:
-            raise DataError("a block of the prepared folder has no cells: its files are not whole; prepare it anew")
+            raise DataError(
+                "a block of the prepared folder has no cells: its files are not whole; prepare it anew",
+                code="damaged",
+                subject="cells",
+            )
         return cls(
             int(ordered["block"][0].as_py()),
             stacked_rows(of_kind["cells"]),

@@ -85,7 +85,7 @@ class Lister:
 
         row, item, score = self.best(users)
         rank = (np.arange(len(row)) - np.searchsorted(row, row) + 1).astype(np.int32)
-        given = {"user_id": _ids(users.ids, row), "rank": pa.array(rank), "item_id": _ids(self.items.ids, item)}
+        given = {"user_id": ids_at(users.ids, row), "rank": pa.array(rank), "item_id": ids_at(self.items.ids, item)}
         given["score"] = pa.array(score)
         if self.asked.candidates:
             facts = (users.positions[row], self.items.positions[item], self.items.counts[item], self.items.means[item])
@@ -113,7 +113,8 @@ def list_users(batches: Batches, asked: Listing) -> Iterator[pa.RecordBatch]:
         yield lister.table(users)
 
 
-def _ids(ids: Any, index: NDArray[Any]) -> pa.Array:
+def ids_at(ids: Any, index: NDArray[Any]) -> pa.Array:
+    """Return ids at places, as Spark takes them."""
     import pyarrow as pa
 
     taken = ids.take(pa.array(index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,11 +94,6 @@ def sent(
         test: rows (user, item, value) by position, or None.
     """
     prepared = trained.prepared
-    of_items = [
-        (blocks.ITEM_FACTORS, trained.factors("item").select("position", "factors", "bias")),
-        (blocks.ITEM_FACTS, prepared.ids("item").select("position", "id", "count", "weight")),
-        (blocks.ITEM_TOTALS, totals_of(prepared)),
-    ]
     of_users = [(blocks.USER_FACTORS, trained.factors("user").select("position", "factors", "bias"))]
     if user_ids:
         of_users.append((blocks.USER_IDS, prepared.ids("user").select("position", "id")))
@@ -106,15 +101,30 @@ def sent(
         of_users.append((blocks.SEEN, prepared.rows.select("user", "item")))
     if test is not None:
         of_users.append((blocks.TEST, test.select("user", "item", "value")))
-    every = [_messages(frame, to_items, kind, addresses) for kind, frame in of_items]
-    every += [_messages(frame, to_users, kind, addresses) for kind, frame in of_users]
+    every = [messages_of(frame, to_users, kind, addresses) for kind, frame in of_users]
+    return routed([*of_all_items(trained, addresses), *every], addresses)
+
+
+def of_all_items(trained: Trained, addresses: Addresses) -> list[DataFrame]:
+    """Return the messages of the items."""
+    of_items = [
+        (blocks.ITEM_FACTORS, trained.factors("item").select("position", "factors", "bias")),
+        (blocks.ITEM_FACTS, trained.prepared.ids("item").select("position", "id", "count", "weight")),
+        (blocks.ITEM_TOTALS, totals_of(trained.prepared)),
+    ]
+    return [messages_of(frame, to_items, kind, addresses) for kind, frame in of_items]
+
+
+def routed(every: Sequence[DataFrame], addresses: Addresses) -> DataFrame:
+    """Return messages, each in the partition where it is read, sorted by key and chunk."""
     whole = every[0]
     for part in every[1:]:
         whole = whole.unionAll(part)
     return whole.repartition(len(addresses.keys), "key").sortWithinPartitions("key", "chunk")
 
 
-def _messages(frame: DataFrame, send: Any, kind: int, addresses: Addresses) -> DataFrame:
+def messages_of(frame: DataFrame, send: Any, kind: int, addresses: Addresses) -> DataFrame:
+    """Return the messages of rows of one kind."""
     return frame.mapInArrow(partial(send, kind=kind, addresses=addresses), SCHEMA)
 
 

@@ -215,7 +215,9 @@ def sums_of(records: DataFrame, half: Half) -> Sums:
     rows = ordered(records.where("kind in ('sums', 'fault')").select(*SUMS).collect(), "block")
     whole = {(block, half.common.sweep) for block in range(len(half.common.wire.keys))}
     if {(row["block"], row["sweep"]) for row in rows} != whole:
-        raise DataError("the factors of a sweep are not whole: train anew with overwrite=True", code="damaged")
+        raise DataError(
+            "the factors of a sweep are not whole: train anew with overwrite=True", code="damaged", subject="factors"
+        )
     return read_sums(rows, half)
 
 

@@ -147,6 +147,23 @@ class Trained:
         path = long_path(sweep_path(self.path, self.sweep, side))
         return long_rows(self.prepared.spark.read.schema(FACTORS).parquet(path), self.wire)
 
+    def collect(self) -> ALS | ImplicitALS:
+        """Return the model as one machine has it, fitted, in the driver's memory: `palate.spark.models.collect`."""
+        from palate.spark.models import collect  # what executors do without
+
+        return collect(self)
+
+    def save(self, path: str, *, overwrite: bool = False) -> None:
+        """Write the model as `palate.load` reads it: `palate.spark.models.save`.
+
+        Args:
+            path: a name that ends in .safetensors is a file of the driver's; any other a folder that Spark writes.
+            overwrite: write over what lies there.
+        """
+        from palate.spark.models import save
+
+        save(self, path, overwrite=overwrite)
+
     def __repr__(self) -> str:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
 

@@ -1,0 +1,186 @@
+"""A story by the commands, in one process: split, prepare, train, stop, go on, list, measure, save, serve."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import test_cli
+from needs_spark import standing_in
+from serve.own_service import free_port, in_thread
+from synthetic import low_rank
+
+from palate import load
+from palate.cli import common
+from palate.serve.running import prepare as put_versions
+from palate.serve.settings import Settings
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+MODEL = (
+    "--set",
+    "n_factors=2",
+    "--set",
+    "n_epochs=3",
+    "--set",
+    "random_state=0",
+    "--set",
+    "reg=1",
+    "--set",
+    "reg_biases=1",
+)
+run = test_cli.run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with ratings, where the commands run one after the other."""
+    place = tmp_path_factory.mktemp("story")
+    low_rank().to_table().drop("time").write_parquet(place / "ratings.parquet")
+    return place
+
+
+@pytest.fixture(autouse=True)
+def here(folder, monkeypatch, spark):
+    monkeypatch.chdir(folder)
+    with standing_in(spark, folder):
+        yield
+
+
+def record(answered):
+    code, out, err = answered
+    assert code == 0, err
+    return json.loads(out)
+
+
+def said(text):
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_parts_and_prepared_rows(run):
+    words = ("ratings.parquet", "--split", "random:0.2:42", "--out", "parts")
+    parts = record(run("spark", "split", *words, "--json"))
+    assert parts["n_train"] + parts["n_test"] == len(low_rank())
+    code, out, err = run("spark", "prepare", "parts/train", "--out", "prepared", "--blocks", "2")
+    assert code == 0, err
+    assert f"{parts['n_train']:,} rows of 40 users and 30 items, in 2 blocks a side" in said(out)
+    assert "next: palate spark train prepared --out trained" in out
+
+
+def test_training_goes_on_where_ctrl_c_stopped_it(run, monkeypatch):
+    whole = record(run("spark", "train", "prepared", "--out", "trained", *MODEL, "--save", "m.safetensors", "--json"))
+    assert (whole["model"], whole["sweeps"], len(whole["history"])) == ("als", 3, 3)
+
+    def interrupting(text):
+        if text.startswith("sweep 2/3"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(common, "tell", interrupting)
+        code, out, _ = run("spark", "train", "prepared", "--out", "again", *MODEL)
+    assert (code, out) == (130, "")
+    code, out, err = run(
+        "spark", "train", "prepared", "--out", "again", "--resume", *MODEL, "--save", "again.safetensors"
+    )
+    assert code == 0, err
+    assert "in 3 sweeps: again" in said(out)
+    assert "sweep 3/3: objective" in err
+    assert "sweep 2/3" not in err
+    for name in ("user_factors_", "item_factors_"):
+        np.testing.assert_array_equal(getattr(load("again.safetensors"), name), getattr(load("m.safetensors"), name))
+
+
+def test_lists_and_metrics_are_those_of_the_model_file(run):
+    assert record(run("spark", "recommend", "trained", "--out", "lists", "-n", 3, "--json"))["rows"] == 120
+    there = pl.read_parquet("lists/*.parquet").sort("user_id", "rank")
+    one = load("m.safetensors").recommend(load("m.safetensors").users_.values, 3)
+    assert there["item_id"].to_list() == one["item_id"].to_list()
+    metrics = "rmse,ndcg@5"
+    found = record(run("spark", "evaluate", "trained", "--test", "parts/test", "--metrics", metrics, "--json"))[
+        "metrics"
+    ]
+    parts = "--model-file", "m.safetensors", "--test", "test.parquet"
+    pl.read_parquet("parts/test/*.parquet").write_parquet("test.parquet")
+    expected = record(run("evaluate", *parts, "--metrics", metrics, "--json"))["metrics"]
+    assert found == pytest.approx(expected, abs=1e-9)
+    code, out, err = run("spark", "evaluate", "trained", "--test", "parts/test", "--metrics", "rmse")
+    assert code == 0, err
+    assert f"{expected['rmse']:.4f}" in out
+
+
+def test_a_trained_model_is_saved_and_answers(run):
+    code, out, err = run("spark", "save", "trained", "--out", "saved.safetensors")
+    assert code == 0, err
+    assert "next: palate serve saved.safetensors" in out
+    assert record(run("recommend", "saved.safetensors", "--user", "135", "--json"))["rows"] == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("prepare", "nowhere.parquet", "--out", "p"), "there is no such file or folder"),
+        (("prepare", "ratings.parquet", "--out", "p", "--read", "user=who"), "who"),
+        (("prepare", "ratings.parquet", "--out", "prepared"), "--overwrite"),
+        (("train", "parts/train", "--out", "t"), "parts/train"),
+        (("train", "nowhere", "--out", "t"), "nowhere"),
+        (("train", "prepared", "--out", "trained"), "--overwrite"),
+        (("train", "prepared", "--out", "new", "--resume"), "new"),
+        (("train", "prepared", "--out", "trained", "--resume", "--set", "n_factors=5"), "n_factors"),
+        (("recommend", "prepared", "--out", "l"), "prepared"),
+        (("recommend", "trained", "--out", "lists"), "--overwrite"),
+        (("recommend", "trained", "--out", "l", "--allow", "999"), "unknown item id 999"),
+        (("evaluate", "trained", "--test", "nowhere"), "there is no such file or folder"),
+        (("evaluate", "trained", "--test", "parts/train"), "are also in the training part"),
+        (("evaluate", "trained", "--test", "parts/test", "--metrics", "rsme"), "did you mean 'rmse'?"),
+        (("split", "ratings.parquet", "--out", "s", "--split", "randm:0.2"), "randm"),
+        (("split", "ratings.parquet", "--out", "parts"), "--overwrite"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_what_strangers_do_wrong(words, expected, run):
+    code, out, err = run("spark", *words, "--json")
+    assert code in (1, 2)
+    assert expected in said(err)
+    assert "Palate's fault" not in err
+    assert "java" not in err.lower()
+    assert "error" in json.loads(out)
+
+
+@pytest.fixture
+def story(tmp_path, monkeypatch):
+    """The example, imported as a user has it: in one folder with the client."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import spark_story
+
+    ratings = str(Path("ratings.parquet").resolve())
+    monkeypatch.chdir(tmp_path)
+    words = [ratings, "--folder", str(tmp_path / "out"), "--factors", "2", "--epochs", "1", "--port", str(free_port())]
+    yield spark_story, words
+    for name in ("spark_story", "client"):
+        sys.modules.pop(name)
+
+
+def test_the_example_serves_the_list_that_spark_wrote(story, monkeypatch, capsys):
+    module, words = story
+
+    @contextmanager
+    def served(_):
+        put_versions(Settings(store=module.STORE), [Path(module.MODEL)])
+        with in_thread(module.STORE) as (host, port):
+            yield f"http://{host}:{port}"
+
+    monkeypatch.setattr(module, "served", served)  # in this process: a service takes seconds to import what it needs
+    module.main(words)
+    assert "the same list: True" in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_the_example_as_it_stands(story, monkeypatch, capsys):
+    module, words = story
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent / "src"))
+    module.main(words)
+    assert "the same list: True" in capsys.readouterr().out
