@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
 import palate
-from palate.spark.laying_out import Needed
+from palate.errors import SparkError
+from palate.spark.laying_out import Needed, _cut, gathered
 from palate.spark.prepared import Prepared, other
 from palate.spark.preparing import prepare
 from palate.sparse import Rows
@@ -105,3 +107,23 @@ def test_a_folder_is_opened_again(spark, prepared_ratings):
     again = Prepared.open(spark, prepared_ratings.path)
     assert again.facts == prepared_ratings.facts
     assert repr(again).endswith(f"{again.n_rows} rows, 60 users, 40 items, 4 blocks)")
+
+
+def test_two_blocks_in_one_task_are_an_error():
+    columns = {name: np.zeros(2, np.int32) for name in ("row", "column")}
+    batch = pa.RecordBatch.from_pydict({"key": np.array([0, 1], np.int32), **columns, "value": np.ones(2, np.float32)})
+    with pytest.raises(SparkError, match="two blocks met in one task"):
+        gathered([batch], (0, 1))
+
+
+def test_cells_are_cut_into_parts_of_whole_rows(monkeypatch):
+    monkeypatch.setattr("palate.spark.laying_out.PART", 3)
+    rows = Rows.of_sizes([2, 0, 5, 1, 1, 1, 0], np.arange(10, dtype=np.int32))
+    parts = list(_cut(rows))
+    assert len(parts) > 1
+    assert [part["part"] for part in parts] == list(range(len(parts)))
+    assert np.concatenate([part["indices"] for part in parts]).tolist() == list(range(10))
+    sizes = np.concatenate([np.diff(part["indptr"]) for part in parts])
+    assert sizes.tolist() == rows.sizes.tolist()
+    assert all(part["indptr"][0] == 0 for part in parts)
+    assert max(len(part["indices"]) for part in parts) <= 7  # a part ends with the row that fills it

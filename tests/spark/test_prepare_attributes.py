@@ -67,6 +67,7 @@ def test_features_that_do_not_fit_are_refused(spark, tmp_path):
 ITEMS = {"movieId": ["b", "a", "z"], "movieTitle": ["B", None, "Z"], "genres": ["x|y", "x", "y|x"]}
 
 
+@pytest.mark.long
 def test_item_tables_in_memory_are_kept_as_on_one_machine(spark, tmp_path):
     rows = pl.DataFrame({"user": [1, 2, 3], "item": ["a", "b", "c"]})
     prepared = prepare(spark, spark.createDataFrame(rows.to_arrow()), str(tmp_path / "out"), items=ITEMS, n_blocks=1)

@@ -47,7 +47,12 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTY)
+def some(names, quick):
+    """Return names as parameters, those that are not quick for `make check-long` alone."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+@pytest.mark.parametrize("name", some(FAULTY, ["missing and invalid numbers", "all"]))
 def test_faults_are_counted_and_worded_as_on_one_machine(spark, name, tmp_path):
     columns, options = FAULTY[name]
     with pytest.raises(DataError) as here:
@@ -89,6 +94,7 @@ def test_faulty_rows_are_dropped_and_counted_by_reason(spark, tmp_path, caplog):
     assert "the DataFrame: dropped 1 rows: user is missing" in caplog.text
 
 
+@pytest.mark.long
 def test_where_every_row_is_dropped_that_is_said(spark, tmp_path):
     columns = {"user": [1, 2], "item": [None, None], "value": [1.0, 2.0]}
     with pytest.raises(DataError, match="the DataFrame: no row is left after dropping 2 faulty rows") as raised:
@@ -96,6 +102,7 @@ def test_where_every_row_is_dropped_that_is_said(spark, tmp_path):
     assert raised.value.code == "empty"
 
 
+@pytest.mark.long
 def test_no_rows_are_an_error(spark, tmp_path):
     empty = spark.createDataFrame([], "user int, item int")
     with pytest.raises(DataError, match="the DataFrame is empty: there is no rating in it") as raised:
@@ -112,7 +119,7 @@ REPEATED = {
 }
 
 
-@pytest.mark.parametrize("how", ["last", "mean", "sum"])
+@pytest.mark.parametrize("how", some(["last", "mean", "sum"], ["mean"]))
 def test_repeated_pairs_are_merged_as_on_one_machine(spark, how, tmp_path):
     options = {"on_duplicate": how, "columns": {"weight": "w"}}
     one = palate.Interactions.from_table(REPEATED, **options)

@@ -26,7 +26,12 @@ def frame_of(dataframe):
     return pl.DataFrame(pl.from_arrow(dataframe.toArrow()))
 
 
-@pytest.mark.parametrize("name", TEXTS)
+def some(names, quick):
+    """Return names as parameters, those that are not quick for `make check-long` alone."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+@pytest.mark.parametrize("name", some(TEXTS, ["ratings.csv"]))
 def test_text_is_read_as_on_one_machine(spark, name, tmp_path):
     path = tmp_path / name
     path.write_text(TEXTS[name])
@@ -57,7 +62,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", some(REFUSED, ["long.csv", "none.parquet"]))
 def test_what_cannot_be_read_is_refused_in_words(spark, name, tmp_path):
     content, words = REFUSED[name]
     path = tmp_path / name
@@ -132,6 +137,7 @@ def test_types_of_columns_are_checked_before_anything_runs(spark, tmp_path):
         prepare(spark, months, out)
 
 
+@pytest.mark.long
 def test_columns_of_databases_are_taken(spark, tmp_path):
     rows = spark.sql(
         "select cast(u as decimal(18, 0)) as `the.buyer`, cast(u as string) as sku, cast(u as decimal(5, 2)) as stars,"

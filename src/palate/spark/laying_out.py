@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palate.errors import SparkError
 from palate.kernels import given
 from palate.kernels.order import stable_order
 from palate.spark.blocks import n_rows_of
@@ -97,6 +98,8 @@ def gathered(batches: Iterable[pa.RecordBatch], keys: tuple[int, ...]) -> Gather
         return None
     table = pa.Table.from_batches(several)
     columns = {name: table[name].to_numpy() for name in table.column_names}
+    if (columns["key"] != columns["key"][0]).any():
+        raise SparkError("two blocks met in one task: keep Spark from joining partitions")
     kept = columns["row"] >= 0
     weights = columns["weight"][kept] if "weight" in columns else None
     block = keys.index(int(columns["key"][0]))
