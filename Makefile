@@ -14,15 +14,17 @@ demo: .venv/plots
 # Bytecode is kept whatever the environment says: without it each of hundreds of processes compiles Palate's sources.
 test check-long: export PYTHONDONTWRITEBYTECODE :=
 
-# mypy has one core and the tests wait now and then, so they run side by side; both must be well.
+# mypy and the tests of Spark run beside the others, which wait now and then; all must be well. Those of Spark have one
+# process: each that gets some starts sessions of its own.
 test: .venv/test
 	@tools/chromium
 	@$(BIN)/palate data fetch >/dev/null
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@spark=$$(tools/java && echo 1); $(BIN)/mypy & types=$$!; \
-	PALATE_REQUIRE_SPARK=$$spark $(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long"; tests=$$?; \
-	wait $$types && exit $$tests
+	@spark=$$(tools/java && echo 1); \
+	{ $(BIN)/mypy && PALATE_REQUIRE_SPARK=$$spark $(BIN)/pytest -q -m "not long" tests/spark; } & beside=$$!; \
+	$(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long" --ignore=tests/spark; tests=$$?; \
+	wait $$beside && exit $$tests
 
 check-long: .venv/test
 	@tools/chromium

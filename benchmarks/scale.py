@@ -92,7 +92,7 @@ def measured(n: int, k: int, blocks: int) -> dict[str, Any]:
         spark = spark_speed.session()
         prepared = prepare(spark, str(folder / "ratings.parquet"), str(folder / "prepared"), n_blocks=blocks)
         watch = Watch()
-        model = ALS(k, n_epochs=SWEEPS, reg=0.1, reg_exponent=1.0, biases=False, random_state=0)
+        model = ALS(k, n_epochs=SWEEPS, reg=0.1, reg_exponent=1.0, reg_biases=0.0, biases=False, random_state=0)
         trained = train(prepared, model, str(folder / "trained"))
         peak = watch.stop()
         pairs = prepared.needed("user").sum() + prepared.needed("item").sum()

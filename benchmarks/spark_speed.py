@@ -67,13 +67,26 @@ def on_spark(folder: Path, n: int, kind: str) -> Found:
     started = time.perf_counter()
     prepared = prepare(spark, str(folder / "ratings.parquet"), str(folder / "prepared"), overwrite=True)
     taken = time.perf_counter() - started
-    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True)
+    first = [-1]
+
+    def told(progress: Any) -> None:  # the first sweep lays the ratings out, too
+        if progress.step == 1:
+            first[0] = spark_metrics.last_stage(spark)
+
+    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True, progress=told)
+    moved = spark_metrics.shuffled(spark, first[0]) / (SWEEPS - 1)
     seconds = [record["seconds"] for record in trained.history[1:]]
-    model = trained.collect()
-    figure = objective(folder, n, kind, np.asarray(model.user_factors_), np.asarray(model.item_factors_))
-    moved, bound = spark_metrics.shuffled_a_sweep(spark, SWEEPS), spark_metrics.bound(prepared, FACTORS)
+    figure = objective(folder, n, kind, *(gathered(trained, side) for side in ("user", "item")))
+    pairs = int(prepared.needed("user").sum() + prepared.needed("item").sum())
     spark.stop()
-    return {"seconds": seconds, "objective": figure, "prepare": taken, "shuffled": moved, "bound": bound}
+    return {"seconds": seconds, "objective": figure, "prepare": taken, "shuffled": moved, "bound": 4 * FACTORS * pairs}
+
+
+def gathered(trained: Any, side: str) -> np.ndarray:
+    """Return the factors of a side, (n, FACTORS)."""
+    table: Any = pl.from_arrow(trained.factors(side).toArrow())
+    table = table.sort("position")
+    return np.frombuffer(b"".join(table["factors"].to_list()), np.float32).reshape(-1, FACTORS)
 
 
 def mllib(folder: Path, n: int, kind: str) -> Found:
@@ -163,7 +176,7 @@ def estimator(kind: str) -> Any:
     from palate import ALS, ImplicitALS
 
     if kind == "explicit":
-        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, biases=False, random_state=0)
+        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, reg_biases=0.0, biases=False, random_state=0)
     reg = REG * (80 * 500) ** 0.5  # MLlib's penalty grows with a row's length, ours is that of the mean one
     return ImplicitALS(
         FACTORS, n_epochs=SWEEPS, reg=reg, reg_exponent=0.0, alpha=ALPHA, unobserved_weight=1.0, random_state=0

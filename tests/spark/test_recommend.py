@@ -19,7 +19,7 @@ from palate.models.contract.diversified import diversified
 from palate.spark import recommend, sending
 from palate.spark import user_blocks as blocks
 from palate.spark.recommend import groups_for, recommend_all
-from palate.spark.user_blocks import Addresses, Types, chunks_of, packed_bits, to_items, to_users
+from palate.spark.user_blocks import Addresses, WireTypes, chunks_of, packed_bits, to_items, to_users
 
 LISTS = ["user_id", "rank", "item_id", "score"]
 
@@ -145,7 +145,7 @@ def test_items_are_dealt_over_groups_where_a_task_could_not_hold_them(trained, m
 
 # -- messages ----------------------------------------------------------------------------------------------------------
 
-TYPES = Types("long", "string")
+TYPES = WireTypes("long", "string")
 
 
 def item_batches(positions):
@@ -212,6 +212,14 @@ def test_messages_come_together_by_position_whatever_their_order():
     rows = users.seen_rows(items)
     assert_array_equal(rows.indptr, [0, 0, 0])  # user 6 had item 1, of the other group, and user 4 item 3
     assert_array_equal(found[101, (4, 6)][1].seen_rows(found[101, (4, 6)][0]).sizes, [0, 1])
+
+
+def test_items_without_a_row_stand_in_the_order_of_their_ids():
+    counts = np.array([1, 2, 0, 0, 0])
+    numbers = np.arange(5, dtype=np.int32), np.zeros((5, 1)), np.zeros(5), counts, counts * 1.0, counts * 3.0
+    items = blocks.ItemPart(*numbers, pa.array(["b", "c", "z", "a", "é"]))
+    assert_array_equal(items.by_popularity(), [1, 0, 3, 2, 4])
+    assert_array_equal(np.argsort(items.id_ranks()), [0, 1, 3, 2, 4])
 
 
 @pytest.mark.parametrize("missing", ["users", "items"])

@@ -25,10 +25,11 @@ from palate.evaluation.plan import machine
 from palate.evaluation.result import Evaluation, versions
 from palate.models.contract.answers import id_list
 from palate.spark.evaluating import default_metrics, evaluate
-from palate.spark.sending import Trained
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from palate.spark.trained import Trained
 
 
 def compare(

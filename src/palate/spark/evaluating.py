@@ -36,20 +36,22 @@ from palate.models.contract.base import Recommender
 from palate.spark.executors import check as check_executors
 from palate.spark.failures import clear_errors
 from palate.spark.filters import items_by_position, kept_items
-from palate.spark.measuring import FLOOR, LIFT, RANKED, RECORDS, TESTED, Measuring, Record, joined, measure_users
-from palate.spark.sending import Trained, addresses_of, sent, types_of
+from palate.spark.measuring import FLOOR, LIFT, RANKED, RECORDS, TESTED, Measuring, MetricRecord, joined, measure_users
+from palate.spark.sending import addresses_of, sent, types_of
 from palate.spark.tested import Tested, check_relevant, tested_rows
 from palate.spark.user_blocks import packed_bits
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from palate.spark.trained import Trained
+
 
 log = logging.getLogger(__name__)
 
 OF_LISTS = ("lists", "judged")
 OVERLAP = "list_overlap"
-Sums = Mapping[str, Record]
+MetricRecords = Mapping[str, MetricRecord]
 
 
 def evaluate(
@@ -222,7 +224,7 @@ class _Facts(NamedTuple):
     moments: tuple[float, float, float]  # of test values: rows, mean, and what squares were summed about
 
     @classmethod
-    def of(cls, records: Sums, trained: Trained, n_allowed: int | None) -> _Facts:
+    def of(cls, records: MetricRecords, trained: Trained, n_allowed: int | None) -> _Facts:
         """Return the facts that the records tell."""
         nobody = (RANKED, np.empty(0, np.int32), np.empty(0), np.empty(0))
         _, ranked, popular, has_list = records.get(RANKED, nobody)
@@ -235,7 +237,7 @@ class _Facts(NamedTuple):
         return cls(ranked, popular > 0, lists, len(tested), n_users, n_listed, key, moments)
 
 
-def _gathered(asked: Sequence[At], records: Sums, facts: _Facts) -> Measured:
+def _gathered(asked: Sequence[At], records: MetricRecords, facts: _Facts) -> Measured:
     """Return what was measured, of the records of all tasks."""
     values: dict[str, float] = {}
     summaries: dict[str, Summary] = {}
@@ -257,7 +259,7 @@ def _gathered(asked: Sequence[At], records: Sums, facts: _Facts) -> Measured:
     return Measured(values, summaries, units, {}, None, facts.popular, facts.ranked.astype(np.intp), None)
 
 
-def _result(request: At, records: Sums, facts: _Facts) -> Any:
+def _result(request: At, records: MetricRecords, facts: _Facts) -> Any:
     """Return what the metric's function gives on one machine, or the units of a function of sums."""
     metric = request.metric
     _, users, num, den = records[request.name]
@@ -282,7 +284,7 @@ def _result(request: At, records: Sums, facts: _Facts) -> Any:
     return every
 
 
-def _about_mean(records: Sums, squares: NDArray[np.float64], facts: _Facts) -> NDArray[np.float64]:
+def _about_mean(records: MetricRecords, squares: NDArray[np.float64], facts: _Facts) -> NDArray[np.float64]:
     """Return each user's sum of squares about the mean of all test values, of the sum about another number."""
     _, _, rows, values = records[TESTED]
     _, mean, centre = facts.moments
@@ -303,7 +305,7 @@ def _summary(request: At, result: Any, shares: Units, value: float, facts: _Fact
     return replace(summary, n_left_out=summary.n_left_out + facts.n_tested - len(result))
 
 
-def _warn(asked: Sequence[At], records: Sums, values: Mapping[str, float], facts: _Facts) -> None:
+def _warn(asked: Sequence[At], records: MetricRecords, values: Mapping[str, float], facts: _Facts) -> None:
     """Warn where lists are too much alike, or rank below mere popularity, as one machine does."""
     hidden = next((name for name in records if name.startswith(OVERLAP) and name not in values), None)
     if hidden is not None:

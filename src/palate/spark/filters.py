@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -17,10 +17,9 @@ from palate.models.contract.answers import id_list, say_unknown
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palate.spark.prepared import Prepared
+    from palate.spark.prepared import Prepared, Side
 
 SHOWN = 5
-Side = Literal["user", "item"]
 
 
 def kept_items(

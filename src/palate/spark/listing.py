@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from palate.models.contract.diversified import CANDIDATES, diversified
 from palate.models.contract.lists import inverse
 from palate.models.contract.scoring import FactorScorer
-from palate.spark.user_blocks import Batches, ItemPart, Types, UserPart, chunks_of
+from palate.spark.user_blocks import Batches, ItemPart, UserPart, WireTypes, chunks_of
 from palate.topk import ItemSide
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Listing:
 
     n: int
     mean: float
-    types: Types
+    types: WireTypes
     diversity: float = 0.0
     n_threads: int = 1
     candidates: bool = False
@@ -96,7 +96,7 @@ class Lister:
 DECIDING = ("user", "item", "count", "mean")
 
 
-def schema_of(types: Types, *, candidates: bool = False) -> str:
+def schema_of(types: WireTypes, *, candidates: bool = False) -> str:
     """Return the columns of lists."""
     more = ", user int, item int, count long, mean double" if candidates else ""
     return f"user_id {types.user}, rank int, item_id {types.item}, score double{more}"

@@ -28,7 +28,7 @@ from palate.models.contract.lists import ItemOrder, Lists
 from palate.models.contract.ranker import Ranker
 from palate.models.contract.scoring import FactorScorer
 from palate.models.contract.state import Rated
-from palate.spark.user_blocks import Batches, ItemPart, Types, UserPart, bits_at, chunks_of
+from palate.spark.user_blocks import Batches, ItemPart, UserPart, WireTypes, bits_at, chunks_of
 from palate.topk import ItemSide
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ RANKED, TESTED, FLOOR = "ranked", "tested", "floor "  # records beside those of 
 EXPOSURES = ("coverage", "gini", "entropy")
 OVERLAPS = ("list_overlap", "personalisation")
 LIFT = "popularity_lift"
-Record = tuple[str, NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]
+MetricRecord = tuple[str, NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Measuring:
     """
 
     metrics: tuple[str, ...]
-    types: Types
+    types: WireTypes
     mean: float
     score_kind: str
     rating_range: tuple[float, float]
@@ -105,7 +105,7 @@ class BlockModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class MeasuredItems:
     """The items of a task, and what all chunks of users need of them."""
 
     items: ItemPart
@@ -117,7 +117,7 @@ class Catalogue:
     allowed: NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, items: ItemPart, asked: Measuring) -> Catalogue:
+    def of(cls, items: ItemPart, asked: Measuring) -> MeasuredItems:
         """Return what measuring needs of these items."""
         n = len(items.positions)
         rated = Rated(items.counts, items.means)
@@ -126,7 +126,7 @@ class Catalogue:
             items,
             asked,
             ItemSide(items.Q, items.c, asked.mean),
-            ItemOrder(rated, Ids(np.arange(n), "item")),  # positions stand in the order of the ids
+            ItemOrder(rated, Ids(items.id_ranks(), "item")),
             ItemSide(np.zeros((n, 0)), counts, 0.0),
             pl.DataFrame({}) if asked.genres is None else pl.read_ipc_stream(asked.genres),
             None if asked.allowed is None else bits_at(asked.allowed, np.arange(n)),
@@ -148,7 +148,7 @@ class Catalogue:
 class BlockInputs(MetricInputs):
     """What metrics of a chunk of users take; counts are those of all users."""
 
-    def __init__(self, catalogue: Catalogue, users: UserPart, width: int | None) -> None:
+    def __init__(self, catalogue: MeasuredItems, users: UserPart, width: int | None) -> None:
         n = len(catalogue.items.positions)
         ids = Ids(np.arange(len(users.positions)), "user"), Ids(np.arange(n), "item")
         train, test = (_interactions(pairs, *ids) for pairs in (users.seen, users.test))
@@ -188,7 +188,7 @@ def _interactions(pairs: Any, users: Ids, items: Ids) -> Interactions:
 
 
 @dataclass(eq=False)
-class Sums:
+class ListSums:
     """What is added up over the chunks of a partition, by metric: (n_items,) and a number of lists."""
 
     of_items: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Sums:
         self.of_items[name] = more if before is None else np.asarray(before + more)
         self.n_lists[name] = self.n_lists.get(name, 0) + n_lists
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[MetricRecord]:
         """Yield what was added up."""
         for name, of_items in self.of_items.items():
             yield name, np.zeros(0, np.int32), of_items, np.array([self.n_lists[name]], np.float64)
@@ -210,21 +210,21 @@ class Sums:
 def measure_users(batches: Batches, asked: Measuring) -> Iterator[pa.RecordBatch]:
     """Yield the records of a partition."""
     metrics = [at(name) for name in asked.metrics]
-    catalogue: Catalogue | None = None
-    sums = Sums()
+    catalogue: MeasuredItems | None = None
+    sums = ListSums()
     for _, items, users in chunks_of(batches, asked.types):
         if items is None or not len(users.test[0]):
             continue
         if catalogue is None or catalogue.items is not items:
-            catalogue = Catalogue.of(items, asked)
+            catalogue = MeasuredItems.of(items, asked)
         yield _batch(_records(catalogue, users, metrics, sums))
     yield _batch(list(sums.records()))
 
 
-def _records(catalogue: Catalogue, users: UserPart, metrics: Sequence[At], sums: Sums) -> list[Record]:
+def _records(catalogue: MeasuredItems, users: UserPart, metrics: Sequence[At], sums: ListSums) -> list[MetricRecord]:
     """Return the records of a chunk of users."""
     inputs = BlockInputs(catalogue, users, max((request.k for request in metrics if request.k), default=None))
-    out: list[Record] = []
+    out: list[MetricRecord] = []
     of_lists = [request for request in metrics if request.metric.kind != "rating"]
     for request in metrics:
         if request.metric.kind == "rating":
@@ -239,7 +239,7 @@ def _records(catalogue: Catalogue, users: UserPart, metrics: Sequence[At], sums:
     return out
 
 
-def _tested(inputs: BlockInputs, users: UserPart) -> Record:
+def _tested(inputs: BlockInputs, users: UserPart) -> MetricRecord:
     """Return how many test rows each user has, and the sum of their values."""
     user, n = inputs.test.user_index, inputs.test.n_users
     tested = np.unique(user)
@@ -247,7 +247,7 @@ def _tested(inputs: BlockInputs, users: UserPart) -> Record:
     return TESTED, users.positions[tested], rows[tested].astype(np.float64), values[tested].astype(np.float64)
 
 
-def _of_ratings(request: At, inputs: BlockInputs, users: UserPart) -> Record:
+def _of_ratings(request: At, inputs: BlockInputs, users: UserPart) -> MetricRecord:
     """Return each user's share of a metric of predicted ratings."""
     metric, given = request.metric, inputs.given(request.metric)
     if metric.per == "user":
@@ -264,7 +264,7 @@ def _of_ratings(request: At, inputs: BlockInputs, users: UserPart) -> Record:
     return request.name, users.positions[tested], shares[0], shares[1]
 
 
-def _of_lists(request: At, inputs: BlockInputs, users: UserPart, sums: Sums) -> list[Record]:
+def _of_lists(request: At, inputs: BlockInputs, users: UserPart, sums: ListSums) -> list[MetricRecord]:
     """Return each user's value, or the parts of one; what is of the catalogue as a whole is added to the sums."""
     metric, k = request.metric, request.k or 0
     ranked, given = users.positions[inputs.ranked], inputs.given(request.metric)
@@ -279,7 +279,7 @@ def _of_lists(request: At, inputs: BlockInputs, users: UserPart, sums: Sums) -> 
     return [(request.name, ranked, request(**given), np.ones(len(ranked)))]
 
 
-def _ranked(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> Record:
+def _ranked(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> MetricRecord:
     """Return of the ranked users who was given the popular list, and whose list has an item."""
     popular: NDArray[Any] = np.zeros(len(inputs.ranked))
     has_list: NDArray[Any] = np.ones(len(inputs.ranked))
@@ -289,7 +289,7 @@ def _ranked(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> Reco
     return RANKED, users.positions[inputs.ranked], popular, has_list
 
 
-def _floor(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> list[Record]:
+def _floor(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> list[MetricRecord]:
     """Return what mere popularity reaches in the metrics of judged lists."""
     asked = [request for request in metrics if request.metric.inputs == ("judged",)]
     if not asked:
@@ -299,7 +299,7 @@ def _floor(inputs: BlockInputs, users: UserPart, metrics: Sequence[At]) -> list[
     return [(FLOOR + request.name, ranked, request(judged=judged), np.ones(len(ranked))) for request in asked]
 
 
-def _batch(records: Sequence[Record]) -> pa.RecordBatch:
+def _batch(records: Sequence[MetricRecord]) -> pa.RecordBatch:
     import pyarrow as pa
 
     names = pa.array([record[0] for record in records], pa.string())
@@ -311,9 +311,9 @@ def _batch(records: Sequence[Record]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([names, *arrays], names=["metric", "users", "num", "den"])
 
 
-def joined(records: pa.Table) -> Mapping[str, Record]:
+def joined(records: pa.Table) -> Mapping[str, MetricRecord]:
     """Return the records of all tasks by name: users rising, sums over items added in a fixed order."""
-    several: dict[str, list[Record]] = {}
+    several: dict[str, list[MetricRecord]] = {}
     read: Sequence[Callable[[bytes], NDArray[Any]]] = [
         lambda data: np.frombuffer(data, np.int32),
         *[lambda data: np.frombuffer(data, np.float64)] * 2,
@@ -327,13 +327,13 @@ def joined(records: pa.Table) -> Mapping[str, Record]:
     }
 
 
-def _rising(name: str, parts: list[Record]) -> Record:
+def _rising(name: str, parts: list[MetricRecord]) -> MetricRecord:
     users, num, den = (np.concatenate([part[place] for part in parts]) for place in (1, 2, 3))
     order = np.argsort(users, kind="stable")
     return name, users[order], num[order], den[order]
 
 
-def _sum(name: str, parts: list[Record]) -> Record:
+def _sum(name: str, parts: list[MetricRecord]) -> MetricRecord:
     """Add up sums over items: sorted by their bytes, so that the order of the tasks decides nothing."""
     ordered = sorted(parts, key=lambda part: (part[2].tobytes(), part[3].tobytes()))
     of_items, n_lists = (

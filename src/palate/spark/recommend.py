@@ -27,10 +27,12 @@ from palate.spark.facts import check_free
 from palate.spark.failures import clear_errors
 from palate.spark.filters import kept_items
 from palate.spark.listing import Listing, list_users, schema_of
-from palate.spark.sending import Trained, addresses_of, sent, types_of
+from palate.spark.sending import addresses_of, sent, types_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from palate.spark.trained import Trained
 
 GROUP_BYTES = 1 << 30  # of items that a task holds
 OF_AN_ITEM = 48  # bytes beside its factors
@@ -105,7 +107,7 @@ def merged(candidates: DataFrame, n: int) -> DataFrame:
     from pyspark.sql import functions as F
 
     order = [F.col(name).desc() for name in ("score", "count", "mean")]
-    of_user = Window.partitionBy("user").orderBy(*order, F.col("item").asc())
+    of_user = Window.partitionBy("user").orderBy(*order, F.col("item_id").asc())
     ranked = candidates.withColumn("rank", F.row_number().over(of_user))
     return ranked.filter(F.col("rank") <= n).select("user_id", "rank", "item_id", "score")
 

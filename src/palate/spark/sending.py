@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,65 +13,23 @@ from palate.spark import user_blocks as blocks
 from palate.spark.blocks import block_keys, positions_of
 from palate.spark.facts import path_in
 from palate.spark.laying_out import LAYOUT
-from palate.spark.prepared import Prepared, Side
-from palate.spark.user_blocks import CHUNK, SCHEMA, Addresses, Batches, Types, packed_bits, to_items, to_users
+from palate.spark.user_blocks import CHUNK, SCHEMA, Addresses, Batches, WireTypes, packed_bits, to_items, to_users
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-
-class Trained(Protocol):
-    """What lists and figures ask of a model that was trained on Spark (`palate.spark.trained`)."""
-
-    @property
-    def prepared(self) -> Prepared:
-        """What it was trained on."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """Its folder."""
-        ...
-
-    @property
-    def model(self) -> Any:
-        """Unfitted, with its parameters."""
-        ...
-
-    @property
-    def n_factors(self) -> int:
-        """As they were used."""
-        ...
-
-    @property
-    def mean(self) -> float:
-        """Of all scores."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """As it was used."""
-        ...
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """One record an epoch."""
-        ...
-
-    def factors(self, side: Side) -> DataFrame:
-        """Return position, factors and bias of each user or item."""
-        ...
-
+    from palate.spark.prepared import Prepared
+    from palate.spark.trained import Trained
 
 TOTALS = "position int, total double, source int"
 ID_TYPES = {"integer": "long", "text": "string"}
 
 
-def types_of(trained: Trained) -> Types:
+def types_of(trained: Trained) -> WireTypes:
     """Return the types of what is sent."""
     ids = trained.prepared.facts["ids"]
-    return Types(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], str(trained.model.get_params()["dtype"]))
+    return WireTypes(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], str(trained.model.get_params()["dtype"]))
 
 
 def addresses_of(prepared: Prepared, n_groups: int = 1, kept: NDArray[np.bool_] | None = None) -> Addresses:

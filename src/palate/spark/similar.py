@@ -15,7 +15,7 @@ from palate.spark import user_blocks as blocks
 from palate.spark.failures import clear_errors
 from palate.spark.listing import ids_at
 from palate.spark.sending import addresses_of, messages_of, of_all_items, routed, types_of
-from palate.spark.user_blocks import Batches, Types, chunks_of
+from palate.spark.user_blocks import Batches, WireTypes, chunks_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,7 @@ def similar_items(trained: Trained, n: int = 10) -> DataFrame:
     """
     check_whole("n", n, low=1)
     prepared, kind = trained.prepared, types_of(trained).item
-    types = Types(kind, kind, types_of(trained).factors)
+    types = WireTypes(kind, kind, types_of(trained).factors)
     with clear_errors(trained.path, "finding items alike"):
         addresses = addresses_of(prepared)
         factors, ids = trained.factors("item"), prepared.ids("item")
@@ -50,7 +50,7 @@ def similar_items(trained: Trained, n: int = 10) -> DataFrame:
         return routed(every, addresses).mapInArrow(task, f"like {kind}, rank int, item_id {kind}, score double")
 
 
-def list_items(batches: Batches, n: int, types: Types) -> Iterator[pa.RecordBatch]:
+def list_items(batches: Batches, n: int, types: WireTypes) -> Iterator[pa.RecordBatch]:
     """Yield the items like those of a partition, a chunk of them at a time."""
     import pyarrow as pa
 

@@ -46,7 +46,7 @@ BUCKETS = 1 << 16  # of times that are counted at once
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class SplitParts:
     """The two parts of a split, columns by role: user, item, value, time, weight as far as they are there.
 
     Attributes:
@@ -107,7 +107,7 @@ def make_splits(
     *,
     columns: Columns | None = None,
     made_of: Dataset | Interactions | None = None,
-) -> list[Parts]:
+) -> list[SplitParts]:
     """Return the splits that a string names: one, or as many as there are folds or windows.
 
     Args:
@@ -184,29 +184,29 @@ def hash_of(rows: DataFrame, seed: int, *names: str) -> Column:
     return F.xxhash64(F.lit(seed).cast("long"), *(text_of(rows, name) for name in names))
 
 
-def _by(rows: DataFrame, name: str, test: Column, in_time: InTime = "") -> Parts:
+def _by(rows: DataFrame, name: str, test: Column, in_time: InTime = "") -> SplitParts:
     """Return the split whose test part is where a condition holds; where it is null it does not."""
     from pyspark.sql import functions as F
 
     holds = F.coalesce(test, F.lit(False))
-    return Parts(name, rows.filter(~holds), rows.filter(holds), in_time)
+    return SplitParts(name, rows.filter(~holds), rows.filter(holds), in_time)
 
 
-def _random(rows: DataFrame, name: str, part: float, seed: int) -> list[Parts]:
+def _random(rows: DataFrame, name: str, part: float, seed: int) -> list[SplitParts]:
     from pyspark.sql import functions as F
 
     upper = F.shiftrightunsigned(hash_of(rows, seed, "user", "item"), 64 - BITS)
     return [_by(rows, name, upper < F.lit(math.ceil(part * 2**BITS)))]
 
 
-def _kfold(rows: DataFrame, name: str, n: int, seed: int) -> list[Parts]:
+def _kfold(rows: DataFrame, name: str, n: int, seed: int) -> list[SplitParts]:
     from pyspark.sql import functions as F
 
     fold = F.pmod(hash_of(rows, seed, "user", "item"), F.lit(n).cast("long"))
     return [_by(rows, f"{name} fold {k + 1}", fold == k) for k in range(n)]
 
 
-def _stratified(rows: DataFrame, name: str, part: float, seed: int) -> list[Parts]:
+def _stratified(rows: DataFrame, name: str, part: float, seed: int) -> list[SplitParts]:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -217,7 +217,7 @@ def _stratified(rows: DataFrame, name: str, part: float, seed: int) -> list[Part
     return [_without(_by(placed, name, F.expr("palate_place <= palate_most")))]
 
 
-def _last(rows: DataFrame, name: str, n: int) -> list[Parts]:
+def _last(rows: DataFrame, name: str, n: int) -> list[SplitParts]:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -227,7 +227,7 @@ def _last(rows: DataFrame, name: str, n: int) -> list[Parts]:
     return [_without(_by(placed, name, F.col("palate_place") <= n, "user"))]
 
 
-def _time(rows: DataFrame, name: str, part: float) -> list[Parts]:
+def _time(rows: DataFrame, name: str, part: float) -> list[SplitParts]:
     from pyspark.sql import functions as F
 
     times = _with_times(rows, name)
@@ -236,7 +236,7 @@ def _time(rows: DataFrame, name: str, part: float) -> list[Parts]:
     return [_without(_by(times, name, F.col("palate_time") >= cut, "all"))]
 
 
-def _rolling(rows: DataFrame, name: str, n: int, part: float) -> list[Parts]:
+def _rolling(rows: DataFrame, name: str, n: int, part: float) -> list[SplitParts]:
     from pyspark.sql import functions as F
 
     times = _with_times(rows, name)
@@ -254,21 +254,21 @@ def _rolling(rows: DataFrame, name: str, n: int, part: float) -> list[Parts]:
     several = []
     for k, (start, end) in enumerate(zip(cuts, [*cuts[1:], None], strict=True), 1):
         inside = time >= start if end is None else (time >= start) & (time < end)
-        window = Parts(f"{name} window {k}", times.filter(time < start), times.filter(inside), "all")
+        window = SplitParts(f"{name} window {k}", times.filter(time < start), times.filter(inside), "all")
         several.append(_without(window))
     return several
 
 
-def _cold(side: str) -> Callable[..., list[Parts]]:
-    def kind(rows: DataFrame, name: str, part: float, seed: int) -> list[Parts]:
+def _cold(side: str) -> Callable[..., list[SplitParts]]:
+    def kind(rows: DataFrame, name: str, part: float, seed: int) -> list[SplitParts]:
         ids = rows.select(side).distinct().dropna()
         lowest = ids.orderBy(hash_of(ids, seed, side), side).limit(math.ceil(part * ids.count()))
-        return [Parts(name, rows.join(lowest, side, "left_anti"), rows.join(lowest, side, "left_semi"))]
+        return [SplitParts(name, rows.join(lowest, side, "left_anti"), rows.join(lowest, side, "left_semi"))]
 
     return kind
 
 
-KINDS: dict[str, Callable[..., list[Parts]]] = {
+KINDS: dict[str, Callable[..., list[SplitParts]]] = {
     "random": _random,
     "stratified": _stratified,
     "last": _last,
@@ -319,13 +319,13 @@ def _in_order(rows: DataFrame) -> list[str]:
     return [name for name in ("item", "value") if name in rows.columns]
 
 
-def _without(parts: Parts) -> Parts:
+def _without(parts: SplitParts) -> SplitParts:
     """Return parts without the columns that made them."""
     frames = [frame.drop("palate_time", "palate_place", "palate_most") for frame in (parts.train, parts.test)]
-    return Parts(parts.name, frames[0], frames[1], parts.in_time)
+    return SplitParts(parts.name, frames[0], frames[1], parts.in_time)
 
 
-def _check_whole(parts: Parts) -> None:
+def _check_whole(parts: SplitParts) -> None:
     for name in ("train", "test"):
         if getattr(parts, name).isEmpty():
             raise DataError.of(
@@ -336,7 +336,9 @@ def _check_whole(parts: Parts) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _of_file(spark: SparkSession, rows: DataFrame, path: str, made_of: Dataset | Interactions | None) -> list[Parts]:
+def _of_file(
+    spark: SparkSession, rows: DataFrame, path: str, made_of: Dataset | Interactions | None
+) -> list[SplitParts]:
     if made_of is None:
         raise ParameterError.of(
             f"the split '{path}'",
@@ -348,7 +350,7 @@ def _of_file(spark: SparkSession, rows: DataFrame, path: str, made_of: Dataset |
     several = []
     for one in load_splits(path, data):
         train, test = (_rows_at(spark, rows, data, part) for part in (one.train, one.test))
-        several.append(Parts(one.name, train, test, one.in_time))
+        several.append(SplitParts(one.name, train, test, one.in_time))
     return several
 
 

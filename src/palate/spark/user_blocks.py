@@ -38,11 +38,11 @@ CHUNK = 8192  # users of a block that are listed together
 ITEM_FACTORS, ITEM_FACTS, ITEM_TOTALS, USER_FACTORS, USER_IDS, SEEN, TEST = range(7)
 OF_ITEMS = -1  # the chunk of items' messages: before those of users
 Batches = Iterable["pa.RecordBatch"]
-Message = tuple[int, int, int, Sequence[bytes | None]]
+Sent = tuple[int, int, int, Sequence[bytes | None]]
 
 
 @dataclass(frozen=True)
-class Types:
+class WireTypes:
     """Types of what travels: ids of users and items as Spark calls them, factors as NumPy does (biases: float64)."""
 
     user: str
@@ -98,7 +98,7 @@ def to_items(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.R
         kept = np.arange(len(positions))
         if addresses.kept is not None:
             kept = kept[bits_at(addresses.kept, positions)]
-        messages: list[Message] = []
+        messages: list[Sent] = []
         for group in range(addresses.n_groups):
             rows = kept[positions[kept] % addresses.n_groups == group]
             if len(rows):
@@ -115,7 +115,7 @@ def to_users(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.R
         label = block.astype(np.int64) << 32 | row // addresses.chunk
         order = np.argsort(label, kind="stable")
         starts = np.flatnonzero(np.diff(label[order], prepend=-1))
-        messages: list[Message] = []
+        messages: list[Sent] = []
         for rows in np.split(order, starts[1:]) if len(order) else []:
             arrays = [_bytes_of(column, rows) for column in batch.columns]
             at = int(label[rows[0]])
@@ -123,7 +123,7 @@ def to_users(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.R
         yield _table(messages)
 
 
-def _table(messages: Sequence[Message]) -> pa.RecordBatch:
+def _table(messages: Sequence[Sent]) -> pa.RecordBatch:
     import pyarrow as pa
 
     places = [pa.array([message[at] for message in messages], pa.int32()) for at in range(3)]
@@ -170,7 +170,7 @@ def ids_as_bytes(ids: pa.Array) -> bytes:
 # -- what is read ------------------------------------------------------------------------------------------------------
 
 Arrays = Sequence[Any]  # buffers a, b, c, d
-Parts = Mapping[int, list[Arrays]]  # by kind
+ByKind = Mapping[int, list[Arrays]]  # by kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +202,20 @@ class ItemPart:
 
     def by_popularity(self) -> NDArray[np.int32]:
         """Return the items most rated first, then of the highest mean value, then by their ids."""
-        return np.lexsort((self.positions, -self.means, -self.counts)).astype(np.int32)
+        return np.lexsort((self.id_ranks(), -self.means, -self.counts)).astype(np.int32)
+
+    def id_ranks(self) -> NDArray[np.int64]:
+        """Return numbers that stand in the order of the ids among items of one count.
+
+        Positions do, but for items that only features know, which stand behind the others as they were given.
+        """
+        import pyarrow.compute as pc
+
+        ranks = np.arange(len(self.positions))
+        idle = np.flatnonzero(self.counts == 0)
+        if len(idle) > 1:
+            ranks[idle[pc.array_sort_indices(self.ids.take(idle)).to_numpy()]] = idle
+        return ranks
 
     def index(self, positions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Return where these positions stand here, and which do."""
@@ -235,7 +248,7 @@ class UserPart:
         return Rows.from_cells(users[there], at[there], len(self.positions), len(items.positions))
 
 
-def chunks_of(batches: Batches, types: Types) -> Iterator[tuple[int, ItemPart | None, UserPart]]:
+def chunks_of(batches: Batches, types: WireTypes) -> Iterator[tuple[int, ItemPart | None, UserPart]]:
     """Yield each chunk of users of a partition: key, the items (None where none were sent), the users.
 
     Args:
@@ -256,7 +269,7 @@ def chunks_of(batches: Batches, types: Types) -> Iterator[tuple[int, ItemPart | 
             yield key, items, _users(parts, types)
 
 
-def _runs(batches: Batches) -> Iterator[tuple[tuple[int, int], Parts]]:
+def _runs(batches: Batches) -> Iterator[tuple[tuple[int, int], ByKind]]:
     """Yield the messages of each key and chunk."""
     at: tuple[int, int] | None = None
     parts: dict[int, list[Arrays]] = defaultdict(list)
@@ -272,7 +285,7 @@ def _runs(batches: Batches) -> Iterator[tuple[tuple[int, int], Parts]]:
         yield at, parts
 
 
-def _items(parts: Parts, types: Types) -> ItemPart:
+def _items(parts: ByKind, types: WireTypes) -> ItemPart:
     positions, Q, c = _factors(parts[ITEM_FACTORS], types)
     facts = parts[ITEM_FACTS]
     of_facts, order = _order(facts)
@@ -282,7 +295,7 @@ def _items(parts: Parts, types: Types) -> ItemPart:
     return ItemPart(positions, Q, c, counts, weights, _totals(parts, positions), ids)
 
 
-def _totals(parts: Parts, positions: NDArray[np.int32]) -> NDArray[np.float64]:
+def _totals(parts: ByKind, positions: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the sums of items' values, of their pieces in the order of the sources; 0 without a cell."""
     pieces = parts.get(ITEM_TOTALS, [])
     of_pieces, totals, sources = (_joined(pieces, at, kind) for at, kind in enumerate((np.int32, np.float64, np.int32)))
@@ -293,7 +306,7 @@ def _totals(parts: Parts, positions: NDArray[np.int32]) -> NDArray[np.float64]:
     return sums
 
 
-def _users(parts: Parts, types: Types) -> UserPart:
+def _users(parts: ByKind, types: WireTypes) -> UserPart:
     positions, P, b = _factors(parts[USER_FACTORS], types)
     ids = None
     if USER_IDS in parts:
@@ -303,7 +316,7 @@ def _users(parts: Parts, types: Types) -> UserPart:
     return UserPart(positions, P, b, ids, _pairs(parts, SEEN, positions), _pairs(parts, TEST, positions))
 
 
-def _pairs(parts: Parts, kind: int, positions: NDArray[np.int32]) -> Any:
+def _pairs(parts: ByKind, kind: int, positions: NDArray[np.int32]) -> Any:
     """Return pairs of a kind, by user and item, with the users' places here."""
     messages = parts.get(kind, [])
     users, items = (_joined(messages, at, np.int32) for at in (0, 1))
@@ -316,7 +329,7 @@ def _pairs(parts: Parts, kind: int, positions: NDArray[np.int32]) -> Any:
     return at, items[order], None if values is None else values[order]
 
 
-def _factors(messages: list[Arrays], types: Types) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[Any]]:
+def _factors(messages: list[Arrays], types: WireTypes) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[Any]]:
     """Return positions, factors and biases by rising position; the factors are written once, where they belong."""
     positions, order = _order(messages)
     flat = [np.frombuffer(message[1], types.factors) for message in messages]
