@@ -63,7 +63,7 @@ def test_another_python_gets_every_extra_and_no_path_of_ours(check_long, monkeyp
     assert (what, result) == ("fast tests, Python 3.12", "7 passed, 1 skipped")
     (venv, _), (install, _), (fast, _) = ran
     assert venv[:3] == ["/kept/python", "-m", "venv"]
-    assert install[-1].endswith("[plots,ui,tune,serve,ann,test]")
+    assert install[-1].endswith("[plots,ui,tune,serve,ann,spark,test]")
     assert fast[-4:] == ["not long and not browser", "-n", "2", "--dist=loadfile"]
     assert all("PYTHONPATH" not in variables for _, variables in ran[1:])
 

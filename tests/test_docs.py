@@ -71,7 +71,12 @@ def spark_here(page, in_a_folder):
         left.stop()
 
 
-of_pages = pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+LONG = {"spark.md"}  # pages whose snippets take minutes of processor time
+of_pages = pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.long] * (p.name in LONG)) for p in PAGES if blocks(p)],
+    ids=lambda p: p.name,
+)
 
 
 @pytest.mark.no_cover

@@ -28,6 +28,7 @@ def asked(capsys, monkeypatch):
     return call
 
 
+@pytest.mark.long
 def test_spark_is_found_well(spark, asked):
     code, found, _ = asked("--spark")
     assert code == 0, found

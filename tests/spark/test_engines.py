@@ -10,6 +10,7 @@ from engine_jobs import fails, summed
 from engines import CONNECT, ENGINES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_does_its_work(engine, name):
     found = engine(name).run(summed, 10)

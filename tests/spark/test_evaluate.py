@@ -20,6 +20,8 @@ from palate.spark.evaluating import evaluate
 from palate.spark.recommend import recommend_all
 from palate.spark.training import train
 
+pytestmark = pytest.mark.long  # tests/spark/test_story.py asks the command in the fast ones
+
 EVERY = [f"{name}@5" if metric.at_k else name for name, metric in METRICS.items()]
 SUMS = ("rmse", "rmse_unclipped", "mae", "mae_unclipped", "r2", "list_overlap@5", "personalisation@5")
 

@@ -164,6 +164,7 @@ def story(tmp_path, monkeypatch):
         sys.modules.pop(name)
 
 
+@pytest.mark.long
 def test_the_example_serves_the_list_that_spark_wrote(story, monkeypatch, capsys):
     module, words = story
 

@@ -21,7 +21,7 @@ from palate.models.ridge.click_sweeps import half_sweep, rows_penalty
 from palate.models.ridge.sums import gram
 from palate.models.ridge.sweeps import RatingSweeps, Solution
 from palate.parallel import Workers
-from palate.spark.training import Given, train
+from palate.spark.training import GivenFactors, train
 
 K = 4
 BASE = ALS(K, reg=0.5, reg_biases=2.0, n_epochs=1, random_state=0)
@@ -37,11 +37,11 @@ def some_ratings(n=600, shape=(60, 40), seed=0) -> Interactions:
     return Interactions.from_table(table)
 
 
-def a_start(data: Interactions, seed=1) -> Given:
+def a_start(data: Interactions, seed=1) -> GivenFactors:
     rng = np.random.default_rng(seed)
     P, Q = (rng.standard_normal((n, K)).astype(np.float32) for n in (data.n_users, data.n_items))
     b, c = (rng.standard_normal(n).astype(np.float32) for n in (data.n_users, data.n_items))
-    return Given(P, Q, b, c)
+    return GivenFactors(P, Q, b, c)
 
 
 def one_machine(data, kind, start, features=(None, None), n_sweeps=1) -> Solution:
@@ -258,8 +258,8 @@ def test_where_spark_keeps_nothing_training_goes_on(spark, tmp_path, monkeypatch
         ({"wire": "float16"}, "wire"),
         ({"threads_per_task": 0}, "n_threads"),
         ({"start": 3}, "a fitted ALS"),
-        ({"start": Given(np.zeros((3, K), np.float32))}, r"shape \(3, 4\)"),
-        ({"start": Given(user_biases=np.zeros(2, np.float32))}, r"shape \(2,\)"),
+        ({"start": GivenFactors(np.zeros((3, K), np.float32))}, r"shape \(3, 4\)"),
+        ({"start": GivenFactors(user_biases=np.zeros(2, np.float32))}, r"shape \(2,\)"),
         ({"model": None}, r"an ALS\(…\) or ImplicitALS\(…\)"),
     ],
 )

@@ -13,9 +13,9 @@ from palate.parallel import Workers
 from palate.spark.given import Start
 from palate.spark.messages import Wire
 from palate.spark.session import settings
-from palate.spark.sweeps import SETTINGS, Factors, Sums
+from palate.spark.sweeps import SETTINGS, BlockSums, SideFactors
 from palate.spark.trained import Trained
-from palate.spark.training import Training
+from palate.spark.training import SparkTraining
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ def test_every_engine_gives_the_same_bits(engine, name, swept, prepared_ratings,
 
 def test_a_half_sweep_exchanges_once(spark, swept):
     trained = Trained.open(spark, swept[1])
-    job = Training.of(trained, False, 1)
+    job = SparkTraining.of(trained, False, 1)
     half = trained.kind.half(1, job.common(1, 2, None), None, last=False)
     with settings(spark, SETTINGS), job.laid_out(persist=True) as layouts:
-        plan = layouts.half(1, Factors(trained.records("user"), Sums((), (), ())), None, half)
+        plan = layouts.half(1, SideFactors(trained.records("user"), BlockSums((), (), ())), None, half)
         lines = plan._jdf.queryExecution().executedPlan().toString().splitlines()
     depths = [len(line) - len(line.lstrip(" :+-*()0123456789")) for line in lines]
     kept = next(n for n, line in enumerate(lines) if "InMemoryRelation" in line)

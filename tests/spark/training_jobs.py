@@ -14,7 +14,7 @@ from palate.spark import sweeps
 from palate.spark.halves import solve
 from palate.spark.prepared import Prepared
 from palate.spark.trained import Trained
-from palate.spark.training import Given, train
+from palate.spark.training import GivenFactors, train
 
 K = 4
 MODELS = {
@@ -26,7 +26,7 @@ MODELS = {
 def random_start(n_users, n_items):
     rng = np.random.default_rng(1)
     sizes = (n_users, K), (n_items, K), (n_users,), (n_items,)
-    return Given(*(rng.standard_normal(size).astype(np.float32) for size in sizes))
+    return GivenFactors(*(rng.standard_normal(size).astype(np.float32) for size in sizes))
 
 
 def factors_of(trained, side):

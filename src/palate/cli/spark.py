@@ -13,7 +13,6 @@ from palate.cli.together import CheckedCommand
 from palate.terminal import command
 
 if TYPE_CHECKING:
-    from palate.models import ALS, ImplicitALS
     from palate.spark.prepared import Prepared
     from palate.spark.trained import Trained
 
@@ -137,17 +136,16 @@ def train(
     common.show_next(stdout, "spark", "recommend", out, "--out", "lists")
 
 
-def _learner(key: str, preset: str | None, set_: list[str] | None, positive: str | None) -> ALS | ImplicitALS:
+def _learner(key: str, preset: str | None, set_: list[str] | None, positive: str | None) -> Any:
     """Return the unfitted model that the options name.
 
     Raises:
         BadParameter: it is none that Spark trains, or a parameter is wrong.
     """
     from palate.cli.train import learner_of
-    from palate.models import ALS, ImplicitALS
 
     learner = learner_of(key, preset, set_, positive)
-    if not isinstance(learner, ALS | ImplicitALS):
+    if learner.key not in options.TRAINED_THERE:
         raise common.usage_error(
             f"Spark trains {' and '.join(options.TRAINED_THERE)}; {learner.key} learns on one machine: palate train"
         )

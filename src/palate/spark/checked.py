@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from palate.data.checking import Fault, Policy, check_fatal, check_left
-from palate.spark.checks import Door, checked, checked_schema, counts_of, dropped_of, faults_of
+from palate.spark.checks import RowDoor, checked, checked_schema, counts_of, dropped_of, faults_of
 from palate.spark.facts import path_in
-from palate.spark.incoming import Incoming
+from palate.spark.incoming import IncomingRows
 from palate.spark.prepared import TYPES
 from palate.spark.repeats import check_merged_rows, check_order, merged, repeated
 from palate.spark.separated import integer_sides, plain_id
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 SOME = 1000  # rows looked at
 
-Kind = Literal["integer", "text"]
+IdKind = Literal["integer", "text"]
 
 
-class Checked(NamedTuple):
+class CheckedRows(NamedTuple):
     """Good rows.
 
     Attributes:
@@ -39,12 +39,12 @@ class Checked(NamedTuple):
     rows: DataFrame
     n_rows: int
     dropped: dict[str, int]
-    kinds: dict[str, Kind]
+    kinds: dict[str, IdKind]
 
 
 def checked_rows(
-    spark: SparkSession, source: Incoming, policy: Policy, draft: str | None = None, *, repeats_later: bool = False
-) -> Checked:
+    spark: SparkSession, source: IncomingRows, policy: Policy, draft: str | None = None, *, repeats_later: bool = False
+) -> CheckedRows:
     """Return the good rows of a source.
 
     Args:
@@ -58,11 +58,11 @@ def checked_rows(
     Raises:
         DataError: rows are faulty that may not be dropped, or none is left.
     """
-    where, door = source.where, Door(source.roles, policy, truth_roles(source.rows))
+    where, door = source.where, RowDoor(source.roles, policy, truth_roles(source.rows))
     merges = policy.on_duplicate != "error"
     if merges:
         check_order(source.roles, policy.on_duplicate, where)
-    kinds: dict[str, Kind] = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in ("user", "item")}
+    kinds: dict[str, IdKind] = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in ("user", "item")}
     schema = checked_schema(source.roles, {s: TYPES[k] for s, k in kinds.items()}, source.rows.schema.simpleString())
     rows = _kept(spark, source.rows.mapInArrow(partial(checked, door=door), schema), schema, draft, "checked")
     counts = counts_of(rows)
@@ -88,7 +88,7 @@ def checked_rows(
         n_good = n_pairs
     for reason, count in dropped.items():
         log.warning("%s: dropped %s rows: %s", where.name, f"{count:,}", reason)
-    return Checked(good, n_good, dropped, kinds)
+    return CheckedRows(good, n_good, dropped, kinds)
 
 
 def truth_roles(rows: DataFrame) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def _are_fatal(faults: list[Fault], policy: Policy) -> bool:
     return any(allowed[fault.kind] == "error" for fault in faults)
 
 
-def _kind_of(dtype: str, policy: Policy) -> Kind:
+def _kind_of(dtype: str, policy: Policy) -> IdKind:
     return "text" if policy.ids == "text" or dtype == "string" else "integer"
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 NAMES = ("user", "item", "value", "time", "weight")
 RAW = "raw"
-Name = tuple[Literal["missing", "invalid", "duplicate"], str, str]  # kind, role and what is wrong
+FaultName = tuple[Literal["missing", "invalid", "duplicate"], str, str]  # kind, role and what is wrong
 
 
 @dataclass(frozen=True)
-class Door:
+class RowDoor:
     """What a check needs to know.
 
     Attributes:
@@ -39,11 +39,11 @@ class Door:
     policy: Policy
     truth: tuple[str, ...] = ()
 
-    def names(self) -> list[Name]:
+    def names(self) -> list[FaultName]:
         """Return all faults that rows may have, in the order of the check; the n-th is bit n of a mask."""
-        names: list[Name] = []
+        names: list[FaultName] = []
         for role in self.roles:
-            beyond: Name = ("invalid", role, "is a float beyond 2**53, which may stand for several ids")
+            beyond: FaultName = ("invalid", role, "is a float beyond 2**53, which may stand for several ids")
             names += [beyond] * (role in ("user", "item"))
             names += [("missing", role, "is missing"), ("invalid", role, "cannot be read")]
         names.append(("invalid", "value", "is not finite"))
@@ -54,7 +54,7 @@ class Door:
         return [*names, ("invalid", "time", "is outside the years 1 to 9999")]
 
 
-def checked(batches: Iterable[pa.RecordBatch], door: Door) -> Iterator[pa.RecordBatch]:
+def checked(batches: Iterable[pa.RecordBatch], door: RowDoor) -> Iterator[pa.RecordBatch]:
     """Yield rows as ids, values, seconds and weights, with a mask of their faults, 0 for a good one."""
     import pyarrow as pa
 
@@ -70,7 +70,7 @@ def checked(batches: Iterable[pa.RecordBatch], door: Door) -> Iterator[pa.Record
         yield pa.RecordBatch.from_pydict({**arrays, "faults": pa.array(mask), RAW: _raw(batch, mask)})
 
 
-def typed_columns(frame: pl.DataFrame, door: Door) -> tuple[dict[str, pl.Series], list[Fault]]:
+def typed_columns(frame: pl.DataFrame, door: RowDoor) -> tuple[dict[str, pl.Series], list[Fault]]:
     """Return a batch's columns in their types, and its faults, whatever the other rows of its batch are."""
     n_rows = len(frame)
     columns = {role: _alone(frame[role], role, door) for role in door.roles}
@@ -78,7 +78,7 @@ def typed_columns(frame: pl.DataFrame, door: Door) -> tuple[dict[str, pl.Series]
     return {role: column.head(n_rows) for role, column in columns.items()}, faults
 
 
-def _alone(column: pl.Series, role: str, door: Door) -> pl.Series:
+def _alone(column: pl.Series, role: str, door: RowDoor) -> pl.Series:
     """Return a column that is read the same whatever stands in it: numbers by a good one behind it, or truth values."""
     if column.dtype != pl.String or role not in ("value", "weight"):
         return column
@@ -117,7 +117,7 @@ def counts_of(rows: DataFrame) -> dict[int, int]:
     return {int(row["faults"]): int(row["count"]) for row in rows.groupBy("faults").count().collect()}
 
 
-def faults_of(rows: DataFrame, counts: dict[int, int], door: Door, where: Where) -> list[Fault]:
+def faults_of(rows: DataFrame, counts: dict[int, int], door: RowDoor, where: Where) -> list[Fault]:
     """Return the faults of checked rows, with their numbers and some of the rows, as one machine words them."""
     found = [bit for bit in range(len(door.names())) if any(mask >> bit & 1 for mask in counts)]
     if not found:
@@ -126,7 +126,7 @@ def faults_of(rows: DataFrame, counts: dict[int, int], door: Door, where: Where)
     return [_fault(samples[bit], bit, counts, door, where) for bit in found]
 
 
-def _fault(sample: pl.DataFrame, bit: int, counts: dict[int, int], door: Door, where: Where) -> Fault:
+def _fault(sample: pl.DataFrame, bit: int, counts: dict[int, int], door: RowDoor, where: Where) -> Fault:
     name = door.names()[bit]
     _, faults = typed_columns(sample, door)
     fault = next(f for f in faults if (f.kind, f.role, f.what) == name)
@@ -157,7 +157,7 @@ def _pair(name: str, value: Any) -> str:
     return f"{name} {'null' if value is None else shown(value)}"
 
 
-def dropped_of(counts: dict[int, int], door: Door) -> dict[str, int]:
+def dropped_of(counts: dict[int, int], door: RowDoor) -> dict[str, int]:
     """Return how many rows each fault costs, by reason, a row counted once."""
     dropped: dict[str, int] = {}
     for bit, (_, role, what) in enumerate(door.names()):

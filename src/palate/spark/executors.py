@@ -35,14 +35,14 @@ REMEDY = (
     "(spark.archives), or, where only Palate is missing, by spark.addArtifacts: "
     "docs/spark.md, 'How executors get Palate'"
 )
-Report = dict[str, Any]
+WorkerReport = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Executors:
     """What executors told: a report a process, and notes on what differs but does not hinder."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -76,7 +76,7 @@ def check(spark: SparkSession, *, again: bool = False) -> Executors:
     return _checked[spark]
 
 
-def here() -> Report:
+def here() -> WorkerReport:
     """Return what this process has, as `probe` tells it of an executor."""
     return {
         "palate": version("palate"),
@@ -155,7 +155,7 @@ def by_value(function: Any) -> Any:
     return made
 
 
-def _asked(spark: SparkSession) -> list[Report]:
+def _asked(spark: SparkSession) -> list[WorkerReport]:
     """Return the reports of all processes that ran a task, in the order of their hosts."""
     from pyspark.errors import PySparkException
 
@@ -186,7 +186,7 @@ def _cause(error: BaseException) -> str:
     return next((line for line in reversed(telling) if "Caused by" not in line), None) or first_line(error)
 
 
-def judged(reports: Sequence[Report], expected: Report) -> Executors:
+def judged(reports: Sequence[WorkerReport], expected: WorkerReport) -> Executors:
     """Return what executors told, with notes.
 
     Raises:
@@ -207,7 +207,7 @@ def judged(reports: Sequence[Report], expected: Report) -> Executors:
     )
 
 
-def _fault(report: Report, expected: Report) -> str | None:
+def _fault(report: WorkerReport, expected: WorkerReport) -> str | None:
     """Return why an executor cannot do what this process asks."""
     at = f"{report['program']}, Python {report['python']}"
     if _minor(report["python"]) != _minor(expected["python"]):
@@ -232,7 +232,7 @@ def _minor(python: str) -> str:
     return ".".join(python.split(".")[:2])
 
 
-def _notes(reports: Sequence[Report], expected: Report) -> Iterator[str]:
+def _notes(reports: Sequence[WorkerReport], expected: WorkerReport) -> Iterator[str]:
     """Yield what differs and does not hinder, but may change the last bits of results."""
     for name, number in expected["packages"].items():
         others = sorted({report["packages"][name] for report in reports} - {number})

@@ -17,7 +17,7 @@ from palate.models.contract.answers import id_list, say_unknown
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palate.spark.prepared import Prepared, Side
+    from palate.spark.prepared import Prepared, SideName
 
 SHOWN = 5
 
@@ -51,7 +51,7 @@ def kept_items(
     return kept
 
 
-def index_of(prepared: Prepared, side: Side, ids: Sequence[Id], *, on_unknown: str = "raise") -> NDArray[np.int64]:
+def index_of(prepared: Prepared, side: SideName, ids: Sequence[Id], *, on_unknown: str = "raise") -> NDArray[np.int64]:
     """Return the position of each id; with ``on_unknown="mark"``, -1 where an id is unknown.
 
     Raises:

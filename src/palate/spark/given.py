@@ -13,7 +13,7 @@ from palate.models import ALS, ImplicitALS
 from palate.models.contract.learner import WarmStart
 from palate.spark.arrays import schema_of
 from palate.spark.messages import Wire
-from palate.spark.prepared import TYPES, Prepared, Side
+from palate.spark.prepared import TYPES, Prepared, SideName
 from palate.spark.starts import GIVEN
 from palate.sparse import Array
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-SIDES: tuple[Side, Side] = ("user", "item")
+SIDES: tuple[SideName, SideName] = ("user", "item")
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenFactors:
     """Factors by position, as `palate.spark.prepare` has numbered users and items.
 
     Attributes:
@@ -39,7 +39,7 @@ class Given:
     user_biases: Array | None = None
     item_biases: Array | None = None
 
-    def of_side(self, side: Side) -> tuple[Array | None, Array | None]:
+    def of_side(self, side: SideName) -> tuple[Array | None, Array | None]:
         """Return factors and biases of a side."""
         return (self.users, self.user_biases) if side == "user" else (self.items, self.item_biases)
 
@@ -56,7 +56,7 @@ class Start:
 
     prepared: Prepared
     wire: Wire
-    given: Given | WarmStart
+    given: GivenFactors | WarmStart
 
     @classmethod
     def of(cls, given: Any, prepared: Prepared, model: ALS | ImplicitALS, wire: Wire) -> Start:
@@ -65,8 +65,8 @@ class Start:
         Raises:
             ParameterError: it fits neither model nor data.
         """
-        if given is None or isinstance(given, Given):
-            start = cls(prepared, wire, given or Given())
+        if given is None or isinstance(given, GivenFactors):
+            start = cls(prepared, wire, given or GivenFactors())
             for side in SIDES:
                 start.check_shape(side)
             return start
@@ -77,25 +77,25 @@ class Start:
             raise ParameterError.of("start", f"has {begin.P.shape[1]} factors, this model {wire.k}")
         return cls(prepared, wire, begin)
 
-    def check_shape(self, side: Side) -> None:
+    def check_shape(self, side: SideName) -> None:
         """Refuse arrays of other data.
 
         Raises:
             ParameterError: names the shapes.
         """
         wanted = self.prepared.n(side), self.wire.k
-        arrays = self.given.of_side(side) if isinstance(self.given, Given) else ()
+        arrays = self.given.of_side(side) if isinstance(self.given, GivenFactors) else ()
         for array, shape in zip(arrays, (wanted, wanted[:1]), strict=False):
             if array is not None and array.shape != shape:
                 raise ParameterError.of("start", f"has an array of shape {array.shape} of {side}s, the data {shape}")
 
-    def rows(self, side: Side) -> DataFrame:
+    def rows(self, side: SideName) -> DataFrame:
         """Return the factors of a side as rows of `palate.spark.starts.GIVEN`; none where none are given.
 
         Raises:
             ParameterError: its ids are of another kind than those of the data.
         """
-        if isinstance(self.given, Given):
+        if isinstance(self.given, GivenFactors):
             return _by_position(*self.given.of_side(side), self.prepared, self.wire)
         begin = self.given
         own = (begin.users, begin.P, begin.b) if side == "user" else (begin.items, begin.Q, begin.c)
@@ -113,7 +113,7 @@ def _by_position(X: Array | None, biases: Array | None, prepared: Prepared, wire
     return prepared.spark.createDataFrame(pa.Table.from_arrays(columns, schema=schema), GIVEN)
 
 
-def _by_id(ids: Ids, X: Array, biases: Array | None, prepared: Prepared, side: Side, wire: Wire) -> DataFrame:
+def _by_id(ids: Ids, X: Array, biases: Array | None, prepared: Prepared, side: SideName, wire: Wire) -> DataFrame:
     import pyarrow as pa
 
     kind = prepared.facts["ids"][side]

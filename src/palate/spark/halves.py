@@ -31,7 +31,7 @@ from palate.sparse import Array, Rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Weights = tuple[Array, Array]  # of a prior: (n_features, k) of the factors, (n_features,) of the biases
+PriorWeights = tuple[Array, Array]  # of a prior: (n_features, k) of the factors, (n_features,) of the biases
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Common:
     wire: Wire
     sweep: int
     n_features: int
-    prior: Weights | None
+    prior: PriorWeights | None
     long: tuple[int, ...]
     n_threads: int
     state: str | None = None

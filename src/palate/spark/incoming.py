@@ -17,14 +17,14 @@ from palate.spark.separated import read_separated
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Format = Literal["parquet", "csv"]
+InputFormat = Literal["parquet", "csv"]
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 PACKED = (".gz", ".bz2", ".zst", ".zstd")
 NO_ARROW = (TypeError, ValueError, pl.exceptions.PolarsError)
 
 
 @dataclass(frozen=True, eq=False)
-class Incoming:
+class IncomingRows:
     """Rows as they came.
 
     Attributes:
@@ -44,8 +44,8 @@ class Incoming:
 
 
 def incoming(
-    spark: SparkSession, ratings: Any, columns: Columns | None, form: Format | None, policy: Policy
-) -> Incoming:
+    spark: SparkSession, ratings: Any, columns: Columns | None, form: InputFormat | None, policy: Policy
+) -> IncomingRows:
     """Return the rows of a path or a DataFrame.
 
     Raises:
@@ -53,18 +53,18 @@ def incoming(
         ParameterError: the format is none of those known.
     """
     check_columns(columns)
-    if form is not None and form not in get_args(Format):
+    if form is not None and form not in get_args(InputFormat):
         raise ParameterError.outside("format", "'parquet' or 'csv'", form)
     if not isinstance(ratings, str):
         return _of_frame(_checked_frame(ratings), "the DataFrame", columns, policy)
     form = form or format_of(ratings)
     with clear_errors(ratings, "reading the ratings"):
         if form == "csv":
-            return Incoming(read_separated(spark, ratings, columns), Where(ratings), written=policy.ids == "auto")
+            return IncomingRows(read_separated(spark, ratings, columns), Where(ratings), written=policy.ids == "auto")
         return _of_frame(spark.read.parquet(ratings), ratings, columns, policy)
 
 
-def format_of(path: str) -> Format:
+def format_of(path: str) -> InputFormat:
     """Return what the ending of a path promises, Parquet where it promises nothing."""
     bare = path.rstrip("/").lower()
     for ending in PACKED:
@@ -83,7 +83,7 @@ def _checked_frame(ratings: Any) -> DataFrame:
     raise DataError.of("ratings", words, Remedy("; spark.createDataFrame(table) makes one of a table in memory"))
 
 
-def _of_frame(frame: DataFrame, name: str, columns: Columns | None, policy: Policy) -> Incoming:
+def _of_frame(frame: DataFrame, name: str, columns: Columns | None, policy: Policy) -> IncomingRows:
     from pyspark.sql import functions as F
     from pyspark.sql.types import BooleanType, DecimalType, NumericType
 
@@ -104,7 +104,7 @@ def _of_frame(frame: DataFrame, name: str, columns: Columns | None, policy: Poli
         chosen.append(one.alias(role))
     rows = unique.select(*chosen)
     _check_types(rows, roles, name, policy)
-    return Incoming(rows, Where(name, columns=roles))
+    return IncomingRows(rows, Where(name, columns=roles))
 
 
 def _place_of(names: list[str], column: str, given: str | int | None) -> int:

@@ -16,14 +16,14 @@ from palate.models.ridge.sums import FeatureSums, prior_weights, tree_sum
 from palate.models.ridge.sweeps import ALSSettings, weights_penalty
 from palate.models.ridge.weighing import Weighing
 from palate.spark.clicks import as_clicks
-from palate.spark.halves import ClickHalf, Common, Half, RatingHalf, Weights
-from palate.spark.sweeps import Sums
+from palate.spark.halves import ClickHalf, Common, Half, PriorWeights, RatingHalf
+from palate.spark.sweeps import BlockSums
 from palate.sparse import Array
 
-Priors = tuple[Weights | None, Weights | None]
+BothWeights = tuple[PriorWeights | None, PriorWeights | None]
 
 
-class Kind(Protocol):
+class ModelKind(Protocol):
     """A model as the driver sees it."""
 
     key: ClassVar[str]
@@ -67,11 +67,11 @@ class Kind(Protocol):
         """
         ...
 
-    def gram(self, items: Sums) -> Array | None:
+    def gram(self, items: BlockSums) -> Array | None:
         """Return o Q'Q of the items, which new users are folded in by; None where it is not needed."""
         ...
 
-    def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
+    def record(self, sums: tuple[BlockSums, BlockSums], priors: BothWeights) -> dict[str, float]:
         """Return the figures of an epoch.
 
         Raises:
@@ -81,7 +81,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
-class Ratings:
+class RatingKind:
     """`ALS` as the driver sees it.
 
     Attributes:
@@ -134,10 +134,10 @@ class Ratings:
         on, limits = self.settings, self.limits if side == 0 else None
         return RatingHalf(common, self.regs(side), on.reg_exponent, on.mean, on.biases, limits)
 
-    def gram(self, items: Sums) -> None:
+    def gram(self, items: BlockSums) -> None:
         """Return None: it is not needed."""
 
-    def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
+    def record(self, sums: tuple[BlockSums, BlockSums], priors: BothWeights) -> dict[str, float]:
         """Return RMSE, loss and objective."""
         users, items = (tree_sum(side.figures) for side in sums)
         n, squares, clipped, weighted, of_users = users.tolist()
@@ -145,7 +145,7 @@ class Ratings:
         record = {"train_rmse_unclipped": float(np.sqrt(squares / n)), "train_rmse": float(np.sqrt(clipped / n))}
         return {**record, "loss": squares / n, "objective": weighted + penalty}
 
-    def _weights_penalty(self, side: int, prior: Weights | None) -> float:
+    def _weights_penalty(self, side: int, prior: PriorWeights | None) -> float:
         return weights_penalty(weights_alone(prior), self.regs(side), self.settings.reg_features)
 
 
@@ -202,7 +202,7 @@ class Clicks:
         G = np.zeros((k, k), self.dtype) if gram is None else self._weighted(gram)
         return ClickHalf(common, self.settings, self.n_warm[1 - side], G, last and side == 0)
 
-    def gram(self, items: Sums) -> Array | None:
+    def gram(self, items: BlockSums) -> Array | None:
         """Return o Q'Q of the items, the upper triangle."""
         gram = gram_of(items)
         return None if gram is None else self._weighted(gram)
@@ -210,7 +210,7 @@ class Clicks:
     def _weighted(self, gram: Array) -> Array:
         return np.asarray(gram * np.dtype(self.dtype).type(self.settings.weighing.unobserved_weight))
 
-    def record(self, sums: tuple[Sums, Sums], priors: Priors) -> dict[str, float]:
+    def record(self, sums: tuple[BlockSums, BlockSums], priors: BothWeights) -> dict[str, float]:
         """Return the objective.
 
         Raises:
@@ -223,12 +223,12 @@ class Clicks:
         return {"objective": objective}
 
 
-def weights_alone(weights: Weights | None) -> Prior | None:
+def weights_alone(weights: PriorWeights | None) -> Prior | None:
     """Return a prior of no rows."""
     return None if weights is None else Prior(np.zeros((0, len(weights[0]))), *weights)
 
 
-def prior_of(parts: Sequence[Array], n_features: int, reg: float, dtype: str) -> Weights | None:
+def prior_of(parts: Sequence[Array], n_features: int, reg: float, dtype: str) -> PriorWeights | None:
     """Return the weights of a side's features, by what its blocks have summed; None without features."""
     if not parts:
         return None
@@ -239,6 +239,6 @@ def prior_of(parts: Sequence[Array], n_features: int, reg: float, dtype: str) ->
     return W.astype(dtype), w.astype(dtype)
 
 
-def gram_of(sums: Sums) -> Array | None:
+def gram_of(sums: BlockSums) -> Array | None:
     """Return Q'Q of a side, by what its blocks have summed; None where they have not."""
     return tree_sum(sums.grams) if sums.grams else None

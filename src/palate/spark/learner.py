@@ -1,4 +1,4 @@
-"""`Learner`: what a model has learned but its factors."""
+"""`SparkLearner`: what a model has learned but its factors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from palate.models.contract.learned import Course
 from palate.models.ridge.als import ALSLearned
 from palate.models.ridge.ials import ClickFactors
 from palate.models.ridge.priors import LearnedPriors
-from palate.spark.kinds import Clicks, Priors, Ratings
-from palate.spark.prepared import Side
+from palate.spark.kinds import BothWeights, Clicks, RatingKind
+from palate.spark.prepared import SideName
 from palate.sparse import Array
 
 if TYPE_CHECKING:
     from palate.spark.trained import Trained
 
-SIDES: tuple[Side, Side] = ("user", "item")
+SIDES: tuple[SideName, SideName] = ("user", "item")
 Encodings = tuple[list[Any], list[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class SparkLearner:
     """All that a model has learned but its factors: small, and without a session, so that tasks can have it.
 
     Attributes:
@@ -38,20 +38,20 @@ class Learner:
     """
 
     model: ALS | ImplicitALS
-    kind: Ratings | Clicks
+    kind: RatingKind | Clicks
     n_factors: int
     seed: int
     history: list[dict[str, float]]
-    priors: Priors
+    priors: BothWeights
     gram: Array | None
     encodings: Encodings
 
     @classmethod
-    def of(cls, trained: Trained) -> Learner:
+    def of(cls, trained: Trained) -> SparkLearner:
         """Return that of a trained model."""
         features = [trained.prepared.features(side) for side in SIDES]
         encodings = [[] if each is None else list(each["encoding"]) for each in features]
-        kind = cast("Ratings | Clicks", trained.kind)
+        kind = cast("RatingKind | Clicks", trained.kind)
         state = trained.model, kind, trained.n_factors, trained.seed, trained.history, trained.priors
         return cls(*state, trained.gram, (encodings[0], encodings[1]))
 

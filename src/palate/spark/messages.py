@@ -118,7 +118,7 @@ def unpacked(packed: Array) -> Routes:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RowRun:
     """A run of a block's rows.
 
     Attributes:
@@ -135,14 +135,14 @@ class Run:
     routes: Array
 
 
-def runs_of(batches: Iterator[pa.RecordBatch], wire: Wire, long: LongRows | None) -> Iterator[Run]:
+def runs_of(batches: Iterator[pa.RecordBatch], wire: Wire, long: LongRows | None) -> Iterator[RowRun]:
     """Yield the runs of rows that records of `FACTORS` hold, long rows among them."""
     for batch in batches:
         for _, block, part, first, factors, biases, routes in rows_of(batch, SENT):
             X, b = array_of(factors, wire.dtype, wire.k), array_of(biases, wire.dtype)
             if long is not None:
                 X, b = long.put(block.as_py(), len(wire.keys), first.as_py(), X, b)
-            yield Run(block.as_py(), part.as_py(), first.as_py(), X, b, array_of(routes, np.int32))
+            yield RowRun(block.as_py(), part.as_py(), first.as_py(), X, b, array_of(routes, np.int32))
 
 
 def send(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:

@@ -16,8 +16,8 @@ from palate.models.contract.parameters import plain_value
 from palate.spark.blocks import positions_of
 from palate.spark.facts import begin_facts, check_free, path_in
 from palate.spark.failures import clear_errors
-from palate.spark.learner import SIDES, Learner
-from palate.spark.prepared import Side
+from palate.spark.learner import SIDES, SparkLearner
+from palate.spark.prepared import SideName
 from palate.spark.sending import totals_of
 from palate.spark.user_blocks import matrix_of
 
@@ -41,7 +41,7 @@ def save_folder(trained: Trained, path: str, *, overwrite: bool) -> None:
     prepared = trained.prepared
     check_free(prepared.spark, path, overwrite=overwrite)
     begin_facts(prepared.spark, path)
-    learner, keeps = Learner.of(trained), bool(trained.model.store_history)
+    learner, keeps = SparkLearner.of(trained), bool(trained.model.store_history)
     empty = np.zeros((0, learner.n_factors), learner.dtype), np.zeros(0, learner.dtype)
     learned = learner.learned(empty, empty, None)
     stated = stated_of(trained, learned)
@@ -101,7 +101,7 @@ def written(path: str, part: str, table: DataFrame, row_bytes: int = 64) -> None
     table.write.mode("overwrite").option("maxRecordsPerFile", most).parquet(path_in(path, part))
 
 
-def side_table(trained: Trained, side: Side, stated: Mapping[str, Stated], *, rated: bool) -> DataFrame:
+def side_table(trained: Trained, side: SideName, stated: Mapping[str, Stated], *, rated: bool) -> DataFrame:
     """Return position, id and learned arrays of a side."""
     from pyspark.sql import functions as F
 

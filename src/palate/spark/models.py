@@ -17,9 +17,9 @@ from palate.models import ALS, ImplicitALS
 from palate.models.contract.memory import check_memory
 from palate.models.contract.state import Known, Rated
 from palate.spark.failures import clear_errors
-from palate.spark.learner import SIDES, Learner
+from palate.spark.learner import SIDES, SparkLearner
 from palate.spark.model_folder import save_folder
-from palate.spark.prepared import Side
+from palate.spark.prepared import SideName
 from palate.spark.settings import features_of
 from palate.spark.user_blocks import matrix_of
 from palate.sparse import Array, Rows
@@ -41,7 +41,7 @@ def collect(trained: Trained) -> ALS | ImplicitALS:
         SparkError: Spark cannot give it, such as one larger than spark.driver.maxResultSize.
     """
     check_memory(f"this {type(trained.model).__name__}", bytes_of(trained), "save it to a folder, which Spark writes")
-    learner, prepared = Learner.of(trained), trained.prepared
+    learner, prepared = SparkLearner.of(trained), trained.prepared
     with clear_errors(trained.path, "bringing the model to the driver"):
         users, items = (factors_of(trained, side) for side in SIDES)
         features = None if trained.priors[0] is None else features_of(prepared, "user")
@@ -83,7 +83,7 @@ def bytes_of(trained: Trained) -> int:
     return 2 * n * (trained.n_factors * np.dtype(trained.dtype).itemsize + 24) + 40 * prepared.n_rows
 
 
-def factors_of(trained: Trained, side: Side) -> tuple[Array, Array]:
+def factors_of(trained: Trained, side: SideName) -> tuple[Array, Array]:
     """Return factors and biases of a side, by position."""
     table, n, dtype = trained.factors(side).toArrow(), trained.prepared.n(side), np.dtype(trained.dtype)
     X, b = np.zeros((n, trained.n_factors), dtype), np.zeros(n, dtype)
@@ -95,7 +95,7 @@ def factors_of(trained: Trained, side: Side) -> tuple[Array, Array]:
     return X, b
 
 
-def ids_of(trained: Trained, side: Side) -> pl.Series:
+def ids_of(trained: Trained, side: SideName) -> pl.Series:
     """Return the ids of a side, by position."""
     return by_position(trained.prepared.ids(side).select("position", "id").toArrow())["id"]
 

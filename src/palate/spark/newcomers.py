@@ -16,7 +16,7 @@ from palate.spark.clicks import check_values
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import incoming
 from palate.spark.kinds import Clicks
-from palate.spark.learner import Learner
+from palate.spark.learner import SparkLearner
 from palate.spark.user_blocks import matrix_of
 from palate.sparse import Rows
 
@@ -49,7 +49,7 @@ def fold_in(trained: Trained, ratings: str | DataFrame, *, columns: Columns | No
     """
     from pyspark.sql import functions as F
 
-    prepared, learner = trained.prepared, Learner.of(trained)
+    prepared, learner = trained.prepared, SparkLearner.of(trained)
     given = _typed(incoming(prepared.spark, ratings, columns, None, Policy()).rows, prepared.facts["ids"]["item"])
     items = prepared.ids("item").select(F.col("position").alias("item"), F.col("id").alias("item_id"))
     rows = given.join(items, "item_id", "left").drop("item_id")
@@ -89,7 +89,7 @@ def _typed(rows: DataFrame, item_kind: str) -> DataFrame:
     return rows.select(user, item, value.alias("value"), *weight)
 
 
-def _check(rows: DataFrame, learner: Learner, path: str) -> None:
+def _check(rows: DataFrame, learner: SparkLearner, path: str) -> None:
     """Refuse rows with faults, by one pass over them; say how many are of unknown items.
 
     Raises:
@@ -123,7 +123,7 @@ def _check(rows: DataFrame, learner: Learner, path: str) -> None:
         log.warning("%s: %s rows of unknown items left out", NAME, f"{found['unknown']:,}")
 
 
-def solved(rows: pa.Table, items: pa.Table, *, learner: Learner) -> pa.Table:
+def solved(rows: pa.Table, items: pa.Table, *, learner: SparkLearner) -> pa.Table:
     """Return the factors of the users of a task.
 
     Args:
@@ -152,7 +152,7 @@ def solved(rows: pa.Table, items: pa.Table, *, learner: Learner) -> pa.Table:
     return pa.Table.from_arrays(columns, names=["user_id", "factors", "bias"])
 
 
-def _fold(learner: Learner, rows: Rows, Q: Any, c: Any) -> tuple[Any, Any]:
+def _fold(learner: SparkLearner, rows: Rows, Q: Any, c: Any) -> tuple[Any, Any]:
     """Return what the model's own fold-in does."""
     model = type(learner.model)(**{**learner.model.get_params(), "n_threads": 1})
     model.learned_ = learner.learned((np.zeros((0, learner.n_factors), learner.dtype), c[:0]), (Q, c), None)

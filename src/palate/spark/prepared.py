@@ -15,13 +15,13 @@ from palate.spark.laying_out import LAYOUT
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Side = Literal["user", "item"]
+SideName = Literal["user", "item"]
 KIND = "prepared folder"
 FORMAT_VERSION = 1
 TYPES = {"integer": "bigint", "text": "string"}
 
 
-def other(side: Side) -> Side:
+def other(side: SideName) -> SideName:
     """Return the other side."""
     return "item" if side == "user" else "user"
 
@@ -127,15 +127,15 @@ class Prepared:
         """The item columns to show, one row an item: position, item_id, title and more; None where none was given."""
         return self.spark.read.parquet(path_in(self.path, "item_table")) if self.facts["item_table"] else None
 
-    def n(self, side: Side) -> int:
+    def n(self, side: SideName) -> int:
         """Return how many positions a side has."""
         return self.n_users if side == "user" else self.n_items
 
-    def ids(self, side: Side) -> DataFrame:
+    def ids(self, side: SideName) -> DataFrame:
         """Return position, id, count, weight and block of each user or item."""
         return self._read(f"{side}s", ids_schema(self.facts["ids"][side]))
 
-    def layout(self, side: Side) -> DataFrame:
+    def layout(self, side: SideName) -> DataFrame:
         """Return the records of a side's blocks, see `palate.spark.laying_out`: cells, long, counts, features, routes.
 
         Routes were written by the tasks of the other side, which know what they need.
@@ -146,15 +146,15 @@ class Prepared:
         kinds = F.col("kind")
         return own.filter(~kinds.isin("routes", "facts")).unionByName(its.filter(kinds == "routes"))
 
-    def long(self, side: Side) -> dict[int, float]:
+    def long(self, side: SideName) -> dict[int, float]:
         """Return the positions of the long rows, with their cells or the sum of their weights."""
         return {int(position): float(count) for position, count in self.facts["long"][side]}
 
-    def needed(self, side: Side) -> NDArray[np.int64]:
+    def needed(self, side: SideName) -> NDArray[np.int64]:
         """Return how many rows of each block of a side each block of the other side needs, (source, destination)."""
         return np.array(self.facts["needed"][side], np.int64).reshape(self.n_blocks, self.n_blocks)
 
-    def features(self, side: Side) -> dict[str, Any] | None:
+    def features(self, side: SideName) -> dict[str, Any] | None:
         """Return the names and the encoding of a side's features, or None where it has none."""
         features: dict[str, Any] | None = self.facts["features"][side]
         return features

@@ -23,8 +23,8 @@ from palate.models.contract.training_part import check_features
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import begin_facts, check_free, write_facts
 from palate.spark.failures import clear_errors
-from palate.spark.incoming import Format, incoming
-from palate.spark.prepared import Prepared, Side
+from palate.spark.incoming import InputFormat, incoming
+from palate.spark.prepared import Prepared, SideName
 from palate.spark.session import settings
 from palate.spark.stages import LONG_SHARE, Stages
 
@@ -45,7 +45,7 @@ def prepare(
     path: str,
     *,
     columns: Columns | None = None,
-    format: Format | None = None,  # noqa: A002  # the word of Spark's readers
+    format: InputFormat | None = None,  # noqa: A002  # the word of Spark's readers
     ids: IdsAs = "auto",
     time_unit: TimeUnit = "s",
     rating_range: tuple[float, float] | None = None,
@@ -82,7 +82,7 @@ def prepare(
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
     _check_numbers(n_blocks, long_share)
-    given: dict[Side, Features | None] = {"user": user_features, "item": item_features}
+    given: dict[SideName, Features | None] = {"user": user_features, "item": item_features}
     features = {side: of_side for side, of_side in given.items() if of_side is not None}
     for side, of_side in features.items():
         check_features(f"{side}_features", of_side)

@@ -48,7 +48,7 @@ from palate.progress import ProgressCallback, silent
 from palate.spark.blocks import positions_of
 from palate.spark.clicks import check_values
 from palate.spark.failures import clear_errors
-from palate.spark.prepared import Prepared, Side
+from palate.spark.prepared import Prepared, SideName
 from palate.sparse import Rows
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 2_000_000  # rows
 GRAINS = 1 << 30  # that a hash falls into
-SIDES: tuple[Side, Side] = ("user", "item")
+SIDES: tuple[SideName, SideName] = ("user", "item")
 SUMS = "block int, part int, row int, n_rows bigint, weight double, powers double, n_clicks bigint"
 
 
@@ -234,7 +234,7 @@ def some_rows(mean: float) -> Interactions:
     return Interactions(at, at, np.full(1, mean, np.float32), None, Ids([0], "user"), Ids([0], "item"), None, {}, None)
 
 
-def features_of(prepared: Prepared, side: Side) -> Features | None:
+def features_of(prepared: Prepared, side: SideName) -> Features | None:
     """Return the features of a side, by position; None where it has none."""
     facts = prepared.features(side)
     if facts is None:
@@ -263,7 +263,7 @@ def median_value(prepared: Prepared) -> float:
 
 
 def side_sums(
-    prepared: Prepared, side: Side, *, positive: Positive, typical: float, weighing: Weighing, n_columns: int
+    prepared: Prepared, side: SideName, *, positive: Positive, typical: float, weighing: Weighing, n_columns: int
 ) -> tuple[SideSums, int]:
     """Return sums over the rows of a side, added in the order of blocks, and the number of clicks."""
     task = partial(sums_of_records, positive=positive, typical=typical, weighing=weighing, n_columns=n_columns)

@@ -13,11 +13,11 @@ from palate.spark.attributes import check_all_have, check_kind, feature_task, un
 from palate.spark.blocks import block_keys
 from palate.spark.checked import checked_rows
 from palate.spark.facts import path_in
-from palate.spark.incoming import Incoming
+from palate.spark.incoming import IncomingRows
 from palate.spark.item_tables import write_item_table
 from palate.spark.laying_out import WRITTEN, SideBlocks, lay_out
 from palate.spark.positions import RANGE, add_positions, write_positions
-from palate.spark.prepared import FORMAT_VERSION, KIND, Side, ids_schema, rows_schema
+from palate.spark.prepared import FORMAT_VERSION, KIND, SideName, ids_schema, rows_schema
 from palate.spark.repeats import repeated
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LONG_SHARE = 0.25  # of the mean block's cells: a row that has more is dealt over the blocks
 MOST_CELLS = 20_000_000  # in a block: what its task holds in memory
 SMALL = {"integer": 2_000_000, "text": 500_000}  # ids that are sent to every executor
-SIDES: tuple[Side, Side] = ("user", "item")
+SIDES: tuple[SideName, SideName] = ("user", "item")
 WEIGHT = "coalesce(try_cast(sum(try_cast(weight as decimal(38, 18))) as double), sum(weight))"  # whatever the order
 BLOBS = {  # Parquet asks for sizes after 100 records, if it is not told: here are few, and long ones
     "parquet.page.size.row.check.min": "1",
@@ -36,7 +36,7 @@ BLOBS = {  # Parquet asks for sizes after 100 records, if it is not told: here a
 }
 
 
-class Numbers(NamedTuple):
+class Numbering(NamedTuple):
     """How many there are of what."""
 
     n_rows: int
@@ -44,7 +44,7 @@ class Numbers(NamedTuple):
     n_items: int
     keys: list[int]
 
-    def n(self, side: Side) -> int:
+    def n(self, side: SideName) -> int:
         """Return how many positions a side has."""
         return self.n_users if side == "user" else self.n_items
 
@@ -61,7 +61,12 @@ class Stages:
     """
 
     def __init__(
-        self, spark: SparkSession, path: str, policy: Policy, source: Incoming, features: Mapping[Side, Features]
+        self,
+        spark: SparkSession,
+        path: str,
+        policy: Policy,
+        source: IncomingRows,
+        features: Mapping[SideName, Features],
     ) -> None:
         self.spark, self.path, self.policy, self.source, self.features = spark, path, policy, source, features
         self.further = [role for role in ("value", "time", "weight") if role in source.roles]
@@ -74,7 +79,7 @@ class Stages:
             write_item_table(self.spark, items, self._ids("item"), self.kinds["item"], self.path)
         long = {side: self.long(side, numbers, long_share) for side in SIDES}
         self.place(numbers)
-        of_blocks: dict[Side, list[dict[str, Any]]] = {}
+        of_blocks: dict[SideName, list[dict[str, Any]]] = {}
         for side in SIDES:
             of_blocks[side] = self.lay_out(side, numbers, long[side])
             self.lay_out_features(side, numbers)
@@ -89,13 +94,13 @@ class Stages:
         self.good, self.kinds = checked.rows, checked.kinds
         return checked.n_rows, checked.dropped
 
-    def number(self, n_rows: int, n_blocks: int | None) -> Numbers:
+    def number(self, n_rows: int, n_blocks: int | None) -> Numbering:
         """Write the ids of both sides with their positions; return how many there are, and the keys of the blocks."""
         n = n_blocks or blocks_for(n_rows, parallelism(self.spark))
         n_users, n_items = (self._number(side, n, -(-n_rows // RANGE)) for side in SIDES)
-        return Numbers(n_rows, n_users, n_items, block_keys(self.spark, n))
+        return Numbering(n_rows, n_users, n_items, block_keys(self.spark, n))
 
-    def _number(self, side: Side, n_blocks: int, n_ranges: int) -> int:
+    def _number(self, side: SideName, n_blocks: int, n_ranges: int) -> int:
         from pyspark.sql import functions as F
 
         count = F.count("*")
@@ -104,7 +109,7 @@ class Stages:
         n_ids = write_positions(self.spark, ids, self.path, f"{side}s", n_blocks, n_ranges)
         return n_ids + self._add_further(side, n_ids, n_blocks)
 
-    def _add_further(self, side: Side, n_ids: int, n_blocks: int) -> int:
+    def _add_further(self, side: SideName, n_ids: int, n_blocks: int) -> int:
         """Write the ids that only the features know behind the others; return how many there are."""
         if side not in self.features:
             return 0
@@ -115,7 +120,7 @@ class Stages:
             add_positions(self.spark, more, n_ids, self.path, f"{side}s", n_blocks)
         return len(more)
 
-    def long(self, side: Side, numbers: Numbers, long_share: float) -> dict[int, float]:
+    def long(self, side: SideName, numbers: Numbering, long_share: float) -> dict[int, float]:
         """Return the positions of the rows that are dealt over the blocks, with their counts or sums of weights."""
         least = long_share * numbers.n_rows / len(numbers.keys)
         if len(numbers.keys) == 1:
@@ -123,7 +128,7 @@ class Stages:
         rows = self._ids(side).filter(f"count > {least!r}").select("position", "weight").collect()
         return dict(sorted((int(row["position"]), float(row["weight"])) for row in rows))
 
-    def place(self, numbers: Numbers) -> None:
+    def place(self, numbers: Numbering) -> None:
         """Write the rows by position, those of a user block in one file, sorted by user and item."""
         from pyspark.sql import functions as F
 
@@ -144,7 +149,7 @@ class Stages:
         value = [] if "value" in self.further else [F.lit(1.0).cast("float").alias("value")]
         return [*value, *(F.col(role) for role in self.further)]
 
-    def lay_out(self, side: Side, numbers: Numbers, long: dict[int, float]) -> list[dict[str, Any]]:
+    def lay_out(self, side: SideName, numbers: Numbering, long: dict[int, float]) -> list[dict[str, Any]]:
         """Write the blocks of a side; return the facts of each block."""
         from pyspark.sql import functions as F
 
@@ -161,7 +166,7 @@ class Stages:
         told = self.spark.read.schema(WRITTEN).parquet(path).filter("kind = 'facts'").select("block", "facts").collect()
         return [json.loads(row["facts"]) for row in sorted(told, key=lambda row: row["block"])]
 
-    def lay_out_features(self, side: Side, numbers: Numbers) -> None:
+    def lay_out_features(self, side: SideName, numbers: Numbering) -> None:
         """Write the features of a side's blocks beside their cells."""
         from pyspark.sql import functions as F
 
@@ -200,9 +205,9 @@ class Stages:
 
     def facts(
         self,
-        numbers: Numbers,
-        long: dict[Side, dict[int, float]],
-        blocks: dict[Side, list[dict[str, Any]]],
+        numbers: Numbering,
+        long: dict[SideName, dict[int, float]],
+        blocks: dict[SideName, list[dict[str, Any]]],
         share: float,
     ) -> dict[str, Any]:
         """Return what there is to know of the whole."""
@@ -232,7 +237,7 @@ class Stages:
             "features": {side: _facts_of(self.features.get(side)) for side in SIDES},
         }
 
-    def _ids(self, side: Side) -> DataFrame:
+    def _ids(self, side: SideName) -> DataFrame:
         return self.spark.read.schema(ids_schema(self.kinds[side])).parquet(path_in(self.path, f"{side}s"))
 
     def _rows(self) -> DataFrame:

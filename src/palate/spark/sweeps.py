@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class BlockSums:
     """What the blocks of a side sum, in order of blocks, and then of long rows.
 
     Attributes:
@@ -55,7 +55,7 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class SideFactors:
     """The factors of a side, written.
 
     Attributes:
@@ -65,7 +65,7 @@ class Factors:
     """
 
     records: DataFrame
-    sums: Sums
+    sums: BlockSums
     long: LongRows | None = None
 
 
@@ -107,7 +107,7 @@ class Layouts:
         both = layout.cogroup(given.repartition(len(self.wire.keys), "key").groupBy("key"))
         return both.applyInArrow(partial(begin, start=start), FACTORS)
 
-    def half(self, side: int, before: Factors, own: Factors | None, half: Half) -> DataFrame:
+    def half(self, side: int, before: SideFactors, own: SideFactors | None, half: Half) -> DataFrame:
         """Return the plan of a half sweep.
 
         Args:
@@ -120,7 +120,7 @@ class Layouts:
         plan: DataFrame = both.applyInArrow(partial(solve, half=half), FACTORS)
         return plan
 
-    def errors(self, side: int, before: Factors, half: RatingHalf, long: LongRows) -> DataFrame:
+    def errors(self, side: int, before: SideFactors, half: RatingHalf, long: LongRows) -> DataFrame:
         """Return the plan that sums the errors of long rows' cells, which need their factors."""
         pieces = self.sides[side].where("kind = 'long'")
         return errors_plan(self._beside(pieces, before, None), half, long)
@@ -130,7 +130,7 @@ class Layouts:
         for layout in self.sides:
             layout.unpersist()
 
-    def _beside(self, layout: DataFrame, before: Factors, own: Factors | None) -> Any:
+    def _beside(self, layout: DataFrame, before: SideFactors, own: SideFactors | None) -> Any:
         """Return the layout's groups beside those of the messages: the one exchange of a half sweep."""
         messages = self._sent(before, send)
         if own is not None:
@@ -138,7 +138,7 @@ class Layouts:
         messages = messages.repartition(len(self.wire.keys), "key")
         return layout.groupBy("key").cogroup(messages.groupBy("key"))
 
-    def _sent(self, factors: Factors, how: Any) -> DataFrame:
+    def _sent(self, factors: SideFactors, how: Any) -> DataFrame:
         rows = factors.records.where("kind = 'rows'").select(*SENT)
         return rows.mapInArrow(partial(how, wire=self.wire, long=factors.long), MESSAGES)
 
@@ -149,7 +149,7 @@ def written(records: DataFrame, path: str) -> DataFrame:
     return records.sparkSession.read.schema(FACTORS).parquet(path)
 
 
-def solved(plan: DataFrame, path: str, half: Half) -> Factors:
+def solved(plan: DataFrame, path: str, half: Half) -> SideFactors:
     """Carry out a half sweep, and return the side.
 
     Raises:
@@ -158,10 +158,10 @@ def solved(plan: DataFrame, path: str, half: Half) -> Factors:
     records = written(plan, path)
     sums = sums_of(records, half)
     if not half.common.long:
-        return Factors(records, sums)
+        return SideFactors(records, sums)
     apart = written(solved_plan(records, half), long_path(path))
     more, rows = long_sums(apart, half)
-    return Factors(records, joined(sums, more), rows)
+    return SideFactors(records, joined(sums, more), rows)
 
 
 def long_path(path: str) -> str:
@@ -169,7 +169,7 @@ def long_path(path: str) -> str:
     return f"{path}-long"
 
 
-def with_errors(factors: Factors, plan: DataFrame, path: str) -> Factors:
+def with_errors(factors: SideFactors, plan: DataFrame, path: str) -> SideFactors:
     """Return a side whose sums have the errors of long rows' cells, too."""
     return replace(factors, sums=joined(factors.sums, error_sums(written(plan, errors_path(path)))))
 
@@ -179,7 +179,7 @@ def errors_path(path: str) -> str:
     return f"{path}-errors"
 
 
-def reread(spark: SparkSession, path: str, half: Half) -> Factors:
+def reread(spark: SparkSession, path: str, half: Half) -> SideFactors:
     """Return a side as `solved` and `with_errors` have left it.
 
     Raises:
@@ -190,7 +190,7 @@ def reread(spark: SparkSession, path: str, half: Half) -> Factors:
         return spark.read.schema(FACTORS).parquet(name)
 
     records = read(path)
-    factors = Factors(records, sums_of(records, half))
+    factors = SideFactors(records, sums_of(records, half))
     if not half.common.long or half.common.sweep == 0:
         return factors
     more, rows = long_sums(read(long_path(path)), half)
@@ -200,12 +200,12 @@ def reread(spark: SparkSession, path: str, half: Half) -> Factors:
     return factors
 
 
-def joined(sums: Sums, more: Sums) -> Sums:
+def joined(sums: BlockSums, more: BlockSums) -> BlockSums:
     """Return the sums of blocks and then of long rows."""
-    return Sums([*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams])
+    return BlockSums([*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams])
 
 
-def sums_of(records: DataFrame, half: Half) -> Sums:
+def sums_of(records: DataFrame, half: Half) -> BlockSums:
     """Return the sums of blocks.
 
     Raises:
@@ -221,7 +221,7 @@ def sums_of(records: DataFrame, half: Half) -> Sums:
     return read_sums(rows, half)
 
 
-def long_sums(records: DataFrame, half: Half) -> tuple[Sums, LongRows]:
+def long_sums(records: DataFrame, half: Half) -> tuple[BlockSums, LongRows]:
     """Return the sums of long rows, and their factors."""
     rows = ordered(records.collect(), "row")
     return read_sums(rows, half), read_long(rows, half.common.wire)
@@ -238,10 +238,10 @@ def read_long(rows: Sequence[Any], wire: Wire) -> LongRows:
     return LongRows(tuple(row["row"] for row in rows), np.array(X), np.concatenate(b))
 
 
-def error_sums(records: DataFrame) -> Sums:
+def error_sums(records: DataFrame) -> BlockSums:
     """Return the errors of long rows' cells, by row and block."""
     rows = sorted(records.select("row", "block", "figures").collect())
-    return Sums([np.frombuffer(row["figures"], np.float64) for row in rows], (), ())
+    return BlockSums([np.frombuffer(row["figures"], np.float64) for row in rows], (), ())
 
 
 def ordered(rows: Sequence[Any], by: str) -> list[Any]:
@@ -263,13 +263,13 @@ def error_of(note: str) -> PalateError:
     return kind(told["words"], code=told["code"], subject=told["subject"])
 
 
-def read_sums(rows: Sequence[Any], half: Half) -> Sums:
+def read_sums(rows: Sequence[Any], half: Half) -> BlockSums:
     """Return the sums of records."""
     wire = half.common.wire
     features = [np.frombuffer(row["sums"], np.float64) for row in rows if row["sums"] is not None]
     grams = [np.frombuffer(row["gram"], wire.dtype).reshape(wire.k, wire.k) for row in rows if row["gram"] is not None]
     figures = [np.frombuffer(row["figures"], np.float64) for row in rows]
-    return Sums(figures, features, grams)
+    return BlockSums(figures, features, grams)
 
 
 def first_line(error: Exception) -> str:

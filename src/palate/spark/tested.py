@@ -11,7 +11,7 @@ import numpy as np
 from palate.data.checking import Policy
 from palate.data.columns import Columns
 from palate.errors import DataError, ParameterError, Remedy, Set
-from palate.spark.checked import Checked, checked_rows
+from palate.spark.checked import CheckedRows, checked_rows
 from palate.spark.incoming import incoming
 from palate.spark.leaks import PAIR, shared_error
 
@@ -86,7 +86,7 @@ def _ids(prepared: Prepared, side: Any) -> DataFrame:
     return ids.select(ids["id"].alias(f"{side}_id"), ids["position"].alias(side), ids["count"].alias(f"{side}_rows"))
 
 
-def _typed(checked: Checked, prepared: Prepared, name: str) -> DataFrame:
+def _typed(checked: CheckedRows, prepared: Prepared, name: str) -> DataFrame:
     """Return user_id, item_id and value; integers become text where the model's ids are.
 
     Raises:

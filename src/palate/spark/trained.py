@@ -14,9 +14,9 @@ from palate.errors import DataError
 from palate.models import ALS, MODELS, ImplicitALS
 from palate.spark.arrays import schema_of
 from palate.spark.facts import path_in, read_facts
-from palate.spark.kinds import Clicks, Kind, Priors, Ratings
+from palate.spark.kinds import BothWeights, Clicks, ModelKind, RatingKind
 from palate.spark.messages import FACTORS, SENT, LongRows, Wire, runs_of
-from palate.spark.prepared import Prepared, Side
+from palate.spark.prepared import Prepared, SideName
 from palate.spark.sweeps import long_path, long_rows
 from palate.sparse import Array
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KIND = "trained folder"
 FORMAT_VERSION = 1
-KINDS: Mapping[str, type[Ratings] | type[Clicks]] = {"als": Ratings, "ials": Clicks}
+KINDS: Mapping[str, type[RatingKind] | type[Clicks]] = {"als": RatingKind, "ials": Clicks}
 BY_POSITION = "position int, factors binary, bias double"
 
 
@@ -52,10 +52,10 @@ class Trained:
     model: ALS | ImplicitALS
     n_factors: int
     seed: int
-    kind: Kind
+    kind: ModelKind
     sweep: int
     history: list[dict[str, float]]
-    priors: Priors = (None, None)
+    priors: BothWeights = (None, None)
     gram: Array | None = None
 
     @classmethod
@@ -126,22 +126,22 @@ class Trained:
         """How factors lie in records."""
         return Wire(self.prepared.keys, self.n_factors, self.dtype)
 
-    def factors(self, side: Side) -> DataFrame:
+    def factors(self, side: SideName) -> DataFrame:
         """Return position int, factors binary (n_factors numbers of ``dtype``) and bias double of each user or item."""
         long = self._long(side)
         rows = self.records(side).where("kind = 'rows'").select(*SENT)
         return rows.mapInArrow(partial(by_position, wire=self.wire, long=long), BY_POSITION)
 
-    def factors_with_ids(self, side: Side) -> DataFrame:
+    def factors_with_ids(self, side: SideName) -> DataFrame:
         """Return `factors` with the id of each."""
         ids = self.prepared.ids(side).select("position", "id")
         return self.factors(side).join(ids, "position")
 
-    def records(self, side: Side) -> DataFrame:
+    def records(self, side: SideName) -> DataFrame:
         """Return a side's records of `palate.spark.messages.FACTORS`, long rows apart."""
         return self.prepared.spark.read.schema(FACTORS).parquet(sweep_path(self.path, self.sweep, side))
 
-    def _long(self, side: Side) -> LongRows | None:
+    def _long(self, side: SideName) -> LongRows | None:
         if not self.prepared.long(side):
             return None
         path = long_path(sweep_path(self.path, self.sweep, side))
@@ -168,7 +168,7 @@ class Trained:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
 
 
-def sweep_path(path: str, sweep: int, side: Side) -> str:
+def sweep_path(path: str, sweep: int, side: SideName) -> str:
     """Return where a side's factors after a sweep lie: two places take turns, so that the last sweep is whole."""
     return path_in(path, "sweeps", f"{'ab'[sweep % 2]}-{side}s")
 

@@ -17,15 +17,15 @@ from palate.progress import Progress, ProgressCallback, silent
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
-from palate.spark.given import SIDES, Given, Start
-from palate.spark.halves import Common, Half, RatingHalf, Weights
+from palate.spark.given import SIDES, GivenFactors, Start
+from palate.spark.halves import Common, Half, PriorWeights, RatingHalf
 from palate.spark.kinds import gram_of, prior_of
 from palate.spark.messages import Wire
 from palate.spark.prepared import Prepared
 from palate.spark.resuming import stopped
 from palate.spark.session import settings
 from palate.spark.starts import Beginning
-from palate.spark.sweeps import SETTINGS, Factors, Layouts, reread, solved, sums_of, with_errors, written
+from palate.spark.sweeps import SETTINGS, Layouts, SideFactors, reread, solved, sums_of, with_errors, written
 from palate.spark.trained import Trained, sweep_path
 from palate.spark.used import used_by
 
@@ -37,7 +37,7 @@ def train(
     model: ALS | ImplicitALS | None,
     path: str,
     *,
-    start: Given | ALS | ImplicitALS | None = None,
+    start: GivenFactors | ALS | ImplicitALS | None = None,
     resume: bool = False,
     wire: Literal["float32", "bfloat16"] = "float32",
     progress: ProgressCallback | None = None,
@@ -70,7 +70,7 @@ def train(
         check_free(prepared.spark, path, overwrite=overwrite)
     check_executors(prepared.spark)
     states = stopped(prepared, path, model) if resume else [begun(prepared, model, path, progress or silent)]
-    job = Training.of(states[0], wire == "bfloat16", threads)
+    job = SparkTraining.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
     with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
         now = job.newest(states) if resume else job.begun(layouts, given)
@@ -104,16 +104,16 @@ class Now:
     """
 
     trained: Trained
-    users: Factors
-    items: Factors | None
+    users: SideFactors
+    items: SideFactors | None
 
-    def side(self, side: int) -> Factors | None:
+    def side(self, side: int) -> SideFactors | None:
         """Return users or items."""
         return self.users if side == 0 else self.items
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class SparkTraining:
     """What stays the same over the sweeps of a training.
 
     Attributes:
@@ -129,7 +129,7 @@ class Training:
     n_threads: int
 
     @classmethod
-    def of(cls, first: Trained, bfloat16: bool, n_threads: int) -> Training:
+    def of(cls, first: Trained, bfloat16: bool, n_threads: int) -> SparkTraining:
         """Return the training of a model."""
         features = [first.prepared.features(side) for side in SIDES]
         counts = [0 if each is None else len(each["names"]) for each in features]
@@ -153,13 +153,13 @@ class Training:
         users = self._begin(0, layouts, given)
         return Now(self.first, users, self._begin(1, layouts, given) if self._items_begin else None)
 
-    def _begin(self, side: int, layouts: Layouts, given: Start) -> Factors:
+    def _begin(self, side: int, layouts: Layouts, given: Start) -> SideFactors:
         kind, seed = self.first.kind, self.first.seed
         half = kind.half(side, self.common(side, 0, None, self.first), None, last=False)
         start = Beginning(half, seed, side, kind.start_scale(side), kind.needs_grams)
         plan = layouts.begin(side, given.rows(SIDES[side]), start)
         records = written(plan, sweep_path(self.first.path, 0, SIDES[side]))
-        return Factors(records, sums_of(records, half))
+        return SideFactors(records, sums_of(records, half))
 
     def newest(self, states: Sequence[Trained]) -> Now:
         """Return what the newest sweep has left that is whole.
@@ -182,7 +182,7 @@ class Training:
         record = {"epoch": trained.sweep, **trained.kind.record((users.sums, items.sums), trained.priors)}
         return Now(replace(trained, history=[*trained.history, record]), users, items)
 
-    def _read(self, side: int, trained: Trained) -> Factors:
+    def _read(self, side: int, trained: Trained) -> SideFactors:
         half = trained.kind.half(side, self.common(side, trained.sweep, None), None, last=False)
         return reread(self.first.prepared.spark, sweep_path(trained.path, trained.sweep, SIDES[side]), half)
 
@@ -208,7 +208,7 @@ class Training:
         trained = replace(begun, sweep=sweep, history=[*begun.history, record], gram=gram)
         return Now(trained, users, items)
 
-    def _solved(self, side: int, half: Half, layouts: Layouts, before: Factors, now: Now) -> Factors:
+    def _solved(self, side: int, half: Half, layouts: Layouts, before: SideFactors, now: Now) -> SideFactors:
         """Return a side that is solved against the other."""
         path = sweep_path(now.trained.path, half.common.sweep, SIDES[side])
         plan = layouts.half(side, before, now.side(side) if half.goes_on else None, half)
@@ -218,13 +218,13 @@ class Training:
                 return with_errors(factors, layouts.errors(side, before, half, factors.long), path)
         return factors
 
-    def prior(self, now: Now, side: int) -> Weights | None:
+    def prior(self, now: Now, side: int) -> PriorWeights | None:
         """Return the weights of a side's features, as its factors ask for them."""
         factors = now.side(side)
         parts = [] if factors is None else factors.sums.features
         return prior_of(parts, self.n_features[side], now.trained.kind.reg_features, self.wire.dtype)
 
-    def common(self, side: int, sweep: int, prior: Weights | None, begun: Trained | None = None) -> Common:
+    def common(self, side: int, sweep: int, prior: PriorWeights | None, begun: Trained | None = None) -> Common:
         """Return what half sweeps of all models have; begun: the model that a resumed training goes on from."""
         state = None if begun is None else json.dumps(begun.facts())
         long = tuple(sorted(self.first.prepared.long(SIDES[side])))

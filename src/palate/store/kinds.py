@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from palate.errors import DataError, ParameterError, shown, unknown_name
 from palate.store.conditions import check_name, clauses_of, is_number
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import IMPRESSION, UNDO, Event, Namespace
 from palate.store.schema import namespaces
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Repeated = Literal["last", "once", "sum"]
 DAY = 86_400_000_000  # microseconds
-_KINDS = Prepared(select(namespaces.c.kinds).where(namespaces.c.key == bindparam("namespace")), "namespace")
+_KINDS = PreparedSQL(select(namespaces.c.kinds).where(namespaces.c.key == bindparam("namespace")), "namespace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ClauseElement
 
-from palate.store.prepared import DriverRow, Prepared
+from palate.store.prepared import DriverRow, PreparedSQL
 
 Assigned = Mapping[str, ColumnElement[Any]]
 
@@ -35,16 +35,16 @@ class Many:
             self._by_set.run(connection, *map(list, zip(*rows, strict=True)))
 
     @cached_property
-    def _by_row(self) -> Prepared:
+    def _by_row(self) -> PreparedSQL:
         given = {name: bindparam(name, type_=column.type) for name, column in self.columns.items()}
-        return Prepared(self.build(sqlite, given), *given)
+        return PreparedSQL(self.build(sqlite, given), *given)
 
     @cached_property
-    def _by_set(self) -> Prepared:
+    def _by_set(self) -> PreparedSQL:
         arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in self.columns.items()]
         names = [named(name, column.type) for name, column in self.columns.items()]
         given = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
-        return Prepared(self.build(postgresql, {name: given.c[name] for name in self.columns}), *self.columns)
+        return PreparedSQL(self.build(postgresql, {name: given.c[name] for name in self.columns}), *self.columns)
 
 
 def inserts(table: Table, *names: str, conflict: Callable[[Any], Any] = lambda put: put, **fixed: str) -> Many:

@@ -17,7 +17,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select
 
 from palate.store.kinds import Kinds, kinds_of
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import Namespace
 from palate.store.schema import events, experiments, items, list_pages, lists, scenarios, users, versions
 from palate.store.unpacking import unpacked
@@ -141,7 +141,7 @@ class _Kept:
 
     def parts(self, conn: Connection, query: Select[Any], size: int = PART) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a query in parts."""
-        return Prepared(query, *self.given).parts(conn, size, *self.given.values())
+        return PreparedSQL(query, *self.given).parts(conn, size, *self.given.values())
 
 
 def _first_pages(conn: Connection, kept: _Kept) -> Iterator[pl.DataFrame]:
@@ -204,7 +204,7 @@ def _came(conn: Connection, ns: Namespace, since: int | None) -> pl.DataFrame:
     )
     kinds = kinds_of(conn, ns)
     schema = {"list_id": pl.String(), "item": pl.String(), "kind": pl.String(), "value": pl.Float64()}
-    rows = Prepared(query, "namespace", "since").parts(conn, EVENTS, ns.key, since or 0)
+    rows = PreparedSQL(query, "namespace", "since").parts(conn, EVENTS, ns.key, since or 0)
     parts = [_judged(_table(part, schema), kinds) for part in rows]
     whole = pl.concat(parts) if parts else _judged(pl.DataFrame(schema=schema), kinds)
     return whole.group_by("list_id", "item").agg(pl.col("clicks", "positives").sum())

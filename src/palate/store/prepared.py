@@ -27,7 +27,7 @@ def _dialect(name: str) -> Dialect:
     return pysqlite.dialect() if name == "sqlite" else psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 
 
-class Prepared:
+class PreparedSQL:
     """A statement; each database gets its text when it first runs there.
 
     Args:
@@ -122,7 +122,7 @@ class Among:
 
     def __init__(self, build: Callable[[ColumnElement[bool]], ClauseElement], column: Column[Any], *names: str) -> None:
         self.build, self.column, self.names = build, column, names
-        self._sizes: dict[int, Prepared] = {}
+        self._sizes: dict[int, PreparedSQL] = {}
 
     def rows(self, connection: Connection, values: Iterable[Any], *others: Any) -> list[Any]:
         """Return the rows for all values, each given once."""
@@ -144,7 +144,7 @@ class Among:
 
     def _bound(
         self, connection: Connection, values: list[Any], others: DriverRow
-    ) -> Iterator[tuple[Prepared, DriverRow]]:
+    ) -> Iterator[tuple[PreparedSQL, DriverRow]]:
         """Yield statements with their parameters; none where there are no values."""
         if connection.dialect.name == "postgresql":
             yield from [(self._of_array, (*others, values))] if values else []
@@ -153,15 +153,15 @@ class Among:
             yield self._of(len(part)), (*others, *part)
 
     @cached_property
-    def _of_array(self) -> Prepared:
+    def _of_array(self) -> PreparedSQL:
         array = bindparam("values", type_=ARRAY(self.column.type))
-        return Prepared(self.build(self.column == any_(array)), *self.names, "values")
+        return PreparedSQL(self.build(self.column == any_(array)), *self.names, "values")
 
-    def _of(self, size: int) -> Prepared:
+    def _of(self, size: int) -> PreparedSQL:
         if size not in self._sizes:
             names = [f"value{k}" for k in range(size)]
             among = self.column.in_([bindparam(name, type_=self.column.type) for name in names])
-            self._sizes[size] = Prepared(self.build(among), *self.names, *names)
+            self._sizes[size] = PreparedSQL(self.build(among), *self.names, *names)
         return self._sizes[size]
 
 

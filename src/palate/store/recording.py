@@ -20,7 +20,7 @@ from palate.store.ids import list_bytes
 from palate.store.kinds import kinds_of
 from palate.store.many import inserts
 from palate.store.packing import encode_shown
-from palate.store.prepared import Among, Prepared
+from palate.store.prepared import Among, PreparedSQL
 from palate.store.records import UNDO, Namespace, Receipt, ShownList
 from palate.store.rows import INSERT_EVENT, add_items, add_users, item_keys, next_keys, raise_users, user_keys
 from palate.store.schema import WAITS, events, experiments, lists, scenarios, versions
@@ -55,7 +55,7 @@ _VERSIONS = Among(
     versions.c.number,
     "namespace",
 )
-_SCENARIO = Prepared(
+_SCENARIO = PreparedSQL(
     select(scenarios.c.key).where(
         scenarios.c.namespace == bindparam("namespace"),
         scenarios.c.name == bindparam("name"),
@@ -63,7 +63,7 @@ _SCENARIO = Prepared(
     ),
     *("namespace", "name", "revision"),
 )
-_EXPERIMENT = Prepared(
+_EXPERIMENT = PreparedSQL(
     select(experiments.c.key).where(
         experiments.c.namespace == bindparam("namespace"), experiments.c.name == bindparam("name")
     ),

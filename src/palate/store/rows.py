@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection, bindparam, func, literal_column, select, text, update
 
 from palate.store.many import inserts, updates
-from palate.store.prepared import Among, Prepared
+from palate.store.prepared import Among, PreparedSQL
 from palate.store.records import Namespace
 from palate.store.schema import events, items, namespaces, users
 
@@ -34,8 +34,8 @@ _RAISE_USER = updates(
     where=("key",),
     change=lambda given: {"counter": users.c.counter + literal_column("1"), "last_event": given["last_event"]},
 )
-_LAST_EVENT = Prepared(text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))
-_RAISE_CATALOGUE = Prepared(
+_LAST_EVENT = PreparedSQL(text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))
+_RAISE_CATALOGUE = PreparedSQL(
     update(namespaces)
     .where(namespaces.c.key == bindparam("namespace"))
     .values(catalogue=namespaces.c.catalogue + literal_column("1"))

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, literal_column, select
 
 from palate.store.packing import decode_shown
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import IMPRESSION, Namespace
 from palate.store.schema import events, items, list_pages, lists
 
-_LISTS = Prepared(
+_LISTS = PreparedSQL(
     select(lists.c.time, lists.c.shown).where(
         lists.c.namespace == bindparam("namespace"),
         lists.c.user == bindparam("user"),
@@ -22,7 +22,7 @@ _LISTS = Prepared(
     "user",
     "since",
 )
-_PAGES = Prepared(
+_PAGES = PreparedSQL(
     select(list_pages.c.time, list_pages.c.shown).where(
         lists.c.namespace == bindparam("namespace"),
         lists.c.user == bindparam("user"),
@@ -34,7 +34,7 @@ _PAGES = Prepared(
     "since",
 )
 _UNDO = events.alias("undo")
-_EVENTS = Prepared(
+_EVENTS = PreparedSQL(
     select(items.c.id, events.c.time).where(
         events.c.namespace + literal_column("0") == bindparam("namespace"),  # by the index of users
         events.c.user == bindparam("user"),

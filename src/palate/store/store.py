@@ -19,7 +19,7 @@ from palate.store import engine as engines
 from palate.store.failures import explained
 from palate.store.ids import checked_text
 from palate.store.locking import WriteLock
-from palate.store.prepared import Among, Prepared
+from palate.store.prepared import Among, PreparedSQL
 from palate.store.records import DEFAULT, Counters, IdKind, Namespace
 from palate.store.schema import meta, namespaces, users
 from palate.store.tombstones import apart
@@ -27,7 +27,7 @@ from palate.store.upgrading import make_or_check, new_namespace
 from palate.store.writing import GroupCommit
 
 _NAMESPACE = (namespaces.c.key, namespaces.c.name, namespaces.c.id_kind)
-_OF_NAMESPACE = Prepared(
+_OF_NAMESPACE = PreparedSQL(
     select(namespaces.c.changes, namespaces.c.catalogue).where(namespaces.c.key == bindparam("namespace")), "namespace"
 )
 _OF_USERS = Among(

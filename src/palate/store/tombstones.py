@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from palate.atomic import sync_folder
 from palate.errors import StoreError, UnavailableError
 from palate.store.hashes import tombstone
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import Namespace
 from palate.store.schema import meta, tombstones
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from palate.store.store import Store
 
 NAME = "tombstones.jsonl"
-_NEWEST = Prepared(
+_NEWEST = PreparedSQL(
     select(func.max(tombstones.c.time)).where(
         tombstones.c.namespace == bindparam("namespace"), tombstones.c.side == bindparam("side")
     ),

@@ -123,7 +123,7 @@ RunOf = Callable[[Interactions, Interactions | None, str], TrainingRun[E]]
 
 
 @dataclass(frozen=True)
-class Trained(Generic[E]):
+class TrainedBySGD(Generic[E]):
     """The run that chose the epoch, and the second one on all data, where the first left some out."""
 
     run: TrainingRun[E]
@@ -148,7 +148,7 @@ class Trained(Generic[E]):
 
 def trained(
     training: Training, run_of: RunOf[E], held_out: Array | None, n_epochs: int, patience: int, workers: Workers
-) -> Trained[E]:
+) -> TrainedBySGD[E]:
     """Return the runs of a fit: one alone or, where rows are held out to choose the epoch, a second on all data.
 
     Args:
@@ -163,7 +163,7 @@ def trained(
         run = run_of(data, training.validation, "training")
         run.train(n_epochs, patience, workers, progress)
         _say_interrupted(run, "")
-        return Trained(run, None)
+        return TrainedBySGD(run, None)
     rest = np.ones(len(data), bool)
     rest[held_out] = False
     run = run_of(data.take(np.flatnonzero(rest)), data.take(held_out), "training")
@@ -179,7 +179,7 @@ def trained(
     if run.interrupted:
         refit = None
         _say_interrupted(run, f", learned without the {len(held_out):,} rows held out")
-    return Trained(run, refit)
+    return TrainedBySGD(run, refit)
 
 
 def rows_held_out(data: Interactions, fraction: float, seed: int) -> Array | None:

@@ -33,7 +33,7 @@ from palate.serve.engine.people import Stand, moment_of
 from palate.serve.engine.presets import through
 from palate.serve.engine.ranking import Order
 from palate.serve.engine.space import LoadsVersions, Tenant
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import Namespace
 from palate.store.scenarios import Scenario
 from palate.store.schema import events
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 BATCH = 128  # lists that are replayed together
 NOTHING_BY_CHANCE = Explore()
-_NEWEST = Prepared(  # key of a user's newest event before a moment
+_NEWEST = PreparedSQL(  # key of a user's newest event before a moment
     select(func.max(events.c.key)).where(
         events.c.namespace == bindparam("namespace"),
         events.c.user == bindparam("user"),

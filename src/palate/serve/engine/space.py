@@ -29,7 +29,7 @@ from palate.serve.engine.ranking import ListRanking
 from palate.serve.engine.warming import warm
 from palate.store import popular
 from palate.store.kinds import Kinds
-from palate.store.prepared import Prepared
+from palate.store.prepared import PreparedSQL
 from palate.store.records import Namespace
 from palate.store.schema import items, namespaces, versions
 
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NAMESPACE = Prepared(
+_NAMESPACE = PreparedSQL(
     select(namespaces.c.kinds, namespaces.c.settings, namespaces.c.catalogue).where(
         namespaces.c.key == bindparam("namespace")
     ),
     "namespace",
 )
-_ACTIVE = Prepared(
+_ACTIVE = PreparedSQL(
     select(versions.c.number, versions.c.digest).where(
         versions.c.namespace == bindparam("namespace"), versions.c.state == bindparam("state")
     ),
     "namespace",
     "state",
 )
-_NUMBERED = Prepared(
+_NUMBERED = PreparedSQL(
     select(versions.c.number, versions.c.digest).where(
         versions.c.namespace == bindparam("namespace"), versions.c.number == bindparam("number")
     ),
@@ -61,8 +61,8 @@ _NUMBERED = Prepared(
 _CHANGED = select(
     items.c.key, items.c.id, items.c.attributes, items.c.hidden, items.c.deleted, items.c.described, items.c.created
 ).where(items.c.namespace == bindparam("namespace"), items.c.changed > bindparam("changed"))
-_ITEMS = Prepared(_CHANGED, "namespace", "changed")
-_WRITTEN = Prepared(_CHANGED.where(items.c.described | items.c.hidden | items.c.deleted), "namespace", "changed")
+_ITEMS = PreparedSQL(_CHANGED, "namespace", "changed")
+_WRITTEN = PreparedSQL(_CHANGED.where(items.c.described | items.c.hidden | items.c.deleted), "namespace", "changed")
 OLDER = 3  # versions beside the one that answers, for pages of older lists
 AGAIN = 5.0  # seconds until a version that could not be loaded is tried again
 T = TypeVar("T")

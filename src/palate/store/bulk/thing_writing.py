@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, select, update
 from palate.store.attributes import title_words
 from palate.store.bulk.things import Things
 from palate.store.items import put_words
-from palate.store.prepared import Among, Prepared
+from palate.store.prepared import Among, PreparedSQL
 from palate.store.records import Namespace
 from palate.store.rows import add_items, add_users, item_keys, raise_catalogue, user_keys
 from palate.store.schema import items, users
@@ -36,15 +36,15 @@ def _there(table: Table, fields: tuple[str, ...]) -> Among:
     )
 
 
-def _write(table: Table, fields: tuple[str, ...], **more: Any) -> Prepared:
+def _write(table: Table, fields: tuple[str, ...], **more: Any) -> PreparedSQL:
     values = {name: bindparam(name, type_=table.c[name].type) for name in fields}
-    return Prepared(update(table).where(table.c.key == bindparam("of")).values(values | more), *fields, *more, "of")
+    return PreparedSQL(update(table).where(table.c.key == bindparam("of")).values(values | more), *fields, *more, "of")
 
 
 _USERS, _ITEMS = _there(users, USER_FIELDS), _there(items, ITEM_FIELDS)
 _WRITE_USER = _write(users, USER_FIELDS, counter=users.c.counter + bindparam("counter"))
 _WRITE_ITEM = _write(items, (*ITEM_FIELDS, "changed"))
-_MERGE = Prepared(
+_MERGE = PreparedSQL(
     update(users).where(users.c.key == bindparam("of")).values(merged_into=bindparam("account")), "account", "of"
 )
 
