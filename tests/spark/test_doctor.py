@@ -67,6 +67,7 @@ def test_a_server_that_is_not_there_is_a_fault_and_needs_no_java(monkeypatch, as
     assert "Java" not in found
 
 
+@pytest.mark.long
 def test_executors_that_cannot_work_are_a_fault(spark, monkeypatch, asked):
     def lacking(asked_of, again):
         raise SparkError("executor on h7: has no Palate", code="executors", subject="h7")
@@ -78,6 +79,7 @@ def test_executors_that_cannot_work_are_a_fault(spark, monkeypatch, asked):
     assert found["Spark"]["state"] == "ok"
 
 
+@pytest.mark.long
 def test_other_bits_are_a_fault(spark, monkeypatch):
     monkeypatch.setattr(tiny, "normals", lambda seed, stream, rows, k: np.zeros((len(rows), k)))
     with pytest.raises(SparkError, match="executors drew other numbers than this process for 64 of 64 rows") as caught:

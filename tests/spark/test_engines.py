@@ -19,6 +19,7 @@ def test_an_engine_does_its_work(engine, name):
     assert (".connect." in found["kind"]) == (name == CONNECT)
 
 
+@pytest.mark.long
 def test_a_failure_is_told(engine):
     with pytest.raises(RuntimeError, match="no luck"):
         engine(CONNECT).run(fails)

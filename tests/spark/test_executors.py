@@ -35,6 +35,7 @@ def test_the_executors_of_this_machine_are_as_this_process(spark):
     assert check(spark) is found  # once a session
 
 
+@pytest.mark.long
 def test_every_executor_process_is_asked(engine):
     assert engine(LOCAL_CLUSTER).run(checked) >= 2
 

@@ -21,6 +21,8 @@ from palate.spark.similar import similar_items
 from palate.spark.trained import Trained
 from palate.spark.training import train
 
+pytestmark = pytest.mark.long  # tests/spark/test_story.py saves a model in the fast ones
+
 
 @pytest.fixture(scope="module")
 def als(prepared_ratings, tmp_path_factory) -> Trained:
@@ -112,7 +114,6 @@ def test_a_saved_file_and_a_saved_folder_are_the_same_model(both, models, key, t
         files.load(tmp_path / "m")
 
 
-@pytest.mark.long
 def test_features_and_item_columns_come_along(spark, ratings_table, tmp_path):
     people = ratings_table.select("user_id").unique().sort("user_id").with_row_index("age")
     rows = spark.createDataFrame(ratings_table.drop("timestamp").to_arrow())
@@ -156,7 +157,6 @@ def test_newcomers_are_folded_in_as_on_one_machine(spark, both, models, newcomer
     np.testing.assert_array_equal(found["bias"].to_numpy().astype(np.float32), one.biases)
 
 
-@pytest.mark.long
 def test_sample_weights_of_newcomers_count(spark, als, models, newcomers):
     rows = newcomers.with_columns(weight=pl.int_range(1, pl.len() + 1) / 50)
     found = fold_in(als, spark.createDataFrame(rows.to_arrow()), columns={"weight": "weight"}).toArrow()
