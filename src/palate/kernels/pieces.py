@@ -43,7 +43,7 @@ from palate.kernels.simd.gradients import Limits, begin_row, inner, step
 NUMBERS = 4  # z, y, T, n
 
 
-class Sums(NamedTuple):
+class PieceSums(NamedTuple):
     """Eq. 1 of one row."""
 
     S: Any  # (k (k + 1) / 2,)
@@ -61,11 +61,11 @@ def width(k: int) -> int:
 def opened(row, k):
     """Return the parts of one row of sums."""
     S = k * (k + 1) // 2
-    return Sums(row[:S], row[S : S + k], row[S + k : S + 2 * k], row[S + 2 * k :])
+    return PieceSums(row[:S], row[S : S + k], row[S + k : S + 2 * k], row[S + 2 * k :])
 
 
 @njit(nogil=True, cache=True, inline="always")
-def pack(equations: Equations, sums: Sums):
+def pack(equations: Equations, sums: PieceSums):
     """Copy S, s and a of equations into sums."""
     A, _, _ = equations
     S, s, a, _ = sums
@@ -79,7 +79,7 @@ def pack(equations: Equations, sums: Sums):
 
 
 @njit(nogil=True, cache=True, inline="always")
-def unpack(sums: Sums, equations: Equations):
+def unpack(sums: PieceSums, equations: Equations):
     """Add S, s and a of sums to equations."""
     A, _, _ = equations
     S, s, a, _ = sums

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 SOME = 1000  # rows looked at
 
-IdKind = Literal["integer", "text"]
+ReadAs = Literal["integer", "text"]
 
 
 class CheckedRows(NamedTuple):
@@ -39,7 +39,7 @@ class CheckedRows(NamedTuple):
     rows: DataFrame
     n_rows: int
     dropped: dict[str, int]
-    kinds: dict[str, IdKind]
+    kinds: dict[str, ReadAs]
 
 
 def checked_rows(
@@ -62,7 +62,7 @@ def checked_rows(
     merges = policy.on_duplicate != "error"
     if merges:
         check_order(source.roles, policy.on_duplicate, where)
-    kinds: dict[str, IdKind] = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in ("user", "item")}
+    kinds: dict[str, ReadAs] = {side: _kind_of(dict(source.rows.dtypes)[side], policy) for side in ("user", "item")}
     schema = checked_schema(source.roles, {s: TYPES[k] for s, k in kinds.items()}, source.rows.schema.simpleString())
     rows = _kept(spark, source.rows.mapInArrow(partial(checked, door=door), schema), schema, draft, "checked")
     counts = counts_of(rows)
@@ -112,7 +112,7 @@ def _are_fatal(faults: list[Fault], policy: Policy) -> bool:
     return any(allowed[fault.kind] == "error" for fault in faults)
 
 
-def _kind_of(dtype: str, policy: Policy) -> IdKind:
+def _kind_of(dtype: str, policy: Policy) -> ReadAs:
     return "text" if policy.ids == "text" or dtype == "string" else "integer"
 
 
