@@ -73,7 +73,7 @@ class Trained:
                 f"has format {facts.get('format_version')}, and this Palate reads {FORMAT_VERSION}: train it anew",
                 code="version",
             )
-        return cls.of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
+        return class_of(facts["model"]["key"]).of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
 
     @classmethod
     def of_facts(cls, prepared: Prepared, path: str, facts: Mapping[str, Any]) -> Trained:
@@ -166,6 +166,15 @@ class Trained:
 
     def __repr__(self) -> str:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
+
+
+def class_of(key: str) -> type[Trained]:
+    """Return the class of what was trained of a model."""
+    if key != "bayes":
+        return Trained
+    from palate.spark.bayes.trained import TrainedBayes  # which is one of these
+
+    return TrainedBayes
 
 
 def sweep_path(path: str, sweep: int, side: SideName) -> str:

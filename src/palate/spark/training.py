@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from palate.errors import DataError, ParameterError
-from palate.models import ALS, ImplicitALS
+from palate.models import ALS, BayesianMF, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.bayes.snapshots import is_sampling
+from palate.spark.bayes.training import train_bayes
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
@@ -34,7 +36,7 @@ WIRES = ("float32", "bfloat16")
 
 def train(
     prepared: Prepared,
-    model: ALS | ImplicitALS | None,
+    model: ALS | ImplicitALS | BayesianMF | None,
     path: str,
     *,
     start: GivenFactors | ALS | ImplicitALS | None = None,
@@ -46,6 +48,9 @@ def train(
     overwrite: bool = False,
 ) -> Trained:
     """Learn a model of prepared ratings or clicks, by the row solvers of one machine.
+
+    `BayesianMF` is sampled without the incidence, without time effects and with the Gaussian likelihood; the driver
+    holds its draws, as one machine does, and its state is written after every 20 sweeps.
 
     Args:
         prepared: what `palate.spark.prepare` has made.
@@ -69,6 +74,13 @@ def train(
     if not resume:
         check_free(prepared.spark, path, overwrite=overwrite)
     check_executors(prepared.spark)
+    if isinstance(model, BayesianMF) or (resume and model is None and is_sampling(prepared.spark, path)):
+        refuse_for_bayes(start, wire)
+        sampled = train_bayes(
+            prepared, model, path, resume=resume, n_threads=threads, persist=persist, progress=progress or silent
+        )
+        write_facts(prepared.spark, path, sampled.facts())
+        return sampled
     states = stopped(prepared, path, model) if resume else [begun(prepared, model, path, progress or silent)]
     job = SparkTraining.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
@@ -82,12 +94,24 @@ def train(
     return now.trained
 
 
+def refuse_for_bayes(start: Any, wire: str) -> None:
+    """Refuse what `BayesianMF` does not take here.
+
+    Raises:
+        ParameterError: names it.
+    """
+    if start is not None:
+        raise ParameterError.of("start", "is for ALS and ImplicitALS: BayesianMF begins anew on Spark")
+    if wire != "float32":
+        raise ParameterError.of("wire", "is 'float32' for BayesianMF: rounded rows would be no draws", value=wire)
+
+
 def begun(
     prepared: Prepared, model: ALS | ImplicitALS | None, path: str, progress: ProgressCallback = silent
 ) -> Trained:
     """Return a training before its first sweep, with the settings that the data ask for."""
     if not isinstance(model, ALS | ImplicitALS):
-        raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
+        raise ParameterError.outside("model", "an ALS(…), ImplicitALS(…) or BayesianMF(…)", model)
     model.check_parameters()
     seed = draw_seed(model.random_state)
     kind, n_factors = used_by(prepared, model, seed, progress)
