@@ -15,7 +15,7 @@ from palate.sparse import Rows
 
 N_ROWS, N_COLUMNS, K = 40, 30, 9
 ALONE = Workers(1)
-TYPES = [(np.float32, 1e-5), pytest.param(np.float64, 1e-12, marks=pytest.mark.long)]  # long: half a minute of compiling
+TYPES = [(np.float32, 1e-5), pytest.param(np.float64, 1e-12, marks=pytest.mark.long)]  # compiles long
 REGS = 0.7, 2.0
 WEIGHING = Weighing(alpha=2.0, unobserved_weight=0.2, reg=0.3, reg_exponent=0.8)
 
