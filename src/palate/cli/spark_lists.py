@@ -11,6 +11,7 @@ from palate.cli import common, completion, inputs
 from palate.cli import spark_options as options
 from palate.cli.spark import app as app
 from palate.cli.together import CheckedCommand
+from palate.cli.wording import ROLE_KEYS
 
 if TYPE_CHECKING:
     from palate.spark.trained import Trained
@@ -85,7 +86,7 @@ def evaluate(
     allow: common.Allow = None,
     deny: common.Deny = None,
     on_overlap: common.OnOverlapOption = "raise",
-    read: options.ReadColumns = None,
+    read: options.ReadTested = None,
     master: options.MasterOption = None,
     remote: options.RemoteOption = None,
     conf: options.ConfOption = None,
@@ -95,7 +96,7 @@ def evaluate(
 
     [dim]palate spark evaluate trained --test parts/test --metrics rmse,ndcg@10[/]
     """
-    given = options.read_there(read, options.COLUMNS)
+    given = options.read_there(read, options.READ_TESTED)
     with options.session(master, remote, conf) as spark:
         from palate.spark.evaluating import evaluate as evaluate_there
         from palate.spark.trained import Trained
@@ -137,7 +138,7 @@ def split(
 
     [dim]palate spark split ratings.parquet --split time:0.2 --out parts[/]
     """
-    given = options.read_there(read, options.COLUMNS)
+    given = options.read_there(read, ROLE_KEYS)
     with options.session(master, remote, conf) as spark:
         from palate.spark.splits import split as split_there
 
