@@ -133,6 +133,7 @@ def test_a_trained_model_is_saved_and_answers(run):
         (("recommend", "prepared", "--out", "l"), "prepared"),
         (("recommend", "trained", "--out", "lists"), "--overwrite"),
         (("recommend", "trained", "--out", "l", "--allow", "999"), "unknown item id 999"),
+        (("recommend", "trained", "--out", "l", "--item-groups", "2", "--diversity", "1"), "--item-groups 1"),
         (("evaluate", "trained", "--test", "nowhere"), "there is no such file or folder"),
         (
             ("evaluate", "trained", "--test", "parts/train"),

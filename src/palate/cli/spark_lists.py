@@ -31,6 +31,10 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="0 is the order of scores; more trades score for variety.")
     ] = 0.0,
+    item_groups: Annotated[
+        int | None,
+        typer.Option(min=1, help="Parts to deal items over, a task each; without it as many as hold 1 GiB of items."),
+    ] = None,
     overwrite: options.OverwriteOption = False,
     master: options.MasterOption = None,
     remote: options.RemoteOption = None,
@@ -48,8 +52,8 @@ def recommend(
 
         made = Trained.open(spark, trained)
         part = {**_part(made, allow, deny), "where": where or None}
-        more: dict[str, Any] = {"exclude_seen": not include_seen, "diversity": diversity, "overwrite": overwrite}
-        rows = recommend_all(made, out, n, **part, **more).count()
+        more: dict[str, Any] = {"diversity": diversity, "item_groups": item_groups, "overwrite": overwrite}
+        rows = recommend_all(made, out, n, exclude_seen=not include_seen, **part, **more).count()
     record = {"rows": rows, "seconds": time.perf_counter() - started, "out": out}
     if as_json:
         common.emit(record)
