@@ -62,6 +62,11 @@ def said(err):
         ((*EVALUATE, "--positive", "lots"), "takes a number, or any for every row"),
         (("spark", "recommend", "trained", "--out", "lists", "--diversity", "2"), "--diversity"),
         (("spark", "split", "ratings.csv", "--out", "parts", "--read", "title=x"), "where Spark reads; got title"),
+        (
+            ("spark", "split", "ratings.csv", "--out", "parts", "--read", "on_missing=drop"),
+            "got on_missing; a split moves rows as they are, and prepare and evaluate check them",
+        ),
+        ((*EVALUATE, "--read", "ids=text"), "on_missing, on_invalid, on_duplicate where Spark reads; got ids"),
     ],
 )
 def test_wrong_words_are_usage_errors_before_spark_starts(run, words, expected):
