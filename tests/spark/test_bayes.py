@@ -14,8 +14,9 @@ from small_spark import Session
 import palate
 import palate.spark.bayes.snapshots
 import palate.spark.bayes.training
+import palate.spark.resuming
 import palate.spark.training
-from palate import BayesianMF, Interactions
+from palate import ALS, BayesianMF, Interactions
 from palate.data.features import Features
 from palate.errors import DataError, DivergenceError, ParameterError
 from palate.models.bayes.begin import begun, ground_of
@@ -24,6 +25,8 @@ from palate.models.contract.learner import Training
 from palate.parallel import Workers
 from palate.progress import silent
 from palate.spark.bayes.trained import TrainedBayes
+from palate.spark.newcomers import fold_in
+from palate.spark.recommend import recommend_all
 from palate.spark.trained import Trained
 from palate.spark.training import train
 
@@ -43,9 +46,11 @@ def some_ratings(n=600, shape=(60, 40), seed=0, values=(1.0, 2.0, 3.0, 4.0, 5.0)
 @pytest.fixture
 def small(monkeypatch):
     """A small Spark in this process, which has no folders to look into."""
-    monkeypatch.setattr(palate.spark.training, "check_free", lambda *_, **__: None)
-    monkeypatch.setattr(palate.spark.training, "write_facts", lambda *_: None)
-    monkeypatch.setattr(palate.spark.bayes.snapshots, "exists", lambda _, path: Path(path).exists())
+    for module in (palate.spark.training, palate.spark.bayes.training):
+        monkeypatch.setattr(module, "check_free", lambda *_, **__: None)
+        monkeypatch.setattr(module, "write_facts", lambda *_: None)
+    for module in (palate.spark.bayes.snapshots, palate.spark.resuming):
+        monkeypatch.setattr(module, "exists", lambda _, path: Path(path).exists())
     return Session()
 
 
@@ -197,6 +202,22 @@ def test_a_state_that_was_half_written_is_passed_over(small, tmp_path, monkeypat
     same_posteriors(resumed.posterior, straight.posterior)
 
 
+def test_nobody_goes_on_from_what_was_written_over(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(palate.spark.bayes.training, "KEPT_SWEEPS", 2)
+    prepared = lay_out(small, some_ratings(), tmp_path / "data", keys_of(2))
+    path = str(tmp_path / "model")
+    train(prepared, LONGER, path)
+    with pytest.raises(StoppedError):
+        train(prepared, LONGER, path, overwrite=True, progress=stop_after(1))
+    with pytest.raises(DataError, match=r"no training in .* to resume"):
+        train(prepared, LONGER, path, resume=True)
+    train(prepared, LONGER, path, overwrite=True)
+    als = ALS(3, reg=0.5, reg_biases=2.0, n_epochs=3, random_state=0)
+    with pytest.raises(StoppedError):
+        train(prepared, als, path, overwrite=True, progress=stop_after(1))
+    assert train(prepared, None, path, resume=True).model.key == "als"
+
+
 def test_what_cannot_be_resumed_is_told(small, tmp_path, monkeypatch):
     monkeypatch.setattr(palate.spark.bayes.training, "KEPT_SWEEPS", 2)
     prepared = lay_out(small, some_ratings(), tmp_path / "data", keys_of(2))
@@ -291,5 +312,10 @@ def test_a_model_is_collected_saved_and_answers(prepared_ratings, ratings_table,
     data = Interactions.from_table(ratings_table)
     assert len(data) == prepared_ratings.n_rows
     same_chains(fitted.learned_.draws, one_machine(data, model))
+    rows = recommend_all(trained, n=3).where(f"user_id = {user}").orderBy("rank").collect()
+    assert [row["item_id"] for row in rows] == fitted.recommend(user, 3)["item_id"].to_list()
+    assert [row["score"] for row in rows] == fitted.recommend(user, 3)["score"].to_list()
+    with pytest.raises(ParameterError, match="does this on one machine"):
+        fold_in(trained, prepared_ratings.rows)
     with pytest.raises(ParameterError, match=r"ends in \.safetensors"):
         trained.save(str(tmp_path / "folder"))

@@ -47,7 +47,23 @@ def state_path(path: str, turn: int) -> str:
 
 def is_sampling(spark: SparkSession, path: str) -> bool:
     """Return whether a folder has the state of chains."""
-    return exists(spark, path_in(path, "state"))
+    places = [state_path(path, turn) for turn in (0, 1)]
+    return any(exists(spark, place) and _names(spark, place) for place in places)
+
+
+def _names(spark: SparkSession, place: str) -> list[Any]:
+    with clear_errors(place, "reading the state of the chains"):
+        rows: list[Any] = spark.read.schema(STATE).parquet(place).select("name").where("name = 'values'").collect()
+    return rows
+
+
+def forget_states(spark: SparkSession, path: str) -> None:
+    """Write over the states of an earlier training, which nobody is to go on from."""
+    for turn in (0, 1):
+        place = state_path(path, turn)
+        if exists(spark, place):
+            with clear_errors(place, "writing over the state of other chains"):
+                frame_of(spark, [], STATE).write.mode("overwrite").options(**WRITTEN).parquet(place)
 
 
 def write_state(spark: SparkSession, path: str, turn: int, state: Snapshot) -> None:

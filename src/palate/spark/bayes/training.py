@@ -42,13 +42,16 @@ from palate.spark.bayes.rows import (
     send,
     send_own,
 )
-from palate.spark.bayes.snapshots import frame_of, read_states, write_state
+from palate.spark.bayes.snapshots import forget_states, frame_of, read_states, write_state
 from palate.spark.bayes.trained import BayesKind, TrainedBayes
+from palate.spark.executors import check as check_executors
+from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.messages import Wire
 from palate.spark.prepared import Prepared
+from palate.spark.session import settings
 from palate.spark.settings import SIDES
-from palate.spark.sweeps import WRITTEN, Layouts, ordered
+from palate.spark.sweeps import SETTINGS, WRITTEN, Layouts, ordered
 from palate.spark.trained import sweep_path
 from palate.sparse import Array
 
@@ -58,59 +61,85 @@ if TYPE_CHECKING:
 KEPT_SWEEPS = 20  # after so many the state is written
 
 
-def train_bayes(
-    prepared: Prepared,
-    model: BayesianMF | None,
-    path: str,
-    *,
-    resume: bool,
-    n_threads: int,
-    persist: bool,
-    progress: ProgressCallback,
-) -> TrainedBayes:
-    """Sample, and return the trained model; see `palate.spark.train`.
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """What `palate.spark.train` is asked for with a `BayesianMF`.
 
-    Raises:
-        ParameterError: what the sampler cannot do on Spark, or the training to resume is another one.
-        DataError: there is none to resume, or it was trained on something else.
-        DivergenceError: the chain left the finite numbers.
+    Attributes:
+        prepared, model, path: as there; model may be None where a training is resumed.
+        n_threads: of a task.
+        resume, persist, overwrite: as there.
     """
-    states = (
-        sorted(read_states(prepared.spark, path), key=lambda state: -int(state.values["run.sweep"])) if resume else []
-    )
-    if resume and not states:
-        raise DataError(
-            f"there is no training in {path} to resume that has come to {KEPT_SWEEPS} sweeps: train without resume",
-            code="not_found",
-            subject=path,
-        )
-    if model is None:
-        model = BayesianMF(**states[0].values["fit"]["parameters"])
-    check_model(model, prepared)
-    seed = int(states[0].values["fit"]["seed"]) if resume else draw_seed(model.random_state)
-    run = BayesRun.of(prepared, model, path, seed, n_threads)
-    if resume:
-        check_same(states[0].values["fit"], run.fit, path)
-        restored(states[0], {"run": run, "sums": run.sums}, states[0].values["fit"])
-    with run.laid_out(persist=persist) as layouts, single_blas_thread():
-        try:
-            run.finish(layouts, progress)
-        except np.linalg.LinAlgError as error:
-            raise model._diverged(error) from None
-    run.warn()
-    return run.trained()
+
+    prepared: Prepared
+    model: BayesianMF | None
+    path: str
+    n_threads: int
+    resume: bool
+    persist: bool
+    overwrite: bool
+
+    def finish(self, progress: ProgressCallback) -> TrainedBayes:
+        """Sample what is left, and return the trained model.
+
+        Raises:
+            ParameterError: what the sampler cannot do on Spark, or the training to resume is another one.
+            DataError: there is none to resume, it was trained on something else, or something lies there.
+            DivergenceError: the chain left the finite numbers.
+        """
+        spark = self.prepared.spark
+        run = self.resumed() if self.resume else self.begun()
+        with settings(spark, SETTINGS), run.laid_out(persist=self.persist) as layouts, single_blas_thread():
+            try:
+                run.finish(layouts, progress)
+            except np.linalg.LinAlgError as error:
+                raise run.model._diverged(error) from None
+        run.warn()
+        trained = run.trained()
+        write_facts(spark, self.path, trained.facts())
+        return trained
+
+    def begun(self) -> BayesRun:
+        """Return a training before its first sweep."""
+        spark, model = self.prepared.spark, self.model or BayesianMF()
+        check_model(model, self.prepared)
+        check_free(spark, self.path, overwrite=self.overwrite)
+        if self.overwrite:
+            forget_states(spark, self.path)
+        check_executors(spark)
+        return BayesRun.of(self.prepared, model, self.path, draw_seed(model.random_state), self.n_threads)
+
+    def resumed(self) -> BayesRun:
+        """Return a training as its last whole state is."""
+        states = list(read_states(self.prepared.spark, self.path))
+        if not states:
+            raise DataError(
+                f"there is no training in {self.path} to resume that has come to {KEPT_SWEEPS} sweeps: train without "
+                "resume",
+                code="not_found",
+                subject=self.path,
+            )
+        last = max(states, key=lambda state: int(state.values["run.sweep"]))
+        was = last.values["fit"]
+        model = self.model or BayesianMF(**was["parameters"])
+        check_model(model, self.prepared)
+        check_same(was, self.prepared.path, model, self.path)
+        check_executors(self.prepared.spark)
+        run = BayesRun.of(self.prepared, model, self.path, int(was["seed"]), self.n_threads)
+        restored(last, {"run": run, "sums": run.sums}, was)
+        return run
 
 
-def check_same(was: dict[str, Any], now: dict[str, Any], path: str) -> None:
+def check_same(was: dict[str, Any], prepared: str, model: BayesianMF, path: str) -> None:
     """Refuse to go on with another model or other data.
 
     Raises:
         DataError: it was trained on something else.
         ParameterError: names the parameter that differs.
     """
-    if was["prepared"] != now["prepared"]:
-        raise DataError.of(path, f"was trained on {was['prepared']}, not on {now['prepared']}", code="format")
-    for name, value in now["parameters"].items():
+    if was["prepared"] != prepared:
+        raise DataError.of(path, f"was trained on {was['prepared']}, not on {prepared}", code="format")
+    for name, value in model.get_params().items():
         before = was["parameters"].get(name)
         if name not in ("random_state", "n_threads", "store_history") and value != before:
             raise ParameterError(
