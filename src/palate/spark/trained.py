@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 KIND = "trained folder"
 FORMAT_VERSION = 1
 KINDS: Mapping[str, type[RatingKind] | type[Clicks]] = {"als": RatingKind, "ials": Clicks}
+CLASSES = {"bayes": "palate.spark.bayes.trained.TrainedBayes"}  # subclasses, which import this module
 BY_POSITION = "position int, factors binary, bias double"
 
 
@@ -170,11 +172,11 @@ class Trained:
 
 def class_of(key: str) -> type[Trained]:
     """Return the class of what was trained of a model."""
-    if key != "bayes":
+    if key not in CLASSES:
         return Trained
-    from palate.spark.bayes.trained import TrainedBayes  # which is one of these
-
-    return TrainedBayes
+    module, _, name = CLASSES[key].rpartition(".")
+    cls: type[Trained] = getattr(import_module(module), name)
+    return cls
 
 
 def sweep_path(path: str, sweep: int, side: SideName) -> str:
