@@ -87,7 +87,7 @@ def train(
     states = before or [begun(prepared, model, path, progress or silent)]
     job = SparkTraining.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
-    with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
+    with clear_errors(path, "training"), settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
         now = job.newest(states) if resume else job.begun(layouts, given)
         n_epochs = job.first.model.n_epochs
         while now.trained.sweep < n_epochs:
