@@ -56,7 +56,7 @@ class Source:
 def types_of(trained: Trained) -> WireTypes:
     """Return the types of what is sent."""
     ids = trained.prepared.facts["ids"]
-    return WireTypes(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], str(trained.model.get_params()["dtype"]))
+    return WireTypes(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], trained.dtype)
 
 
 def addresses_of(prepared: Prepared, n_groups: int = 1, kept: NDArray[np.bool_] | None = None) -> Addresses:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 KIND = "trained folder"
 FORMAT_VERSION = 1
 KINDS: Mapping[str, type[RatingKind] | type[Clicks]] = {"als": RatingKind, "ials": Clicks}
+CLASSES = {"bayes": "palate.spark.bayes.trained.TrainedBayes"}  # subclasses, which import this module
 BY_POSITION = "position int, factors binary, bias double"
 
 
@@ -73,7 +75,7 @@ class Trained:
                 f"has format {facts.get('format_version')}, and this Palate reads {FORMAT_VERSION}: train it anew",
                 code="version",
             )
-        return cls.of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
+        return class_of(facts["model"]["key"]).of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
 
     @classmethod
     def of_facts(cls, prepared: Prepared, path: str, facts: Mapping[str, Any]) -> Trained:
@@ -170,6 +172,15 @@ class Trained:
 
     def __repr__(self) -> str:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
+
+
+def class_of(key: str) -> type[Trained]:
+    """Return the class of what was trained of a model."""
+    if key not in CLASSES:
+        return Trained
+    module, _, name = CLASSES[key].rpartition(".")
+    cls: type[Trained] = getattr(import_module(module), name)
+    return cls
 
 
 def sweep_path(path: str, sweep: int, side: SideName) -> str:
