@@ -116,7 +116,7 @@ def test_diversity_orders_the_best_anew_as_the_service_does(trained, fitted, int
         ({"diversity": 1.5}, "diversity must be a number from 0 to 1, got 1.5"),
         ({"diversity": True}, "diversity must be a number"),
         ({"item_groups": 0}, "item_groups must be"),
-        ({"item_groups": 2, "diversity": 0.5}, "dealt over 2 groups of items; hold them in one task"),
+        ({"item_groups": 2, "diversity": 0.5}, "2 groups, .* 3,200 bytes a user .* with 3,200 bytes"),
         ({"where": "yaer>=1990"}, "the item table has no column 'yaer'; it has item_id, title, year, genres"),
         ({"where": pl.col("yaer") > 3}, "yaer"),
         ({"where": "genres=dramma"}, "no item has genres 'dramma'"),
