@@ -170,10 +170,10 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         nonlocal last
         if step.stage == DONE:
             return
-        last = step.step if step.stage == "training" else last
+        last = kept_of(step, last)
         told = [f"{word} {step.record[name]:.6g}" for name, word in FIGURES.items() if name in step.record]
         seconds = f" ({step.record['seconds']:.1f} s)" if "seconds" in step.record else ""
-        what = "sweep" if step.stage == "training" else step.stage
+        what = "sweep" if step.stage in ("training", "sampling") else step.stage
         common.tell(f"{what} {step.step}/{step.total}{': ' if told else ''}{', '.join(told)}{seconds}")
 
     try:
@@ -182,8 +182,17 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         raise stopped(last, again) from None
 
 
+def kept_of(step: Progress, last: int) -> int:
+    """Return the last sweep that is kept, once a step is done."""
+    if step.stage == "sampling":
+        from palate.spark.bayes.training import KEPT_SWEEPS  # which is loaded by then
+
+        return step.step // KEPT_SWEEPS * KEPT_SWEEPS
+    return step.step if step.stage == "training" else last
+
+
 def stopped(sweep: int, again: str) -> common.Stopped:
     """Return the end of a command after Ctrl-C, with what is kept."""
     if not sweep:
-        return common.Stopped("stopped before the first sweep was done; nothing was saved")
+        return common.Stopped("stopped before a sweep was kept; nothing was saved")
     return common.Stopped(f"stopped after sweep {sweep}, which is kept; to go on: {again}")
