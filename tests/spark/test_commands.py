@@ -51,7 +51,7 @@ def said(err):
         ((*PREPARE, "--format", "orc"), "orc"),
         ((*PREPARE, "--blocks", "0"), "--blocks"),
         (PREPARE[:3], "--out"),
-        ((*TRAIN, "--model", "ease"), "Spark trains als and ials; ease learns on one machine: palate train"),
+        ((*TRAIN, "--model", "ease"), "Spark trains als, ials, bayes; ease learns on one machine: palate train"),
         ((*TRAIN, "--model", "asl"), "no model 'asl'; did you mean 'als'?"),
         ((*TRAIN, "--set", "rank=3"), "als has no parameter 'rank'"),
         ((*TRAIN, "--set", "n_factors=0"), "n_factors must be"),
@@ -106,7 +106,7 @@ def interrupted_after(sweeps):
 @pytest.mark.parametrize(
     ("sweeps", "expected"),
     [
-        (0, "stopped before the first sweep was done; nothing was saved"),
+        (0, "stopped before a sweep was kept; nothing was saved"),
         (2, "stopped after sweep 2, which is kept; to go on: palate spark train {a} --resume"),
     ],
 )

@@ -81,7 +81,7 @@ def train(
         typer.Option(
             "--model",
             autocompletion=completion.model,
-            help="als for ratings, which is taken without it; ials for clicks.",
+            help="als for ratings, which is taken without it, or bayes (--set incidence=false); ials for clicks.",
         ),
     ] = None,
     preset: common.PresetOption = None,

@@ -137,16 +137,20 @@ def checked_conf(words: list[str] | None) -> dict[str, str]:
     return values
 
 
-def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE) -> dict[str, Any]:
+def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE, why: str = "") -> dict[str, Any]:
     """Return the keyword arguments of `palate.spark.prepare` that --read words name.
+
+    Args:
+        words: as they are typed.
+        known: the keys that the command takes.
+        why: it takes no others; ends the sentence.
 
     Raises:
         BadParameter: a key is none of those known, such as one of files that Palate reads itself.
     """
     keys = inputs.key_values(words, "--read")
     if other := [key for key in keys if key not in known]:
-        moved = "; a split moves rows as they are, and prepare and evaluate check them" if known is ROLE_KEYS else ""
-        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}{moved}")
+        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}{why}")
     return inputs.read_options(words)
 
 
@@ -166,10 +170,10 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         nonlocal last
         if step.stage == DONE:
             return
-        last = step.step if step.stage == "training" else last
+        last = kept_of(step, last)
         told = [f"{word} {step.record[name]:.6g}" for name, word in FIGURES.items() if name in step.record]
         seconds = f" ({step.record['seconds']:.1f} s)" if "seconds" in step.record else ""
-        what = "sweep" if step.stage == "training" else step.stage
+        what = "sweep" if step.stage in ("training", "sampling") else step.stage
         common.tell(f"{what} {step.step}/{step.total}{': ' if told else ''}{', '.join(told)}{seconds}")
 
     try:
@@ -178,8 +182,17 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         raise stopped(last, again) from None
 
 
+def kept_of(step: Progress, last: int) -> int:
+    """Return the last sweep that is kept, once a step is done."""
+    if step.stage == "sampling":
+        from palate.spark.bayes.training import KEPT_SWEEPS  # which is loaded by then
+
+        return step.step // KEPT_SWEEPS * KEPT_SWEEPS
+    return step.step if step.stage == "training" else last
+
+
 def stopped(sweep: int, again: str) -> common.Stopped:
     """Return the end of a command after Ctrl-C, with what is kept."""
     if not sweep:
-        return common.Stopped("stopped before the first sweep was done; nothing was saved")
+        return common.Stopped("stopped before a sweep was kept; nothing was saved")
     return common.Stopped(f"stopped after sweep {sweep}, which is kept; to go on: {again}")

@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from palate.errors import DataError, ParameterError, Remedy, Set
-from palate.models import ALS, ImplicitALS
+from palate.models import ALS, BayesianMF, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.bayes.snapshots import forget_states, is_sampling
+from palate.spark.bayes.training import Sampling
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
@@ -37,7 +39,7 @@ WIRES = ("float32", "bfloat16")
 
 def train(
     prepared: Prepared,
-    model: ALS | ImplicitALS | None,
+    model: ALS | ImplicitALS | BayesianMF | None,
     path: str,
     *,
     start: GivenFactors | ALS | ImplicitALS | None = None,
@@ -49,6 +51,9 @@ def train(
     overwrite: bool = False,
 ) -> Trained:
     """Learn a model of prepared ratings or clicks, by the row solvers of one machine.
+
+    `BayesianMF` is sampled without the incidence, without time effects and with the Gaussian likelihood; the driver
+    holds its draws, as one machine does, and its state is written after every 20 sweeps.
 
     Args:
         prepared: what `palate.spark.prepare` has made.
@@ -68,15 +73,21 @@ def train(
         DataError: ``path`` exists, or what is to be resumed does not.
     """
     threads = check_threads(threads_per_task)
+    if isinstance(model, BayesianMF) or (resume and model is None and is_sampling(prepared.spark, path)):
+        _refuse_for_bayes(start, wire)
+        begin = Sampling(prepared, model, path, threads, resume=resume, persist=persist, overwrite=overwrite)
+        return begin.finish(progress or silent)
     before = stopped(prepared, path, model) if resume else []
     _check_wire(wire, before[0].model if before else model)
     if not resume:
         check_free(prepared.spark, path, overwrite=overwrite)
+    if overwrite:
+        forget_states(prepared.spark, path)
     check_executors(prepared.spark)
     states = before or [begun(prepared, model, path, progress or silent)]
     job = SparkTraining.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
-    with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
+    with clear_errors(path, "training"), settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
         now = job.newest(states) if resume else job.begun(layouts, given)
         n_epochs = job.first.model.n_epochs
         while now.trained.sweep < n_epochs:
@@ -84,6 +95,13 @@ def train(
             (progress or silent)(Progress("training", now.trained.sweep, n_epochs, now.trained.history[-1]))
     write_facts(prepared.spark, path, now.trained.facts())
     return now.trained
+
+
+def _refuse_for_bayes(start: Any, wire: str) -> None:
+    if start is not None:
+        raise ParameterError.of("start", "is for ALS and ImplicitALS: BayesianMF begins anew on Spark")
+    if wire != "float32":
+        raise ParameterError.of("wire", "is 'float32' for BayesianMF: rounded rows would be no draws", value=wire)
 
 
 def _check_wire(wire: str, model: ALS | ImplicitALS | None) -> None:
@@ -102,7 +120,7 @@ def begun(
 ) -> Trained:
     """Return a training before its first sweep, with the settings that the data ask for."""
     if not isinstance(model, ALS | ImplicitALS):
-        raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
+        raise ParameterError.outside("model", "an ALS(…), ImplicitALS(…) or BayesianMF(…)", model)
     model.check_parameters()
     seed = draw_seed(model.random_state)
     kind, n_factors = used_by(prepared, model, seed, progress)
