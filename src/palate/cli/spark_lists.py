@@ -142,7 +142,7 @@ def split(
 
     [dim]palate spark split ratings.parquet --split time:0.2 --out parts[/]
     """
-    given = options.read_there(read, ROLE_KEYS)
+    given = options.read_there(read, ROLE_KEYS, "; a split moves rows as they are, and prepare and evaluate check them")
     with options.session(master, remote, conf) as spark:
         from palate.spark.splits import split as split_there
 

@@ -137,16 +137,20 @@ def checked_conf(words: list[str] | None) -> dict[str, str]:
     return values
 
 
-def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE) -> dict[str, Any]:
+def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE, why: str = "") -> dict[str, Any]:
     """Return the keyword arguments of `palate.spark.prepare` that --read words name.
+
+    Args:
+        words: as they are typed.
+        known: the keys that the command takes.
+        why: it takes no others; ends the sentence.
 
     Raises:
         BadParameter: a key is none of those known, such as one of files that Palate reads itself.
     """
     keys = inputs.key_values(words, "--read")
     if other := [key for key in keys if key not in known]:
-        moved = "; a split moves rows as they are, and prepare and evaluate check them" if known is ROLE_KEYS else ""
-        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}{moved}")
+        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}{why}")
     return inputs.read_options(words)
 
 

@@ -29,6 +29,7 @@ from palate.spark.failures import clear_errors
 from palate.spark.filters import kept_items
 from palate.spark.listing import Listing, list_users, schema_of
 from palate.spark.sending import addresses_of, sent, types_of
+from palate.spark.session import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 1 << 30  # of items that a task holds
 OF_AN_ITEM = 48  # bytes beside its factors
+SETTINGS = {  # A plan of few, long rows: to plan it anew or to compile Java for it takes longer than to run it
+    "spark.sql.adaptive.enabled": False,
+    "spark.sql.codegen.wholeStage": False,
+}
 
 
 def recommend_all(
@@ -92,7 +97,8 @@ def recommend_all(
     if path is None:
         return lists
     with clear_errors(path, "writing the lists"):
-        lists.write.mode("overwrite" if overwrite else "errorifexists").parquet(path)
+        with settings(prepared.spark, SETTINGS if groups == 1 else {}):
+            lists.write.mode("overwrite" if overwrite else "errorifexists").parquet(path)
         return prepared.spark.read.schema(schema_of(types)).parquet(path)
 
 

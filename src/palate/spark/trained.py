@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -130,9 +130,13 @@ class Trained:
 
     def factors(self, side: SideName) -> DataFrame:
         """Return position int, factors binary (n_factors numbers of ``dtype``) and bias double of each user or item."""
-        long = self._long(side)
+        rows, made = self.factor_runs(side)
+        return rows.mapInArrow(made, BY_POSITION)
+
+    def factor_runs(self, side: SideName) -> tuple[DataFrame, Callable[[Any], Iterator[pa.RecordBatch]]]:
+        """Return a side's records of runs of rows, and what makes `factors` of them in a task."""
         rows = self.records(side).where("kind = 'rows'").select(*SENT)
-        return rows.mapInArrow(partial(by_position, wire=self.wire, long=long), BY_POSITION)
+        return rows, partial(by_position, wire=self.wire, long=self._long(side))
 
     def factors_with_ids(self, side: SideName) -> DataFrame:
         """Return `factors` with the id of each."""
