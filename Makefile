@@ -101,7 +101,9 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
 	@touch $@
 
+# pip compiles bytecode on one core, also of the packages' own tests.
 .venv/test: pyproject.toml | .venv/python
 	@echo "installing Palate with every extra and what the tests use"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,spark,test]'
+	@$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,spark,test]'
+	@$(BIN)/python -m compileall -q -j 0 -x '[/]tests[/]' .venv/lib
 	@touch $@ .venv/plots .venv/ui .venv/serve

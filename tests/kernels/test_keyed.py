@@ -71,3 +71,14 @@ def test_numbers_are_normal_and_of_rows_and_columns_apart(keyed):
     along, across = np.corrcoef(E.T), np.corrcoef(E[:-1].ravel(), E[1:].ravel())
     assert np.abs(along - np.eye(5)).max() < 5 / n**0.5
     assert abs(across[0, 1]) < 5 / (5 * n) ** 0.5
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.0, 2.5, 400.0])
+def test_gammas_have_their_distribution_and_depend_on_their_names_alone(keyed, shape):
+    n = 5_000 if hasattr(keyed._gammas, "py_func") else 100
+    rows = np.arange(n)
+    found = keyed.gammas(3, 1, rows, np.full(n, shape))
+    assert stats.kstest(found, stats.gamma(shape).cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(keyed.gammas(3, 1, rows[::-2], np.full(len(rows[::-2]), shape)), found[::-2])
+    assert not (keyed.gammas(3, 2, rows, np.full(n, shape)) == found).any()
+    assert abs(np.corrcoef(found[:-1], found[1:])[0, 1]) < 5 / n**0.5

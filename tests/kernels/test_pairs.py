@@ -14,14 +14,21 @@ from palate.models.sgd.pairwise import harmonic
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 REGS = 0.3, 0.2, 0.1, 0.4
+EXACT = {np.float64: {"rtol": 1e-9, "atol": 1e-12}, np.float32: {"rtol": 1e-4, "atol": 1e-5}}  # by the type of numbers
 
 
 @pytest.fixture(scope="module")
-def pairs(kernel):
+def dtype(typed):
+    return typed[1]
+
+
+@pytest.fixture(scope="module")
+def pairs(typed):
+    kernel, _ = typed
     return kernel("pairs")
 
 
-def problem(seed=0, n_users=4, n_items=6, k=3, dtype=np.float64):
+def problem(dtype=np.float64, seed=0, n_users=4, n_items=6, k=3):
     """Return (P, Q, c) and the clicks of each user, two or three, as compressed rows."""
     rng = np.random.default_rng(seed)
     width = padded_width(k, np.dtype(dtype).itemsize)
@@ -44,7 +51,7 @@ def whole_block(cells, times=1):
     return rows, indices.copy(), np.full(len(rows), times, np.int32)
 
 
-def steps(rate, regs=REGS, dtype=np.float64):
+def steps(rate, dtype, regs=REGS):
     less = [1 - rate * reg for reg in regs]
     return PairSteps(*map(dtype, (rate, *less[:3], rate, less[3])), held=False)
 
@@ -66,10 +73,10 @@ def descend(
         adaptive = pairs.Adaptive(np.empty((k, n_items), np.int32), np.empty(k), mean_rank)
         pairs.arrange(factors[1], items, np.array([0, n_items]), 0, k, *adaptive[:2])
     warp = None if most_draws is None else pairs.Warp(harmonic(n_items), most_draws)
-    draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), np.float64)
+    draws, trace = pairs.Draws(us, them, np.uint64(key)), trace_of(pairs, len(us), factors[0].dtype)
     bits, shift = pairs.filter_of(*block[:2])
     known = pairs.Clicked(*cells[:2], bits, np.uint64(shift))
-    how = (how or steps(0.1))._replace(held=held)
+    how = (how or steps(0.1, factors[0].dtype.type))._replace(held=held)
     loss = pairs.descend_draws(pairs.PairTerms(*factors), *means, draws, known, pool, adaptive, warp, how, trace)
     return loss, us, them, trace.negatives, trace.moves
 
@@ -77,8 +84,8 @@ def descend(
 @pytest.mark.parametrize("warp", [None, 4])
 @pytest.mark.parametrize("kind", ["uniform", "popular", "adaptive"])
 @pytest.mark.parametrize("held", [False, True])
-def test_draws_are_the_naive_steps_one_after_the_other(pairs, warp, kind, held):
-    factors, cells = problem()
+def test_draws_are_the_naive_steps_one_after_the_other(pairs, dtype, warp, kind, held):
+    factors, cells = problem(dtype)
     P, Q, c = (X.copy() for X in factors)
     block = whole_block(cells, 2)
     kind = "uniform" if held and kind == "adaptive" else kind
@@ -96,9 +103,9 @@ def test_draws_are_the_naive_steps_one_after_the_other(pairs, warp, kind, held):
         new = naive.pair_step(P, Q, c, u, i, j, g, margin, REGS, 0.1)
         P, Q, c = (new[0], Q, c) if held else new
     assert (moves != 0).any()
-    assert loss == pytest.approx(expected)
+    assert loss == pytest.approx(expected, rel=max(EXACT[dtype]["rtol"], 1e-6))
     for new, wanted in zip(factors, (P, Q, c), strict=True):
-        np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(new, wanted, **EXACT[dtype])
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0])
@@ -119,12 +126,12 @@ def test_a_step_is_minus_the_gradient_of_the_objective(margin):
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_penalties_pull_to_the_means(pairs, held):
+def test_penalties_pull_to_the_means(pairs, dtype, held):
     """With means, a step is that of the objective whose penalties are of the distance from them."""
-    factors, cells = problem()
+    factors, cells = problem(dtype)
     P, Q, c = (X.copy() for X in factors)
     rng = np.random.default_rng(1)
-    M, N, o = (rng.normal(0, 0.4, X.shape) for X in factors)
+    M, N, o = (rng.normal(0, 0.4, X.shape).astype(dtype) for X in factors)
     means = M, None if held else ItemMeans(N, o)
     _, us, them, negatives, _ = descend(pairs, factors, cells, whole_block(cells, 2), means=means, held=held)
     for u, i, j in zip(us, them, negatives, strict=True):
@@ -135,7 +142,7 @@ def test_penalties_pull_to_the_means(pairs, held):
             new_c[item] += 0.1 * REGS[3] * o[item]
         P, Q, c = (new_P, Q, c) if held else (new_P, new_Q, new_c)
     for new, wanted in zip(factors, (P, Q, c), strict=True):
-        np.testing.assert_allclose(new, wanted, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(new, wanted, **EXACT[dtype])
 
 
 def test_the_filter_and_the_row_together_know_every_click(pairs):
@@ -159,10 +166,10 @@ def test_the_filter_and_the_row_together_know_every_click(pairs):
 
 
 @pytest.mark.parametrize("kind", ["uniform", "popular"])
-def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
-    factors, cells = problem()
+def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, dtype, kind):
+    factors, cells = problem(dtype)
     counts = np.array([1.0, 2, 3, 1, 5, 1])
-    still = steps(1e-12)
+    still = steps(1e-12, dtype)
     block = whole_block(cells, 400)
     _, us, _, negatives, _ = descend(pairs, factors, cells, block, counts, negatives=kind, how=still)
     for u in range(4):
@@ -173,14 +180,14 @@ def test_negatives_are_drawn_as_often_as_the_rule_says(pairs, kind):
         np.testing.assert_allclose(found, share / share.sum(), atol=0.06)
 
 
-def test_adaptive_negatives_score_high(pairs):
-    (P, Q, _), _ = problem(n_items=60, k=3)
+def test_adaptive_negatives_score_high(pairs, dtype):
+    (P, Q, _), _ = problem(dtype, n_items=60, k=3)
     orders, deviations = np.zeros((3, 60), np.int32), np.zeros(3)
     items = np.arange(60, dtype=np.int32)
     pairs.arrange(Q, items, np.array([0, 60]), 0, 3, orders, deviations)
     for f in range(3):
         np.testing.assert_array_equal(orders[f], np.argsort(Q[:, f], kind="stable"))
-        assert deviations[f] == pytest.approx(Q[:, f].std())
+        assert deviations[f] == pytest.approx(Q[:, f].std(), rel=1e-5)
     ends = np.array([0, 25, 60])  # of two blocks
     pairs.arrange(Q, items, ends, 1, 3, orders, deviations)
     for f, blocks in ((0, [items]), (1, np.split(items, [25])), (2, np.split(items, [25]))):
@@ -193,8 +200,8 @@ def test_adaptive_negatives_score_high(pairs):
     assert scores[far].mean() > scores[near].mean() > scores.mean()
 
 
-def test_nobody_is_met_where_all_was_clicked(pairs):
-    (P, Q, c), _ = problem(n_items=3)
+def test_nobody_is_met_where_all_was_clicked(pairs, dtype):
+    (P, Q, c), _ = problem(dtype, n_items=3)
     cells = read_only(Cells(np.array([0, 3]), np.arange(3, dtype=np.int32), np.ones(3, np.float32)))
     before = P.copy(), Q.copy(), c.copy()
     for warp in (None, 5):
@@ -205,18 +212,18 @@ def test_nobody_is_met_where_all_was_clicked(pairs):
         np.testing.assert_array_equal(new, old)
 
 
-def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs):
+def test_warp_estimates_the_rank_by_the_draws_it_needs(pairs, dtype):
     """One of 40 others violates the margin: t is geometric, and n / t is what weighs the step."""
-    P, Q, c = np.zeros((1, 8)), np.zeros((41, 8)), np.zeros(41)
+    P, Q, c = np.zeros((1, 8), dtype), np.zeros((41, 8), dtype), np.zeros(41, dtype)
     P[0, 0], Q[0, 0] = 1.0, 5.0  # the clicked item scores 5, one other 4.5, the rest 0
     Q[7, 0] = 4.5
-    cells, still = Cells(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32)), steps(1e-12)
+    cells, still = Cells(np.array([0, 1]), np.zeros(1, np.int32), np.ones(1, np.float32)), steps(1e-12, dtype)
     read_only(cells)
     block = np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([800], np.int32)
     loss, _, _, negatives, moves = descend(pairs, (P, Q, c), cells, block, most_draws=1000, how=still)
     assert set(negatives) == {7}
     weights = moves / 1e-12
-    assert loss == pytest.approx(weights.sum() * 0.5)
+    assert loss == pytest.approx(weights.sum() * 0.5, rel=1e-5)
     ranks, p, t = harmonic(41), 1 / 40, np.arange(1, 2000)
     chance = p * (1 - p) ** (t - 1)
     assert weights.mean() == pytest.approx((chance * ranks[np.maximum(1, 40 // t)]).sum(), rel=0.06)

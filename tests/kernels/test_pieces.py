@@ -14,11 +14,18 @@ from palate.kernels.simd import gradients
 from palate.kernels.simd.tile import ROWS
 
 MEAN, UNOBSERVED = 3.1, 0.3
+EXACT = {np.float64: {"rtol": 1e-9, "atol": 1e-9}, np.float32: {"rtol": 1e-4, "atol": 1e-4}}  # by the type of numbers
 
 
 @pytest.fixture(scope="module")
-def pieces(kernel):
+def dtype(typed):
+    return typed[1]
+
+
+@pytest.fixture(scope="module")
+def pieces(typed):
     """Return the module; where it is Python, so is what it is made of."""
+    kernel, _ = typed
     module = kernel("pieces")
     if not hasattr(module._sum_ratings, "py_func"):
         for part in (kernel("ridge"), kernel("simd.gradients")):
@@ -31,7 +38,7 @@ def pieces(kernel):
 class Problem:
     """Rows of cells on a few columns; the first row has none."""
 
-    def __init__(self, seed: int, k: int, dtype=np.float64, n_rows: int = 4, n_columns: int = 90) -> None:
+    def __init__(self, seed: int, k: int, dtype, n_rows: int = 4, n_columns: int = 90) -> None:
         rng = np.random.default_rng(seed)
         counts = np.array([0, 1, *rng.integers(2, n_columns, n_rows - 2)])
         self.k, self.dtype = k, np.dtype(dtype).type
@@ -92,8 +99,8 @@ def click_sums(pieces, problem, n):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), k=st.integers(1, 20), n=st.integers(1, 4), weighted=st.booleans())
-def test_sums_of_parts_are_the_naive_twins(pieces, seed, k, n, weighted):
-    problem = Problem(seed, k)
+def test_sums_of_parts_are_the_naive_twins(pieces, dtype, seed, k, n, weighted):
+    problem, exact = Problem(seed, k, dtype), EXACT[dtype]
     assert pieces.width(k) == k * (k + 1) // 2 + 2 * k + 4
     ratings, clicks = rating_sums(pieces, problem, n, weighted), click_sums(pieces, problem, n)
     for u in range(4):
@@ -102,26 +109,26 @@ def test_sums_of_parts_are_the_naive_twins(pieces, seed, k, n, weighted):
         ones = np.ones(len(w))
         t = problem.values[part].astype(float) - MEAN - problem.c[problem.indices[part]]
         weights = w if weighted else ones
-        np.testing.assert_allclose(ratings[u], naive.sums_of_row(Q, weights, weights * t, t), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(ratings[u], naive.sums_of_row(Q, weights, weights * t, t), **exact)
         expected = naive.sums_of_row(Q, w, UNOBSERVED + w, ones)
         expected[-4:] = 0, 0, (UNOBSERVED + w).sum(), len(w)
-        np.testing.assert_allclose(clicks[u], expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(clicks[u], expected, **exact)
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), k=st.integers(1, 20), biases=st.booleans(), by=st.booleans(), n=st.integers(1, 3))
-def test_rows_solved_from_sums_are_those_of_their_cells(pieces, seed, k, biases, by, n):
-    problem = Problem(seed, k)
+def test_rows_solved_from_sums_are_those_of_their_cells(pieces, dtype, seed, k, biases, by, n):
+    problem, exact = Problem(seed, k, dtype), EXACT[dtype]
     penalties, prior = ridge.Penalties(problem.l, problem.h), ridge.PriorMeans(problem.M, problem.N) if by else None
-    P, b, losses = np.full((4, k), np.nan), np.full(4, np.nan), np.full(4, np.nan)
+    P, b, losses = np.full((4, k), np.nan, dtype), np.full(4, np.nan, dtype), np.full(4, np.nan)
     sums = rating_sums(pieces, problem, n)
     assert pieces.solve_ratings(sums, penalties, prior, biases, 0, 4, P, b, losses) == -1
-    whole, their = np.zeros((4, k)), np.zeros(4)
+    whole, their = np.zeros((4, k), dtype), np.zeros(4, dtype)
     cells = read_only(Cells(problem.indptr, problem.indices, problem.values))
     asked = cells, problem.weights, problem.side(biases), penalties, prior
     assert ridge.solve_ratings(*asked, 0, 4, whole, their) == -1
-    np.testing.assert_allclose(P, whole, rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(b, their, rtol=1e-9, atol=1e-11)
+    close(P, whole, exact["rtol"])
+    close(b, their, exact["rtol"])
     for u in range(1, 4):
         part = slice(problem.indptr[u], problem.indptr[u + 1])
         i = problem.indices[part]
@@ -129,14 +136,14 @@ def test_rows_solved_from_sums_are_those_of_their_cells(pieces, seed, k, biases,
         m, mean = (problem.M[u], problem.N[u]) if by else (0, 0)
         loss = (problem.weights[part] * (t - b[u] - problem.Q[i] @ P[u]) ** 2).sum()
         loss += problem.l[u] * ((P[u] - m) ** 2).sum() + (problem.h[u] * (b[u] - mean) ** 2 if biases else 0)
-        assert losses[u] == pytest.approx(loss, rel=1e-9, abs=1e-9)
+        assert losses[u] == pytest.approx(loss, rel=10 * exact["rtol"], abs=10 * exact["atol"])
     assert losses[0] == 0
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), k=st.integers(1, 20), by=st.booleans(), n=st.integers(1, 3))
-def test_clicks_from_sums_are_those_of_their_cells_and_so_are_steps(pieces, seed, k, by, n):
-    problem, dtype, near = Problem(seed, k), np.float64, 1e-12  # in float32: `test_ridge_blocks`
+def test_clicks_from_sums_are_those_of_their_cells_and_so_are_steps(pieces, dtype, seed, k, by, n):
+    problem, near = Problem(seed, k, dtype), 1e-12 if dtype is np.float64 else 1e-5
     M = problem.M if by else None
     sums = click_sums(pieces, problem, n)
     cells = read_only(Cells(problem.indptr, problem.indices, problem.weights))
@@ -160,10 +167,10 @@ def test_clicks_from_sums_are_those_of_their_cells_and_so_are_steps(pieces, seed
     own, w = problem.Q[problem.indices[part]], problem.weights[part]
     right = (UNOBSERVED + w) @ own + (problem.l[u] * problem.M[u] if by else 0)
     steps = min(3, k)
-    P = problem.P.copy()
-    pieces.improve_clicks(sums, problem.gram, problem.l, M, gradients.Limits(steps, 0.0), 0, 4, P, losses)
+    P, limits = problem.P.copy(), gradients.Limits(steps, problem.dtype(0))
+    pieces.improve_clicks(sums, problem.gram, problem.l, M, limits, 0, 4, P, losses)
     x = naive.conjugate_gradients(A + (own.T * w) @ own, right, problem.P[u], steps)
-    np.testing.assert_allclose(P[u], x, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(P[u], x, rtol=1e-7 if dtype is np.float64 else 1e-3, atol=10 * EXACT[dtype]["atol"])
 
 
 def close(found, expected, relative):
@@ -172,21 +179,24 @@ def close(found, expected, relative):
     np.testing.assert_allclose(found, expected, rtol=0, atol=relative * max(scale, 1e-3))
 
 
-def test_steps_end_at_the_residual_that_is_asked_for(pieces):
-    problem = Problem(3, 12)
+def test_steps_end_at_the_residual_that_is_asked_for(pieces, dtype):
+    problem, near = Problem(3, 12, dtype), EXACT[dtype]["atol"]
     sums, ends = click_sums(pieces, problem, 2), np.zeros(4)
-    exact, P = np.zeros((4, 12)), np.zeros((4, 12))
+    exact, P = np.zeros((4, 12), dtype), np.zeros((4, 12), dtype)
     pieces.solve_clicks(sums, problem.padded, problem.l, None, 0, 4, exact, ends)
-    pieces.improve_clicks(sums, problem.gram, problem.l, None, gradients.Limits(200, 1e-9), 0, 4, P, ends)
-    np.testing.assert_allclose(P, exact, rtol=1e-6, atol=1e-8)
+    pieces.improve_clicks(sums, problem.gram, problem.l, None, gradients.Limits(200, dtype(near)), 0, 4, P, ends)
+    np.testing.assert_allclose(P, exact, rtol=1e-6 if dtype is np.float64 else 1e-3, atol=10 * near)
     again = exact.copy()
-    pieces.improve_clicks(sums, problem.gram, problem.l, None, gradients.Limits(5, 1e-6), 0, 4, again, ends)
+    pieces.improve_clicks(
+        sums, problem.gram, problem.l, None, gradients.Limits(5, dtype(1e3 * near)), 0, 4, again, ends
+    )
     np.testing.assert_array_equal(again, exact)  # where nothing is left to gain, not a bit changes
 
 
-def test_a_row_of_sums_without_a_solution_is_named(pieces):
-    problem = Problem(0, 6)
-    P, b, losses, none = np.zeros((4, 6)), np.zeros(4), np.zeros(4), read_only(-100 * np.ones(4))
+def test_a_row_of_sums_without_a_solution_is_named(pieces, dtype):
+    problem = Problem(0, 6, dtype)
+    P, b, losses = np.zeros((4, 6), dtype), np.zeros(4, dtype), np.zeros(4)
+    none = read_only(-100 * np.ones(4, dtype))
     ratings, clicks = rating_sums(pieces, problem, 1), click_sums(pieces, problem, 1)
     for biases, penalties in ((False, (none, problem.h)), (True, (problem.l, none))):
         assert pieces.solve_ratings(ratings, ridge.Penalties(*penalties), None, biases, 0, 4, P, b, losses) == 1
@@ -194,17 +204,19 @@ def test_a_row_of_sums_without_a_solution_is_named(pieces):
 
 
 @pytest.mark.parametrize("by", [False, True])
-def test_a_row_without_cells_is_the_mean_of_its_prior(pieces, by):
-    problem = Problem(1, 5)
-    P, b, losses = np.full((4, 5), np.nan), np.full(4, np.nan), np.full(4, np.nan)
+def test_a_row_without_cells_is_the_mean_of_its_prior(pieces, dtype, by):
+    problem = Problem(1, 5, dtype)
+    P, b, losses = np.full((4, 5), np.nan, dtype), np.full(4, np.nan, dtype), np.full(4, np.nan)
     M, prior = (problem.M, ridge.PriorMeans(problem.M, problem.N)) if by else (None, None)
-    expected = (problem.M[0], problem.N[0]) if by else (np.zeros(5), 0.0)
+    expected = (problem.M[0], problem.N[0]) if by else (np.zeros(5, dtype), 0.0)
     ratings, clicks = rating_sums(pieces, problem, 2), click_sums(pieces, problem, 2)
     pieces.solve_ratings(ratings, ridge.Penalties(problem.l, problem.h), prior, True, 0, 1, P, b, losses)
     np.testing.assert_array_equal(np.append(P[0], [b[0], losses[0]]), [*expected[0], expected[1], 0])
     for solve in (
         lambda: pieces.solve_clicks(clicks, problem.padded, problem.l, M, 0, 1, P, losses),
-        lambda: pieces.improve_clicks(clicks, problem.gram, problem.l, M, gradients.Limits(3, 0.0), 0, 1, P, losses),
+        lambda: pieces.improve_clicks(
+            clicks, problem.gram, problem.l, M, gradients.Limits(3, dtype(0)), 0, 1, P, losses
+        ),
     ):
         P[:], losses[:] = np.nan, np.nan
         solve()

@@ -226,7 +226,7 @@ def test_a_row_without_cells_is_drawn_from_its_prior():
     other = SideChain(rows.by_item(), np.ones((small.N_ITEMS, 3), np.float32), [], small.HYPER)
     targets, rng, draws = np.ones(len(rows), np.float32), np.random.default_rng(0), []
     for _ in range(1000):
-        side.draw_rows(targets, other, 1.0, rng, small.ALONE)
+        side.draw_rows(targets, other, 1.0, rng.standard_normal(side.X.shape, np.float32), small.ALONE)
         draws.append(side.X[0])
     np.testing.assert_allclose(side.means[0], side.mean, rtol=1e-4)
     close(np.array(draws, float), side.mean, np.linalg.inv(columns))

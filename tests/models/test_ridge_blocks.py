@@ -15,6 +15,7 @@ from palate.sparse import Rows
 
 N_ROWS, N_COLUMNS, K = 40, 30, 9
 ALONE = Workers(1)
+TYPES = [(np.float32, 1e-5), pytest.param(np.float64, 1e-12, marks=pytest.mark.long)]  # compiles long
 REGS = 0.7, 2.0
 WEIGHING = Weighing(alpha=2.0, unobserved_weight=0.2, reg=0.3, reg_exponent=0.8)
 
@@ -101,7 +102,7 @@ def dealt(rows: Rows, n: int, add):
     return total
 
 
-@pytest.mark.parametrize(("dtype", "near"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "near"), TYPES)
 @pytest.mark.parametrize("biases", [True, False])
 def test_ratings_in_pieces_give_the_rows(dtype, near, biases):
     whole, regs = Whole(dtype), (REGS[0], REGS[1] * biases)
@@ -116,7 +117,7 @@ def test_ratings_in_pieces_give_the_rows(dtype, near, biases):
     assert losses.sum() == pytest.approx(errors.weighted + penalty, rel=10 * near)
 
 
-@pytest.mark.parametrize(("dtype", "near"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "near"), TYPES)
 @pytest.mark.parametrize(("cg_steps", "most_exact"), [(0, 512), (2, 512), (0, 4)])
 def test_clicks_in_pieces_give_the_rows(dtype, near, cg_steps, most_exact, monkeypatch):
     monkeypatch.setattr(click_sweeps, "MOST_EXACT", most_exact)

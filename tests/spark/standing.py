@@ -39,6 +39,9 @@ class Standing:
     def factors(self, side):
         return self.frames[side]
 
+    def factor_runs(self, side):
+        return self.frames[side], None
+
 
 def standing(prepared, fitted, *, items=None, **arrays):
     """Return a fitted model of one machine as one trained on Spark; ``arrays`` are put in the place of its own."""

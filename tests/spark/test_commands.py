@@ -51,7 +51,7 @@ def said(err):
         ((*PREPARE, "--format", "orc"), "orc"),
         ((*PREPARE, "--blocks", "0"), "--blocks"),
         (PREPARE[:3], "--out"),
-        ((*TRAIN, "--model", "ease"), "Spark trains als and ials; ease learns on one machine: palate train"),
+        ((*TRAIN, "--model", "ease"), "Spark trains als, ials, bayes; ease learns on one machine: palate train"),
         ((*TRAIN, "--model", "asl"), "no model 'asl'; did you mean 'als'?"),
         ((*TRAIN, "--set", "rank=3"), "als has no parameter 'rank'"),
         ((*TRAIN, "--set", "n_factors=0"), "n_factors must be"),
@@ -62,6 +62,11 @@ def said(err):
         ((*EVALUATE, "--positive", "lots"), "takes a number, or any for every row"),
         (("spark", "recommend", "trained", "--out", "lists", "--diversity", "2"), "--diversity"),
         (("spark", "split", "ratings.csv", "--out", "parts", "--read", "title=x"), "where Spark reads; got title"),
+        (
+            ("spark", "split", "ratings.csv", "--out", "parts", "--read", "on_missing=drop"),
+            "got on_missing; a split moves rows as they are, and prepare and evaluate check them",
+        ),
+        ((*EVALUATE, "--read", "ids=text"), "on_missing, on_invalid, on_duplicate where Spark reads; got ids"),
     ],
 )
 def test_wrong_words_are_usage_errors_before_spark_starts(run, words, expected):
@@ -101,7 +106,7 @@ def interrupted_after(sweeps):
 @pytest.mark.parametrize(
     ("sweeps", "expected"),
     [
-        (0, "stopped before the first sweep was done; nothing was saved"),
+        (0, "stopped before a sweep was kept; nothing was saved"),
         (2, "stopped after sweep 2, which is kept; to go on: palate spark train {a} --resume"),
     ],
 )

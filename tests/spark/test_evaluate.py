@@ -173,6 +173,7 @@ def test_test_rows_of_training_are_refused_or_left_out(spark, trained, ratings_t
     ) as error:
         evaluate(trained, leaking, ["rmse"], name="part one")
     assert error.value.code == "overlap"
+    assert "take them out with on_overlap='drop', or with test = without_overlap(train, test)" in str(error.value)
     with caplog.at_level(logging.WARNING, "palate"):
         assert evaluate(trained, leaking, ["rmse"], on_overlap="drop").n_test == 30
     assert "2 test rows are also in the training part and left out" in caplog.text
@@ -212,6 +213,8 @@ def test_models_that_cannot_be_compared_are_refused(prepared_clicks, trained, cl
         compare([trained, trained], test_part)
     with pytest.raises(DataError, match="trained on different prepared folders"):
         compare([trained, standing(prepared_clicks, clicks)], test_part)
+    with pytest.raises(TypeError, match="on_overlaps"):
+        compare([trained], test_part, on_overlaps="drop")
 
 
 @pytest.mark.long

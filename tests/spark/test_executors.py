@@ -15,7 +15,7 @@ from engines import LOCAL_CLUSTER, once
 
 import palate
 from palate.errors import SparkError
-from palate.spark import executors, preparing, recommend, training
+from palate.spark import executors, preparing, recommend, splits, training
 from palate.spark.executors import by_value, check, here, judged, probe
 
 
@@ -127,6 +127,7 @@ def test_work_starts_only_where_executors_are_well(monkeypatch):
         preparing: lambda: preparing.prepare(None, "x.parquet", "out"),
         training: lambda: training.train(prepared, palate.ALS(), "out"),
         recommend: lambda: recommend.recommend_all(SimpleNamespace(prepared=prepared)),
+        splits: lambda: splits.split(None, "x.parquet", path="out"),
     }
     for module, call in calls.items():
         monkeypatch.setattr(module, "check_executors", ill)

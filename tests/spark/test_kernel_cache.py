@@ -70,3 +70,34 @@ def test_a_folder_of_somebody_else_is_refused(monkeypatch, tmp_path):
     (tmp_path / f"palate-kernels-{os.getuid()}").chmod(0o777)
     with pytest.raises(PermissionError, match="is not this user's alone: remove it, or set NUMBA_CACHE_DIR"):
         cache.ensure_kernel_cache()
+
+
+KERNEL = """
+import numba
+import numpy as np
+
+@numba.njit(cache=True)
+def total(x):
+    found = 0.0
+    for value in x:
+        found += value
+    return found
+"""
+TOTAL = "import sys, palate.spark, shared_kernel as k, numpy as np; print('here', flush=True); sys.stdin.readline()"
+
+
+def test_two_processes_that_write_one_index_at_once_leave_it_whole(tmp_path):
+    (tmp_path / "shared_kernel.py").write_text(KERNEL)
+    paths = os.pathsep.join([str(tmp_path), str(Path(palate.__file__).parents[1])])
+    given = {**os.environ, "PYTHONPATH": paths, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    code = f"{TOTAL}; print(k.total(np.arange(1000.0)), sum(k.total.stats.cache_hits.values()))"
+    both = [started(given, code) for _ in range(2)]
+    assert [process.stdout.readline() for process in both] == ["here\n"] * 2  # both are ready
+    for process in both:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in both:
+        assert process.communicate()[0].startswith("499500.0")
+    endings = sorted(path.suffix for path in (tmp_path / "kernels").rglob("*.*") if path.is_file())
+    assert endings == [".nbc", ".nbi"]  # one index, one kernel, and nothing half written
+    assert started(given, code).communicate("\n")[0].endswith("499500.0 1\n")

@@ -133,6 +133,41 @@ def test_features_and_item_columns_come_along(spark, ratings_table, tmp_path):
     np.testing.assert_array_equal(model.user_features_, ages.on(model.users_))
     assert model.user_encoding_ == [dict(column) for column in ages.encoding]
     assert loaded.item_table_.equals(shown)
+    check_newcomers_with_features(spark, trained, model, ratings_table, tmp_path)
+
+
+def check_newcomers_with_features(spark, trained, model, ratings_table, tmp_path):
+    some = ratings_table.select("user_id", "item_id", "rating").head(200).with_columns(pl.col("user_id") + 1)
+    known = pl.DataFrame({"user_id": some["user_id"].unique(), "age": range(some["user_id"].n_unique())})
+    known = pl.concat([known, pl.DataFrame({"user_id": [1], "age": [7]})])  # of somebody without rows
+    known.write_csv(tmp_path / "people.csv")
+    ages = Features.from_table(known, "user", encoding=model.user_encoding_)
+    one = model.fold_in(Interactions.from_table(some), ages)
+    rows = spark.createDataFrame(some.to_arrow())
+    for given in (ages, str(tmp_path / "people.csv")):
+        found = pl.DataFrame(pl.from_arrow(fold_in(trained, rows, given).toArrow())).sort("user_id")
+        assert found["user_id"].to_list() == one.users.values.to_list()
+        np.testing.assert_array_equal(np.array(found["factors"].to_list(), np.float32), one.factors)
+        np.testing.assert_array_equal(found["bias"].to_numpy().astype(np.float32), one.biases)
+    assert not np.array_equal(one.factors, model.fold_in(Interactions.from_table(some)).factors)
+    lacking = Features.from_table(
+        known.filter(pl.col("user_id") != some["user_id"].min()), "user", encoding=ages.encoding
+    )
+    with pytest.raises(DataError, match="1 users have no row in the table of features, such as"):
+        fold_in(trained, rows, lacking)
+    with pytest.raises(ParameterError, match=r"encoding=trained\.prepared\.features\('user'\)\['encoding'\]"):
+        fold_in(trained, rows, Features.from_table(known.with_columns(pl.col("age") * 3), "user"))
+    text = Features.from_table(known.cast({"user_id": pl.String}), "user", encoding=ages.encoding)
+    with pytest.raises(DataError, match="the user features' ids are text, those of the ratings integer"):
+        fold_in(trained, rows, text)
+
+
+def test_features_of_newcomers_need_features_of_training(spark, als, newcomers):
+    ages = Features.from_table(
+        {"user_id": newcomers["user_id"].unique(), "age": range(newcomers["user_id"].n_unique())}, "user"
+    )
+    with pytest.raises(ParameterError, match="fitted without user_features, and cannot use those of newcomers"):
+        fold_in(als, spark.createDataFrame(newcomers.to_arrow()), ages)
 
 
 def test_a_model_beyond_memory_is_not_collected(als, monkeypatch):

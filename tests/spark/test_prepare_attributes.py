@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+import test_cli
 
 import palate
 from palate.data.features import Features
+from palate.data.ids import Ids
 from palate.data.items import item_table
 from palate.errors import DataError, ParameterError
 from palate.spark.item_tables import write_item_table
+from palate.spark.prepared import Prepared
 from palate.spark.preparing import prepare
+
+run = test_cli.run
 
 
 def frame_of(dataframe):
@@ -30,6 +35,7 @@ def features_by_position(prepared, side):
     return table
 
 
+@pytest.mark.long  # by a command: the next but one
 def test_features_of_both_sides_lie_beside_their_rows(spark, tmp_path):
     rows = pl.DataFrame({"user": [3, 1, 2, 3], "item": ["b", "a", "c", "a"], "value": [1.0, 2.0, 3.0, 4.0]})
     users = Features.from_table({"user": [9, 3, 2, 1, -4], "age": [10, 20, 30, 40, 50]}, "user")
@@ -62,6 +68,38 @@ def test_features_that_do_not_fit_are_refused(spark, tmp_path):
         prepare(spark, rows, str(tmp_path / "b"), item_features=text)
     with pytest.raises(ParameterError, match=r"user_features must be Features, got dict: make it with"):
         prepare(spark, rows, str(tmp_path / "c"), user_features={"user": [1]})
+
+
+def test_tables_are_named_on_the_command_line(spark, tmp_path, run):
+    place = {name: str(tmp_path / name) for name in ("ratings.csv", "films.csv", "people.parquet", "out")}
+    rows = pl.DataFrame({"user": ["1", "2", "07"], "item": [3, 1, 3], "value": [1.0, 2.0, 3.0]})
+    films = pl.DataFrame({"movieId": [9, 3, 1], "title": ["I", "C", "A"], "year": [1990, 1999, 2010]})
+    people = pl.DataFrame({"user_id": ["1", "2", "07"], "age": [10, 20, 30]})
+    rows.write_csv(place["ratings.csv"])
+    films.write_csv(place["films.csv"])
+    people.write_parquet(place["people.parquet"])
+    tables = ("--items", "films.csv", "--item-features", "films.csv", "--user-features", "people.parquet")
+    words = [place.get(word, word) for word in ("ratings.csv", "--out", "out", *tables)]
+    code, _, err = run("spark", "prepare", *words, "--blocks", "1")
+    assert code == 0, err
+    prepared = Prepared.open(spark, place["out"])
+    assert frame_of(prepared.item_table).sort("position")["title"].to_list() == ["A", "C", "I"]
+    for side, table in (("user", people), ("item", films)):
+        ids = Ids(frame_of(prepared.ids(side)).sort("position")["id"], side)
+        one = Features.from_table(table, side)
+        assert prepared.features(side)["names"] == list(one.names)
+        np.testing.assert_array_equal(features_by_position(prepared, side), one.on(ids))
+
+
+@pytest.mark.parametrize("option", ["--items", "--user-features"])
+def test_wrong_paths_of_tables_are_told_before_the_work(spark, tmp_path, run, option):
+    pl.DataFrame({"user": [1], "item": [1]}).write_csv(tmp_path / "ratings.csv")
+    out = tmp_path / "out"
+    code, _, err = run("spark", "prepare", str(tmp_path / "ratings.csv"), "--out", str(out), option, "nowhere.csv")
+    assert code == 1
+    assert "nowhere.csv" in err
+    assert "there is no such file or folder" in " ".join(err.split())
+    assert not out.exists()
 
 
 ITEMS = {"movieId": ["b", "a", "z"], "movieTitle": ["B", None, "Z"], "genres": ["x|y", "x", "y|x"]}

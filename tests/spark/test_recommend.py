@@ -69,6 +69,7 @@ def test_lists_are_those_of_one_machine_in_one_exchange(trained, fitted, interac
     check_lists(lists, fitted, interactions.users.values, 7)
 
 
+@pytest.mark.long  # without Spark: the test of items dealt over groups
 def test_groups_of_items_merge_to_the_same_lists_and_are_written(trained, fitted, interactions, tmp_path):
     path, users = str(tmp_path / "lists"), interactions.users.values
     some = interactions.items.values[:30].to_list()
@@ -116,7 +117,7 @@ def test_diversity_orders_the_best_anew_as_the_service_does(trained, fitted, int
         ({"diversity": 1.5}, "diversity must be a number from 0 to 1, got 1.5"),
         ({"diversity": True}, "diversity must be a number"),
         ({"item_groups": 0}, "item_groups must be"),
-        ({"item_groups": 2, "diversity": 0.5}, "dealt over 2 groups of items; hold them in one task"),
+        ({"item_groups": 2, "diversity": 0.5}, "2 groups, .* 3,200 bytes a user .* with 3,200 bytes"),
         ({"where": "yaer>=1990"}, "the item table has no column 'yaer'; it has item_id, title, year, genres"),
         ({"where": pl.col("yaer") > 3}, "yaer"),
         ({"where": "genres=dramma"}, "no item has genres 'dramma'"),

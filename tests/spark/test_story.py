@@ -133,8 +133,12 @@ def test_a_trained_model_is_saved_and_answers(run):
         (("recommend", "prepared", "--out", "l"), "prepared"),
         (("recommend", "trained", "--out", "lists"), "--overwrite"),
         (("recommend", "trained", "--out", "l", "--allow", "999"), "unknown item id 999"),
+        (("recommend", "trained", "--out", "l", "--item-groups", "2", "--diversity", "1"), "--item-groups 1"),
         (("evaluate", "trained", "--test", "nowhere"), "there is no such file or folder"),
-        (("evaluate", "trained", "--test", "parts/train"), "are also in the training part"),
+        (
+            ("evaluate", "trained", "--test", "parts/train"),
+            "figures on them would say nothing; take them out with --on-overlap drop",
+        ),
         (("evaluate", "trained", "--test", "parts/test", "--metrics", "rsme"), "did you mean 'rmse'?"),
         (("split", "ratings.parquet", "--out", "s", "--split", "randm:0.2"), "randm"),
         (("split", "ratings.parquet", "--out", "parts"), "--overwrite"),

@@ -246,9 +246,14 @@ def test_where_spark_keeps_nothing_training_goes_on(spark, tmp_path, monkeypatch
 
     prepared = lay_out(spark, some_ratings(), tmp_path / "data", keys_of(2))
     kept = train(prepared, BASE, str(tmp_path / "kept"))
+    assert "travel" not in caplog.text
     monkeypatch.setattr(Frame, "persist", refused)
     trained = train(prepared, BASE, str(tmp_path / "model"))
-    assert "does not keep the layout" in caplog.text
+    assert "does not keep the layout: [NOT_SUPPORTED_WITH_SERVERLESS]" in caplog.text
+    assert f"{len(some_ratings()) * 8:,} bytes of ratings travel in each half sweep" in caplog.text
+    caplog.clear()
+    train(prepared, BASE, str(tmp_path / "model"), overwrite=True, persist=False)
+    assert "bytes of ratings travel" in caplog.text
     np.testing.assert_array_equal(factors_of(trained, "user")[0], factors_of(kept, "user")[0])
 
 
@@ -256,6 +261,7 @@ def test_where_spark_keeps_nothing_training_goes_on(spark, tmp_path, monkeypatch
     ("changes", "message"),
     [
         ({"wire": "float16"}, "wire"),
+        ({"wire": "bfloat16", "model": ALS(K, dtype="float64")}, "3 digits of what dtype='float64' computes"),
         ({"threads_per_task": 0}, "n_threads"),
         ({"start": 3}, "a fitted ALS"),
         ({"start": GivenFactors(np.zeros((3, K), np.float32))}, r"shape \(3, 4\)"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engines import CONNECT, LOCAL_CLUSTER
-from training_jobs import MODELS, K, one_sweep, random_start, two_sweeps
+from engines import CONNECT, LOCAL_CLUSTER, once
+from training_jobs import MODELS, K, four_sweeps, one_sweep, random_start, sweep_each, two_sweeps
 
 from palate import Interactions
 from palate.models.ridge.sweeps import RatingSweeps, Solution
 from palate.parallel import Workers
 from palate.spark.given import Start
 from palate.spark.messages import Wire
+from palate.spark.preparing import prepare
 from palate.spark.session import settings
 from palate.spark.sweeps import SETTINGS, BlockSums, SideFactors
 from palate.spark.trained import Trained
@@ -25,26 +26,66 @@ def swept(spark, prepared_ratings, tmp_path_factory):
     return one_sweep(spark, prepared_ratings.path, path), path
 
 
-def test_a_sweep_is_one_machine_s(spark, swept, ratings_table):
-    (users, items, _), path = swept
+@pytest.fixture(scope="module")
+def one_machine(spark, swept, ratings_table):
+    """What one sweep gives on one machine: factors and biases of users, then of items."""
     data = Interactions.from_table(ratings_table)
     start = random_start(data.n_users, data.n_items)
-    settings = Trained.open(spark, path).kind.settings
     with Workers(1) as workers:
         now = Solution(start.users, start.items, start.user_biases, start.item_biases)
-        now = RatingSweeps.of(data, (None, None), settings, workers).next(now)
-    for own, other in (*zip(users, (now.P, now.b), strict=True), *zip(items, (now.Q, now.c), strict=True)):
+        now = RatingSweeps.of(data, (None, None), Trained.open(spark, swept[1]).kind.settings, workers).next(now)
+    return now.P, now.b, now.Q, now.c
+
+
+def test_a_sweep_is_one_machine_s(swept, one_machine):
+    (users, items, _), _ = swept
+    for own, other in zip((*users, *items), one_machine, strict=True):
         assert np.linalg.norm(own - other) < 1e-5 * np.linalg.norm(other)  # long rows are summed in pieces
+
+
+@pytest.fixture(scope="module")
+def folders(spark, ratings_table, prepared_ratings, tmp_path_factory):
+    """The same ratings in 1, 4 and 16 blocks; with 4 blocks some rows are dealt over them, else none."""
+    place, found = tmp_path_factory.mktemp("blocks"), {4: prepared_ratings.path}
+    for n in (1, 16):
+        rows = spark.createDataFrame(ratings_table.to_arrow())
+        path = str(place / f"{n}")
+        found[n] = prepare(spark, rows, path, rating_range=(0.5, 5), n_blocks=n, long_share=n).path
+    return found
+
+
+@pytest.fixture(scope="module")
+def swept_by_blocks(spark, folders, tmp_path_factory):
+    """What one sweep gives on two cores for each number of blocks."""
+    return sweep_each(spark, folders, str(tmp_path_factory.mktemp("swept")))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("n", [1, 4, 16])
+def test_any_number_of_blocks_gives_one_machine_s_numbers(n, swept_by_blocks, one_machine):
+    users, items, _ = swept_by_blocks[n]
+    for own, other in zip((*users, *items), one_machine, strict=True):
+        if n == 4:
+            assert np.linalg.norm(own - other) < 1e-5 * np.linalg.norm(other)
+        else:
+            np.testing.assert_array_equal(own, other)
+    own, other = predictions(*users, *items), predictions(*one_machine)
+    assert np.linalg.norm(own - other) < 1e-5 * np.linalg.norm(other)
+
+
+def predictions(P, b, Q, c):
+    return P @ Q.T + b[:, None] + c
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["local[1]", LOCAL_CLUSTER, CONNECT])
-def test_every_engine_gives_the_same_bits(engine, name, swept, prepared_ratings, tmp_path):
-    users, items, history = engine(name).run(one_sweep, prepared_ratings.path, str(tmp_path / "model"))
-    (own_users, own_items, own_history), _ = swept
-    for own, other in zip((*own_users, *own_items), (*users, *items), strict=True):
-        np.testing.assert_array_equal(own, other)
-    assert history[0]["objective"] == own_history[0]["objective"]
+def test_every_engine_gives_the_same_bits(engine, name, swept_by_blocks, folders, tmp_path):
+    found = engine(name).run(sweep_each, folders, str(tmp_path))
+    for n, (own_users, own_items, own_history) in swept_by_blocks.items():
+        users, items, history = found[n]
+        for own, other in zip((*own_users, *own_items), (*users, *items), strict=True):
+            np.testing.assert_array_equal(own, other)
+        assert history[0]["objective"] == own_history[0]["objective"]
 
 
 def test_a_half_sweep_exchanges_once(spark, swept):
@@ -79,3 +120,17 @@ def test_an_executor_that_dies_costs_time_alone(engine, prepared_ratings, tmp_pa
     assert marker.exists()
     for one, other in zip(own, found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.long
+def test_a_killed_driver_is_resumed_to_the_same_bits(spark, prepared_ratings, tmp_path):
+    users, items, objectives, _ = four_sweeps(spark, prepared_ratings.path, str(tmp_path / "own"))
+    marker, path = tmp_path / "died", str(tmp_path / "model")
+    with pytest.raises(RuntimeError, match=r"local\[1\] ended"):
+        once("local[1]", four_sweeps, prepared_ratings.path, path, str(marker))
+    assert marker.exists()
+    again_users, again_items, again, done = once("local[1]", four_sweeps, prepared_ratings.path, path)
+    assert done == [3, 4]
+    assert again == objectives
+    for own, other in zip((*users, *items), (*again_users, *again_items), strict=True):
+        np.testing.assert_array_equal(own, other)

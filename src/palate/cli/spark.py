@@ -32,6 +32,9 @@ def prepare(
         int | None,
         typer.Option(min=1, help="Of users, and of items; without it as many as Spark has cores, more for many rows."),
     ] = None,
+    items: options.ItemsThere = None,
+    user_features: options.UserFeatures = None,
+    item_features: options.ItemFeatures = None,
     overwrite: options.OverwriteOption = False,
     read: options.ReadThere = None,
     master: options.MasterOption = None,
@@ -43,7 +46,7 @@ def prepare(
 
     [dim]palate spark prepare ratings.parquet --out prepared --master 'local[2]'[/]
     """
-    given = options.read_there(read)
+    given = options.read_there(read) | {"items": items, "user_features": user_features, "item_features": item_features}
     started = time.perf_counter()
     with options.session(master, remote, conf) as spark:
         from palate.spark.preparing import prepare as prepare_there
@@ -78,7 +81,7 @@ def train(
         typer.Option(
             "--model",
             autocompletion=completion.model,
-            help="als for ratings, which is taken without it; ials for clicks.",
+            help="als for ratings, which is taken without it, or bayes (--set incidence=false); ials for clicks.",
         ),
     ] = None,
     preset: common.PresetOption = None,
@@ -113,7 +116,7 @@ def train(
     [dim]palate spark train prepared --out trained --set n_factors=64 --save model.safetensors[/]
     """
     named = any(given is not None for given in (model, preset, set_, positive))
-    learner = _learner(model or options.TRAINED_THERE[0], preset, set_, positive) if named or not resume else None
+    learner = _learner(model or "als", preset, set_, positive) if named or not resume else None
     again = command("palate", "spark", "train", prepared, "--out", out, "--resume")
     with options.session(master, remote, conf) as spark:
         from palate.spark.prepared import Prepared
@@ -143,11 +146,12 @@ def _learner(key: str, preset: str | None, set_: list[str] | None, positive: str
         BadParameter: it is none that Spark trains, or a parameter is wrong.
     """
     from palate.cli.train import learner_of
+    from palate.spark.trained import KINDS
 
     learner = learner_of(key, preset, set_, positive)
-    if learner.key not in options.TRAINED_THERE:
+    if learner.key not in KINDS:
         raise common.usage_error(
-            f"Spark trains {' and '.join(options.TRAINED_THERE)}; {learner.key} learns on one machine: palate train"
+            f"Spark trains {' and '.join(KINDS)}; {learner.key} learns on one machine: palate train"
         )
     return learner
 

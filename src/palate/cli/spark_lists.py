@@ -11,6 +11,7 @@ from palate.cli import common, completion, inputs
 from palate.cli import spark_options as options
 from palate.cli.spark import app as app
 from palate.cli.together import CheckedCommand
+from palate.cli.wording import ROLE_KEYS
 
 if TYPE_CHECKING:
     from palate.spark.trained import Trained
@@ -30,6 +31,10 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="0 is the order of scores; more trades score for variety.")
     ] = 0.0,
+    item_groups: Annotated[
+        int | None,
+        typer.Option(min=1, help="Parts to deal items over, a task each; without it as many as hold 1 GiB of items."),
+    ] = None,
     overwrite: options.OverwriteOption = False,
     master: options.MasterOption = None,
     remote: options.RemoteOption = None,
@@ -47,8 +52,8 @@ def recommend(
 
         made = Trained.open(spark, trained)
         part = {**_part(made, allow, deny), "where": where or None}
-        more: dict[str, Any] = {"exclude_seen": not include_seen, "diversity": diversity, "overwrite": overwrite}
-        rows = recommend_all(made, out, n, **part, **more).count()
+        more: dict[str, Any] = {"diversity": diversity, "item_groups": item_groups, "overwrite": overwrite}
+        rows = recommend_all(made, out, n, exclude_seen=not include_seen, **part, **more).count()
     record = {"rows": rows, "seconds": time.perf_counter() - started, "out": out}
     if as_json:
         common.emit(record)
@@ -85,7 +90,7 @@ def evaluate(
     allow: common.Allow = None,
     deny: common.Deny = None,
     on_overlap: common.OnOverlapOption = "raise",
-    read: options.ReadColumns = None,
+    read: options.ReadTested = None,
     master: options.MasterOption = None,
     remote: options.RemoteOption = None,
     conf: options.ConfOption = None,
@@ -95,7 +100,7 @@ def evaluate(
 
     [dim]palate spark evaluate trained --test parts/test --metrics rmse,ndcg@10[/]
     """
-    given = options.read_there(read, options.COLUMNS)
+    given = options.read_there(read, options.READ_TESTED)
     with options.session(master, remote, conf) as spark:
         from palate.spark.evaluating import evaluate as evaluate_there
         from palate.spark.trained import Trained
@@ -137,7 +142,7 @@ def split(
 
     [dim]palate spark split ratings.parquet --split time:0.2 --out parts[/]
     """
-    given = options.read_there(read, options.COLUMNS)
+    given = options.read_there(read, ROLE_KEYS, "; a split moves rows as they are, and prepare and evaluate check them")
     with options.session(master, remote, conf) as spark:
         from palate.spark.splits import split as split_there
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from palate.cli import common, inputs
+from palate.cli.wording import POLICY_KEYS, ROLE_KEYS
 from palate.progress import DONE, Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TRAINED_THERE = ("als", "ials")  # models that Spark trains
-COLUMNS = ("user", "item", "value", "time", "weight")
-READ_THERE = (*COLUMNS, "ids", "time_unit", "rating_range", "on_missing", "on_invalid", "on_duplicate")  # of --read
+READ_TESTED = (*ROLE_KEYS, *POLICY_KEYS)  # of --read, for test rows
+READ_THERE = (*READ_TESTED, "ids", "time_unit", "rating_range")  # of --read, for rows to prepare
 FIGURES = {"objective": "objective", "loss": "loss", "train_rmse": "RMSE", "held_out_rmse": "held-out RMSE"}
 
 MasterOption = Annotated[
@@ -55,6 +55,15 @@ ReadThere = Annotated[
         "on_invalid=drop, on_duplicate=last|mean|sum.",
     ),
 ]
+ReadTested = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        metavar="KEY=VALUE",
+        help="How to read test rows; may be repeated: user=, item=, value=, time=, weight= (a name or a position; none "
+        "leaves values or times out), on_missing=drop, on_invalid=drop, on_duplicate=last|mean|sum.",
+    ),
+]
 ReadColumns = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,6 +71,26 @@ ReadColumns = Annotated[
         metavar="KEY=VALUE",
         help="Where columns are; may be repeated: user=, item=, value=, time=, weight= (a name or a position; none "
         "leaves values or times out).",
+    ),
+]
+ItemsThere = Annotated[
+    str | None,
+    typer.Option("--items", metavar="TABLE", help="Columns of items to show, such as titles: Parquet or CSV, by id."),
+]
+UserFeatures = Annotated[
+    str | None,
+    typer.Option(
+        "--user-features",
+        metavar="TABLE",
+        help="Attributes of users that enter the model: Parquet or CSV, a row for each user of RATINGS.",
+    ),
+]
+ItemFeatures = Annotated[
+    str | None,
+    typer.Option(
+        "--item-features",
+        metavar="TABLE",
+        help="Attributes of items that enter the model: Parquet or CSV, a row for each item of RATINGS.",
     ),
 ]
 FormatOption = Annotated[
@@ -108,15 +137,20 @@ def checked_conf(words: list[str] | None) -> dict[str, str]:
     return values
 
 
-def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE) -> dict[str, Any]:
+def read_there(words: list[str] | None, known: Sequence[str] = READ_THERE, why: str = "") -> dict[str, Any]:
     """Return the keyword arguments of `palate.spark.prepare` that --read words name.
+
+    Args:
+        words: as they are typed.
+        known: the keys that the command takes.
+        why: it takes no others; ends the sentence.
 
     Raises:
         BadParameter: a key is none of those known, such as one of files that Palate reads itself.
     """
     keys = inputs.key_values(words, "--read")
     if other := [key for key in keys if key not in known]:
-        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}")
+        raise common.usage_error(f"--read takes {', '.join(known)} where Spark reads; got {', '.join(other)}{why}")
     return inputs.read_options(words)
 
 
@@ -136,10 +170,10 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         nonlocal last
         if step.stage == DONE:
             return
-        last = step.step if step.stage == "training" else last
+        last = kept_of(step, last)
         told = [f"{word} {step.record[name]:.6g}" for name, word in FIGURES.items() if name in step.record]
         seconds = f" ({step.record['seconds']:.1f} s)" if "seconds" in step.record else ""
-        what = "sweep" if step.stage == "training" else step.stage
+        what = "sweep" if step.stage in ("training", "sampling") else step.stage
         common.tell(f"{what} {step.step}/{step.total}{': ' if told else ''}{', '.join(told)}{seconds}")
 
     try:
@@ -148,8 +182,17 @@ def sweeps_shown(again: str) -> Iterator[ProgressCallback]:
         raise stopped(last, again) from None
 
 
+def kept_of(step: Progress, last: int) -> int:
+    """Return the last sweep that is kept, once a step is done."""
+    if step.stage == "sampling":
+        from palate.spark.bayes.training import KEPT_SWEEPS  # which is loaded by then
+
+        return step.step // KEPT_SWEEPS * KEPT_SWEEPS
+    return step.step if step.stage == "training" else last
+
+
 def stopped(sweep: int, again: str) -> common.Stopped:
     """Return the end of a command after Ctrl-C, with what is kept."""
     if not sweep:
-        return common.Stopped("stopped before the first sweep was done; nothing was saved")
+        return common.Stopped("stopped before a sweep was kept; nothing was saved")
     return common.Stopped(f"stopped after sweep {sweep}, which is kept; to go on: {again}")

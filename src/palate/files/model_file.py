@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
 from palate.files.checks import SEEN, check_names, class_of, log_of, model_of, plain_state
 from palate.files.container import SEAL, Container, bytes_of, pieces
+from palate.files.header import HEADER, told_of
 from palate.files.item_json import item_table_from_json, item_table_to_json
 from palate.files.parquet_parts import is_folder_of_model
 from palate.files.partitioned import load_folder
@@ -47,17 +47,7 @@ from palate.terminal import command
 
 FORMAT_VERSION = 1
 
-_HEADER = {
-    "format_version": int,
-    "palate_version": str,
-    "model": str,
-    "parameters": dict,
-    "learned": dict,
-    "users": str,
-    "items": str,
-    "seen": bool,
-    "sha256": dict,
-}
+_HEADER = {**HEADER, "seen": bool, "sha256": dict}
 
 
 def save(model: Recommender, path: str | Path) -> None:
@@ -78,18 +68,8 @@ def save(model: Recommender, path: str | Path) -> None:
     target = _named(path)
     state = plain_state(model.state())
     arrays = _arrays_of(state)
-    header = {
-        "format_version": FORMAT_VERSION,
-        "palate_version": version("palate"),
-        "model": state.key,
-        "parameters": state.parameters,
-        "learned": state.learned,
-        "users": state.users.kind,
-        "items": state.items.kind,
-        "seen": state.seen is not None,
-        "sha256": {name: sha256(array) for name, array in arrays.items()},
-        **({} if state.log is None else {"log": vars(state.log)}),
-    }
+    sums = {name: sha256(array) for name, array in arrays.items()}
+    header = {**told_of(state, FORMAT_VERSION), "seen": state.seen is not None, "sha256": sums}
     metadata = {"palate": strict_json.dumps(header, "the header").decode()}
     try:
         with replacing(target) as file:

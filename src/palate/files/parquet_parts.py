@@ -16,6 +16,7 @@ from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError
 from palate.files import strict_json
 from palate.files.checks import check_names, class_of
+from palate.files.header import HEADER
 from palate.models.contract.learned import Shape
 
 FORMAT_VERSION = 1
@@ -25,13 +26,7 @@ SIDES = {"users": ("n_users", "n_users_with_features"), "items": ("n_items",)}  
 DTYPES = {"float32": pl.Float32, "float64": pl.Float64, "int32": pl.Int32, "int64": pl.Int64}
 
 _FACTS: dict[str, tuple[type, ...]] = {
-    "format_version": (int,),
-    "palate_version": (str,),
-    "model": (str,),
-    "parameters": (dict,),
-    "learned": (dict,),
-    "users": (str,),
-    "items": (str,),
+    **{name: (kind,) for name, kind in HEADER.items()},
     "n_users": (int,),
     "n_items": (int,),
     "n_seen": (int, NoneType),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from palate.atomic import replacing
 from palate.errors import ModelFileError
 from palate.files import strict_json
 from palate.files.checks import class_of, plain_state
+from palate.files.header import told_of
 from palate.files.parquet_parts import FACTS, FORMAT_VERSION, Stated
 from palate.models import ModelState, Recommender
 
@@ -56,20 +56,13 @@ def save_folder(model: Recommender, folder: str | Path, *, rows: int = ROWS) -> 
 def facts_of(state: ModelState) -> dict[str, Any]:
     """Return the facts of a model, but for its files."""
     return {
-        "format_version": FORMAT_VERSION,
-        "palate_version": version("palate"),
-        "model": state.key,
-        "parameters": state.parameters,
-        "learned": state.learned,
-        "users": state.users.kind,
-        "items": state.items.kind,
+        **told_of(state, FORMAT_VERSION),
         "n_users": len(state.users),
         "n_items": len(state.items),
         "n_seen": None if state.seen is None else len(state.seen.indices),
         "weights": state.seen is not None and state.seen.weights is not None,
         "rated": state.rated is not None,
         "arrays": {name: [array.dtype.name, list(array.shape)] for name, array in state.arrays.items()},
-        **({} if state.log is None else {"log": vars(state.log)}),
     }
 
 

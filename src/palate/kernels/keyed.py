@@ -11,6 +11,13 @@ normal ones (Box & Muller 1958):
 
     sqrt(-2 log(1 - u)) cos(2 pi v)        sqrt(-2 log(1 - u)) sin(2 pi v)                                           (2)
 
+Gamma numbers of the shape a >= 1 are d v^3 with d = a - 1/3 and v = 1 + x / root(9 d), x standard normal, kept where
+
+    log(u) < x^2 / 2 + d - d v^3 + d log(v^3)                                                                        (3)
+
+and tried again with the next counters otherwise (Marsaglia & Tsang 2000); those of a < 1 are gamma numbers of a + 1
+times u^(1 / a).
+
 Letters: E (n_rows, k), of column f of pair f // 2, the first of (2) for an even column and the second for an odd one.
 """
 
@@ -70,3 +77,47 @@ def _normals(seed, stream, rows, E):
             E[r, f] = length * np.cos(TURN * v)
             if f + 1 < E.shape[1]:
                 E[r, f + 1] = length * np.sin(TURN * v)
+
+
+def gammas(seed: int, stream: int, rows: NDArray[Any], shapes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return gamma numbers of rows, of the rate 1, (n_rows,).
+
+    Args:
+        seed, stream, rows: as `normals`; a stream is for normal numbers or for these.
+        shapes: (n_rows,), above 0.
+    """
+    out = np.empty(len(rows))
+    names, wanted = given(np.ascontiguousarray(rows, np.uint64), np.ascontiguousarray(shapes, np.float64))
+    _gammas(np.uint64(seed), np.uint64(stream), names, wanted, out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def two_uniforms(bits):
+    """Return two uniform numbers of 53 bits, below 1."""
+    u = np.float64((bits[0] << BITS | bits[1]) >> DROPPED) * UNIT
+    return u, np.float64((bits[2] << BITS | bits[3]) >> DROPPED) * UNIT
+
+
+@njit(nogil=True, cache=True)
+def _gammas(seed, stream, rows, shapes, out):
+    k0, k1 = seed & LOW, seed >> BITS
+    for r in range(len(rows)):
+        low, high, a = rows[r] & LOW, rows[r] >> BITS, shapes[r]
+        d = (a if a >= 1 else a + 1) - 1 / 3
+        c = 1 / np.sqrt(9 * d)
+        power = 1.0
+        counter = 0
+        while True:
+            u, v = two_uniforms(philox(np.uint64(counter), stream, low, high, k0, k1))
+            w, other = two_uniforms(philox(np.uint64(counter + 1), stream, low, high, k0, k1))
+            if counter == 0 and a < 1:
+                power = (1 - other) ** (1 / a)
+            counter += 2
+            x = np.sqrt(-2 * np.log(1 - u)) * np.cos(TURN * v)
+            root = 1 + c * x
+            if root > 0:
+                cube = root * root * root
+                if np.log(1 - w) < x * x / 2 + d - d * cube + d * np.log(cube):
+                    out[r] = d * cube * power
+                    break

@@ -31,7 +31,7 @@ def check_kind(ids: Ids, side: str, kind: str) -> None:
 
 def unknown_ids(spark: SparkSession, features: Features, known: DataFrame) -> list[Any]:
     """Return the ids of features that no row has, in the order of the features."""
-    ids = _table(spark, features, with_numbers=False)
+    ids = table_of(spark, features, with_numbers=False)
     rows = ids.join(known.select("id"), on="id", how="left_anti").collect()
     return [row["id"] for row in sorted(rows, key=lambda row: row["at"])]
 
@@ -42,7 +42,9 @@ def check_all_have(spark: SparkSession, features: Features, known: DataFrame, si
     Raises:
         DataError: how many lack one, and some of them.
     """
-    lacking = known.select("id", "position").join(_table(spark, features, with_numbers=False), on="id", how="left_anti")
+    lacking = known.select("id", "position").join(
+        table_of(spark, features, with_numbers=False), on="id", how="left_anti"
+    )
     count = lacking.count()
     if count:
         first = ", ".join(shown(row["id"]) for row in lacking.orderBy("position").limit(3).collect())
@@ -55,7 +57,7 @@ def check_all_have(spark: SparkSession, features: Features, known: DataFrame, si
 
 def with_keys(spark: SparkSession, features: Features, known: DataFrame, key: Any) -> DataFrame:
     """Return key, position and numbers of each id's features."""
-    numbers = _table(spark, features, with_numbers=True)
+    numbers = table_of(spark, features, with_numbers=True)
     return known.select("id", "position").join(numbers, on="id").select(key.alias("key"), "position", "numbers")
 
 
@@ -89,7 +91,7 @@ def feature_task(side: SideBlocks, n_features: int) -> partial[Iterator[pa.Recor
     return partial(feature_blocks, side=side, n_features=n_features)
 
 
-def _table(spark: SparkSession, features: Features, *, with_numbers: bool) -> DataFrame:
+def table_of(spark: SparkSession, features: Features, *, with_numbers: bool) -> DataFrame:
     """Return the ids of features with their order, and their numbers as bytes."""
     import pyarrow as pa
 

@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from palate.data.checking import OnDuplicate, OnFault
-from palate.data.columns import Columns
-from palate.data.ids import Id
-from palate.data.items import Condition
-from palate.data.splits.fixed import OnOverlap
 from palate.data.splits.split import SplitFacts
 from palate.errors import DataError, ParameterError
 from palate.evaluation.comparing import FEWEST_USERS
@@ -20,7 +15,6 @@ from palate.evaluation.comparison import FORMAT_VERSION, Comparison
 from palate.evaluation.gathering import GROUP_ROWS, RESULTS, RUNS
 from palate.evaluation.jobs import result_of, units_table
 from palate.evaluation.measuring import beside, checked
-from palate.evaluation.metric_inputs import Relevance
 from palate.evaluation.plan import machine
 from palate.evaluation.result import Evaluation, versions
 from palate.models.contract.answers import id_list
@@ -31,23 +25,16 @@ if TYPE_CHECKING:
 
     from palate.spark.trained import Trained
 
+PART = ("allow", "deny", "where")  # options that name a part of the catalogue
+
 
 def compare(
     models: Mapping[str, Trained] | Sequence[Trained],
     test: str | DataFrame,
     metrics: Sequence[str] | None = None,
     *,
-    columns: Columns | None = None,
-    name: str = "test",
-    positive: Relevance = None,
-    allow: Sequence[Id] | None = None,
-    deny: Sequence[Id] | None = None,
-    where: Condition | Sequence[Condition] | None = None,
-    on_overlap: OnOverlap = "raise",
-    on_missing: OnFault = "error",
-    on_invalid: OnFault = "error",
-    on_duplicate: OnDuplicate = "error",
     random_state: int = 42,
+    **options: Any,
 ) -> Comparison:
     """Measure trained models on one test part, as `palate.compare` measures those that it fits.
 
@@ -56,10 +43,11 @@ def compare(
 
     Args:
         models: trained on the same prepared folder, or {label: model}.
-        test, columns, name, positive, allow, deny, where, on_overlap, on_missing, on_invalid, on_duplicate: as in
-            `evaluate`.
+        test: as in `evaluate`.
         metrics: names such as "rmse" or "ndcg@10"; a model that does not have one is left out of it.
         random_state: seed of intervals and permutations.
+        options: the others of `evaluate`: columns, name, positive, allow, where, on_overlap and so on; but skip, which
+            is so wherever there are several models.
 
     Raises:
         ParameterError: no model, two of one label, or a metric that none of them offers; or as `evaluate`.
@@ -72,22 +60,20 @@ def compare(
     asked = checked(default_metrics(by_kind[0]) if metrics is None else metrics, first.prepared.n_items)
     names = [request.name for request in asked]
     every = names + beside(asked)
-    options: dict[str, Any] = {"columns": columns, "name": name, "positive": positive, "on_overlap": on_overlap}
-    options |= {"on_missing": on_missing, "on_invalid": on_invalid, "on_duplicate": on_duplicate}
-    options |= {"allow": allow, "deny": deny, "where": where, "skip": len(named) > 1}
-    results = {label: evaluate(one, test, every, **options) for label, one in named.items()}
+    results = {label: evaluate(one, test, every, skip=len(named) > 1, **options) for label, one in named.items()}
     _check(results, names)
-    part = {"n_items": next(iter(results.values())).n_listed, **_words(allow, deny, where)}
+    result = next(iter(results.values()))
+    part = {"n_items": result.n_listed, **_words(**{name: options.get(name) for name in PART})}
     plan = {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": _data(first),
-        "split": name,
-        "splits": [_split(next(iter(results.values())))],
+        "split": result.split,
+        "splits": [_split(result)],
         "metrics": names,
-        "positive": positive,
-        "part": None if allow is None and deny is None and where is None else part,
+        "positive": result.positive,
+        "part": None if all(options.get(name) is None for name in PART) else part,
         "random_state": random_state,
         "attributes": None,
         "versions": versions(),

@@ -21,7 +21,11 @@ class Sign(NamedTuple):
 
 
 SIGNS = (
-    Sign(r"No space left on device", "disk", "the disk is full; free some space, or choose another path"),
+    Sign(
+        r"No space left on device|Disk quota exceeded|File too large",
+        "disk",
+        "the disk is full; free some space, or choose another path",
+    ),
     Sign(
         r"Permission denied|AccessControlException|Mkdirs failed|Read-only file system|Operation not permitted",
         "disk",
@@ -38,11 +42,22 @@ SIGNS = (
         "a part of the path is a file; choose another path",
     ),
     Sign(
-        r"OutOfMemoryError|exit code 137|Python worker exited unexpectedly|MemoryError|Container killed|"
-        r"SparkOutOfMemory",
+        r"spark\.driver\.maxResultSize",
         "failed",
-        "memory ran out; take more blocks (n_blocks=), or give executors more (spark.executor.memory, and "
+        "more would come to the driver than spark.driver.maxResultSize allows; give it more, with the memory for it "
+        "(spark.driver.memory), or have Spark write it to a folder",
+    ),
+    Sign(
+        r"OutOfMemoryError",
+        "failed",
+        "Java's memory ran out; take more blocks (n_blocks=), or give executors more (spark.executor.memory, and "
         "spark.driver.memory where Spark runs on one machine)",
+    ),
+    Sign(
+        r"MemoryError|exit code 137|Python worker exited unexpectedly|Container killed|Cannot allocate memory",
+        "failed",
+        "a Python worker ran out of memory; take more blocks (n_blocks=), or give workers more "
+        "(spark.executor.memoryOverhead, and spark.executor.pyspark.memory where it is set)",
     ),
     Sign(
         r"CANNOT_READ_FILE_FOOTER|FAILED_READ_FILE|is not a Parquet file|can not read class org.apache.parquet|"

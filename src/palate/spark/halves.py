@@ -26,6 +26,7 @@ from palate.parallel import Workers, single_blas_thread
 from palate.spark.arrays import record, schema_of
 from palate.spark.layout import Block
 from palate.spark.messages import FACTORS, Received, Wire, factor_records
+from palate.spark.worker import settle
 from palate.sparse import Array, Rows
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def solve(layout: pa.Table, messages: pa.Table, *, half: Half) -> pa.Table:
     """
     import pyarrow as pa
 
+    settle()
     schema, common = schema_of(FACTORS), half.common
     try:
         block, received = Block.of(layout, common.n_features), Received.of(messages, common.wire)

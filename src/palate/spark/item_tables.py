@@ -14,8 +14,8 @@ from palate.data.items import id_column, shown_columns
 from palate.data.tables import as_frame
 from palate.errors import DataError, shown
 from palate.spark.facts import path_in
-from palate.spark.failures import clear_errors
 from palate.spark.incoming import format_of
+from palate.spark.side_tables import read_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,6 +42,8 @@ def write_item_table(spark: SparkSession, items: Any, ids: DataFrame, kind: str,
     from pyspark.sql import functions as F
 
     table = _named(spark, items)
+    if kind == "integer" and isinstance(items, str) and format_of(items) == "csv":  # the ids are text as it is written
+        table = table.withColumn("item_id", F.col("item_id").try_cast("bigint"))
     kinds = dict(table.dtypes)
     if kind == "text" and kinds["item_id"] != "string":
         table = table.withColumn("item_id", F.col("item_id").cast("string"))
@@ -61,11 +63,7 @@ def write_item_table(spark: SparkSession, items: Any, ids: DataFrame, kind: str,
 def _named(spark: SparkSession, items: Any) -> DataFrame:
     """Return a table whose column of ids is item_id, and that of titles title."""
     if isinstance(items, str):
-        with clear_errors(items, "reading the items"):
-            reader = spark.read
-            if format_of(items) == "csv":
-                return _of_frame(reader.csv(items, header=True, inferSchema=True, quote='"', escape='"'))
-            return _of_frame(reader.parquet(items))
+        return _of_frame(read_table(spark, items, "item"))
     if type(items).__module__.startswith("pyspark."):
         return _of_frame(items)
     frame = as_frame(items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palate.errors import Call, DataError, Remedy
+from palate.errors import Call, DataError, Remedy, Set
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -45,7 +45,8 @@ def shared_error(name: str, n: int, n_test: int, user: object, item: object) -> 
     return DataError(
         f"{name}: {n:,} of {n_test:,} test rows are also in the training part, such as user {user} and item {item}: "
         "figures on them would say nothing",
-        Remedy("; take them out with ", Call("test = without_overlap(train, test) of palate.spark.leaks")),
+        Remedy("; take them out with ", Set("on_overlap", "drop")),
+        Remedy(", or with ", Call("test = without_overlap(train, test) of palate.spark.leaks")),
         code="overlap",
         subject=name,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from palate.errors import ParameterError
 from palate.models import ALS, ImplicitALS
 from palate.models.contract.learned import Course
 from palate.models.ridge.als import ALSLearned
@@ -48,7 +49,15 @@ class SparkLearner:
 
     @classmethod
     def of(cls, trained: Trained) -> SparkLearner:
-        """Return that of a trained model."""
+        """Return that of a trained model.
+
+        Raises:
+            ParameterError: of a model whose draws the driver holds.
+        """
+        if trained.model.key == "bayes":
+            raise ParameterError.of(
+                "BayesianMF", "does this on one machine: trained.collect() brings it there", code="not_offered"
+            )
         features = [trained.prepared.features(side) for side in SIDES]
         encodings = [[] if each is None else list(each["encoding"]) for each in features]
         kind = cast("RatingKind | Clicks", trained.kind)

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from palate.kernels.wire import from_bfloat16, to_bfloat16
 from palate.spark.arrays import array_of, record, rows_of, runs, schema_of
+from palate.spark.worker import settle
 from palate.sparse import Array
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def runs_of(batches: Iterator[pa.RecordBatch], wire: Wire, long: LongRows | None
 
 def send(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:
     """Yield the messages of records of `FACTORS`: what each block needs of their rows."""
+    settle()
     schema = schema_of(MESSAGES)
     for run in runs_of(batches, wire, long):
         for to, rows in unpacked(run.routes).items():
@@ -156,6 +158,7 @@ def send(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None
 
 def send_own(batches: Iterator[pa.RecordBatch], *, wire: Wire, long: LongRows | None) -> Iterator[pa.RecordBatch]:
     """Yield the messages that bring a block its own rows, as they were."""
+    settle()
     schema = schema_of(MESSAGES)
     for run in runs_of(batches, wire, long):
         place = {"key": wire.keys[run.block], "block": OWN, "part": run.part}

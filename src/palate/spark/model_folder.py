@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from palate.files import strict_json
+from palate.files.header import told
 from palate.files.parquet_parts import FACTS, FORMAT_VERSION, PARTS, Stated
 from palate.models.contract.parameters import plain_value
 from palate.spark.blocks import positions_of
@@ -76,13 +76,11 @@ def facts_of(trained: Trained, learned: Any, stated: Mapping[str, Stated]) -> di
     prepared, model = trained.prepared, trained.model
     low, high = prepared.rating_limits
     keeps = bool(model.store_history)
+    parameters = {name: plain_value(value) for name, value in model.get_params().items()}
+    scalars = {"rating_range_": [float(low), float(high)], **{n: learned.read(n) for n in learned.SCALARS}}
+    kinds = prepared.facts["ids"]["user"], prepared.facts["ids"]["item"]
     return {
-        "format_version": FORMAT_VERSION,
-        "palate_version": version("palate"),
-        "model": model.key,
-        "parameters": {name: plain_value(value) for name, value in model.get_params().items()},
-        "learned": {"rating_range_": [float(low), float(high)], **{n: learned.read(n) for n in learned.SCALARS}},
-        **{f"{side}s": prepared.facts["ids"][side] for side in SIDES},
+        **told(FORMAT_VERSION, model.key, parameters, scalars, kinds),
         "n_users": prepared.n_users,
         "n_items": prepared.n_items,
         "n_seen": prepared.n_rows if keeps else None,

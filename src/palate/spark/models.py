@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from palate import files
 from palate.data.ids import Ids
 from palate.data.items import item_table
-from palate.errors import DataError, Set
-from palate.models import ALS, ImplicitALS
+from palate.errors import DataError, ParameterError, Set
+from palate.models import ALS, BayesianMF, ImplicitALS
 from palate.models.contract.memory import check_memory
 from palate.models.contract.state import Known, Rated
 from palate.spark.failures import clear_errors
@@ -41,21 +41,28 @@ def collect(trained: Trained) -> ALS | ImplicitALS:
         SparkError: Spark cannot give it, such as one larger than spark.driver.maxResultSize.
     """
     check_memory(f"this {type(trained.model).__name__}", bytes_of(trained), "save it to a folder, which Spark writes")
-    learner, prepared = SparkLearner.of(trained), trained.prepared
+    learner = SparkLearner.of(trained)
     with clear_errors(trained.path, "bringing the model to the driver"):
         users, items = (factors_of(trained, side) for side in SIDES)
-        features = None if trained.priors[0] is None else features_of(prepared, "user")
+        features = None if trained.priors[0] is None else features_of(trained.prepared, "user")
+    model = type(trained.model)(**trained.model.get_params())
+    model.learned_ = learner.learned(users, items, None if features is None else features.matrix)
+    model.known_ = known_of(trained, model)
+    return model
+
+
+def known_of(trained: Trained, model: ALS | ImplicitALS | BayesianMF) -> Known:
+    """Return what a model that is brought to the driver knows of its training part."""
+    prepared = trained.prepared
+    with clear_errors(trained.path, "bringing the model to the driver"):
         ids = Ids(ids_of(trained, "user"), "user"), Ids(ids_of(trained, "item"), "item")
         seen = seen_of(trained)
         given = prepared.item_table
         table = item_table(ids[1]) if given is None else table_of(given)
-    model = type(trained.model)(**trained.model.get_params())
     rated = None if model.store_history else Rated.of(seen.indices, seen.values, prepared.n_items)
     kept = seen if model.store_history else None
     low, high = prepared.rating_limits
-    model.learned_ = learner.learned(users, items, None if features is None else features.matrix)
-    model.known_ = Known(*ids, kept, rated, table, (float(low), float(high)))
-    return model
+    return Known(*ids, kept, rated, table, (float(low), float(high)))
 
 
 def save(trained: Trained, path: str, *, overwrite: bool = False) -> None:
@@ -65,16 +72,21 @@ def save(trained: Trained, path: str, *, overwrite: bool = False) -> None:
     Spark, from where the factors are; `palate.load` and `palate serve` take either.
 
     Raises:
-        ParameterError: a file is asked for, and the driver has not the memory for it.
+        ParameterError: a file is asked for, and the driver has not the memory for it; or a folder of a model whose
+            draws the driver holds.
         DataError: something is there already, or Spark cannot write.
         ModelFileError: the file cannot be written.
     """
     if not str(path).endswith(SUFFIX):
+        if trained.model.key == "bayes":
+            raise ParameterError.of(
+                "path", f"ends in {SUFFIX} for BayesianMF, whose draws the driver holds; got {path!r}", value=path
+            )
         save_folder(trained, str(path), overwrite=overwrite)
         return
     if Path(path).exists() and not overwrite:
         raise DataError.of(path, "exists already; ", Set("overwrite", True), " writes over it", code="data", value=path)
-    files.save(collect(trained), path)
+    files.save(trained.collect(), path)
 
 
 def bytes_of(trained: Trained) -> int:

@@ -11,12 +11,17 @@ import polars as pl
 
 from palate.data.checking import Policy
 from palate.data.columns import Columns
+from palate.data.features import Features
 from palate.errors import DataError, Remedy, Set
+from palate.models.contract.newcomers import check_encoding
+from palate.spark.attributes import check_all_have, check_kind, table_of
 from palate.spark.clicks import check_values
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import incoming
 from palate.spark.kinds import Clicks
 from palate.spark.learner import SparkLearner
+from palate.spark.prepared import Prepared
+from palate.spark.side_tables import features_given
 from palate.spark.user_blocks import matrix_of
 from palate.sparse import Rows
 
@@ -32,20 +37,29 @@ NAME = "the newcomers' rows"
 NUMBER = {"float32": "float", "float64": "double"}
 
 
-def fold_in(trained: Trained, ratings: str | DataFrame, *, columns: Columns | None = None) -> DataFrame:
+def fold_in(
+    trained: Trained,
+    ratings: str | DataFrame,
+    features: Features | str | DataFrame | None = None,
+    *,
+    columns: Columns | None = None,
+) -> DataFrame:
     """Return the factors of users by their own rows, with the items as they are: user_id, factors (a list), bias.
 
     Equal to ``fold_in`` of one machine, bit for bit. Rows of items that training did not know are left out, and a line
-    says how many; a user of whom none is left has zeros. Of models with features of users, newcomers have none.
+    says how many; a user of whom none is left has zeros, or what the features say.
 
     Args:
         trained: a model trained on Spark.
         ratings: a path or a DataFrame of rows of any users.
+        features: of these users, encoded as those of training, or the path of a table or a DataFrame to make them of in
+            this process; None where training had none, or where nothing is known of them.
         columns: which columns hold what, as `palate.spark.prepare` takes them.
 
     Raises:
-        DataError: there are no rows, a row is missing something or stands again, or ids are of another type than the
-            model's.
+        DataError: there are no rows, a row is missing something or stands again, ids are of another type than the
+            model's, or a user has no features where some are given.
+        ParameterError: features where training had none, or encoded in another way.
     """
     from pyspark.sql import functions as F
 
@@ -53,15 +67,49 @@ def fold_in(trained: Trained, ratings: str | DataFrame, *, columns: Columns | No
     given = _typed(incoming(prepared.spark, ratings, columns, None, Policy()).rows, prepared.facts["ids"]["item"])
     items = prepared.ids("item").select(F.col("position").alias("item"), F.col("id").alias("item_id"))
     rows = given.join(items, "item_id", "left").drop("item_id")
+    own = None if features is None else _own(prepared, learner, features, dict(given.dtypes)["user_id"])
     _check(rows, learner, trained.path)
     n = prepared.n_blocks
-    keyed = rows.withColumn("key", F.pmod(F.xxhash64("user_id"), F.lit(n)).cast("int"))
+    keyed = (rows if own is None else _beside(rows, own)).withColumn(
+        "key", F.pmod(F.xxhash64("user_id"), F.lit(n)).cast("int")
+    )
     needed = keyed.select(F.col("key").alias("of"), F.col("item").alias("position")).distinct()
     needed = needed.join(trained.factors("item"), "position").select("of", "position", "factors", "bias")
     kind = given.schema["user_id"].dataType.simpleString()
     task = partial(solved, learner=learner)
     result = f"user_id {kind}, factors array<{NUMBER[trained.dtype]}>, bias double"
     return keyed.groupBy("key").cogroup(needed.groupBy("of")).applyInArrow(task, result)
+
+
+def _own(prepared: Prepared, learner: SparkLearner, features: Any, kind: str) -> Features:
+    """Return the newcomers' features.
+
+    Raises:
+        DataError: they cannot be read, or are of ids of another type.
+        ParameterError: training had none, or others.
+    """
+    encoding = learner.encodings[0]
+    own = features_given(prepared.spark, features, "user", ids_as_text=kind == "string", encoding=encoding or None)
+    check_encoding(own, encoding, "user", "trained.prepared.features('{side}')['encoding']")
+    check_kind(own.ids, "user", "text" if kind == "string" else "integer")
+    return own
+
+
+def _beside(rows: DataFrame, features: Features) -> DataFrame:
+    """Return rows with further ones of what is known of their users: no item, and the numbers of their features.
+
+    Raises:
+        DataError: a user has none.
+    """
+    from pyspark.sql import functions as F
+
+    spark = rows.sparkSession
+    users = rows.select("user_id").distinct()
+    check_all_have(
+        spark, features, users.select(F.col("user_id").alias("id"), F.col("user_id").alias("position")), "user"
+    )
+    known = table_of(spark, features, with_numbers=True).withColumnRenamed("id", "user_id").join(users, "user_id")
+    return rows.unionByName(known.select("user_id", "numbers"), allowMissingColumns=True)
 
 
 def _typed(rows: DataFrame, item_kind: str) -> DataFrame:
@@ -127,7 +175,7 @@ def solved(rows: pa.Table, items: pa.Table, *, learner: SparkLearner) -> pa.Tabl
     """Return the factors of the users of a task.
 
     Args:
-        rows: user_id, value, item, perhaps weight, key.
+        rows: user_id, value, item, perhaps weight and numbers, key; numbers stand in rows of their own.
         items: of (the key), position, factors, bias of those that they need.
         learner: what the model has learned but its factors.
     """
@@ -139,12 +187,14 @@ def solved(rows: pa.Table, items: pa.Table, *, learner: SparkLearner) -> pa.Tabl
     Q = np.concatenate([np.zeros((0, k), dtype), *raw])[order]
     c = items["bias"].to_numpy().astype(dtype)[order]
     users = table["user_id"].unique().sort()
+    features = _numbers(table) if "numbers" in table.columns else None
     known = table.filter(pl.col("item").is_not_null())
     at = pl.DataFrame({"user_id": users, "at": np.arange(len(users), dtype=np.int32)})
     user = known.join(at, "user_id", maintain_order="left")["at"].to_numpy()
     item = np.searchsorted(positions, known["item"].to_numpy()).astype(np.int32)
     weights = known["weight"].to_numpy() if "weight" in known.columns else None
-    P, b = _fold(learner, Rows.from_cells(user, item, len(users), len(Q), known["value"].to_numpy(), weights), Q, c)
+    cells = Rows.from_cells(user, item, len(users), len(Q), known["value"].to_numpy(), weights)
+    P, b = _fold(learner, cells, features, Q, c)
     ends = pa.array(np.arange(len(P) + 1, dtype=np.int32) * np.int32(k))
     ids = rows.schema.field("user_id").type
     factors = pa.ListArray.from_arrays(ends, pa.array(P.reshape(-1)))
@@ -152,8 +202,14 @@ def solved(rows: pa.Table, items: pa.Table, *, learner: SparkLearner) -> pa.Tabl
     return pa.Table.from_arrays(columns, names=["user_id", "factors", "bias"])
 
 
-def _fold(learner: SparkLearner, rows: Rows, Q: Any, c: Any) -> tuple[Any, Any]:
+def _numbers(table: pl.DataFrame) -> Any:
+    """Return the features of the users of a table in their order, (n_users, n_features)."""
+    given = table.filter(pl.col("numbers").is_not_null()).sort("user_id")["numbers"].to_list()
+    return np.frombuffer(b"".join(given), np.float32).reshape(len(given), -1)
+
+
+def _fold(learner: SparkLearner, rows: Rows, features: Any, Q: Any, c: Any) -> tuple[Any, Any]:
     """Return what the model's own fold-in does."""
     model = type(learner.model)(**{**learner.model.get_params(), "n_threads": 1})
     model.learned_ = learner.learned((np.zeros((0, learner.n_factors), learner.dtype), c[:0]), (Q, c), None)
-    return model._fold(rows, None)
+    return model._fold(rows, features)

@@ -19,17 +19,17 @@ from palate.data.columns import Columns
 from palate.data.convert import TimeUnit
 from palate.data.features import Features
 from palate.errors import ParameterError
-from palate.models.contract.training_part import check_features
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import begin_facts, check_free, write_facts
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import InputFormat, incoming
 from palate.spark.prepared import Prepared, SideName
 from palate.spark.session import settings
+from palate.spark.side_tables import features_given, read_table
 from palate.spark.stages import LONG_SHARE, Stages
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 MOST_BLOCKS = 10_000
 SETTINGS = {
@@ -54,8 +54,8 @@ def prepare(
     on_duplicate: OnDuplicate = "error",
     n_blocks: int | None = None,
     long_share: float = LONG_SHARE,
-    user_features: Features | None = None,
-    item_features: Features | None = None,
+    user_features: Features | str | DataFrame | None = None,
+    item_features: Features | str | DataFrame | None = None,
     items: Any = None,
     overwrite: bool = False,
 ) -> Prepared:
@@ -70,8 +70,8 @@ def prepare(
         n_blocks: of either side; without it, as many as Spark runs tasks at once, more where a block would have more
             than 20 million cells.
         long_share: a row with more than this share of the mean block's cells is dealt over the blocks.
-        user_features, item_features: what `Features.from_table` makes; people and items that they alone know are known,
-            too, behind the others.
+        user_features, item_features: what `Features.from_table` makes, or a path or a DataFrame to make it of in this
+            process; people and items that they alone know are known, too, behind the others.
         items: the columns of items to show, such as titles: a table in memory, a DataFrame, or a path.
         overwrite: whether to write over what lies at the path.
 
@@ -82,11 +82,15 @@ def prepare(
     """
     policy = Policy(on_missing, on_invalid, on_duplicate, rating_range, ids, time_unit)
     _check_numbers(n_blocks, long_share)
-    given: dict[SideName, Features | None] = {"user": user_features, "item": item_features}
-    features = {side: of_side for side, of_side in given.items() if of_side is not None}
-    for side, of_side in features.items():
-        check_features(f"{side}_features", of_side)
     check_free(spark, path, overwrite=overwrite)
+    given: dict[SideName, Any] = {"user": user_features, "item": item_features}
+    features = {
+        side: features_given(spark, of_side, side, ids_as_text=ids == "text")
+        for side, of_side in given.items()
+        if of_side is not None
+    }
+    if isinstance(items, str):
+        read_table(spark, items, "item")  # a wrong path is told before the work
     check_executors(spark)
     name = ratings if isinstance(ratings, str) else "the DataFrame"
     with settings(spark, SETTINGS), clear_errors(path, "preparing", name):

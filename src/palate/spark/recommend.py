@@ -21,6 +21,7 @@ import numpy as np
 from palate.data.ids import Id
 from palate.data.items import Condition
 from palate.errors import ParameterError, Remedy, Set
+from palate.models.contract.diversified import CANDIDATES
 from palate.models.contract.parameters import check_whole
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free
@@ -28,6 +29,7 @@ from palate.spark.failures import clear_errors
 from palate.spark.filters import kept_items
 from palate.spark.listing import Listing, list_users, schema_of
 from palate.spark.sending import addresses_of, sent, types_of
+from palate.spark.session import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 1 << 30  # of items that a task holds
 OF_AN_ITEM = 48  # bytes beside its factors
+SETTINGS = {  # A plan of few, long rows: to plan it anew or to compile Java for it takes longer than to run it
+    "spark.sql.adaptive.enabled": False,
+    "spark.sql.codegen.wholeStage": False,
+}
 
 
 def recommend_all(
@@ -82,7 +88,7 @@ def recommend_all(
     with clear_errors(trained.path, "listing for all users"):
         kept = kept_items(prepared, allow, deny, where)
         groups = item_groups or groups_for(trained, prepared.n_items if kept is None else int(kept.sum()))
-        _check_groups(groups, diversity)
+        _check_groups(trained, groups, diversity)
         types = types_of(trained)
         listing = Listing(n, trained.mean, types, float(diversity), candidates=groups > 1)
         messages = sent(trained, addresses_of(prepared, groups, kept), seen=exclude_seen)
@@ -91,14 +97,19 @@ def recommend_all(
     if path is None:
         return lists
     with clear_errors(path, "writing the lists"):
-        lists.write.mode("overwrite" if overwrite else "errorifexists").parquet(path)
+        with settings(prepared.spark, SETTINGS if groups == 1 else {}):
+            lists.write.mode("overwrite" if overwrite else "errorifexists").parquet(path)
         return prepared.spark.read.schema(schema_of(types)).parquet(path)
 
 
 def groups_for(trained: Trained, n_items: int) -> int:
     """Return how many groups keep the items of a task within `GROUP_BYTES`."""
-    of_one = 2 * trained.n_factors * np.dtype(types_of(trained).factors).itemsize + OF_AN_ITEM
-    return max(1, int(-(-n_items * of_one // GROUP_BYTES)))
+    return max(1, int(-(-n_items * of_an_item(trained) // GROUP_BYTES)))
+
+
+def of_an_item(trained: Trained) -> int:
+    """Return how many bytes a task holds for an item."""
+    return 2 * trained.n_factors * np.dtype(types_of(trained).factors).itemsize + OF_AN_ITEM
 
 
 def merged(candidates: DataFrame, n: int) -> DataFrame:
@@ -121,11 +132,13 @@ def _check(n: int, diversity: float, item_groups: int | None) -> None:
         check_whole("item_groups", item_groups, low=1)
 
 
-def _check_groups(groups: int, diversity: float) -> None:
+def _check_groups(trained: Trained, groups: int, diversity: float) -> None:
     if groups > 1 and diversity > 0:
+        travels = CANDIDATES * trained.n_factors * np.dtype(types_of(trained).factors).itemsize
+        held = f"{trained.prepared.n_items * of_an_item(trained):,} bytes"
         raise ParameterError(
-            f"diversity compares the items of a list with each other, and these are dealt over {groups} groups of "
-            "items",
-            Remedy("; hold them in one task, with the memory for it: ", Set("item_groups", 1)),
+            f"diversity compares the factors of each user's {CANDIDATES} best items, and items are dealt over {groups} "
+            f"groups, of which none has them all: {travels:,} bytes a user would have to travel",
+            Remedy(f"; hold all items in one task, with {held} for them: ", Set("item_groups", 1)),
             subject="diversity",
         )

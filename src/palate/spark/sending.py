@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,43 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from palate.spark.prepared import Prepared
+    from palate.spark.prepared import Prepared, SideName
     from palate.spark.trained import Trained
 
 TOTALS = "position int, total double, source int"
 ID_TYPES = {"integer": "long", "text": "string"}
+Made = Callable[[Any], Iterator["pa.RecordBatch"]]  # of batches of rows, others
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows that messages are made of, in one task: from a function to the next one in Python costs nothing.
+
+    Attributes:
+        kind: of the messages.
+        rows: as they are stored.
+        made: makes rows by position of them; None where they are such.
+    """
+
+    kind: int
+    rows: DataFrame
+    made: Made | None = None
+
+    @classmethod
+    def of_factors(cls, kind: int, trained: Trained, side: SideName) -> Source:
+        """Return the factors of a side."""
+        return cls(kind, *trained.factor_runs(side))
+
+    def messages(self, send: Any, addresses: Addresses) -> DataFrame:
+        """Return the messages, as `to_items` or `to_users` makes them."""
+        task = partial(messages_task, made=self.made, send=send, kind=self.kind, addresses=addresses)
+        return self.rows.mapInArrow(task, SCHEMA)
 
 
 def types_of(trained: Trained) -> WireTypes:
     """Return the types of what is sent."""
     ids = trained.prepared.facts["ids"]
-    return WireTypes(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], str(trained.model.get_params()["dtype"]))
+    return WireTypes(ID_TYPES[ids["user"]], ID_TYPES[ids["item"]], trained.dtype)
 
 
 def addresses_of(prepared: Prepared, n_groups: int = 1, kept: NDArray[np.bool_] | None = None) -> Addresses:
@@ -52,25 +79,24 @@ def sent(
         test: rows (user, item, value) by position, or None.
     """
     prepared = trained.prepared
-    of_users = [(blocks.USER_FACTORS, trained.factors("user").select("position", "factors", "bias"))]
+    of_users = [Source.of_factors(blocks.USER_FACTORS, trained, "user")]
     if user_ids:
-        of_users.append((blocks.USER_IDS, prepared.ids("user").select("position", "id")))
+        of_users.append(Source(blocks.USER_IDS, prepared.ids("user").select("position", "id")))
     if seen:
-        of_users.append((blocks.SEEN, prepared.rows.select("user", "item")))
+        of_users.append(Source(blocks.SEEN, prepared.rows.select("user", "item")))
     if test is not None:
-        of_users.append((blocks.TEST, test.select("user", "item", "value")))
-    every = [messages_of(frame, to_users, kind, addresses) for kind, frame in of_users]
-    return routed([*of_all_items(trained, addresses), *every], addresses)
+        of_users.append(Source(blocks.TEST, test.select("user", "item", "value")))
+    return routed([*of_all_items(trained, addresses), *(s.messages(to_users, addresses) for s in of_users)], addresses)
 
 
 def of_all_items(trained: Trained, addresses: Addresses) -> list[DataFrame]:
     """Return the messages of the items."""
     of_items = [
-        (blocks.ITEM_FACTORS, trained.factors("item").select("position", "factors", "bias")),
-        (blocks.ITEM_FACTS, trained.prepared.ids("item").select("position", "id", "count", "weight")),
-        (blocks.ITEM_TOTALS, totals_of(trained.prepared)),
+        Source.of_factors(blocks.ITEM_FACTORS, trained, "item"),
+        Source(blocks.ITEM_FACTS, trained.prepared.ids("item").select("position", "id", "count", "weight")),
+        Source(blocks.ITEM_TOTALS, *cells_to_sum(trained.prepared)),
     ]
-    return [messages_of(frame, to_items, kind, addresses) for kind, frame in of_items]
+    return [source.messages(to_items, addresses) for source in of_items]
 
 
 def routed(every: Sequence[DataFrame], addresses: Addresses) -> DataFrame:
@@ -81,9 +107,11 @@ def routed(every: Sequence[DataFrame], addresses: Addresses) -> DataFrame:
     return whole.repartition(len(addresses.keys), "key").sortWithinPartitions("key", "chunk")
 
 
-def messages_of(frame: DataFrame, send: Any, kind: int, addresses: Addresses) -> DataFrame:
-    """Return the messages of rows of one kind."""
-    return frame.mapInArrow(partial(send, kind=kind, addresses=addresses), SCHEMA)
+def messages_task(
+    batches: Batches, *, made: Made | None, send: Any, kind: int, addresses: Addresses
+) -> Iterator[pa.RecordBatch]:
+    """Yield the messages of rows of one kind, of what ``made`` makes of them where it is given."""
+    yield from send(batches if made is None else made(batches), kind=kind, addresses=addresses)
 
 
 def totals_of(prepared: Prepared) -> DataFrame:
@@ -91,12 +119,18 @@ def totals_of(prepared: Prepared) -> DataFrame:
 
     Each is summed in the order of the users, as on one machine.
     """
+    cells, made = cells_to_sum(prepared)
+    return cells.mapInArrow(made, TOTALS)
+
+
+def cells_to_sum(prepared: Prepared) -> tuple[DataFrame, Made]:
+    """Return the records of the items' cells, and what makes `totals_of` of them."""
     from pyspark.sql import functions as F
 
     laid_out = prepared.spark.read.schema(LAYOUT).parquet(path_in(prepared.path, "by_item"))
     cells = laid_out.filter(F.col("kind").isin("cells", "long"))
     columns = cells.select("kind", "block", "row", "indptr", "values")
-    return columns.mapInArrow(partial(sums, n_blocks=prepared.n_blocks, n_items=prepared.n_items), TOTALS)
+    return columns, partial(sums, n_blocks=prepared.n_blocks, n_items=prepared.n_items)
 
 
 def sums(batches: Batches, n_blocks: int, n_items: int) -> Iterator[pa.RecordBatch]:

@@ -114,6 +114,11 @@ def used_ratings(prepared: Prepared, model: ALS, seed: int, progress: ProgressCa
     return replace(found, settings=replace(found.settings, mean=float(np.dtype(model.dtype).type(mean))))
 
 
+def chosen_of_rows(data: Interactions, model: ALS, seed: int) -> UsedRatings:
+    """Return the settings of `ALS` that one machine finds of these rows."""
+    return _of_rows(data, (None, None), model, seed, spread_of(data), silent)
+
+
 def _of_rows(
     data: Interactions,
     features: tuple[Features | None, Features | None],
@@ -194,8 +199,12 @@ def whole(prepared: Prepared, *, features: bool) -> tuple[Interactions, tuple[Fe
 
 def balanced(prepared: Prepared) -> tuple[float, float]:
     """Return which parts of users and of items leave about `SAMPLE` rows, with rows of both sides as long."""
-    share = min(1.0, SAMPLE / prepared.n_rows)
-    of_items = min(1.0, max(share, (share * prepared.n_users / prepared.n_items) ** 0.5))
+    return shares_of(min(1.0, SAMPLE / prepared.n_rows), prepared.n_users, prepared.n_items)
+
+
+def shares_of(share: float, n_users: int, n_items: int) -> tuple[float, float]:
+    """Return which parts of users and of items leave a share of the rows, with rows of both sides as long."""
+    of_items = min(1.0, max(share, (share * n_users / n_items) ** 0.5))
     return share / of_items, of_items
 
 

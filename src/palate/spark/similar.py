@@ -14,7 +14,7 @@ from palate.models.contract.scoring import nearest
 from palate.spark import user_blocks as blocks
 from palate.spark.failures import clear_errors
 from palate.spark.listing import ids_at
-from palate.spark.sending import addresses_of, messages_of, of_all_items, routed, types_of
+from palate.spark.sending import Source, addresses_of, of_all_items, routed, types_of
 from palate.spark.user_blocks import Batches, WireTypes, chunks_of
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ def similar_items(trained: Trained, n: int = 10) -> DataFrame:
     types = WireTypes(kind, kind, types_of(trained).factors)
     with clear_errors(trained.path, "finding items alike"):
         addresses = addresses_of(prepared)
-        factors, ids = trained.factors("item"), prepared.ids("item")
         asked = [
-            (blocks.USER_FACTORS, factors.select("position", "factors", "bias")),
-            (blocks.USER_IDS, ids.select("position", "id")),
+            Source.of_factors(blocks.USER_FACTORS, trained, "item"),
+            Source(blocks.USER_IDS, prepared.ids("item").select("position", "id")),
         ]
         every = of_all_items(trained, addresses)
-        every += [messages_of(frame, blocks.to_users, what, addresses) for what, frame in asked]
+        every += [source.messages(blocks.to_users, addresses) for source in asked]
         task = partial(list_items, n=min(n, prepared.n_items), types=types)
         return routed(every, addresses).mapInArrow(task, f"like {kind}, rank int, item_id {kind}, score double")
 

@@ -33,6 +33,7 @@ from palate.data.splits.file import FILE_ENDING, load_splits
 from palate.data.splits.making import parsed
 from palate.data.splits.split import InTime
 from palate.errors import Blank, DataError, ParameterError, Remedy, Set
+from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, path_in
 from palate.spark.failures import clear_errors
 from palate.spark.incoming import incoming
@@ -132,6 +133,7 @@ def make_splits(
             "save_splits, and give the file",
             code="split",
         )
+    check_executors(spark)
     rows = rows_of(spark, ratings, columns)
     with clear_errors(text, "splitting the ratings"):
         if kind == "file":

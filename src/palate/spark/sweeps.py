@@ -97,7 +97,7 @@ class Layouts:
         try:
             users, items = (layout.persist() for layout in self.sides)
         except PySparkException as error:
-            log.warning("Spark does not keep the layout (%s): ratings travel in each half sweep", first_line(error))
+            log.warning("Spark does not keep the layout: %s", first_line(error))
             return None
         return replace(self, sides=(users, items))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 KIND = "trained folder"
 FORMAT_VERSION = 1
 KINDS: Mapping[str, type[RatingKind] | type[Clicks]] = {"als": RatingKind, "ials": Clicks}
+CLASSES = {"bayes": "palate.spark.bayes.trained.TrainedBayes"}  # subclasses, which import this module
 BY_POSITION = "position int, factors binary, bias double"
 
 
@@ -73,7 +75,7 @@ class Trained:
                 f"has format {facts.get('format_version')}, and this Palate reads {FORMAT_VERSION}: train it anew",
                 code="version",
             )
-        return cls.of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
+        return class_of(facts["model"]["key"]).of_facts(Prepared.open(spark, facts["prepared"]), path, facts)
 
     @classmethod
     def of_facts(cls, prepared: Prepared, path: str, facts: Mapping[str, Any]) -> Trained:
@@ -128,9 +130,13 @@ class Trained:
 
     def factors(self, side: SideName) -> DataFrame:
         """Return position int, factors binary (n_factors numbers of ``dtype``) and bias double of each user or item."""
-        long = self._long(side)
+        rows, made = self.factor_runs(side)
+        return rows.mapInArrow(made, BY_POSITION)
+
+    def factor_runs(self, side: SideName) -> tuple[DataFrame, Callable[[Any], Iterator[pa.RecordBatch]]]:
+        """Return a side's records of runs of rows, and what makes `factors` of them in a task."""
         rows = self.records(side).where("kind = 'rows'").select(*SENT)
-        return rows.mapInArrow(partial(by_position, wire=self.wire, long=long), BY_POSITION)
+        return rows, partial(by_position, wire=self.wire, long=self._long(side))
 
     def factors_with_ids(self, side: SideName) -> DataFrame:
         """Return `factors` with the id of each."""
@@ -166,6 +172,15 @@ class Trained:
 
     def __repr__(self) -> str:
         return f"Trained({self.path!r}: {type(self.model).__name__}, {self.n_factors} factors, sweep {self.sweep})"
+
+
+def class_of(key: str) -> type[Trained]:
+    """Return the class of what was trained of a model."""
+    if key not in CLASSES:
+        return Trained
+    module, _, name = CLASSES[key].rpartition(".")
+    cls: type[Trained] = getattr(import_module(module), name)
+    return cls
 
 
 def sweep_path(path: str, sweep: int, side: SideName) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from palate.errors import DataError, ParameterError
-from palate.models import ALS, ImplicitALS
+from palate.errors import DataError, ParameterError, Remedy, Set
+from palate.models import ALS, BayesianMF, ImplicitALS
 from palate.models.contract.parameters import draw_seed
 from palate.parallel import check_threads
 from palate.progress import Progress, ProgressCallback, silent
+from palate.spark.bayes.snapshots import forget_states, is_sampling
+from palate.spark.bayes.training import Sampling
 from palate.spark.executors import check as check_executors
 from palate.spark.facts import check_free, write_facts
 from palate.spark.failures import clear_errors
@@ -29,12 +32,14 @@ from palate.spark.sweeps import SETTINGS, Layouts, SideFactors, reread, solved, 
 from palate.spark.trained import Trained, sweep_path
 from palate.spark.used import used_by
 
+log = logging.getLogger(__name__)
+
 WIRES = ("float32", "bfloat16")
 
 
 def train(
     prepared: Prepared,
-    model: ALS | ImplicitALS | None,
+    model: ALS | ImplicitALS | BayesianMF | None,
     path: str,
     *,
     start: GivenFactors | ALS | ImplicitALS | None = None,
@@ -47,15 +52,19 @@ def train(
 ) -> Trained:
     """Learn a model of prepared ratings or clicks, by the row solvers of one machine.
 
+    `BayesianMF` is sampled without the incidence, without time effects and with the Gaussian likelihood; the driver
+    holds its draws, as one machine does, and its state is written after every 20 sweeps.
+
     Args:
         prepared: what `palate.spark.prepare` has made.
         model: unfitted, with its parameters; may be None where a training is resumed.
         path: a folder for the factors, which are kept after each sweep.
         start: factors to go on from, or a fitted model whose users and items are found by their ids.
         resume: go on after the last whole sweep of a training that has stopped.
-        wire: how factors travel between blocks; bfloat16 halves the bytes, and costs precision.
+        wire: how factors travel between blocks; bfloat16 halves the bytes, and costs precision: not for dtype float64.
         progress: called after every sweep.
-        persist: keep the layout in the executors' memory; without, the ratings travel in each half sweep.
+        persist: keep the layout in the executors' memory; without, the ratings travel in each half sweep, and a
+            warning says how many bytes that is.
         threads_per_task: of the solver; as many as a task has cores.
         overwrite: write over what lies at ``path``.
 
@@ -63,16 +72,22 @@ def train(
         ParameterError: a parameter has a wrong type or range, or ratings cannot be solved with these penalties.
         DataError: ``path`` exists, or what is to be resumed does not.
     """
-    if wire not in WIRES:
-        raise ParameterError.outside("wire", " or ".join(map(repr, WIRES)), wire)
     threads = check_threads(threads_per_task)
+    if isinstance(model, BayesianMF) or (resume and model is None and is_sampling(prepared.spark, path)):
+        _refuse_for_bayes(start, wire)
+        begin = Sampling(prepared, model, path, threads, resume=resume, persist=persist, overwrite=overwrite)
+        return begin.finish(progress or silent)
+    before = stopped(prepared, path, model) if resume else []
+    _check_wire(wire, before[0].model if before else model)
     if not resume:
         check_free(prepared.spark, path, overwrite=overwrite)
+    if overwrite:
+        forget_states(prepared.spark, path)
     check_executors(prepared.spark)
-    states = stopped(prepared, path, model) if resume else [begun(prepared, model, path, progress or silent)]
+    states = before or [begun(prepared, model, path, progress or silent)]
     job = SparkTraining.of(states[0], wire == "bfloat16", threads)
     given = Start.of(start, prepared, job.first.model, job.wire)
-    with settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
+    with clear_errors(path, "training"), settings(prepared.spark, SETTINGS), job.laid_out(persist=persist) as layouts:
         now = job.newest(states) if resume else job.begun(layouts, given)
         n_epochs = job.first.model.n_epochs
         while now.trained.sweep < n_epochs:
@@ -82,12 +97,30 @@ def train(
     return now.trained
 
 
+def _refuse_for_bayes(start: Any, wire: str) -> None:
+    if start is not None:
+        raise ParameterError.of("start", "is for ALS and ImplicitALS: BayesianMF begins anew on Spark")
+    if wire != "float32":
+        raise ParameterError.of("wire", "is 'float32' for BayesianMF: rounded rows would be no draws", value=wire)
+
+
+def _check_wire(wire: str, model: ALS | ImplicitALS | None) -> None:
+    if wire not in WIRES:
+        raise ParameterError.outside("wire", " or ".join(map(repr, WIRES)), wire)
+    if wire == "bfloat16" and getattr(model, "dtype", None) == "float64":
+        raise ParameterError.of(
+            "wire", "is 'bfloat16', which keeps 3 digits of what dtype='float64' computes: take one of them",
+            Remedy(": ", Set("wire", "float32")),
+            value=wire,
+        )  # fmt: skip
+
+
 def begun(
     prepared: Prepared, model: ALS | ImplicitALS | None, path: str, progress: ProgressCallback = silent
 ) -> Trained:
     """Return a training before its first sweep, with the settings that the data ask for."""
     if not isinstance(model, ALS | ImplicitALS):
-        raise ParameterError.outside("model", "an ALS(…) or ImplicitALS(…)", model)
+        raise ParameterError.outside("model", "an ALS(…), ImplicitALS(…) or BayesianMF(…)", model)
     model.check_parameters()
     seed = draw_seed(model.random_state)
     kind, n_factors = used_by(prepared, model, seed, progress)
@@ -142,6 +175,9 @@ class SparkTraining:
         sides = kind.layout(prepared.layout("user")), kind.layout(prepared.layout("item"))
         layouts = Layouts.of(sides, self.wire)
         kept = layouts.kept() if persist else None
+        if kept is None:
+            n_bytes = f"{prepared.n_rows * (12 if prepared.has_weights else 8):,}"
+            log.warning("%s bytes of ratings travel in each half sweep, for executors do not keep them", n_bytes)
         try:
             yield kept or layouts
         finally:

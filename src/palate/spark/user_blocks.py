@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.errors import DataError
+from palate.spark.worker import settle
 from palate.sparse import Rows
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def bits_at(packed: bytes, positions: NDArray[Any]) -> NDArray[np.bool_]:
 
 def to_items(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.RecordBatch]:
     """Yield the messages of rows (position, …) of items: to every block, those of a group alike."""
+    settle()
     for batch in batches:
         positions = batch.column(0).to_numpy()
         kept = np.arange(len(positions))
@@ -109,6 +111,7 @@ def to_items(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.R
 
 def to_users(batches: Batches, kind: int, addresses: Addresses) -> Iterator[pa.RecordBatch]:
     """Yield the messages of rows (position, …) of users, or of pairs of theirs: to the blocks of the users."""
+    settle()
     for batch in batches:
         positions = batch.column(0).to_numpy()
         block, row = positions % addresses.n_blocks, positions // addresses.n_blocks
@@ -258,6 +261,7 @@ def chunks_of(batches: Batches, types: WireTypes) -> Iterator[tuple[int, ItemPar
     Raises:
         DataError: a user or an item has no factors.
     """
+    settle()
     items: ItemPart | None = None
     last = None
     for (key, chunk), parts in _runs(batches):

@@ -13,6 +13,7 @@ from palate.data.interactions import Interactions
 from palate.errors import DataError, ParameterError, Remedy
 from palate.models.bayes.asked import Asked, AskedSide, Numbers, OneMore, one_more_component, one_more_count
 from palate.models.bayes.chain import Chain, Constants, stream
+from palate.models.bayes.chance import ByName
 from palate.models.bayes.derived import BayesSettings
 from palate.models.bayes.hyper import Hyper
 from palate.models.bayes.ordinal import MOST_STARS, Stars, star_probabilities
@@ -74,6 +75,8 @@ def begun(
     seed: int,
     number: int = 0,
     unit: float = 1.0,
+    *,
+    by_name: bool = False,
 ) -> tuple[Chain, Asked | None]:
     """Return a chain before its first sweep, and what a question brings.
 
@@ -83,6 +86,7 @@ def begun(
         settings: parameters that may follow from the data.
         number: which of the chains of this seed.
         unit: what the ratings were divided by; the prior of mu and the model to start from are in the ratings' own.
+        by_name: whether the numbers that rows are drawn by follow from their positions.
 
     Raises:
         DataError: time effects are asked for and the data has no times.
@@ -92,14 +96,16 @@ def begun(
     by_user, by_item = data.by_user(), data.by_item()
     hyper = Hyper(settings.wishart_scale, settings.wishart_df, model.mean_strength, model.ridge_shape, model.ridge_rate)
     rng = stream(seed, number, 0)
-    options: dict[str, Any] = {"n_factors": settings.n_factors, "init_scale": model.init_scale}
-    options["incidence"] = model.incidence
-    users = side(by_user, by_item, ground.dense[0], hyper, rng, **options)
-    items = side(by_item, by_user, ground.dense[1], hyper, rng, **options)
+    D = settings.n_factors + 1
+    chance, n = ByName(seed, number, 0), (data.n_users, data.n_items)
+    first = [chance.normals(which, n[which], D) if by_name else rng.standard_normal((n[which], D)) for which in (0, 1)]
+    options: dict[str, Any] = {"init_scale": model.init_scale, "incidence": model.incidence}
+    users = side(by_user, by_item, ground.dense[0], hyper, first[0], **options)
+    items = side(by_item, by_user, ground.dense[1], hyper, first[1], **options)
     sd = None if model.mean_sd is None else model.mean_sd / unit
     noise = settings.noise_shape, settings.noise_rate
     constants = Constants(model.mean_center / unit, sd, *noise, model.scale_df)
-    chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number)
+    chain = Chain(users, items, constants, seed, _effects(model, training), _stars(model, training), number, by_name)
     if chain.stars is None:
         chain.mu = float(np.mean(data.values, dtype=np.float64))
     if training.start is not None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from palate.kernels import gibbs as kernel
+from palate.models.bayes.chance import ITEMS, USERS, ByName, InOrder, RowChance
 from palate.models.bayes.ordinal import Stars
 from palate.models.bayes.side import SideChain
 from palate.models.bayes.time_effects import TimeEffect
@@ -52,6 +53,7 @@ class Chain:
         users, items: the two sides.
         effects: offsets by group of ratings.
         number: which of several chains of one seed it is, from 0.
+        by_name: whether the numbers that rows are drawn by follow from their positions, as on Spark.
         stars: cut points and latent ratings of the ordinal likelihood, or None.
         mu, alpha: mean and noise precision.
         errors: (n,) what is left of each rating: rating less score and offsets.
@@ -67,6 +69,7 @@ class Chain:
     effects: list[TimeEffect]
     stars: Stars | None = None
     number: int = 0
+    by_name: bool = False
     mu: float = 0.0
     alpha: float = 1.0
     errors: Array = field(init=False)
@@ -87,16 +90,20 @@ class Chain:
     def sweep(self, number: int, workers: Workers) -> None:
         """Draw everything once: items, users, offsets, mu, alpha, noise scales."""
         rng = self.rng(number)
+        chance: RowChance = ByName(self.seed, self.number, number) if self.by_name else InOrder(rng)
         users, items = self.users, self.items
         if self.stars is not None:
             self.stars.draw(self.scores(), self._row_sd(), rng)
         targets = self.targets()
         items.draw_hyper(rng)
         items.draw_weights(rng, workers)
-        items.draw_rows(self._in_items_order(targets), users, self.alpha, rng, workers)
+        items.draw_rows(
+            self._in_items_order(targets), users, self.alpha, chance.normals(ITEMS, *items.X.shape), workers
+        )
         users.draw_hyper(rng)
         users.draw_weights(rng, workers)
-        users.draw_rows(targets, items, self.alpha, rng, workers)
+        E = chance.normals(USERS, *users.X.shape)
+        users.draw_rows(targets, items, self.alpha, E, workers)
         self._rescale(rng)
         self.find_errors(targets, workers)
         if self.effects:
@@ -107,7 +114,7 @@ class Chain:
         self._draw_mean(sums, rng)
         self._draw_noise(sums, rng)
         if self.constants.scale_df is not None:
-            self._draw_scales(sums, rng, workers)
+            self._draw_scales(sums, chance, workers)
         self.loss = float(sums[:, 4].sum()) / max(len(self.errors), 1)
 
     def _rescale(self, rng: np.random.Generator) -> None:
@@ -117,9 +124,7 @@ class Chain:
         y = log(c^2 / c0^2) has a density proportional to exp(-b cosh y), c0^4 = L_U,ff / L_I,ff and
         b = wishart_scale (L_U,ff L_I,ff)^(1/2).
         """
-        a, b = (np.diag(side.L)[:-1] for side in (self.users, self.items))
-        y = draw_log_scale(self.users.hyper.wishart_scale * np.sqrt(a * b), rng)
-        c = np.append((a / b) ** 0.25 * np.exp(y / 2), 1.0)
+        c = draw_rescaling(self.users.L, self.items.L, self.users.hyper.wishart_scale, rng)
         self.users.rescale(c)
         self.items.rescale(1 / c)
 
@@ -166,13 +171,9 @@ class Chain:
         """Draw mu, and take the step out of the errors and their sums; eq. 6."""
         if self.stars is not None:
             return  # the cut points hold the mean
-        c, g = self.constants, self.users.scales.astype(np.float64)
-        precision = self.alpha * float(g @ sums[:, 0])
-        pull = self.alpha * float(g @ sums[:, 1]) + precision * self.mu
-        if c.mean_sd is not None:
-            precision += 1 / c.mean_sd**2
-            pull += c.mean_center / c.mean_sd**2
-        new = pull / precision + float(rng.standard_normal()) / precision**0.5
+        g = self.users.scales.astype(np.float64)
+        weight, error = float(g @ sums[:, 0]), float(g @ sums[:, 1])
+        new = draw_mean(self.constants, self.mu, self.alpha, (weight, error), rng)
         step = new - self.mu
         self.errors -= np.float32(step)
         self.mu = new
@@ -183,19 +184,18 @@ class Chain:
         """Draw alpha; eq. 5. The ordinal likelihood has 1: its cut points hold the scale."""
         if self.stars is not None:
             return
-        c = self.constants
-        rate = c.noise_rate + float(self.users.scales.astype(np.float64) @ sums[:, 2]) / 2
-        self.alpha = float(rng.standard_gamma(c.noise_shape + len(self.errors) / 2)) / rate
+        squares = float(self.users.scales.astype(np.float64) @ sums[:, 2])
+        self.alpha = draw_noise(self.constants, len(self.errors), squares, rng)
 
-    def _draw_scales(self, sums: Array, rng: np.random.Generator, workers: Workers) -> None:
+    def _draw_scales(self, sums: Array, chance: RowChance, workers: Workers) -> None:
         """Draw g, then h; eq. 5."""
         nu, users, items = float(self.constants.scale_df or 0), self.users, self.items
-        users.scales = _scales(nu, self._n[0], self.alpha * sums[:, 2], rng)
+        users.scales = draw_scales(nu, self._n[0], self.alpha * sums[:, 2], USERS, chance)
         rows = users.rows
         call = partial(kernel.column_sums, rows.cells_with(self.errors), users.scales)
         totals = np.zeros((len(self._blocks), len(items.X)))
         workers.run([partial(call, a, b, total) for (a, b), total in zip(self._blocks, totals, strict=True)])
-        items.scales = _scales(nu, self._n[1], self.alpha * totals.sum(axis=0), rng)
+        items.scales = draw_scales(nu, self._n[1], self.alpha * totals.sum(axis=0), ITEMS, chance)
 
     def norms(self) -> Mapping[str, float]:
         """Return what is watched of the chain beside its errors: norms about the mean row, which mu may exchange."""
@@ -204,6 +204,36 @@ class Chain:
             "user_norm": _norm(self.users.X),
             "item_norm": _norm(self.items.X),
         }
+
+
+def draw_rescaling(L_users: Array, L_items: Array, wishart_scale: float, rng: np.random.Generator) -> Array:
+    """Return what the coordinates of the users are multiplied by, and those of the items divided: (D,)."""
+    a, b = np.diag(L_users)[:-1], np.diag(L_items)[:-1]
+    y = draw_log_scale(wishart_scale * np.sqrt(a * b), rng)
+    return np.append((a / b) ** 0.25 * np.exp(y / 2), 1.0)
+
+
+def draw_mean(c: Constants, mu: float, alpha: float, sums: tuple[float, float], rng: np.random.Generator) -> float:
+    """Return a draw of mu; eq. 6.
+
+    Args:
+        c: constants.
+        mu, alpha: as they are.
+        sums: over all cells of g h, and of g h times the error.
+        rng: chance.
+    """
+    precision = alpha * sums[0]
+    pull = alpha * sums[1] + precision * mu
+    if c.mean_sd is not None:
+        precision += 1 / c.mean_sd**2
+        pull += c.mean_center / c.mean_sd**2
+    new: float = pull / precision + float(rng.standard_normal()) / precision**0.5
+    return new
+
+
+def draw_noise(c: Constants, n: int, squares: float, rng: np.random.Generator) -> float:
+    """Return a draw of alpha, given the sum of g h times the squared error over n cells; eq. 5."""
+    return float(rng.standard_gamma(c.noise_shape + n / 2)) / (c.noise_rate + squares / 2)
 
 
 def draw_log_scale(sharp: Array, rng: np.random.Generator) -> Array:
@@ -233,8 +263,9 @@ def _norm(X: Array) -> float:
     return float(np.sqrt(max(np.vdot(X, X) / n - mean @ mean, 0) / X.shape[1]))
 
 
-def _scales(nu: float, counts: Array, squares: Array, rng: np.random.Generator) -> Array:
-    return (rng.standard_gamma((nu + counts) / 2) / ((nu + squares) / 2)).astype(np.float32)
+def draw_scales(nu: float, counts: Array, squares: Array, side: int, chance: RowChance) -> Array:
+    """Return noise scales of a side's rows, given numbers of cells and sums of squared errors over their variance."""
+    return np.asarray((chance.gammas(side, (nu + counts) / 2) / ((nu + squares) / 2)).astype(np.float32))
 
 
 def blocks(rows: Rows) -> list[tuple[int, int]]:

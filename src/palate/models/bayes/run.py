@@ -157,10 +157,7 @@ class SamplingRun:
 
     def _together(self, number: int, records: list[dict[str, float]]) -> dict[str, float]:
         """Return one record: means over the chains, and what is watched of each; the first's have no number."""
-        loss = float(np.mean([figures["loss"] for figures in records]))
-        record = {"epoch": number, "loss": loss, "train_rmse_unclipped": loss**0.5}
-        for chain, figures in enumerate(records):
-            record |= {key if chain == 0 else f"{key}_{chain + 1}": figures[key] for key in WATCHED if key in figures}
+        record = together(number, records)
         watches = [line.watch for line in self.lines]
         if watches[0].part is not None:
             count = sum(watch.count for watch in watches)
@@ -187,10 +184,23 @@ class SamplingRun:
 
     def _spaced(self, wanted: int) -> frozenset[int]:
         """Return the numbers of so many sweeps after the warm-up, or of all: evenly spaced, the last one among them."""
-        burn_in = int(self.model.n_burn_in)
-        after = int(self.model.n_sweeps) - burn_in
-        wanted = min(wanted, after)
-        return frozenset(burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
+        return spaced(wanted, int(self.model.n_burn_in), int(self.model.n_sweeps))
+
+
+def spaced(wanted: int, n_burn_in: int, n_sweeps: int) -> frozenset[int]:
+    """Return the numbers of so many sweeps after the warm-up, or of all: evenly spaced, the last one among them."""
+    after = n_sweeps - n_burn_in
+    wanted = min(wanted, after)
+    return frozenset(n_burn_in + -(-(j + 1) * after // wanted) for j in range(wanted))
+
+
+def together(number: int, records: list[dict[str, float]]) -> dict[str, float]:
+    """Return one record of a sweep: the mean loss of the chains, and what is watched of each."""
+    loss = float(np.mean([figures["loss"] for figures in records]))
+    record = {"epoch": number, "loss": loss, "train_rmse_unclipped": loss**0.5}
+    for chain, figures in enumerate(records):
+        record |= {key if chain == 0 else f"{key}_{chain + 1}": figures[key] for key in WATCHED if key in figures}
+    return record
 
 
 def identity(model: BayesianMF, training: Training, settings: BayesSettings) -> dict[str, Any]:

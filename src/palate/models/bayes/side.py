@@ -50,13 +50,25 @@ class Dense:
 
     def draw(self, T: Array, upper: Array, hyper: Hyper, rng: np.random.Generator, workers: Workers) -> Array:
         """Draw weights and ridge given T = rows less all other parts and this one's; return the step of X B."""
-        E = linalg.solve_triangular(upper, rng.standard_normal((T.shape[1], len(self.d)))).T
+        step = self.draw_by(product(self.Z, T, workers), upper, hyper, rng)
+        return applied(self.Z, step.astype(np.float32), workers)
+
+    def draw_by(self, pulls: Array, upper: Array, hyper: Hyper, rng: np.random.Generator) -> Array:
+        """Draw weights and ridge given Z'T, (F, D); return the step of the weights in the coordinates of Z."""
+        E = linalg.solve_triangular(upper, rng.standard_normal((pulls.shape[1], len(self.d)))).T
         shrunk = (self.d + self.ridge)[:, None]
-        old = self.V.T @ self.B
-        new = (product(self.Z, T, workers) + self.d[:, None] * old + np.sqrt(shrunk) * E) / shrunk
+        old = self.rotated
+        new = (pulls + self.d[:, None] * old + np.sqrt(shrunk) * E) / shrunk
         self.B = self.V @ new
         self.ridge = hyper.ridge(new.size, float(np.square(new @ upper.T).sum()), rng)
-        return applied(self.Z, (new - old).astype(np.float32), workers)
+        step: Array = new - old
+        return step
+
+    @property
+    def rotated(self) -> Array:
+        """V'B: the weights in the coordinates of Z."""
+        rotated: Array = self.V.T @ self.B
+        return rotated
 
 
 @dataclass
@@ -144,7 +156,7 @@ class SideChain:
     def draw_hyper(self, rng: np.random.Generator) -> None:
         """Draw Lambda and m given rows and weights: eq. 4."""
         R = np.delete(self.X.astype(np.float64) - self._parts, self._empty, axis=0)
-        groups = [GroupSums(len(group.B), group.ridge * (group.B.T @ group.B)) for group in self.groups]
+        groups = [group_sums(group) for group in self.groups]
         self.mean, self.L = draw_prior(row_sums(R), groups, self.hyper, rng)
 
     def draw_weights(self, rng: np.random.Generator, workers: Workers) -> None:
@@ -157,11 +169,8 @@ class SideChain:
             self._parts += step
             T -= step
 
-    def draw_rows(
-        self, targets: Array, other: SideChain, alpha: float, rng: np.random.Generator, workers: Workers
-    ) -> None:
-        """Draw all rows: eq. 2, the targets in the order of this side's cells."""
-        E = rng.standard_normal(self.X.shape, np.float32)
+    def draw_rows(self, targets: Array, other: SideChain, alpha: float, E: Array, workers: Workers) -> None:
+        """Draw all rows by standard normal numbers E: eq. 2, the targets in the order of this side's cells."""
         L = self.L.astype(np.float32)
         prior = kernel.RowPrior(applied(self._parts + self.mean.astype(np.float32), L, workers), L)
         fixed, noise = (other.X, other.scales), kernel.Noise(self.scales, np.float32(alpha))
@@ -184,6 +193,11 @@ class SideChain:
         self.L = self.L / np.outer(factors, factors)
         for group in self.groups:
             group.B = group.B * factors
+
+
+def group_sums(group: Dense | Incidence) -> GroupSums:
+    """Return what eq. 4 takes from a group of features."""
+    return GroupSums(len(group.B), group.ridge * (group.B.T @ group.B))
 
 
 def draw_rows(

@@ -165,9 +165,8 @@ def side(
     columns: Rows,
     dense: Sequence[Array],
     hyper: Hyper,
-    rng: np.random.Generator,
+    E: Array,
     *,
-    n_factors: int,
     init_scale: float,
     incidence: bool,
 ) -> SideChain:
@@ -177,14 +176,19 @@ def side(
         rows, columns: cells by this side, and by the other.
         dense: groups of features of the rows, (n_rows, F) each.
         hyper: constants.
-        rng: of the start.
-        n_factors, init_scale: size of the factors, and their standard deviation at the start.
+        E: (n_rows, D) standard normal numbers.
+        init_scale: standard deviation of the factors at the start.
         incidence: whether whom or what a row has cells with is a group, too.
     """
-    n_rows, D = rows.n_rows, n_factors + 1
+    D = E.shape[1]
     groups: list[Dense | Incidence] = [Dense.of(features, D, np.flatnonzero(rows.sizes == 0)) for features in dense]
     if incidence:
         groups.append(Incidence.of(rows, columns, D))
-    X = (rng.standard_normal((n_rows, D)) * init_scale).astype(np.float32)
+    return SideChain(rows, first_rows(E, init_scale), groups, hyper)
+
+
+def first_rows(E: Array, init_scale: float) -> Array:
+    """Return rows before the first sweep, by standard normal numbers (n_rows, D): biases are 0."""
+    X = (E * init_scale).astype(np.float32)
     X[:, -1] = 0
-    return SideChain(rows, X, groups, hyper)
+    return X

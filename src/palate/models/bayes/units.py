@@ -33,7 +33,11 @@ RECORD_POWERS = {
 
 def unit_of(values: Any) -> float:
     """Return the power of two by which ratings are divided before they are learned from."""
-    spread = float(np.std(values, dtype=np.float64))
+    return unit_of_spread(float(np.std(values, dtype=np.float64)))
+
+
+def unit_of_spread(spread: float) -> float:
+    """Return the power of two by which ratings of this standard deviation are divided."""
     if not spread:
         return 1.0
     doublings = math.frexp(spread / LOWEST_SPREAD)[1] - 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palate.data.features import Features
+from palate.data.features import Encoding, Features
 from palate.data.ids import Id, Ids
 from palate.data.interactions import Interactions, check_interactions
 from palate.errors import DataError, ParameterError, shown
@@ -77,6 +77,23 @@ def features_on(features: Features | None, ids: Ids, model: Learner, side: str =
         return None
     check_features("features", features)
     encoding = model._encoding(side) if isinstance(model, TakesFeatures) else None
+    check_encoding(features, encoding, side)
+    return features.on(ids)
+
+
+def check_encoding(
+    features: Features, encoding: Encoding | None, side: str, of: str = "model.{side}_encoding_"
+) -> None:
+    """Refuse features that were not made as those of training.
+
+    Args:
+        features: of users or items, as ``side`` says.
+        encoding: of training; none where it had no features.
+        of: where the encoding is found.
+
+    Raises:
+        ParameterError: training had none, or others.
+    """
     if not encoding:
         raise ParameterError(
             f"the model was fitted without {side}_features, and cannot use those of newcomers",
@@ -86,10 +103,9 @@ def features_on(features: Features | None, ids: Ids, model: Learner, side: str =
     if [dict(column) for column in features.encoding] != [dict(column) for column in encoding]:
         raise ParameterError(
             "these features were encoded in another way than those of training: make them with "
-            f"Features.from_table(table, '{side}', encoding=model.{side}_encoding_)",
+            f"Features.from_table(table, '{side}', encoding={of.format(side=side)})",
             subject="features",
         )
-    return features.on(ids)
 
 
 def transpose(interactions: Interactions) -> Interactions:
