@@ -30,9 +30,7 @@ import spark_metrics
 from common import machine, markdown, publish
 
 FACTORS, SWEEPS, REG, ALPHA = 64, 4, 0.1, 10.0
-INIT_SCALE = (
-    0.25  # lower after four sweeps than our usual start (0.1); MLlib has no choice: vectors of length 1, so 0.125
-)
+INIT_SCALE = 0.25  # suits few sweeps better than our 0.1; MLlib always begins with vectors of length 1: 0.125
 MLLIB_BLOCKS = (10,)  # its default
 USERS_LISTED, ITEMS_LISTED = 50_000, 20_000
 Found = dict[str, Any]
