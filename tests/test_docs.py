@@ -27,6 +27,10 @@ ALONE = re.compile(r"palate [^|;&<>$`]*$")  # a line that needs no shell
 # the same commands with less to compute; `make check-long` runs the pages as they stand
 SHORTER = {
     "--model bayes --split": "--model bayes --set n_sweeps=10 --set n_burn_in=5 --split",
+    "ml-100k --set random_state=42": "ml-100k --set random_state=42 --set n_epochs=4",
+    "evaluate ml-100k --split": "evaluate ml-100k --set n_epochs=4 --split",
+    "n_factors=100, random_state=42": "n_factors=16, n_epochs=4, random_state=42",
+    "MatrixFactorization(random_state=0)": "MatrixFactorization(n_epochs=4, random_state=0)",
     "--trials 8": "--trials 2",
     "n_trials=10": "n_trials=3",
 }

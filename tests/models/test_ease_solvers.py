@@ -35,42 +35,44 @@ def naive_scores(X, B, intercept):
     return X @ B[: X.shape[1]] + (intercept * B[-1] if intercept else 0)
 
 
+# long: seconds of compiling; a model in double precision is in the fast tests of test_ease.py
+IN_DOUBLE = pytest.param("float64", 1e-6, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize("positive", ["any", "values"])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_between_items_and_between_users_the_answer_is_the_regressions(data, positive, fit_intercept, dropout):
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 2e-4), IN_DOUBLE])
+def test_between_items_and_between_users_the_answer_is_the_regressions(
+    data, positive, fit_intercept, dropout, dtype, near
+):
     X = matrix(data, positive == "values")
     intercept = np.sqrt(np.square(X).sum() / np.count_nonzero(X)) * fit_intercept
     B = naive.ease(X, 2.0, dropout, intercept)
+    given = {"dropout": dropout, "fit_intercept": fit_intercept, "positive": positive, "dtype": dtype}
     for solver in ("items", "users"):
-        for dtype, near in (("float64", 1e-6), ("float32", 2e-4)):
-            m = EASE(
-                2.0, dropout=dropout, fit_intercept=fit_intercept, solver=solver, positive=positive, dtype=dtype
-            ).fit(data)
-            np.testing.assert_allclose(m.score_rows(np.arange(20)), naive_scores(X, B, intercept), atol=near)
-            if fit_intercept:
-                np.testing.assert_allclose(m.intercepts_, intercept * B[-1], atol=near)
-            assert len(m.intercepts_) == 35 * fit_intercept
-            assert m.weights_.shape == ((35, 35) if solver == "items" else (0, 35))
-            column = m.ranker.scorer.B.column(7)
-            np.testing.assert_allclose(column, B[:35, 7], atol=near)
+        m = EASE(2.0, solver=solver, **given).fit(data)
+        np.testing.assert_allclose(m.score_rows(np.arange(20)), naive_scores(X, B, intercept), atol=near)
+        if fit_intercept:
+            np.testing.assert_allclose(m.intercepts_, intercept * B[-1], atol=near)
+        assert len(m.intercepts_) == 35 * fit_intercept
+        assert m.weights_.shape == ((35, 35) if solver == "items" else (0, 35))
+        np.testing.assert_allclose(m.ranker.scorer.B.column(7), B[:35, 7], atol=near)
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("n", [1, 6, 100])
-def test_neighbors_are_regressions_on_the_nearest_items(data, fit_intercept, n):
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-4), IN_DOUBLE])
+def test_neighbors_are_regressions_on_the_nearest_items(data, fit_intercept, n, dtype, near):
     values = np.random.default_rng(6).uniform(0.5, 2, len(data)).astype(np.float32)  # no two cosines are equal
     data = Interactions(data.user_index, data.item_index, values, None, data.users, data.items, (0, 2))
     X = matrix(data)
     intercept = np.sqrt(np.square(X).sum() / np.count_nonzero(X)) * fit_intercept
     B = naive.ease(X, 3.0, 0.2, intercept, naive.nearest_items(X, 3.0, 0.2, n))
-    for dtype, near in (("float64", 1e-6), ("float32", 1e-4)):
-        m = EASE(
-            3.0, dropout=0.2, fit_intercept=fit_intercept, solver="neighbors", n_neighbors=n, positive="values",
-            dtype=dtype,
-        ).fit(data)  # fmt: skip
-        np.testing.assert_allclose(m.score_rows(np.arange(20)), naive_scores(X, B, intercept), atol=near)
-        np.testing.assert_allclose(m.ranker.scorer.B.column(7), B[:35, 7], atol=near)
+    given = {"dropout": 0.2, "fit_intercept": fit_intercept, "positive": "values", "dtype": dtype}
+    m = EASE(3.0, solver="neighbors", n_neighbors=n, **given).fit(data)
+    np.testing.assert_allclose(m.score_rows(np.arange(20)), naive_scores(X, B, intercept), atol=near)
+    np.testing.assert_allclose(m.ranker.scorer.B.column(7), B[:35, 7], atol=near)
 
 
 def test_neighbors_have_the_same_bits_on_any_number_of_threads(data, monkeypatch):

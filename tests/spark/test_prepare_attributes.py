@@ -35,6 +35,7 @@ def features_by_position(prepared, side):
     return table
 
 
+@pytest.mark.long  # by a command: the next but one
 def test_features_of_both_sides_lie_beside_their_rows(spark, tmp_path):
     rows = pl.DataFrame({"user": [3, 1, 2, 3], "item": ["b", "a", "c", "a"], "value": [1.0, 2.0, 3.0, 4.0]})
     users = Features.from_table({"user": [9, 3, 2, 1, -4], "age": [10, 20, 30, 40, 50]}, "user")

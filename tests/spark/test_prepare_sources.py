@@ -104,6 +104,7 @@ def test_parameters_are_checked_before_anything_runs(spark, tmp_path):
             prepare(spark, "x", str(tmp_path / "out"), **{name: value})
 
 
+@pytest.mark.long  # of a split: tests/spark/test_story.py
 def test_a_whole_folder_is_written_over_only_where_that_is_said(spark, prepared_clicks, tmp_path):
     rows = spark.createDataFrame(pl.DataFrame({"user": [1, 2, 2], "item": [5, 5, 6]}).to_arrow())
     with pytest.raises(DataError, match=r"exists already; overwrite=True writes over it"):

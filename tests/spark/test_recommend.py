@@ -69,6 +69,7 @@ def test_lists_are_those_of_one_machine_in_one_exchange(trained, fitted, interac
     check_lists(lists, fitted, interactions.users.values, 7)
 
 
+@pytest.mark.long  # without Spark: the test of items dealt over groups
 def test_groups_of_items_merge_to_the_same_lists_and_are_written(trained, fitted, interactions, tmp_path):
     path, users = str(tmp_path / "lists"), interactions.users.values
     some = interactions.items.values[:30].to_list()

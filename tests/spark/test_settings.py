@@ -83,7 +83,10 @@ def test_clicks_get_one_machines_settings(prepared, table, given):
     assert used.n_warm[1] == one.n_warm_
 
 
-@pytest.mark.parametrize("given", [*CLICKS, {"positive": 2, "reg_exponent": 0.5, "shrinkage": 1.0}])
+MORE = [*CLICKS[1:], {"positive": 2, "reg_exponent": 0.5, "shrinkage": 1.0}]
+
+
+@pytest.mark.parametrize("given", [CLICKS[0], *(pytest.param(given, marks=pytest.mark.long) for given in MORE)])
 def test_sums_of_many_clicks_are_one_machines(weighted, given, monkeypatch):
     model = ImplicitALS(**{"random_state": 3, "reg": 1.0, **given})
     few = used_clicks(weighted, model, 3)
@@ -103,6 +106,7 @@ def test_long_rows_weigh_as_a_whole(prepared_ratings, monkeypatch):
     assert used_clicks(prepared_ratings, model, 3).weighing.reg == pytest.approx(few.weighing.reg, rel=1e-12)
 
 
+@pytest.mark.long
 def test_a_sample_is_near_and_the_same_for_any_blocks(prepared, spark, table, tmp_path, monkeypatch):
     model = ALS(4, random_state=3)
     few = told(used_ratings(prepared, model, 3).settings)

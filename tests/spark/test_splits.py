@@ -136,6 +136,7 @@ def test_a_file_of_one_machine_gives_its_rows(spark, small, ratings, one_machine
         make_splits(spark, ratings, path, made_of=one_machine.take(np.arange(50)))
 
 
+@pytest.mark.long  # of a command: tests/spark/test_story.py
 def test_what_was_prepared_is_split_alike_and_written(spark, prepared_ratings, ratings_table, tmp_path):
     path = str(tmp_path / "parts")
     train, test = split(spark, prepared_ratings, "random:0.2:42", path)
