@@ -75,8 +75,10 @@ def film_store(folder: Path) -> Path:
             palate.save(MODELS[key](**given).fit(data), folder / f"{key}.safetensors")
             number = versions.add(store, ns, folder / f"{key}.safetensors")
         versions.activate(store, ns, number)
-        things = [Thing(id_, {name: table[name][k] for name in ("title", "year", "genres")})
-                  for k, id_ in enumerate(table["item_id"])]
+        things = [
+            Thing(id_, {name: table[name][k] for name in ("title", "year", "genres")})
+            for k, id_ in enumerate(table["item_id"])
+        ]
         items.upsert(store, ns, things)
         add_kinds(store, ns, (1.0, 5.0))
     return path
