@@ -11,9 +11,6 @@ from needs_spark import require_java
 from palate.spark.preparing import prepare
 from palate.spark.session import opened
 
-# an eighth less work for small data; the other engines, whose bits are the same, compile their plans
-INTERPRETED = {"spark.sql.codegen.wholeStage": False, "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
