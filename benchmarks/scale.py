@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -32,8 +33,10 @@ import spark_speed
 from common import ROOT, machine, markdown, publish
 from scipy.optimize import nnls
 
-MEASURED = [(n, k, blocks) for n in (1_000_000, 2_000_000, 4_000_000, 8_000_000) for k in (32, 96) for blocks in (2, 6)]
-CHECKED = (20_000_000, 64, 4)
+MEASURED = [(n, blocks) for n in (1_000_000, 2_000_000, 4_000_000, 8_000_000) for blocks in (2, 6)]
+FACTORS = (32, 96)  # of each
+CHECKED = (20_000_000, 4)
+CHECKED_FACTORS = (64,)
 SWEEPS, CORES = 4, 2
 NAMES = ("cells, per N k^2", "rows, per (M + L) k^3", "factors, per byte", "ratings, per byte", "two jobs, s")
 FIGURE = ROOT / "docs" / "images" / "scale.png"
@@ -78,27 +81,44 @@ def estimated(ratings: float, users: float, items: float, factors: int, blocks: 
     return Job(ratings, users, items, factors, 4 * (factors + 1) * pairs, cores)
 
 
-# -- measuring: a process for each run ----
+# -- measuring: a process for each table ----
 
 
-def measured(n: int, k: int, blocks: int) -> dict[str, Any]:
-    """Return seconds of sweeps, bytes that travel, and the memory of this process's children at its highest."""
-    from palate import ALS
-    from palate.spark import prepare, train
+@dataclass(frozen=True)
+class Run:
+    """A job that was run, its seconds a sweep, and the most bytes that one of its Python workers held."""
+
+    job: Job
+    seconds: float
+    worker: int
+
+
+def measured(n: int, blocks: int, factors: Sequence[int]) -> list[dict[str, Any]]:
+    """Return seconds of sweeps, bytes that travel, and a Python worker's memory at its highest, for each k."""
+    from palate.spark import prepare
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spark_speed.make(folder, n, "explicit")
         spark = spark_speed.session()
         prepared = prepare(spark, str(folder / "ratings.parquet"), str(folder / "prepared"), n_blocks=blocks)
-        watch = Watch()
-        model = ALS(k, n_epochs=SWEEPS, reg=0.1, reg_exponent=1.0, reg_biases=0.0, biases=False, random_state=0)
-        trained = train(prepared, model, str(folder / "trained"))
-        peak = watch.stop()
-        pairs = prepared.needed("user").sum() + prepared.needed("item").sum()
-        seconds = [record["seconds"] for record in trained.history[1:]]
-        counts = prepared.n_rows, prepared.n_users, prepared.n_items
+        found = [swept(prepared, str(folder / f"trained-{k}"), k) for k in factors]
         spark.stop()
+    return found
+
+
+def swept(prepared: Any, path: str, k: int) -> dict[str, Any]:
+    """Train with k factors, and return what that took."""
+    from palate import ALS
+    from palate.spark import train
+
+    watch = Watch()
+    model = ALS(k, n_epochs=SWEEPS, reg=0.1, reg_exponent=1.0, reg_biases=0.0, biases=False, random_state=0)
+    trained = train(prepared, model, path)
+    peak = watch.stop()
+    pairs = prepared.needed("user").sum() + prepared.needed("item").sum()
+    seconds = [record["seconds"] for record in trained.history[1:]]
+    counts = prepared.n_rows, prepared.n_users, prepared.n_items
     return {"seconds": median(seconds), "wire": int(pairs) * 4 * (k + 1), "counts": counts, "worker": peak}
 
 
@@ -127,15 +147,18 @@ class Watch:
         return self.peak
 
 
-def run(n: int, k: int, blocks: int) -> tuple[Job, float, int]:
-    """Return a job, its seconds a sweep, and its largest worker's bytes."""
-    words = [sys.executable, __file__, "--one", str(n), str(k), str(blocks)]
+def run(n: int, blocks: int, factors: Sequence[int]) -> list[Run]:
+    """Return what a process of its own measured."""
+    words = [sys.executable, __file__, "--one", *map(str, (n, blocks, *factors))]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-4000:])
     found = json.loads(done.stdout.splitlines()[-1])
-    print(n, k, blocks, found, file=sys.stderr, flush=True)
-    return Job(*found["counts"], k, found["wire"]), found["seconds"], found["worker"]
+    print(n, blocks, factors, found, file=sys.stderr, flush=True)
+    return [
+        Run(Job(*one["counts"], k, one["wire"]), one["seconds"], one["worker"])
+        for k, one in zip(factors, found, strict=True)
+    ]
 
 
 # -- the model ----
@@ -211,16 +234,18 @@ def plan(costs: np.ndarray) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--one", nargs=3, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(*options.one)))
+        n, blocks, *factors = options.one
+        print(json.dumps(measured(n, blocks, factors)))
         return
     started = time.perf_counter()
-    runs = [run(*one) for one in MEASURED]
-    jobs, seconds = [job for job, _, _ in runs], [s for _, s, _ in runs]
+    runs = [found for n, blocks in MEASURED for found in run(n, blocks, FACTORS)]
+    jobs, seconds = [one.job for one in runs], [one.seconds for one in runs]
     costs = fitted(jobs, seconds)
-    job, taken, worker = run(*CHECKED)
+    (checked,) = run(*CHECKED, CHECKED_FACTORS)
+    job, taken, worker = checked.job, checked.seconds, checked.worker
     expected = float(job.terms() @ costs)
     errors = [abs(float(j.terms() @ costs) / s - 1) for j, s in zip(jobs, seconds, strict=True)]
     if options.write:

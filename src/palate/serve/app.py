@@ -63,9 +63,19 @@ class Application(FastAPI):
         self.include_router(health.router)
         self.include_router(gorse_health.router)
         documents.add_pages(self)
+        if settings.page != "off":
+            self._add_page()
         self.add_exception_handler(HTTPException, _beside)
         self.add_exception_handler(PalateError, _problem)
         self.add_exception_handler(Exception, _fault)
+
+    def _add_page(self) -> None:
+        from palate.serve import web
+        from palate.serve.web.document import add_document
+
+        for offers in web.PARTS:
+            self.operations = {**self.operations, **add(self, offers)}
+        add_document(self)
 
     def ready(self) -> None:
         """Do nothing where every request can be answered.

@@ -27,6 +27,7 @@ from palate.store.records import Namespace, Role
 
 if TYPE_CHECKING:
     from palate.serve.service import Service
+    from palate.serve.web.offers import Visit
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 WITH_BODY = ("POST", "PUT", "PATCH")
@@ -45,6 +46,7 @@ class Exchange:
         scope: the request, as ASGI says it.
         headers: of the request.
         request_id: to find it in the log.
+        visitor: who asks by a cookie, on the page.
         timings: seconds that each part of the work took: "model", "store".
         started: when the request came.
     """
@@ -55,12 +57,20 @@ class Exchange:
     request_id: str
     started: float = field(default_factory=perf_counter)
     caller: Caller | None = None
+    visitor: Visit | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
     def ns(self) -> Namespace:
         """The namespace of who asks."""
         return self.known.ns
+
+    @property
+    def visit(self) -> Visit:
+        """Who asks by a cookie, of an operation of the page."""
+        if self.visitor is None:  # an operation of programs has keys, and no cookies
+            raise RequestError("this is asked from the page", code="no_key", subject="cookie")
+        return self.visitor
 
     @property
     def known(self) -> Caller:
@@ -123,8 +133,8 @@ class Offer:
 class Offers(list[Offer]):
     """The operations of one part of the service."""
 
-    def __init__(self, tag: str, operation: type[Operation] | None = None) -> None:
-        self.tag, self.operation = tag, operation or Operation
+    def __init__(self, tag: str, operation: type[Operation] | None = None, *, documented: bool = True) -> None:
+        self.tag, self.operation, self.documented = tag, operation or Operation, documented
 
     def __call__(
         self,
@@ -308,6 +318,7 @@ def add(app: FastAPI, offers: Offers) -> dict[tuple[str, str], Operation]:
             description=inspect.getdoc(offer.endpoint),
             openapi_extra={"x-role": offer.role, "security": [{"bearer": []}, {"header": []}, {}]},
             route_class_override=offers.operation,
+            include_in_schema=offers.documented,
         )
         operation = app.router.routes[-1]
         if isinstance(operation, Operation):

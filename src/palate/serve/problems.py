@@ -17,6 +17,8 @@ FAULTS = 20  # of a request, told in one answer
 STATUS: Final[Mapping[Code, int]] = {
     "no_key": 401,
     "forbidden": 403,
+    "not_yours": 403,
+    "origin": 403,
     "not_found": 404,
     "unknown_id": 404,
     "method": 405,

@@ -25,6 +25,7 @@ from palate.store.store import open_store
 from palate.store.versions import prune
 
 if TYPE_CHECKING:
+    from palate.serve.web.visitors import Visitors
     from palate.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Service:
     access: Access
     rates: Rates
     cursors: Cursors
+    visitors: Visitors | None = None
 
 
 @contextmanager
@@ -73,7 +75,16 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         _count_propensities(stack, store)
         if settings.run_jobs:
             stack.enter_context(Scheduler(store))
-        yield Service(settings, store, engine, batcher, access, rates, cursors)
+        yield Service(settings, store, engine, batcher, access, rates, cursors, _visitors(store, settings))
+
+
+def _visitors(store: Store, settings: Settings) -> Visitors | None:
+    """Return what reads the cookies of the page's visitors, where there is a page."""
+    if settings.page == "off":
+        return None
+    from palate.serve.web.visitors import Visitors
+
+    return Visitors(store.secret, store.namespace(settings.namespace))
 
 
 def _count_propensities(stack: ExitStack, store: Store) -> None:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         schedule: how often the namespace's model is trained anew: "12h", "1d"; without it, as the store says.
         run_jobs: whether this service starts the jobs of its store; without, another one does, or `palate retrain`.
         log: a line of each request, or of those alone that failed.
+        page: whether this service has the page: "off"; "visitors", each a person of their own; or "demo", where anybody
+            may ask about any user.
+        trust_proxy: believe the X-Forwarded-Proto of a reverse proxy in front.
     """
 
     model_config = SettingsConfigDict(env_prefix="PALATE_", frozen=True)
@@ -62,6 +65,8 @@ class Settings(BaseSettings):
     schedule: str | None = None
     run_jobs: bool = True
     log: Literal["requests", "problems"] = "requests"
+    page: Literal["off", "demo", "visitors"] = "off"
+    trust_proxy: bool = False
 
 
 def told(**given: Any) -> Settings:

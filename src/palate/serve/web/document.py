@@ -1,0 +1,80 @@
+"""The page's document and its files: read once, packed once, and told by a digest, so that browsers keep them.
+
+All files stand below `static/DIGEST/`, and name each other relatively: whatever changes, all addresses are new, and a
+browser never has two states of the page at once. The document stands at `/`; what it shows stands in the query.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+
+FOLDER = Path(__file__).parent / "static"
+TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'; trusted-types 'none'"
+)
+EVER = "public, max-age=31536000, immutable"
+PACKED = 500  # bytes from which a file is worth packing
+
+
+@cache
+def files() -> dict[str, tuple[bytes, bytes, str]]:
+    """Return each file by its name: its bytes, the same packed, and its type."""
+    found = sorted(path for path in FOLDER.rglob("*") if path.suffix in TYPES)
+    return {
+        path.relative_to(FOLDER).as_posix(): (data := path.read_bytes(), gzip.compress(data, 9, mtime=0), _type(path))
+        for path in found
+    }
+
+
+@cache
+def digest() -> str:
+    """Return 16 hexadecimal digits that change with any of the files."""
+    of = hashlib.sha256()
+    for name, (data, _, _) in files().items():
+        of.update(f"{name}\0{len(data)}\0".encode() + data)
+    return of.hexdigest()[:16]
+
+
+@cache
+def document() -> bytes:
+    """Return the document, with the addresses of its files."""
+    loaded = [name for name in files() if name.endswith(".js") and not name.startswith("views/")]
+    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in loaded)
+    text = (FOLDER / "index.html").read_text("utf-8")
+    return text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/").encode()
+
+
+def add_document(app: FastAPI) -> None:
+    """Give an application the document and its files."""
+
+    async def page(request: Request) -> Response:
+        body = document()
+        return _packed(request, body, gzip.compress(body, 6), "text/html", {"content-security-policy": POLICY})
+
+    async def file(request: Request) -> Response:
+        data, packed, kind = files()[request.url.path.removeprefix(f"/static/{digest()}/")]
+        return _packed(request, data, packed, kind, {"cache-control": EVER})
+
+    app.add_route("/", page, include_in_schema=False)
+    for name in files():
+        app.add_route(f"/static/{digest()}/{name}", file, include_in_schema=False)
+
+
+def _packed(request: Request, plain: bytes, packed: bytes, kind: str, headers: dict[str, str]) -> Response:
+    given = headers | {"vary": "accept-encoding"}
+    if len(plain) >= PACKED and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, headers=given | {"content-encoding": "gzip"}, media_type=kind)
+    return Response(plain, headers=given, media_type=kind)
+
+
+def _type(path: Path) -> str:
+    return TYPES[path.suffix]

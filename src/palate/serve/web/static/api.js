@@ -1,0 +1,44 @@
+/* What the page asks of the service: JSON in, JSON out; a refusal is a problem document with a sentence for people. */
+import { at } from "./router.js";
+
+export class Refused extends Error {
+  /** @param {number} status @param {{code: string, detail: string}} problem */
+  constructor(status, problem) {
+    super(problem.detail);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** Return the answer of a question. @param {string} path @param {Record<string, any>} query */
+export function ask(path, query = {}) {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(named(query))) {
+    for (const one of [value].flat()) if (one !== undefined && one !== null) given.append(name, String(one));
+  }
+  return sent(`${path}?${given}`, {});
+}
+
+/** Tell the service something. @param {string} path @param {Record<string, any>} body @param {string} method */
+export function tell(path, body = {}, method = "POST") {
+  const headers = { "content-type": "application/json" };
+  return sent(path, { method, headers, body: JSON.stringify(named(body)) });
+}
+
+/* Who is asked about stands in the address: a person typed by whoever may. */
+function named(given) {
+  const { user } = at.value;
+  return user === undefined ? given : { user, ...given };
+}
+
+async function sent(address, options) {
+  let got;
+  try {
+    got = await fetch(address, options);
+  } catch {
+    throw new Refused(0, { code: "unreachable", detail: "The service cannot be reached. Nothing is lost: try again in a moment." });
+  }
+  const answer = await got.json().catch(() => ({ code: "failed", detail: "The service gave an answer that is none." }));
+  if (!got.ok) throw new Refused(got.status, answer);
+  return answer;
+}

@@ -1,0 +1,62 @@
+/* The frame: views in tabs, who asks, light and dark. */
+import { ask } from "./api.js";
+import { Failed, html } from "./parts.js";
+import { at, to } from "./router.js";
+import { fault, me, said } from "./state.js";
+import * as theme from "./theme.js";
+import { render } from "./vendor/preact.js";
+import { effect } from "./vendor/signals.js";
+import * as forYou from "./views/for-you.js";
+import { words } from "./words.js";
+
+const VIEWS = [forYou];
+const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
+
+function Tabs() {
+  return html`<nav aria-label=${words.frame.views}><ul>
+    ${VIEWS.map((view) => html`<li key=${view.name}>
+      <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
+    </li>`)}
+  </ul></nav>`;
+}
+
+function Whose() {
+  if (!me.value || me.value.is_own) return null;
+  return html`<p class="whose">${words.frame.about(me.value.person)} <a href=${to({ user: null })}>${words.frame.back}</a></p>`;
+}
+
+function Page() {
+  const { View, title } = shown();
+  return html`<a class="skip" href="#content">${words.frame.skip}</a>
+    <header>
+      <p class="name">${words.frame.name}</p>
+      <${Tabs} />
+      <button type="button" class="theme" aria-label=${words.frame.theme} onClick=${theme.change}>◐</button>
+    </header>
+    <${Whose} />
+    <main id="content" tabindex="-1">
+      <h1>${title}</h1>
+      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${View} />`}
+    </main>
+    <p class="said" role="status">${said.value}</p>`;
+}
+
+async function start() {
+  try {
+    me.value = await ask("web/me");
+    fault.value = null;
+  } catch (error) {
+    fault.value = error;
+  }
+}
+
+theme.begin();
+render(html`<${Page} />`, document.getElementById("page"));
+effect(() => (document.title = `${shown().title} · ${words.frame.name}`));
+let asked; /* the person that was asked about last: another one in the address is another page */
+effect(() => {
+  const { user } = at.value;
+  if (asked && asked.user === user) return;
+  asked = { user };
+  start();
+});

@@ -1,0 +1,85 @@
+"""A service with a page, in this process and for a browser; and visitors, each with a cookie."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from in_process import HERE, serving
+from page_browser import tab_of
+from real_browser import started
+from standins import make_engine
+from starlette.testclient import TestClient
+
+from palate.serve.app import create_app
+from palate.serve.listening import listen
+from palate.serve.settings import Settings
+
+
+class Visitor(TestClient):
+    """A browser without a screen: it keeps its cookies, and says where its requests come from."""
+
+    def __init__(self, app, **options):
+        super().__init__(app, base_url=HERE, client=("127.0.0.1", 50000), headers={"origin": HERE}, **options)
+
+
+@pytest.fixture
+def visiting(tmp_path):
+    """Return a function that makes a service with a page, and of it a function that makes visitors."""
+    open_now = []
+
+    def service(page="visitors", **settings):
+        context = serving(tmp_path / "shop.db", page=page, **settings)
+        client = context.__enter__()
+        open_now.append(context)
+        return lambda: Visitor(client.app)
+
+    yield service
+    for context in open_now:
+        context.__exit__(None, None, None)
+
+
+@contextmanager
+def page_at(store, engine=make_engine, **settings):
+    """Serve a page by a real uvicorn worker in a thread of this process, and yield its address."""
+    app = create_app(Settings(store=f"sqlite:///{store}", run_jobs=False, **settings), engine)
+    socket = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    socket.close()
+
+
+@pytest.fixture(scope="module")
+def demo_address(tmp_path_factory):
+    with page_at(tmp_path_factory.mktemp("page") / "shop.db", page="demo") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with started() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page_tab(chromium, demo_address):
+    """Return a function that opens tabs of the demonstration; each must end without a fault."""
+    contexts = []
+
+    def opened(width=1280, height=900, address=demo_address, **options):
+        contexts.append(tab_of(chromium, address, width, height, **options))
+        return contexts[-1].__enter__()
+
+    yield opened
+    for context in contexts:
+        context.__exit__(None, None, None)
