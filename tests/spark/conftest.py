@@ -17,12 +17,7 @@ def spark(tmp_path_factory):
     """A session on two cores of this machine."""
     require_java()
     place = tmp_path_factory.mktemp("spark")
-    conf = {
-        **CONF,
-        **INTERPRETED,
-        "spark.local.dir": str(place / "local"),
-        "spark.sql.warehouse.dir": str(place / "warehouse"),
-    }
+    conf = {**CONF, "spark.local.dir": str(place / "local"), "spark.sql.warehouse.dir": str(place / "warehouse")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", python_path())
         with opened("local[2]", conf=conf) as session:
