@@ -53,8 +53,8 @@ def test_each_file_becomes_a_version_once_and_the_last_answers(settings, folder)
     assert states(settings) == [("als", "ready"), ("popular", "active")]
     prepare(settings, files)
     assert states(settings) == [("als", "ready"), ("popular", "active")]
-    prepare(settings, files[::-1])  # the same, in another order: another one answers
-    assert states(settings) == [("als", "active"), ("popular", "retired")]
+    prepare(settings, files[::-1])  # known both: nothing is changed by another order
+    assert states(settings) == [("als", "ready"), ("popular", "active")]
 
 
 def test_the_first_answers_where_others_are_to_come(settings, folder):

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import select
 
-from palate import files
 from palate.errors import ModelFileError, PalateError
 from palate.files.parquet_parts import is_folder_of_model
+from palate.models import MODELS
 from palate.serve.logs import log
 from palate.store import items, schedules, versions
 from palate.store.records import Thing
@@ -33,14 +34,15 @@ if TYPE_CHECKING:
 
 MANY_ITEMS = 200_000  # of a model; more of them are for `palate store import`
 AT_ONCE = 2_000  # items written in one transaction
+GONE = (REMOVED, FAILED)  # states of versions that cannot answer
 SECONDS = 0.5  # between two looks for a file that is to come
 
 
 def prepare(settings: Settings, models: Sequence[Path], *, first_answers: bool = False) -> None:
     """Open the store once, so that its faults are told before workers start, and make versions of model files.
 
-    A file that is a version already stays that version. What answers is changed where a file is new, where nothing
-    answers, or where another one of these files does.
+    A file that is a version already stays that version, and answers only where nothing does: what was activated since
+    it was added is somebody's choice.
 
     Args:
         settings: of the service.
@@ -54,7 +56,7 @@ def prepare(settings: Settings, models: Sequence[Path], *, first_answers: bool =
     """
     with open_store(settings.store, folder=settings.folder) as store:
         ns = _namespace(store, settings.namespace)
-        _take_in(store, ns, settings, models if not first_answers else models[::-1])
+        _take_in(store, ns, settings, models, first_answers)
         if settings.schedule is not None:
             _set_schedule(store, ns, settings.schedule)
 
@@ -64,24 +66,24 @@ def _namespace(store: Store, name: str) -> Namespace:
     return store.namespace(name) if known else store.create_namespace(name)
 
 
-def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[Path]) -> None:
-    """Make versions of files, and let the last one answer; and give the page what it needs of them."""
+def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[Path], first: bool = False) -> None:
+    """Make versions of files, and let the first or the last one answer; and give the page what it needs of them."""
     before = {one.number: one for one in versions.listed(store, ns)}
     active = next((number for number, one in before.items() if one.state == ACTIVE), None)
     many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
     numbers = [_version_of(store, ns, path, list(before.values()), many) for path in models]
-    if numbers and (numbers[-1] not in before or active is None or active in numbers):
-        if numbers[-1] != active:
-            versions.activate(store, ns, numbers[-1])
+    chosen = numbers[0 if first else -1] if numbers else None
+    if chosen is not None and (chosen not in before or active is None):
+        versions.activate(store, ns, chosen)
     if settings.page != "off":
-        _prepare_page(store, ns, models)
+        _prepare_page(store, ns)
 
 
 def _version_of(
     store: Store, ns: Namespace, path: Path, before: Sequence[versions.Version], many: dict[str, Any]
 ) -> int:
     """Return the version that a file is, or becomes."""
-    whole = {one.digest: one.number for one in before[::-1] if one.state not in (REMOVED, FAILED)}
+    whole = {one.digest: one.number for one in before[::-1] if one.state not in GONE}
     if whole and path.is_file() and not is_folder_of_model(path):
         number = whole.get(folders.digest_of(path))
         if number is not None:
@@ -89,17 +91,30 @@ def _version_of(
     return versions.add(store, ns, path, **many)
 
 
-def _prepare_page(store: Store, ns: Namespace, models: Sequence[Path]) -> None:
-    """Let the page's buttons write, and let its search find what the models know."""
+def _prepare_page(store: Store, ns: Namespace) -> None:
+    """Let the page's buttons write, and let its search find what the model knows."""
     from palate.serve.web.kinds import add_kinds
 
-    loaded = [files.load(path) for path in models]
-    of_stars = [model.rating_range_ for model in loaded if "predict" in model.supports]
-    add_kinds(store, ns, of_stars[-1] if of_stars else None)
-    if loaded and not _has_items(store, ns):
-        things = list(_things(loaded[-1]))
+    add_kinds(store, ns, _scale(store, ns))
+    try:
+        active = versions.load_active(store, ns)
+    except ModelFileError:
+        return  # the service starts, and says so in /readyz
+    if active is not None and not _has_items(store, ns):
+        things = list(_things(active.model))
         for start in range(0, len(things), AT_ONCE):
             items.upsert(store, ns, things[start : start + AT_ONCE])
+
+
+def _scale(store: Store, ns: Namespace) -> tuple[float, float] | None:
+    """Return the ratings of the newest version that predicts some; None without one."""
+    for one in versions.listed(store, ns):
+        if one.state in GONE or one.model not in MODELS or "predict" not in MODELS[one.model].supports:
+            continue
+        with suppress(ModelFileError):
+            low, high = versions.load(store, ns, one.number).model.rating_range_
+            return (float(low), float(high)) if low < high else None
+    return None
 
 
 def _has_items(store: Store, ns: Namespace) -> bool:
@@ -185,4 +200,4 @@ class Arrivals:
             return
         _version_of(store, ns, path, versions.listed(store, ns), {})
         if self._settings.page != "off":
-            _prepare_page(store, ns, [path])
+            _prepare_page(store, ns)
