@@ -103,7 +103,7 @@ def serve(
     """
     models = model or []
     if gradio:
-        shown = {"host": host or "127.0.0.1", "port": serve_gradio.PORT if port is None else port}
+        shown: dict[str, Any] = {"host": host or "127.0.0.1", "port": serve_gradio.PORT if port is None else port}
         shown |= {"allow_hosts": allow_host or (), "trust_proxy": trust_proxy}
         serve_gradio.serve_gradio(models, shown, wait=wait, as_json=as_json)
         return

@@ -70,8 +70,7 @@ def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[P
     """Make versions of files, and let the first or the last one answer; and give the page what it needs of them."""
     before = {one.number: one for one in versions.listed(store, ns)}
     active = next((number for number, one in before.items() if one.state == ACTIVE), None)
-    many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
-    numbers = [_version_of(store, ns, path, list(before.values()), many) for path in models]
+    numbers = [_version_of(store, ns, settings, path, list(before.values())) for path in models]
     chosen = numbers[0 if first else -1] if numbers else None
     if chosen is not None and (chosen not in before or active is None):
         versions.activate(store, ns, chosen)
@@ -80,7 +79,7 @@ def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[P
 
 
 def _version_of(
-    store: Store, ns: Namespace, path: Path, before: Sequence[versions.Version], many: dict[str, Any]
+    store: Store, ns: Namespace, settings: Settings, path: Path, before: Sequence[versions.Version]
 ) -> int:
     """Return the version that a file is, or becomes."""
     whole = {one.digest: one.number for one in before[::-1] if one.state not in GONE}
@@ -88,6 +87,7 @@ def _version_of(
         number = whole.get(folders.digest_of(path))
         if number is not None:
             return number
+    many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
     return versions.add(store, ns, path, **many)
 
 
@@ -183,7 +183,7 @@ class Arrivals:
         for path in [one for one in self.coming if one.exists()]:
             try:
                 with open_store(self._settings.store, folder=self._settings.folder) as store:
-                    self._take_in(store, path)
+                    self._add(store, path)
             except ModelFileError as error:
                 log.error("a model file was left out: %s", error.code)
             except PalateError as error:
@@ -191,13 +191,13 @@ class Arrivals:
                 continue
             self.coming.remove(path)
 
-    def _take_in(self, store: Store, path: Path) -> None:
+    def _add(self, store: Store, path: Path) -> None:
         """Make a version of a file; it answers only where nothing does."""
         ns = store.namespace(self._settings.namespace)
         active = [one for one in versions.listed(store, ns) if one.state == ACTIVE]
         if not active:
             _take_in(store, ns, self._settings, [path])
             return
-        _version_of(store, ns, path, versions.listed(store, ns), {})
+        _version_of(store, ns, self._settings, path, versions.listed(store, ns))
         if self._settings.page != "off":
             _prepare_page(store, ns)
