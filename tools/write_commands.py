@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
+from write_settings import settings_table
 
 from palate.cli import app
 from palate.metrics import METRICS
 from palate.models import MODELS
-
-from write_settings import settings_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, JUDGING, RUNNING = (ROOT / "docs" / f"{name}.md" for name in ("commands", "evaluation", "operations"))

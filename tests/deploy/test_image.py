@@ -129,7 +129,7 @@ def test_the_dockerfiles_own_lines_build_a_service_that_answers(tmp_path: Path) 
     compiled = [path.relative_to(kernels) for path in kernels.rglob("*.nbc")]
     assert compiled == [path for path in compiled if (tmp_path / "opt/kernels" / path).exists()]
     assert compiled  # what was compiled at build is used: nothing was compiled anew
-    assert not [path for path in (tmp_path / "opt").rglob("palate.db*")]
+    assert not list((tmp_path / "opt").rglob("palate.db*"))
 
 
 @pytest.mark.skipif(not has_docker(), reason="no container runtime is at hand")

@@ -155,3 +155,13 @@ def test_an_old_store_is_refused_upgraded_and_served(old: str, tmp_path: Path) -
     assert ready(findings(settings))
     with open_store(old, tmp_path / "models") as store:
         assert [one.name for one in store.namespaces()]
+
+
+def test_an_empty_database_of_a_server_is_to_become_a_store(postgres_folder: Path, tmp_path: Path) -> None:
+    url = postgres.fresh(postgres_folder)
+    found = findings(Settings(store=url, folder=tmp_path, port=0))
+    assert ready(found)
+    assert "is empty: the service makes its tables" in found[1].what + found[0].what
+    open_store(url, tmp_path).close()
+    assert ready(findings(Settings(store=url, folder=tmp_path, port=0)))
+    postgres.drop(url)

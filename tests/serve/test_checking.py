@@ -16,8 +16,6 @@ import pytest
 pytest.importorskip("uvicorn")
 
 from small_models import make
-from store import postgres
-from store.conftest import postgres_folder  # noqa: F401 - a fixture
 from store.old_stores import old_sqlite
 
 from palate import Interactions, save
@@ -233,13 +231,3 @@ def test_nothing_that_is_set_is_looked_past(store, monkeypatch):
     monkeypatch.setitem(os.environ, "PALATE_WORKERS", "9")
     monkeypatch.setattr(checking, "default_threads", lambda: 2)
     assert ("warning", "9 workers share 2 cores") in told(store)
-
-
-def test_an_empty_database_of_a_server_is_to_become_a_store(postgres_folder, tmp_path):
-    url = postgres.fresh(postgres_folder)
-    found = findings(Settings(store=url, folder=tmp_path, port=0))
-    assert ready(found)
-    assert "is empty: the service makes its tables" in found[1].what + found[0].what
-    open_store(url, tmp_path).close()
-    assert told(url, folder=tmp_path / "models") == []
-    postgres.drop(url)

@@ -88,9 +88,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "palate train": (Rule("--config", without=("--model", "--preset"), why="names the model and its parameters"),),
     "palate store namespaces": (Rule("--ids", needs=("--add",), why="is of a namespace to be made"),),
     "palate data show": (Rule("--users", needs=("--plots",), why="is drawn, and not listed"),),
-    "palate serve": (
-        Rule("--gradio", without=_OF_SERVICE, why="is a page alone, without a store"),
-    ),
+    "palate serve": (Rule("--gradio", without=_OF_SERVICE, why="is a page alone, without a store"),),
     "palate experiments start": (
         Rule("--rate", needs=("--effect",), why="plans how many lists an arm needs"),
         Rule("--power", needs=("--effect",), why="plans how many lists an arm needs"),

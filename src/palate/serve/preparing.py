@@ -78,9 +78,7 @@ def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[P
         _prepare_page(store, ns)
 
 
-def _version_of(
-    store: Store, ns: Namespace, settings: Settings, path: Path, before: Sequence[versions.Version]
-) -> int:
+def _version_of(store: Store, ns: Namespace, settings: Settings, path: Path, before: Sequence[versions.Version]) -> int:
     """Return the version that a file is, or becomes."""
     whole = {one.digest: one.number for one in before[::-1] if one.state not in GONE}
     if whole and path.is_file() and not is_folder_of_model(path):
