@@ -39,7 +39,7 @@ def store(tmp_path):
 def model(tmp_path_factory):
     rows = {"user": ["a", "a", "b"], "item": ["x", "y", "x"], "rating": [5.0, 3.0, 4.0]}
     path = tmp_path_factory.mktemp("checked") / "small.safetensors"
-    save(make("popular").fit(Interactions.from_table(rows)), path)
+    save(make("popularity").fit(Interactions.from_table(rows)), path)
     return path
 
 

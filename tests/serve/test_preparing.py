@@ -31,9 +31,9 @@ def folder(tmp_path_factory):
     (here / "log.csv").write_text("user,item,rating\n" + "\n".join(f"{u},{i},{v}" for u, i, v in rows))
     data = load_dataset(here / "log.csv", items=here / "films.csv")
     save(make("als", n_factors=2, n_epochs=2).fit(data), here / "als.safetensors")
-    save(make("popular").fit(data), here / "popular.safetensors")
+    save(make("popularity").fit(data), here / "popular.safetensors")
     bare = Interactions.from_table({"user": ["a", "b"], "item": ["x", "y"], "rating": [4.0, 5.0]})
-    save(make("popular").fit(bare), here / "bare.safetensors")
+    save(make("popularity").fit(bare), here / "bare.safetensors")
     return here
 
 
@@ -50,16 +50,16 @@ def states(settings):
 def test_each_file_becomes_a_version_once_and_the_last_answers(settings, folder):
     files = [folder / "als.safetensors", folder / "popular.safetensors"]
     prepare(settings, files)
-    assert states(settings) == [("als", "ready"), ("popular", "active")]
+    assert states(settings) == [("als", "ready"), ("popularity", "active")]
     prepare(settings, files)
-    assert states(settings) == [("als", "ready"), ("popular", "active")]
+    assert states(settings) == [("als", "ready"), ("popularity", "active")]
     prepare(settings, files[::-1])  # known both: nothing is changed by another order
-    assert states(settings) == [("als", "ready"), ("popular", "active")]
+    assert states(settings) == [("als", "ready"), ("popularity", "active")]
 
 
 def test_the_first_answers_where_others_are_to_come(settings, folder):
     prepare(settings, [folder / "als.safetensors", folder / "popular.safetensors"], first_answers=True)
-    assert states(settings) == [("als", "active"), ("popular", "ready")]
+    assert states(settings) == [("als", "active"), ("popularity", "ready")]
 
 
 def test_a_version_that_was_trained_meanwhile_goes_on_answering(settings, folder):
@@ -68,7 +68,7 @@ def test_a_version_that_was_trained_meanwhile_goes_on_answering(settings, folder
         ns = store.namespace()
         versions.activate(store, ns, versions.add(store, ns, folder / "popular.safetensors"))
     prepare(settings, [folder / "als.safetensors"])
-    assert states(settings) == [("als", "retired"), ("popular", "active")]
+    assert states(settings) == [("als", "retired"), ("popularity", "active")]
 
 
 def test_items_of_the_model_are_written_into_an_empty_store_alone(settings, folder):
@@ -78,7 +78,7 @@ def test_items_of_the_model_are_written_into_an_empty_store_alone(settings, fold
         assert [(one.id, one.attributes["title"]) for one in found] == [("x", "Alien")]
         there = items.get(conn, store.namespace(), ["x", "y", "z"])
     assert there["x"].attributes == {"title": "Alien", "year": 1979, "genres": ["Horror", "Sci-Fi"]}
-    assert "title" not in there["z"].attributes
+    assert there["z"].attributes == {"title": "z", "year": 1990, "genres": ["War"]}  # its id, where it has no name
     with open_store(settings.store) as store:
         items.upsert(store, store.namespace(), [Thing("x", {"title": "Alien, restored"})])
     prepare(settings, [folder / "popular.safetensors"])
@@ -117,13 +117,13 @@ def test_a_file_that_is_to_come_joins_and_does_not_answer(settings, folder, tmp_
     late.write_bytes((folder / "popular.safetensors").read_bytes())
     waiting.look()
     assert waiting.coming == []
-    assert states(settings) == [("als", "active"), ("popular", "ready")]
+    assert states(settings) == [("als", "active"), ("popularity", "ready")]
 
 
 def test_the_first_that_comes_into_an_empty_store_answers(settings, folder):
     prepare(settings, [])
     Arrivals(settings, [folder / "popular.safetensors"]).look()
-    assert states(settings) == [("popular", "active")]
+    assert states(settings) == [("popularity", "active")]
 
 
 def test_a_file_that_is_no_model_is_told_and_not_asked_for_again(settings, tmp_path, caplog):
@@ -147,7 +147,7 @@ def test_a_file_is_taken_in_while_the_block_runs(settings, folder):
     prepare(settings, [])
     with Arrivals(settings, [folder / "popular.safetensors"]) as waiting:
         waiting._thread.join(20)
-    assert states(settings) == [("popular", "active")]
+    assert states(settings) == [("popularity", "active")]
 
 
 def test_a_file_that_is_not_there_is_told(settings, tmp_path):
