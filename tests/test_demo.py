@@ -61,10 +61,10 @@ def test_serve_says_where_it_is_and_ends_with_ctrl_c(tiny_model_file, words):
     try:
         url = json.loads(server.stdout.readline())["url"]
         assert url.startswith("http://127.0.0.1:")
-        with urlopen(url, timeout=20) as answer:
+        with urlopen(url, timeout=120) as answer:  # the socket listens before its worker has imported all
             assert answer.status == 200
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+        assert server.wait(120) == 0
         assert "Traceback" not in server.stderr.read()
     finally:
         server.kill()
