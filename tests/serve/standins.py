@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from types import SimpleNamespace
 
-from palate.serve.engine.asking import Left, Scale
 from palate.errors import NotFoundError, UnavailableError
+from palate.serve.engine.asking import Left, Scale
 from palate.store.records import Place
 
 KNOWN = {"50", "181", *map(str, range(1, 41))}

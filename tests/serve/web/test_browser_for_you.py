@@ -8,7 +8,9 @@ import pytest
 
 pytestmark = pytest.mark.browser
 ITEMS = "() => [...document.querySelectorAll('.card')].map(card => card.dataset.item)"
-ABOVE = "() => [...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().bottom <= innerHeight).length"
+ABOVE = (
+    "() => [...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().bottom <= innerHeight).length"
+)
 MODULE = "document.querySelector('script[type=module]').src.replace('app.js', %r)"
 CONTRASTS = """
 async () => {
@@ -17,7 +19,8 @@ async () => {
     const box = document.createElement("i");
     box.style.color = colour;
     document.body.append(box);
-    const [r, g, b] = getComputedStyle(box).color.match(/[\\d.]+/g).map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = getComputedStyle(box).color.match(/[\\d.]+/g).map((v) => linear(v / 255));
     box.remove();
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
@@ -113,7 +116,7 @@ def test_why_says_words_first_and_adds_up_behind_a_click(tab):
     settled(tab, card(tab).locator("button.why").click, "/web/why")
     assert "Because you " in card(tab).locator(".reasoned li").first.text_content()
     card(tab).get_by_text("The arithmetic").click()
-    cells = [text.replace("−", "-") for text in card(tab).locator(".reasoned td").all_text_contents()]
+    cells = [text.replace("\u2212", "-") for text in card(tab).locator(".reasoned td").all_text_contents()]
     *parts, total = map(float, cells)
     assert sum(parts) == pytest.approx(total, abs=0.0005 * len(cells))
 

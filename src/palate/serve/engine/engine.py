@@ -317,7 +317,7 @@ class Engine:
             return others.space.ranking.left(ask, person)
 
     def items(self, ns: Namespace, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Return the attributes of items as lists show them, a title among them; those that nobody knows are left out."""
+        """Return the attributes of items as lists show them, with a title; unknown ones are left out."""
         with self._others(ns) as others:
             places = others.catalogue.index(ids)
             return dict(others.catalogue.shown(places[places >= 0].tolist()))
