@@ -87,7 +87,7 @@ def test_a_card_leaves_before_the_service_answers(tab):
     tab.page.wait_for_selector(".card")
     before = items(tab)
     held = []
-    tab.page.route("**/web/reactions", held.append)
+    tab.page.route("**/web/reactions", lambda route: held.append(route))
     card(tab).get_by_role("button", name="is not for me").click()
     assert items(tab) == before[1:]
     settled(tab, lambda: held[0].continue_())
@@ -108,7 +108,7 @@ def test_keys_go_through_the_list_and_rate(tab):
     tab.page.keyboard.press("?")
     assert "not for me" in tab.page.locator("dialog").text_content()
     tab.page.keyboard.press("Escape")
-    assert tab.page.locator("dialog").count() == 0
+    tab.page.locator("dialog").wait_for(state="detached")
 
 
 def test_why_says_words_first_and_adds_up_behind_a_click(tab):
