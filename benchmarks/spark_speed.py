@@ -84,10 +84,11 @@ def on_spark(folder: Path, n: int, kind: str) -> Found:
 
 
 def gathered(trained: Any, side: str) -> np.ndarray:
-    """Return the factors of a side, (n, FACTORS)."""
-    table: Any = pl.from_arrow(trained.factors(side).toArrow())
-    table = table.sort("position")
-    return np.frombuffer(b"".join(table["factors"].to_list()), np.float32).reshape(-1, FACTORS)
+    """Return the factors of a side by id, (highest id + 1, FACTORS), zeros for ids without ratings."""
+    table: Any = pl.from_arrow(trained.factors_with_ids(side).toArrow())
+    X = np.zeros((int(table["id"].max()) + 1, FACTORS), np.float32)
+    X[table["id"].to_numpy()] = np.frombuffer(b"".join(table["factors"].to_list()), np.float32).reshape(-1, FACTORS)
+    return X
 
 
 def mllib(folder: Path, n: int, kind: str) -> Found:
