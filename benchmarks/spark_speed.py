@@ -1,7 +1,7 @@
 """Sweeps and lists on Spark beside MLlib's ALS and beside our own solver on one machine, on the same two cores.
 
     python benchmarks/spark_speed.py                       10 M ratings, explicit and implicit, lists for all
-    python benchmarks/spark_speed.py --millions 10 30      more sizes
+    python benchmarks/spark_speed.py --millions 10 30      more sizes; none: lists alone
     python benchmarks/spark_speed.py --write               the tables of docs/spark.md
 
 Each measurement is a process of its own on the same Parquet file, one after the other. A sweep of MLlib's is a fit of
@@ -280,8 +280,14 @@ def main() -> None:
             rows += sweep_rows(Path(name), n, options.kinds)
     header = ["ratings", "Spark, s a sweep", "one machine", "MLlib", "Spark / one machine", "MLlib / Spark"]
     header += ["MLlib's objective: ours, theirs", "shuffled a sweep, / bound", "prepare, s"]
-    told = f"Rank {FACTORS}, `local[2]`, the median of sweeps 2 to {SWEEPS}; MLlib with its 10 blocks. "
-    publish("spark-sweeps", f"{markdown(header, rows)}\n\n{told}{machine('pyspark')}", write=options.write)
+    told = (
+        f"Rank {FACTORS}, `local[2]`, the median of sweeps 2 to {SWEEPS}; MLlib with its 10 blocks. Objectives are "
+        f"those after {SWEEPS} sweeps, from each solver's own start (ours with init_scale={INIT_SCALE} for ratings). "
+        "The bound is each needed row of the other side once a block; steps of conjugate gradients need a row's own "
+        "last factors, too. "
+    )
+    if rows:
+        publish("spark-sweeps", f"{markdown(header, rows)}\n\n{told}{machine('pyspark')}", write=options.write)
     if options.no_lists:
         return
     with tempfile.TemporaryDirectory() as name:
