@@ -178,6 +178,7 @@ def draw(jobs: list[Job], seconds: list[float], costs: np.ndarray, check: tuple[
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for k, colour in zip(sorted({job.factors for job in jobs}), ("#3b6ea5", "#c2683a"), strict=True):
@@ -187,11 +188,15 @@ def draw(jobs: list[Job], seconds: list[float], costs: np.ndarray, check: tuple[
             if job.factors == k
         ]
         for number, (x, y, model) in enumerate(sorted(own)):
-            axes.plot(x, y, "o", color=colour, label=f"{k} factors, measured" if not number else None)
+            axes.plot(x, y, "o", color=colour, label=f"{k} factors, 2 and 6 blocks, measured" if not number else None)
             axes.plot(x, model, "_", ms=16, color=colour, label="the model" if not number else None)
     axes.plot(check[0].ratings / 1e6, check[1], "k*", ms=12, label=f"{check[0].factors} factors, not fitted to")
     axes.plot(check[0].ratings / 1e6, float(check[0].terms() @ costs), "k_", ms=20)
     axes.set(xscale="log", yscale="log", xlabel="ratings, millions", ylabel="seconds a sweep, two cores")
+    for axis, ticks in ((axes.xaxis, (1, 2, 5, 10, 20)), (axes.yaxis, (1, 1.5, 2, 3, 5, 10))):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.legend(fontsize=8)
     figure.savefig(FIGURE, dpi=130)
