@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from palate.data.reading.untyped import Untyped, read_untyped
-from palate.errors import DataError, RequestError, shown
+from palate.errors import Code, DataError, RequestError, shown
 from palate.serve.engine.titles import TitleIndex
 from palate.serve.web.entries import FileLines, entries_of
 from palate.serve.web.guessing import ROLES, Guess, Range, Role, guess
@@ -121,14 +121,15 @@ def read_letters(data: bytes, name: str) -> tuple[Untyped, str]:
         raise DataError.of(name, "is empty: there is no rating in it", code="empty")
     for letters in LETTERS:
         source = io.BytesIO(data)
-        source.name = name  # type: ignore[attr-defined]
+        source.name = name
         try:
             return read_untyped(source, encoding=letters, max_bytes=UNPACKED), letters
         except DataError as error:
-            if error.code == "columns":
+            code: Code = error.code
+            if code == "columns":
                 words = "has one column only: a line holds a film and a rating, with a comma, semicolon or tab between"
                 raise DataError.of(name, words, code="columns") from None
-            if letters == LETTERS[-1] or not (error.code == "format" and f"is not {_said(letters)} in" in str(error)):
+            if letters == LETTERS[-1] or not (code == "format" and f"is not {_said(letters)} in" in str(error)):
                 raise
     raise DataError.of(name, "cannot be read", code="format")
 
