@@ -9,6 +9,7 @@ among the measured ones.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ ROUND, AFTER = 5, (0, 5, 10, 15, 20, 30, 40, 60)
 LISTED = 10
 SAMPLING: dict[str, Any] = {"n_factors": 8, "n_sweeps": 160, "n_burn_in": 40, "n_chains": 1, "n_kept": 32}
 RESAMPLES = 2000
+HELP = ROOT / "src" / "palate" / "serve" / "web" / "static" / "onboarding.js"
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -49,6 +51,7 @@ class Asked:
     unknown: list[int] = field(default_factory=list)
 
     def hear(self, items: Sequence[int], who: Newcomer) -> None:
+        """Take the answers of a round."""
         for item in items:
             if item in who.answers:
                 self.answers[item] = who.answers[item]
@@ -184,6 +187,7 @@ class Course:
 
     @classmethod
     def of(cls, fold: Fold, chooses: Chooses, after: Sequence[int] = AFTER) -> Course:
+        """Ask all people of a fold."""
         asked = [Asked() for _ in fold.people]
         columns = []
         for n in range(0, after[-1] + 1, ROUND):
@@ -195,6 +199,7 @@ class Course:
 
     @classmethod
     def joined(cls, courses: Sequence[Course]) -> Course:
+        """Return the people of several folds together."""
         return cls(*(np.concatenate([getattr(one, name) for one in courses]) for name in cls.__annotations__))
 
 
@@ -231,7 +236,9 @@ def measured(data: Any, people: Numbers) -> dict[str, Course]:
         for name, chooses in strategies(fold).items():
             started = time.perf_counter()
             found.setdefault(name, []).append(Course.of(fold, chooses))
-            print(f"fold {at + 1}, {name}: {rmse(found[name][-1].errors).round(4)} {time.perf_counter() - started:.0f} s")
+            print(
+                f"fold {at + 1}, {name}: {rmse(found[name][-1].errors).round(4)} {time.perf_counter() - started:.0f} s"
+            )
     return {name: Course.joined(courses) for name, courses in found.items()}
 
 
@@ -244,7 +251,9 @@ def choose(data: Any, people: Numbers) -> None:
         for trust in (0.5, 1.0):
             course = Course.of(fold, ours(Questions(fold.stars, smooth, trust), fold.n_items))
             curve = rmse(course.errors)
-            print(smooth, trust, curve.mean().round(4), curve.round(4), course.answered.mean(axis=0).round(1), flush=True)
+            print(
+                smooth, trust, curve.mean().round(4), curve.round(4), course.answered.mean(axis=0).round(1), flush=True
+            )
 
 
 def table(courses: dict[str, Course]) -> str:
@@ -270,6 +279,13 @@ def table(courses: dict[str, Course]) -> str:
     return f"{text}\n\n{markdown(['NDCG@10 after', *header[1:-1]], rows)}"
 
 
+def for_help(courses: dict[str, Course]) -> str:
+    """Return the module by which the page's help draws the figure."""
+    curves = {name: rmse(course.errors).round(4).tolist() for name, course in courses.items()}
+    told = {"after": AFTER, "people": len(courses["ours"].errors), "rmse": curves}
+    return f"/* Written by benchmarks/onboarding.py. */\nexport const onboarding = {json.dumps(told)};\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="replace the tables and the figure in docs/")
@@ -289,8 +305,8 @@ def main() -> None:
     )
     publish("onboarding", f"{table(courses)}\n\n{told}{machine()}", write=options.write)
     if options.write:
-        figure = onboarding_figure.drawn(AFTER, {name: one for name, one in courses.items()})
-        figure.savefig(ROOT / "docs" / "images" / "onboarding.png")
+        onboarding_figure.drawn(AFTER, courses).savefig(ROOT / "docs" / "images" / "onboarding.png")
+        HELP.write_text(for_help(courses), "utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import palate
 from palate.errors import ParameterError
 from palate.models.bayes.unknown import DRAWS, ItemsAsked, Unknown
 from palate.serve.engine.newcomers import entropies
@@ -68,11 +69,8 @@ def test_what_a_crowd_knows_is_asked_of_whoever_belongs_to_it(bayes):
 
 def test_without_a_history_everybody_knows_what_is_popular(bayes):
     bare = type(bayes)(4, n_sweeps=8, n_burn_in=2, n_components=0, store_history=False, random_state=0)
-    rng = np.random.default_rng(0)
-    table = {"user": rng.integers(9, size=60), "item": rng.integers(7, size=60), "rating": rng.integers(1, 6, 60) * 1.0}
-    from palate import Interactions
-
-    bare.fit(Interactions.from_table(table, duplicates="last"))
+    users, items = np.divmod(np.random.default_rng(0).permutation(63)[:45], 7)
+    bare.fit(palate.Interactions.from_table({"user": users, "item": items, "rating": (users + items) % 5 + 1.0}))
     chances = Acquaintance.of(bare)
     np.testing.assert_allclose(chances.chances(places_of(1), places_of(2)), chances.shares, rtol=1e-6)
     assert len(Questions(bare).next(None, NONE, NONE, np.ones(7, bool), 3)[0]) == 3

@@ -273,7 +273,7 @@ class Engine:
             spaces = self._scenarios[ns.key].spaces()
             others = Others(next((one for one in spaces if knows_itself(one.loaded)), space), conn)
             answer = others.onboarding(ask, self._asked(others, ask), skipped)
-        return self._kept(ask, answer, {"skipped": list(skipped)} if skipped else None)
+        return self._kept(ask, answer, {"skipped": len(skipped)} if skipped else None)
 
     def _asked(self, others: Others, ask: Ask) -> KnownPerson:
         """Return whom a request is about.

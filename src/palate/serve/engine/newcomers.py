@@ -1,8 +1,8 @@
-"""How differently people judge items: of each the entropy of its ratings,
+"""How differently people judge items: of each the entropy of its ratings.
 
     H_i = - sum_v p_iv log p_iv                                                                                     (1)
 
-p_iv the share of those who rated item i who gave it v. Of clicks, which have one value, v is whether a user had the item.
+p_iv is the share of those who rated item i who gave it v. Of clicks, which have one value, v is whether a user had it.
 """
 
 from __future__ import annotations

@@ -88,7 +88,9 @@ class Others:
         ask.check()
         loaded = self.space.loaded
         if loaded is None:
-            return replace(self.best("popular", self._unsaid(ask, person, skipped), None), policy="onboarding", known=0.0)
+            return replace(
+                self.best("popular", self._unsaid(ask, person, skipped), None), policy="onboarding", known=0.0
+            )
         questions = self.space.once("questions", lambda: Questions(loaded.model))
         row = rated_by(loaded, person)
         unknown = self.catalogue.index(skipped)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palate.models import BayesianMF, Recommender
+from palate.models.bayes.kept import KeptDraws
 from palate.models.bayes.unknown import ItemsAsked, Unknown
 from palate.parallel import single_blas_thread
 from palate.serve.engine.loaded import LoadedVersion
@@ -96,12 +97,13 @@ class Questions:
 
     def __init__(self, model: Recommender, smooth: float = SMOOTH, trust: float = TRUST, seed: int = 0) -> None:
         self.acquaintance = Acquaintance.of(model, smooth, trust, seed)
-        self._draws = model.learned_.draws if isinstance(model, BayesianMF) else None
         items = self.acquaintance.items
-        if self._draws is None:
-            self._entropies = entropies(model)[items]
+        self._teaching: Teaching | None = None
+        self._entropies = np.empty(0)
+        if isinstance(model, BayesianMF):
+            self._teaching = Teaching(model.learned_.draws, items, self.acquaintance.shares)
         else:
-            self._asked = ItemsAsked.of(self._draws, items)
+            self._entropies = entropies(model)[items]
 
     def next(
         self, row: Rows | None, known: Places, unknown: Places, lets: NDArray[np.bool_], n: int
@@ -117,24 +119,55 @@ class Questions:
         """
         items = self.acquaintance.items
         chances = self.acquaintance.chances(known, unknown)
-        free = lets[items] & ~np.isin(items, known) & ~np.isin(items, unknown)
-        among = np.flatnonzero(free)
+        is_known = np.isin(items, known)
+        among = np.flatnonzero(lets[items] & ~is_known & ~np.isin(items, unknown))
         among = among[np.argsort(-chances[among], kind="stable")][:ASKED]
-        if self._draws is None:
+        if self._teaching is None:
             values = chances[among] * self._entropies[among]
             best = np.argsort(-values, kind="stable")[:n]
             return items[among[best]], values[best]
-        matters = np.where(np.isin(items, known), 0.0, chances)
         with single_blas_thread():
-            places, values = self._teaching(row, among, chances, matters, n)
-        return items[places], values
+            best, values = self._teaching.best(_own(row), among, chances, np.where(is_known, 0.0, chances), n)
+        return items[best], values
 
-    def _teaching(
-        self, row: Rows | None, among: NDArray[np.intp], chances: Numbers, matters: Numbers, n: int
+    def knowledge(self, row: Rows | None) -> float:
+        """Return how well somebody is known, 0 to 1: which share of what answers can tell theirs did."""
+        own = _own(row)
+        if self._teaching is None:
+            return len(own) / (len(own) + HALF)
+        with single_blas_thread():
+            return self._teaching.share(own)
+
+
+class Teaching:
+    """What answers teach a model that keeps draws, eq. 3.
+
+    Args:
+        draws: of the model.
+        items: (m,) positions that may be asked about.
+        shares: (m,) how much each counts in what is to be known of somebody.
+    """
+
+    def __init__(self, draws: KeptDraws, items: Places, shares: Numbers) -> None:
+        self._draws, self._items = draws, ItemsAsked.of(draws, items)
+        with single_blas_thread():
+            self._matters = self._items.sum(shares)
+            self._at_first = Unknown(draws, _own(None)).error(self._matters)
+
+    def best(
+        self, own: Places, among: NDArray[np.intp], chances: Numbers, matters: Numbers, n: int
     ) -> tuple[NDArray[np.intp], Numbers]:
-        """Return n of these items, one after the other, by eq. 3."""
-        unknown, asked = self._unknown(row), self._asked.take(among)
-        M, chance = self._asked.sum(matters), chances[among].copy()
+        """Return n of these items, one after the other, and the value of each.
+
+        Args:
+            own: positions of what they rated.
+            among: which items.
+            chances: (m,) that an answer is given.
+            matters: (m,) how much the error of each counts.
+            n: how many, at most.
+        """
+        unknown, asked, chance = Unknown(self._draws, own), self._items.take(among), chances[among]
+        M = self._items.sum(matters)
         chosen: list[int] = []
         values: list[float] = []
         for _ in range(min(n, len(among))):
@@ -146,17 +179,10 @@ class Questions:
             unknown.ask(asked, best, float(chance[best]))
         return among[chosen], np.array(values)
 
-    def knowledge(self, row: Rows | None) -> float:
-        """Return how well somebody is known, 0 to 1: by how much of the error that answers can take off they did."""
-        if self._draws is None:
-            n = 0 if row is None else len(row.indices)
-            return n / (n + HALF)
-        with single_blas_thread():
-            M = self._asked.sum(self.acquaintance.shares)
-            return 1 - self._unknown(row).error(M) / self._unknown(None).error(M)
+    def share(self, own: Places) -> float:
+        """Return the share of the expected error that what they rated took off."""
+        return 1 - Unknown(self._draws, own).error(self._matters) / self._at_first
 
-    def _unknown(self, row: Rows | None) -> Unknown:
-        own = np.empty(0, np.int32) if row is None else row.indices
-        if self._draws is None:
-            raise TypeError("only a model with draws knows what it does not know")
-        return Unknown(self._draws, own)
+
+def _own(row: Rows | None) -> Places:
+    return np.empty(0, np.int32) if row is None else row.indices
