@@ -299,9 +299,9 @@ def main() -> None:
     courses = measured(data, people[CHOOSING:])
     n = len(people) - CHOOSING
     told = (
-        f"{n} newcomers in {FOLDS} folds, each of whom counts the same; s = {SMOOTH}, t = {TRUST}, chosen on {CHOOSING} "
-        f"others. RMSE: `bayes` with {SAMPLING['n_factors']} factors and {SAMPLING['n_sweeps']} sweeps, who answers "
-        "folded in; NDCG@10: `ease` folded in with what they gave 4 or 5. "
+        f"{n} newcomers in {FOLDS} folds, each of whom counts the same; s = {SMOOTH}, t = {TRUST}, chosen on "
+        f"{CHOOSING} others. RMSE: `bayes` with {SAMPLING['n_factors']} factors and {SAMPLING['n_sweeps']} "
+        "sweeps, answers folded in; NDCG@10: `ease` folded in with what they gave 4 or 5. "
     )
     publish("onboarding", f"{table(courses)}\n\n{told}{machine()}", write=options.write)
     if options.write:
