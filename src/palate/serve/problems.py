@@ -18,6 +18,7 @@ STATUS: Final[Mapping[Code, int]] = {
     "no_key": 401,
     "forbidden": 403,
     "not_yours": 403,
+    "token": 403,
     "origin": 403,
     "not_found": 404,
     "unknown_id": 404,

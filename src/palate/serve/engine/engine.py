@@ -26,6 +26,7 @@ from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import KnownPerson, Moment, moment_of
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
+from palate.serve.engine.typed import typed_user
 from palate.store import lists
 from palate.store.records import Namespace, ShownList
 
@@ -305,6 +306,15 @@ class Engine:
         """
         with self._others(ns) as others:
             return others.explain(self._person(others, user), item, n)
+
+    def typed_user(self, ns: Namespace, typed: str) -> str:
+        """Return the id of the user that somebody typed, whom the store or the model knows.
+
+        Raises:
+            NotFoundError: it is nobody's; in a sentence for whoever typed it.
+        """
+        with self._others(ns) as others:
+            return typed_user(others.conn, ns, others.space.loaded, typed)
 
     def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())

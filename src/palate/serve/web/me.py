@@ -16,6 +16,8 @@ class Me(Said):
 
     person: str
     is_own: bool
+    is_admin: bool
+    may_name: bool
     page: Literal["demo", "visitors"]
 
 
@@ -23,4 +25,10 @@ class Me(Said):
 async def get_me(call: Exchange, asked: OfPerson) -> dict[str, Any]:
     """Return who asks; somebody new gets a cookie."""
     visit = call.visit
-    return {"person": visit.person, "is_own": visit.person == visit.own, "page": call.service.settings.page}
+    return {
+        "person": visit.person,
+        "is_own": visit.person == visit.own,
+        "is_admin": visit.is_admin,
+        "may_name": visit.may_name,
+        "page": call.service.settings.page,
+    }
