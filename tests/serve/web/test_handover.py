@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from base64 import urlsafe_b64encode
 
 import pytest
 from pydantic import SecretStr
 
 from palate.errors import ParameterError, RequestError, UnavailableError
-from palate.serve.web import guards
 from palate.serve.web.handover import Handovers, token
 from palate.serve.web.once import Once
 from palate.serve.web.visitors import HANDED_OVER
@@ -76,7 +76,7 @@ def test_a_token_that_cannot_be_remembered_is_not_taken(tmp_path):
         Handovers(SECRET, "default", Once(tmp_path / "used")).user(token(SECRET, "default", "ann", now=NOW), NOW)
 
 
-def test_whoever_brings_a_token_is_that_user_for_twelve_hours_and_no_other(visiting, monkeypatch):
+def test_whoever_brings_a_token_is_that_user_for_twelve_hours_and_no_other(visiting):
     service = visiting(handover_secret=SecretStr(SECRET))
     ann, bob = service(), service()
     given = {"token": token(SECRET, "default", "196")}
@@ -88,7 +88,7 @@ def test_whoever_brings_a_token_is_that_user_for_twelve_hours_and_no_other(visit
     refused = bob.post("/web/session", json=given)
     assert (refused.status_code, refused.json()["code"]) == (403, "token")
     assert bob.get("/web/me").json()["person"] != "196"
-    monkeypatch.setattr(guards.time, "time", lambda now=guards.time.time(): now + HANDED_OVER + 1)
+    ann.app.service.guard.clock = lambda: time.time() + HANDED_OVER + 1
     assert ann.get("/web/me").json()["person"].startswith("visitor-")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -158,11 +159,11 @@ def test_the_document_brings_the_cookie_that_all_that_is_asked_at_once_comes_wit
     assert "set-cookie" not in who(visitor).headers
 
 
-def test_whoever_comes_back_after_a_week_gets_a_cookie_for_another_year(visiting, monkeypatch):
+def test_whoever_comes_back_after_a_week_gets_a_cookie_for_another_year(visiting):
     visitor = visiting()()
     first = visitor.get("/").headers["set-cookie"]
     person = who(visitor).json()["person"]
-    monkeypatch.setattr(guards.time, "time", lambda now=guards.time.time(): now + 8 * 24 * 3600)
+    visitor.app.service.guard.clock = lambda: time.time() + 8 * 24 * 3600
     again = visitor.get("/").headers["set-cookie"]
     assert again != first
     assert who(visitor).json()["person"] == person

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from palate.errors import RequestError
@@ -35,6 +36,9 @@ class Guards:
         store: whose people they are.
         settings: what the service was told.
         access: knows the keys.
+
+    Attributes:
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, store: Store, settings: Settings, access: Access) -> None:
@@ -45,6 +49,7 @@ class Guards:
         if settings.handover_secret is not None:
             shared = settings.handover_secret.get_secret_value()
             self.handovers = Handovers(shared, ns.name, Once(folder / HANDED))
+        self.clock: Callable[[], float] = time.time
         self._secret = secret
         self._changes = Rates(folder / "rates-visitors", settings.visitor_rate, max(1.0, 2 * settings.visitor_rate))
         self._arrivals = Rates(folder / "rates-arrivals", ARRIVALS / 60, ARRIVALS)
@@ -116,7 +121,7 @@ def arrival(call: Exchange, now: float) -> tuple[str, tuple[tuple[bytes, bytes],
 def greeting(call: Any) -> tuple[tuple[bytes, bytes], ...]:
     """Return the cookie that the document comes with: all that the page then asks at once is of one person."""
     try:
-        return arrival(call, time.time())[1]
+        return arrival(call, call.service.guard.clock())[1]
     except RequestError:  # too many come from there: the page says so when it asks
         return ()
 

@@ -7,7 +7,6 @@ something comes from a page of this service alone: a browser tells in Origin fro
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +66,7 @@ class PageOperation(Operation):
         Raises:
             PalateError: the request is refused, or cannot be answered.
         """
-        now = time.time()
+        now = call.service.guard.clock()
         is_change = self.offer.method not in READING
         if is_change:
             check_origin(call)

@@ -32,16 +32,20 @@ class Once:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._forget(now)
-            os.close(os.open(self._path(what, ends), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            return False
+            return self._is_new(self._path(what, ends))
         except OSError as error:
             raise UnavailableError.of(self._folder.name, f"cannot be written: {error.strerror}") from error
-        return True
 
     def is_used(self, what: bytes, ends: int) -> bool:
         """Return whether something was used."""
         return self._path(what, ends).exists()
+
+    def _is_new(self, path: Path) -> bool:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return False
+        return True
 
     def _path(self, what: bytes, ends: int) -> Path:
         return self._folder / f"{ends}-{hashlib.sha256(what).hexdigest()[:32]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 from pydantic import Field, SecretStr
@@ -47,7 +46,7 @@ class IsUser(Said):
 @offer("POST", "/web/admin", IsAdmin, role="write", errors=(401,))
 async def begin_admin(call: Exchange, asked: KeyShown) -> Reply:
     """Begin a session of an admin."""
-    service, now = call.service, time.time()
+    service, now = call.service, call.service.guard.clock()
     service.guard.try_key(call)
     caller = service.access.of_text(asked.key.get_secret_value().strip().encode())
     caller.may("admin")
@@ -62,14 +61,14 @@ async def end_admin(call: Exchange, asked: Nothing) -> Reply:
     """End the session of an admin, in all its copies."""
     admins, session = call.service.guard.admins, call.visit.admin
     if session is not None:
-        await in_thread(admins.end, session, time.time())
+        await in_thread(admins.end, session, call.service.guard.clock())
     return Reply({"is_admin": False}, headers=[admins.no_cookie(secure=is_secure(call))])
 
 
 @offer("POST", "/web/session", IsUser, role="write", errors=(409,))
 async def begin_session(call: Exchange, asked: TokenShown) -> Reply:
     """Let a browser be the user that an application hands over, for twelve hours."""
-    guard, now = call.service.guard, time.time()
+    guard, now = call.service.guard, call.service.guard.clock()
     if guard.handovers is None:
         raise RequestError(
             "this service takes no users of an application: it has no PALATE_HANDOVER_SECRET",
