@@ -63,8 +63,6 @@ TITLES: Final[Mapping[int, str]] = {
 }
 IDS = frozenset(("user", "item", "id", "ids", "items", "include", "exclude", "visitor", "account", "cursor"))
 SECRETS = frozenset(("key", "token"))
-    ("user", "item", "id", "ids", "items", "include", "exclude", "visitor", "account", "cursor", "key", "token")
-)
 IDS |= {"UserId", "ItemId", "user_id", "item_id", "user-id"}  # of Gorse's clients
 WAIT = 1.0  # seconds until another try, where the service cannot answer now
 

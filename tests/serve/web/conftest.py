@@ -78,6 +78,12 @@ def page_at(store, engine=make_engine, **settings):
     socket.close()
 
 
+@pytest.fixture(scope="session")
+def served():
+    """Return `page_at`."""
+    return page_at
+
+
 @pytest.fixture(scope="module")
 def demo_address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "shop.db"

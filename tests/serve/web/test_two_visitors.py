@@ -20,6 +20,12 @@ OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another'
     "POST /web/session": "the token says who; tests/serve/web/test_handover.py",
 }
 ADMINS = {  # bodies or queries of what admins alone may
+    **{f"GET /web/scenes/{part}": {} for part in ("card", "comparison", "calibration", "traffic", "arms", "jobs")},
+    **{f"GET /web/scenes/{part}": {} for part in ("versions", "refused", "ready")},
+    "POST /web/scenes/jobs": {"sure": True},
+    "POST /web/scenes/jobs/cancel": {"job": 1, "sure": True},
+    "POST /web/scenes/versions/activate": {"version": 1, "sure": True},
+    "POST /web/scenes/versions/rollback": {"sure": True},
 }
 
 

@@ -26,6 +26,7 @@ from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import KnownPerson, Moment, moment_of
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
+from palate.serve.engine.spread import Spread
 from palate.serve.engine.typed import typed_user
 from palate.store import lists
 from palate.store.records import Namespace, ShownList
@@ -306,6 +307,11 @@ class Engine:
         """
         with self._others(ns) as others:
             return others.explain(self._person(others, user), item, n)
+
+    def facts(self, ns: Namespace) -> tuple[bool, Spread]:
+        """Return whether a model answers, and what the catalogue spans."""
+        with self._others(ns) as others:
+            return others.space.loaded is not None, others.catalogue.spread
 
     def typed_user(self, ns: Namespace, typed: str) -> str:
         """Return the id of the user that somebody typed, whom the store or the model knows.

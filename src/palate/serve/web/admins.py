@@ -27,7 +27,7 @@ FRESH = 60  # seconds until a cookie is made anew
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class AdminSession:
     """Somebody who showed an admin's key.
 
     Attributes:
@@ -57,11 +57,11 @@ class Admins:
         self.ns, self._access, self._ended, self._seconds = ns, access, ended, seconds
         self._seal = Seal(secret, "palate admins")
 
-    def begun(self, caller: Caller, now: float) -> Session:
+    def begun(self, caller: Caller, now: float) -> AdminSession:
         """Return a new session of whoever has a key."""
-        return Session(caller, secrets.token_bytes(NAMED), int(now), int(now))
+        return AdminSession(caller, secrets.token_bytes(NAMED), int(now), int(now))
 
-    def cookie(self, session: Session, now: float, *, secure: bool) -> tuple[bytes, bytes]:
+    def cookie(self, session: AdminSession, now: float, *, secure: bool) -> tuple[bytes, bytes]:
         """Return the header that gives a browser the cookie of a session, made now."""
         body = BODY.pack(FORM, session.began, int(now), self.ns.key, session.caller.key, session.name)
         return set_cookie(NAME, self._seal.closed(body), self._seconds, same_site="Strict", secure=secure)
@@ -70,7 +70,7 @@ class Admins:
         """Return the header that takes the cookie away."""
         return set_cookie(NAME, "", 0, same_site="Strict", secure=secure)
 
-    def read(self, header: bytes, now: float) -> Session | None:
+    def read(self, header: bytes, now: float) -> AdminSession | None:
         """Return the session of a Cookie header; None where it has none that holds now."""
         body = self._seal.opened(cookie_in(header, NAME))
         if body is None or len(body) != BODY.size:
@@ -81,13 +81,13 @@ class Admins:
         caller = self._access.of_key(key)
         if caller is None or caller.ns.key != ns or caller.role != "admin" or self._ended.is_used(name, _end(began)):
             return None
-        return Session(caller, name, began, made)
+        return AdminSession(caller, name, began, made)
 
-    def end(self, session: Session, now: float) -> None:
+    def end(self, session: AdminSession, now: float) -> None:
         """Let a session's cookies, and copies of them, open nothing any more."""
         self._ended.use(session.name, _end(session.began), now)
 
-    def is_to_renew(self, session: Session, now: float) -> bool:
+    def is_to_renew(self, session: AdminSession, now: float) -> bool:
         """Return whether a new cookie is due, so that the session goes on."""
         return now - session.made >= FRESH
 

@@ -15,7 +15,7 @@ from palate.serve.access import Caller
 from palate.serve.asgi import Receive
 from palate.serve.bodies import Asked, Id
 from palate.serve.operations import Exchange, Offers, Operation, Reply
-from palate.serve.web.admins import Session
+from palate.serve.web.admins import AdminSession
 from palate.serve.web.guards import arrival, is_secure
 
 READING = ("GET", "HEAD")
@@ -37,7 +37,7 @@ class Visit:
     own: str
     is_new: bool
     may_name: bool
-    admin: Session | None = None
+    admin: AdminSession | None = None
 
     @property
     def is_admin(self) -> bool:

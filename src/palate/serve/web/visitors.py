@@ -25,7 +25,7 @@ FIRST_NUMBER = 2**52  # persons of integer ids stand above the caller's own, whe
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownVisitor:
     """What a cookie says: a person, when it was made, and when it ends; seconds since 1970."""
 
     person: str
@@ -70,7 +70,7 @@ class Visitors:
         known = self.known(header, now)
         return None if known is None else known.person
 
-    def known(self, header: bytes, now: float) -> Known | None:
+    def known(self, header: bytes, now: float) -> KnownVisitor | None:
         """Return what a Cookie header says; None where it has none of ours that holds now."""
         body = self._seal.opened(cookie_in(header, NAME))
         if body is None or len(body) <= HEAD.size:
@@ -78,8 +78,8 @@ class Visitors:
         form, made, ends, key = HEAD.unpack_from(body)
         if form != FORM or key != self.ns.key or now >= ends:
             return None
-        return Known(body[HEAD.size :].decode(), made, ends)
+        return KnownVisitor(body[HEAD.size :].decode(), made, ends)
 
-    def is_to_renew(self, known: Known, now: float) -> bool:
+    def is_to_renew(self, known: KnownVisitor, now: float) -> bool:
         """Return whether a cookie of a visitor, not of a user handed over, is so old that it is made anew."""
         return known.ends - known.made > HANDED_OVER and now - known.made > RENEWED
