@@ -11,8 +11,16 @@ from palate.serve.web.offers import OfPerson, PageOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
 
+EVENT, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
+    "GET /web/list": {},
+    "GET /web/mine": {},
+    "GET /web/why": {"item": "f1"},
+    "POST /web/ratings": {"event_id": EVENT, "item": "f1", "value": 4},
+    "POST /web/reactions": {"event_id": EVENT, "item": "f1", "kind": "hide"},
+    "POST /web/undo": {"event_id": EVENT, "withdraws": OTHER},
 }
 OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another's
     "POST /web/admin": "changes the cookie of whoever asks alone",
