@@ -26,12 +26,14 @@ from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import KnownPerson, Moment, moment_of
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
+from palate.serve.engine.titles import TitleIndex
 from palate.store import lists
 from palate.store.records import Namespace, ShownList
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from palate.serve.engine.catalogue import Catalogue
     from palate.store.store import Store
 
 NEW_ITEMS_SHARE = 0.1
@@ -113,6 +115,7 @@ class Engine:
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self._spaces: dict[int, Tenant] = {}
         self._scenarios: dict[int, Scenarios] = {}
+        self._titles: dict[int, tuple[Catalogue, int, TitleIndex]] = {}
         self._lock = threading.RLock()
         self._pages = ThreadPoolExecutor(PAGES, thread_name_prefix="palate-pages")
         self._stack = ExitStack()
@@ -305,6 +308,15 @@ class Engine:
         """
         with self._others(ns) as others:
             return others.explain(self._person(others, user), item, n)
+
+    def titles(self, ns: Namespace) -> TitleIndex:
+        """Return all items by their titles; made anew where one of them changed."""
+        with self._lock, self._moment(ns) as (space, *_):
+            catalogue = space.catalogue
+            kept = self._titles.get(ns.key)
+            if kept is None or kept[:2] != (catalogue, catalogue.counter):
+                kept = self._titles[ns.key] = catalogue, catalogue.counter, TitleIndex.of(catalogue.every())
+            return kept[2]
 
     def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())
