@@ -41,6 +41,13 @@ class Session:
         return Frame(self, pq.read_table(path, partitioning=None).select(names).cast(schema_of(fields)))
 
 
+class AbsentError(AnalysisException):
+    """Spark's words for a path where nothing lies: the true ones come from Java."""
+
+    def getCondition(self) -> str:  # noqa: N802
+        return "PATH_NOT_FOUND"
+
+
 def found(path: str) -> Any:
     """Return files as Spark's binaryFile does: here a schema is all that is asked for.
 
@@ -48,7 +55,7 @@ def found(path: str) -> Any:
         AnalysisException: there are none.
     """
     if not Path(path).exists():
-        raise AnalysisException(errorClass="PATH_NOT_FOUND", messageParameters={"path": path})
+        raise AbsentError(path)
     return SimpleNamespace(schema="")
 
 
