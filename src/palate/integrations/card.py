@@ -37,7 +37,7 @@ ABLE = {
     "explain": ("of what a score is made", "of what a score is made"),
     "fold_in_items": ("items it has not seen, by who rated them", "items it has not seen, whoever rates them"),
 }
-Results = Evaluation | Comparison | Mapping[str, Any]
+MeasuredResults = Evaluation | Comparison | Mapping[str, Any]
 
 
 class _Measurement(NamedTuple):
@@ -60,7 +60,7 @@ class _Measured(NamedTuple):
 
 
 def model_card(
-    model: Recommender, results: Results | None = None, *, name: str | None = None, licence: str | None = None
+    model: Recommender, results: MeasuredResults | None = None, *, name: str | None = None, licence: str | None = None
 ) -> str:
     """Return the card of a fitted model.
 
@@ -84,7 +84,7 @@ def model_card(
     return "\n".join(["---", *_yaml(head), "---", "", body, ""])
 
 
-def results_of(path: str | Path) -> Results:
+def results_of(path: str | Path) -> MeasuredResults:
     """Return what was measured, of a folder of `palate compare --out` or a file of `palate evaluate --json`.
 
     Raises:
@@ -111,7 +111,7 @@ def _no_results(path: Path, words: str) -> DataError:
     return DataError.of(path, f"{words}: {after}", code="format")
 
 
-def _measured(model: Recommender, results: Results) -> _Measured:
+def _measured(model: Recommender, results: MeasuredResults) -> _Measured:
     """Return a model's figures from what was measured."""
     if isinstance(results, Comparison):
         return _of_comparison(model, results)
