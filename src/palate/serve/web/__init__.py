@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import me
+from palate.serve.web import me, scenes, sessions
 
-PARTS = (me.offer,)
+PARTS = (me.offer, sessions.offer, scenes.offer)
