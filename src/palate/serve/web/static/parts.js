@@ -46,3 +46,14 @@ export function Dialog({ title, yes, onYes, onNo, children }) {
       <button type="button" class="strong" onClick=${onYes}>${yes}</button></p>
   </dialog>`;
 }
+
+/** A window above the page, of the browser's own: it keeps the focus, and Escape closes it. @param {{title: string, close: () => void}} given */
+export function Popup({ title, close, children }) {
+  const box = useRef(null);
+  useEffect(() => box.current.showModal(), []);
+  return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
+    <h2>${title}</h2>
+    ${children}
+    <p><button type="button" onClick=${() => box.current.close()}>${words.keys.close}</button></p>
+  </dialog>`;
+}
