@@ -8,11 +8,20 @@ from in_process import Visitor, serving
 
 from palate.serve.web import PARTS
 from palate.serve.web.offers import OfPerson, PageOperation
+from palate.serve.web.uploads import FileOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
 
+FILES = {f"{offer.method} {offer.path}" for offers in PARTS if offers.operation is FileOperation for offer in offers}
+
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
+    "POST /web/uploads": {},
+    "POST /web/uploads/commit": {"once": "0123456789abcdef"},
+    "POST /web/uploads/undo": {"once": "0123456789abcdef"},
+    "GET /web/downloads/lists": {},
+    "GET /web/downloads/mine": {"format": "json"},
+    "DELETE /web/me": {"sure": True},
 }
 OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another's
     "POST /web/admin": "changes the cookie of whoever asks alone",
@@ -31,13 +40,16 @@ ADMINS = {  # bodies or queries of what admins alone may
 
 def send(visitor, name, given):
     method, path = name.split(" ")
+    if name in FILES:
+        headers = {"content-type": "application/octet-stream"}
+        return visitor.request(method, path, params=given, content=b"title,rating\nHeat,4\n", headers=headers)
     return visitor.request(method, path, **({"json": given} if OFFERS[name].has_body else {"params": given}))
 
 
 def test_every_operation_of_the_page_is_tried():
     assert {*OFFERS} == {*OF_A_PERSON, *OF_NOBODY, *ADMINS}
     for offers in PARTS:
-        assert offers.operation is PageOperation
+        assert offers.operation in (PageOperation, FileOperation)
         assert not offers.documented
     for name, offer in OFFERS.items():
         of_person = offer.asked is not None and issubclass(offer.asked, OfPerson)

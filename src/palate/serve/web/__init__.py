@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, scenes, sessions, why
+from palate.serve.web import changes, downloads, lists, me, scenes, sessions, uploads, why
 
-PARTS = (me.offer, sessions.offer, lists.offer, changes.offer, why.offer, scenes.offer)
+PARTS = (
+    me.offer,
+    sessions.offer,
+    lists.offer,
+    changes.offer,
+    why.offer,
+    uploads.offer,
+    uploads.files,
+    downloads.offer,
+    scenes.offer,
+)

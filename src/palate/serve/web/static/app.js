@@ -7,11 +7,12 @@ import { fault, me, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
+import * as data from "./views/data.js";
 import * as forYou from "./views/for-you.js";
 import * as scenes from "./views/scenes.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, scenes];
+const VIEWS = [forYou, data, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
