@@ -62,8 +62,10 @@ class Engine:
             raise NotFoundError(f"there is no item '{item}'", subject="item", value=item)
         return self._page(secrets.token_hex(16), 1, n)
 
-    def onboarding(self, ns, *, n, where, include, exclude):
-        return self._page(secrets.token_hex(16), 1, n)
+    def onboarding(self, ns, *, n, where, include, exclude, user=None, session=None, skipped=()):
+        page = self._page(secrets.token_hex(16), 1, n)
+        page.known = 0.25
+        return page
 
     def predict(self, ns, user, items, interval):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]

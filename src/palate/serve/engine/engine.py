@@ -24,6 +24,7 @@ from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
+from palate.serve.engine.questions import knows_itself
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
 from palate.serve.engine.spread import Spread
@@ -255,12 +256,44 @@ class Engine:
         where: tuple[str, ...] = (),
         include: tuple[str, ...] | None = None,
         exclude: tuple[str, ...] = (),
+        user: str | None = None,
+        session: tuple[tuple[str, float | None], ...] | None = None,
+        skipped: tuple[str, ...] = (),
     ) -> Answer:
-        """Return items to ask a newcomer about (`palate.serve.engine.newcomers`); the score is what each is worth."""
-        ask = Ask(ns=ns, n=n, where=where, include=include, exclude=exclude)
-        with self._others(ns) as others:
-            answer = others.onboarding(ask)
-        return self._kept(ask, answer)
+        """Return what to ask somebody about next (`palate.serve.engine.questions`); the score is what each is worth.
+
+        A version that knows how sure it is chooses, the active one or one that a scenario names; else the active one.
+
+        Args:
+            ns, n, where, include, exclude: which items may be asked about.
+            user, session: who is asked, by their feedback or by what they said until now; neither: nobody is known.
+            skipped: ids of what they said they do not know.
+
+        Raises:
+            ParameterError: user and session are both given, or an item of the session needs a rating and has none.
+        """
+        ask = Ask(ns=ns, n=n, user=user, session=session, where=where, include=include, exclude=exclude)
+        ask.check()
+        with self._lock, self._moment(ns) as (space, conn, _):
+            spaces = self._scenarios[ns.key].spaces()
+            others = Others(next((one for one in spaces if knows_itself(one.loaded)), space), conn)
+            answer = others.onboarding(ask, self._asked(others, ask), skipped)
+        return self._kept(ask, answer, {"skipped": len(skipped)} if skipped else None)
+
+    def _asked(self, others: Others, ask: Ask) -> KnownPerson:
+        """Return whom a request is about.
+
+        Raises:
+            ParameterError: their session cannot be read.
+        """
+        if ask.user is not None:
+            return self._person(others, ask.user)
+        if ask.session is None:
+            return NOBODY
+        (person,) = others.space.people.of_sessions([ask.session])
+        if isinstance(person, PalateError):
+            raise person
+        return person
 
     def best(
         self,
