@@ -44,7 +44,7 @@ def test_a_file_is_shown_taken_and_taken_back(tab):
     page.reload()
     page.wait_for_selector(".done")
     page.click(".done button")
-    page.wait_for_function("document.querySelector('.done').textContent.includes('7 films taken back')")
+    page.wait_for_selector(".done:has-text('7 films taken back')")
 
 
 def test_what_cannot_be_taken_is_told_in_words(tab):
