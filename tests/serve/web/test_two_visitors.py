@@ -12,14 +12,21 @@ from palate.serve.web.uploads import FileOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
 
+EVENT = "00000000-0000-4000-8000-000000000001"
 FILES = {f"{offer.method} {offer.path}" for offers in PARTS if offers.operation is FileOperation for offer in offers}
 
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
+    "GET /web/list": {},
+    "GET /web/mine": {},
+    "GET /web/why": {"item": "f3"},
+    "POST /web/ratings": {"item": "f3", "value": 4, "event_id": EVENT},
+    "POST /web/reactions": {"item": "f3", "kind": "seen", "event_id": EVENT},
+    "POST /web/undo": {"withdraws": EVENT, "event_id": EVENT},
     "POST /web/uploads": {},
     "POST /web/uploads/commit": {"once": "0123456789abcdef"},
     "POST /web/uploads/undo": {"once": "0123456789abcdef"},
-    "GET /web/downloads/lists": {},
+    "GET /web/downloads/lists": {"format": "json"},
     "GET /web/downloads/mine": {"format": "json"},
     "DELETE /web/me": {"sure": True},
 }

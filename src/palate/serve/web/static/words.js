@@ -170,7 +170,7 @@ export const words = {
       title: (name) => `What ${name} says`,
       read: ({ source, n_rows, letters }) => `${source ? `A file of ${source}` : "A table"} with ${n_rows.toLocaleString("en")} ${n_rows === 1 ? "line" : "lines"}${letters === "utf-8" ? "" : `; its letters were read as ${letters}, so look whether they are right`}. What a column holds was guessed: change what is wrong.`,
       columns: "Columns",
-      columnTitles: ["Column", "For example", "Holds", "Guessed"],
+      columnTitles: ["Column", "Holds", "For example", "Guessed"],
       holds: (name) => `What the column ${name} holds`,
       roles: { title: "Title", original: "Other title", year: "Year", rating: "Rating", item: "Our own id", imdb: "IMDb id", date: "Date", person: "Who rated", none: "Not used" },
       whose: "Rows of",

@@ -30,10 +30,10 @@ function Columns({ shown, change }) {
   const give = (place, role) => change({ roles: roles.map((old, k) => (k === place ? role : old === role && role !== "none" ? "none" : old)) });
   const rows = shown.columns.map(({ name, why }, place) => [
     html`<bdi>${name}</bdi>`,
-    html`<bdi>${examples(shown.rows, place)}</bdi>`,
     html`<select aria-label=${own.holds(name)} value=${roles[place]} onChange=${({ target }) => give(place, target.value)}>
       ${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === roles[place]}>${own.roles[role]}</option>`)}
     </select>`,
+    html`<bdi>${examples(shown.rows, place)}</bdi>`,
     why,
   ]);
   return html`<${Table} caption=${own.columns} columns=${own.columnTitles.map((title) => ({ title }))} rows=${rows} />`;
