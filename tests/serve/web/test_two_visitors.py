@@ -11,24 +11,24 @@ from palate.serve.web.offers import OfPerson, PageOperation
 from palate.serve.web.uploads import FileOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
-
-EVENT = "00000000-0000-4000-8000-000000000001"
 FILES = {f"{offer.method} {offer.path}" for offers in PARTS if offers.operation is FileOperation for offer in offers}
+
+EVENT, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
-    "GET /web/list": {},
-    "GET /web/mine": {},
-    "GET /web/why": {"item": "f3"},
-    "POST /web/ratings": {"item": "f3", "value": 4, "event_id": EVENT},
-    "POST /web/reactions": {"item": "f3", "kind": "seen", "event_id": EVENT},
-    "POST /web/undo": {"withdraws": EVENT, "event_id": EVENT},
     "POST /web/uploads": {},
     "POST /web/uploads/commit": {"once": "0123456789abcdef"},
     "POST /web/uploads/undo": {"once": "0123456789abcdef"},
     "GET /web/downloads/lists": {"format": "json"},
     "GET /web/downloads/mine": {"format": "json"},
     "DELETE /web/me": {"sure": True},
+    "GET /web/list": {},
+    "GET /web/mine": {},
+    "GET /web/why": {"item": "f1"},
+    "POST /web/ratings": {"event_id": EVENT, "item": "f1", "value": 4},
+    "POST /web/reactions": {"event_id": EVENT, "item": "f1", "kind": "hide"},
+    "POST /web/undo": {"event_id": EVENT, "withdraws": OTHER},
 }
 OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another's
     "POST /web/admin": "changes the cookie of whoever asks alone",

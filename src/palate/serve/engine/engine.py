@@ -344,6 +344,20 @@ class Engine:
         with self._others(ns) as others:
             return others.explain(self._person(others, user), item, n)
 
+    def facts(self, ns: Namespace) -> tuple[bool, Spread]:
+        """Return whether a model answers, and what the catalogue spans."""
+        with self._others(ns) as others:
+            return others.space.loaded is not None, others.catalogue.spread
+
+    def typed_user(self, ns: Namespace, typed: str) -> str:
+        """Return the id of the user that somebody typed, whom the store or the model knows.
+
+        Raises:
+            NotFoundError: it is nobody's; in a sentence for whoever typed it.
+        """
+        with self._others(ns) as others:
+            return typed_user(others.conn, ns, others.space.loaded, typed)
+
     def left(self, ask: Ask) -> Left:
         """Return what the list of a request is chosen from.
 
@@ -377,20 +391,6 @@ class Engine:
             if kept is None or kept[:2] != (catalogue, catalogue.counter):
                 kept = self._titles[ns.key] = catalogue, catalogue.counter, TitleIndex.of(catalogue.every())
             return kept[2]
-
-    def facts(self, ns: Namespace) -> tuple[bool, Spread]:
-        """Return whether a model answers, and what the catalogue spans."""
-        with self._others(ns) as others:
-            return others.space.loaded is not None, others.catalogue.spread
-
-    def typed_user(self, ns: Namespace, typed: str) -> str:
-        """Return the id of the user that somebody typed, whom the store or the model knows.
-
-        Raises:
-            NotFoundError: it is nobody's; in a sentence for whoever typed it.
-        """
-        with self._others(ns) as others:
-            return typed_user(others.conn, ns, others.space.loaded, typed)
 
     def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())

@@ -5,13 +5,6 @@ from __future__ import annotations
 from palate.serve.web import changes, downloads, lists, me, scenes, sessions, uploads, why
 
 PARTS = (
-    me.offer,
-    sessions.offer,
-    lists.offer,
-    changes.offer,
-    why.offer,
-    uploads.offer,
-    uploads.files,
-    downloads.offer,
-    scenes.offer,
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer),
+    *(uploads.offer, uploads.files, downloads.offer, scenes.offer),
 )

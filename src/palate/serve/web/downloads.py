@@ -25,9 +25,8 @@ from palate.store.records import Event, ShownList
 LISTED: Final = 100  # items of a list
 MARK = "\ufeff".encode()  # by which spreadsheets know UTF-8
 TYPES: Final = {"csv": b"text/csv; charset=utf-8", "json": b"application/json"}
-Row = dict[str, Any]
-Columns = Mapping[str, pl.DataType]
-LIST_COLUMNS: Final[Columns] = {
+FileColumns = Mapping[str, pl.DataType]
+LIST_COLUMNS: Final[FileColumns] = {
     "place": pl.Int64(),
     "item_id": pl.String(),
     "title": pl.String(),
@@ -38,7 +37,7 @@ LIST_COLUMNS: Final[Columns] = {
     "high": pl.Float64(),
     "why": pl.String(),
 }
-OWN_COLUMNS: Final[Columns] = {
+OWN_COLUMNS: Final[FileColumns] = {
     "item_id": pl.String(),
     "title": pl.String(),
     "year": pl.Int64(),
@@ -64,7 +63,7 @@ class ForgetAsked(OfPerson, Sure):
 async def download_lists(call: Exchange, asked: Download) -> Reply:
     """Return the person's list of 100 as a file."""
     told = await list_of(call, ListAsked(n=LISTED))
-    cards: Sequence[Row] = told["items"]
+    cards: Sequence[dict[str, Any]] = told["items"]
     if asked.format == "json":
         return _file("list", "json", _json(told))
     rows = [
@@ -97,7 +96,7 @@ async def forget_me(call: Exchange, asked: ForgetAsked) -> Reply:
     return Reply({"forgotten": True}, headers=[cookie])
 
 
-def everything(call: Exchange) -> Row:
+def everything(call: Exchange) -> dict[str, Any]:
     """Return all that the store holds about the person."""
     person = call.visit.person
     events, titles = _events(call)
@@ -119,14 +118,14 @@ def _events(call: Exchange) -> tuple[list[Event], TitleIndex]:
     return sorted(events, key=lambda event: event.time or 0), call.service.engine.titles(call.ns)
 
 
-def _own_row(event: Event, titles: TitleIndex) -> Row:
+def _own_row(event: Event, titles: TitleIndex) -> dict[str, Any]:
     title, year = _titled(event.item or "", titles)
     said = event.value if event.kind != "seen" else None
     date = _date(time_said(event.time))
     return {"item_id": event.item, "title": title, "year": year, "rating": said, "date": date, "kind": event.kind}
 
 
-def _list_row(shown: ShownList, titles: TitleIndex) -> Row:
+def _list_row(shown: ShownList, titles: TitleIndex) -> dict[str, Any]:
     pages = [(shown.first, shown.places), *((page.first, page.places) for page in shown.pages)]
     return {
         "list_id": shown.list_id,
@@ -151,7 +150,7 @@ def _date(time: datetime | None) -> str | None:
     return None if time is None else time.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _csv(rows: Sequence[Row], columns: Columns) -> bytes:
+def _csv(rows: Sequence[dict[str, Any]], columns: FileColumns) -> bytes:
     """Return rows as a text that spreadsheets open, and take no formula from."""
     table = pl.DataFrame([{name: row[name] for name in columns} for row in rows], schema=dict(columns))
     return MARK + disarmed(table).write_csv().encode()
