@@ -13,12 +13,12 @@ from palate.data.spreadsheets import disarmed
 from palate.errors import RequestError
 from palate.serve.answers import Forgotten, Said
 from palate.serve.engine.titles import TitleIndex, split_title
-from palate.serve.operations import Exchange, Reply
+from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.said import in_thread, time_said
 from palate.serve.routes.users import forget
 from palate.serve.web.guards import is_secure
 from palate.serve.web.lists import ListAsked, list_of
-from palate.serve.web.offers import Offers, OfPerson, Sure, page_offers
+from palate.serve.web.offers import OfPerson, Sure, page_offers
 from palate.store import feedback, lists, users
 from palate.store.records import Event, ShownList
 

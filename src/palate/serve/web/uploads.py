@@ -15,11 +15,11 @@ from palate.serve import limits
 from palate.serve.answers import Said
 from palate.serve.asgi import Receive
 from palate.serve.bodies import WORD, Short
-from palate.serve.operations import Exchange, of_query
+from palate.serve.operations import Exchange, Offers, of_query
 from palate.serve.routes.feedback import written
 from palate.serve.routes.said import in_thread
 from palate.serve.web.guessing import Range
-from palate.serve.web.offers import Offers, OfPerson, PageOperation, page_offers
+from palate.serve.web.offers import OfPerson, PageOperation, page_offers
 from palate.serve.web.uploading import Choices, Upload, events_of, prefix, said, understood
 from palate.store import feedback
 from palate.store.kinds import kinds_of
