@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from types import SimpleNamespace
 
+from palate.serve.engine.asking import Left, Scale
 from palate.errors import NotFoundError, UnavailableError
 from palate.store.records import Place
 
@@ -65,6 +66,15 @@ class Engine:
     def predict(self, ns, user, items, interval):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]
         return SimpleNamespace(rows=rows, version=3, trained=1_700_000_000_000_000, newest_feedback=None)
+
+    def left(self, ask):
+        return Left(len(ITEMS), len(ITEMS), known=True, varies=True)
+
+    def items(self, ns, ids):
+        return {item: {"title": f"Film {item}"} for item in ids if item in KNOWN}
+
+    def scale(self, ns):
+        return Scale(1.0, 5.0, predicted=True)
 
     def explain(self, ns, user, item, n):
         if item not in KNOWN:

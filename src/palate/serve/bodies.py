@@ -137,6 +137,7 @@ NotMine = Annotated[bool, Field(description="No item whose attribute owner is th
 
 Seen = Annotated[bool, Field(description="Also what the person has seen.")]
 Diversity = Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")]
+Discovery = Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: being little known counts as much.")]
 Why = Annotated[bool, Field(description="Say of each item which of the person's led to it.")]
 
 
@@ -145,6 +146,7 @@ class Ranking(Choice):
 
     seen: Seen = False
     diversity: Diversity = 0.0
+    discovery: Discovery = 0.0
     why: Why = False
     scenario: Scenario = None
 
@@ -179,6 +181,7 @@ class RecommendationQuery(Asked):
     not_mine: NotMine = False
     seen: Seen = False
     diversity: Diversity = 0.0
+    discovery: Discovery = 0.0
     why: Why = False
     scenario: Scenario = None
 

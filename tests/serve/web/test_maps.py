@@ -36,7 +36,7 @@ def test_a_browser_that_has_the_map_is_told_so_until_it_changes(visitor, tmp_pat
     again = visitor.get("/web/map", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     with open_store(f"sqlite:///{tmp_path / 'films.db'}") as store:
-        items.upsert(store, store.namespace(), [Thing("f12", {"title": "Renamed (1999)"})])
+        items.upsert(store, store.namespace(), [Thing("f12", {"title": "Renamed (1999)", "year": 1999})])
     changed = visitor.get("/web/map", headers={"if-none-match": first.headers["etag"]})
     assert changed.status_code == 200
     assert [point[3:5] for point in changed.json()["points"] if point[2] == "f12"] == [["Renamed", 1999]]

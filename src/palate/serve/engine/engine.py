@@ -19,13 +19,13 @@ from palate.errors import PalateError, StoreError, UnavailableError
 from palate.parallel import single_blas_thread
 from palate.serve import measures
 from palate.serve.engine import listing
-from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
+from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Scale
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.others import Others
 from palate.serve.engine.own import listed_items, own_ratings
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
-from palate.serve.engine.people import KnownPerson, Moment, moment_of
+from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
 from palate.store import lists
@@ -328,6 +328,31 @@ class Engine:
         """Return the attributes of items that a list may hold, a title among them; others are left out."""
         with self._lock, self._moment(ns) as (space, *_):
             return listed_items(space.catalogue, ids)
+
+    def left(self, ask: Ask) -> Left:
+        """Return what the list of a request is chosen from.
+
+        Raises:
+            ParameterError: a condition is wrong.
+        """
+        with self._others(ask.ns) as others:
+            person = NOBODY if ask.user is None else self._person(others, ask.user)
+            return others.space.ranking.left(ask, person)
+
+    def items(self, ns: Namespace, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the attributes of items as lists show them, a title among them; those that nobody knows are left out."""
+        with self._others(ns) as others:
+            places = others.catalogue.index(ids)
+            return dict(others.catalogue.shown(places[places >= 0].tolist()))
+
+    def scale(self, ns: Namespace) -> Scale | None:
+        """Return the ratings that the model has learned from; None where there are none."""
+        with self._others(ns) as others:
+            if others.space.loaded is None:
+                return None
+            model = others.space.loaded.model
+            low, high = model.rating_range_
+            return Scale(float(low), float(high), model.score_kind == "rating") if low < high else None
 
     def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import me
+from palate.serve.web import changes, films, lists, maps, me, why
 
-PARTS = (me.offer,)
+PARTS = (me.offer, lists.offer, changes.offer, why.offer, films.offer, maps.offer)
