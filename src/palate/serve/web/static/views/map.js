@@ -88,7 +88,7 @@ function Plane({ points, regions, mine, colours, chosen, over, setOver }) {
       <g class="dots" stroke-width=${0.016 * Math.sqrt(size)}>${dots}</g>
       <g class="mine">${points.filter(({ item }) => mine.has(item)).map((point) => html`<circle key=${point.item} class=${liked(mine.get(point.item)) ? "liked" : ""}
         cx=${point.x} cy=${point.y} r=${0.017 * Math.sqrt(size)} stroke-width=${0.007 * Math.sqrt(size)} />`)}</g>
-      <g class="regions" aria-hidden="true" font-size=${0.07 * size} stroke-width=${0.02 * size}>${regions.map(({ genre, x, y }) => html`<text key=${genre} x=${x} y=${y} text-anchor=${x > 0.6 ? "end" : x < -0.6 ? "start" : "middle"}>${genre}</text>`)}</g>
+      <g class="regions" aria-hidden="true" font-size=${0.055 * size} stroke-width=${0.02 * size}>${regions.map(({ genre, x, y }) => html`<text key=${genre} x=${x} y=${y - 0.06 * size} text-anchor=${x > 0.6 ? "end" : x < -0.6 ? "start" : "middle"}>${genre}</text>`)}</g>
       ${over && html`<circle class="over" cx=${over.x} cy=${over.y} r=${0.03 * size} stroke-width=${0.01 * size} />`}
       <a class="chosen" href=${to({ view: "film", item: chosen.item })} aria-label=${words.map.at(chosen, about(chosen, mine))} aria-describedby="map-keys" onKeyDown=${keys}>
         <circle cx=${chosen.x} cy=${chosen.y} r=${0.035 * size} stroke-width=${0.014 * size} /></a>
