@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from types import SimpleNamespace
 
-from palate.serve.engine.asking import Left, Scale
 from palate.errors import NotFoundError, UnavailableError
+from palate.serve.engine.asking import Left, Scale
 from palate.store.records import Place
 
 KNOWN = {"50", "181", *map(str, range(1, 41))}
@@ -60,8 +60,10 @@ class Engine:
             raise NotFoundError(f"there is no item '{item}'", subject="item", value=item)
         return self._page(secrets.token_hex(16), 1, n)
 
-    def onboarding(self, ns, *, n, where, include, exclude):
-        return self._page(secrets.token_hex(16), 1, n)
+    def onboarding(self, ns, *, n, where, include, exclude, user=None, session=None, skipped=()):
+        page = self._page(secrets.token_hex(16), 1, n)
+        page.known = 0.25
+        return page
 
     def predict(self, ns, user, items, interval):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]

@@ -152,6 +152,7 @@ class Ranking(Choice):
 
 
 Few = Annotated[list[Id], Field(max_length=100)]
+AskedWho = Annotated[Id | None, Field(description="Who is asked, by their feedback; without it, nobody is known.")]
 
 
 class SimilarQuery(Asked):
@@ -169,6 +170,8 @@ class OnboardingQuery(Asked):
     n: N = 10
     where: Annotated[list[Condition], Field(max_length=8)] = EMPTY
     exclude: Few = EMPTY
+    user: AskedWho = None
+    skipped: Few = EMPTY
 
 
 class RecommendationQuery(Asked):
@@ -257,7 +260,11 @@ class ExplanationRequest(Asked):
 
 
 class OnboardingRequest(Choice):
-    """What to ask somebody new."""
+    """What to ask somebody next."""
+
+    user: AskedWho = None
+    session: Annotated[list[SessionItem] | None, Field(min_length=1, max_length=1000)] = None
+    skipped: Annotated[list[Id], Field(max_length=MANY, description="Asked about before, and not known.")] = EMPTY
 
 
 class Feedback(Asked):

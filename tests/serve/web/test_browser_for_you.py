@@ -8,7 +8,9 @@ import pytest
 
 pytestmark = pytest.mark.browser
 ITEMS = "() => [...document.querySelectorAll('.card')].map(card => card.dataset.item)"
-ABOVE = "() => [...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().bottom <= innerHeight).length"
+ABOVE = (
+    "() => [...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().bottom <= innerHeight).length"
+)
 MODULE = "document.querySelector('script[type=module]').src.replace('app.js', %r)"
 CONTRASTS = """
 async () => {
@@ -17,7 +19,8 @@ async () => {
     const box = document.createElement("i");
     box.style.color = colour;
     document.body.append(box);
-    const [r, g, b] = getComputedStyle(box).color.match(/[\\d.]+/g).map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = getComputedStyle(box).color.match(/[\\d.]+/g).map((v) => linear(v / 255));
     box.remove();
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
@@ -84,7 +87,7 @@ def test_a_card_leaves_before_the_service_answers(tab):
     tab.page.wait_for_selector(".card")
     before = items(tab)
     held = []
-    tab.page.route("**/web/reactions", held.append)
+    tab.page.route("**/web/reactions", lambda route: held.append(route))
     card(tab).get_by_role("button", name="is not for me").click()
     assert items(tab) == before[1:]
     settled(tab, lambda: held[0].continue_())
@@ -105,7 +108,7 @@ def test_keys_go_through_the_list_and_rate(tab):
     tab.page.keyboard.press("?")
     assert "not for me" in tab.page.locator("dialog").text_content()
     tab.page.keyboard.press("Escape")
-    assert tab.page.locator("dialog").count() == 0
+    tab.page.locator("dialog").wait_for(state="detached")
 
 
 def test_why_says_words_first_and_adds_up_behind_a_click(tab):
@@ -113,7 +116,7 @@ def test_why_says_words_first_and_adds_up_behind_a_click(tab):
     settled(tab, card(tab).locator("button.why").click, "/web/why")
     assert "Because you " in card(tab).locator(".reasoned li").first.text_content()
     card(tab).get_by_text("The arithmetic").click()
-    cells = [text.replace("−", "-") for text in card(tab).locator(".reasoned td").all_text_contents()]
+    cells = [text.replace("\u2212", "-") for text in card(tab).locator(".reasoned td").all_text_contents()]
     *parts, total = map(float, cells)
     assert sum(parts) == pytest.approx(total, abs=0.0005 * len(cells))
 

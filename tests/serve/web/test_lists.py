@@ -90,11 +90,11 @@ def test_not_for_me_teaches_and_seen_does_not(visitor):
     seen = react(visitor, "f7", "seen")["list"]
     assert "f7" not in names(seen)
     after = {card["item"]: card["stars"] for card in list_of(visitor, "n=100")["items"]}
-    assert all(after[item] == before[item] for item in after)
+    assert all(after[item] == before[item] for item in after if item in before)
     hidden = react(visitor, "f13", "hide")["list"]
     assert "f13" not in names(hidden)
     taught = {card["item"]: card["stars"] for card in list_of(visitor, "n=100")["items"]}
-    assert any(taught[item] != before[item] for item in taught)
+    assert any(taught[item] != before[item] for item in taught if item in before)
 
 
 def test_filters_choose_and_the_count_tells_what_is_left(visitor):
@@ -108,7 +108,7 @@ def test_what_was_rated_comes_back_with_its_rating_where_seen_ones_are_wanted(vi
     rate(visitor, "f3", 4)
     assert "f3" not in names(list_of(visitor, "n=100"))
     cards = list_of(visitor, "n=100&seen=1")["items"] + list_of(visitor, "n=100&seen=1&genre=Romance")["items"]
-    assert [card["rated"] for card in cards if card["item"] == "f3"][0] == 4.0
+    assert next(card["rated"] for card in cards if card["item"] == "f3") == 4.0
 
 
 def test_variety_and_discovery_change_the_order(visitor):

@@ -150,6 +150,7 @@ class Answer:
         explored: how chance took part; empty: it did not.
         logged: the list is committed.
         timings: seconds of the batch by part: "model", "store".
+        known: of questions, how well whoever is asked is known, 0 to 1; else None.
     """
 
     list_id: str | None
@@ -169,6 +170,7 @@ class Answer:
     explored: Mapping[str, Any] = field(default_factory=dict)
     logged: bool = True
     timings: Mapping[str, float] = field(default_factory=dict)
+    known: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

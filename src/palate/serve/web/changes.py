@@ -12,7 +12,7 @@ from pydantic import Field
 
 from palate.errors import DataError, NotFoundError
 from palate.serve.answers import Said
-from palate.serve.bodies import Asked, Id, ListId, Number, Whole
+from palate.serve.bodies import Id, ListId, Number, Whole
 from palate.serve.engine.asking import Scale
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.feedback import written

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from palate.errors import NotFoundError, ParameterError
 from palate.serve.answers import Said
-from palate.serve.bodies import Asked, Diversity, Discovery, Name, Seen, Whole
+from palate.serve.bodies import Asked, Discovery, Diversity, Name, Seen, Whole
 from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Scale
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import finite, in_thread
@@ -142,9 +142,7 @@ def _stars(call: Exchange, items: list[str]) -> dict[str, dict[str, Any]]:
     return {item: stars_said(value, low, high, scale) for item, value, low, high, _ in told.rows}
 
 
-def stars_said(
-    value: float | None, low: float | None, high: float | None, scale: Scale | None
-) -> dict[str, Any]:
+def stars_said(value: float | None, low: float | None, high: float | None, scale: Scale | None) -> dict[str, Any]:
     """Return a prediction as cards tell it, with its certainty in a word; the ends of the interval are ratings, too."""
     told = {"stars": value, "low": low, "high": high}
     return {name: _within(number, scale) for name, number in told.items()} | {"sure": certainty(low, high, scale)}
@@ -155,9 +153,7 @@ def _within(number: float | None, scale: Scale | None) -> float | None:
     return known if known is None or scale is None else min(max(known, scale.low), scale.high)
 
 
-def certainty(
-    low: float | None, high: float | None, scale: Scale | None
-) -> Literal["sure", "fairly", "unsure"] | None:
+def certainty(low: float | None, high: float | None, scale: Scale | None) -> Literal["sure", "fairly", "unsure"] | None:
     """Return how sure a prediction is, by the width of its interval against the scale; None where it has none."""
     if low is None or high is None or scale is None:
         return None

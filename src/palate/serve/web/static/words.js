@@ -26,7 +26,7 @@ export const words = {
     marks: { new: "new", up: "▲ up", down: "▼ down" },
     why: "Why this one?",
     more: "More like this",
-    moreLike: (title) => `More like ${title}`,
+    moreLike: (title) => `More like this: ${title}`,
     hide: "Not for me",
     hideThis: (title) => `${title} is not for me`,
     seen: "Seen",
