@@ -58,7 +58,6 @@ def test_a_rating_on_a_films_page_is_kept(tab_at):
 def test_the_views_fit_and_axe_finds_nothing(tab_at, query, width, scheme):
     tab = tab_at(query, width=width, height=844, color_scheme=scheme)
     tab.page.wait_for_selector(".hits, .film, .taste")
-    tab.page.screenshot(path=f"/tmp/sp/films/{query[6:9]}-{width}.png", full_page=True)
     assert tab.stuck_out() == []
     assert tab.axe() == []
 

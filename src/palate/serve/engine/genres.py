@@ -16,7 +16,7 @@ NONE = {"", "unknown", "(no genres listed)"}
 
 def genres_of(columns: Mapping[str, Any]) -> list[str]:
     """Return the genres of an item, each once: of a list, or of a text such as "Drama|War"."""
-    given = next((columns[name] for name in COLUMNS if columns.get(name)), [])
+    given: Any = next((columns[name] for name in COLUMNS if columns.get(name)), [])
     every = given.split("|") if isinstance(given, str) else given
     named = [one.strip() for one in every if isinstance(one, str)] if isinstance(every, list | tuple) else []
     return list(dict.fromkeys(one for one in named if one.casefold() not in NONE))

@@ -101,7 +101,7 @@ def _shares(likeness: NDArray[np.float64], entropy: float) -> NDArray[np.float64
         shares /= shares.sum(1, keepdims=True)
         too_even = -(shares * np.log(np.maximum(shares, 1e-300))).sum(1, keepdims=True) > entropy
         low, high = np.where(too_even, b, low), np.where(too_even, high, b)
-    return shares
+    return np.asarray(shares)
 
 
 def _descended(P: csr_array[Any], begin: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -117,7 +117,7 @@ def _descended(P: csr_array[Any], begin: NDArray[np.float64]) -> NDArray[np.floa
     r, s, z = np.empty((3, Y.shape[1]), np.float32)
     rate = max(Y.shape[1] / PULL / 4, 50.0)
     for step in range(STEPS):
-        push(*Y, r, s, z)
+        push(Y[0], Y[1], r, s, z)
         dx, dy = (of[i] - of[j] for of in Y)
         pull = edges.data * (PULL if step < EARLY else 1) / (1 + dx**2 + dy**2)
         pulled = np.stack([np.bincount(i, pull * d, len(z)) for d in (dx, dy)])
@@ -125,13 +125,13 @@ def _descended(P: csr_array[Any], begin: NDArray[np.float64]) -> NDArray[np.floa
         gains = np.maximum(np.where(slope * moved < 0, gains + 0.2, gains * 0.8), 0.01)
         moved = ((0.5 if step < EARLY else 0.8) * moved - rate * gains * slope).astype(np.float32)
         Y = Y + moved
-    return Y.T
+    return np.ascontiguousarray(Y.T, np.float32)
 
 
 def _scaled(Y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the points from -1 to 1; a few that are far off stand on the edge."""
     low, high = np.quantile(Y, [0.005, 0.995], axis=0)
-    return np.clip(2 * (Y - low) / np.maximum(high - low, 1e-12) - 1, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(2 * (Y - low) / np.maximum(high - low, 1e-12) - 1, -1, 1), np.float32)
 
 
 def regions(points: NDArray[np.float32], genres: Sequence[Sequence[str]]) -> list[tuple[str, float, float]]:

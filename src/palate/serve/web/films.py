@@ -17,7 +17,7 @@ from palate.serve.engine.likers import Likers
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread
 from palate.serve.web.cards import Film, film
-from palate.serve.web.lists import NO_STARS, Card, _stars
+from palate.serve.web.lists import NO_STARS, Card, stars_of
 from palate.serve.web.offers import OfPerson, page_offers
 from palate.store import items, popular
 from palate.store.attributes import TITLES, words
@@ -159,7 +159,7 @@ def _film(call: Exchange, item: str) -> dict[str, Any]:
     if columns is None:
         raise NotFoundError(f"there is no item {shown(item)}", subject="item", value=item)
     similar = _similar(call, item)
-    stars, rated = _stars(call, [item, *(one for one, _ in similar)]), engine.own_ratings(call.ns, person)
+    stars, rated = stars_of(call, [item, *(one for one, _ in similar)]), engine.own_ratings(call.ns, person)
     cards = [
         {**film(one, of), **stars.get(one, NO_STARS), "rated": rated.get(one), "why": None, "source": "model"}
         for one, of in [(item, columns), *similar]
