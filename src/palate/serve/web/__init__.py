@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, films, lists, maps, me, why
+from palate.serve.web import changes, films, lists, maps, me, scenes, sessions, why
 
-PARTS = (me.offer, lists.offer, changes.offer, why.offer, films.offer, maps.offer)
+PARTS = (
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer),
+    *(films.offer, maps.offer, scenes.offer),
+)

@@ -1,5 +1,6 @@
 /* The frame: views in tabs, who asks, light and dark. */
 import { ask } from "./api.js";
+import { takeToken } from "./handover.js";
 import { Failed, html } from "./parts.js";
 import { at, to } from "./router.js";
 import { fault, me, said } from "./state.js";
@@ -9,10 +10,11 @@ import { effect } from "./vendor/signals.js";
 import * as film from "./views/film.js";
 import * as forYou from "./views/for-you.js";
 import * as map from "./views/map.js";
+import * as scenes from "./views/scenes.js";
 import * as search from "./views/search.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, search, film, map];
+const VIEWS = [forYou, search, film, map, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
@@ -46,6 +48,7 @@ function Page() {
 
 async function start() {
   try {
+    await takeToken();
     me.value = await ask("web/me");
     fault.value = null;
   } catch (error) {
