@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, why
+from palate.serve.web import changes, lists, me, onboarding, why
 
-PARTS = (me.offer, lists.offer, changes.offer, why.offer)
+PARTS = (me.offer, lists.offer, changes.offer, why.offer, onboarding.offer)

@@ -7,9 +7,10 @@ import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
 import * as forYou from "./views/for-you.js";
+import * as newHere from "./views/new.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou];
+const VIEWS = [forYou, newHere];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
