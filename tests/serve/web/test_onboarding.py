@@ -45,7 +45,7 @@ def test_what_others_say_changes_nothing(films_service):
 
 @pytest.mark.parametrize(
     ("body", "where"),
-    [({"n": 0}, "n"), ({"n": 21}, "n"), ({"skipped": "f1"}, "skipped"), ({"skipped": [""]}, "skipped"), ({"m": 1}, "m")],
+    [({"n": 0}, "n"), ({"n": 21}, "n"), ({"skipped": "f"}, "skipped"), ({"skipped": [""]}, "skipped"), ({"m": 1}, "m")],
 )
 def test_bad_requests_say_what_is_wrong(films_service, body, where):
     refused = films_service()().post("/web/questions", json=body)
