@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, onboarding, why
+from palate.serve.web import changes, lists, me, onboarding, scenes, sessions, why
 
-PARTS = (me.offer, lists.offer, changes.offer, why.offer, onboarding.offer)
+PARTS = (me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer, scenes.offer)
