@@ -23,6 +23,7 @@ OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is abo
     "GET /web/downloads/lists": {"format": "json"},
     "GET /web/downloads/mine": {"format": "json"},
     "DELETE /web/me": {"sure": True},
+    "POST /web/questions": {"n": 5, "skipped": ["f1"]},
     "GET /web/list": {},
     "GET /web/mine": {},
     "GET /web/search": {"typed": "s"},

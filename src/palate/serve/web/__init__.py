@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, downloads, films, lists, maps, me, scenes, sessions, uploads, why
+from palate.serve.web import changes, downloads, films, lists, maps, me, onboarding, scenes, sessions, uploads, why
 
 PARTS = (
-    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer),
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
     *(films.offer, maps.offer, scenes.offer),
     *(uploads.offer, uploads.files, downloads.offer),
 )
