@@ -69,8 +69,9 @@ class Access:
 
     def __init__(self, store: Store, namespace: str, host: str, seconds: float) -> None:
         self._store, self._seconds = store, seconds
-        self._local = _is_loopback(host)
+        self._local = is_loopback(host)
         self._known: dict[bytes, Caller] = {}
+        self._by_number: dict[int, Caller] = {}
         self._changes: int | None = None
         self._any = True
         self._open = Caller(store.namespace(namespace), "write")
@@ -104,6 +105,7 @@ class Access:
             for row in rows
             if row.revoked is None
         }
+        self._by_number = {caller.key: caller for caller in self._known.values()}
         self._any, self._changes = bool(rows), changes
 
     def _watch(self) -> None:
@@ -120,12 +122,22 @@ class Access:
             RequestError: it has no key, one that does not hold, or needs one.
         """
         given = _key_in(headers)
-        if given is None:
-            return self._keyless(headers, scope)
-        found = self._known.get(hashlib.sha256(given).digest())
+        return self._keyless(headers, scope) if given is None else self.of_text(given)
+
+    def of_text(self, key: bytes) -> Caller:
+        """Return who has a key.
+
+        Raises:
+            RequestError: it is none, or was revoked.
+        """
+        found = self._known.get(hashlib.sha256(key).digest())
         if found is None:
             raise _refused("this key is not known, or was revoked")
         return found
+
+    def of_key(self, number: int) -> Caller | None:
+        """Return who has the key of a number; None where it is none, or was revoked."""
+        return self._by_number.get(number)
 
     def _keyless(self, headers: HeaderMap, scope: Mapping[str, Any]) -> Caller:
         if self._changes is None:
@@ -138,11 +150,11 @@ class Access:
         """Return why a request needs a key, empty where it needs none."""
         if self._any:
             return "this service has keys"
-        if not (self._local and _is_loopback((scope.get("client") or ("",))[0])):
+        if not (self._local and is_loopback((scope.get("client") or ("",))[0])):
             return "this service can be reached from other machines; 'palate keys create' makes a key"
         if scope.get("http_version") not in HTTP_OF_CLIENTS or any(map(_of_a_proxy, headers)):
             return "the request came through a proxy; 'palate keys create' makes a key"
-        if not _is_loopback(name_in(headers.get(b"host", b""))):
+        if not is_loopback(name_in(headers.get(b"host", b""))):
             return "the request was sent to another name than this machine's own"
         if not _own_origin(headers.get(b"origin"), headers.get(b"host", b"")):
             return "the request comes from a page of another site"
@@ -164,7 +176,8 @@ def _key_in(headers: HeaderMap) -> bytes | None:
     return given
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Return whether a host's name or address is this machine, for itself alone."""
     address = address_of(name.strip("[]"))
     return name in LOOPBACK if address is None else address.is_loopback
 

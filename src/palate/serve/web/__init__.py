@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, why
+from palate.serve.web import changes, lists, me, scenes, sessions, why
 
-PARTS = (me.offer, lists.offer, changes.offer, why.offer)
+PARTS = (me.offer, sessions.offer, lists.offer, changes.offer, why.offer, scenes.offer)

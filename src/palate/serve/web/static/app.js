@@ -1,5 +1,6 @@
 /* The frame: views in tabs, who asks, light and dark. */
 import { ask } from "./api.js";
+import { takeToken } from "./handover.js";
 import { Failed, html } from "./parts.js";
 import { at, to } from "./router.js";
 import { fault, me, said } from "./state.js";
@@ -7,9 +8,10 @@ import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
 import * as forYou from "./views/for-you.js";
+import * as scenes from "./views/scenes.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou];
+const VIEWS = [forYou, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
@@ -43,6 +45,7 @@ function Page() {
 
 async function start() {
   try {
+    await takeToken();
     me.value = await ask("web/me");
     fault.value = null;
   } catch (error) {
