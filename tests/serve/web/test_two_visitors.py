@@ -6,7 +6,7 @@ import pytest
 from films import copied
 from in_process import Visitor, serving
 
-from palate.serve.web import PARTS
+from palate.serve.web import PARTS, guards
 from palate.serve.web.offers import OfPerson, PageOperation
 from palate.serve.web.uploads import FileOperation
 
@@ -72,8 +72,11 @@ def test_every_operation_of_the_page_is_tried():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, films_file):
-    with serving(copied(films_file, tmp_path_factory.mktemp("two")), page="visitors", engine=None) as client:
-        yield client.app
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guards, "ARRIVALS", 10_000)  # more people come here in a minute than one address may send
+        with serving(copied(films_file, folder), page="visitors", engine=None) as client:
+            yield client.app
 
 
 @pytest.mark.parametrize("name", OF_A_PERSON)

@@ -1,4 +1,5 @@
 /* What the views are made of. Data enter as children and attributes alone, never as markup. */
+import { useEffect, useRef } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
 import { h } from "./vendor/preact.js";
 import { words } from "./words.js";
