@@ -79,5 +79,5 @@ def test_nothing_else_is_served(visiting, path):
 
 
 def test_the_page_is_small():
-    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 60_000
+    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 80_000
     assert len(document()) < 4_000

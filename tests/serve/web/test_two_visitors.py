@@ -6,23 +6,36 @@ import pytest
 from films import copied
 from in_process import Visitor, serving
 
-from palate.serve.web import PARTS
+from palate.serve.web import PARTS, guards
 from palate.serve.web.offers import OfPerson, PageOperation
+from palate.serve.web.uploads import FileOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
+FILES = {f"{offer.method} {offer.path}" for offers in PARTS if offers.operation is FileOperation for offer in offers}
 
 EVENT, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
+    "POST /web/uploads": {},
+    "POST /web/uploads/commit": {"once": "0123456789abcdef"},
+    "POST /web/uploads/undo": {"once": "0123456789abcdef"},
+    "GET /web/downloads/lists": {"format": "json"},
+    "GET /web/downloads/mine": {"format": "json"},
+    "DELETE /web/me": {"sure": True},
+    "POST /web/questions": {"n": 5, "skipped": ["f1"]},
     "GET /web/list": {},
     "GET /web/mine": {},
+    "GET /web/search": {"typed": "s"},
+    "GET /web/film": {"item": "f1"},
+    "GET /web/map/mine": {},
     "GET /web/why": {"item": "f1"},
     "POST /web/ratings": {"event_id": EVENT, "item": "f1", "value": 4},
     "POST /web/reactions": {"event_id": EVENT, "item": "f1", "kind": "hide"},
     "POST /web/undo": {"event_id": EVENT, "withdraws": OTHER},
 }
 OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another's
+    "GET /web/map": "is everybody's",
     "POST /web/admin": "changes the cookie of whoever asks alone",
     "DELETE /web/admin": "changes the cookie of whoever asks alone",
     "POST /web/session": "the token says who; tests/serve/web/test_handover.py",
@@ -39,13 +52,16 @@ ADMINS = {  # bodies or queries of what admins alone may
 
 def send(visitor, name, given):
     method, path = name.split(" ")
+    if name in FILES:
+        headers = {"content-type": "application/octet-stream"}
+        return visitor.request(method, path, params=given, content=b"title,rating\nHeat,4\n", headers=headers)
     return visitor.request(method, path, **({"json": given} if OFFERS[name].has_body else {"params": given}))
 
 
 def test_every_operation_of_the_page_is_tried():
     assert {*OFFERS} == {*OF_A_PERSON, *OF_NOBODY, *ADMINS}
     for offers in PARTS:
-        assert offers.operation is PageOperation
+        assert offers.operation in (PageOperation, FileOperation)
         assert not offers.documented
     for name, offer in OFFERS.items():
         of_person = offer.asked is not None and issubclass(offer.asked, OfPerson)
@@ -56,8 +72,11 @@ def test_every_operation_of_the_page_is_tried():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, films_file):
-    with serving(copied(films_file, tmp_path_factory.mktemp("two")), page="visitors", engine=None) as client:
-        yield client.app
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guards, "ARRIVALS", 10_000)  # more people come here in a minute than one address may send
+        with serving(copied(films_file, folder), page="visitors", engine=None) as client:
+            yield client.app
 
 
 @pytest.mark.parametrize("name", OF_A_PERSON)

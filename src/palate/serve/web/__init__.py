@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, scenes, sessions, why
+from palate.serve.web import changes, downloads, films, lists, maps, me, onboarding, scenes, sessions, uploads, why
 
-PARTS = (me.offer, sessions.offer, lists.offer, changes.offer, why.offer, scenes.offer)
+PARTS = (
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
+    *(films.offer, maps.offer, scenes.offer),
+    *(uploads.offer, uploads.files, downloads.offer),
+)
