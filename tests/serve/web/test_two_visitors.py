@@ -17,12 +17,16 @@ OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is abo
     "GET /web/me": {},
     "GET /web/list": {},
     "GET /web/mine": {},
+    "GET /web/search": {"typed": "s"},
+    "GET /web/film": {"item": "f1"},
+    "GET /web/map/mine": {},
     "GET /web/why": {"item": "f1"},
     "POST /web/ratings": {"event_id": EVENT, "item": "f1", "value": 4},
     "POST /web/reactions": {"event_id": EVENT, "item": "f1", "kind": "hide"},
     "POST /web/undo": {"event_id": EVENT, "withdraws": OTHER},
 }
 OF_NOBODY = {  # why nobody can name somebody in it, or ask for what is another's
+    "GET /web/map": "is everybody's",
     "POST /web/admin": "changes the cookie of whoever asks alone",
     "DELETE /web/admin": "changes the cookie of whoever asks alone",
     "POST /web/session": "the token says who; tests/serve/web/test_handover.py",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, lists, me, scenes, sessions, why
+from palate.serve.web import changes, films, lists, maps, me, scenes, sessions, why
 
-PARTS = (me.offer, sessions.offer, lists.offer, changes.offer, why.offer, scenes.offer)
+PARTS = (
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer),
+    *(films.offer, maps.offer, scenes.offer),
+)
