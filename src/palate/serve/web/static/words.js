@@ -90,6 +90,7 @@ export const words = {
       ["?", "this help"],
     ],
     close: "Close",
+  },
   scenes: {
     title: "Behind the scenes",
     locked: "This is for whoever runs this service. A key of the role admin opens it for half an hour; the browser keeps a cookie that no script can read, and never the key. On the machine of the service, “palate keys create --role admin” makes one.",
