@@ -62,11 +62,11 @@ class Engine:
     def onboarding(self, ns, *, n, where, include, exclude):
         return self._page(secrets.token_hex(16), 1, n)
 
-    def predict(self, ns, user, items, interval):
+    def predict(self, ns, user, items, interval, scenario=None):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]
         return SimpleNamespace(rows=rows, version=3, trained=1_700_000_000_000_000, newest_feedback=None)
 
-    def explain(self, ns, user, item, n):
+    def explain(self, ns, user, item, n, scenario=None):
         if item not in KNOWN:
             raise NotFoundError(f"there is no item '{item}'", subject="item", value=item)
         reasons = [{"item": "2", "share": 0.5}]
