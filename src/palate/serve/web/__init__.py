@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import me
+from palate.serve.web import comparing, me, purposes
 
-PARTS = (me.offer,)
+PARTS = (me.offer, purposes.offer, comparing.offer)

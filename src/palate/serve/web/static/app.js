@@ -6,10 +6,12 @@ import { fault, me, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
+import * as compare from "./views/compare.js";
 import * as forYou from "./views/for-you.js";
+import * as models from "./views/models.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou];
+const VIEWS = [forYou, models, compare];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
