@@ -11,21 +11,13 @@ from needs_spark import require_java
 from palate.spark.preparing import prepare
 from palate.spark.session import opened
 
-# an eighth less work for small data; the other engines, whose bits are the same, compile their plans
-INTERPRETED = {"spark.sql.codegen.wholeStage": False, "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A session on two cores of this machine."""
     require_java()
     place = tmp_path_factory.mktemp("spark")
-    conf = {
-        **CONF,
-        **INTERPRETED,
-        "spark.local.dir": str(place / "local"),
-        "spark.sql.warehouse.dir": str(place / "warehouse"),
-    }
+    conf = {**CONF, "spark.local.dir": str(place / "local"), "spark.sql.warehouse.dir": str(place / "warehouse")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", python_path())
         with opened("local[2]", conf=conf) as session:

@@ -2,7 +2,8 @@
 
 The suite (`ALSSuite` of Spark's JVM tests) generates small matrices of a known rank, trains on six cells of ten, and
 asks for three others. Here are its cases with its sizes, ranks, penalties and bounds. Its ``maxIter`` never reaches the
-solver, so that every case has ten sweeps. What it holds of partitioners, clean-up and storage levels is of its insides.
+solver, so that every case has ten sweeps; those of types of numbers have two here. What it holds of partitioners,
+clean-up and storage levels is of its insides.
 """
 
 from __future__ import annotations
@@ -179,10 +180,10 @@ def _of_ids() -> list[Case]:
 def _of_kinds() -> list[Case]:
     """Ratings of every type of numbers that Spark has."""
     rows = table([(i, 10 * i + 10, i + 1) for i in range(5)])
+    model = explicit_model(1, 0.1, n_epochs=2)  # the types are what counts
     kinds = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Decimal(10, 0))
     return [
-        Case(f"ratings of type {kind}", rows.with_columns(pl.col("rating").cast(kind)), rows, explicit_model(1, 0.1))
-        for kind in kinds
+        Case(f"ratings of type {kind}", rows.with_columns(pl.col("rating").cast(kind)), rows, model) for kind in kinds
     ]
 
 

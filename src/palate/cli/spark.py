@@ -146,13 +146,12 @@ def _learner(key: str, preset: str | None, set_: list[str] | None, positive: str
         BadParameter: it is none that Spark trains, or a parameter is wrong.
     """
     from palate.cli.train import learner_of
-    from palate.spark.trained import KINDS
+    from palate.spark.trained import CLASSES, KINDS
 
     learner = learner_of(key, preset, set_, positive)
-    if learner.key not in KINDS:
-        raise common.usage_error(
-            f"Spark trains {' and '.join(KINDS)}; {learner.key} learns on one machine: palate train"
-        )
+    known = (*KINDS, *CLASSES)
+    if learner.key not in known:
+        raise common.usage_error(f"Spark trains {', '.join(known)}; {learner.key} learns on one machine: palate train")
     return learner
 
 

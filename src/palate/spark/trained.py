@@ -131,10 +131,10 @@ class Trained:
     def factors(self, side: SideName) -> DataFrame:
         """Return position int, factors binary (n_factors numbers of ``dtype``) and bias double of each user or item."""
         rows, made = self.factor_runs(side)
-        return rows.mapInArrow(made, BY_POSITION)
+        return rows if made is None else rows.mapInArrow(made, BY_POSITION)
 
-    def factor_runs(self, side: SideName) -> tuple[DataFrame, Callable[[Any], Iterator[pa.RecordBatch]]]:
-        """Return a side's records of runs of rows, and what makes `factors` of them in a task."""
+    def factor_runs(self, side: SideName) -> tuple[DataFrame, Callable[[Any], Iterator[pa.RecordBatch]] | None]:
+        """Return a side's records of runs of rows, and what makes `factors` of them in a task; None: they are such."""
         rows = self.records(side).where("kind = 'rows'").select(*SENT)
         return rows, partial(by_position, wire=self.wire, long=self._long(side))
 

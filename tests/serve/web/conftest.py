@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from films import copied, film_store
 from in_process import HERE, serving
 from page_browser import tab_of
 from real_browser import started
@@ -42,6 +43,28 @@ def visiting(tmp_path):
         context.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="session")
+def films_file(tmp_path_factory):
+    """The file of a store of films with three real models; copy it (`films.copied`) before anything is written."""
+    return film_store(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture
+def films_service(films_file, tmp_path):
+    """Return what `visiting` returns, over a copy of the films, with the real engine: nobody else writes into it."""
+    open_now = []
+
+    def service(page="visitors", **settings):
+        context = serving(copied(films_file, tmp_path), page=page, engine=None, **settings)
+        client = context.__enter__()
+        open_now.append(context)
+        return lambda: Visitor(client.app)
+
+    yield service
+    for context in open_now:
+        context.__exit__(None, None, None)
+
+
 @contextmanager
 def page_at(store, engine=make_engine, **settings):
     """Serve a page by a real uvicorn worker in a thread of this process, and yield its address."""
@@ -62,6 +85,13 @@ def page_at(store, engine=make_engine, **settings):
 @pytest.fixture(scope="module")
 def demo_address(tmp_path_factory):
     with page_at(tmp_path_factory.mktemp("page") / "shop.db", page="demo") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def films_address(films_file, tmp_path_factory):
+    """The address of a demonstration over a copy of the films, with the real engine, of a module's own."""
+    with page_at(copied(films_file, tmp_path_factory.mktemp("shown")), None, page="demo") as address:
         yield address
 
 

@@ -119,7 +119,7 @@ class TrainedBayes(Trained):
     def _bayes(self) -> BayesianMF:
         return cast("BayesianMF", self.model)
 
-    def factors(self, side: SideName) -> DataFrame:
+    def factor_runs(self, side: SideName) -> tuple[DataFrame, None]:
         """Return position, factors and bias of each user or item: those of the mean score."""
         score = self.posterior.score
         X, b = (score.user_factors, score.user_biases) if side == "user" else (score.item_factors, score.item_biases)
@@ -127,7 +127,7 @@ class TrainedBayes(Trained):
             {"position": at, "factors": x.tobytes(), "bias": bias}
             for at, (x, bias) in enumerate(zip(np.ascontiguousarray(X), b.tolist(), strict=True))
         ]
-        return frame_of(self.prepared.spark, rows, BY_POSITION)
+        return frame_of(self.prepared.spark, rows, BY_POSITION), None
 
     def collect(self) -> Any:
         """Return the model as one machine has it, fitted, in the driver's memory.
