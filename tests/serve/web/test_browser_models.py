@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import page_at
-from films import copied
-from test_purposes import with_purposes
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def address(films_file, tmp_path_factory):
-    path = with_purposes(copied(films_file, tmp_path_factory.mktemp("models")))
-    with page_at(path, None, page="demo") as address:
-        yield address
-
-
-def test_models_are_told_by_purpose_with_what_was_measured(page_tab, address):
-    tab = page_tab(390, 844, address=address).open("?view=models")
+def test_models_are_told_by_purpose_with_what_was_measured(page_tab, films_address):
+    tab = page_tab(390, 844, address=films_address).open("?view=models")
     tab.page.wait_for_selector(".purpose")
     told = tab.page.locator(".purpose").all_inner_texts()
     assert [one.split("\n")[0] for one in told] == [
@@ -38,8 +28,8 @@ def test_models_are_told_by_purpose_with_what_was_measured(page_tab, address):
     tab.page.wait_for_selector(".purpose")
 
 
-def test_two_lists_stand_side_by_side_and_the_choice_is_an_address(page_tab, address):
-    tab = page_tab(address=address).open("?view=compare&user=p1")
+def test_two_lists_stand_side_by_side_and_the_choice_is_an_address(page_tab, films_address):
+    tab = page_tab(address=films_address).open("?view=compare&user=p1")
     tab.page.wait_for_selector(".compared")
     assert tab.page.locator(".sides h2").all_inner_texts() == ["Best lists", "Stars, and how sure"]
     assert tab.page.locator(".compared li").count() == 20
@@ -55,8 +45,8 @@ def test_two_lists_stand_side_by_side_and_the_choice_is_an_address(page_tab, add
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1920, "light")])
-def test_both_fit(page_tab, address, width, scheme):
-    tab = page_tab(width, 844, address=address, color_scheme=scheme).open("?view=compare&user=p1")
+def test_both_fit(page_tab, films_address, width, scheme):
+    tab = page_tab(width, 844, address=films_address, color_scheme=scheme).open("?view=compare&user=p1")
     tab.page.wait_for_selector(".compared")
     assert tab.stuck_out() == []
     assert tab.axe() == []
