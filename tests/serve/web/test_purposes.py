@@ -71,7 +71,7 @@ def test_somebody_new_gets_what_is_popular_and_is_told_so(visitor):
 
 def test_what_cannot_be_compared_is_refused(visitor):
     refused = visitor.post("/web/compare", json={"left": "best", "right": "stars"})
-    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    assert (refused.status_code, refused.json()["code"]) == (422, "request")
     assert visitor.post("/web/compare", json={"left": "lists", "right": "stars", "n": 51}).status_code == 422
 
 
