@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from palate.serve.answers import Said
-from palate.serve.bodies import Nothing
 from palate.serve.engine.purposes import Purpose, purposes
 from palate.serve.operations import Exchange
 from palate.serve.routes.said import in_thread
-from palate.serve.web.offers import page_offers
+from palate.serve.web.offers import OfPerson, page_offers
 from palate.store.versions import Figure
 
 offer = page_offers("purposes")
@@ -46,7 +45,7 @@ class Purposes(Said):
 
 
 @offer("GET", "/web/purposes", Purposes, role="write")
-async def list_purposes(call: Exchange, asked: Nothing) -> dict[str, Any]:
+async def list_purposes(call: Exchange, asked: OfPerson) -> dict[str, Any]:
     """Return the purposes that a model serves here, the best lists first; none where there is no model yet."""
     return {"purposes": [_said(one) for one in await in_thread(_listed, call)]}
 
