@@ -61,6 +61,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/recommend_all.py --write
 	$(BIN)/python benchmarks/read_ratings.py --write
 	$(BIN)/python benchmarks/shuffling.py --write
+	$(BIN)/python benchmarks/onboarding.py --write
 	$(BIN)/python benchmarks/judging.py --write
 	$(BIN)/python benchmarks/bayes_choices.py --write
 	$(BIN)/python benchmarks/bayes_honest.py --write

@@ -81,6 +81,7 @@ Code = Literal[
     "unknown_id",
     "unknown_name",
     "unknown_parameter",
+    "upload",
     "version",
 ]
 WIDE = 60  # characters of a value shown in a message

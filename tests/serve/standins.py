@@ -6,6 +6,7 @@ import secrets
 from types import SimpleNamespace
 
 from palate.errors import NotFoundError, UnavailableError
+from palate.serve.engine.asking import Left, Scale
 from palate.store.records import Place
 
 KNOWN = {"50", "181", *map(str, range(1, 41))}
@@ -59,12 +60,23 @@ class Engine:
             raise NotFoundError(f"there is no item '{item}'", subject="item", value=item)
         return self._page(secrets.token_hex(16), 1, n)
 
-    def onboarding(self, ns, *, n, where, include, exclude):
-        return self._page(secrets.token_hex(16), 1, n)
+    def onboarding(self, ns, *, n, where, include, exclude, user=None, session=None, skipped=()):
+        page = self._page(secrets.token_hex(16), 1, n)
+        page.known = 0.25
+        return page
 
     def predict(self, ns, user, items, interval, scenario=None):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]
         return SimpleNamespace(rows=rows, version=3, trained=1_700_000_000_000_000, newest_feedback=None)
+
+    def left(self, ask):
+        return Left(len(ITEMS), len(ITEMS), known=True, varies=True)
+
+    def items(self, ns, ids):
+        return {item: {"title": f"Film {item}"} for item in ids if item in KNOWN}
+
+    def scale(self, ns):
+        return Scale(1.0, 5.0, predicted=True)
 
     def explain(self, ns, user, item, n, scenario=None):
         if item not in KNOWN:

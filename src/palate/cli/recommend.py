@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from palate.data.interactions import Interactions
     from palate.models import Recommender
 
-FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # with the wide letters that some spreadsheets take for these
-
 
 def recommend(
     model: common.ModelArgument,
@@ -71,6 +69,7 @@ def recommend(
     """
     from palate import files
     from palate.atomic import replacing
+    from palate.data.spreadsheets import disarmed
 
     asked = [name for name, given in (("--user", user), ("--all", everyone), ("--had", had), ("--rows", rows)) if given]
     asked += ["--item"] if item else []
@@ -111,7 +110,7 @@ def recommend(
     if out is not None and writer is not None:
         with replacing(out) as file:
             flat = _flat(table) if out.suffix == ".csv" else table
-            getattr(_without_formulas(flat) if safe_csv else flat, writer)(file)
+            getattr(disarmed(flat) if safe_csv else flat, writer)(file)
     if as_json:
         printed = {} if out else {"recommendations": table.to_dicts()}
         common.emit({**printed, "rows": len(table), "seconds": seconds, "out": str(out) if out else None})
@@ -179,14 +178,6 @@ def _writer(out: Path | None) -> str | None:
     if out.suffix not in writers:
         raise common.usage_error(f"--out takes a name ending in {', '.join(writers)}; got '{out}'")
     return writers[out.suffix]
-
-
-def _without_formulas(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a table with an apostrophe before each text that a spreadsheet would take for a formula (OWASP)."""
-    import polars as pl
-
-    text = pl.col(pl.String)
-    return table.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
 
 
 def _show(table: pl.DataFrame) -> None:

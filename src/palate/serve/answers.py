@@ -96,6 +96,12 @@ class Recommendations(ListMade):
     withheld: Annotated[int, Field(description="Places of a following page that have become forbidden since.")] = 0
 
 
+class Questions(Recommendations):
+    """Items to ask somebody about."""
+
+    known: Annotated[float | None, Field(description="How well the service knows whoever is asked, 0 to 1.")] = None
+
+
 class BatchRow(Said):
     """What became of one request of many."""
 

@@ -140,6 +140,7 @@ NotMine = Annotated[bool, Field(description="No item whose attribute owner is th
 
 Seen = Annotated[bool, Field(description="Also what the person has seen.")]
 Diversity = Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: as unlike as can be.")]
+Discovery = Annotated[float, Field(ge=0, le=1, description="0: by score alone; 1: being little known counts as much.")]
 Why = Annotated[bool, Field(description="Say of each item which of the person's led to it.")]
 
 
@@ -148,11 +149,13 @@ class Ranking(Choice):
 
     seen: Seen = False
     diversity: Diversity = 0.0
+    discovery: Discovery = 0.0
     why: Why = False
     scenario: Scenario = None
 
 
 Few = Annotated[list[Id], Field(max_length=100)]
+AskedWho = Annotated[Id | None, Field(description="Who is asked, by their feedback; without it, nobody is known.")]
 
 
 class SimilarQuery(Asked):
@@ -170,6 +173,8 @@ class OnboardingQuery(Asked):
     n: N = 10
     where: Annotated[list[Condition], Field(max_length=8)] = EMPTY
     exclude: Few = EMPTY
+    user: AskedWho = None
+    skipped: Few = EMPTY
 
 
 class RecommendationQuery(Asked):
@@ -182,6 +187,7 @@ class RecommendationQuery(Asked):
     not_mine: NotMine = False
     seen: Seen = False
     diversity: Diversity = 0.0
+    discovery: Discovery = 0.0
     why: Why = False
     scenario: Scenario = None
 
@@ -259,7 +265,11 @@ class ExplanationRequest(Asked):
 
 
 class OnboardingRequest(Choice):
-    """What to ask somebody new."""
+    """What to ask somebody next."""
+
+    user: AskedWho = None
+    session: Annotated[list[SessionItem] | None, Field(min_length=1, max_length=1000)] = None
+    skipped: Annotated[list[Id], Field(max_length=MANY, description="Asked about before, and not known.")] = EMPTY
 
 
 class Feedback(Asked):

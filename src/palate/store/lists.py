@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 from palate.errors import NotFoundError
 from palate.store.packing import decode_shown, encode_shown
 from palate.store.records import Namespace, Page, Place, ShownList
+from palate.store.rows import user_keys
 from palate.store.schema import experiments, list_pages, lists, scenarios, users, versions
 from palate.store.times import now as time_now
 
@@ -63,6 +64,15 @@ def get(conn: Connection, ns: Namespace, list_id: str) -> ShownList:
         uncounted=None if row.uncounted is None else bytes(row.uncounted),
         pages=tuple(Page(time, first, decode_shown(bytes(shown))) for time, first, shown in pages),
     )
+
+
+def of_user(conn: Connection, ns: Namespace, user: str) -> list[ShownList]:
+    """Return all lists of a user that are kept, the oldest first."""
+    key = user_keys(conn, ns, [user]).get(user)
+    if key is None:
+        return []
+    own = select(lists.c.list_id).where(lists.c.namespace == ns.key, lists.c.user == key).order_by(lists.c.key)
+    return [get(conn, ns, bytes(row.list_id).hex()) for row in conn.execute(own).all()]
 
 
 def _row(conn: Connection, ns: Namespace, list_id: str) -> Any:

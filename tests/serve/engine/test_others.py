@@ -1,4 +1,4 @@
-"""Items alike, questions for newcomers, what is popular, predictions and explanations."""
+"""Items alike, what is popular, predictions and explanations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from palate.errors import NotFoundError, ParameterError
-from palate.serve.engine.newcomers import informative
 from palate.store import items, lists, scenarios, versions
 from palate.store.presets import Preset
 from palate.store.records import Event, Thing
@@ -52,26 +51,6 @@ def test_what_has_no_likeness_is_told(world):
     world.use("popularity")
     with pytest.raises(ParameterError, match="has no likeness of items"):
         world.engine.similar(world.ns, "i3")
-
-
-def test_questions_are_known_to_many_and_judged_differently(world):
-    model = world.use("als")
-    answer = world.engine.onboarding(world.ns, 5)
-    values = informative(model)
-    assert [place.score for place in answer.places] == sorted(values, reverse=True)[:5]
-    seen = model.seen_
-    for place in answer.places[:2]:  # eq. 1 by hand
-        given = seen.values[seen.indices == model.items_.index([place.item])[0]]
-        shares = np.unique(given, return_counts=True)[1] / len(given)
-        assert place.score == pytest.approx(np.log1p(len(given)) * -(shares * np.log(shares)).sum())
-    assert "i1" not in names(world.engine.onboarding(world.ns, 30, exclude=("i1",)))
-    assert {int(item[1:]) % 2 for item in names(world.engine.onboarding(world.ns, 30, where=("genres=odd",)))} == {1}
-
-
-def test_questions_without_a_model_are_what_is_popular(world):
-    world.events("ann", ("x", "click", None))
-    answer = world.engine.onboarding(world.ns, 5)
-    assert (names(answer), answer.policy, len(answer.list_id)) == (["x"], "onboarding", 32)
 
 
 def test_popular_trending_and_latest_by_filter(world):

@@ -55,6 +55,7 @@ class Ask:
         not_mine: leave out items whose attribute ``owner`` is the user, or a list that names the user.
         seen: let in what the user had; never what they hid.
         diversity: from 0, the best, to 1, the most unlike each other (`palate.models.contract.diversified`).
+        discovery: from 0, the best, to 1, what few know (`palate.serve.engine.discovering`).
         boosts: conditions, and the factors by which they lift items (`palate.serve.engine.boosts`).
         why: tell the three own items that count most for each.
         scenario: name of the preset that says what the request leaves open; None: the namespace's default one.
@@ -72,6 +73,7 @@ class Ask:
     not_mine: bool = False
     seen: bool = False
     diversity: float = 0.0
+    discovery: float = 0.0
     boosts: tuple[tuple[str, float], ...] = ()
     why: bool = False
     scenario: str | None = None
@@ -86,8 +88,9 @@ class Ask:
         """
         if type(self.n) is not int or not 1 <= self.n <= DEPTH:
             raise ParameterError.outside("n", f"a whole number from 1 to {DEPTH}", self.n)
-        if not 0 <= self.diversity <= 1:
-            raise ParameterError.outside("diversity", "a number from 0 to 1", self.diversity)
+        for name in ("diversity", "discovery"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ParameterError.outside(name, "a number from 0 to 1", getattr(self, name))
         if self.user is not None and self.session is not None:
             raise ParameterError(
                 "a list is for a user or for a session: send a user's session as feedback, or leave one out",
@@ -119,7 +122,7 @@ class Ask:
             given = getattr(self, name)
             if given:
                 said[name] = [list(pair) if isinstance(pair, tuple) else pair for pair in given]
-        for name in ("not_mine", "seen", "diversity", "why"):
+        for name in ("not_mine", "seen", "diversity", "discovery", "why"):
             if getattr(self, name):
                 said[name] = getattr(self, name)
         if self.session is not None:
@@ -147,6 +150,7 @@ class Answer:
         explored: how chance took part; empty: it did not.
         logged: the list is committed.
         timings: seconds of the batch by part: "model", "store".
+        known: of questions, how well whoever is asked is known, 0 to 1; else None.
     """
 
     list_id: str | None
@@ -166,6 +170,7 @@ class Answer:
     explored: Mapping[str, Any] = field(default_factory=dict)
     logged: bool = True
     timings: Mapping[str, float] = field(default_factory=dict)
+    known: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +186,42 @@ class Predicted:
     version: int | None
     trained: int | None
     newest_feedback: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a list is chosen from.
+
+    Attributes:
+        left: items that may be in it.
+        of: items that may be in any list.
+        known: something is known of the person, so that the list is the model's.
+        varies: the model can tell which items are alike, so that lists can be varied.
+    """
+
+    left: int
+    of: int
+    known: bool
+    varies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The ratings that a model has learned from.
+
+    Attributes:
+        low, high: the lowest and the highest.
+        predicted: the model's scores are such ratings; else it ranks.
+    """
+
+    low: float
+    high: float
+    predicted: bool
+
+    @property
+    def middle(self) -> float:
+        """What is neither good nor bad."""
+        return (self.low + self.high) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ MASK_BYTES = 64 << 20  # of all of them; a few are kept whatever they take
 SHOWN = 50_000  # items whose columns are kept as they are shown
 FRESH = 1_000  # items written since the columns were built; more, and they are built anew
 MOST_KEYS = 500_000
+TOGETHER = 5_000  # items whose columns are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,12 @@ class Catalogue:
                 lacking = list(places)
             self._shown.update(zip(lacking, self._described(lacking), strict=True))
         return [self._shown[place] for place in places]
+
+    def every(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield ids and attributes of all items that may be in a list."""
+        open_places = np.setdiff1d(np.arange(self.size), self.closed).tolist()
+        for first in range(0, len(open_places), TOGETHER):
+            yield from self._described(open_places[first : first + TOGETHER])
 
     def _described(self, places: list[int]) -> list[tuple[str, Mapping[str, Any]]]:
         of_model = [place for place in places if place < self.n_items]

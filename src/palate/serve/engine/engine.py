@@ -19,19 +19,22 @@ from palate.errors import PalateError, StoreError, UnavailableError
 from palate.parallel import single_blas_thread
 from palate.serve import measures
 from palate.serve.engine import listing
-from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
+from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Scale
 from palate.serve.engine.others import Others
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
-from palate.serve.engine.people import KnownPerson, Moment, moment_of
+from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
+from palate.serve.engine.questions import knows_itself
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
+from palate.serve.engine.titles import TitleIndex
 from palate.store import lists
 from palate.store.records import Namespace, ShownList
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from palate.serve.engine.catalogue import Catalogue
     from palate.store.store import Store
 
 NEW_ITEMS_SHARE = 0.1
@@ -113,6 +116,7 @@ class Engine:
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self._spaces: dict[int, Tenant] = {}
         self._scenarios: dict[int, Scenarios] = {}
+        self._titles: dict[int, tuple[Catalogue, int, TitleIndex]] = {}
         self._lock = threading.RLock()
         self._pages = ThreadPoolExecutor(PAGES, thread_name_prefix="palate-pages")
         self._stack = ExitStack()
@@ -250,12 +254,44 @@ class Engine:
         where: tuple[str, ...] = (),
         include: tuple[str, ...] | None = None,
         exclude: tuple[str, ...] = (),
+        user: str | None = None,
+        session: tuple[tuple[str, float | None], ...] | None = None,
+        skipped: tuple[str, ...] = (),
     ) -> Answer:
-        """Return items to ask a newcomer about (`palate.serve.engine.newcomers`); the score is what each is worth."""
-        ask = Ask(ns=ns, n=n, where=where, include=include, exclude=exclude)
-        with self._others(ns) as others:
-            answer = others.onboarding(ask)
-        return self._kept(ask, answer)
+        """Return what to ask somebody about next (`palate.serve.engine.questions`); the score is what each is worth.
+
+        A version that knows how sure it is chooses, the active one or one that a scenario names; else the active one.
+
+        Args:
+            ns, n, where, include, exclude: which items may be asked about.
+            user, session: who is asked, by their feedback or by what they said until now; neither: nobody is known.
+            skipped: ids of what they said they do not know.
+
+        Raises:
+            ParameterError: user and session are both given, or an item of the session needs a rating and has none.
+        """
+        ask = Ask(ns=ns, n=n, user=user, session=session, where=where, include=include, exclude=exclude)
+        ask.check()
+        with self._lock, self._moment(ns) as (space, conn, _):
+            spaces = self._scenarios[ns.key].spaces()
+            others = Others(next((one for one in spaces if knows_itself(one.loaded)), space), conn)
+            answer = others.onboarding(ask, self._asked(others, ask), skipped)
+        return self._kept(ask, answer, {"skipped": len(skipped)} if skipped else None)
+
+    def _asked(self, others: Others, ask: Ask) -> KnownPerson:
+        """Return whom a request is about.
+
+        Raises:
+            ParameterError: their session cannot be read.
+        """
+        if ask.user is not None:
+            return self._person(others, ask.user)
+        if ask.session is None:
+            return NOBODY
+        (person,) = others.space.people.of_sessions([ask.session])
+        if isinstance(person, PalateError):
+            raise person
+        return person
 
     def best(
         self,
@@ -349,6 +385,40 @@ class Engine:
         """
         with self._lock, self._moment(ns):
             return self._scenarios[ns.key].has(name)
+
+    def left(self, ask: Ask) -> Left:
+        """Return what the list of a request is chosen from.
+
+        Raises:
+            ParameterError: a condition is wrong.
+        """
+        with self._others(ask.ns) as others:
+            person = NOBODY if ask.user is None else self._person(others, ask.user)
+            return others.space.ranking.left(ask, person)
+
+    def items(self, ns: Namespace, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the attributes of items as lists show them, with a title; unknown ones are left out."""
+        with self._others(ns) as others:
+            places = others.catalogue.index(ids)
+            return dict(others.catalogue.shown(places[places >= 0].tolist()))
+
+    def scale(self, ns: Namespace) -> Scale | None:
+        """Return the ratings that the model has learned from; None where there are none."""
+        with self._others(ns) as others:
+            if others.space.loaded is None:
+                return None
+            model = others.space.loaded.model
+            low, high = model.rating_range_
+            return Scale(float(low), float(high), model.score_kind == "rating") if low < high else None
+
+    def titles(self, ns: Namespace) -> TitleIndex:
+        """Return all items by their titles; made anew where one of them changed."""
+        with self._lock, self._moment(ns) as (space, *_):
+            catalogue = space.catalogue
+            kept = self._titles.get(ns.key)
+            if kept is None or kept[:2] != (catalogue, catalogue.counter):
+                kept = self._titles[ns.key] = catalogue, catalogue.counter, TitleIndex.of(catalogue.every())
+            return kept[2]
 
     def _person(self, others: Others, user: str) -> KnownPerson:
         return others.space.person(others.conn, user, self.clock())

@@ -1,10 +1,8 @@
-"""What to ask a newcomer about: items that many know and that people judge differently.
+"""How differently people judge items: of each the entropy of its ratings.
 
-    value(i) = log(1 + n_i) H_i,    H_i = - sum_v p_iv log p_iv                                                      (1)
+    H_i = - sum_v p_iv log p_iv                                                                                     (1)
 
-n_i is how many rated item i, p_iv the share of them who gave it v: "log popularity x entropy" of Rashid et al. 2002
-(Getting to Know You: Learning New User Preferences in Recommender Systems). Of clicks, which have one value, v is
-whether a user had the item.
+p_iv is the share of those who rated item i who gave it v. Of clicks, which have one value, v is whether a user had it.
 """
 
 from __future__ import annotations
@@ -17,17 +15,17 @@ from palate.models import Recommender
 MOST_LEVELS = 20  # values told apart; more are put into as many ranges of equal width
 
 
-def informative(model: Recommender) -> NDArray[np.float64]:
-    """Return the value of each item as a question, eq. 1, (n_items,)."""
+def entropies(model: Recommender) -> NDArray[np.float64]:
+    """Return eq. 1 of each item, (n_items,)."""
     counts = np.asarray(model.item_order.counts, np.float64)
     seen = model.seen_
     if seen is None or not len(seen.values) or seen.values.min() == seen.values.max():
-        return np.asarray(np.log1p(counts) * _entropy_of_having(counts, len(model.users_)))
+        return _entropy_of_having(counts, len(model.users_))
     levels = _levels(seen.values)
     n_levels = int(levels.max()) + 1
     table = np.bincount(seen.indices.astype(np.int64) * n_levels + levels, minlength=len(counts) * n_levels)
     shares = table.reshape(len(counts), n_levels) / np.maximum(counts, 1)[:, None]
-    return np.asarray(np.log1p(counts) * _entropy(shares).sum(axis=1))
+    return np.asarray(_entropy(shares).sum(axis=1))
 
 
 def _levels(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -41,7 +39,7 @@ def _levels(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _entropy_of_having(counts: NDArray[np.float64], n_users: int) -> NDArray[np.float64]:
     share = np.clip(counts / max(n_users, 1), 0, 1)
-    return _entropy(share) + _entropy(1 - share)
+    return np.asarray(_entropy(share) + _entropy(1 - share))
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer, nearest
 from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
 from palate.serve.engine.loaded import LoadedVersion
-from palate.serve.engine.newcomers import informative
 from palate.serve.engine.people import NOBODY, KnownPerson
+from palate.serve.engine.questions import Questions
 from palate.serve.engine.ranking import Allowed
 from palate.serve.engine.why import explained, said
 from palate.sparse import Rows
@@ -78,15 +78,33 @@ class Others:
         found = alike[0] >= 0
         return alike[0][found], scores[0][found]
 
-    def onboarding(self, ask: Ask) -> Answer:
-        """Return items to ask about; without a model, what is popular."""
+    def onboarding(self, ask: Ask, person: KnownPerson, skipped: Sequence[str]) -> Answer:
+        """Return items to ask somebody about next, and how well they are known; without a model, what is popular.
+
+        Args:
+            ask: which items may be asked about.
+            person: as this version knows them.
+            skipped: ids of what they said they do not know.
+        """
+        ask.check()
         loaded = self.space.loaded
         if loaded is None:
-            return replace(self.best("popular", ask, None), policy="onboarding")
-        values = self.space.once("informative", lambda: informative(loaded.model))
-        order = np.lexsort((loaded.model.item_order.places, -values)).astype(np.int32)
-        order = order[self._choice(ask).lets(order)]
-        return self._answer(order, values[order], ask, "onboarding")
+            return replace(
+                self.best("popular", self._unsaid(ask, person, skipped), None), policy="onboarding", known=0.0
+            )
+        questions = self.space.once("questions", lambda: Questions(loaded.model))
+        row = rated_by(loaded, person)
+        unknown = self.catalogue.index(skipped)
+        lets = self.space.ranking.choice(ask, NOBODY).lets(np.arange(self.catalogue.n_items, dtype=np.int32))
+        lets[np.concatenate([part[part < self.catalogue.n_items] for part in (person.seen, person.hidden)])] = False
+        known = person.seen if row is None else np.union1d(person.seen, row.indices).astype(np.int32)
+        places, values = questions.next(row, known, unknown[unknown >= 0], lets, ask.n)
+        return replace(self._answer(places, values, ask, "onboarding"), known=questions.knowledge(row))
+
+    def _unsaid(self, ask: Ask, person: KnownPerson, skipped: Sequence[str]) -> Ask:
+        """Return a request without what somebody said something of."""
+        said = [id_ for id_, _ in self.catalogue.shown([*person.seen.tolist(), *person.hidden.tolist()])]
+        return replace(ask, exclude=(*ask.exclude, *said, *skipped))
 
     def best(self, kind: str, ask: Ask, days: int | None) -> Answer:
         """Return what is popular, trending or latest."""
@@ -209,6 +227,13 @@ class Others:
             newest_feedback=None if loaded is None else loaded.newest_event,
             policy=policy,
         )
+
+
+def rated_by(loaded: LoadedVersion, person: KnownPerson) -> Rows | None:
+    """Return the row of what a version knows of somebody, None for nothing."""
+    if person.rows is not None or person.place < 0 or loaded.model.seen_ is None:
+        return person.rows
+    return loaded.model.seen_.take(np.array([person.place]))
 
 
 def _distribution(model: PredictsDistribution, person: KnownPerson, places: NDArray[np.int32]) -> Predictive:

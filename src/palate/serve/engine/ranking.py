@@ -19,10 +19,11 @@ from palate.models.contract.diversified import CANDIDATES, diversified
 from palate.models.contract.lists import Lists
 from palate.models.contract.ranker import Ranker
 from palate.models.contract.scoring import FactorScorer, Scorer
-from palate.serve.engine.asking import DEPTH, Ask
+from palate.serve.engine.asking import DEPTH, Ask, Left
 from palate.serve.engine.boosts import factors_of, lifted
 from palate.serve.engine.candidates import near
 from palate.serve.engine.catalogue import Catalogue, Mask
+from palate.serve.engine.discovering import lesser_known
 from palate.serve.engine.features import new_items
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.people import NOTHING, KnownPerson
@@ -325,9 +326,25 @@ class ListRanking:
     # -- the order at last ------------------------------------------------------------------------------------------
 
     def _finished(self, ask: Ask, order: Order, choice: Allowed) -> Order:
+        if ask.discovery > 0 and self.loaded is not None:
+            order = order.take(lesser_known(order.scores, self._counts(order.places), ask.discovery))
         if ask.diversity > 0 and self.loaded is not None:
             order = self._diverse(order, ask.diversity)
         return order if self.loaded is None else self._with_share(order, ask, choice)
+
+    def _counts(self, places: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return how many had each item in the model's training; nobody had new ones."""
+        counts, known = np.zeros(len(places), np.int64), places < self.n_items
+        counts[known] = self._model.item_order.counts[places[known]]
+        return counts
+
+    def left(self, ask: Ask, person: KnownPerson) -> Left:
+        """Return what a request's list is chosen from."""
+        every = np.concatenate([np.arange(self.n_items, dtype=np.int32), self.catalogue.newcomers])
+        every = every[~np.isin(every, self.catalogue.closed)]
+        known = self.loaded is not None and (person.scorer is not None or person.place >= 0)
+        varies = self.loaded is not None and isinstance(self.loaded.model, LikensItems)
+        return Left(int(self.choice(ask, person).lets(every).sum()), len(every), known, varies)
 
     def _diverse(self, order: Order, diversity: float) -> Order:
         best = order.places[:CANDIDATES]

@@ -287,6 +287,7 @@ def asked(ns: Namespace, user: str | None, said: Mapping[str, Any]) -> Ask:
         not_mine=bool(said.get("not_mine", False)),
         seen=bool(said.get("seen", False)),
         diversity=said.get("diversity", 0.0),
+        discovery=said.get("discovery", 0.0),
         boosts=tuple((condition, factor) for condition, factor in said.get("boosts", ())),
         given=frozenset(said.get("given", ())),
     )

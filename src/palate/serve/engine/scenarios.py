@@ -147,6 +147,10 @@ class Scenarios:
         if not self.has(name):
             raise ParameterError.unknown("no scenario", name, self._standing)
 
+    def spaces(self) -> list[Tenant]:
+        """Return what answers by a version now, the active one first."""
+        return [self.main, *(one for one in self._tenants.values() if one.loaded is not None)]
+
     def through(self, ask: Ask, user: str | None) -> tuple[Tenant, Ask]:
         """Return what answers a request, and the request as preset and arm make it.
 

@@ -34,7 +34,7 @@ async def add_feedback(call: Exchange, asked: bodies.Feedback) -> Reply:
 
     An event_id that is there with other content is a conflict (409). Without an event_id a retry counts twice.
     """
-    (receipt,) = await _written(call, [_event(asked)])
+    (receipt,) = await written(call, [_event(asked)])
     if receipt.error is not None:
         raise receipt.error
     said = {"event_id": receipt.event_id, "status": receipt.status, "retry_counts_twice": receipt.made_id}
@@ -52,13 +52,14 @@ async def add_feedback_rows(call: Exchange, asked: bodies.FeedbackBatch) -> dict
     """Add up to 10,000 events, each with a result of its own: one that is refused does not keep back the others."""
     read = [_row(row, at) for at, row in enumerate(asked.events)]
     events = [event for event in read if isinstance(event, Event)]
-    receipts = iter(await _written(call, events) if events else ())
+    receipts = iter(await written(call, events) if events else ())
     results = [_result(next(receipts) if isinstance(event, Event) else event, call) for event in read]
     counts = {status: sum(row["status"] == status for row in results) for status in ("new", "known", "refused")}
     return {"results": results, **counts}
 
 
-async def _written(call: Exchange, events: Sequence[Event]) -> list[Receipt]:
+async def written(call: Exchange, events: Sequence[Event]) -> list[Receipt]:
+    """Return what became of events, when they are committed."""
     began = perf_counter()
     receipts: list[Receipt] = await call.service.store.writer.feedback_soon(call.ns, events)
     call.timings["store"] = perf_counter() - began

@@ -33,16 +33,21 @@ async def similar_items_by_address(call: Exchange, asked: bodies.SimilarQuery) -
 
 
 @offer(
-    "POST", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,), examples={"ten questions": {"n": 10}}
+    "POST",
+    "/v1/onboarding",
+    answers.Questions,
+    role="read",
+    errors=(409,),
+    examples={"the first ten": {"n": 10}, "five more": {"n": 5, "user": "196", "skipped": ["50"]}},
 )
 async def onboarding(call: Exchange, asked: bodies.OnboardingRequest) -> dict[str, Any]:
-    """Return items to ask somebody new about: those whose ratings tell most."""
+    """Return items to ask somebody about next: those they may know, and whose ratings tell most."""
     return await _onboarding(call, asked)
 
 
-@offer("GET", "/v1/onboarding", answers.Recommendations, role="read", errors=(409,))
+@offer("GET", "/v1/onboarding", answers.Questions, role="read", errors=(409,))
 async def onboarding_by_address(call: Exchange, asked: bodies.OnboardingQuery) -> dict[str, Any]:
-    """Return items to ask somebody new about."""
+    """Return items to ask somebody about next."""
     return await _onboarding(call, asked)
 
 
@@ -96,8 +101,15 @@ async def _similar(call: Exchange, asked: bodies.SimilarRequest | bodies.Similar
 
 
 async def _onboarding(call: Exchange, asked: bodies.OnboardingRequest | bodies.OnboardingQuery) -> dict[str, Any]:
-    answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked)))
-    return list_said(call, answer, None, asked.n)
+    session = getattr(asked, "session", None)
+    user = None if asked.user is None else users_id(call, asked.user)
+    who = {
+        "user": user,
+        "session": session and tuple((canonical(call.ns, row.item, "item"), row.value) for row in session),
+        "skipped": items_ids(call, asked.skipped),
+    }
+    answer = await in_thread(partial(call.service.engine.onboarding, call.ns, **_choice(call, asked), **who))
+    return list_said(call, answer, user, asked.n) | {"known": answer.known}
 
 
 def _choice(call: Exchange, asked: Any) -> dict[str, Any]:

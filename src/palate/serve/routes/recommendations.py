@@ -121,6 +121,7 @@ def _ask(call: Exchange, asked: ListRequest) -> Ask:
         not_mine=False if isinstance(asked, bodies.SessionRequest) else asked.not_mine,
         seen=asked.seen,
         diversity=asked.diversity,
+        discovery=asked.discovery,
         boosts=tuple((boost.where, boost.factor) for boost in boosts),
         why=asked.why,
         scenario=asked.scenario,

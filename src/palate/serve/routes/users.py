@@ -50,12 +50,7 @@ async def forget_user(call: Exchange, asked: bodies.OneId) -> dict[str, Any]:
     What is left of their bytes in small files is overwritten right after the answer, in large ones by the next
     cleaning. The id may begin anew.
     """
-    user, store = users_id(call, asked.id), call.service.store
-    await in_thread(partial(forgetting.forget, store, call.ns, user, scrub_now=False))
-    if len(SCRUBBING) < 2:  # one runs, one waits for all who are forgotten meanwhile: many at once stop no writer
-        task = asyncio.create_task(in_thread(_scrub, store))
-        SCRUBBING.add(task)
-        task.add_done_callback(SCRUBBING.discard)
+    await forget(call, users_id(call, asked.id))
     return {"forgotten": True}
 
 
@@ -71,6 +66,16 @@ async def merge_users(call: Exchange, asked: bodies.Merging) -> dict[str, Any]:
     """Give an account the feedback of an anonymous visitor, who is no more after that."""
     visitor, account = users_id(call, asked.visitor), users_id(call, asked.account)
     return {"events": await in_thread(feedback.merge, call.service.store, call.ns, visitor, account)}
+
+
+async def forget(call: Exchange, user: str) -> None:
+    """Forget a person, and overwrite in the background what is left of their bytes."""
+    store = call.service.store
+    await in_thread(partial(forgetting.forget, store, call.ns, user, scrub_now=False))
+    if len(SCRUBBING) < 2:  # one runs, one waits for all who are forgotten meanwhile: many at once stop no writer
+        task = asyncio.create_task(in_thread(_scrub, store))
+        SCRUBBING.add(task)
+        task.add_done_callback(SCRUBBING.discard)
 
 
 def found(call: Exchange, user: str) -> Thing:

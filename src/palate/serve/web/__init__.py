@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from palate.serve.web import comparing, me, purposes
+from palate.serve.web import changes, comparing, lists, me, purposes, why
 
-PARTS = (me.offer, purposes.offer, comparing.offer)
+PARTS = (me.offer, lists.offer, changes.offer, why.offer, purposes.offer, comparing.offer)

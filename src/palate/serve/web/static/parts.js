@@ -1,6 +1,7 @@
 /* What the views are made of. Data enter as children and attributes alone, never as markup. */
 import htm from "./vendor/htm.js";
 import { h } from "./vendor/preact.js";
+import { useEffect, useRef } from "./vendor/hooks.js";
 import { words } from "./words.js";
 
 export const html = htm.bind(h);
@@ -16,4 +17,15 @@ export function Failed({ error, again }) {
     <p>${error.message}</p>
     <button type="button" onClick=${again}>${words.frame.again}</button>
   </div>`;
+}
+
+/** A window above the page, of the browser's own: it keeps the focus, and Escape closes it. @param {{title: string, close: () => void}} given */
+export function Popup({ title, close, children }) {
+  const box = useRef(null);
+  useEffect(() => box.current.showModal(), []);
+  return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
+    <h2>${title}</h2>
+    ${children}
+    <p><button type="button" onClick=${() => box.current.close()}>${words.keys.close}</button></p>
+  </dialog>`;
 }

@@ -1,0 +1,83 @@
+"""How films are told: titles as people say them, genres of any column, certainty in a word, reasons in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from palate.serve.engine.asking import Scale
+from palate.serve.web.cards import film, title_of
+from palate.serve.web.lists import certainty, stars_said
+from palate.serve.web.why import because, why_said
+
+STARS, CLICKS = Scale(1.0, 5.0, predicted=True), Scale(1.0, 5.0, predicted=False)
+TITLES = [
+    ("Alien (1979)", "Alien"),
+    ("Shawshank Redemption, The (1994)", "The Shawshank Redemption"),
+    ("Cité des enfants perdus, La (1995)", "La Cité des enfants perdus"),
+    ("Avventura, L' (1960)", "L'Avventura"),
+    ("2001: A Space Odyssey (1968)", "2001: A Space Odyssey"),
+    ("(1984)", "(1984)"),
+    ("Good, the Bad, and the Ugly", "Good, the Bad, and the Ugly"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), TITLES)
+def test_titles_are_as_people_say_them(written, said):
+    assert title_of(written) == said
+
+
+COLUMNS = [
+    ({"title": "M (1931)", "year": 1931, "genres": ["Crime"]}, ("M", 1931, ["Crime"])),
+    ({"genre": "Drama|War"}, ("x", None, ["Drama", "War"])),
+    ({"title": None, "year": float("nan"), "genres": None}, ("x", None, [])),
+]
+
+
+@pytest.mark.parametrize(("columns", "told"), COLUMNS)
+def test_films_are_told_whatever_their_columns_hold(columns, told):
+    got = film("x", columns)
+    assert (got["title"], got["year"], got["genres"]) == told
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(3, 4, "sure"), (2, 4.2, "fairly"), (1, 5, "unsure"), (None, None, None)],
+)
+def test_certainty_is_the_width_against_the_scale(low, high, word):
+    assert certainty(low, high, STARS) == word
+    assert certainty(low, high, None) is None
+
+
+def test_ends_of_an_interval_are_ratings_that_can_be_given():
+    got = stars_said(4.6, 3.4, 6.1, STARS)
+    assert (got["low"], got["high"], got["sure"]) == (3.4, 5.0, certainty(3.4, 6.1, STARS))
+    assert stars_said(None, None, None, STARS) == {"stars": None, "low": None, "high": None, "sure": None}
+
+
+OWN = [
+    {"item": "a", "title": "Alien (1979)", "value": 5.0, "contribution": 0.6},
+    {"item": "b", "title": "Big (1988)", "value": 1.0, "contribution": 0.3},
+    {"item": "c", "title": "Cats (2019)", "value": 5.0, "contribution": -0.4},
+    {"item": "d", "title": None, "value": 4.0, "contribution": 0.1},
+    {"item": "e", "title": "Eraserhead", "value": 4.0, "contribution": 0.05},
+]
+NAMED = [{"name": "mean", "contribution": 3.5}, {"name": "everything else", "contribution": 0.0}]
+
+
+def test_why_shares_what_speaks_for_a_film_and_adds_up():
+    got = why_said([*OWN, *NAMED], 4.15, None, STARS)
+    assert got["words"] == [
+        "Because you liked Alien (57 %)",
+        "Because you did not like Big (29 %)",
+        "Because you liked d (10 %)",
+    ]
+    assert got["rest"] == pytest.approx(-0.35)
+    assert got["adds_up"]
+    assert not why_said([*OWN, *NAMED], 4.2, None, STARS)["adds_up"]
+
+
+def test_clicks_are_liked_whatever_their_weight():
+    assert because([OWN[1]], STARS) == "because you did not like Big"
+    assert because([OWN[1]], CLICKS) == "because you liked Big"
+    assert because([OWN[2]], STARS) is None
+    assert because(None, STARS) is None
