@@ -31,20 +31,17 @@ check-long: .venv/test
 	@$(BIN)/palate data fetch >/dev/null
 	PALATE_REQUIRE_SPARK=$$(tools/java && echo 1) $(BIN)/python tools/check_long.py
 
-# The page opens with the first model; the others are trained meanwhile, and join it. They end with the page.
-serve: .venv/ui $(firstword $(MODEL))
+# Store, service and page. It begins with the first model; the others are trained meanwhile, and join it. They end with
+# it. What people say stays in out/demo.db.
+serve serve-api: .venv/serve $(firstword $(MODEL))
 	@mkdir -p out
 	@nice $(AGAIN) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' EXIT; trap 'exit 0' HUP INT TERM; \
-	$(BIN)/palate serve --wait $(SERVE) $(MODEL)
-
-# A service on MovieLens: http://127.0.0.1:8000/docs. What it is told stays in out/demo.db.
-serve-api: .venv/serve out/ease.safetensors
-	@$(BIN)/palate serve out/ease.safetensors --store sqlite:///out/demo.db $(SERVE)
+	$(BIN)/palate serve --wait --page demo --store sqlite:///out/demo.db $(SERVE) $(MODEL)
 
 trained: $(MODEL)
 
-out/bayes.safetensors: | .venv/ui
+out/bayes.safetensors: | .venv/serve
 	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model bayes --set random_state=42 --out $@
 
@@ -52,7 +49,7 @@ out/bayes.safetensors: | .venv/ui
 .PRECIOUS: out/bayes.safetensors out/%.safetensors
 out/bpr.safetensors out/warp.safetensors: SEED := --set random_state=42
 
-out/%.safetensors: | .venv/ui
+out/%.safetensors: | .venv/serve
 	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model $* --positive 4 $(SEED) --out $@
 
@@ -92,14 +89,9 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
 	@touch $@
 
-.venv/ui: pyproject.toml | .venv/python
-	@echo "installing Palate and its page"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[plots,ui]'
-	@touch $@
-
 .venv/serve: pyproject.toml | .venv/python
-	@echo "installing Palate and its service"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
+	@echo "installing Palate, its service and its page"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,plots]'
 	@touch $@
 
 # pip compiles bytecode on one core, also of the packages' own tests.
@@ -107,4 +99,4 @@ clean:
 	@echo "installing Palate with every extra and what the tests use"
 	@$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --editable '.[plots,ui,tune,serve,ann,spark,test]'
 	@$(BIN)/python -m compileall -q -j 0 -x '[/]tests[/]' .venv/lib
-	@touch $@ .venv/plots .venv/ui .venv/serve
+	@touch $@ .venv/plots .venv/serve

@@ -163,6 +163,8 @@ SERVE = {
     "--new-items-share": ["--new-items-share", "0.3"],
     "--schedule": ["--schedule", "1d"],
     "--log": ["--log", "problems"],
+    "--page": ["--page", "demo"],
+    "--gradio": ["--gradio"],
 }
 CASES = {  # command: the words of every run, and its options, each pair of which is tried
     "evaluate": (("log.csv", *OF_EVALUATE, "--split", "kfold:2:1", *MODEL), EVALUATE),

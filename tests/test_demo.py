@@ -54,16 +54,17 @@ def test_demo_tells_people_on_stdout(tmp_path, monkeypatch, capsys):
     assert "For user 1: ease" not in err
 
 
-def test_serve_says_where_it_is_and_ends_with_ctrl_c(tmp_path, tiny_model_file):
-    command = [sys.executable, "-m", "palate", "serve", str(tiny_model_file), "--port", "0", "--json"]
+@pytest.mark.parametrize("words", [(), ("--gradio",)], ids=["service", "gradio"])
+def test_serve_says_where_it_is_and_ends_with_ctrl_c(tiny_model_file, words):
+    command = [sys.executable, "-m", "palate", "serve", str(tiny_model_file), "--port", "0", "--json", *words]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         url = json.loads(server.stdout.readline())["url"]
         assert url.startswith("http://127.0.0.1:")
-        with urlopen(url, timeout=20) as answer:
+        with urlopen(url, timeout=120) as answer:  # the socket listens before its worker has imported all
             assert answer.status == 200
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+        assert server.wait(120) == 0
         assert "Traceback" not in server.stderr.read()
     finally:
         server.kill()

@@ -2,6 +2,7 @@
 
 docs/commands.md        every command with its arguments and options
 docs/evaluation.md      the table of all metrics
+docs/operations.md      the table of the service's settings
 cli/offered.json        the names that the Tab key offers
 """
 
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
+from write_settings import settings_table
 
 from palate.cli import app
 from palate.metrics import METRICS
 from palate.models import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE, JUDGING = ROOT / "docs" / "commands.md", ROOT / "docs" / "evaluation.md"
+PAGE, JUDGING, RUNNING = (ROOT / "docs" / f"{name}.md" for name in ("commands", "evaluation", "operations"))
 OFFERED = ROOT / "src" / "palate" / "cli" / "offered.json"
 HEAD = """# Commands
 
@@ -36,11 +38,15 @@ def main() -> None:
 
 def texts() -> dict[Path, str]:
     """Return what each of the files should hold."""
-    judging = re.sub(
-        "(?s)(?<=<!-- all metrics -->\n).*(?=<!-- /all metrics -->)", lambda _: metrics(), JUDGING.read_text("utf-8")
-    )
+    judging, running = put(JUDGING, "all metrics", metrics()), put(RUNNING, "settings", settings_table())
     offered = {"models": list(MODELS), "metrics": [m.pattern.replace("@k", "@10") for m in METRICS.values()]}
-    return {PAGE: page(), JUDGING: judging, OFFERED: f"{json.dumps(offered)}\n"}
+    return {PAGE: page(), JUDGING: judging, RUNNING: running, OFFERED: f"{json.dumps(offered)}\n"}
+
+
+def put(path: Path, name: str, table: str) -> str:
+    """Return the text of a document with another table between its marks."""
+    marked = rf"(?s)(?<=<!-- {name} -->\n).*(?=<!-- /{name} -->)"
+    return re.sub(marked, lambda _: table, path.read_text("utf-8"))
 
 
 def metrics() -> str:

@@ -17,7 +17,7 @@ from store.test_jobs import dead_process, owned
 
 from palate.errors import ParameterError, UnavailableError
 from palate.serve import measures, scheduler
-from palate.serve.running import prepare
+from palate.serve.preparing import prepare
 from palate.serve.scheduler import Scheduler
 from palate.serve.settings import Settings
 from palate.store import jobs, open_store, schedules

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark.errors import AnalysisException
 
 from palate.spark.arrays import schema_of
 from palate.spark.executors import Executors, _checked
@@ -27,9 +28,9 @@ class Session:
         settings: dict[str, Any] = {}
         self.conf = SimpleNamespace(get=settings.get, set=settings.__setitem__, unset=settings.pop)
         self.read = SimpleNamespace(
-            schema=lambda fields: SimpleNamespace(parquet=lambda path: self.parquet(path, fields))
+            schema=lambda fields: SimpleNamespace(parquet=lambda path: self.parquet(path, fields)),
+            format=lambda _: SimpleNamespace(load=found),
         )
-
         _checked[self] = Executors(())  # it has none
 
     def createDataFrame(self, table: pa.Table, fields: str) -> Frame:  # noqa: N802
@@ -38,6 +39,24 @@ class Session:
     def parquet(self, path: str, fields: str) -> Frame:
         names = schema_of(fields).names
         return Frame(self, pq.read_table(path, partitioning=None).select(names).cast(schema_of(fields)))
+
+
+class AbsentError(AnalysisException):
+    """Spark's words for a path where nothing lies: the true ones come from Java."""
+
+    def getCondition(self) -> str:  # noqa: N802
+        return "PATH_NOT_FOUND"
+
+
+def found(path: str) -> Any:
+    """Return files as Spark's binaryFile does: here a schema is all that is asked for.
+
+    Raises:
+        AnalysisException: there are none.
+    """
+    if not Path(path).exists():
+        raise AbsentError(path)
+    return SimpleNamespace(schema="")
 
 
 @dataclass

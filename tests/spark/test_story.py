@@ -17,7 +17,7 @@ from synthetic import low_rank
 
 from palate import load
 from palate.cli import common
-from palate.serve.running import prepare as put_versions
+from palate.serve.preparing import prepare as put_versions
 from palate.serve.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

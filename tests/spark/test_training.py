@@ -266,7 +266,7 @@ def test_where_spark_keeps_nothing_training_goes_on(spark, tmp_path, monkeypatch
         ({"start": 3}, "a fitted ALS"),
         ({"start": GivenFactors(np.zeros((3, K), np.float32))}, r"shape \(3, 4\)"),
         ({"start": GivenFactors(user_biases=np.zeros(2, np.float32))}, r"shape \(2,\)"),
-        ({"model": None}, r"an ALS\(…\) or ImplicitALS\(…\)"),
+        ({"model": None}, r"an ALS\(…\), ImplicitALS\(…\) or BayesianMF\(…\)"),
     ],
 )
 def test_bad_input_is_told(spark, tmp_path, changes, message):

@@ -177,7 +177,7 @@ def test_there_is_none_of_few_items_of_other_scores_and_without_usearch(
 
 @pytest.mark.parametrize(("told_of", "has"), [({}, False), ({"candidates_from": 1_000}, True)])
 def test_from_how_many_items_on_is_a_setting_of_the_service(sqlite_url, tmp_path, model_file, told_of, has):
-    from palate.serve.running import prepare
+    from palate.serve.preparing import prepare
     from palate.serve.settings import told
     from palate.store import open_store
 

@@ -57,6 +57,7 @@ _WITH_TRAIN = Rule("--test", needs=("--train",), why="is a test part, and the tr
 _OVERLAP = Rule("--on-overlap", needs=("--test",), why="is for parts that were made elsewhere")
 _FITTED = ("--model", "--preset", "--set", "--stop-on", "--out", "--attributes", "--users")
 _OF_SERVICE = (
+    "--store", "--page", "--check",
     "--folder", "--namespace", "--workers", "--keep-lists", "--keep-events", "--new-items-share",
     "--schedule", "--log",
 )  # fmt: skip
@@ -87,10 +88,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "palate train": (Rule("--config", without=("--model", "--preset"), why="names the model and its parameters"),),
     "palate store namespaces": (Rule("--ids", needs=("--add",), why="is of a namespace to be made"),),
     "palate data show": (Rule("--users", needs=("--plots",), why="is drawn, and not listed"),),
-    "palate serve": (
-        *(Rule(option, needs=("--store",), why="is of the HTTP service") for option in _OF_SERVICE),
-        *(Rule(option, without=("--store",), why="is of the page") for option in ("--wait", "--trust-proxy")),
-    ),
+    "palate serve": (Rule("--gradio", without=_OF_SERVICE, why="is a page alone, without a store"),),
     "palate experiments start": (
         Rule("--rate", needs=("--effect",), why="plans how many lists an arm needs"),
         Rule("--power", needs=("--effect",), why="plans how many lists an arm needs"),

@@ -69,7 +69,7 @@ class Access:
 
     def __init__(self, store: Store, namespace: str, host: str, seconds: float) -> None:
         self._store, self._seconds = store, seconds
-        self._local = _is_loopback(host)
+        self._local = is_loopback(host)
         self._known: dict[bytes, Caller] = {}
         self._changes: int | None = None
         self._any = True
@@ -138,11 +138,11 @@ class Access:
         """Return why a request needs a key, empty where it needs none."""
         if self._any:
             return "this service has keys"
-        if not (self._local and _is_loopback((scope.get("client") or ("",))[0])):
+        if not (self._local and is_loopback((scope.get("client") or ("",))[0])):
             return "this service can be reached from other machines; 'palate keys create' makes a key"
         if scope.get("http_version") not in HTTP_OF_CLIENTS or any(map(_of_a_proxy, headers)):
             return "the request came through a proxy; 'palate keys create' makes a key"
-        if not _is_loopback(name_in(headers.get(b"host", b""))):
+        if not is_loopback(name_in(headers.get(b"host", b""))):
             return "the request was sent to another name than this machine's own"
         if not _own_origin(headers.get(b"origin"), headers.get(b"host", b"")):
             return "the request comes from a page of another site"
@@ -164,7 +164,8 @@ def _key_in(headers: HeaderMap) -> bytes | None:
     return given
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Return whether a host's name or address is this machine, for itself alone."""
     address = address_of(name.strip("[]"))
     return name in LOOPBACK if address is None else address.is_loopback
 

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.serve.listening import BACKLOG, address, listen
+from palate.serve.preparing import Arrivals, prepare
 
 if TYPE_CHECKING:
     from palate.serve.settings import Settings
-    from palate.store.records import Namespace
-    from palate.store.store import Store
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 GRACE_SECONDS = 30  # that a worker may take to finish its requests when it is told to end
@@ -34,12 +33,19 @@ SWITCH_SECONDS = 0.001  # after which the thread that computes lets the one that
 HANGING_SECONDS = 60  # without a sign of life after which a worker is killed; compiling keeps one silent for a while
 
 
-def run(settings: Settings, models: Sequence[Path] = (), *, started: Callable[[str], None] = lambda url: None) -> None:
+def run(
+    settings: Settings,
+    models: Sequence[Path] = (),
+    *,
+    wait: bool = False,
+    started: Callable[[str], None] = lambda url: None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         settings: of the service.
-        models: files that become versions of the settings' namespace; the last is activated.
+        models: files that become versions of the settings' namespace; the last one answers.
+        wait: files that are not there yet join when they are; the first one answers.
         started: called with the address, when the socket listens and the versions are in the store.
 
     Raises:
@@ -47,11 +53,14 @@ def run(settings: Settings, models: Sequence[Path] = (), *, started: Callable[[s
         StoreError: the store is of another schema, or cannot be opened.
         ModelFileError: a file is no model.
     """
+    there = [path for path in models if path.exists() or not wait]
+    coming = [path for path in models if path not in there]
     sock = listen(settings.host, settings.port, backlog=BACKLOG)
     with sock, _counting(), suppress(KeyboardInterrupt), _ended_by_sigterm():
-        prepare(settings, models)
-        started(address(settings.host, sock))
-        _serve(settings, sock)
+        prepare(settings, there, first_answers=wait)
+        with Arrivals(settings, coming):
+            started(address(settings.host, sock))
+            _serve(settings, sock)
 
 
 @contextmanager
@@ -69,34 +78,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def prepare(settings: Settings, models: Sequence[Path]) -> None:
-    """Open the store once, so that its faults are told before workers start, and make versions of model files."""
-    from palate.store import versions
-    from palate.store.store import open_store
-
-    with open_store(settings.store, folder=settings.folder) as store:
-        names = [each.name for each in store.namespaces()]
-        known = settings.namespace in names
-        namespace = store.namespace(settings.namespace) if known else store.create_namespace(settings.namespace)
-        many: dict[str, Any] = {} if settings.candidates_from is None else {"many": settings.candidates_from}
-        for path in models:
-            number = versions.add(store, namespace, path, **many)
-        if models:
-            versions.activate(store, namespace, number)
-        if settings.schedule is not None:
-            _set_schedule(store, namespace, settings.schedule)
-
-
-def _set_schedule(store: Store, ns: Namespace, every: str) -> None:
-    """Let a namespace be trained anew so often; a schedule that says so already stays as it is."""
-    from palate.store import schedules
-
-    with store.read() as conn:
-        known = {one.kind: one for one in schedules.listed(conn, ns)}.get("retrain")
-    if known is None or known.every != schedules.interval(every):
-        schedules.put(store, ns, "retrain", every, {} if known is None else known.details)
 
 
 def _serve(settings: Settings, sock: Any) -> None:

@@ -29,7 +29,7 @@ Made = Callable[[Any], Iterator["pa.RecordBatch"]]  # of batches of rows, others
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SentRows:
     """Rows that messages are made of, in one task: from a function to the next one in Python costs nothing.
 
     Attributes:
@@ -43,7 +43,7 @@ class Source:
     made: Made | None = None
 
     @classmethod
-    def of_factors(cls, kind: int, trained: Trained, side: SideName) -> Source:
+    def of_factors(cls, kind: int, trained: Trained, side: SideName) -> SentRows:
         """Return the factors of a side."""
         return cls(kind, *trained.factor_runs(side))
 
@@ -79,22 +79,22 @@ def sent(
         test: rows (user, item, value) by position, or None.
     """
     prepared = trained.prepared
-    of_users = [Source.of_factors(blocks.USER_FACTORS, trained, "user")]
+    of_users = [SentRows.of_factors(blocks.USER_FACTORS, trained, "user")]
     if user_ids:
-        of_users.append(Source(blocks.USER_IDS, prepared.ids("user").select("position", "id")))
+        of_users.append(SentRows(blocks.USER_IDS, prepared.ids("user").select("position", "id")))
     if seen:
-        of_users.append(Source(blocks.SEEN, prepared.rows.select("user", "item")))
+        of_users.append(SentRows(blocks.SEEN, prepared.rows.select("user", "item")))
     if test is not None:
-        of_users.append(Source(blocks.TEST, test.select("user", "item", "value")))
+        of_users.append(SentRows(blocks.TEST, test.select("user", "item", "value")))
     return routed([*of_all_items(trained, addresses), *(s.messages(to_users, addresses) for s in of_users)], addresses)
 
 
 def of_all_items(trained: Trained, addresses: Addresses) -> list[DataFrame]:
     """Return the messages of the items."""
     of_items = [
-        Source.of_factors(blocks.ITEM_FACTORS, trained, "item"),
-        Source(blocks.ITEM_FACTS, trained.prepared.ids("item").select("position", "id", "count", "weight")),
-        Source(blocks.ITEM_TOTALS, *cells_to_sum(trained.prepared)),
+        SentRows.of_factors(blocks.ITEM_FACTORS, trained, "item"),
+        SentRows(blocks.ITEM_FACTS, trained.prepared.ids("item").select("position", "id", "count", "weight")),
+        SentRows(blocks.ITEM_TOTALS, *cells_to_sum(trained.prepared)),
     ]
     return [source.messages(to_items, addresses) for source in of_items]
 

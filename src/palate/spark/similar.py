@@ -14,7 +14,7 @@ from palate.models.contract.scoring import nearest
 from palate.spark import user_blocks as blocks
 from palate.spark.failures import clear_errors
 from palate.spark.listing import ids_at
-from palate.spark.sending import Source, addresses_of, of_all_items, routed, types_of
+from palate.spark.sending import SentRows, addresses_of, of_all_items, routed, types_of
 from palate.spark.user_blocks import Batches, WireTypes, chunks_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def similar_items(trained: Trained, n: int = 10) -> DataFrame:
     with clear_errors(trained.path, "finding items alike"):
         addresses = addresses_of(prepared)
         asked = [
-            Source.of_factors(blocks.USER_FACTORS, trained, "item"),
-            Source(blocks.USER_IDS, prepared.ids("item").select("position", "id")),
+            SentRows.of_factors(blocks.USER_FACTORS, trained, "item"),
+            SentRows(blocks.USER_IDS, prepared.ids("item").select("position", "id")),
         ]
         every = of_all_items(trained, addresses)
         every += [source.messages(blocks.to_users, addresses) for source in asked]

@@ -60,7 +60,7 @@ def open_store(url: str, folder: str | Path | None = None, create: bool = True) 
     lock = WriteLock(engines.lock_file(where))
     with explained(engines.said(where)):
         make_or_check(where, lock, create=create)
-        store = Store(where, _folder(where, folder), lock)
+        store = Store(where, folder_of_store(where, folder), lock)
     _forget_again(store)
     return store
 
@@ -77,7 +77,13 @@ def _forget_again(store: Store) -> None:
         raise
 
 
-def _folder(where: URL, folder: str | Path | None) -> Path:
+def folder_of_store(where: URL, folder: str | Path | None) -> Path:
+    """Return where a store's model files and tombstones are.
+
+    Args:
+        where: its URL.
+        folder: that was asked for; None for the one beside it.
+    """
     file = engines.file_of(where)
     if folder is not None:
         return Path(folder).absolute()

@@ -12,7 +12,7 @@ import numpy as np
 from palate.models.bayes.chain import Constants, draw_mean, draw_noise, draw_rescaling
 from palate.models.bayes.hyper import Hyper, RowSums, draw_prior, joined, upper_root
 from palate.models.bayes.side import Dense, group_sums
-from palate.spark.bayes.halves import Before, ChainHalf, SideSums
+from palate.spark.bayes.halves import ChainHalf, ChainsBefore, ChainSums
 from palate.spark.bayes.rows import ScaleStep
 from palate.sparse import Array
 
@@ -68,7 +68,7 @@ class ChainSide:
         self.mean, self.L = np.zeros(D), np.eye(D)
         self.row_mean, self.scatter, self.pulls = np.zeros(D), np.zeros((D, D)), np.zeros((F, D))
 
-    def take(self, sums: SideSums) -> None:
+    def take(self, sums: ChainSums) -> None:
         """Take what the rows sum up to."""
         self.n, self.row_mean, self.scatter = sums.rows
         self.pulls = sums.pulls
@@ -127,7 +127,7 @@ class DriverChain:
         self.items.draw(rng)
         self.users.draw(rng)
         c = draw_rescaling(self.users.L, self.items.L, self.users.hyper.wishart_scale, rng)
-        before = Before(float(self.before[0]), float(self.before[1]), self.alpha) if self.before[2] else None
+        before = ChainsBefore(float(self.before[0]), float(self.before[1]), self.alpha) if self.before[2] else None
         halves = [
             ChainHalf(self.mu, self.alpha, side.mean, side.L, side.weights, factors, looks_back)
             for side, factors, looks_back in ((self.users, c, None), (self.items, 1 / c, before))
@@ -136,7 +136,7 @@ class DriverChain:
         self.items.rescale(1 / c)
         return halves[0], halves[1]
 
-    def take(self, side: int, sums: SideSums) -> None:
+    def take(self, side: int, sums: ChainSums) -> None:
         """Take what a side's rows sum up to."""
         (self.users, self.items)[side].take(sums)
         spread = max(sums.squares / sums.n - float(np.square(sums.total / sums.n).sum()), 0)
@@ -164,11 +164,11 @@ class DriverChain:
         return {"loss": self.loss, "noise_precision": self.alpha, "user_norm": users, "item_norm": items}
 
 
-def added(parts: Sequence[SideSums]) -> SideSums:
+def added(parts: Sequence[ChainSums]) -> ChainSums:
     """Return the sums of several blocks, one after the other."""
 
-    def both(a: SideSums, b: SideSums) -> SideSums:
+    def both(a: ChainSums, b: ChainSums) -> ChainSums:
         rest = a.pulls + b.pulls, a.n + b.n, a.total + b.total, a.squares + b.squares, a.errors + b.errors
-        return SideSums(joined([a.rows, b.rows]), *rest)
+        return ChainSums(joined([a.rows, b.rows]), *rest)
 
     return reduce(both, parts)

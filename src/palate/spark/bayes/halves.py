@@ -23,7 +23,7 @@ from palate.models.bayes.side import applied, draw_rows
 from palate.models.ridge.rows import row_ranges
 from palate.parallel import GRAIN, Workers, single_blas_thread
 from palate.spark.arrays import array_of, record, rows_of, schema_of
-from palate.spark.bayes.rows import OF_ERRORS, RECORDS, LongDraws, Received, RowParts, Shape
+from palate.spark.bayes.rows import OF_ERRORS, RECORDS, ChainReceived, ChainShape, LongDraws, RowParts
 from palate.spark.halves import note_of
 from palate.spark.layout import CELLS, Block, rows_at
 from palate.spark.messages import joined
@@ -37,7 +37,7 @@ ERROR_SUMS = 6  # over the cells: g h, g h e, g h e^2, e, e^2, and how many
 
 
 @dataclass(frozen=True, eq=False)
-class Before:
+class ChainsBefore:
     """What one chain's items look back on to draw their noise scales.
 
     Attributes:
@@ -69,7 +69,7 @@ class ChainHalf:
     L: Array
     weights: Array
     factors: Array
-    before: Before | None = None
+    before: ChainsBefore | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class BayesHalf:
         n_threads: of a task.
     """
 
-    shape: Shape
+    shape: ChainShape
     side: int
     sweep: int
     seed: int
@@ -107,7 +107,7 @@ class BayesHalf:
 
 
 @dataclass(frozen=True, eq=False)
-class SideSums:
+class ChainSums:
     """What one chain's rows sum up to, of one block or of several.
 
     Attributes:
@@ -125,7 +125,7 @@ class SideSums:
     errors: Array
 
     @classmethod
-    def of(cls, X: Array, parts: Array, Z: Array, filled: Array, counted: Array) -> SideSums:
+    def of(cls, X: Array, parts: Array, Z: Array, filled: Array, counted: Array) -> ChainSums:
         """Return the sums of rows X (n, D), of which those ``filled`` have cells, and those ``counted`` are here."""
         some = X[filled].astype(np.float64)
         pulls = Z[filled].astype(np.float64).T @ some
@@ -149,7 +149,7 @@ class SideSums:
         return np.concatenate(flat)
 
     @classmethod
-    def unpacked(cls, numbers: Array, D: int, F: int) -> SideSums:
+    def unpacked(cls, numbers: Array, D: int, F: int) -> ChainSums:
         """Return what `packed` gave."""
         n, mean, scatter, pulls, several, total, squares, errors = np.split(
             numbers, np.cumsum([1, D, D * D, F * D, 1, D, 1])
@@ -166,7 +166,7 @@ class DrawnRows:
     means: Array
     scales: Array
     errors: Array | None
-    sums: SideSums
+    sums: ChainSums
 
 
 def draw(layout: pa.Table, messages: pa.Table, *, half: BayesHalf) -> pa.Table:
@@ -175,14 +175,14 @@ def draw(layout: pa.Table, messages: pa.Table, *, half: BayesHalf) -> pa.Table:
 
     schema = schema_of(RECORDS)
     try:
-        block, received = Block.of(layout, half.n_features), Received.of(messages, half.shape)
+        block, received = Block.of(layout, half.n_features), ChainReceived.of(messages, half.shape)
         with Workers(half.n_threads) as workers, single_blas_thread():
             return pa.Table.from_batches(list(_records(block, received, half, workers)), schema)
     except PalateError as error:
         return pa.Table.from_batches([record(schema, {"kind": "fault", "note": note_of(error)})])
 
 
-def _records(block: Block, received: Received, half: BayesHalf, workers: Workers) -> Iterator[pa.RecordBatch]:
+def _records(block: Block, received: ChainReceived, half: BayesHalf, workers: Workers) -> Iterator[pa.RecordBatch]:
     drawn = [draw_block(block, received, half, chain, workers) for chain in range(half.shape.n_chains)]
     X, means = (np.hstack([getattr(one, name) for one in drawn]) for name in ("X", "means"))
     scales = np.column_stack([one.scales for one in drawn])
@@ -196,7 +196,7 @@ def _records(block: Block, received: Received, half: BayesHalf, workers: Workers
         yield record(schema, {"kind": "piece", **here, "row": row, "sums": np.concatenate(pieces)})
 
 
-def draw_block(block: Block, received: Received, half: BayesHalf, chain: int, workers: Workers) -> DrawnRows:
+def draw_block(block: Block, received: ChainReceived, half: BayesHalf, chain: int, workers: Workers) -> DrawnRows:
     """Return one chain's rows of a block, by eq. 2 of `palate.models.bayes.model`; long ones are not looked at."""
     own, shape, rows = half.chains[chain], half.shape, block.rows
     other = shape.of_chain(received.X, chain), np.ascontiguousarray(received.scales[:, chain])
@@ -213,7 +213,7 @@ def draw_block(block: Block, received: Received, half: BayesHalf, chain: int, wo
     factors = own.factors.astype(np.float32)
     moved = X * factors
     counted = ~np.isin(names, half.long)
-    sums = SideSums.of(moved, parts * factors, Z, rows.sizes > 0, counted)
+    sums = ChainSums.of(moved, parts * factors, Z, rows.sizes > 0, counted)
     if half.side == 1:
         return DrawnRows(X, means, scales, None, sums)
     theirs = other[0] * (1 / own.factors).astype(np.float32)
@@ -223,7 +223,7 @@ def draw_block(block: Block, received: Received, half: BayesHalf, chain: int, wo
     return DrawnRows(moved, means * factors, scales, of_users[:, :OF_ERRORS], sums)
 
 
-def scales_of(block: Block, received: Received, half: BayesHalf, chain: int, workers: Workers) -> Array:
+def scales_of(block: Block, received: ChainReceived, half: BayesHalf, chain: int, workers: Workers) -> Array:
     """Return the noise scales that a block's rows are drawn with: items draw them first."""
     n = block.rows.n_rows
     if half.nu is None or (half.side == 1 and half.chains[chain].before is None):
@@ -239,7 +239,9 @@ def scales_of(block: Block, received: Received, half: BayesHalf, chain: int, wor
     return draw_scales(half.nu, block.rows.sizes, alpha * squares, half.side, chance)
 
 
-def squares_before(rows: Rows, X: Array, received: Received, half: BayesHalf, chain: int, workers: Workers) -> Array:
+def squares_before(
+    rows: Rows, X: Array, received: ChainReceived, half: BayesHalf, chain: int, workers: Workers
+) -> Array:
     """Return the sums of g e^2 over the cells of items, with their rows X as the sweep before has left them."""
     before: Any = half.chains[chain].before
     theirs = half.shape.of_chain(received.X, chain)
@@ -274,7 +276,7 @@ def totals(sums: Array, scales: Array, counts: Array) -> Array:
 # -- long rows ------------------------------------------------------------------------------------------------------
 
 
-def piece(row: int, rows: Rows, received: Received, half: BayesHalf, chain: int, workers: Workers) -> Array:
+def piece(row: int, rows: Rows, received: ChainReceived, half: BayesHalf, chain: int, workers: Workers) -> Array:
     """Return what a block's cells of a long row tell: how many, g e^2 as it was, and sums of w z z' and of w y z.
 
     z = [q, 1]; w is the other side's noise scale alone; of users g e^2 is 0.
@@ -297,14 +299,14 @@ def long_errors(layout: pa.Table, messages: pa.Table, *, half: BayesHalf, long: 
     """Return the sums of errors of a block's pieces of long users, as they have been drawn."""
     import pyarrow as pa
 
-    received, schema = Received.of(messages, half.shape), schema_of(RECORDS)
+    received, schema = ChainReceived.of(messages, half.shape), schema_of(RECORDS)
     with Workers(half.n_threads) as workers:
         batches = list(_long_errors(layout, received, half, long, workers))
     return pa.Table.from_batches(batches, schema)
 
 
 def _long_errors(
-    layout: pa.Table, received: Received, half: BayesHalf, long: LongDraws, workers: Workers
+    layout: pa.Table, received: ChainReceived, half: BayesHalf, long: LongDraws, workers: Workers
 ) -> Iterator[pa.RecordBatch]:
     for block, row, *cells in rows_of(layout.sort_by("row"), ("block", "row", *CELLS)):
         at, rows = int(np.searchsorted(long.positions, row.as_py())), rows_at(cells)
@@ -321,7 +323,7 @@ def _long_errors(
 # -- the beginning --------------------------------------------------------------------------------------------------
 
 
-def begin(layout: pa.Table, given: pa.Table, *, shape: Shape, sweep: int) -> pa.Table:
+def begin(layout: pa.Table, given: pa.Table, *, shape: ChainShape, sweep: int) -> pa.Table:
     """Return a block's records of rows that the driver gives."""
     import pyarrow as pa
 

@@ -12,13 +12,13 @@ from scipy import linalg
 from palate.models.bayes.chain import draw_scales
 from palate.models.bayes.chance import ByName
 from palate.models.bayes.hyper import upper_root
-from palate.spark.bayes.halves import BayesHalf, ChainHalf, SideSums, totals
+from palate.spark.bayes.halves import BayesHalf, ChainHalf, ChainSums, totals
 from palate.spark.bayes.rows import OF_ERRORS, LongDraws, ScaleStep
 from palate.sparse import Array
 
 
 @dataclass(eq=False)
-class LongRows:
+class DrawnLongRows:
     """The long rows of a side.
 
     Attributes:
@@ -47,7 +47,7 @@ class LongRows:
         """The rows as they are."""
         return LongDraws(self.positions, self.X, self.scales)
 
-    def draw(self, half: BayesHalf, pieces: Sequence[Array]) -> tuple[LongDraws, list[SideSums]]:
+    def draw(self, half: BayesHalf, pieces: Sequence[Array]) -> tuple[LongDraws, list[ChainSums]]:
         """Draw the rows by what their cells sum up to, (n_rows, numbers of a piece) of each chain.
 
         Return them as the other side meets them, before their coordinates are multiplied; and their sums.
@@ -68,7 +68,7 @@ class LongRows:
             means[:, place] *= factors
             moved[:, place] = met[:, place] * factors
             every = np.ones(n, bool)
-            sums.append(SideSums.of(moved[:, place], parts * factors, self.Z, every, every))
+            sums.append(ChainSums.of(moved[:, place], parts * factors, self.Z, every, every))
         self.X, self.means = moved, means
         return LongDraws(self.positions, met if half.side == 1 else moved, self.scales.copy()), sums
 

@@ -13,7 +13,7 @@ from palate.models.bayes.kept import Kept
 from palate.models.bayes.mean import MeanFactors, MeanScore
 from palate.models.bayes.start import CountEncoding, Encoders
 from palate.spark.bayes.chains import DriverChain
-from palate.spark.bayes.rows import Shape
+from palate.spark.bayes.rows import ChainShape
 from palate.sparse import Array
 
 
@@ -30,7 +30,7 @@ class SideRows:
     scales: Array
     means: Array
 
-    def of_chain(self, shape: Shape, chain: int) -> dict[str, Array]:
+    def of_chain(self, shape: ChainShape, chain: int) -> dict[str, Array]:
         """Return those of one chain."""
         X, means = shape.of_chain(self.X, chain), shape.of_chain(self.means, chain)
         return {"X": X, "means": means, "scales": np.ascontiguousarray(self.scales[:, chain])}
@@ -46,7 +46,7 @@ def viewed(chain: DriverChain | None, sides: Sequence[dict[str, Array]]) -> Any:
 
 
 @dataclass(eq=False)
-class Sums:
+class DrawSums:
     """The sums and draws of all chains so far.
 
     Attributes:
@@ -60,7 +60,7 @@ class Sums:
 
     CHANGES: ClassVar[tuple[str, ...]] = ("means", "kept", "open", "counter", "projection")
 
-    shape: Shape
+    shape: ChainShape
     means: list[MeanScore]
     kept: Kept
     counter: Array
@@ -68,7 +68,7 @@ class Sums:
     open: int = 0
 
     @classmethod
-    def of(cls, shape: Shape, n: tuple[int, int], wanted: int, encoders: Encoders) -> Sums:
+    def of(cls, shape: ChainShape, n: tuple[int, int], wanted: int, encoders: Encoders) -> DrawSums:
         """Return what is kept before the first sweep of so many users and items."""
         empty = [{"X": np.zeros((size, shape.width), np.float32)} for size in n]
         view = viewed(None, empty)

@@ -30,7 +30,7 @@ OF_ERRORS = 3  # sums over a user's cells that are kept: of h, of h e, of h e^2
 
 
 @dataclass(frozen=True)
-class Shape:
+class ChainShape:
     """How rows lie in records.
 
     Attributes:
@@ -107,7 +107,7 @@ class Since:
         long: rows of the driver, as they are now; or None.
     """
 
-    shape: Shape
+    shape: ChainShape
     side: int
     seed: int
     sweep: int
@@ -116,7 +116,7 @@ class Since:
     nu: float | None
     long: LongDraws | None
 
-    def now(self, run: RowRun) -> tuple[Array, Array]:
+    def now(self, run: ChainRowRun) -> tuple[Array, Array]:
         """Return rows and noise scales as they are."""
         names = self.shape.positions(run.block, run.first, len(run.X))
         X = run.X if self.factors is None else run.X * self.factors
@@ -131,7 +131,7 @@ class Since:
 
 
 @dataclass(frozen=True, eq=False)
-class RowRun:
+class ChainRowRun:
     """A run of a block's rows, as it was written.
 
     Attributes:
@@ -152,10 +152,10 @@ class RowRun:
     routes: Array
 
 
-def runs_of(table: pa.Table | pa.RecordBatch, shape: Shape) -> Iterator[RowRun]:
+def runs_of(table: pa.Table | pa.RecordBatch, shape: ChainShape) -> Iterator[ChainRowRun]:
     """Yield the runs of rows that records hold."""
     for _, block, part, first, X, scales, sums, counts, routes in rows_of(table, SENT):
-        yield RowRun(
+        yield ChainRowRun(
             block.as_py(),
             part.as_py(),
             first.as_py(),
@@ -216,7 +216,7 @@ def send_own(batches: Iterator[pa.RecordBatch], *, since: Since) -> Iterator[pa.
 
 
 @dataclass(frozen=True, eq=False)
-class Received:
+class ChainReceived:
     """The messages to a block.
 
     Attributes:
@@ -230,14 +230,14 @@ class Received:
     own_scales: Array
 
     @classmethod
-    def of(cls, messages: pa.Table, shape: Shape) -> Received:
+    def of(cls, messages: pa.Table, shape: ChainShape) -> ChainReceived:
         """Return what was received, in any order."""
         ordered = messages.sort_by([("block", "ascending"), ("part", "ascending")])
         parts = [(block.as_py() == OWN, x, g) for block, x, g in rows_of(ordered, ("block", "X", "scales"))]
         return cls(*_stacked([p for p in parts if not p[0]], shape), *_stacked([p for p in parts if p[0]], shape))
 
 
-def _stacked(parts: Sequence[tuple[bool, Any, Any]], shape: Shape) -> tuple[Array, Array]:
+def _stacked(parts: Sequence[tuple[bool, Any, Any]], shape: ChainShape) -> tuple[Array, Array]:
     X = [array_of(x, np.float32, shape.numbers) for _, x, _ in parts]
     scales = [array_of(g, np.float32, shape.n_chains) for _, _, g in parts]
     return joined(X, (0, shape.numbers), np.float32), joined(scales, (0, shape.n_chains), np.float32)

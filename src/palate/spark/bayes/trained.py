@@ -17,8 +17,8 @@ from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.start import Encoders
 from palate.models.contract.learned import Course
 from palate.models.ridge.priors import encoding_of
-from palate.spark.bayes.posterior import Sums
-from palate.spark.bayes.rows import Shape
+from palate.spark.bayes.posterior import DrawSums
+from palate.spark.bayes.rows import ChainShape
 from palate.spark.bayes.snapshots import frame_of, read_states
 from palate.spark.prepared import Prepared, SideName
 from palate.spark.settings import features_of
@@ -99,9 +99,9 @@ class TrainedBayes(Trained):
         if not states:
             raise DataError.of(self.path, "has no whole state of its chains: train it anew", code="damaged")
         kind, state = cast("BayesKind", self.kind), states[0]
-        shape = Shape(tuple(self.prepared.keys), int(self._bayes.n_chains), self.n_factors + 1)
+        shape = ChainShape(tuple(self.prepared.keys), int(self._bayes.n_chains), self.n_factors + 1)
         n = self.prepared.n_users, self.prepared.n_items
-        sums = Sums.of(shape, n, kind.wanted, Encoders(None, np.zeros((0, 0))))
+        sums = DrawSums.of(shape, n, kind.wanted, Encoders(None, np.zeros((0, 0))))
         sums.counter, sums.projection = state.arrays["sums.counter"], state.arrays["sums.projection"]
         restored(state, {"sums": sums}, state.values["fit"])
         sums.kept.encoders = sums.encoders

@@ -28,15 +28,15 @@ from palate.progress import Progress, ProgressCallback
 from palate.spark.arrays import array_of, runs
 from palate.spark.bayes.chains import ChainSide, DriverChain, added
 from palate.spark.bayes.ground import BayesGround, check_model, ground_of, with_features
-from palate.spark.bayes.halves import GIVEN, BayesHalf, ChainHalf, SideSums, begin, draw, long_errors
-from palate.spark.bayes.long_draws import LongRows
-from palate.spark.bayes.posterior import SideRows, Sums
+from palate.spark.bayes.halves import GIVEN, BayesHalf, ChainHalf, ChainSums, begin, draw, long_errors
+from palate.spark.bayes.long_draws import DrawnLongRows
+from palate.spark.bayes.posterior import DrawSums, SideRows
 from palate.spark.bayes.rows import (
     MESSAGES,
     RECORDS,
     SENT,
+    ChainShape,
     LongDraws,
-    Shape,
     Since,
     runs_of,
     send,
@@ -171,11 +171,11 @@ class BayesRun:
     path: str
     seed: int
     ground: BayesGround
-    shape: Shape
+    shape: ChainShape
     n_threads: int
-    sums: Sums
+    sums: DrawSums
     chains: list[DriverChain]
-    long: list[LongRows]
+    long: list[DrawnLongRows]
     rows: list[list[Array]]
     history: list[dict[str, float]] = field(default_factory=list)
     sweep: int = 0
@@ -188,13 +188,13 @@ class BayesRun:
     def of(cls, prepared: Prepared, model: BayesianMF, path: str, seed: int, n_threads: int) -> BayesRun:
         """Return a training before its first sweep."""
         ground, n_chains = ground_of(prepared, model, seed), int(model.n_chains)
-        shape = Shape(tuple(prepared.keys), n_chains, ground.settings.n_factors + 1)
+        shape = ChainShape(tuple(prepared.keys), n_chains, ground.settings.n_factors + 1)
         n = prepared.n_users, prepared.n_items
         wanted = model._wanted(*n, ground.settings.n_factors)
         check_memory(
             "this BayesianMF", bytes_of(model, n, ground.settings.n_factors), "take fewer n_factors, n_kept or n_chains"
         )
-        sums = Sums.of(shape, n, wanted, ground.encoders)
+        sums = DrawSums.of(shape, n, wanted, ground.encoders)
         rows = [_first(model, seed, shape, side, n[side]) for side in (0, 1)]
         chains = []
         for number in range(n_chains):
@@ -308,7 +308,7 @@ class BayesRun:
         return met
 
     def _draw_long_users(
-        self, layouts: Layouts, half: BayesHalf, items: Since, pieces: Sequence[Array], sums: list[SideSums]
+        self, layouts: Layouts, half: BayesHalf, items: Since, pieces: Sequence[Array], sums: list[ChainSums]
     ) -> list[Array] | None:
         """Draw the long users, add what they sum up to, and return the sums of their cells' errors by chain."""
         if not half.long:
@@ -349,7 +349,7 @@ class BayesRun:
 
     def _drawn(
         self, layouts: Layouts, half: BayesHalf, other: Since, own: Since | None
-    ) -> tuple[list[Array], list[SideSums]]:
+    ) -> tuple[list[Array], list[ChainSums]]:
         """Carry out a half sweep; return the pieces of long rows by chain, and the sums of the blocks."""
         both = self._beside(layouts.sides[half.side], half.side, other, own)
         records = self._written(both.applyInArrow(partial(draw, half=half), RECORDS), half.side, half.sweep)
@@ -366,7 +366,7 @@ class BayesRun:
                 "the rows of a sweep are not whole: train anew with overwrite=True", code="damaged", subject="rows"
             )
         pieces = _by_row([row for row in rows if row["kind"] == "piece"], half, 2 + D * D + D) if half.long else []
-        by_chain = [added([SideSums.unpacked(one[c], D, F) for one in sums]) for c in range(self.shape.n_chains)]
+        by_chain = [added([ChainSums.unpacked(one[c], D, F) for one in sums]) for c in range(self.shape.n_chains)]
         return pieces, by_chain
 
     def _beside(self, layout: DataFrame, side: int, other: Since, own: Since | None) -> Any:
@@ -438,7 +438,7 @@ def _by_row(rows: Sequence[Any], half: BayesHalf, width: int) -> list[Array]:
     return [np.ascontiguousarray(total[:, chain]) for chain in range(half.shape.n_chains)]
 
 
-def _first(model: BayesianMF, seed: int, shape: Shape, side: int, n: int) -> list[Array]:
+def _first(model: BayesianMF, seed: int, shape: ChainShape, side: int, n: int) -> list[Array]:
     """Return rows before the first sweep, and noise scales of 1."""
     by_chain = [
         first_rows(ByName(seed, chain, 0).normals(side, n, shape.width), model.init_scale)
@@ -447,16 +447,16 @@ def _first(model: BayesianMF, seed: int, shape: Shape, side: int, n: int) -> lis
     return [np.hstack(by_chain), np.ones((n, shape.n_chains), np.float32)]
 
 
-def _sums_of(X: Array, ground: BayesGround, side: int) -> SideSums:
+def _sums_of(X: Array, ground: BayesGround, side: int) -> ChainSums:
     own = ground.sides[side]
-    return SideSums.of(X, np.zeros_like(X), own.Z, own.counts > 0, np.ones(len(X), bool))
+    return ChainSums.of(X, np.zeros_like(X), own.Z, own.counts > 0, np.ones(len(X), bool))
 
 
-def _long(prepared: Prepared, ground: BayesGround, side: int, rows: list[Array]) -> LongRows:
+def _long(prepared: Prepared, ground: BayesGround, side: int, rows: list[Array]) -> DrawnLongRows:
     positions = np.array(sorted(prepared.long(SIDES[side])), np.int64)
     own = ground.sides[side]
     counts = own.counts[positions].astype(np.float64)
-    return LongRows(positions, own.Z[positions], counts, *(each[positions] for each in rows))
+    return DrawnLongRows(positions, own.Z[positions], counts, *(each[positions] for each in rows))
 
 
 def bytes_of(model: BayesianMF, n: tuple[int, int], n_factors: int) -> int:

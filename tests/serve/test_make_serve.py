@@ -1,7 +1,8 @@
-"""`make serve` in a fresh clone: a page within moments, the other models while it is open, nothing left at its end."""
+"""`make serve` in a fresh clone: store, service and page within moments, the other models while it is open."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from palate.store.store import open_store
+from palate.store.versions import listed
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = ["make", "serve", "SERVE=--port 0", "MODEL=out/ease.safetensors out/knn.safetensors"]
@@ -30,9 +35,22 @@ def clone(tmp_path: Path) -> Path:
     own = Path(sys.executable).parent
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(own)
-    for stamp in ("python", "ui"):
+    for stamp in ("python", "serve"):
         (tmp_path / ".venv" / stamp).touch()
     return tmp_path
+
+
+def asked(url: str, path: str, body: object = None) -> Any:
+    headers = {"Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url.rstrip("/") + path, data, headers)) as answer:
+        return json.load(answer)
+
+
+def versions(clone: Path) -> list[tuple[str, str]]:
+    """Return the models of the store and their states, the first first."""
+    with open_store(f"sqlite:///{clone}/out/demo.db") as store:
+        return [(one.model, one.state) for one in listed(store, store.namespace())][::-1]
 
 
 @contextmanager
@@ -52,23 +70,26 @@ def page(clone: Path) -> Iterator[str]:
 
 @pytest.mark.long
 @pytest.mark.usefixtures("movielens")
-def test_the_page_opens_with_one_model_and_the_other_joins(clone: Path) -> None:
+def test_the_page_opens_with_one_model_and_the_other_becomes_a_version(clone: Path) -> None:
     other, log = clone / "out" / "knn.safetensors", clone / "out" / "training.log"
     with page(clone) as url:
-        assert b"gradio_config" in urllib.request.urlopen(url).read()
-        while not other.exists():
+        assert b"<title>" in urllib.request.urlopen(url).read()
+        assert asked(url, "/v1/recommendations?user=1&n=3")["model"]["key"] == "ease"
+        said = {"user": "ann", "item": 50, "kind": "rating", "value": 5, "event_id": "ann-1"}
+        assert asked(url, "/v1/feedback", said)["status"] == "new"
+        while not versions(clone)[1:]:
             assert "Error" not in log.read_text()
             time.sleep(0.1)
-    assert sorted(path.name for path in (clone / "out").iterdir()) == [
-        "ease.safetensors", "knn.safetensors", "training.log",
-    ]  # fmt: skip
+        assert versions(clone) == [("ease", "active"), ("knn", "ready")]
     trained = other.stat().st_mtime_ns
-    with page(clone) as url:  # again: nothing is trained anew
-        assert b"knn" in urllib.request.urlopen(url).read()
+    with page(clone) as url:  # again: nothing is trained anew or added, and what was said is there
+        assert versions(clone) == [("ease", "active"), ("knn", "ready")]
+        assert asked(url, "/v1/feedback", said)["status"] == "known"
     assert other.stat().st_mtime_ns == trained
 
 
 def test_a_dry_run_starts_nothing(clone: Path) -> None:
     done = subprocess.run([*SERVE, "-n"], cwd=clone, capture_output=True, text=True, timeout=60, check=True)
-    assert "palate serve --wait --port 0 out/ease.safetensors out/knn.safetensors" in done.stdout
+    words = "--wait --page demo --store sqlite:///out/demo.db --port 0 out/ease.safetensors out/knn.safetensors"
+    assert f"palate serve {words}" in done.stdout
     assert not (clone / "out").exists()
