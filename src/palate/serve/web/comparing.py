@@ -68,7 +68,8 @@ async def _list(call: Exchange, asked: Comparing, side: Side) -> Answer:
     if side == "popular":
         return await in_thread(service.engine.popular_for, call.ns, call.visit.person, asked.n)
     ask = Ask(ns=call.ns, user=call.visit.person, n=asked.n, scenario=scenario_of(side), given=frozenset({"n"}))
-    return await service.batcher.answer(ask)
+    answer: Answer = await service.batcher.answer(ask)
+    return answer
 
 
 def _said(answer: Answer, other: list[str]) -> dict[str, Any]:
