@@ -76,6 +76,7 @@ Code = Literal[
     "split",
     "store",
     "times",
+    "token",
     "too_large",
     "unavailable",
     "unknown_id",

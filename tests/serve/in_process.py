@@ -14,6 +14,13 @@ from palate.serve.settings import Settings
 HERE = "http://127.0.0.1:8000"
 
 
+class Visitor(TestClient):
+    """A browser without a screen: it keeps its cookies, and says where its requests come from."""
+
+    def __init__(self, app, **options):
+        super().__init__(app, base_url=HERE, client=("127.0.0.1", 50000), headers={"origin": HERE}, **options)
+
+
 @contextmanager
 def serving(store, *, base_url=HERE, client=("127.0.0.1", 50000), engine=make_engine, **settings):
     """Yield a client of a service over a store's file."""

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 from palate.errors import NotFoundError, UnavailableError
 from palate.serve.engine.asking import Left, Scale
+from palate.serve.engine.spread import Spread
+from palate.serve.engine.typed import typed_user
 from palate.store.records import Place
 
 KNOWN = {"50", "181", *map(str, range(1, 41))}
@@ -89,6 +91,13 @@ class Engine:
         page = self._page(None, 1, n)
         page.places = tuple(place for place in page.places if include is None or place.item in include)
         return page
+
+    def facts(self, ns):
+        return True, Spread(("Comedy", "Drama"), (1950, 1999))
+
+    def typed_user(self, ns, typed):
+        with self.store.read() as conn:
+            return typed_user(conn, ns, None, typed)
 
     def close(self):
         pass

@@ -14,12 +14,13 @@ from synthetic import low_rank
 from ui_models import HOSTILE, Reader, small_model
 
 from palate.data.ids import Ids
+from palate.data.typed_ids import Found, NotFound, find_user
 from palate.models import BPR, EASE, Baseline, MatrixFactorization, Popularity
 from palate.ui import build_ui, cards
 from palate.ui.page import ANY_GENRE, HOW_MANY, respond
 from palate.ui.report import INK, levels, report
 from palate.ui.source import Source
-from palate.ui.users import Found, NotFound, example_users, find_user
+from palate.ui.users import example_users
 
 # -- ids ---------------------------------------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class Access:
         self._store, self._seconds = store, seconds
         self._local = is_loopback(host)
         self._known: dict[bytes, Caller] = {}
+        self._by_number: dict[int, Caller] = {}
         self._changes: int | None = None
         self._any = True
         self._open = Caller(store.namespace(namespace), "write")
@@ -104,6 +105,7 @@ class Access:
             for row in rows
             if row.revoked is None
         }
+        self._by_number = {caller.key: caller for caller in self._known.values()}
         self._any, self._changes = bool(rows), changes
 
     def _watch(self) -> None:
@@ -120,12 +122,22 @@ class Access:
             RequestError: it has no key, one that does not hold, or needs one.
         """
         given = _key_in(headers)
-        if given is None:
-            return self._keyless(headers, scope)
-        found = self._known.get(hashlib.sha256(given).digest())
+        return self._keyless(headers, scope) if given is None else self.of_text(given)
+
+    def of_text(self, key: bytes) -> Caller:
+        """Return who has a key.
+
+        Raises:
+            RequestError: it is none, or was revoked.
+        """
+        found = self._known.get(hashlib.sha256(key).digest())
         if found is None:
             raise _refused("this key is not known, or was revoked")
         return found
+
+    def of_key(self, number: int) -> Caller | None:
+        """Return who has the key of a number; None where it is none, or was revoked."""
+        return self._by_number.get(number)
 
     def _keyless(self, headers: HeaderMap, scope: Mapping[str, Any]) -> Caller:
         if self._changes is None:

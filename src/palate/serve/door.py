@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from palate.errors import PalateError, RequestError, UnavailableError
-from palate.serve import problems
+from palate.serve import problems, refusals
 from palate.serve.asgi import App, Message, Receive, Send
 from palate.serve.hosts import Hosts
 from palate.serve.operations import Exchange, Operation, Reply
@@ -89,6 +89,7 @@ class Dispatcher:
             reply = await operation.reply(call, receive)
             body = reply.body()
         except PalateError as error:
+            refusals.note_request(call, operation.offer.path, error)
             reply, body = operation.refused(*_refusal(error, call))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer, and the log where it was
             reply, body = operation.refused(*_fault(error, call))

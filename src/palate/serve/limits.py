@@ -23,6 +23,7 @@ if sys.platform != "win32":
 
 SLOTS = 1 << 16  # of keys; those whose numbers are 65,536 apart share one
 NUMBER = struct.Struct("d")
+TOO_MANY = "this key sends more requests than it may: wait, or send many in one"
 
 
 async def read_body(receive: Receive, declared: int | None, at_most: int, seconds: float) -> bytes:
@@ -92,16 +93,14 @@ class Rates:
             os.close(self._file)
             raise UnavailableError.of(path, f"cannot be written: {error.strerror}") from error
 
-    def take(self, key: int) -> None:
-        """Count one request of a key.
+    def take(self, key: int, words: str = TOO_MANY, subject: str = "key") -> None:
+        """Count one request of a key, or of whoever a number stands for.
 
         Raises:
-            RequestError: it sent too many.
+            RequestError: it sent too many; in these words, about this subject.
         """
         if self._step and (wait := self._taken(key % SLOTS * NUMBER.size, time.monotonic())) > 0:
-            error = RequestError(
-                "this key sends more requests than it may: wait, or send many in one", code="rate", subject="key"
-            )
+            error = RequestError(words, code="rate", subject=subject)
             error.wait = wait
             raise error
 

@@ -6,7 +6,9 @@ client of Prometheus reads it when it is imported.
 
 from __future__ import annotations
 
+import math
 import os
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -57,8 +59,37 @@ CHORES = Counter("palate_chores", "Rounds of the cleaning job.", ("result",))
 
 def exposition() -> tuple[bytes, str]:
     """Return what `/metrics` answers, of all workers, and its content type."""
-    registry = REGISTRY
-    if FOLDER in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(_registry()), CONTENT_TYPE_LATEST
+
+
+def latencies() -> list[dict[str, Any]]:
+    """Return of each route how many requests all workers answered since they started, and within which time.
+
+    ``p50`` and ``p99`` are seconds in which half and 99 of 100 were answered: the bound of the histogram's part that
+    they lie in; None where that is beyond the last one.
+    """
+    parts: dict[str, dict[float, float]] = {}
+    for metric in _registry().collect():
+        for sample in metric.samples:
+            if sample.name == "palate_request_seconds_bucket":
+                of = parts.setdefault(sample.labels["route"], {})
+                bound = float(sample.labels["le"])
+                of[bound] = of.get(bound, 0.0) + sample.value
+    told = [
+        {"route": route, "n": int(of[math.inf]), "p50": _within(of, 0.5), "p99": _within(of, 0.99)}
+        for route, of in parts.items()
+    ]
+    return sorted(told, key=lambda row: (-row["n"], row["route"]))
+
+
+def _within(parts: dict[float, float], share: float) -> float | None:
+    bound = next(bound for bound in sorted(parts) if parts[bound] >= share * parts[math.inf])
+    return None if bound == math.inf else bound
+
+
+def _registry() -> CollectorRegistry:
+    if FOLDER not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

@@ -18,6 +18,7 @@ STATUS: Final[Mapping[Code, int]] = {
     "no_key": 401,
     "forbidden": 403,
     "not_yours": 403,
+    "token": 403,
     "origin": 403,
     "not_found": 404,
     "unknown_id": 404,
@@ -61,6 +62,7 @@ TITLES: Final[Mapping[int, str]] = {
     503: "Not now",
 }
 IDS = frozenset(("user", "item", "id", "ids", "items", "include", "exclude", "visitor", "account", "cursor"))
+SECRETS = frozenset(("key", "token"))
 IDS |= {"UserId", "ItemId", "user_id", "item_id", "user-id"}  # of Gorse's clients
 WAIT = 1.0  # seconds until another try, where the service cannot answer now
 
@@ -113,7 +115,7 @@ def _no_step(step: Step) -> str | None:
 def _what(fault: ErrorDetails) -> str:
     """Return what is wrong, with a plain value that is no id."""
     words, given = fault["msg"].removeprefix("Value error, "), fault["input"]
-    plain = isinstance(given, bool | int | float | str) and not IDS.intersection(map(str, fault["loc"]))
+    plain = isinstance(given, bool | int | float | str) and not (IDS | SECRETS).intersection(map(str, fault["loc"]))
     return f"{words}, got {shown(given)}" if plain and fault["loc"] else words
 
 

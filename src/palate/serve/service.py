@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from palate.errors import PalateError
+from palate.errors import PalateError, UnavailableError
 from palate.serve import counting
 from palate.serve.access import Access
 from palate.serve.chores import Chores
@@ -25,6 +25,7 @@ from palate.store.store import open_store
 from palate.store.versions import prune
 
 if TYPE_CHECKING:
+    from palate.serve.web.guards import Guards
     from palate.serve.web.visitors import Visitors
     from palate.store.store import Store
 
@@ -43,7 +44,23 @@ class Service:
     access: Access
     rates: Rates
     cursors: Cursors
-    visitors: Visitors | None = None
+    guards: Guards | None = None
+
+    @property
+    def visitors(self) -> Visitors:
+        """Makes and reads the cookies of the page's visitors."""
+        return self.guard.visitors
+
+    @property
+    def guard(self) -> Guards:
+        """Says who is who on the page.
+
+        Raises:
+            UnavailableError: this service has no page.
+        """
+        if self.guards is None:
+            raise UnavailableError("this service has no page", subject="page")
+        return self.guards
 
 
 @contextmanager
@@ -75,16 +92,18 @@ def opened(settings: Settings, make_engine: MakeEngine | None = None) -> Iterato
         _count_propensities(stack, store)
         if settings.run_jobs:
             stack.enter_context(Scheduler(store))
-        yield Service(settings, store, engine, batcher, access, rates, cursors, _visitors(store, settings))
+        yield Service(settings, store, engine, batcher, access, rates, cursors, _guards(stack, store, settings, access))
 
 
-def _visitors(store: Store, settings: Settings) -> Visitors | None:
-    """Return what reads the cookies of the page's visitors, where there is a page."""
+def _guards(stack: ExitStack, store: Store, settings: Settings, access: Access) -> Guards | None:
+    """Return what knows who is who on the page, where there is one."""
     if settings.page == "off":
         return None
-    from palate.serve.web.visitors import Visitors
+    from palate.serve.web.guards import Guards
 
-    return Visitors(store.secret, store.namespace(settings.namespace))
+    guards = Guards(store, settings, access)
+    stack.callback(guards.close)
+    return guards
 
 
 def _count_propensities(stack: ExitStack, store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from palate.errors import ParameterError
@@ -39,7 +39,12 @@ class Settings(BaseSettings):
         log: a line of each request, or of those alone that failed.
         page: whether this service has the page: "off"; "visitors", each a person of their own; or "demo", where anybody
             may ask about any user.
-        trust_proxy: believe the X-Forwarded-Proto of a reverse proxy in front.
+        trust_proxy: believe what a reverse proxy in front says of its client (X-Forwarded-Proto, X-Forwarded-For).
+        handover_secret: what an application signs its users with when it hands them over to the page, 16 characters or
+            more; without it, it hands over nobody.
+        visitor_days: how long a visitor's cookie holds after they came last.
+        visitor_rate: changes a second that one visitor may make; 0 sets no limit.
+        admin_minutes: after so long without a request an admin's session on the page ends.
     """
 
     model_config = SettingsConfigDict(env_prefix="PALATE_", frozen=True)
@@ -67,6 +72,10 @@ class Settings(BaseSettings):
     log: Literal["requests", "problems"] = "requests"
     page: Literal["off", "demo", "visitors"] = "off"
     trust_proxy: bool = False
+    handover_secret: Annotated[SecretStr | None, Field(min_length=16)] = None
+    visitor_days: Annotated[int, Field(ge=1, le=400)] = 365  # browsers keep no cookie for longer than 400
+    visitor_rate: Annotated[float, Field(ge=0)] = 20.0
+    admin_minutes: Annotated[int, Field(ge=1, le=720)] = 30
 
 
 def told(**given: Any) -> Settings:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from palate.data.typed_ids import Found, find_user
 from palate.errors import ParameterError, missing_extra
 from palate.models.contract.base import Recommender
 from palate.ui import cards, more
@@ -14,7 +15,7 @@ from palate.ui.door import is_plain
 from palate.ui.incidents import Answering
 from palate.ui.shelf import Shelf
 from palate.ui.source import Source, printable
-from palate.ui.users import Example, Found, example_users, find_user
+from palate.ui.users import Example, example_users
 
 if TYPE_CHECKING:
     from gradio import Blocks

@@ -9,22 +9,18 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from films import copied, film_store
-from in_process import HERE, serving
+from in_process import Visitor, serving
 from page_browser import tab_of
 from real_browser import started
 from standins import make_engine
-from starlette.testclient import TestClient
 
 from palate.serve.app import create_app
 from palate.serve.listening import listen
 from palate.serve.settings import Settings
+from palate.store import open_store, users
+from palate.store.records import Thing
 
-
-class Visitor(TestClient):
-    """A browser without a screen: it keeps its cookies, and says where its requests come from."""
-
-    def __init__(self, app, **options):
-        super().__init__(app, base_url=HERE, client=("127.0.0.1", 50000), headers={"origin": HERE}, **options)
+HOSTILE_USER = "<img src=x onerror=alert(1)>${alert(2)}{{3}}"
 
 
 @pytest.fixture
@@ -82,9 +78,18 @@ def page_at(store, engine=make_engine, **settings):
     socket.close()
 
 
+@pytest.fixture(scope="session")
+def served():
+    """Return `page_at`."""
+    return page_at
+
+
 @pytest.fixture(scope="module")
 def demo_address(tmp_path_factory):
-    with page_at(tmp_path_factory.mktemp("page") / "shop.db", page="demo") as address:
+    path = tmp_path_factory.mktemp("page") / "shop.db"
+    with open_store(f"sqlite:///{path}") as store:
+        users.upsert(store, store.namespace(), [Thing(each, {}) for each in ("196", HOSTILE_USER)])
+    with page_at(path, page="demo") as address:
         yield address
 
 

@@ -42,7 +42,7 @@ def test_modules_name_files_that_are_there_relatively():
     for name, (data, _, kind) in files().items():
         if kind != "text/javascript":
             continue
-        for other in re.findall(r'(?:from|import)\s*"([^"]+)"', data.decode()):
+        for other in re.findall(r'(?<!")\b(?:from|import)\s*"([^"]+)"', data.decode()):
             assert other.startswith("."), f"{name} imports {other}: an import map would be an inline script"
             assert (FOLDER / name).parent.joinpath(other).resolve().is_file()
 

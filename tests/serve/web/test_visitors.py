@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from palate.serve.web.visitors import FIRST_NUMBER, YEAR, Visitors
+from palate.serve.web.visitors import FIRST_NUMBER, HANDED_OVER, RENEWED, YEAR, Visitors
 from palate.store.records import Namespace
 
 NS = Namespace(1, "default", "text")
@@ -62,3 +62,11 @@ def test_new_persons_differ_and_are_of_the_namespaces_kind(visitors):
     assert visitors.new().startswith("visitor-")
     number = int(Visitors(b"s" * 32, Namespace(1, "numbers", "integer")).new())
     assert FIRST_NUMBER <= number < 2 * FIRST_NUMBER
+
+
+def test_a_cookie_of_a_visitor_is_renewed_and_one_of_a_user_handed_over_is_not(visitors):
+    own = visitors.known(sent(visitors.cookie("visitor-1", NOW, secure=False)), NOW)
+    handed = visitors.known(sent(visitors.cookie("196", NOW, secure=False, seconds=HANDED_OVER)), NOW)
+    assert not visitors.is_to_renew(own, NOW + RENEWED)
+    assert visitors.is_to_renew(own, NOW + RENEWED + 1)
+    assert not visitors.is_to_renew(handed, NOW + RENEWED + 1)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pytest
 from in_process import HERE
 
+from palate.errors import UnavailableError
 from palate.serve.operations import add
-from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web import guards
+from palate.serve.web.offers import OfPerson, Sure, page_offers
+from palate.store import forgetting, users
+from palate.store.records import Thing
 
 
 @pytest.fixture
@@ -18,6 +25,11 @@ def changing(visiting):
     async def change(call, asked: OfPerson):
         """Change something."""
         return {"person": call.visit.person}
+
+    @offer("POST", "/web/trial/sure", Sure, role="write")
+    async def change_surely(call, asked: Sure):
+        """Change something for good."""
+        return {"sure": asked.sure}
 
     def service(**settings):
         visitor = visiting(**settings)
@@ -54,9 +66,34 @@ def test_two_visitors_are_two_persons_and_neither_may_name_the_other(visiting):
     assert one not in refused.text
 
 
-def test_a_demonstration_shows_anybody(visiting):
+def with_users(visitor, *ids):
+    store = visitor.app.service.store
+    users.upsert(store, store.namespace(), [Thing(each, {}) for each in ids])
+
+
+def test_a_demonstration_shows_whom_the_store_knows(visiting):
     visitor = visiting("demo")()
-    assert who(visitor, user="196").json() | {"page": "demo"} == {"person": "196", "is_own": False, "page": "demo"}
+    with_users(visitor, "196")
+    for typed in ("196", " 196 "):
+        told = who(visitor, user=typed).json()
+        assert (told["person"], told["is_own"], told["may_name"]) == ("196", False, True)
+    unknown = who(visitor, user="197")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "There is no such user yet.")
+    own = who(visitor).json()["person"]
+    assert who(visitor, user=own).json()["is_own"]
+
+
+def test_a_demonstration_says_of_wrong_ids_what_the_original_page_says(films_service):
+    visitor = films_service("demo")()
+    assert who(visitor, user=" p3 ").json()["person"] == "p3"
+    wrong = who(visitor, user="Rosa")
+    assert (wrong.status_code, wrong.json()["detail"]) == (
+        404,
+        "There is no user “Rosa”. Ids look like “p0” or “p1”.",
+    )
+    store = visitor.app.service.store
+    forgetting.forget(store, store.namespace(), "p3")
+    assert who(visitor, user="p3").status_code == 404
 
 
 def test_a_forged_cookie_makes_somebody_new(visiting):
@@ -91,3 +128,101 @@ def test_behind_a_trusted_proxy_cookies_are_for_tls_alone(changing):
     trusting, other = changing(trust_proxy=True)(), changing()()
     assert trusting.post("/web/trial", json={}, headers=proxied).headers["set-cookie"].endswith("; Secure")
     assert other.post("/web/trial", json={}, headers=proxied).status_code == 403
+
+
+def test_a_browser_without_origin_says_where_it_is_in_another_header(changing):
+    visitor = changing()()
+    visitor.headers.pop("origin")
+    here = {"sec-fetch-site": "same-origin"}
+    assert visitor.post("/web/trial", json={}, headers=here).status_code == 200
+    for site in ("same-site", "cross-site", "none"):
+        assert visitor.post("/web/trial", json={}, headers={"sec-fetch-site": site}).status_code == 403
+    assert visitor.post("/web/trial", json={}, headers=here | {"origin": "http://evil.example"}).status_code == 403
+
+
+def test_a_form_of_another_site_is_no_change(changing):
+    refused = changing()().post("/web/trial", content=b"{}", headers={"content-type": "text/plain"})
+    assert (refused.status_code, refused.json()["code"]) == (415, "media_type")
+
+
+def test_what_cannot_be_undone_is_asked_twice(changing):
+    visitor = changing()()
+    refused = visitor.post("/web/trial/sure", json={})
+    assert (refused.status_code, refused.json()["subject"]) == (422, "sure")
+    assert visitor.post("/web/trial/sure", json={"sure": True}).json() == {"sure": True}
+
+
+def test_the_document_brings_the_cookie_that_all_that_is_asked_at_once_comes_with(visiting):
+    visitor = visiting()()
+    assert "set-cookie" in visitor.get("/").headers
+    assert "set-cookie" not in visitor.get("/").headers
+    assert "set-cookie" not in who(visitor).headers
+
+
+def test_whoever_comes_back_after_a_week_gets_a_cookie_for_another_year(visiting):
+    visitor = visiting()()
+    first = visitor.get("/").headers["set-cookie"]
+    person = who(visitor).json()["person"]
+    visitor.app.service.guard.clock = lambda: time.time() + 8 * 24 * 3600
+    again = visitor.get("/").headers["set-cookie"]
+    assert again != first
+    assert who(visitor).json()["person"] == person
+
+
+def test_cookies_of_other_programs_on_this_host_do_not_hide_ours(visiting):
+    visitor = visiting()()
+    person = who(visitor).json()["person"]
+    ours = f"palate_visitor={visitor.cookies['palate_visitor']}"
+    visitor.cookies.clear()
+    told = visitor.get("/web/me", headers={"cookie": f'a={{"b": 1}}; bad name; c="; {ours}'})
+    assert told.json()["person"] == person
+
+
+def test_a_visitor_who_changes_faster_than_anybody_can_waits(changing):
+    service = changing(visitor_rate=0.5)
+    ann, bob = service(), service()
+    assert ann.post("/web/trial", json={}).status_code == 200
+    refused = ann.post("/web/trial", json={})
+    assert (refused.status_code, refused.json()["subject"]) == (429, "visitor")
+    assert refused.headers["retry-after"] == "2"
+    assert who(ann).status_code == 200
+    assert bob.post("/web/trial", json={}).status_code == 200
+
+
+def test_an_address_that_sends_a_crowd_waits_and_who_was_there_does_not(visiting, monkeypatch):
+    monkeypatch.setattr(guards, "ARRIVALS", 3)
+    service = visiting()
+    known, crowd = service(), service()
+    who(known)
+    for _ in range(2):
+        who(crowd)
+        crowd.cookies.clear()
+    refused = who(crowd)
+    assert (refused.status_code, refused.json()["subject"]) == (429, "address")
+    assert "set-cookie" not in crowd.get("/").headers
+    assert crowd.get("/").status_code == who(known).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("client", "forwarded", "trusts", "found"),
+    [
+        ("10.0.0.1", "", True, "10.0.0.1"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4", True, "1.2.3.4"),
+        ("10.0.0.1", "1.2.3.4", False, "10.0.0.1"),
+        ("2001:db8::1:2:3:4", "", False, "2001:db8::/64"),
+        ("::ffff:10.0.0.1", "", False, "10.0.0.1"),
+        ("", "", False, ""),
+    ],
+)
+def test_where_a_request_comes_from(client, forwarded, trusts, found):
+    settings = SimpleNamespace(trust_proxy=trusts)
+    headers = {b"x-forwarded-for": forwarded.encode()} if forwarded else {}
+    scope = {"client": (client, 1)} if client else {}
+    call = SimpleNamespace(scope=scope, headers=headers, service=SimpleNamespace(settings=settings))
+    assert guards.address(call) == found
+
+
+def test_a_page_is_asked_for_nothing_where_there_is_none(visiting):
+    service = visiting("off")().app.service
+    with pytest.raises(UnavailableError, match="this service has no page"):
+        _ = service.visitors

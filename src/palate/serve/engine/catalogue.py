@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from palate.data.items import matching_items
 from palate.errors import ParameterError
 from palate.serve.engine.loaded import LoadedVersion
+from palate.serve.engine.spread import Spread, spread_of
 from palate.store.tables import attribute_columns
 
 MASKS = 256  # of conditions, kept
@@ -79,6 +80,7 @@ class Catalogue:
         self._masks: OrderedDict[tuple[str, ...], Mask] = OrderedDict()
         self._tables = ItemColumns(loaded)
         self._derived: dict[str, NDArray[np.int32]] = {}
+        self._spread: Spread | None = None
 
     def update(self, rows: Iterable[tuple[Any, ...]], counter: int) -> None:
         """Take what the store wrote since.
@@ -101,6 +103,7 @@ class Catalogue:
             self._tables.write(place, attributes)
         self._masks.clear()
         self._derived.clear()
+        self._spread = None
 
     def _places_for(self, ids: list[str]) -> list[int]:
         places: list[int] = self.index(ids).tolist()
@@ -215,6 +218,13 @@ class Catalogue:
             self._masks.move_to_end(where)
         return found
 
+    @property
+    def spread(self) -> Spread:
+        """What the items span."""
+        if self._spread is None:
+            self._spread = spread_of(self._tables.tables())
+        return self._spread
+
     def owned(self, user: str) -> NDArray[np.int32]:
         """Return the items whose owner is a user, ascending."""
         return np.flatnonzero(self._tables.owned(user, self.size)).astype(np.int32)
@@ -266,6 +276,10 @@ class ItemColumns:
         if not known:
             raise error
         return keep
+
+    def tables(self) -> Iterator[pl.DataFrame]:
+        """Yield the columns of the parts: the model's, the store's, and what was written since."""
+        return (table for _, table in self._every())
 
     def owned(self, user: str, size: int) -> NDArray[np.bool_]:
         """Return which positions are a user's own."""

@@ -27,7 +27,9 @@ from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
 from palate.serve.engine.questions import knows_itself
 from palate.serve.engine.scenarios import Scenarios
 from palate.serve.engine.space import LoadsVersions, Tenant
+from palate.serve.engine.spread import Spread
 from palate.serve.engine.titles import TitleIndex
+from palate.serve.engine.typed import typed_user
 from palate.store import lists
 from palate.store.records import Namespace, ShownList
 
@@ -385,6 +387,20 @@ class Engine:
         """
         with self._lock, self._moment(ns):
             return self._scenarios[ns.key].has(name)
+
+    def facts(self, ns: Namespace) -> tuple[bool, Spread]:
+        """Return whether a model answers, and what the catalogue spans."""
+        with self._others(ns) as others:
+            return others.space.loaded is not None, others.catalogue.spread
+
+    def typed_user(self, ns: Namespace, typed: str) -> str:
+        """Return the id of the user that somebody typed, whom the store or the model knows.
+
+        Raises:
+            NotFoundError: it is nobody's; in a sentence for whoever typed it.
+        """
+        with self._others(ns) as others:
+            return typed_user(others.conn, ns, others.space.loaded, typed)
 
     def left(self, ask: Ask) -> Left:
         """Return what the list of a request is chosen from.

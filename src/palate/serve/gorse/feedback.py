@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from palate.errors import NotFoundError
+from palate.serve import refusals
 from palate.serve.bodies import MANY
 from palate.serve.gorse import answers, bodies, cursors
 from palate.serve.gorse.offers import offers
@@ -104,6 +105,7 @@ async def _put(call: Exchange, rows: Sequence[bodies.GorseFeedback], *, adding: 
     refused = [receipt.error for receipt in receipts if receipt.error is not None]
     if refused and len(refused) == len(receipts):
         raise refused[0]
+    refusals.note_receipts(call, "/api/feedback", receipts)
     return {"RowAffected": len(rows) - len(refused)}
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from palate.errors import PalateError
-from palate.serve import answers, bodies, measures, problems
+from palate.serve import answers, bodies, measures, problems, refusals
 from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.said import micros, problem_row
 from palate.store.records import Event, Receipt
@@ -54,6 +54,7 @@ async def add_feedback_rows(call: Exchange, asked: bodies.FeedbackBatch) -> dict
     events = [event for event in read if isinstance(event, Event)]
     receipts = iter(await written(call, events) if events else ())
     results = [_result(next(receipts) if isinstance(event, Event) else event, call) for event in read]
+    refusals.note_rows(call, "/v1/feedback/batch", [row["problem"] for row in results if row["problem"] is not None])
     counts = {status: sum(row["status"] == status for row in results) for status in ("new", "known", "refused")}
     return {"results": results, **counts}
 

@@ -16,7 +16,9 @@ offer = Offers("models")
 @offer("GET", "/v1/models", answers.Versions, role="read")
 async def list_models(call: Exchange, asked: bodies.Nothing) -> dict[str, Any]:
     """List the model versions of the namespace; one of them is active."""
-    return {"versions": [_said(version) for version in await in_thread(versions.listed, call.service.store, call.ns)]}
+    return {
+        "versions": [version_said(version) for version in await in_thread(versions.listed, call.service.store, call.ns)]
+    }
 
 
 @offer(
@@ -29,13 +31,13 @@ async def list_models(call: Exchange, asked: bodies.Nothing) -> dict[str, Any]:
 )
 async def activate_model(call: Exchange, asked: bodies.ActivateRequest) -> dict[str, Any]:
     """Let a version answer, in all workers; no request is dropped."""
-    return _said(await in_thread(versions.activate, call.service.store, call.ns, asked.version))
+    return version_said(await in_thread(versions.activate, call.service.store, call.ns, asked.version))
 
 
 @offer("POST", "/v1/models/rollback", answers.Version, role="admin", errors=(404, 409), examples={"back": {}})
 async def roll_back_model(call: Exchange, asked: bodies.Nothing) -> dict[str, Any]:
     """Let the version answer that was active before."""
-    return _said(await in_thread(versions.roll_back, call.service.store, call.ns))
+    return version_said(await in_thread(versions.roll_back, call.service.store, call.ns))
 
 
 @offer(
@@ -49,10 +51,11 @@ async def roll_back_model(call: Exchange, asked: bodies.Nothing) -> dict[str, An
 async def overrule_gate(call: Exchange, asked: learning.OverruleRequest) -> dict[str, Any]:
     """Let a version answer that the gate refused; who says so, and why, is kept with its verdict."""
     given = (call.service.store, call.ns, asked.version, asked.by, asked.why)
-    return _said(await in_thread(overrule, *given))
+    return version_said(await in_thread(overrule, *given))
 
 
-def _said(version: Any) -> dict[str, Any]:
+def version_said(version: Any) -> dict[str, Any]:
+    """Return a version as JSON holds it."""
     return {
         "version": version.number,
         "model": version.model,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, comparing, lists, me, purposes, why
+from palate.serve.web import changes, comparing, lists, me, purposes, scenes, sessions, why
 
-PARTS = (me.offer, lists.offer, changes.offer, why.offer, purposes.offer, comparing.offer)
+PARTS = (
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, purposes.offer, comparing.offer),
+    scenes.offer,
+)

@@ -14,6 +14,8 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
+from palate.serve.web.guards import greeting
+
 FOLDER = Path(__file__).parent / "static"
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 POLICY = (
@@ -57,8 +59,10 @@ def add_document(app: FastAPI) -> None:
     """Give an application the document and its files."""
 
     async def page(request: Request) -> Response:
-        body = document()
-        return _packed(request, body, gzip.compress(body, 6), "text/html", {"content-security-policy": POLICY})
+        body, call = document(), request.scope["palate.call"]
+        answer = _packed(request, body, gzip.compress(body, 6), "text/html", {"content-security-policy": POLICY})
+        answer.raw_headers.extend(() if call.service is None else greeting(call))
+        return answer
 
     async def file(request: Request) -> Response:
         data, packed, kind = files()[request.url.path.removeprefix(f"/static/{digest()}/")]

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from palate.serve.answers import Said
 from palate.serve.operations import Exchange
+from palate.serve.routes.said import in_thread
 from palate.serve.web.offers import OfPerson, page_offers
 
 offer = page_offers("me")
 
 
 class Me(Said):
-    """Who asks."""
+    """Who asks, and what there is for them."""
 
     person: str
     is_own: bool
+    is_admin: bool
+    may_name: Annotated[bool, Field(description="May ask about others, by `user`.")]
     page: Literal["demo", "visitors"]
+    has_model: bool
+    genres: Annotated[list[str], Field(description="Of the catalogue, the most frequent first.")]
+    years: Annotated[list[int] | None, Field(description="Of the catalogue, the first and the last.")]
 
 
 @offer("GET", "/web/me", Me, role="write")
 async def get_me(call: Exchange, asked: OfPerson) -> dict[str, Any]:
     """Return who asks; somebody new gets a cookie."""
     visit = call.visit
-    return {"person": visit.person, "is_own": visit.person == visit.own, "page": call.service.settings.page}
+    has_model, spread = await in_thread(call.service.engine.facts, call.ns)
+    return {
+        "person": visit.person,
+        "is_own": visit.person == visit.own,
+        "is_admin": visit.is_admin,
+        "may_name": visit.may_name,
+        "page": call.service.settings.page,
+        "has_model": has_model,
+        "genres": list(spread.genres),
+        "years": None if spread.years is None else list(spread.years),
+    }

@@ -1,26 +1,36 @@
 """Visitors: a random person each, in a signed cookie.
 
-A cookie holds the number of its form, when it was made, the namespace and the person, and 16 bytes of an HMAC-SHA-256
-over these. The store's secret signs, so every worker knows every worker's visitors, and nobody makes a cookie of
+A cookie holds the number of its form, when it was made, when it ends, the namespace and the person, sealed with the
+store's secret (`palate.serve.web.seals`): every worker knows every worker's visitors, and nobody makes a cookie of
 somebody else.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import secrets
 import struct
-from http.cookies import CookieError, SimpleCookie
+from dataclasses import dataclass
 
+from palate.serve.web.seals import Seal, cookie_in, set_cookie
 from palate.store.records import Namespace
 
 NAME = "palate_visitor"
-HEAD = struct.Struct(">BIQ")  # form, made (seconds since 1970), namespace
-FORM, TAG = 1, 16
-YEAR = 365 * 24 * 3600
+HEAD = struct.Struct(">BIIQ")  # form, made, ends (seconds since 1970), namespace
+FORM = 1
+DAY = 24 * 3600
+YEAR = 365 * DAY
+HANDED_OVER = DAY // 2  # how long a user stays whom an application handed over
+RENEWED = 7 * DAY  # age of a cookie from which whoever comes back gets a new one
 FIRST_NUMBER = 2**52  # persons of integer ids stand above the caller's own, where a float is still exact
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVisitor:
+    """What a cookie says: a person, when it was made, and when it ends; seconds since 1970."""
+
+    person: str
+    made: int
+    ends: int
 
 
 class Visitors:
@@ -34,7 +44,7 @@ class Visitors:
 
     def __init__(self, secret: bytes, ns: Namespace, seconds: int = YEAR) -> None:
         self.ns, self._seconds = ns, seconds
-        self._key = hmac.digest(secret, b"palate visitors", "sha256")
+        self._seal = Seal(secret, "palate visitors")
 
     def new(self) -> str:
         """Return the id of somebody new: nobody can guess it."""
@@ -42,40 +52,34 @@ class Visitors:
             return str(FIRST_NUMBER + secrets.randbelow(FIRST_NUMBER))
         return f"visitor-{secrets.token_urlsafe(16)}"
 
-    def cookie(self, person: str, now: float, *, secure: bool) -> tuple[bytes, bytes]:
+    def cookie(self, person: str, now: float, *, secure: bool, seconds: int | None = None) -> tuple[bytes, bytes]:
         """Return the header that gives a browser the cookie of a person.
 
         Args:
             person: whom the browser then is.
             now: seconds since 1970.
             secure: the browser came over TLS, and is to send the cookie over TLS alone.
+            seconds: how long it holds; without it, as long as those of visitors do.
         """
-        body = HEAD.pack(FORM, int(now), self.ns.key) + person.encode()
-        value = base64.urlsafe_b64encode(body + self._tag(body)).rstrip(b"=").decode()
-        more = "; Secure" if secure else ""
-        text = f"{NAME}={value}; Path=/; Max-Age={self._seconds}; HttpOnly; SameSite=Lax{more}"
-        return b"set-cookie", text.encode()
+        lasts = self._seconds if seconds is None else seconds
+        value = self._seal.closed(HEAD.pack(FORM, int(now), int(now) + lasts, self.ns.key) + person.encode())
+        return set_cookie(NAME, value, lasts, same_site="Lax", secure=secure)
 
     def read(self, header: bytes, now: float) -> str | None:
         """Return the person of a Cookie header; None where it has none of ours that holds now."""
-        raw = _raw(header)
-        body, tag = raw[:-TAG], raw[-TAG:]
-        if len(body) <= HEAD.size or not hmac.compare_digest(tag, self._tag(body)):
+        known = self.known(header, now)
+        return None if known is None else known.person
+
+    def known(self, header: bytes, now: float) -> KnownVisitor | None:
+        """Return what a Cookie header says; None where it has none of ours that holds now."""
+        body = self._seal.opened(cookie_in(header, NAME))
+        if body is None or len(body) <= HEAD.size:
             return None
-        form, made, key = HEAD.unpack_from(body)
-        if form != FORM or key != self.ns.key or now >= made + self._seconds:
+        form, made, ends, key = HEAD.unpack_from(body)
+        if form != FORM or key != self.ns.key or now >= ends:
             return None
-        return body[HEAD.size :].decode()
+        return KnownVisitor(body[HEAD.size :].decode(), made, ends)
 
-    def _tag(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, body, "sha256")[:TAG]
-
-
-def _raw(header: bytes) -> bytes:
-    """Return the bytes of the cookie, none where there is none that is written as one."""
-    try:
-        sent = SimpleCookie(header.decode("ascii")).get(NAME)
-        value = "" if sent is None else sent.value
-        return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (CookieError, UnicodeDecodeError, binascii.Error, ValueError):
-        return b""
+    def is_to_renew(self, known: KnownVisitor, now: float) -> bool:
+        """Return whether a cookie of a visitor, not of a user handed over, is so old that it is made anew."""
+        return known.ends - known.made > HANDED_OVER and now - known.made > RENEWED

@@ -1,5 +1,6 @@
 /* The frame: views in tabs, who asks, light and dark. */
 import { ask } from "./api.js";
+import { takeToken } from "./handover.js";
 import { Failed, html } from "./parts.js";
 import { at, to } from "./router.js";
 import { fault, me, said } from "./state.js";
@@ -9,9 +10,10 @@ import { effect } from "./vendor/signals.js";
 import * as compare from "./views/compare.js";
 import * as forYou from "./views/for-you.js";
 import * as models from "./views/models.js";
+import * as scenes from "./views/scenes.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, models, compare];
+const VIEWS = [forYou, models, compare, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
@@ -45,6 +47,7 @@ function Page() {
 
 async function start() {
   try {
+    await takeToken();
     me.value = await ask("web/me");
     fault.value = null;
   } catch (error) {
