@@ -233,6 +233,27 @@ def test_export_of_the_original_layout(here, run):
     )
 
 
+def test_export_of_a_graph_and_a_card(model, here, run):
+    (here / "e.json").write_text(run("evaluate", "log.csv", "--set", "n_factors=2", "--json")[1])
+    code, out, _ = run("export", model, "--onnx", "m.onnx", "-n", 5, "--card", "README.md", "--results", "e.json")
+    assert code == 0
+    assert re.search(
+        r"of 30 lists \d+ are the model's own, in \d+ items of equal score .* 0 differ", " ".join(out.split())
+    )
+    assert "model-index:" in (here / "README.md").read_text()
+    record = only_json(run("export", model, "--onnx", "m.onnx", "--json")[1])
+    assert (record["onnx"]["users"], record["onnx"]["different"]) == (30, 0)
+    for words, said in (
+        ((), "say what to write"),
+        (("--card", "x.md", "--layout", "palate"), "--layout is of a folder: name --to"),
+        (("--card", "x.md", "-n", 3), "-n is of an ONNX graph"),
+        (("--onnx", "x.onnx", "--results", "e.json"), "--results is told by a model card"),
+    ):
+        code, _, err = run("export", model, *words)
+        assert code == 2
+        assert said in " ".join(err.split())
+
+
 def test_models_lists_every_parameter_with_its_default(run):
     import inspect
 

@@ -85,6 +85,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("--train", needs=("--joined",), why="and --test are two files, and row numbers are of one"),
         Rule("--parts", without=("--train",), why="writes the two parts, which are there"),
     ),
+    "palate export": (
+        Rule("--layout", needs=("--to",), why="is of a folder"),
+        Rule("-n", needs=("--onnx",), why="is of an ONNX graph"),
+        Rule("--results", needs=("--card",), why="is told by a model card"),
+    ),
     "palate train": (Rule("--config", without=("--model", "--preset"), why="names the model and its parameters"),),
     "palate store namespaces": (Rule("--ids", needs=("--add",), why="is of a namespace to be made"),),
     "palate data show": (Rule("--users", needs=("--plots",), why="is drawn, and not listed"),),
