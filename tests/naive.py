@@ -441,3 +441,15 @@ def mixed_places(own, share, uniform):
     """
     m = len(own)
     return share * ((1 - uniform) * own + uniform * np.full((m, m), 1 / m)) + (1 - share) * np.eye(m)
+
+
+def tsne_pushes(points):
+    """van der Maaten & Hinton 2008, eq. 4 and 5: of each point sum_j w_ij^2 (y_i - y_j), and sum_(j != i) w_ij."""
+    pushes, sums = np.zeros((len(points), 2)), np.zeros(len(points))
+    for i, one in enumerate(np.asarray(points, np.float64)):
+        for j, other in enumerate(np.asarray(points, np.float64)):
+            if i != j:
+                w = 1 / (1 + ((one - other) ** 2).sum())
+                pushes[i] += w**2 * (one - other)
+                sums[i] += w
+    return pushes, sums

@@ -121,11 +121,12 @@ class Dispatcher:
                 await self._send(call, *answer, send)
 
     async def _send(self, call: Exchange, reply: Reply, body: bytes, send: Send) -> None:
+        own = {name for name, _ in reply.headers}
         headers = [
             (b"content-type", reply.media_type),
             (b"content-length", str(len(body)).encode()),
             (b"server-timing", _timing(call)),
-            *GUARDS,
+            *(GUARDS if own.isdisjoint(NAMES) else [pair for pair in GUARDS if pair[0] not in own]),
             *call.scope["palate.extra"],
             *reply.headers,
         ]

@@ -15,6 +15,7 @@ LARGEST = 16_384  # bytes of one user's or item's JSON
 NAME_BYTES = 128
 TITLES = ("title", "name")  # what is searched
 WORDS = 16  # of a title
+LETTERS = 64  # of a word
 
 
 def encoded(attributes: Mapping[str, Any]) -> str:
@@ -60,4 +61,4 @@ def words(text: str) -> list[str]:
 def title_words(attributes: Mapping[str, Any]) -> set[str]:
     """Return the words by which an item is found: the first of its title, or of its name."""
     title = next((attributes[name] for name in TITLES if isinstance(attributes.get(name), str)), "")
-    return {word[:64] for word in words(title)[:WORDS]}
+    return {word[:LETTERS] for word in words(title)[:WORDS]}

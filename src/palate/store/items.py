@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, delete, func, select, update
 
 from palate.errors import NotFoundError, shown
-from palate.store.attributes import WORDS, encoded, title_words, words
+from palate.store.attributes import LETTERS, WORDS, encoded, title_words, words
 from palate.store.ids import canonical
 from palate.store.many import inserts, updates
 from palate.store.prepared import Among
@@ -145,7 +145,7 @@ def search(connection: Connection, ns: Namespace, typed: str, n: int = 10, hidde
         n: at most so many.
         hidden: hidden items, too.
     """
-    starts = list(dict.fromkeys(words(typed)))[:WORDS]
+    starts = list(dict.fromkeys(word[:LETTERS] for word in words(typed)))[:WORDS]
     if not starts:
         return []
     rarest = starts[0] if len(starts) == 1 else min(starts, key=lambda start: _how_many(connection, ns, start))

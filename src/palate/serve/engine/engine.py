@@ -20,7 +20,9 @@ from palate.parallel import single_blas_thread
 from palate.serve import measures
 from palate.serve.engine import listing
 from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Scale
+from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.others import Others
+from palate.serve.engine.own import listed_items, own_ratings
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
@@ -387,6 +389,27 @@ class Engine:
         """
         with self._lock, self._moment(ns):
             return self._scenarios[ns.key].has(name)
+
+    def own_ratings(self, ns: Namespace, user: str) -> dict[str, float]:
+        """Return what somebody rated, by item, as they last did: in the log, and before it in the version's training.
+
+        What only stands for a rating, as "hide" may, is none.
+        """
+        now = self.clock()
+        with self._lock, self._moment(ns, [user]) as (space, conn, moment):
+            return own_ratings(space, conn, moment.stands[user], now)
+
+    # -- what is known of items -------------------------------------------------------------------------------------
+
+    def version(self, ns: Namespace) -> LoadedVersion | None:
+        """Return the version that answers; None without one. Nothing of it ever changes."""
+        with self._lock, self._moment(ns) as (space, *_):
+            return space.loaded
+
+    def listed(self, ns: Namespace, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the attributes of items that a list may hold, a title among them; others are left out."""
+        with self._lock, self._moment(ns) as (space, *_):
+            return listed_items(space.catalogue, ids)
 
     def facts(self, ns: Namespace) -> tuple[bool, Spread]:
         """Return whether a model answers, and what the catalogue spans."""

@@ -188,7 +188,7 @@ class KnownPeople:
             if log is None:
                 found.append((self._stored(stand, place), None, None))
                 continue
-            self._learn_items(conn, log)
+            self.learn_items(conn, log)
             found.append(self._found(stand, place, _Read(self, log, moment), features.get(stand.key), None))
         return self._folded(found)
 
@@ -219,7 +219,7 @@ class KnownPeople:
         log = log_of(conn, self.ns, self.kinds, with_events, now=now) if with_events else None
         if log is None:
             return [self._stored(stand, place) for stand, place in zip(stands, places, strict=True)]
-        self._learn_items(conn, log)
+        self.learn_items(conn, log)
         read = _Read(self, log, now)
         features = features_of_people(conn, self.loaded, [stand.key for stand in stands])
         soon = now + MINUTE if self.passing else None
@@ -271,7 +271,8 @@ class KnownPeople:
         before = before.filter(~np.isin(before.indices, read.said(key)))
         return _merged(before, own), before.indices
 
-    def _learn_items(self, conn: Connection, log: Log) -> None:
+    def learn_items(self, conn: Connection, log: Log) -> None:
+        """Let the catalogue know which items the store means by the keys of a log."""
         keys = np.unique(log.item)
         lacking = keys[self.catalogue.of_keys(keys) < 0]
         if len(lacking):

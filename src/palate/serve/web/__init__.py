@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, comparing, lists, me, purposes, scenes, sessions, why
+from palate.serve.web import (
+    changes,
+    comparing,
+    films,
+    lists,
+    maps,
+    me,
+    onboarding,
+    purposes,
+    scenes,
+    sessions,
+    why,
+)
 
 PARTS = (
-    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, purposes.offer, comparing.offer),
-    scenes.offer,
+    *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
+    *(films.offer, maps.offer, purposes.offer, comparing.offer, scenes.offer),
 )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from palate.serve.answers import Said
+from palate.serve.engine.genres import genres_of
 
 MOST_GENRES = 8
 YEAR_BEHIND = re.compile(r"(?<=\S)\s*\(\d{4}\)\s*$")
@@ -25,7 +26,12 @@ class Film(Said):
 def film(item: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item as the page tells it, by the attributes of a list."""
     title = title_of(str(columns.get("title") or item))
-    return {"item": item, "title": title, "year": _year(columns.get("year")), "genres": genres_of(columns)}
+    return {
+        "item": item,
+        "title": title,
+        "year": _year(columns.get("year")),
+        "genres": genres_of(columns)[:MOST_GENRES],
+    }
 
 
 def title_of(title: str) -> str:
@@ -36,13 +42,6 @@ def title_of(title: str) -> str:
         return plain
     article = found["article"]
     return f"{article}{'' if article.endswith(chr(39)) else ' '}{found['rest']}"
-
-
-def genres_of(columns: Mapping[str, Any]) -> list[str]:
-    """Return the genres of an item: of the column "genres" or "genre", a list or a text such as "Drama|War"."""
-    value = columns.get("genres", columns.get("genre"))
-    every = value.split("|") if isinstance(value, str) else value if isinstance(value, list) else []
-    return [str(genre) for genre in every if genre][:MOST_GENRES]
 
 
 def _year(value: object) -> int | None:

@@ -110,7 +110,7 @@ def conditions(asked: ListAsked) -> tuple[str, ...]:
 
 def _said(call: Exchange, ask: Ask, answer: Answer, left: Left) -> dict[str, Any]:
     scale = call.service.engine.scale(call.ns)
-    stars = _stars(call, [place.item for place in answer.places])
+    stars = stars_of(call, [place.item for place in answer.places])
     rated = ratings_of(call) if ask.seen else {}
     why = answer.why or [None] * len(answer.places)
     cards = [
@@ -131,7 +131,7 @@ def _said(call: Exchange, ask: Ask, answer: Answer, left: Left) -> dict[str, Any
 NO_STARS: Final[Mapping[str, Any]] = {"stars": None, "low": None, "high": None, "sure": None}
 
 
-def _stars(call: Exchange, items: list[str]) -> dict[str, dict[str, Any]]:
+def stars_of(call: Exchange, items: list[str]) -> dict[str, dict[str, Any]]:
     """Return what the person would give to items, where a model says that."""
     engine = call.service.engine
     try:

@@ -8,17 +8,21 @@ import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
 import * as compare from "./views/compare.js";
+import * as film from "./views/film.js";
 import * as forYou from "./views/for-you.js";
 import * as models from "./views/models.js";
+import * as newHere from "./views/new.js";
+import * as map from "./views/map.js";
 import * as scenes from "./views/scenes.js";
+import * as search from "./views/search.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, models, compare, scenes];
+const VIEWS = [forYou, newHere, search, film, map, models, compare, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
   return html`<nav aria-label=${words.frame.views}><ul>
-    ${VIEWS.map((view) => html`<li key=${view.name}>
+    ${VIEWS.filter((view) => !view.apart).map((view) => html`<li key=${view.name}>
       <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
     </li>`)}
   </ul></nav>`;
@@ -30,7 +34,7 @@ function Whose() {
 }
 
 function Page() {
-  const { View, title } = shown();
+  const { View, title, apart } = shown();
   return html`<a class="skip" href="#content">${words.frame.skip}</a>
     <header>
       <p class="name">${words.frame.name}</p>
@@ -39,7 +43,7 @@ function Page() {
     </header>
     <${Whose} />
     <main id="content" tabindex="-1">
-      <h1>${title}</h1>
+      ${!apart && html`<h1>${title}</h1>`}
       ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${View} />`}
     </main>
     <p class="said" role="status">${said.value}</p>`;
