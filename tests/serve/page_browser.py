@@ -61,7 +61,7 @@ class PageTab:
         """Fail where something went wrong, or something was asked of another host."""
         told = [f for f in self.faults if not any(f"status of {status}" in f for status in self._expected)]
         told += self.page.evaluate("window.violations")
-        assert told == []
+        assert told == [], told
         assert [one for one in self.asked if not one.startswith((self.url, "data:"))] == []
         assert len(self.asked) > 5  # the recorder did listen
 

@@ -8,8 +8,10 @@ from in_process import Visitor, serving
 
 from palate.serve.web import PARTS
 from palate.serve.web.offers import OfPerson, PageOperation
+from palate.serve.web.uploads import FileOperation
 
 OFFERS = {f"{offer.method} {offer.path}": offer for offers in PARTS for offer in offers}
+FILES = {f"{offer.method} {offer.path}" for offers in PARTS if offers.operation is FileOperation for offer in offers}
 
 EVENT, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
@@ -17,6 +19,12 @@ OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is abo
     "GET /web/me": {},
     "GET /web/purposes": {},
     "POST /web/compare": {"left": "lists", "right": "stars"},
+    "POST /web/uploads": {},
+    "POST /web/uploads/commit": {"once": "0123456789abcdef"},
+    "POST /web/uploads/undo": {"once": "0123456789abcdef"},
+    "GET /web/downloads/lists": {"format": "json"},
+    "GET /web/downloads/mine": {"format": "json"},
+    "DELETE /web/me": {"sure": True},
     "POST /web/questions": {"n": 5, "skipped": ["f1"]},
     "GET /web/list": {},
     "GET /web/mine": {},
@@ -46,13 +54,16 @@ ADMINS = {  # bodies or queries of what admins alone may
 
 def send(visitor, name, given):
     method, path = name.split(" ")
+    if name in FILES:
+        headers = {"content-type": "application/octet-stream"}
+        return visitor.request(method, path, params=given, content=b"title,rating\nHeat,4\n", headers=headers)
     return visitor.request(method, path, **({"json": given} if OFFERS[name].has_body else {"params": given}))
 
 
 def test_every_operation_of_the_page_is_tried():
     assert {*OFFERS} == {*OF_A_PERSON, *OF_NOBODY, *ADMINS}
     for offers in PARTS:
-        assert offers.operation is PageOperation
+        assert offers.operation in (PageOperation, FileOperation)
         assert not offers.documented
     for name, offer in OFFERS.items():
         of_person = offer.asked is not None and issubclass(offer.asked, OfPerson)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from palate.serve.web import (
     changes,
     comparing,
+    downloads,
     films,
     lists,
     maps,
@@ -13,10 +14,12 @@ from palate.serve.web import (
     purposes,
     scenes,
     sessions,
+    uploads,
     why,
 )
 
 PARTS = (
     *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
     *(films.offer, maps.offer, purposes.offer, comparing.offer, scenes.offer),
+    *(uploads.offer, uploads.files, downloads.offer),
 )

@@ -17,7 +17,7 @@ from palate.serve.engine.likers import Likers
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread
 from palate.serve.web.cards import Film, film
-from palate.serve.web.lists import NO_STARS, Card, stars_of
+from palate.serve.web.lists import NO_STARS, FilmCard, stars_of
 from palate.serve.web.offers import OfPerson, page_offers
 from palate.store import items, popular
 from palate.store.attributes import TITLES, words
@@ -78,13 +78,13 @@ class LikersSaid(Said):
     genres: list[str]
 
 
-class FilmSaid(Card):
+class FilmSaid(FilmCard):
     """An item: how people rated it (None: fewer than five did), who likes it, and what is like it."""
 
     attributes: dict[str, Any]
     ratings: RatedSaid | None
     likers: LikersSaid
-    similar: list[Card]
+    similar: list[FilmCard]
     version: int | None
 
 

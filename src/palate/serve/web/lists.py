@@ -45,7 +45,7 @@ class ListQuery(ListAsked, OfPerson):
     """The same, of a person."""
 
 
-class Card(Film):
+class FilmCard(Film):
     """An item of a list: what the person would give it, how sure that is, why it is here, what they gave it."""
 
     stars: float | None
@@ -66,7 +66,7 @@ class ListSaid(Said):
     left: int
     of: int
     version: int | None
-    items: list[Card]
+    items: list[FilmCard]
 
 
 @offer("GET", "/web/list", ListSaid, role="write", errors=(404,))

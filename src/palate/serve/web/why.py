@@ -20,7 +20,7 @@ offer: Offers = page_offers("why")
 ALL = 1_000_000  # own items: every one has its share
 TOP = 3
 EXACT: Final = 1e-6  # of the score, or absolutely near 0
-Reasons = Sequence[Mapping[str, Any]]
+ReasonRows = Sequence[Mapping[str, Any]]
 
 
 class WhyQuery(OfPerson):
@@ -67,7 +67,7 @@ async def get_why(call: Exchange, asked: WhyQuery) -> dict[str, Any]:
     return why_said(told.reasons, told.score, told.text, scale)
 
 
-def why_said(reasons: Reasons, score: float | None, text: str | None, scale: Scale | None) -> dict[str, Any]:
+def why_said(reasons: ReasonRows, score: float | None, text: str | None, scale: Scale | None) -> dict[str, Any]:
     """Return reasons as the page tells them.
 
     Args:
@@ -94,7 +94,7 @@ def why_said(reasons: Reasons, score: float | None, text: str | None, scale: Sca
     }
 
 
-def because(reasons: Reasons | None, scale: Scale | None) -> str | None:
+def because(reasons: ReasonRows | None, scale: Scale | None) -> str | None:
     """Return the reason of a card, for it to follow its title; None where nothing of the person's own speaks for it."""
     own = [row for row in reasons or () if "item" in row and row["contribution"] > 0]
     return None if not own else _sentence(min(own, key=_first), scale).replace("Because", "because", 1)

@@ -10,13 +10,29 @@ export class Refused extends Error {
   }
 }
 
-/** Return the answer of a question. @param {string} path @param {Record<string, any>} query */
-export function ask(path, query = {}) {
+/** Return the address of a question. @param {string} path @param {Record<string, any>} query */
+export function address(path, query = {}) {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries(named(query))) {
     for (const one of [value].flat()) if (one !== undefined && one !== null) given.append(name, String(one));
   }
-  return sent(`${path}?${given}`, {});
+  return `${path}?${given}`;
+}
+
+/** Return the answer of a question. @param {string} path @param {Record<string, any>} query */
+export function ask(path, query = {}) {
+  return sent(address(path, query), {});
+}
+
+/** Send a file as it is. @param {string} path @param {Record<string, any>} query @param {Blob} file */
+export function send(path, query, file) {
+  const headers = { "content-type": "application/octet-stream" };
+  return sent(address(path, query), { method: "POST", headers, body: file });
+}
+
+/** Let something be deleted. @param {string} path @param {Record<string, any>} query */
+export function remove(path, query = {}) {
+  return sent(address(path, query), { method: "DELETE" });
 }
 
 /** Tell the service something. @param {string} path @param {Record<string, any>} body @param {string} method */

@@ -1,7 +1,6 @@
 /* What the views are made of. Data enter as children and attributes alone, never as markup. */
 import htm from "./vendor/htm.js";
 import { h } from "./vendor/preact.js";
-import { useEffect, useRef } from "./vendor/hooks.js";
 import { words } from "./words.js";
 
 export const html = htm.bind(h);
