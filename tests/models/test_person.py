@@ -166,11 +166,10 @@ def test_a_model_that_knows_nothing_of_people_names_those_that_do(data):
             make(key).fit(data).person({data.items.values[0]: 4.0})
 
 
-def test_a_spread_or_times_of_people_are_refused(data, given):
+def test_times_of_people_are_refused(data, given):
     m = make("bayes").fit(data)
-    for more in ({"return_std": True}, {"times": 3}):
-        with pytest.raises(ParameterError, match="return_std and times go with users of training"):
-            m.predict(m.person(given), data.items.values[0], **more)
+    with pytest.raises(ParameterError, match="times go with users of training"):
+        m.predict(m.person(given), data.items.values[0], times=3)
 
 
 def test_predictions_of_people_and_unknown_items(data, given):

@@ -67,7 +67,7 @@ class Engine:
         page.known = 0.25
         return page
 
-    def predict(self, ns, user, items, interval):
+    def predict(self, ns, user, items, interval, scenario=None):
         rows = [(item, 3.5, 2.0, 5.0, True) if item in ITEMS else (item, None, None, None, False) for item in items]
         return SimpleNamespace(rows=rows, version=3, trained=1_700_000_000_000_000, newest_feedback=None)
 
@@ -80,7 +80,7 @@ class Engine:
     def scale(self, ns):
         return Scale(1.0, 5.0, predicted=True)
 
-    def explain(self, ns, user, item, n):
+    def explain(self, ns, user, item, n, scenario=None):
         if item not in KNOWN:
             raise NotFoundError(f"there is no item '{item}'", subject="item", value=item)
         reasons = [{"item": "2", "share": 0.5}]

@@ -144,6 +144,34 @@ def overrule(
         _show(run(there, ns, version, by, why), as_json=as_json)
 
 
+@app.command("figures", cls=CheckedCommand)
+def figures(
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS", help="A folder of palate compare --out, or a JSON file of figures.")
+    ],
+    store: StoreOption,
+    namespace: NamespaceOption = "default",
+    folder: FolderOption = None,
+    as_json: common.Json = False,
+) -> None:
+    """Keep what was measured of models with their newest versions: the page shows it, and chooses models by it.
+
+    [dim]palate versions figures results --store sqlite:///shop.db[/]
+    """
+    from palate.serve.engine.purposes import make_purposes
+    from palate.store import versions
+
+    measured = versions.read_figures(results)
+    with _opened(store, folder, namespace) as (there, ns):
+        kept = versions.keep_figures(there, ns, measured)
+        make_purposes(there, ns)
+    if as_json:
+        common.emit({"versions": kept})
+        return
+    told = ", ".join(f"{number} ({key})" for key, number in kept.items())
+    common.console().print(f"what was measured is kept with version {told}")
+
+
 def _show(version: Version, *, as_json: bool) -> None:
     if as_json:
         common.emit(_record(version))

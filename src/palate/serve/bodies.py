@@ -91,6 +91,9 @@ Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Scenario = Annotated[
     Name | None, Field(description="The preset that says what the request leaves open; without it, default.")
 ]
+ByScenario = Annotated[
+    Name | None, Field(description="The preset whose model answers; without it, the active version does.")
+]
 ListId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="The list_id of an answer.")]
 
 
@@ -249,6 +252,7 @@ class PredictionRequest(Asked):
     interval: Annotated[
         float | None, Field(gt=0, lt=1, description="The probability that the true value lies within.")
     ] = None
+    scenario: ByScenario = None
 
 
 class ExplanationRequest(Asked):
@@ -257,6 +261,7 @@ class ExplanationRequest(Asked):
     user: Id
     item: Id
     n: Annotated[Whole, Field(ge=1, le=100, description="How many reasons.")] = 5
+    scenario: ByScenario = None
 
 
 class OnboardingRequest(Choice):

@@ -45,7 +45,7 @@ def run(
     Args:
         settings: of the service.
         models: files that become versions of the settings' namespace; the last one answers.
-        wait: files that are not there yet join when they are; the first one answers.
+        wait: files that are not there yet join as soon as they are; the first one answers.
         started: called with the address, when the socket listens and the versions are in the store.
 
     Raises:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from palate.errors import NotFoundError, ParameterError
-from palate.store import items, lists
+from palate.store import items, lists, scenarios, versions
+from palate.store.presets import Preset
 from palate.store.records import Event, Thing
 
 
@@ -86,7 +87,8 @@ def test_predictions_are_the_models_with_intervals_where_it_has_them(world):
     assert told.rows[2] == ("never", None, None, None, False)
     world.rate("u1", i2=5)
     ((_, value, low, high, known),) = world.engine.predict(world.ns, "u1", ["i4"], 0.8).rows
-    assert (low, high, known) == (None, None, True)
+    assert low < value < high
+    assert known
     assert 1 <= value <= 5
     with pytest.raises(ParameterError, match="interval must be a number between 0 and 1, got 1"):
         world.engine.predict(world.ns, "u1", ["i4"], 1.5)
@@ -105,6 +107,39 @@ def test_predictions_for_people(world):
         world.engine.predict(world.ns, "ann", ["i5"])
 
 
+def test_intervals_of_people_folded_in_and_of_nobody(world):
+    model = world.use("bayes")
+    world.rate("ann", i1=5, i3=1)
+    person = model.person({"i1": 5.0, "i3": 1.0})
+    for user, who in (("ann", person), ("nobody", model.person({}))):
+        told = world.engine.predict(world.ns, user, ["i5", "i7"], 0.8)
+        low, high = model.predict_interval(who, ["i5", "i7"], 0.8)
+        np.testing.assert_allclose([row[2:4] for row in told.rows], np.array([low, high]).T, rtol=1e-6)
+        again = world.engine.predict(world.ns, user, ["i5", "i7"])
+        assert [row[:2] for row in told.rows] == [row[:2] for row in again.rows]
+        assert [row[2:4] for row in again.rows] == [(None, None)] * 2
+    sure = model._predictive_for(model.person({}).rows, None, np.zeros(1, int), model.items_.index(["i5"]))
+    ((_, value, *_),) = world.engine.predict(world.ns, "nobody", ["i5"]).rows
+    assert value == pytest.approx(float(np.clip(sure.mean(), 1, 5)[0]))
+
+
+def test_predictions_and_explanations_by_scenario(world):
+    world.use("bayes")
+    other, path = world.models("als")
+    number = versions.add(world.store, world.ns, path)
+    scenarios.put(world.store, world.ns, "stars", Preset(model=number))
+    world.engine.refresh()
+    ((_, value, low, _, _),) = world.engine.predict(world.ns, "u1", ["i5"], 0.8, scenario="stars").rows
+    assert (value, low) == (pytest.approx(float(other.predict("u1", "i5")[0])), None)
+    told = world.engine.explain(world.ns, "u1", "i7", scenario="stars")
+    assert (told.version, told.score) == (number, pytest.approx(other.explain("u1", "i7").score))
+    assert world.engine.predict(world.ns, "u1", ["i5"], 0.8, scenario="default").version == 1
+    with pytest.raises(ParameterError, match="no scenario 'never'"):
+        world.engine.predict(world.ns, "u1", ["i5"], scenario="never")
+    with pytest.raises(ParameterError, match="no scenario 'never'"):
+        world.engine.explain(world.ns, "u1", "i7", scenario="never")
+
+
 @pytest.mark.parametrize("key", ["ials", "als", "ease"])
 def test_explanations_add_up(world, key):
     model = world.use(key)
@@ -118,3 +153,16 @@ def test_explanations_add_up(world, key):
     assert world.engine.explain(world.ns, "nobody", "i7").reasons == []
     with pytest.raises(NotFoundError, match="there is no item 'never'"):
         world.engine.explain(world.ns, "u1", "never")
+
+
+def test_what_is_popular_without_what_somebody_had(world):
+    world.use("ials")
+    world.rate("ann", i1=5)
+    everybody = [place.item for place in world.ask("nobody", n=30).places]
+    answer = world.engine.popular_for(world.ns, "ann", 20)
+    assert names(answer) == [item for item in everybody if item != "i1"][:20]
+    assert (answer.policy, answer.logged) == ("popular", True)
+    with world.store.read() as conn:
+        assert lists.get(conn, world.ns, answer.list_id).user == "ann"
+    with pytest.raises(ParameterError, match="n must be a whole number from 1"):
+        world.engine.popular_for(world.ns, "ann", 0)

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from palate.data.interactions import Interactions
+from palate.errors import DivergenceError
 from palate.models.contract.learned import Learned, Used
 from palate.models.ridge.biases import fit_biases
 from palate.sparse import Rows
@@ -45,6 +46,10 @@ OWN_TASTE = 0.05  # of s^2: what factors explain beyond features, eq. 2
 LEAST_NOISE = 1e-3  # of the variance of the ratings
 FACTORS = 16  # a multiple of them is taken
 MOST_FACTORS = 32
+PRIORS = (
+    *("scale_df", "wishart_scale", "wishart_df", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape"),
+    *("noise_rate", "time_shape", "time_rate", "mean_center", "mean_sd", "init_scale"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +136,12 @@ def noise_left(data: Interactions) -> float:
 def unidentified(rows: Rows, columns: Rows, n_factors: int) -> int:
     """Return k of eq. 1: how many ratings the rows of both sides can fit by themselves."""
     return sum(int(np.minimum(side.sizes, n_factors + 1).sum()) for side in (rows, columns))
+
+
+def diverged(model: BayesianMF, error: np.linalg.LinAlgError) -> DivergenceError:
+    """Return the error of a chain that left the finite numbers: names the priors that were changed, and their usual."""
+    changed = [name for name in PRIORS if getattr(model, name) != model.declarations[name].default]
+    given = ", ".join(f"{name}={getattr(model, name)}" for name in changed)
+    advice = ", ".join(f"{name}={model.declarations[name].default}" for name in changed)
+    tried = f"with {given}; try {advice}" if changed else "; try another random_state"
+    return DivergenceError(f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"), subject="chain")

@@ -41,12 +41,13 @@ from numpy.typing import NDArray
 
 from palate.data.ids import Id
 from palate.data.interactions import Interactions
-from palate.errors import DataError, DivergenceError, ParameterError
+from palate.errors import DataError
 from palate.kernels import Factors
 from palate.models.bayes.chains import chain_summary, warn_of_overfit, warn_of_unsettled
 from palate.models.bayes.checkpoints import CheckpointStore
-from palate.models.bayes.derived import NoiseEstimate, factors_for, settings_for
+from palate.models.bayes.derived import NoiseEstimate, diverged, factors_for, settings_for
 from palate.models.bayes.drawn import DrawnScores, Newcomer
+from palate.models.bayes.folded import FoldedRatings
 from palate.models.bayes.kept import side_by_side
 from palate.models.bayes.posterior import Posterior
 from palate.models.bayes.product_sum import bytes_of_sum
@@ -58,6 +59,7 @@ from palate.models.contract.explanation import Part
 from palate.models.contract.factors import FactorModel
 from palate.models.contract.learned import Array, Attribute, Learns
 from palate.models.contract.learner import ScoreKind, Training, WarmStart
+from palate.models.contract.pairs_of_people import distribution_of
 from palate.models.contract.parameters import Above, AtLeast, Checked, check_random_state, check_whole
 from palate.models.contract.person import Person, Users
 from palate.models.contract.predictive import Predictive
@@ -72,10 +74,6 @@ from palate.topk import ItemSide
 DEFAULT_KEPT = 100
 KEPT_BYTES = 1 << 30  # what draws may take where ``n_kept`` is left to the model
 FEWEST_KEPT = 8
-PRIORS = (
-    *("scale_df", "wishart_scale", "wishart_df", "mean_strength", "ridge_shape", "ridge_rate", "noise_shape"),
-    *("noise_rate", "time_shape", "time_rate", "mean_center", "mean_sd", "init_scale"),
-)
 MOST_QUESTIONS = 500  # items among which a newcomer's questions are chosen: people know few others
 
 
@@ -245,7 +243,7 @@ class BayesianMF(FactorModel):
             run = SamplingRun(self, scaled, settings, wanted, self.checkpoint, unit)
             interrupted = run.finish()
         except np.linalg.LinAlgError as error:
-            raise self._diverged(error) from None
+            raise diverged(self, error) from None
         after = run.history[int(self.n_burn_in) :]
         if self.likelihood == "ordinal" or not warn_of_overfit(after, noise.in_ratings(unit)):
             warn_of_unsettled(run.history, int(self.n_burn_in))
@@ -253,15 +251,6 @@ class BayesianMF(FactorModel):
 
     def _rank(self, n_users: int, n_items: int, n_rows: int) -> int:
         return factors_for(n_users, n_items, n_rows) if self.n_factors is None else int(self.n_factors)
-
-    def _diverged(self, error: np.linalg.LinAlgError) -> DivergenceError:
-        changed = [name for name in PRIORS if getattr(self, name) != self.declarations[name].default]
-        given = ", ".join(f"{name}={getattr(self, name)}" for name in changed)
-        advice = ", ".join(f"{name}={self.declarations[name].default}" for name in changed)
-        tried = f"with {given}; try {advice}" if changed else "; try another random_state"
-        return DivergenceError(
-            f"the chain left the finite numbers ({error}) {tried}".replace(" ;", ";"), subject="chain"
-        )
 
     def sampling_summary(self) -> pl.DataFrame:
         """Return how the chain behaved after the warm-up: quantity, mean, sd, ess, rhat; see `chain_summary`.
@@ -327,11 +316,13 @@ class BayesianMF(FactorModel):
         self._check_fitted()
         wanted = id_list(users)
         if any(isinstance(user, Person) for user in wanted):
-            if return_std or times is not None:
-                raise ParameterError.of(
-                    "return_std and times", "go with users of training, not with people it has not seen"
-                )
-            return super().predict(wanted, items, clip=clip, on_unknown=on_unknown)
+            self._no_times_with_people(times)
+            means = super().predict(wanted, items, clip=clip, on_unknown=on_unknown)
+            if self._predicts_scores and not return_std:
+                return means
+            spread, (at, sure) = np.full(len(means), np.nan), distribution_of(self, wanted, items, on_unknown)
+            means[at], spread[at] = means[at] if self._predicts_scores else sure.mean(), sure.std()
+            return (means, spread) if return_std else means
         u, i, when = self._pairs(wanted, items, times, on_unknown)
         means = self._predicted(u, i, on_unknown, clip=clip, times=when)
         if not return_std:
@@ -351,7 +342,7 @@ class BayesianMF(FactorModel):
         scores = super().predict_index(user_index, item_index, clip=False)
         if times is not None:
             self._check_times(times, len(scores))
-        if self.learned_.draws.levels:
+        if not self._predicts_scores:
             scores = self._predictive(np.asarray(user_index), np.asarray(item_index), times).mean()
         elif times is not None:
             scores = scores + self.learned_.time.at(np.asarray(user_index), np.asarray(item_index), times)[0]
@@ -367,6 +358,11 @@ class BayesianMF(FactorModel):
 
     def _predictive(self, u: Array, i: Array, times: Array | None) -> Predictive:
         return self.learned_.predictive(u, i, times, self.rating_range_, self.n_threads)
+
+    def _predictive_for(self, rows: Rows, features: Array | None, u: Array, i: Array) -> Predictive:
+        people = FoldedRatings.of(self.learned_.draws, rows, features, i, self.scale_df)
+        with Workers(self.n_threads) as workers, single_blas_thread():
+            return self.learned_.predictive_of_fold(people, u, i, self.rating_range_, workers)
 
     def sample_scores(
         self, users: UserIds, *, random_state: int | np.random.Generator | None = None
@@ -439,6 +435,10 @@ class BayesianMF(FactorModel):
         shown = item_columns(self.items_, self.item_table_["title"], np.array(chosen))
         of_all = pl.Series("gain", gains), pl.Series("known", shares[chosen])
         return pl.DataFrame([pl.Series("rank", np.arange(len(chosen)) + 1), *shown, *of_all])
+
+    @property
+    def _predicts_scores(self) -> bool:
+        return not self.learned_.draws.levels
 
     def _times_of(self, rows: Interactions) -> Array | None:
         if self.time_effects is None:

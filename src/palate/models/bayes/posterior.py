@@ -8,6 +8,7 @@ import numpy as np
 
 from palate.errors import ModelFileError
 from palate.models.bayes.derived import BayesSettings
+from palate.models.bayes.folded import FoldedRatings
 from palate.models.bayes.kept import KeptDraws, check_size
 from palate.models.bayes.mean import MeanFactors
 from palate.models.bayes.predictive import grouped
@@ -72,13 +73,28 @@ class Posterior(Learned):
         offsets, variances = self.time.at(u, i, times)
         means += offsets[:, None]
         sds = np.sqrt(sds**2 + variances[:, None])
+        center = score_pairs(self.score.factors(), u, i) + offsets
+        return self._mixture(means, sds, center, rating_range, n_threads)
+
+    def predictive_of_fold(
+        self, people: FoldedRatings, u: Array, i: Array, rating_range: tuple[float, float], workers: Workers
+    ) -> Predictive:
+        """Return the distributions of ratings of pairs of a person folded in and an item, (n,) each."""
+        means, sds = people.parts(u, i, workers)
+        return self._mixture(means, sds, means.mean(axis=1), rating_range, workers.n_threads)
+
+    def _mixture(
+        self, means: Array, sds: Array, center: Array, rating_range: tuple[float, float], n_threads: int | None
+    ) -> Predictive:
+        """Return mixtures of these parts, moved so that their means are the center, (n,)."""
         low, high = rating_range
         whole = np.arange(np.ceil(low), np.floor(high) + 1) if high - low <= 100 else np.zeros(0)
-        levels = np.asarray(draws.levels, np.float64) if draws.levels else whole
-        if not draws.levels:
+        stars = self.draws.levels
+        levels = np.asarray(stars, np.float64) if stars else whole
+        if not stars:
             means, sds = grouped(means, sds)
-        means += (score_pairs(self.score.factors(), u, i) + offsets - means.mean(axis=1))[:, None]
-        return Predictive(means, sds, draws.cut_draws, levels, n_threads)
+        means += (center - means.mean(axis=1))[:, None]
+        return Predictive(means, sds, self.draws.cut_draws, levels, n_threads)
 
     def fold(self, rows: Rows, features: Array | None, nu: float | None, workers: Workers) -> tuple[Array, Array]:
         """Return the factors (n, n_kept n_factors) and biases (n,) of users by these rows."""

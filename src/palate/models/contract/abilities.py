@@ -30,6 +30,9 @@ class PredictsDistribution(Protocol):
     def _predictive(self, u: Array, i: Array, times: Array | None) -> Predictive:
         """Return the distributions of ratings of pairs of positions, at these times."""
 
+    def _predictive_for(self, rows: Rows, features: Array | None, u: Array, i: Array) -> Predictive:
+        """Return those of people by these rows and their features: pairs of one of these rows and an item."""
+
 
 @runtime_checkable
 class FoldsIn(Protocol):

@@ -125,11 +125,25 @@ def users_of(model: Ranked, wanted: Sequence[Any], on_unknown: str) -> tuple[pl.
 
 
 def _ranker_of(model: Ranked, people: list[Person]) -> Ranker:
+    return model.ranker_of(rows_of_people(model, people), features_of_people(people))
+
+
+def rows_of_people(model: Ranked, people: Sequence[Person]) -> Rows:
+    """Return the rows of people, one each.
+
+    Raises:
+        ParameterError: a person is another model's.
+    """
     for person in people:
         if person.items is not model.items_ and person.items != model.items_:
             raise ParameterError.of("a person", "is of the model that made it: give model.person(…) of this one")
-    features = None if people[0].features is None else np.concatenate([person.features for person in people])
-    return model.ranker_of(stacked([person.rows for person in people]), features)
+    return stacked([person.rows for person in people])
+
+
+def features_of_people(people: Sequence[Person]) -> NDArray[Any] | None:
+    """Return the features of people of whom all have some, or none has."""
+    features = [person.features for person in people if person.features is not None]
+    return np.concatenate(features) if features else None
 
 
 def _ids_of(wanted: Sequence[Any], users: Ids) -> pl.Series:

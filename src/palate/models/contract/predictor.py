@@ -12,6 +12,7 @@ from palate.data.interactions import Interactions
 from palate.errors import ParameterError
 from palate.models.contract.abilities import PredictsDistribution, cannot, models_that
 from palate.models.contract.answers import UserIds, id_list
+from palate.models.contract.pairs_of_people import distribution_of, paired
 from palate.models.contract.parameters import check_choice
 from palate.models.contract.person import Person, Users, users_of
 from palate.models.contract.predictive import Predictive
@@ -23,6 +24,11 @@ T = TypeVar("T")
 
 class Predictor(Ranked):
     """Scores of pairs of a user and an item; the final classes say how they score."""
+
+    @property
+    def _predicts_scores(self) -> bool:
+        """Whether what is predicted of a pair is its score; not so where scores are latent ratings."""
+        return True
 
     def _times_of(self, rows: Interactions) -> NDArray[np.int64] | None:
         """Return the times that the model needs of rows to predict; None for a model without time effects."""
@@ -72,7 +78,7 @@ class Predictor(Ranked):
         check_choice("on_unknown", on_unknown, ("raise", "mean", "nan"))
         mark = "raise" if on_unknown == "raise" else "mark"
         item_index = self.items_.index(id_list(items), on_unknown=mark)
-        who, i = _broadcast(np.arange(len(wanted)), item_index)
+        who, i = paired(np.arange(len(wanted)), item_index)
         values, known = np.full(len(who), np.nan), np.zeros(len(who), bool)
         for group in users_of(self, wanted, mark)[1]:
             place = np.full(len(wanted), -1, np.int32)
@@ -176,23 +182,27 @@ class Predictor(Ranked):
         return self._distribution(user_index, item_index, None).std()
 
     def predict_interval(
-        self, users: UserIds, items: UserIds, level: float = 0.8, *, times: Any = None
+        self, users: Users, items: UserIds, level: float = 0.8, *, times: Any = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the central interval that holds the rating with this probability: lower and upper ends, (n,) each.
 
         Ends are not clipped; those of a model of stars are stars.
 
         Args:
-            users, items: n ids each (or one id against n).
+            users, items: n ids each (or one id against n); a user may be a `person`.
             level: between 0 and 1.
-            times: (n,) seconds since 1970 (or one for all), for a model with time effects.
+            times: (n,) seconds since 1970 (or one for all), for a model with time effects; not with people.
 
         Raises:
             NotFittedError, UnknownIdError: as `predict`.
             ParameterError: level or the number of ids or times is wrong, or the model has no predictive distribution.
         """
         self._check_can("predict_distribution")
-        return self._distribution(*self._pairs(users, items, times)).interval(level)
+        wanted = id_list(users)
+        if any(isinstance(user, Person) for user in wanted):
+            self._no_times_with_people(times)
+            return distribution_of(self, wanted, items)[1].interval(level)
+        return self._distribution(*self._pairs(wanted, items, times)).interval(level)
 
     def predict_distribution(self, users: UserIds, items: UserIds, *, times: Any = None) -> pl.DataFrame:
         """Return the probability of each star: user_id, item_id, stars, probability; the stars of a pair add up to 1.
@@ -235,12 +245,16 @@ class Predictor(Ranked):
         mark = "raise" if on_unknown == "raise" else "mark"
         u = self.users_.index(id_list(users), on_unknown=mark)
         i = self.items_.index(id_list(items), on_unknown=mark)
-        u, i = _broadcast(u, i)
+        u, i = paired(u, i)
         if times is None:
             return u, i, None
         when = np.asarray(times)
         self._check_times(when, len(u))
         return u, i, np.broadcast_to(when, u.shape)
+
+    def _no_times_with_people(self, times: Any) -> None:
+        if times is not None:
+            raise ParameterError.of("times", "go with users of training, not with people it has not seen")
 
     def _check_times(self, times: NDArray[Any], n: int) -> None:
         """Refuse times of ratings where the model looks at none, or that are none."""
@@ -256,17 +270,3 @@ class Predictor(Ranked):
             )
         if times.dtype.kind not in "iu" or times.shape not in ((), (1,), (n,)):
             raise ParameterError.of("times", f"must be {n} whole numbers, in seconds since 1970")
-
-
-def _broadcast(u: NDArray[Any], i: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return as many users as items, one of either repeated.
-
-    Raises:
-        ParameterError: there are several of both, and not as many.
-    """
-    if len(u) != len(i) and 1 not in (len(u), len(i)):
-        raise ParameterError(
-            f"predict takes as many users as items, or one of either; got {len(u)} and {len(i)}", subject="users"
-        )
-    users, items = np.broadcast_arrays(u, i)
-    return users, items

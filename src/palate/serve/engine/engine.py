@@ -313,6 +313,26 @@ class Engine:
             answer = others.best(kind, ask, days)
         return self._kept(ask, answer, {} if days is None else {"days": days})
 
+    def popular_for(self, ns: Namespace, user: str, n: int = 10) -> Answer:
+        """Return what is popular with everybody and a user has neither had nor hidden: what a model has to beat.
+
+        Raises:
+            UnavailableError: the store cannot be read.
+        """
+        ask, now = Ask(ns=ns, user=user, n=n), self.clock()
+        ask.check()
+        with self._others(ns) as others:
+            known = self._person(others, user)
+            person = replace(known, place=-1, scorer=None, rows=None)  # of whom no taste is known
+            orders = others.space.ranking.orders([ask], [person])
+            answers, shown = listing.answered(others.space, [ask], [person], orders, now, {})
+        begun = Begun(answers, [([0], self._write(ns, shown))] if shown else [])
+        wait([future for _, future in begun.writes], WRITING)
+        (answer,) = begun.results()
+        if isinstance(answer, PalateError):
+            raise answer
+        return answer
+
     def _kept(self, ask: Ask, answer: Answer, said: Mapping[str, Any] | None = None) -> Answer:
         """Return an answer that is nobody's own when its list is committed, or marked as not."""
         begun = listing.kept(ask, answer, self.clock(), said or {})
@@ -322,29 +342,53 @@ class Engine:
         measures.LISTS.labels(answer.policy).inc()
         return cast(Answer, told)
 
-    def predict(self, ns: Namespace, user: str, items: Sequence[str], interval: float | None = None) -> Predicted:
+    def predict(
+        self,
+        ns: Namespace,
+        user: str,
+        items: Sequence[str],
+        interval: float | None = None,
+        scenario: str | None = None,
+    ) -> Predicted:
         """Return what a user would think of items.
 
         Args:
             ns, user, items: whose.
             interval: the probability that the interval holds the rating; None for no intervals. Models without a
-                distribution, and people folded in, have none.
+                distribution have none.
+            scenario: by the version that this scenario's preset names; None: by the active one.
 
         Raises:
-            ParameterError: the model predicts no values, or interval is not between 0 and 1.
+            ParameterError: the model predicts no values, interval is not between 0 and 1, or there is no such scenario.
+            UnavailableError: the scenario's version is being loaded.
         """
-        with self._others(ns) as others:
+        with self._others(ns, scenario) as others:
             return others.predict(self._person(others, user), items, interval)
 
-    def explain(self, ns: Namespace, user: str, item: str, n: int = 10) -> Reasons:
+    def explain(self, ns: Namespace, user: str, item: str, n: int = 10, scenario: str | None = None) -> Reasons:
         """Return of what the score of a user and an item is made: the parts add up to it.
+
+        Args:
+            ns, user, item: whose, of what.
+            n: own items that are told.
+            scenario: by the version that this scenario's preset names; None: by the active one.
 
         Raises:
             NotFoundError: the model does not know the item.
-            ParameterError: the model cannot explain.
+            ParameterError: the model cannot explain, or there is no such scenario.
+            UnavailableError: the scenario's version is being loaded.
         """
-        with self._others(ns) as others:
+        with self._others(ns, scenario) as others:
             return others.explain(self._person(others, user), item, n)
+
+    def has_scenario(self, ns: Namespace, name: str) -> bool:
+        """Return whether requests may name a scenario.
+
+        Raises:
+            UnavailableError: the store cannot be read.
+        """
+        with self._lock, self._moment(ns):
+            return self._scenarios[ns.key].has(name)
 
     def own_ratings(self, ns: Namespace, user: str) -> dict[str, float]:
         """Return what somebody rated, by item, as they last did: in the log, and before it in the version's training.
@@ -449,9 +493,9 @@ class Engine:
                 )
 
     @contextmanager
-    def _others(self, ns: Namespace) -> Iterator[Others]:
+    def _others(self, ns: Namespace, scenario: str | None = None) -> Iterator[Others]:
         with self._lock, self._moment(ns) as (space, conn, _):
-            yield Others(space, conn)
+            yield Others(space if scenario is None else self._scenarios[ns.key].answering(scenario), conn)
 
     @contextmanager
     def _moment(self, ns: Namespace, users: Sequence[str] = ()) -> Iterator[tuple[Tenant, Connection, Moment]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from palate.errors import NotFoundError, ParameterError
 from palate.models.contract.abilities import Explains, LikensItems, PredictsDistribution, cannot, check_supports
+from palate.models.contract.predictive import Predictive
 from palate.models.contract.scoring import FactorScorer, nearest
 from palate.serve.engine.asking import Answer, Ask, Predicted, Reasons
 from palate.serve.engine.loaded import LoadedVersion
@@ -130,20 +131,34 @@ class Others:
             raise ParameterError.outside("interval", "a number between 0 and 1", interval)
         places = self.catalogue.index(items)
         known = (places >= 0) & (places < self.catalogue.n_items)
-        values = np.full(len(items), np.nan)
-        values[known] = self._values(loaded, person, places[known])
-        low, high = np.full((2, len(items)), np.nan)
-        stored = person.scorer is None and person.place >= 0
-        if interval is not None and stored and isinstance(model, PredictsDistribution) and known.any():
-            users = np.full(int(known.sum()), person.place)
-            low[known], high[known] = model._distribution(users, places[known], None).interval(interval)
-        rows = zip(items, *(map(_told, column.tolist()) for column in (values, low, high)), known.tolist(), strict=True)
+        told = np.full((3, len(items)), np.nan)
+        if known.any():
+            told[:, known] = self._told(loaded, person, places[known], interval)
+        rows = zip(items, *(map(_finite, column.tolist()) for column in told), known.tolist(), strict=True)
         return Predicted(
             rows=tuple(rows),
             version=loaded.number,
             trained=loaded.trained,
             newest_feedback=person.newest or loaded.newest_event,
         )
+
+    def _told(
+        self, loaded: LoadedVersion, person: KnownPerson, places: NDArray[np.int32], interval: float | None
+    ) -> NDArray[np.float64]:
+        """Return values and the ends of their intervals, (3, n); NaN where there are none."""
+        model, told = loaded.model, np.full((3, len(places)), np.nan)
+        told[0] = self._values(loaded, person, places)
+        if not isinstance(model, PredictsDistribution):
+            return told
+        is_nobody = person.scorer is None and person.place < 0
+        of_mean = is_nobody or (person.scorer is not None and not model._predicts_scores)
+        if of_mean or interval is not None:
+            sure = _distribution(model, person, places)
+            if of_mean:
+                told[0] = np.clip(sure.mean(), *model.rating_range_)
+            if interval is not None:
+                told[1:] = sure.interval(interval)
+        return told
 
     def _values(self, loaded: LoadedVersion, person: KnownPerson, places: NDArray[np.int32]) -> NDArray[np.float64]:
         model = loaded.model
@@ -221,5 +236,13 @@ def rated_by(loaded: LoadedVersion, person: KnownPerson) -> Rows | None:
     return loaded.model.seen_.take(np.array([person.place]))
 
 
-def _told(number: float) -> float | None:
+def _distribution(model: PredictsDistribution, person: KnownPerson, places: NDArray[np.int32]) -> Predictive:
+    """Return the distributions of the ratings of a stored user, or by what was folded in, which may be nothing."""
+    if person.scorer is None and person.place >= 0:
+        return model._predictive(np.full(len(places), person.place), places, None)
+    rows = Rows.empty(1) if person.rows is None else person.rows
+    return model._predictive_for(rows, person.features, np.zeros(len(places), np.int32), places)
+
+
+def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None

@@ -128,6 +128,25 @@ class Scenarios:
         tenant = self._tenants.get(number)
         return tenant if tenant is not None and tenant.loaded is not None else None
 
+    def answering(self, name: str) -> Tenant:
+        """Return what answers by the version that a scenario's preset names.
+
+        Raises:
+            ParameterError: there is no such scenario.
+            VersionLoadingError: the version of a new scenario is not there yet.
+        """
+        self._check_name(name)
+        standing = self._standing.get(name)
+        return self.main if standing is None else self._space_for(standing)
+
+    def has(self, name: str) -> bool:
+        """Return whether requests may name a scenario."""
+        return name == USUAL or name in self._standing
+
+    def _check_name(self, name: str) -> None:
+        if not self.has(name):
+            raise ParameterError.unknown("no scenario", name, self._standing)
+
     def spaces(self) -> list[Tenant]:
         """Return what answers by a version now, the active one first."""
         return [self.main, *(one for one in self._tenants.values() if one.loaded is not None)]
@@ -144,8 +163,7 @@ class Scenarios:
             VersionLoadingError: the version of a new scenario is not there yet.
         """
         name = ask.scenario or USUAL
-        if name != USUAL and name not in self._standing:
-            raise ParameterError.unknown("no scenario", name, self._standing)
+        self._check_name(name)
         experiment = self._experiments.get(name) if user is not None else None
         arm = None if experiment is None or user is None else experiment.arm_of(user)
         standing = self._standing.get(name if arm is None else arm.scenario)

@@ -62,7 +62,7 @@ async def onboarding_by_address(call: Exchange, asked: bodies.OnboardingQuery) -
 async def predict(call: Exchange, asked: bodies.PredictionRequest) -> dict[str, Any]:
     """Predict what a user would think of items, with an interval where the model has one."""
     engine, user, items = call.service.engine, users_id(call, asked.user), items_ids(call, asked.items)
-    done = await in_thread(engine.predict, call.ns, user, items, asked.interval)
+    done = await in_thread(engine.predict, call.ns, user, items, asked.interval, asked.scenario)
     return {
         "predictions": [
             {"item": item, "value": finite(value), "low": finite(low), "high": finite(high), "known": known}
@@ -84,7 +84,7 @@ async def predict(call: Exchange, asked: bodies.PredictionRequest) -> dict[str, 
 async def explain(call: Exchange, asked: bodies.ExplanationRequest) -> dict[str, Any]:
     """Say which of a user's items led to an item, and how much each adds."""
     user, item = users_id(call, asked.user), canonical(call.ns, asked.item, "item")
-    done = await in_thread(call.service.engine.explain, call.ns, user, item, asked.n)
+    done = await in_thread(call.service.engine.explain, call.ns, user, item, asked.n, asked.scenario)
     return {
         "item": item,
         "reasons": done.reasons,

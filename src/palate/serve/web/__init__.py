@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from palate.serve.web import changes, downloads, films, lists, maps, me, onboarding, scenes, sessions, uploads, why
+from palate.serve.web import (
+    changes,
+    comparing,
+    downloads,
+    films,
+    lists,
+    maps,
+    me,
+    onboarding,
+    purposes,
+    scenes,
+    sessions,
+    uploads,
+    why,
+)
 
 PARTS = (
     *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
-    *(films.offer, maps.offer, scenes.offer),
+    *(films.offer, maps.offer, purposes.offer, comparing.offer, scenes.offer),
     *(uploads.offer, uploads.files, downloads.offer),
 )

@@ -17,6 +17,7 @@ from palate.models.bayes.chain import stream
 from palate.models.bayes.chains import warn_of_overfit, warn_of_unsettled
 from palate.models.bayes.chance import ByName
 from palate.models.bayes.checkpoints import restored, snapshot
+from palate.models.bayes.derived import diverged
 from palate.models.bayes.product_sum import bytes_of_sum
 from palate.models.bayes.run import spaced, together
 from palate.models.bayes.start import first_rows
@@ -93,7 +94,7 @@ class Sampling:
             try:
                 run.finish(layouts, progress)
             except np.linalg.LinAlgError as error:
-                raise run.model._diverged(error) from None
+                raise diverged(run.model, error) from None
         run.warn()
         trained = run.trained()
         write_facts(spark, self.path, trained.facts())

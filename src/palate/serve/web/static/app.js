@@ -7,16 +7,18 @@ import { fault, me, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
+import * as compare from "./views/compare.js";
 import * as data from "./views/data.js";
 import * as film from "./views/film.js";
 import * as forYou from "./views/for-you.js";
+import * as models from "./views/models.js";
 import * as newHere from "./views/new.js";
 import * as map from "./views/map.js";
 import * as scenes from "./views/scenes.js";
 import * as search from "./views/search.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, newHere, search, film, map, data, scenes];
+const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {

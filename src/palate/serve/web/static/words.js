@@ -1,4 +1,27 @@
 /* Every sentence of the page, by view. */
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const isError = ({ metric }) => ["rmse", "mae", "crps"].includes(metric);
+const shown = (figure, value) => (isError(figure) ? value.toFixed(2) : percent(value));
+const between = (figure) =>
+  figure.low === null || figure.high === null ? "" : ` (${shown(figure, figure.low)} to ${shown(figure, figure.high)})`;
+const popular = (figure) => (figure.popular === null ? "" : `; the popular list: ${shown(figure, figure.popular)}`);
+const length = ({ metric }) => metric.split("@")[1] ?? "";
+/* What a metric says, to somebody who does not know its name. */
+const FIGURES = {
+  ndcg: (figure) => `Its first ${length(figure)} are ${percent(figure.value)} as good as the best possible order`,
+  recall: (figure) => `Of what people went on to like, ${percent(figure.value)} stand in its first ${length(figure)}`,
+  precision: (figure) => `Of its first ${length(figure)}, people went on to like ${percent(figure.value)}`,
+  hit_rate: (figure) => `${percent(figure.value)} of people find something they like in its first ${length(figure)}`,
+  rmse: ({ value }) => `Its stars are off by ${value.toFixed(2)} (root mean square)`,
+  mae: ({ value }) => `Its stars are off by ${value.toFixed(2)} on average`,
+  crps: ({ value }) => `What it believes of a rating is off by ${value.toFixed(2)} stars (CRPS)`,
+  other: ({ metric, value }) => `${metric} is ${value.toFixed(3)}`,
+};
+const MODELS = {
+  popularity: "Popularity", baseline: "Baseline", mf: "Matrix factorization", als: "ALS", bayes: "Bayesian matrix factorization",
+  ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta",
+};
+
 export const words = {
   newHere: {
     title: "New here?",
@@ -23,6 +46,38 @@ export const words = {
     back: "Back to my own",
     again: "Try again",
     no: "No, leave it",
+  },
+  models: {
+    title: "Models",
+    waits: "One moment …",
+    empty: "There is no model here yet, so there is nothing to choose from. Lists are what is popular; whoever runs this page adds a model with “palate versions add”.",
+    about: "Each model is best at something. Your lists can be made by any of them; what was measured stands beside it.",
+    first: "start here",
+    chosen: "Your lists are made by this one",
+    compare: "Compare two of them side by side",
+    unmeasured: "Not measured here yet. “palate compare” measures, “palate versions figures” shows it here.",
+    purposes: {
+      lists: { title: "Best lists", words: "Puts first what you are most likely to want next.", use: "Make my lists so" },
+      stars: { title: "Stars, and how sure", words: "Says how many stars you would give, and between which it may lie.", use: "Make my lists so" },
+      because: { title: "Because you liked …", words: "Each suggestion follows from things you liked, and names them.", use: "Make my lists so" },
+    },
+    by: (model, version) => `${MODELS[model] ?? model}, version ${version}`,
+    figure: (figure) => (FIGURES[figure.metric.split("@")[0]] ?? FIGURES.other)(figure) + between(figure) + popular(figure) + ".",
+    sure: ({ value }) => `Of the intervals that should hold 80 % of all ratings, ${percent(value)} did.`,
+    measured: ({ of, people }) => `Measured on ${of}${people ? `, ${people.toLocaleString("en")} people` : ""}.`,
+  },
+  compare: {
+    title: "Compare",
+    waits: "Both lists are on their way …",
+    about: "The same person, two models: what would each suggest?",
+    left: "On the left",
+    right: "On the right",
+    popular: "Popular with everybody",
+    overlap: (both, of) => (both ? `${both} of ${of} are on both lists.` : "The two lists have nothing in common."),
+    also: (place) => `on the other list, too: number ${place}`,
+    only: "on this list alone",
+    unknown: "Nothing is known of you yet, so this is what is popular. Rate something, and the lists part.",
+    nothing: "Nothing is left to suggest here.",
   },
   forYou: {
     title: "For you",
