@@ -12,7 +12,7 @@ from small_models import make
 
 from palate import Interactions, load_dataset, save
 from palate.errors import ModelFileError
-from palate.serve.preparing import Arrivals, prepare
+from palate.serve.preparing import ModelArrivals, prepare
 from palate.serve.settings import Settings
 from palate.store import items, versions
 from palate.store.kinds import kinds_of
@@ -111,7 +111,7 @@ def test_the_page_can_say_seen_and_not_for_me_teaches_a_model_of_stars(settings,
 def test_a_file_that_is_to_come_joins_and_does_not_answer(settings, folder, tmp_path):
     prepare(settings, [folder / "als.safetensors"])
     late = tmp_path / "late.safetensors"
-    waiting = Arrivals(settings, [late])
+    waiting = ModelArrivals(settings, [late])
     waiting.look()
     assert waiting.coming == [late]
     late.write_bytes((folder / "popular.safetensors").read_bytes())
@@ -122,14 +122,14 @@ def test_a_file_that_is_to_come_joins_and_does_not_answer(settings, folder, tmp_
 
 def test_the_first_that_comes_into_an_empty_store_answers(settings, folder):
     prepare(settings, [])
-    Arrivals(settings, [folder / "popular.safetensors"]).look()
+    ModelArrivals(settings, [folder / "popular.safetensors"]).look()
     assert states(settings) == [("popularity", "active")]
 
 
 def test_a_file_that_is_no_model_is_told_and_not_asked_for_again(settings, tmp_path, caplog):
     prepare(settings, [])
     (tmp_path / "broken.safetensors").write_bytes(b"no model")
-    waiting = Arrivals(settings, [tmp_path / "broken.safetensors"])
+    waiting = ModelArrivals(settings, [tmp_path / "broken.safetensors"])
     waiting.look()
     assert waiting.coming == []
     assert "a model file was left out" in caplog.text
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_model_is_told_and_not_asked_for_again(settings, tmp_p
 
 def test_a_file_that_is_to_come_waits_for_a_store_that_is_away(settings, folder, tmp_path, caplog):
     away = settings.model_copy(update={"store": f"sqlite:///{tmp_path}/none/shop.db"})
-    waiting = Arrivals(away, [folder / "popular.safetensors"])
+    waiting = ModelArrivals(away, [folder / "popular.safetensors"])
     waiting.look()
     assert waiting.coming == [folder / "popular.safetensors"]
     assert "a model file waits for the store" in caplog.text
@@ -145,7 +145,7 @@ def test_a_file_that_is_to_come_waits_for_a_store_that_is_away(settings, folder,
 
 def test_a_file_is_taken_in_while_the_block_runs(settings, folder):
     prepare(settings, [])
-    with Arrivals(settings, [folder / "popular.safetensors"]) as waiting:
+    with ModelArrivals(settings, [folder / "popular.safetensors"]) as waiting:
         waiting._thread.join(20)
     assert states(settings) == [("popularity", "active")]
 

@@ -147,7 +147,7 @@ def _set_schedule(store: Store, ns: Namespace, every: str) -> None:
         schedules.put(store, ns, "retrain", every, {} if known is None else known.details)
 
 
-class Arrivals:
+class ModelArrivals:
     """Model files that are still to come: each becomes a version when it is there. Ends with its ``with`` block.
 
     Args:

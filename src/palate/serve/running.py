@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palate.serve.listening import BACKLOG, address, listen
-from palate.serve.preparing import Arrivals, prepare
+from palate.serve.preparing import ModelArrivals, prepare
 
 if TYPE_CHECKING:
     from palate.serve.settings import Settings
@@ -58,7 +58,7 @@ def run(
     sock = listen(settings.host, settings.port, backlog=BACKLOG)
     with sock, _counting(), suppress(KeyboardInterrupt), _ended_by_sigterm():
         prepare(settings, there, first_answers=wait)
-        with Arrivals(settings, coming):
+        with ModelArrivals(settings, coming):
             started(address(settings.host, sock))
             _serve(settings, sock)
 

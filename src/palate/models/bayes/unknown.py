@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from palate.models.bayes.kept import KeptDraws
 
 DRAWS = 16  # of the kept ones, evenly spaced: a covariance hardly differs from draw to draw
-Numbers = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class ItemsAsked:
         weights: (n_draws, m), w.
     """
 
-    rows: Numbers
-    weights: Numbers
+    rows: Doubles
+    weights: Doubles
 
     @classmethod
     def of(cls, draws: KeptDraws, items: NDArray[np.int32]) -> ItemsAsked:
@@ -48,9 +48,9 @@ class ItemsAsked:
         """Return some of them."""
         return ItemsAsked(self.rows[:, places], self.weights[:, places])
 
-    def sum(self, weights: Numbers) -> Numbers:
+    def sum(self, weights: Doubles) -> Doubles:
         """Return sum_j v_j z_j z_j' in each draw, (n_draws, D, D); the weights are (m,), or (n_draws, m)."""
-        total: Numbers = (self.rows * weights[..., None]).transpose(0, 2, 1) @ self.rows
+        total: Doubles = (self.rows * weights[..., None]).transpose(0, 2, 1) @ self.rows
         return total
 
 
@@ -67,15 +67,15 @@ class Unknown:
         known = ItemsAsked.of(draws, own)
         self.covariance = np.linalg.inv(precision + known.sum(known.weights))
 
-    def error(self, matters: Numbers) -> float:
+    def error(self, matters: Doubles) -> float:
         """Return tr(S M), the mean over the draws."""
         return float((self.covariance * matters).sum(axis=(1, 2)).mean())
 
-    def reductions(self, items: ItemsAsked, matters: Numbers) -> Numbers:
+    def reductions(self, items: ItemsAsked, matters: Doubles) -> Doubles:
         """Return eq. 1 of each item, the mean over the draws, (m,)."""
         ways = items.rows @ self.covariance
         teaches = items.weights * (ways * items.rows).sum(axis=2)
-        taken: Numbers = (items.weights * ((ways @ matters) * ways).sum(axis=2) / (1 + teaches)).mean(axis=0)
+        taken: Doubles = (items.weights * ((ways @ matters) * ways).sum(axis=2) / (1 + teaches)).mean(axis=0)
         return taken
 
     def ask(self, items: ItemsAsked, at: int, chance: float) -> None:

@@ -32,7 +32,7 @@ MOST_FRIENDS = 5000  # who are looked at; of more, every so manieth
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedBy:
     """How an item was rated.
 
     Attributes:
@@ -73,14 +73,16 @@ class Likers:
         self._friends = np.bincount(likes.indices, minlength=self._n_items)  # of each item
         self._taste = Taste(likes, genres_of_items(model))
 
-    def rated(self, item: int) -> Rated | None:
+    def rated(self, item: int) -> RatedBy | None:
         """Return how an item was rated; None where fewer than FEWEST did."""
         values = self._seen.values[self._cells(item)]
         if len(values) < FEWEST:
             return None
         if not self._has_values:
-            return Rated(len(values), [], None, None)
-        return Rated(len(values), self._histogram(values), float(values.mean()), float((values >= self._bound).mean()))
+            return RatedBy(len(values), [], None, None)
+        return RatedBy(
+            len(values), self._histogram(values), float(values.mean()), float((values >= self._bound).mean())
+        )
 
     def _histogram(self, values: NDArray[np.float32]) -> list[tuple[float, int]]:
         """Return how many gave each value; of a finer scale, how many gave about the middle of each of equal parts."""

@@ -26,7 +26,7 @@ PREFIX = "purpose-"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PurposeKind:
     """What a purpose asks of a model.
 
     Attributes:
@@ -70,17 +70,17 @@ def _by_items(key: str) -> bool:
     return key in ("knn", "rp3beta", "ease")
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "lists": Kind(
+KINDS: Final[Mapping[str, PurposeKind]] = {
+    "lists": PurposeKind(
         lambda key: key in MODELS and key not in ("popularity", "baseline"),
         ("ndcg", "recall", "hit_rate"),
         higher=True,
         order=("ease", "ials", "bpr", "warp", "rp3beta", "knn", "bayes", "als", "mf"),
     ),
-    "stars": Kind(
+    "stars": PurposeKind(
         _supports("predict"), ("rmse", "crps", "mae"), higher=False, order=("bayes", "als", "mf", "baseline")
     ),
-    "because": Kind(_by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "ease")),
+    "because": PurposeKind(_by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "ease")),
 }
 
 
@@ -139,7 +139,7 @@ def _there(every: Sequence[Version]) -> list[Version]:
     return list(newest.values())
 
 
-def _best(there: Sequence[Version], kind: Kind) -> Version | None:
+def _best(there: Sequence[Version], kind: PurposeKind) -> Version | None:
     """Return the version that serves a purpose best; those that were measured go before those that were not."""
     able = [version for version in there if kind.can(version.model)]
     for metric in kind.metrics:

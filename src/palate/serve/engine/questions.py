@@ -34,8 +34,8 @@ from palate.sparse import Rows
 ITEMS, USERS, ASKED = 1000, 2000, 300  # that are looked at: the most known, some of the users, the likeliest
 SMOOTH, TRUST = 0.3, 1.0  # s and t of eq. 1
 HALF = 10  # answers after which a model that cannot tell is said to know half
-Numbers = NDArray[np.float64]
-Places = NDArray[np.int32]
+Floats = NDArray[np.float64]
+IntPlaces = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ class Acquaintance:
         trust: t.
     """
 
-    items: Places
-    shares: Numbers
+    items: IntPlaces
+    shares: Floats
     given: NDArray[np.float32]
     trust: float
 
@@ -72,12 +72,12 @@ class Acquaintance:
         given[sample.row_of_cells()[at >= 0], at[at >= 0]] += np.float32(1 - smooth)
         return cls(items, shares, given, trust)
 
-    def chances(self, known: Places, unknown: Places) -> Numbers:
+    def chances(self, known: IntPlaces, unknown: IntPlaces) -> Floats:
         """Return the chance that somebody knows each item, (m,), by what they know and what they said they do not."""
         yes, no = np.isin(self.items, known), np.isin(self.items, unknown)
         logs = np.log(self.given[:, yes]).sum(axis=1) + np.log1p(-self.given[:, no]).sum(axis=1)
         weights = np.exp(self.trust * (logs - logs.max()))
-        chances: Numbers = weights.astype(np.float64) @ self.given / weights.sum(dtype=np.float64)
+        chances: Floats = weights.astype(np.float64) @ self.given / weights.sum(dtype=np.float64)
         return chances
 
 
@@ -106,8 +106,8 @@ class Questions:
             self._entropies = entropies(model)[items]
 
     def next(
-        self, row: Rows | None, known: Places, unknown: Places, lets: NDArray[np.bool_], n: int
-    ) -> tuple[Places, Numbers]:
+        self, row: Rows | None, known: IntPlaces, unknown: IntPlaces, lets: NDArray[np.bool_], n: int
+    ) -> tuple[IntPlaces, Floats]:
         """Return what to ask next, at most n positions of items, and the value of each, eq. 3 or 4.
 
         Args:
@@ -148,15 +148,15 @@ class Teaching:
         shares: (m,) how much each counts in what is to be known of somebody.
     """
 
-    def __init__(self, draws: KeptDraws, items: Places, shares: Numbers) -> None:
+    def __init__(self, draws: KeptDraws, items: IntPlaces, shares: Floats) -> None:
         self._draws, self._items = draws, ItemsAsked.of(draws, items)
         with single_blas_thread():
             self._matters = self._items.sum(shares)
             self._at_first = Unknown(draws, _own(None)).error(self._matters)
 
     def best(
-        self, own: Places, among: NDArray[np.intp], chances: Numbers, matters: Numbers, n: int
-    ) -> tuple[NDArray[np.intp], Numbers]:
+        self, own: IntPlaces, among: NDArray[np.intp], chances: Floats, matters: Floats, n: int
+    ) -> tuple[NDArray[np.intp], Floats]:
         """Return n of these items, one after the other, and the value of each.
 
         Args:
@@ -179,10 +179,10 @@ class Teaching:
             unknown.ask(asked, best, float(chance[best]))
         return among[chosen], np.array(values)
 
-    def share(self, own: Places) -> float:
+    def share(self, own: IntPlaces) -> float:
         """Return the share of the expected error that what they rated took off."""
         return 1 - Unknown(self._draws, own).error(self._matters) / self._at_first
 
 
-def _own(row: Rows | None) -> Places:
+def _own(row: Rows | None) -> IntPlaces:
     return np.empty(0, np.int32) if row is None else row.indices

@@ -25,7 +25,7 @@ ARTICLES = frozenset(
     )
 )
 IMDB = re.compile(r"tt(\d{5,})")
-Outcome = Literal["found", "unknown", "several"]
+MatchOutcome = Literal["found", "unknown", "several"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class TitleIndex:
         if number is not None:
             self.by_imdb[number] = titled
 
-    def find(self, titles: Iterable[str], year: int | None) -> tuple[Titled | None, Outcome]:
+    def find(self, titles: Iterable[str], year: int | None) -> tuple[Titled | None, MatchOutcome]:
         """Return the item of a title, or of another title of the same film, and whether it was found.
 
         Args:

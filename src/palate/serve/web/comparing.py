@@ -17,15 +17,15 @@ from palate.serve.web.offers import OfPerson, page_offers
 from palate.serve.web.purposes import PurposeName
 
 offer = page_offers("comparing")
-Side = PurposeName | Literal["popular"]
+ComparedSide = PurposeName | Literal["popular"]
 MOST = 50
 
 
 class Comparing(OfPerson):
     """Two models, and how long their lists are to be."""
 
-    left: Side
-    right: Side
+    left: ComparedSide
+    right: ComparedSide
     n: Annotated[int, Field(ge=1, le=MOST)] = 10
 
 
@@ -63,7 +63,7 @@ async def compare(call: Exchange, asked: Comparing) -> dict[str, Any]:
     }
 
 
-async def _list(call: Exchange, asked: Comparing, side: Side) -> Answer:
+async def _list(call: Exchange, asked: Comparing, side: ComparedSide) -> Answer:
     service = call.service
     if side == "popular":
         return await in_thread(service.engine.popular_for, call.ns, call.visit.person, asked.n)

@@ -13,7 +13,7 @@ from math import isfinite
 from palate.data.reading.header import is_number
 from palate.data.reading.untyped import Untyped
 from palate.errors import shown
-from palate.serve.web.guessing import FIRST_YEAR, LAST_YEAR, Range, Role, scale_of, scale_up_to
+from palate.serve.web.guessing import FIRST_YEAR, LAST_YEAR, ColumnRole, ValueRange, scale_of, scale_up_to
 
 ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 SLASHED = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}|\d{2})")
@@ -61,7 +61,7 @@ class FileLines:
 
     rows: list[FileLine] = field(default_factory=list)
     errors: list[tuple[int, str]] = field(default_factory=list)
-    scale: Range | None = None
+    scale: ValueRange | None = None
     people: dict[str, int] = field(default_factory=dict)
     whose: str | None = None
 
@@ -72,8 +72,8 @@ class UnfitError(ValueError):
 
 def entries_of(
     file: Untyped,
-    roles: Sequence[Role | None],
-    scale: Range | None,
+    roles: Sequence[ColumnRole | None],
+    scale: ValueRange | None,
     *,
     now: int,
     top: float | None = None,
@@ -106,7 +106,7 @@ def entries_of(
     return out
 
 
-def _own(file: Untyped, at: Mapping[Role, int], whose: str | None, out: FileLines) -> list[int]:
+def _own(file: Untyped, at: Mapping[ColumnRole, int], whose: str | None, out: FileLines) -> list[int]:
     """Return the rows of the person in question."""
     if "person" not in at:
         return list(range(len(file.rows)))
@@ -116,7 +116,7 @@ def _own(file: Untyped, at: Mapping[Role, int], whose: str | None, out: FileLine
     return [k for k, name in enumerate(named) if name == out.whose]
 
 
-def _scale(texts: Sequence[str], scale: Range | None, top: float | None) -> Range | None:
+def _scale(texts: Sequence[str], scale: ValueRange | None, top: float | None) -> ValueRange | None:
     ratings = [number for text in map(_pointed, texts) if is_number(text) and isfinite(number := float(text))]
     if not ratings:
         return scale if texts else None
@@ -130,7 +130,9 @@ def _pointed(text: str) -> str:
 class _Reader:
     """Reads rows whose columns have roles."""
 
-    def __init__(self, at: Mapping[Role, int], scale: Range | None, read_date: Callable[[str], int] | None) -> None:
+    def __init__(
+        self, at: Mapping[ColumnRole, int], scale: ValueRange | None, read_date: Callable[[str], int] | None
+    ) -> None:
         self._at, self._scale, self._date = at, scale, read_date
 
     def entry(self, row: Sequence[str], line: int) -> FileLine:
@@ -140,7 +142,7 @@ class _Reader:
             UnfitError: a field is not right.
         """
 
-        def text(role: Role) -> str:
+        def text(role: ColumnRole) -> str:
             return row[self._at[role]] if role in self._at else ""
 
         titles = tuple(filter(None, (text("title"), text("original"))))

@@ -13,9 +13,9 @@ from typing import Final, Literal, get_args
 from palate.data.columns import OF_ALL, TITLES, USUAL, VALUE_ENDINGS, plain_name
 from palate.data.reading.header import is_number
 
-Role = Literal["title", "original", "year", "rating", "item", "imdb", "date", "person"]
-ROLES: Final = get_args(Role)
-Range = tuple[float, float]
+ColumnRole = Literal["title", "original", "year", "rating", "item", "imdb", "date", "person"]
+ROLES: Final = get_args(ColumnRole)
+ValueRange = tuple[float, float]
 Fits = Callable[[str], object]
 LOOKED_AT = 200  # rows
 MOSTLY, NEARLY = 0.8, 0.95  # of the values that are there
@@ -39,8 +39,8 @@ class FileSource:
 
     name: str
     tell: tuple[str, ...]
-    roles: Mapping[str, Role]
-    scale: Range | None
+    roles: Mapping[str, ColumnRole]
+    scale: ValueRange | None
     whole: bool = False
 
     def wrote(self, names: Collection[str]) -> bool:
@@ -48,7 +48,7 @@ class FileSource:
         return set(self.tell) == set(names) if self.whole else set(self.tell) <= set(names)
 
 
-_LETTERBOXD: Final[Mapping[str, Role]] = {"name": "title", "year": "year", "rating": "rating"}
+_LETTERBOXD: Final[Mapping[str, ColumnRole]] = {"name": "title", "year": "year", "rating": "rating"}
 SOURCES: Final = (
     FileSource("Letterboxd", ("letterboxduri", "watcheddate"), {**_LETTERBOXD, "watcheddate": "date"}, (0.5, 5)),
     FileSource("Letterboxd", ("letterboxduri",), {**_LETTERBOXD, "date": "date"}, (0.5, 5)),
@@ -85,7 +85,7 @@ SOURCES: Final = (
     ),
     FileSource("Netflix", ("title", "date"), {"title": "title", "date": "date"}, None, whole=True),  # what was watched
 )
-NAMES: Final[Mapping[Role, Collection[str]]] = {  # of files that are nobody's we know, the better role first
+NAMES: Final[Mapping[ColumnRole, Collection[str]]] = {  # of files that are nobody's we know, the better role first
     "imdb": ("imdb", "imdbid", "const", "tconst", "imdburl"),
     "title": (*TITLES, "film", "movie", "filmname"),
     "original": ("originaltitle",),
@@ -109,9 +109,9 @@ class Guess:
     """
 
     source: str
-    roles: tuple[Role | None, ...]
+    roles: tuple[ColumnRole | None, ...]
     why: tuple[str, ...]
-    scale: Range | None
+    scale: ValueRange | None
 
 
 def guess(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Guess:
@@ -134,29 +134,29 @@ def guess(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Guess:
     return Guess("", roles, tuple(why), None)
 
 
-def _why(role: Role | None, by_name: Role | None) -> str:
+def _why(role: ColumnRole | None, by_name: ColumnRole | None) -> str:
     if role is None:
         return ""
     return "by its name" if role == by_name else "by its values"
 
 
-def _once(roles: Sequence[Role | None]) -> tuple[Role | None, ...]:
+def _once(roles: Sequence[ColumnRole | None]) -> tuple[ColumnRole | None, ...]:
     """Return roles with the second column of a role left out."""
     return tuple(role if role not in roles[:k] else None for k, role in enumerate(roles))
 
 
-def _by_names(plain: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[Role | None, ...]:
+def _by_names(plain: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[ColumnRole | None, ...]:
     return _once([_named(name, values) for name, values in zip(plain, columns, strict=True)])
 
 
-def _named(name: str, values: Sequence[str]) -> Role | None:
+def _named(name: str, values: Sequence[str]) -> ColumnRole | None:
     """Return the role of a column by its name, where its values do not speak against it."""
     ending = name.endswith(VALUE_ENDINGS) and not name.startswith((*OF_ALL, "imdb", "num"))
-    fits: list[Role] = [role for role, usual in NAMES.items() if name in usual or (ending and role == "rating")]
+    fits: list[ColumnRole] = [role for role, usual in NAMES.items() if name in usual or (ending and role == "rating")]
     return next((role for role in fits if _may_be(role, values)), None)
 
 
-def _may_be(role: Role, values: Sequence[str]) -> bool:
+def _may_be(role: ColumnRole, values: Sequence[str]) -> bool:
     """Return whether values may be of a role: a column called movie may hold titles, or ids."""
     if role == "title":
         return not _mostly(values, is_number)
@@ -165,7 +165,7 @@ def _may_be(role: Role, values: Sequence[str]) -> bool:
     return True
 
 
-def _by_values(named: Sequence[Role | None], columns: Sequence[Sequence[str]]) -> tuple[Role | None, ...]:
+def _by_values(named: Sequence[ColumnRole | None], columns: Sequence[Sequence[str]]) -> tuple[ColumnRole | None, ...]:
     """Return roles by names, and by values where a role that helps has no column yet."""
     roles = list(named)
     for role, fits in _FITS.items():
@@ -176,7 +176,7 @@ def _by_values(named: Sequence[Role | None], columns: Sequence[Sequence[str]]) -
     return tuple(roles)
 
 
-def _give(roles: list[Role | None], columns: Sequence[Sequence[str]], role: Role, fits: Fits) -> None:
+def _give(roles: list[ColumnRole | None], columns: Sequence[Sequence[str]], role: ColumnRole, fits: Fits) -> None:
     """Give a role to the first column without one whose values fit."""
     free = (k for k, values in enumerate(columns) if roles[k] is None and _mostly(values, fits))
     at = next(free, None)
@@ -197,7 +197,7 @@ def _is_rating(text: str) -> bool:
     return is_number(text) and 0 < float(text) <= TOPS[1]
 
 
-_FITS: Final[Mapping[Role, Fits]] = {
+_FITS: Final[Mapping[ColumnRole, Fits]] = {
     "imdb": IMDB.fullmatch,
     "year": _is_year,
     "date": DATE.fullmatch,
@@ -205,13 +205,13 @@ _FITS: Final[Mapping[Role, Fits]] = {
 }
 
 
-def scale_of(ratings: Sequence[float]) -> Range:
+def scale_of(ratings: Sequence[float]) -> ValueRange:
     """Return the scale that ratings of an unknown source are taken for: up to 5, 10 or 100, as nearly all are."""
     top = next((one for one in TOPS if sum(rating <= one for rating in ratings) >= NEARLY * len(ratings)), TOPS[-1])
     return scale_up_to(top, ratings)
 
 
-def scale_up_to(top: float, ratings: Sequence[float]) -> Range:
+def scale_up_to(top: float, ratings: Sequence[float]) -> ValueRange:
     """Return the scale that goes up so far: of 5 from a half where a half or less is among them, of 100 from 0."""
     if top > TOPS[1]:
         return 0.0, top

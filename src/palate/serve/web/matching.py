@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from palate.serve.engine.titles import Titled, TitleIndex
 from palate.serve.web.entries import FileLine
-from palate.serve.web.guessing import Range
+from palate.serve.web.guessing import ValueRange
 
 MOSTLY = 0.5  # of the lines with an id and a title
 
@@ -42,7 +42,7 @@ class Matches:
     again: int = 0
 
 
-def match(entries: Sequence[FileLine], titles: TitleIndex, scale: Range | None, ours: Range) -> Matches:
+def match(entries: Sequence[FileLine], titles: TitleIndex, scale: ValueRange | None, ours: ValueRange) -> Matches:
     """Return which films lines mean.
 
     An id counts unless the titles beside the ids say that they are those of another catalogue: then, and without an id,
@@ -70,7 +70,7 @@ def match(entries: Sequence[FileLine], titles: TitleIndex, scale: Range | None, 
     return out
 
 
-def converted(rating: float, scale: Range, ours: Range) -> float:
+def converted(rating: float, scale: ValueRange, ours: ValueRange) -> float:
     """Return a rating on our scale: its share of the best one, for "4 of 5" is "8 of 10"; at least our lowest."""
     return round(max(ours[0], rating * ours[1] / scale[1]), 3)
 

@@ -12,7 +12,7 @@ from palate.data.reading.untyped import Untyped, read_untyped
 from palate.errors import Code, DataError, RequestError, shown
 from palate.serve.engine.titles import TitleIndex
 from palate.serve.web.entries import FileLines, entries_of
-from palate.serve.web.guessing import ROLES, Guess, Range, Role, guess
+from palate.serve.web.guessing import ROLES, ColumnRole, Guess, ValueRange, guess
 from palate.serve.web.matching import Matches, match
 from palate.store.records import Event, Namespace
 
@@ -22,7 +22,7 @@ SHOWN, TOLD = 10, 50  # rows of a preview; lines with errors, and unknown films
 MOST_PEOPLE = 50  # of a file, to choose from
 UNUSED = "none"  # the role of a column that is not used
 LETTERS = ("utf-8", "cp1252", "latin-1")
-DEFAULT: Final[Range] = (1.0, 5.0)  # where no model says how far ratings go
+DEFAULT: Final[ValueRange] = (1.0, 5.0)  # where no model says how far ratings go
 SOURCE = "upload"
 
 
@@ -58,7 +58,7 @@ class Upload:
     file: Untyped
     letters: str
     guessed: Guess
-    ours: Range = DEFAULT
+    ours: ValueRange = DEFAULT
     entries: FileLines = field(default_factory=FileLines)
     matches: Matches = field(default_factory=Matches)
     had: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ def understood(
     name: str,
     choices: Choices,
     titles: TitleIndex,
-    ours: Range | None,
+    ours: ValueRange | None,
     mine: Mapping[str, float | None],
     now: int,
 ) -> Upload:
@@ -149,7 +149,7 @@ def chosen(file: Untyped, guessed: Guess, roles: Sequence[str]) -> Guess:
     if len(roles) != len(file.names):
         words = f"are {len(roles)}, and the file has {len(file.names)} columns"
         raise RequestError.of("role", words, code="upload")
-    own: list[Role | None] = []
+    own: list[ColumnRole | None] = []
     for said in roles:
         role = None if said == UNUSED else next((one for one in ROLES if one == said), None)
         if role is None and said != UNUSED:
@@ -166,7 +166,7 @@ def chosen(file: Untyped, guessed: Guess, roles: Sequence[str]) -> Guess:
     return Guess(guessed.source, tuple(own), tuple(why), scale)
 
 
-def _place(roles: Sequence[Role | None], role: Role) -> int:
+def _place(roles: Sequence[ColumnRole | None], role: ColumnRole) -> int:
     return roles.index(role) if role in roles else -1
 
 

@@ -18,7 +18,7 @@ from palate.serve.bodies import WORD, Short
 from palate.serve.operations import Exchange, Offers, of_query
 from palate.serve.routes.feedback import written
 from palate.serve.routes.said import in_thread
-from palate.serve.web.guessing import Range
+from palate.serve.web.guessing import ValueRange
 from palate.serve.web.offers import OfPerson, PageOperation, page_offers
 from palate.serve.web.uploading import Choices, Upload, events_of, prefix, said, understood
 from palate.store import feedback
@@ -212,7 +212,7 @@ def _understood(call: Exchange, asked: FileAsked) -> Upload:
     return understood(asked.data, asked.name, choices, titles, _scale(call), _mine(call), now())
 
 
-def _scale(call: Exchange) -> Range | None:
+def _scale(call: Exchange) -> ValueRange | None:
     """Return the lowest and the highest rating of the service, as far as a model says it."""
     scale = call.service.engine.scale(call.ns)
     return None if scale is None else (scale.low, scale.high)

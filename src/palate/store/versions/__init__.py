@@ -7,13 +7,13 @@ whole. Numbers go up and are never used again.
 
 from __future__ import annotations
 
-from palate.store.versions.figures import Figure, figure_of, figures_of, keep_figures, read_figures
+from palate.store.versions.figures import VersionFigure, figure_of, figures_of, keep_figures, read_figures
 from palate.store.versions.keeping import Version, activate, add, listed, prune, roll_back, wanted_by
 from palate.store.versions.loaded import Loaded, active_version, load, load_active, renewed
 from palate.store.versions.rewriting import forgotten_in, rewrite
 
 __all__ = [
-    "Figure",
+    "VersionFigure",
     "Loaded",
     "Version",
     "activate",

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from palate.store.store import Store
 
 HOW = "palate compare DATA --models … --out FOLDER makes one"
-Record = Mapping[str, Any]
+FigureRecord = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class VersionFigure:
     """One thing that was measured of a model.
 
     Attributes:
@@ -50,7 +50,7 @@ class Figure:
     of: str = ""
 
     @classmethod
-    def read(cls, metric: str, record: Record, of: str) -> Self:
+    def read(cls, metric: str, record: FigureRecord, of: str) -> Self:
         """Return what a version's details say of a metric."""
         return cls(metric=metric, of=of, **{name: record[name] for name in _NAMES if name in record})
 
@@ -58,7 +58,7 @@ class Figure:
 _NAMES = ("value", "low", "high", "people", "popular")
 
 
-def read_figures(path: str | Path) -> dict[str, Record]:
+def read_figures(path: str | Path) -> dict[str, FigureRecord]:
     """Return figures by the key of their model: of a comparison's folder, or of a JSON file that holds such.
 
     Raises:
@@ -77,13 +77,13 @@ def read_figures(path: str | Path) -> dict[str, Record]:
         raise DataError(f"{path} is no JSON of figures: {error}; {HOW}", subject=str(path)) from None
 
 
-def compared(comparison: Comparison) -> dict[str, Record]:
+def compared(comparison: Comparison) -> dict[str, FigureRecord]:
     """Return the figures of a comparison by the key of their model; of several of one key the first counts."""
     plan, rows = comparison.plan, comparison.table().to_dicts()
     labels = {model["key"]: model["label"] for model in reversed(plan["models"])}
     popular = {row["metric"]: row["mean"] for row in rows if row["model"] == labels.get("popularity")}
     of = f"{plan['data']['name']}, {plan['split']}"
-    found: dict[str, Record] = {}
+    found: dict[str, FigureRecord] = {}
     for key, label in labels.items():
         metrics = {
             row["metric"]: {
@@ -101,7 +101,7 @@ def compared(comparison: Comparison) -> dict[str, Record]:
     return found
 
 
-def checked_figures(found: Any, what: str) -> dict[str, Record]:
+def checked_figures(found: Any, what: str) -> dict[str, FigureRecord]:
     """Return figures by model's key as JSON holds them.
 
     Raises:
@@ -116,7 +116,7 @@ def checked_figures(found: Any, what: str) -> dict[str, Record]:
     return dict(found)
 
 
-def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, Record]) -> dict[str, int]:
+def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord]) -> dict[str, int]:
     """Keep figures with the newest version of each model, and return its number by the model's key.
 
     Raises:
@@ -137,16 +137,16 @@ def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, Record]) -> 
     return {key: version.number for key, version in told.items()}
 
 
-def figures_of(version: Version) -> list[Figure]:
+def figures_of(version: Version) -> list[VersionFigure]:
     """Return what is known of a version: what was compared, and the gate's figure where that metric was not."""
     told = version.details.get("figures") or {}
     of = str(told.get("of", ""))
-    figures = [Figure.read(metric, record, of) for metric, record in (told.get("metrics") or {}).items()]
+    figures = [VersionFigure.read(metric, record, of) for metric, record in (told.get("metrics") or {}).items()]
     gate = _of_gate(version.details.get("verdict") or {})
     return figures + [one for one in gate if one.metric not in {figure.metric for figure in figures}]
 
 
-def figure_of(version: Version, metrics: Sequence[str]) -> Figure | None:
+def figure_of(version: Version, metrics: Sequence[str]) -> VersionFigure | None:
     """Return the figure of the first of these metrics that is known; "ndcg" means that at any length of lists."""
     figures = figures_of(version)
     for wanted in metrics:
@@ -156,13 +156,15 @@ def figure_of(version: Version, metrics: Sequence[str]) -> Figure | None:
     return None
 
 
-def _of_gate(verdict: Record) -> list[Figure]:
+def _of_gate(verdict: FigureRecord) -> list[VersionFigure]:
     values, metric = verdict.get("values") or {}, (verdict.get("rule") or {}).get("metric")
     if not isinstance(metric, str) or not _is_number(values.get("candidate")):
         return []
     popular = values.get("running") if verdict.get("against") == "popular" else None
     people = (verdict.get("days") or {}).get("people")
-    return [Figure(metric=metric, value=values["candidate"], people=people, popular=popular, of="the newest days")]
+    return [
+        VersionFigure(metric=metric, value=values["candidate"], people=people, popular=popular, of="the newest days")
+    ]
 
 
 def _is_figure(record: object) -> bool:
