@@ -21,7 +21,7 @@ from palate.store import feedback
 
 offer: Offers = page_offers("lists")
 LIKELY: Final = 0.8  # the probability that the interval of a card holds the rating
-SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale: up to a third, and two thirds, of those of MovieLens
+SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale; assumed: measure by benchmarks/interval_widths.py
 SHOWN, MOST = 20, 100  # cards
 FIRST_VARIETY: Final = 0.3  # of the list of somebody of whom nothing is known
 POPULAR = "popular with everybody"
