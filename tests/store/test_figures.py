@@ -12,7 +12,7 @@ from palate.errors import DataError
 from palate.evaluation import compare
 from palate.models import EASE, Baseline, Popularity
 from palate.store import open_store, versions
-from palate.store.versions import Figure, figure_of, figures_of
+from palate.store.versions import VersionFigure, figure_of, figures_of
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def test_the_gates_figure_is_told_where_nobody_compared(shop, tmp_path):
         "days": {"people": 50},
     }
     number = versions.add(store, ns, tmp_path / "ease.safetensors", details={"verdict": verdict})
-    expected = Figure(metric="ndcg@10", value=0.4, people=50, popular=0.3, of="the newest days")
+    expected = VersionFigure(metric="ndcg@10", value=0.4, people=50, popular=0.3, of="the newest days")
     assert figures_of(version(shop, number)) == [expected]
     measured = {"ease": {"of": "x", "metrics": {"ndcg@10": {"value": 0.5}}}}
     assert versions.keep_figures(store, ns, measured) == {"ease": number}
-    assert figures_of(version(shop, number)) == [Figure(metric="ndcg@10", value=0.5, of="x")]
+    assert figures_of(version(shop, number)) == [VersionFigure(metric="ndcg@10", value=0.5, of="x")]
 
 
 @pytest.mark.parametrize(

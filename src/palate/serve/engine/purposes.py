@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from palate.models import MODELS
 from palate.store import scenarios, versions
 from palate.store.presets import Preset
-from palate.store.versions import Figure, Version, figure_of
+from palate.store.versions import Version, VersionFigure, figure_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,8 +56,8 @@ class Purpose:
 
     name: str
     version: Version
-    figure: Figure | None
-    sure: Figure | None
+    figure: VersionFigure | None
+    sure: VersionFigure | None
     is_active: bool
 
 

@@ -34,7 +34,7 @@ from palate.sparse import Rows
 ITEMS, USERS, ASKED = 1000, 2000, 300  # that are looked at: the most known, some of the users, the likeliest
 SMOOTH, TRUST = 0.3, 1.0  # s and t of eq. 1
 HALF = 10  # answers after which a model that cannot tell is said to know half
-Floats = NDArray[np.float64]
+QuestionNumbers = NDArray[np.float64]
 IntPlaces = NDArray[np.int32]
 
 
@@ -50,7 +50,7 @@ class Acquaintance:
     """
 
     items: IntPlaces
-    shares: Floats
+    shares: QuestionNumbers
     given: NDArray[np.float32]
     trust: float
 
@@ -72,12 +72,12 @@ class Acquaintance:
         given[sample.row_of_cells()[at >= 0], at[at >= 0]] += np.float32(1 - smooth)
         return cls(items, shares, given, trust)
 
-    def chances(self, known: IntPlaces, unknown: IntPlaces) -> Floats:
+    def chances(self, known: IntPlaces, unknown: IntPlaces) -> QuestionNumbers:
         """Return the chance that somebody knows each item, (m,), by what they know and what they said they do not."""
         yes, no = np.isin(self.items, known), np.isin(self.items, unknown)
         logs = np.log(self.given[:, yes]).sum(axis=1) + np.log1p(-self.given[:, no]).sum(axis=1)
         weights = np.exp(self.trust * (logs - logs.max()))
-        chances: Floats = weights.astype(np.float64) @ self.given / weights.sum(dtype=np.float64)
+        chances: QuestionNumbers = weights.astype(np.float64) @ self.given / weights.sum(dtype=np.float64)
         return chances
 
 
@@ -107,7 +107,7 @@ class Questions:
 
     def next(
         self, row: Rows | None, known: IntPlaces, unknown: IntPlaces, lets: NDArray[np.bool_], n: int
-    ) -> tuple[IntPlaces, Floats]:
+    ) -> tuple[IntPlaces, QuestionNumbers]:
         """Return what to ask next, at most n positions of items, and the value of each, eq. 3 or 4.
 
         Args:
@@ -148,15 +148,15 @@ class Teaching:
         shares: (m,) how much each counts in what is to be known of somebody.
     """
 
-    def __init__(self, draws: KeptDraws, items: IntPlaces, shares: Floats) -> None:
+    def __init__(self, draws: KeptDraws, items: IntPlaces, shares: QuestionNumbers) -> None:
         self._draws, self._items = draws, ItemsAsked.of(draws, items)
         with single_blas_thread():
             self._matters = self._items.sum(shares)
             self._at_first = Unknown(draws, _own(None)).error(self._matters)
 
     def best(
-        self, own: IntPlaces, among: NDArray[np.intp], chances: Floats, matters: Floats, n: int
-    ) -> tuple[NDArray[np.intp], Floats]:
+        self, own: IntPlaces, among: NDArray[np.intp], chances: QuestionNumbers, matters: QuestionNumbers, n: int
+    ) -> tuple[NDArray[np.intp], QuestionNumbers]:
         """Return n of these items, one after the other, and the value of each.
 
         Args:

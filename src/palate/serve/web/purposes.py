@@ -9,7 +9,7 @@ from palate.serve.engine.purposes import Purpose, purposes
 from palate.serve.operations import Exchange
 from palate.serve.routes.said import in_thread
 from palate.serve.web.offers import OfPerson, page_offers
-from palate.store.versions import Figure
+from palate.store.versions import VersionFigure
 
 offer = page_offers("purposes")
 PurposeName = Literal["lists", "stars", "because"]
@@ -66,5 +66,5 @@ def _said(one: Purpose) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure | None) -> dict[str, Any] | None:
-    return None if figure is None else {name: getattr(figure, name) for name in Figure.__slots__}
+def _figure(figure: VersionFigure | None) -> dict[str, Any] | None:
+    return None if figure is None else {name: getattr(figure, name) for name in VersionFigure.__slots__}

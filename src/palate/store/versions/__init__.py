@@ -13,9 +13,9 @@ from palate.store.versions.loaded import Loaded, active_version, load, load_acti
 from palate.store.versions.rewriting import forgotten_in, rewrite
 
 __all__ = [
-    "VersionFigure",
     "Loaded",
     "Version",
+    "VersionFigure",
     "activate",
     "active_version",
     "add",
