@@ -299,7 +299,7 @@ def main() -> None:
     courses = measured(data, people[CHOOSING:])
     n = len(people) - CHOOSING
     told = (
-        f"{n} newcomers in {FOLDS} folds, each of whom counts the same; s = {SMOOTH}, t = {TRUST}, chosen on "
+        f"{n} newcomers in {FOLDS} folds, each of whom counts the same; s = {SMOOTH}, t = {TRUST}, tried on "
         f"{CHOOSING} others. RMSE: `bayes` with {SAMPLING['n_factors']} factors and {SAMPLING['n_sweeps']} "
         "sweeps, answers folded in; NDCG@10: `ease` folded in with what they gave 4 or 5. "
     )

@@ -13,7 +13,7 @@ is the chance that this person knows item i. The value of a question is the chan
     p_i H_i      H_i the entropy of the item's ratings, for models that do not know how sure they are               (4)
 
 R_i: eq. 1 of `palate.models.bayes.unknown`. After each question it is what would be left if that were answered with
-its probability, so one round holds questions of different kinds. s and t were chosen by `benchmarks/onboarding.py`.
+its probability, so one round holds questions of different kinds. `benchmarks/onboarding.py` tries s and t.
 """
 
 from __future__ import annotations
