@@ -26,7 +26,7 @@ THEIRS = {"user": "their-user", "item": "their-item", "event": "their-event", "l
 NOBODYS = {"user": "nones-user", "item": "nones-item", "event": "nones-event", "list": "2e" * 16, "name": "nones"}
 KIND_OF = {
     **dict.fromkeys(("user", "visitor", "account", "user_id", "user-id", "UserId"), "user"),
-    **dict.fromkeys(("item", "items", "include", "exclude", "ids", "item_id", "ItemId"), "item"),
+    **dict.fromkeys(("item", "items", "include", "exclude", "ids", "skipped", "item_id", "ItemId"), "item"),
     **dict.fromkeys(("event_id", "withdraws"), "event"),
     "list_id": "list",
     **dict.fromkeys(("name", "scenario", "lists_of"), "name"),
@@ -49,6 +49,7 @@ NO_IDS |= {"shown", "policy", "temperature", "share", "effect", "rate"}
 NO_IDS |= {"time", "source", "place", "year", "genre", "country", "not_mine", "seen", "why", "cursor"}
 NO_IDS |= {"job", "every", "first", "paused", "by"}  # a job's number is the store's own: test_jobs.py
 NO_IDS |= {"body", "offset", "category", "name", "feedback_type", "FeedbackType", "Value", "Timestamp"}  # of Gorse
+NO_IDS |= {"session", "discovery"}
 NO_IDS |= {"IsHidden", "Categories", "Comment", "age", "brand"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from films import HOSTILE, films
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 FILMS = films()
 CSV = "Title,Year,Stars,When\n" + "".join(
     f'"{title.rsplit(" (", 1)[0].replace(chr(34), chr(34) * 2)}",{year},{stars},2020-01-0{k + 1}\n'

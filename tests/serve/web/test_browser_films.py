@@ -7,7 +7,7 @@ from films import HOSTILE
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

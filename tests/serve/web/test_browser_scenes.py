@@ -8,6 +8,8 @@ from films import copied
 from palate.serve.web.handover import token
 from palate.store import keys, open_store
 
+pytestmark = pytest.mark.long
+
 SECRET = "a secret of the shop"
 PARTS = ("ready", "card", "versions", "jobs", "comparison", "calibration", "traffic", "arms", "refused")
 
