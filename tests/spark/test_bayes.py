@@ -292,6 +292,7 @@ def test_a_lost_state_is_told(small, tmp_path):
         _ = trained.posterior
 
 
+@pytest.mark.long
 def test_a_model_is_collected_saved_and_answers(prepared_ratings, ratings_table, tmp_path):
     """Through Spark itself: long rows, text ids, four blocks."""
     spark = prepared_ratings.spark

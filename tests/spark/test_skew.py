@@ -59,6 +59,7 @@ def check(spark, table, place, n_blocks, models):
         assert both == pytest.approx(one, rel=1e-4)
 
 
+@pytest.mark.long
 def test_skewed_rows_are_dealt_over_the_tasks(spark, tmp_path):
     check(spark, skewed(800, 80), tmp_path, 4, ["als"])
 

@@ -71,6 +71,7 @@ def test_parts_and_prepared_rows(run):
     assert "next: palate spark train prepared --out trained" in out
 
 
+@pytest.mark.long
 def test_training_goes_on_where_ctrl_c_stopped_it(run, monkeypatch):
     whole = record(run("spark", "train", "prepared", "--out", "trained", *MODEL, "--save", "m.safetensors", "--json"))
     assert (whole["model"], whole["sweeps"], len(whole["history"])) == ("als", 3, 3)
@@ -94,6 +95,7 @@ def test_training_goes_on_where_ctrl_c_stopped_it(run, monkeypatch):
         np.testing.assert_array_equal(getattr(load("again.safetensors"), name), getattr(load("m.safetensors"), name))
 
 
+@pytest.mark.long
 def test_lists_and_metrics_are_those_of_the_model_file(run):
     assert record(run("spark", "recommend", "trained", "--out", "lists", "-n", 3, "--json"))["rows"] == 120
     there = pl.read_parquet("lists/*.parquet").sort("user_id", "rank")
