@@ -129,7 +129,8 @@ def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord
     told = {key: newest[key] for key in figures if key in newest}
     if not told:
         there, measured = ", ".join(newest) or "none", ", ".join(figures)
-        raise DataError(f"no version is of a model that was measured: there are {there}, measured were {measured}")
+        words = f"no version is of a model that was measured: there are {there}, measured were {measured}"
+        raise DataError(words, subject="figures")
     with store.write() as conn:
         raise_changes(conn, ns)
         for key, version in told.items():
