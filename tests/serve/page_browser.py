@@ -17,6 +17,11 @@ document.addEventListener("securitypolicyviolation", told);
 WIDER = """
 () => [...document.querySelectorAll("body *")]
   .filter((e) => e.getBoundingClientRect().width && e.getBoundingClientRect().right > innerWidth + 0.5)
+  .filter((e) => { // what lies in something that scrolls by itself can be reached
+    for (let box = e.parentElement; box && box !== document.body; box = box.parentElement)
+      if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)) return false;
+    return true;
+  })
   .map((e) => e.tagName + "." + e.className)
 """
 

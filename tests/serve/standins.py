@@ -77,7 +77,10 @@ class Engine:
     def items(self, ns, ids):
         return {item: {"title": f"Film {item}"} for item in ids if item in KNOWN}
 
-    def scale(self, ns):
+    def has_scenario(self, ns, name):
+        return False
+
+    def scale(self, ns, scenario=None):
         return Scale(1.0, 5.0, predicted=True)
 
     def explain(self, ns, user, item, n, scenario=None):

@@ -14,7 +14,7 @@ from palate import Interactions, load_dataset, save
 from palate.errors import ModelFileError
 from palate.serve.preparing import ModelArrivals, prepare
 from palate.serve.settings import Settings
-from palate.store import items, versions
+from palate.store import items, scenarios, versions
 from palate.store.kinds import kinds_of
 from palate.store.records import Thing
 from palate.store.store import open_store
@@ -55,6 +55,18 @@ def test_each_file_becomes_a_version_once_and_the_last_answers(settings, folder)
     assert states(settings) == [("als", "ready"), ("popularity", "active")]
     prepare(settings, files[::-1])  # known both: nothing is changed by another order
     assert states(settings) == [("als", "ready"), ("popularity", "active")]
+
+
+def test_versions_are_chosen_by_their_purpose(settings, folder):
+    prepare(settings, [folder / "popular.safetensors"])
+    assert purposes_of(settings) == {}
+    prepare(settings, [folder / "als.safetensors", folder / "popular.safetensors"])
+    assert purposes_of(settings) == {"purpose-lists": "als", "purpose-stars": "als"}
+
+
+def purposes_of(settings):
+    with open_store(settings.store) as store, store.read() as conn:
+        return {one.name: one.preset.model for one in scenarios.listed(conn, store.namespace())}
 
 
 def test_the_first_answers_where_others_are_to_come(settings, folder):

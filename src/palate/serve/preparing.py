@@ -90,10 +90,12 @@ def _version_of(store: Store, ns: Namespace, settings: Settings, path: Path, bef
 
 
 def _prepare_page(store: Store, ns: Namespace) -> None:
-    """Let the page's buttons write, and let its search find what the model knows."""
+    """Let the page's buttons write, its models be chosen by purpose, and its search find what the model knows."""
+    from palate.serve.engine.purposes import make_purposes
     from palate.serve.web.kinds import add_kinds
 
     add_kinds(store, ns, _scale(store, ns))
+    make_purposes(store, ns)
     try:
         active = versions.load_active(store, ns)
     except ModelFileError:

@@ -60,7 +60,7 @@ def test_every_part_stands_without_a_fault(page_tab, shop, width, scheme):
     for part in PARTS:
         tab.page.click(f".scenes nav a[href*='part={part}']")
         tab.page.wait_for_selector(f".scenes nav a[href*='part={part}'][aria-current]")
-        tab.page.wait_for_function("!document.querySelector('section .empty')?.innerText.startsWith('One moment')")
+        tab.page.locator("section .empty", has_text="One moment").wait_for(state="detached")
         assert tab.page.locator("section [role=alert]").count() == 0
         assert tab.axe() == []
         assert tab.stuck_out() == []
@@ -80,6 +80,7 @@ def test_a_version_is_changed_after_a_second_question(page_tab, shop):
     tab.page.get_by_role("button", name="Let version 3 answer").wait_for()
     assert tab.page.inner_text(".said") == "Version 1 answers from now on."
     tab.page.get_by_role("button", name="Roll back").click()
+    tab.page.wait_for_selector("dialog[open]")
     tab.page.keyboard.press("Escape")
     tab.page.wait_for_selector("dialog", state="detached")
     tab.page.get_by_role("button", name="Roll back").click()

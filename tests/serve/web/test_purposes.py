@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from films import film_data
+from in_process import wait_until
+
+from palate.store import open_store, versions
 
 
 @pytest.fixture
@@ -81,3 +84,32 @@ def test_a_store_without_models_is_a_normal_state(visiting):
     refused = visitor.post("/web/compare", json={"left": "lists", "right": "popular"})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_name"), refused.text
     assert visitor.post("/web/compare", json={"left": "popular", "right": "popular"}).json()["both"] == 0
+
+
+def test_stars_are_those_of_their_purpose_whoever_answers_with_the_list(visitor, tmp_path):
+    before = visitor.get("/web/list", params={"user": "p1", "purpose": "lists"}).json()
+    with open_store(f"sqlite:///{tmp_path}/films.db") as store:
+        versions.activate(store, store.namespace(), 1)
+    wait_until(lambda: visitor.get("/web/list", params={"user": "p1"}).json()["version"] == 1, 20)
+    after = visitor.get("/web/list", params={"user": "p1"}).json()
+    assert [one["item"] for one in after["items"]] == [one["item"] for one in before["items"]]
+    assert all(one["stars"] is not None and one["low"] < one["high"] for one in after["items"])
+    assert visitor.get("/web/me").json()["rating_scale"] == [1.0, 5.0]
+
+
+def test_a_model_of_clicks_never_says_that_something_was_not_liked(visitor):
+    told = visitor.get("/web/list", params={"user": "p1", "purpose": "lists"}).json()
+    why = visitor.get("/web/why", params={"user": "p1", "purpose": "lists", "item": told["items"][0]["item"]}).json()
+    said = [one["why"] for one in told["items"] if one["why"]] + why["words"]
+    assert said
+    assert all(words.lower().startswith("because you liked ") for words in said)
+
+
+def test_reasons_are_those_of_the_purpose(visitor):
+    item = visitor.get("/web/list", params={"user": "p1"}).json()["items"][0]["item"]
+    stars, lists = (
+        visitor.get("/web/why", params={"user": "p1", "item": item, "purpose": p}).json() for p in ("stars", "lists")
+    )
+    assert stars == visitor.get("/web/why", params={"user": "p1", "item": item}).json()
+    assert lists["sum"] != stars["sum"]
+    assert visitor.get("/web/why", params={"item": item, "purpose": "none"}).status_code == 422

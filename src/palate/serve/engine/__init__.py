@@ -2,6 +2,7 @@
 
 from palate.serve.engine.asking import DEPTH, Answer, Ask, Predicted, Reasons
 from palate.serve.engine.batching import Batcher
-from palate.serve.engine.engine import Begun, Engine
+from palate.serve.engine.begun import Begun
+from palate.serve.engine.engine import Engine
 
 __all__ = ["DEPTH", "Answer", "Ask", "Batcher", "Begun", "Engine", "Predicted", "Reasons"]

@@ -17,7 +17,8 @@ from functools import partial
 
 from palate.errors import UnavailableError
 from palate.serve.engine.asking import Answer, Ask
-from palate.serve.engine.engine import Begun, Engine
+from palate.serve.engine.begun import Begun
+from palate.serve.engine.engine import Engine
 from palate.serve.engine.scenarios import VersionLoadingError
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from palate.errors import PalateError, StoreError, UnavailableError
@@ -20,6 +20,7 @@ from palate.parallel import single_blas_thread
 from palate.serve import measures
 from palate.serve.engine import listing
 from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Scale
+from palate.serve.engine.begun import Begun
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.others import Others
 from palate.serve.engine.own import listed_items, own_ratings
@@ -45,56 +46,6 @@ NEW_ITEMS_SHARE = 0.1
 WRITING = 10.0  # seconds that a list may take to be written
 PATIENCE = 2.0  # seconds that a following page waits for being kept; it is answered then, and may be kept later
 PAGES = 4  # that wait for the store at once
-
-
-@dataclass(eq=False)
-class Begun:
-    """Answers of a batch whose lists are being written.
-
-    Attributes:
-        answers: of each request, or why there is none.
-        writes: the lists of each namespace: which answers they are of, and when they are committed.
-    """
-
-    answers: list[Answer | PalateError]
-    writes: list[tuple[list[int], Future[None]]] = field(default_factory=list)
-    started: float = 0.0
-
-    def when_written(self, call: Callable[[Begun], None]) -> None:
-        """Call a function when all lists are committed, or cannot be."""
-        left = len(self.writes)
-        if not left:
-            call(self)
-            return
-        lock = threading.Lock()
-
-        def one(_: Future[None]) -> None:
-            nonlocal left
-            with lock:
-                left -= 1
-                last = left == 0
-            if last:
-                call(self)
-
-        for _, future in self.writes:
-            future.add_done_callback(one)
-
-    def results(self) -> list[Answer | PalateError]:
-        """Return the answers, marked where their list could not be written; all writes have ended."""
-        for of, future in self.writes:
-            error = future.exception()
-            if isinstance(error, PalateError):
-                self._unlogged(of)
-            elif error is not None:
-                raise error
-        return self.answers
-
-    def _unlogged(self, of: list[int]) -> None:
-        for at in of:
-            answer = self.answers[at]
-            if isinstance(answer, Answer):
-                self.answers[at] = replace(answer, logged=False)
-                measures.UNLOGGED.inc()
 
 
 class Engine:
@@ -431,7 +382,7 @@ class Engine:
         Raises:
             ParameterError: a condition is wrong.
         """
-        with self._others(ask.ns) as others:
+        with self._others(ask.ns, ask.scenario) as others:
             person = NOBODY if ask.user is None else self._person(others, ask.user)
             return others.space.ranking.left(ask, person)
 
@@ -441,9 +392,9 @@ class Engine:
             places = others.catalogue.index(ids)
             return dict(others.catalogue.shown(places[places >= 0].tolist()))
 
-    def scale(self, ns: Namespace) -> Scale | None:
-        """Return the ratings that the model has learned from; None where there are none."""
-        with self._others(ns) as others:
+    def scale(self, ns: Namespace, scenario: str | None = None) -> Scale | None:
+        """Return the ratings that the active version, or a scenario's, has learned from; None where there are none."""
+        with self._others(ns, scenario) as others:
             if others.space.loaded is None:
                 return None
             model = others.space.loaded.model

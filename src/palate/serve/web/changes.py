@@ -20,6 +20,7 @@ from palate.serve.routes.said import in_thread, time_said
 from palate.serve.web.cards import title_of
 from palate.serve.web.lists import ListAsked, ListSaid, list_of
 from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web.purposes import rating_scale
 from palate.store import feedback
 from palate.store.ids import canonical
 from palate.store.records import UNDO, Event
@@ -92,7 +93,7 @@ class AllMine(Said):
 @offer("POST", "/web/ratings", Changed, role="write", errors=(404, 409))
 async def rate(call: Exchange, asked: RatingAsked) -> dict[str, Any]:
     """Rate an item."""
-    scale = await in_thread(call.service.engine.scale, call.ns) or STARS
+    scale = await in_thread(rating_scale, call) or STARS
     if not scale.low <= asked.value <= scale.high:
         words = f"is from {scale.low:g} to {scale.high:g}, got {asked.value:g}"
         raise DataError.of("a rating", words, value=asked.value)

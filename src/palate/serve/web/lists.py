@@ -8,16 +8,17 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from palate.errors import NotFoundError, ParameterError
+from palate.errors import NotFoundError, ParameterError, UnavailableError
 from palate.serve.answers import Said
-from palate.serve.bodies import Asked, Discovery, Diversity, Name, Seen, Whole
+from palate.serve.bodies import Asked, Discovery, Diversity, Seen, Whole
 from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Scale
+from palate.serve.engine.purposes import scenario_of
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import finite, in_thread
 from palate.serve.web.cards import Film, film
 from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web.purposes import PurposeName, rating_scale, stands_for
 from palate.serve.web.why import because
-from palate.store import feedback
 
 offer: Offers = page_offers("lists")
 LIKELY: Final = 0.8  # the probability that the interval of a card holds the rating
@@ -38,7 +39,7 @@ class ListAsked(Asked):
     seen: Seen = False
     variety: Diversity = 0.0
     discovery: Discovery = 0.0
-    purpose: Name | None = None
+    purpose: PurposeName | None = None
 
 
 class ListQuery(ListAsked, OfPerson):
@@ -97,7 +98,7 @@ def ask_of(call: Exchange, asked: ListAsked) -> Ask:
         diversity=asked.variety,
         discovery=asked.discovery,
         why=True,
-        scenario=None if asked.purpose is None else f"purpose-{asked.purpose}",
+        scenario=None if asked.purpose is None else scenario_of(asked.purpose),
         given=frozenset({"n", "seen", "diversity"} if asked.variety else {"n", "seen"}),
     )
 
@@ -109,9 +110,9 @@ def conditions(asked: ListAsked) -> tuple[str, ...]:
 
 
 def _said(call: Exchange, ask: Ask, answer: Answer, left: Left) -> dict[str, Any]:
-    scale = call.service.engine.scale(call.ns)
+    scale = call.service.engine.scale(call.ns, ask.scenario)
     stars = stars_of(call, [place.item for place in answer.places])
-    rated = ratings_of(call) if ask.seen else {}
+    rated = call.service.engine.own_ratings(call.ns, call.visit.person) if ask.seen else {}
     why = answer.why or [None] * len(answer.places)
     cards = [
         {
@@ -132,13 +133,13 @@ NO_STARS: Final[Mapping[str, Any]] = {"stars": None, "low": None, "high": None, 
 
 
 def stars_of(call: Exchange, items: list[str]) -> dict[str, dict[str, Any]]:
-    """Return what the person would give to items, where a model says that."""
+    """Return what the person would give to items, by the version whose purpose that is, where one says it."""
     engine = call.service.engine
     try:
-        told: Predicted = engine.predict(call.ns, call.visit.person, items, LIKELY)
-    except (NotFoundError, ParameterError):  # no model yet, or one that ranks and predicts no ratings
+        told: Predicted = engine.predict(call.ns, call.visit.person, items, LIKELY, stands_for(call, "stars"))
+    except (NotFoundError, ParameterError, UnavailableError):  # no model yet, one that only ranks, or one on its way
         return {}
-    scale = engine.scale(call.ns)
+    scale = rating_scale(call)
     return {item: stars_said(value, low, high, scale) for item, value, low, high, _ in told.rows}
 
 
@@ -159,10 +160,3 @@ def certainty(low: float | None, high: float | None, scale: Scale | None) -> Lit
         return None
     width = (high - low) / (scale.high - scale.low)
     return "sure" if width <= SURE else "fairly" if width <= FAIRLY else "unsure"
-
-
-def ratings_of(call: Exchange) -> dict[str, float]:
-    """Return what the person gave to items, the newest of each."""
-    with call.service.store.read() as conn:
-        events = feedback.of_user(conn, call.ns, call.visit.person)
-    return {e.item: e.value for e in events if e.kind == "rating" and e.item is not None and e.value is not None}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from palate.serve.answers import Said
-from palate.serve.engine.purposes import Purpose, purposes
+from palate.serve.engine.asking import Scale
+from palate.serve.engine.purposes import Purpose, purposes, scenario_of
 from palate.serve.operations import Exchange
 from palate.serve.routes.said import in_thread
 from palate.serve.web.offers import OfPerson, page_offers
@@ -48,6 +49,18 @@ class Purposes(Said):
 async def list_purposes(call: Exchange, asked: OfPerson) -> dict[str, Any]:
     """Return the purposes that a model serves here, the best lists first; none where there is no model yet."""
     return {"purposes": [_said(one) for one in await in_thread(_listed, call)]}
+
+
+def stands_for(call: Exchange, purpose: PurposeName) -> str | None:
+    """Return the scenario of a purpose; None where no version serves it, and the active one answers."""
+    name = scenario_of(purpose)
+    return name if call.service.engine.has_scenario(call.ns, name) else None
+
+
+def rating_scale(call: Exchange) -> Scale | None:
+    """Return the ratings that people give here: those of the version that predicts stars, else of the active one."""
+    scale: Scale | None = call.service.engine.scale(call.ns, stands_for(call, "stars"))
+    return scale
 
 
 def _listed(call: Exchange) -> list[Purpose]:

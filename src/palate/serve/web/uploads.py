@@ -20,6 +20,7 @@ from palate.serve.routes.feedback import written
 from palate.serve.routes.said import in_thread
 from palate.serve.web.guessing import ValueRange
 from palate.serve.web.offers import OfPerson, PageOperation, page_offers
+from palate.serve.web.purposes import rating_scale
 from palate.serve.web.uploading import Choices, Upload, events_of, prefix, said, understood
 from palate.store import feedback
 from palate.store.kinds import kinds_of
@@ -214,7 +215,7 @@ def _understood(call: Exchange, asked: FileAsked) -> Upload:
 
 def _scale(call: Exchange) -> ValueRange | None:
     """Return the lowest and the highest rating of the service, as far as a model says it."""
-    scale = call.service.engine.scale(call.ns)
+    scale = rating_scale(call)
     return None if scale is None else (scale.low, scale.high)
 
 

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from palate.serve.answers import Said
-from palate.serve.bodies import Id, Name
+from palate.serve.bodies import Id
 from palate.serve.engine.asking import Scale
+from palate.serve.engine.purposes import scenario_of
 from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import in_thread
 from palate.serve.web.cards import title_of
 from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web.purposes import PurposeName
 from palate.store.ids import canonical
 
 offer: Offers = page_offers("why")
@@ -27,7 +29,7 @@ class WhyQuery(OfPerson):
     """An item, and the person who wonders."""
 
     item: Id
-    purpose: Name | None = None
+    purpose: PurposeName | None = None
 
 
 class OwnReason(Said):
@@ -62,8 +64,9 @@ class Why(Said):
 async def get_why(call: Exchange, asked: WhyQuery) -> dict[str, Any]:
     """Return why an item is in a person's list."""
     item, person = canonical(call.ns, asked.item, "item"), call.visit.person
-    told = await in_thread(call.service.engine.explain, call.ns, person, item, ALL)
-    scale = await in_thread(call.service.engine.scale, call.ns)
+    scenario = None if asked.purpose is None else scenario_of(asked.purpose)
+    told = await in_thread(call.service.engine.explain, call.ns, person, item, ALL, scenario)
+    scale = await in_thread(call.service.engine.scale, call.ns, scenario)
     return why_said(told.reasons, told.score, told.text, scale)
 
 

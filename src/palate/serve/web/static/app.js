@@ -62,7 +62,10 @@ async function start() {
 
 theme.begin();
 render(html`<${Page} />`, document.getElementById("page"));
-effect(() => (document.title = `${shown().title} · ${words.frame.name}`));
+effect(() => {
+  document.title = `${shown().title} · ${words.frame.name}`;
+  requestAnimationFrame(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }));
+});
 let asked; /* the person that was asked about last: another one in the address is another page */
 effect(() => {
   const { user } = at.value;

@@ -1,5 +1,5 @@
 /* What the views are made of. Data enter as children and attributes alone, never as markup. */
-import { useEffect, useRef } from "./vendor/hooks.js";
+import { useLayoutEffect, useRef } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
 import { h } from "./vendor/preact.js";
 import { words } from "./words.js";
@@ -38,7 +38,7 @@ export function Table({ caption, columns, rows }) {
  */
 export function Dialog({ title, yes, onYes, onNo, children }) {
   const box = useRef(null);
-  useEffect(() => box.current.showModal(), []);
+  useLayoutEffect(() => box.current.showModal(), []); /* before a key can be pressed on it */
   return html`<dialog ref=${box} aria-labelledby="dialog-title" onCancel=${(event) => (event.preventDefault(), onNo())}>
     <h2 id="dialog-title">${title}</h2>
     <p>${children}</p>
@@ -50,7 +50,7 @@ export function Dialog({ title, yes, onYes, onNo, children }) {
 /** A window above the page, of the browser's own: it keeps the focus, and Escape closes it. @param {{title: string, close: () => void}} given */
 export function Popup({ title, close, children }) {
   const box = useRef(null);
-  useEffect(() => box.current.showModal(), []);
+  useLayoutEffect(() => box.current.showModal(), []); /* before a key can be pressed on it */
   return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
     <h2>${title}</h2>
     ${children}
