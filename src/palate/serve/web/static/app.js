@@ -11,6 +11,7 @@ import * as compare from "./views/compare.js";
 import * as data from "./views/data.js";
 import * as film from "./views/film.js";
 import * as forYou from "./views/for-you.js";
+import * as help from "./views/help.js";
 import * as models from "./views/models.js";
 import * as newHere from "./views/new.js";
 import * as map from "./views/map.js";
@@ -18,12 +19,12 @@ import * as scenes from "./views/scenes.js";
 import * as search from "./views/search.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes];
+const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes, help];
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
   return html`<nav aria-label=${words.frame.views}><ul>
-    ${VIEWS.filter((view) => !view.apart).map((view) => html`<li key=${view.name}>
+    ${VIEWS.filter((view) => !view.apart && !view.below).map((view) => html`<li key=${view.name}>
       <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
     </li>`)}
   </ul></nav>`;
@@ -47,6 +48,7 @@ function Page() {
       ${!apart && html`<h1>${title}</h1>`}
       ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${View} />`}
     </main>
+    <footer><a href=${to({ view: help.name })}>${words.help.link}</a></footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 
