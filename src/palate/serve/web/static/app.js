@@ -15,7 +15,7 @@ const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0
 
 function Tabs() {
   return html`<nav aria-label=${words.frame.views}><ul>
-    ${VIEWS.filter((view) => !view.apart).map((view) => html`<li key=${view.name}>
+    ${VIEWS.filter((view) => !view.apart && !view.below).map((view) => html`<li key=${view.name}>
       <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
     </li>`)}
   </ul></nav>`;
@@ -39,6 +39,7 @@ function Page() {
       ${!view.apart && html`<h1>${view.title}</h1>`}
       ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${Shown} key=${view.name} view=${view} />`}
     </main>
+    <footer><a href=${to({ view: "help" })}>${words.help.link}</a></footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 

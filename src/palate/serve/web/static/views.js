@@ -4,7 +4,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import * as forYou from "./views/for-you.js";
 import { words } from "./words.js";
 
-/** In the order of their tabs; what is `apart` has no tab, and a heading of its own. */
+/** In the order of their tabs; what is `apart` has no tab, and a heading of its own; what is `below` has a link at the bottom. */
 export const VIEWS = [
   { name: "for-you", title: words.forYou.title, file: forYou },
   { name: "new", title: words.newHere.title, load: () => import("./views/new.js") },
@@ -15,6 +15,7 @@ export const VIEWS = [
   { name: "compare", title: words.compare.title, load: () => import("./views/compare.js") },
   { name: "data", title: words.data.title, load: () => import("./views/data.js") },
   { name: "scenes", title: words.scenes.title, load: () => import("./views/scenes.js") },
+  { name: "help", title: words.help.title, load: () => import("./views/help.js"), below: true },
 ];
 
 const loaded = async (view) => (view.file ??= await view.load());

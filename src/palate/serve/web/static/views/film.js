@@ -30,7 +30,7 @@ export function View() {
 
 function Film({ film }) {
   return html`<article class="film">
-    <${Poster} film=${film} />
+    <${Poster} film=${film} isLarge=${true} />
     <div>
       <h1><bdi>${film.title}</bdi></h1>
       <p class="meta">${[film.year, ...film.genres].filter(Boolean).join(" · ")}</p>
