@@ -37,7 +37,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorated
 
 
-class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]
+class KernelFiles(IndexDataCacheFile):
     """The index and the files of one function's versions.
 
     Args:
