@@ -7,23 +7,15 @@ import { fault, me, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
-import * as compare from "./views/compare.js";
-import * as data from "./views/data.js";
-import * as film from "./views/film.js";
-import * as forYou from "./views/for-you.js";
-import * as models from "./views/models.js";
-import * as newHere from "./views/new.js";
-import * as map from "./views/map.js";
-import * as scenes from "./views/scenes.js";
-import * as search from "./views/search.js";
+import { Shown, VIEWS, prepare } from "./views.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes];
+const CALM = 1000; /* milliseconds after which other views are loaded */
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
   return html`<nav aria-label=${words.frame.views}><ul>
-    ${VIEWS.filter((view) => !view.apart).map((view) => html`<li key=${view.name}>
+    ${VIEWS.filter((view) => !view.apart && !view.below).map((view) => html`<li key=${view.name}>
       <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
     </li>`)}
   </ul></nav>`;
@@ -35,7 +27,7 @@ function Whose() {
 }
 
 function Page() {
-  const { View, title, apart } = shown();
+  const view = shown();
   return html`<a class="skip" href="#content">${words.frame.skip}</a>
     <header>
       <p class="name">${words.frame.name}</p>
@@ -44,9 +36,10 @@ function Page() {
     </header>
     <${Whose} />
     <main id="content" tabindex="-1">
-      ${!apart && html`<h1>${title}</h1>`}
-      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${View} />`}
+      ${!view.apart && html`<h1>${view.title}</h1>`}
+      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${Shown} key=${view.name} view=${view} />`}
     </main>
+    <footer><a href=${to({ view: "help" })}>${words.help.link}</a></footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 
@@ -55,6 +48,7 @@ async function start() {
     await takeToken();
     me.value = await ask("web/me");
     fault.value = null;
+    setTimeout(prepare, CALM);
   } catch (error) {
     fault.value = error;
   }
