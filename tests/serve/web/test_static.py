@@ -62,6 +62,14 @@ def test_the_document_and_its_files_are_served(visiting):
     assert f"static/{digest()}/app.js" in page.text
 
 
+def test_the_page_calls_itself_as_it_is_told(visiting):
+    assert (
+        "<title>Films &amp; &lt;b&gt;more&lt;/b&gt;</title>"
+        in visiting(page_name="Films & <b>more</b>")().get("/").text
+    )
+    assert "<title>Palate</title>" in visiting()().get("/").text
+
+
 def test_an_unpacked_file_is_as_good(visiting):
     visitor = visiting()()
     address = f"/static/{digest()}/app.js"
@@ -80,4 +88,4 @@ def test_nothing_else_is_served(visiting, path):
 
 def test_the_page_is_small():
     assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 80_000
-    assert len(document()) < 4_000
+    assert len(document("Palate")) < 4_000

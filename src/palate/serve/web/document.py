@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -47,19 +48,24 @@ def digest() -> str:
 
 
 @cache
-def document() -> bytes:
-    """Return the document, with the addresses of its files."""
+def document(name: str) -> bytes:
+    """Return the document, with the addresses of its files.
+
+    Args:
+        name: what the page calls itself; the page reads it from the title.
+    """
     loaded = [name for name in files() if name.endswith(".js") and not name.startswith("views/")]
     links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in loaded)
     text = (FOLDER / "index.html").read_text("utf-8")
-    return text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/").encode()
+    text = text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/")
+    return text.replace("<title>Palate</title>", f"<title>{escape(name)}</title>").encode()
 
 
-def add_document(app: FastAPI) -> None:
-    """Give an application the document and its files."""
+def add_document(app: FastAPI, name: str) -> None:
+    """Give an application the document and its files; the page calls itself by the name."""
 
     async def page(request: Request) -> Response:
-        body, call = document(), request.scope["palate.call"]
+        body, call = document(name), request.scope["palate.call"]
         answer = _packed(request, body, gzip.compress(body, 6), "text/html", {"content-security-policy": POLICY})
         answer.raw_headers.extend(() if call.service is None else greeting(call))
         return answer
@@ -69,8 +75,8 @@ def add_document(app: FastAPI) -> None:
         return _packed(request, data, packed, kind, {"cache-control": EVER})
 
     app.add_route("/", page, include_in_schema=False)
-    for name in files():
-        app.add_route(f"/static/{digest()}/{name}", file, include_in_schema=False)
+    for path in files():
+        app.add_route(f"/static/{digest()}/{path}", file, include_in_schema=False)
 
 
 def _packed(request: Request, plain: bytes, packed: bytes, kind: str, headers: dict[str, str]) -> Response:
