@@ -7,7 +7,7 @@ from films import copied
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
-VIEWS = ("for-you", "new", "search", "film", "map", "models", "compare", "data", "scenes", "by-user")
+VIEWS = ("for-you", "new", "search", "film", "map", "models", "compare", "data", "scenes", "help", "by-user")
 
 
 def typed(tab, user):
@@ -22,7 +22,7 @@ def rows(tab):
 def test_an_id_is_typed_and_its_list_comes_and_wrong_ones_are_told(page_tab, films_address):
     tab = page_tab(address=films_address).open()
     tab.expects(404)
-    tab.page.click("footer a")
+    tab.page.click("footer a[href*=by-user]")
     typed(tab, " p1 ")
     expect(rows(tab)).to_have_count(20)
     assert "★" in rows(tab).first.inner_text()
@@ -61,7 +61,7 @@ def test_a_wrong_id_in_any_address_is_told_with_a_way_to_type_another(page_tab, 
 @pytest.mark.parametrize("view", VIEWS)
 def test_it_is_one_click_from_every_view(page_tab, films_address, view):
     tab = page_tab(address=films_address).open(f"?view={view}&user=p1")
-    tab.page.click("footer a")
+    tab.page.click("footer a[href*=by-user]")
     expect(rows(tab)).to_have_count(20)
 
 
@@ -72,7 +72,7 @@ def test_visitors_see_their_own_alone_and_are_told_so(page_tab, served, films_fi
         tab.open("?user=p1")
         told = tab.page.wait_for_selector("[role=alert]").inner_text()
         assert told == "This page shows everybody their own lists alone."
-        assert tab.page.locator("input[name=id]").count() == tab.page.locator("footer").count() == 0
+        assert tab.page.locator("input[name=id]").count() == tab.page.locator("footer a[href*=by-user]").count() == 0
         tab.page.click("main a")
         tab.page.wait_for_selector(".card")
         tab.open("?view=by-user")

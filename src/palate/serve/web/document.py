@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -25,6 +27,7 @@ POLICY = (
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
 EVER = "public, max-age=31536000, immutable"
+IMPORTED = re.compile(r'\b(?:import|from)\s*"(\.[^"]+)"')  # not of import()
 PACKED = 500  # bytes from which a file is worth packing
 
 
@@ -54,11 +57,22 @@ def document(name: str) -> bytes:
     Args:
         name: what the page calls itself; the page reads it from the title.
     """
-    loaded = [name for name in files() if name.endswith(".js") and not name.startswith("views/")]
-    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in loaded)
+    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{path}">' for path in needed("app.js"))
     text = (FOLDER / "index.html").read_text("utf-8")
     text = text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/")
     return text.replace("<title>Palate</title>", f"<title>{escape(name)}</title>").encode()
+
+
+def needed(name: str) -> list[str]:
+    """Return a module and all that it cannot begin without: what it imports, and what that imports; not `import()`."""
+    found, open_now = {name}, [name]
+    while open_now:
+        here = open_now.pop()
+        told = IMPORTED.findall(files()[here][0].decode())
+        others = {posixpath.normpath(posixpath.join(posixpath.dirname(here), other)) for other in told} - found
+        found |= others
+        open_now += others
+    return sorted(found)
 
 
 def add_document(app: FastAPI, name: str) -> None:

@@ -6,24 +6,16 @@ import { NAME, fault, me, refresh, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
-import * as byUser from "./views/by-user.js";
-import * as compare from "./views/compare.js";
-import * as data from "./views/data.js";
-import * as film from "./views/film.js";
-import * as forYou from "./views/for-you.js";
-import * as models from "./views/models.js";
-import * as newHere from "./views/new.js";
-import * as map from "./views/map.js";
-import * as scenes from "./views/scenes.js";
-import * as search from "./views/search.js";
+import { Wrong } from "./typing.js";
+import { Shown, VIEWS, prepare } from "./views.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes, byUser];
+const CALM = 1000; /* milliseconds after which other views are loaded */
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
   return html`<nav aria-label=${words.frame.views}><ul>
-    ${VIEWS.filter((view) => !view.apart).map((view) => html`<li key=${view.name}>
+    ${VIEWS.filter((view) => !view.apart && !view.below).map((view) => html`<li key=${view.name}>
       <a href=${to({ view: view.name })} aria-current=${view === shown() ? "page" : undefined}>${view.title}</a>
     </li>`)}
   </ul></nav>`;
@@ -38,14 +30,14 @@ function Whose() {
 const isWrong = () => fault.value?.problem?.subject === "user";
 
 /* The view; where it cannot be shown, why. */
-function Content({ View }) {
-  if (!fault.value) return me.value && html`<${View} />`;
-  if (isWrong()) return html`<${byUser.Wrong} error=${fault.value} />`;
+function Content({ view }) {
+  if (!fault.value) return me.value && html`<${Shown} key=${view.name} view=${view} />`;
+  if (isWrong()) return html`<${Wrong} error=${fault.value} />`;
   return html`<${Failed} error=${fault.value} again=${start} />`;
 }
 
 function Page() {
-  const { View, title, apart } = shown();
+  const view = shown();
   return html`<a class="skip" href="#content">${words.frame.skip}</a>
     <header>
       <p class="name">${NAME}</p>
@@ -54,10 +46,11 @@ function Page() {
     </header>
     <${Whose} />
     <main id="content" tabindex="-1">
-      ${!apart && !isWrong() && html`<h1>${title}</h1>`}
-      <${Content} View=${View} />
+      ${!view.apart && !isWrong() && html`<h1>${view.title}</h1>`}
+      <${Content} view=${view} />
     </main>
-    ${me.value?.may_name && html`<footer><a href=${to({ view: byUser.name })}>${words.frame.byUser}</a></footer>`}
+    <footer><a href=${to({ view: "help" })}>${words.help.link}</a>
+      ${me.value?.may_name && html` <a href=${to({ view: "by-user" })}>${words.frame.byUser}</a>`}</footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 
@@ -66,6 +59,7 @@ async function start() {
     await takeToken();
     await refresh();
     fault.value = null;
+    setTimeout(prepare, CALM);
   } catch (error) {
     fault.value = error;
   }

@@ -17,10 +17,13 @@ const FIGURES = {
   crps: ({ value }) => `What it believes of a rating is off by ${value.toFixed(2)} stars (CRPS)`,
   other: ({ metric, value }) => `${metric} is ${value.toFixed(3)}`,
 };
+const SURE = { sure: "sure", fairly: "fairly sure", unsure: "unsure" };
 const MODELS = {
   popularity: "Popularity", baseline: "Baseline", mf: "Matrix factorization", als: "ALS", bayes: "Bayesian matrix factorization",
   ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta",
 };
+
+const listed = (numbers) => new Intl.ListFormat("en").format(numbers.map(String));
 
 export const words = {
   newHere: {
@@ -47,6 +50,8 @@ export const words = {
     noUser: "Nobody of this id",
     notYours: "Only your own",
     again: "Try again",
+    waiting: "One moment …",
+    missing: "A part of this page could not be loaded. The service may be away, or the page was renewed: load it again.",
     no: "No, leave it",
   },
   byUser: {
@@ -83,9 +88,9 @@ export const words = {
     compare: "Compare two of them side by side",
     unmeasured: "Not measured here yet. “palate compare” measures, “palate versions figures” shows it here.",
     purposes: {
-      lists: { title: "Best lists", words: "Puts first what you are most likely to want next.", use: "Make my lists so" },
-      stars: { title: "Stars, and how sure", words: "Says how many stars you would give, and between which it may lie.", use: "Make my lists so" },
-      because: { title: "Because you liked …", words: "Each suggestion follows from things you liked, and names them.", use: "Make my lists so" },
+      lists: { title: "Best lists", words: "Puts first what you are most likely to want next.", use: "Use it for my lists" },
+      stars: { title: "Stars, and how sure", words: "Says how many stars you would give, and between which it may lie.", use: "Use it for my lists" },
+      because: { title: "Because you liked …", words: "Each suggestion follows from things you liked, and names them.", use: "Use it for my lists" },
     },
     by: (model, version) => `${MODELS[model] ?? model}, version ${version}`,
     figure: (figure) => (FIGURES[figure.metric.split("@")[0]] ?? FIGURES.other)(figure) + between(figure) + popular(figure) + ".",
@@ -116,9 +121,9 @@ export const words = {
   card: {
     rate: (title) => `Rate ${title}`,
     stars: (n) => (n === 1 ? "1 star" : `${n} stars`),
-    predicted: (film) => `You would give it ${film.stars.toFixed(1)} stars${film.low === null ? "" : `, likely between ${film.low.toFixed(1)} and ${film.high.toFixed(1)}`}.`,
-    interval: (film) => `${film.low.toFixed(1)} to ${film.high.toFixed(1)}`,
-    sure: { sure: "sure", fairly: "fairly sure", unsure: "unsure" },
+    predicted: (film) => `You would give it ${film.stars.toFixed(1)} stars${film.low === null ? "" : `, likely between ${film.low.toFixed(1)} and ${film.high.toFixed(1)}`}${film.sure ? `; ${SURE[film.sure]}` : ""}.`,
+    interval: (film) => `${film.low.toFixed(1)}–${film.high.toFixed(1)}`,
+    sure: SURE,
     marks: { new: "new", up: "▲ up", down: "▼ down" },
     why: "Why this one?",
     more: "More like this",
@@ -245,6 +250,72 @@ export const words = {
       caption: "Newest first", columns: ["Experiment", "Scenario", "Arms", "Begun", "Ended", ""], none: "No experiment has run. “palate experiments start” begins one.",
       share: (name, percent) => `${name} ${percent.toFixed(0)} %`, running: "runs", report: "Report", look: "Look at the results (it is counted)", of: (name) => `of ${name}`,
       reportOf: (name) => `What came of ${name}`, perList: "Per list", arm: "Arm", people: "People", lists: "Lists", clicks: "Clicks", positives: "Positives",
+    },
+  },
+  help: {
+    title: "Help",
+    link: "Help: how lists come about, and what is kept of you",
+    lists: {
+      title: "How your list comes about",
+      about: "It is made of what you said of films, and of what others said.",
+      steps: [
+        "Before you have said anything, the list shows what many people liked, from different genres.",
+        "You rate a film, or say that it is not for you. The next list knows it at once: no night passes, nothing is trained anew for it.",
+        "A model compares what you said with what many others said, and scores every film you have not rated. The best scores make your list.",
+        "The filters leave films out. “Variety” makes neighbours in the list less alike; “Discovery” lifts what few people know. What moved is marked.",
+        "“Because you liked …” names the film of yours that counts most. One click shows the three that count most and everything else, and they add up to the score.",
+      ],
+    },
+    stars: {
+      title: "What a card says",
+      about: "The stars are a forecast: what you would give if you had seen the film. It is wrong now and then, and says how far it may be.",
+      terms: [
+        ["★ 4.1", "the stars we expect of you"],
+        ["3.4–4.8", "your rating lies between these two in four cases of five"],
+        ["sure", "the two ends are at most half of the scale apart; of five stars, two"],
+        ["fairly sure", "at most six tenths of the scale; of five stars, 2.4"],
+        ["unsure", "further apart: take it as a guess. A few more ratings help"],
+        ["★★★☆☆", "the five stars below are yours to give"],
+        ["✕", "not for me: the film leaves the list for good, and it counts as a low rating"],
+        ["✓", "seen, without an opinion: it leaves the list and teaches nothing"],
+      ],
+    },
+    questions: {
+      title: "What we ask you about",
+      about: "“New here?” asks about films that you may well have seen, and whose rating tells most about all the others. “Not seen” costs you nothing, and it tells, too: what to ask next.",
+      drawn: "Two lines that fall: the error after each number of questions, of ours below that of the most popular films.",
+      axes: "Error of the predicted stars (RMSE) by the number of films asked about.",
+      oursLine: "our questions",
+      popularLine: "popular first",
+      caption: "The same error with fewer questions",
+      columns: ["Asked about the most popular", "Ours needs", "of that"],
+      popular: (n) => `${n} films`,
+      share: ({ n, needed }) => `${Math.round((100 * needed) / n)} %`,
+      goal: (met, missed) => `Our goal is half the questions. It is reached after ${listed(met)} films, and not after ${listed(missed)}.`,
+      how: (people) => `Measured on ${people.toLocaleString("en")} people of MovieLens 100K whom the model had not seen: half of their ratings answered the questions, the other half was predicted. Counted are all films asked about, also those not seen.`,
+    },
+    privacy: {
+      title: "What is kept of you",
+      about: "You need no account, and we do not ask who you are.",
+      every: [
+        "A cookie holds a random number that stands for you. No script can read it, and it goes to no other site.",
+        "The service keeps your ratings, what you marked as seen or not for you, and the lists you were shown.",
+        "This browser keeps what can be undone, the open questions, and whether you read in light or dark.",
+        "Nothing is loaded from another host, and nothing is sent to one.",
+        "Others see what you said only as part of a count, and of counts below five, nothing.",
+        "You can take all of it with you as a file, and you can be forgotten: then events and lists are deleted, and models no longer know you.",
+        "Whoever deletes the cookie is somebody new here: without an account, nobody can find the old ratings again.",
+      ],
+      go: "Download it, or be forgotten",
+    },
+    keys: {
+      title: "Keys",
+      about: "While a film of your list has the focus (Tab leads there):",
+      elsewhere: [
+        "In the search, ↓ and ↑ lead from the field through the films found.",
+        "On the taste map, arrows lead to the next film in that direction, + and − zoom, Enter opens the film.",
+        "Escape closes a window without changing anything.",
+      ],
     },
   },
   search: {

@@ -7,8 +7,6 @@ import { me } from "../state.js";
 import { words } from "../words.js";
 
 const own = words.compare;
-export const name = "compare";
-export const title = own.title;
 
 const SIDES = ["left", "right"];
 const POPULAR = "popular";

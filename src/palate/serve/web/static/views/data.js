@@ -7,8 +7,6 @@ import { words } from "../words.js";
 import { Upload } from "./data/upload.js";
 import { Said } from "./said.js";
 
-export const name = "data";
-export const title = words.data.title;
 const KEPT = "palate-theme"; /* the one thing in this browser that is not about a person */
 
 export function View() {

@@ -5,8 +5,6 @@ import { me } from "../state.js";
 import { words } from "../words.js";
 
 const own = words.models;
-export const name = "models";
-export const title = own.title;
 
 export function View() {
   const { purposes } = me.value;
@@ -35,7 +33,7 @@ function Purpose({ one, isFirst, usual }) {
 
 /** What was measured, in words and as a line. @param {{figure: any}} given */
 function Measured({ figure }) {
-  if (!figure) return html`<p class="figure">${own.unmeasured}</p>`;
+  if (!figure) return html`<p class="soft">${own.unmeasured}</p>`;
   return html`<p class="figure">${own.figure(figure)}</p>
     ${isShare(figure) && html`<${Line} figure=${figure} />`}
     <p class="soft">${own.measured(figure)}</p>`;
