@@ -21,7 +21,7 @@ def compared(visitor, **asked):
 
 
 def test_purposes_come_with_what_was_measured_the_best_lists_first(visitor):
-    told = visitor.get("/web/purposes").json()["purposes"]
+    told = visitor.get("/web/me").json()["purposes"]
     assert [(one["name"], one["model"], one["version"], one["is_active"]) for one in told] == [
         ("lists", "ease", 1, False),
         ("stars", "bayes", 3, True),
@@ -95,7 +95,7 @@ def test_what_cannot_be_compared_is_refused(visitor):
 
 def test_a_store_without_models_is_a_normal_state(visiting):
     visitor = visiting(engine=None)()
-    assert visitor.get("/web/purposes").json() == {"purposes": []}
+    assert visitor.get("/web/me").json()["purposes"] == []
     refused = visitor.post("/web/compare", json={"left": "lists", "right": "popular"})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_name"), refused.text
     assert visitor.post("/web/compare", json={"left": "popular", "right": "popular"}).json()["both"] == 0

@@ -23,7 +23,7 @@ from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Sc
 from palate.serve.engine.begun import Begun
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.others import Others
-from palate.serve.engine.own import listed_items, own_ratings
+from palate.serve.engine.own import listed_items, own_ratings, trained_ratings
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
@@ -342,14 +342,29 @@ class Engine:
         with self._lock, self._moment(ns):
             return self._scenarios[ns.key].has(name)
 
-    def own_ratings(self, ns: Namespace, user: str) -> dict[str, float]:
-        """Return what somebody rated, by item, as they last did: in the log, and before it in the version's training.
+    def own_ratings(self, ns: Namespace, user: str, scenario: str | None = None) -> dict[str, float]:
+        """Return what somebody rated, by item, as they last did: in the log, and before it in a version's training.
 
         What only stands for a rating, as "hide" may, is none.
+
+        Args:
+            ns, user: whose.
+            scenario: the version is that which this scenario's preset names; None: the active one.
+
+        Raises:
+            ParameterError: there is no such scenario.
+            UnavailableError: the scenario's version is being loaded.
         """
         now = self.clock()
         with self._lock, self._moment(ns, [user]) as (space, conn, moment):
-            return own_ratings(space, conn, moment.stands[user], now)
+            answering = space if scenario is None else self._scenarios[ns.key].answering(scenario)
+            return own_ratings(answering, conn, moment.stands[user], now)
+
+    def trained_ratings(self, ns: Namespace, user: str, scenario: str | None = None) -> dict[str, float]:
+        """Return what somebody rated before the log began, by item: in the training of a version, as `own_ratings`."""
+        with self._lock, self._moment(ns, [user]) as (space, _, moment):
+            answering = space if scenario is None else self._scenarios[ns.key].answering(scenario)
+            return trained_ratings(answering, moment.stands[user])
 
     # -- what is known of items -------------------------------------------------------------------------------------
 

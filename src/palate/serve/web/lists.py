@@ -17,7 +17,7 @@ from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import finite, in_thread
 from palate.serve.web.cards import Film, film
 from palate.serve.web.offers import OfPerson, page_offers
-from palate.serve.web.purposes import PurposeName, rating_scale, stands_for
+from palate.serve.web.purposes import PurposeName, own_ratings, rating_scale, stands_for
 from palate.serve.web.why import because
 
 offer: Offers = page_offers("lists")
@@ -117,7 +117,7 @@ def conditions(asked: Filters) -> tuple[str, ...]:
 def _said(call: Exchange, ask: Ask, answer: Answer, left: Left) -> dict[str, Any]:
     scale = call.service.engine.scale(call.ns, ask.scenario)
     stars = stars_of(call, [place.item for place in answer.places])
-    rated = call.service.engine.own_ratings(call.ns, call.visit.person) if ask.seen else {}
+    rated = own_ratings(call) if ask.seen else {}
     why = answer.why or [None] * len(answer.places)
     cards = [
         {

@@ -1,9 +1,10 @@
 /* Two models side by side, for one person: both lists, and what they share. */
 import { useAnswer } from "../answers.js";
-import { ask, tell } from "../api.js";
+import { tell } from "../api.js";
 import { wanted } from "../changes.js";
 import { Empty, Failed, html } from "../parts.js";
 import { at, go, to } from "../router.js";
+import { me } from "../state.js";
 import { Filters } from "./filters.js";
 import { words } from "../words.js";
 
@@ -14,10 +15,7 @@ const POPULAR = "popular";
 const titleOf = (side) => words.models.purposes[side]?.title ?? own.popular;
 
 export function View() {
-  const { answer, error, again } = useAnswer(() => ask("web/purposes"), "");
-  if (error) return html`<${Failed} error=${error} again=${again} />`;
-  if (!answer) return html`<p class="waits" aria-busy="true">${own.waits}</p>`;
-  const names = [...answer.purposes.map((one) => one.name), POPULAR];
+  const names = [...me.value.purposes.map((one) => one.name), POPULAR];
   if (names.length < 2) return html`<${Empty}>${words.models.empty}<//>`;
   const chosen = SIDES.map((side, place) => (names.includes(at.value[side]) ? at.value[side] : names[place]));
   return html`<p>${own.about}</p>
