@@ -264,13 +264,7 @@ def table(courses: dict[str, Course]) -> str:
     own, popular = courses["ours"], courses["popular"]
     low, high = interval(own.errors, popular.errors, rmse)
     rows.append(["ours less popular, 95 %", *(f"{a:+.3f} to {b:+.3f}" for a, b in zip(low, high, strict=True)), ""])
-    rows.append(
-        [
-            "questions of ours for popular's error",
-            *(f"{questions_for(error, curves['ours']):.1f}" for error in curves["popular"]),
-            "",
-        ]
-    )
+    rows.append(["questions of ours for popular's error", *(f"{number:.1f}" for number in needed(courses)), ""])
     header = ["RMSE after", *(f"{n} questions" for n in AFTER), "answered"]
     text = markdown(header, rows)
     rows = [[name, *(f"{v:.4f}" for v in np.nanmean(course.gains, axis=0))] for name, course in courses.items()]
@@ -279,10 +273,17 @@ def table(courses: dict[str, Course]) -> str:
     return f"{text}\n\n{markdown(['NDCG@10 after', *header[1:-1]], rows)}"
 
 
+def needed(courses: dict[str, Course]) -> list[float]:
+    """Return how many questions of ours leave the error of popular ones, for each number in ``AFTER``."""
+    own, popular = rmse(courses["ours"].errors), rmse(courses["popular"].errors)
+    return [questions_for(error, own) for error in popular]
+
+
 def for_help(courses: dict[str, Course]) -> str:
     """Return the module by which the page's help draws the figure."""
     curves = {name: rmse(course.errors).round(4).tolist() for name, course in courses.items()}
-    told = {"after": AFTER, "people": len(courses["ours"].errors), "rmse": curves}
+    people, of_ours = len(courses["ours"].errors), [round(number, 1) for number in needed(courses)]
+    told = {"after": AFTER, "people": people, "needed": of_ours, "rmse": curves}
     return f"/* Written by benchmarks/onboarding.py. */\nexport const onboarding = {json.dumps(told)};\n"
 
 

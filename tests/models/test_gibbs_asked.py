@@ -223,8 +223,9 @@ def test_rows_without_cells_tell_nothing_of_the_others():
             DATA.user_index, DATA.item_index, DATA.values, None, Ids(range(n_rows), "user"), DATA.items, None
         )
         by_user, by_item = data.by_user(), data.by_item()
-        options = {"n_factors": 2, "init_scale": 1, "incidence": True}
-        one = begun_side(by_user, by_item, [people[:n_rows]], Hyper(), np.random.default_rng(1), **options)
+        normal = np.random.default_rng(1).standard_normal((16, 3))[:n_rows]
+        options = {"init_scale": 1, "incidence": True}
+        one = begun_side(by_user, by_item, [people[:n_rows]], Hyper(), normal, **options)
         one.X[:14] = np.random.default_rng(2).normal(size=(14, 3))
         rng = np.random.default_rng(3)
         with Workers(1) as workers:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 EVENTS = "/gradio_api/run/predict"
-SERVE = [sys.executable, "-c", "from palate.cli import main; main()", "serve", "--port", "0"]
+SERVE = [sys.executable, "-c", "from palate.cli import main; main()", "serve", "--gradio", "--port", "0"]
 
 
 class Served:

@@ -30,11 +30,25 @@ export function Stars({ title, rated = null, onRate }) {
 /** What somebody would give a film, with the interval. */
 export function Prediction({ film }) {
   if (film.stars === null || film.stars === undefined) return null;
-  return html`<p class="predicted" aria-label=${words.card.predicted(film)}>
-    <b><span class="glyph">★</span> ${film.stars.toFixed(1)}</b>
-    ${film.low !== null && html`<span> ${words.card.interval(film)}</span>`}
-    ${film.sure && html`<span class=${`sure ${film.sure}`}> ${words.card.sure[film.sure]}</span>`}
+  return html`<p class="predicted">
+    <span class="said">${words.card.predicted(film)}</span>
+    <span class="seen" aria-hidden="true">
+      <b>★ ${film.stars.toFixed(1)}</b>
+      ${film.low !== null && html`<${Range} film=${film} /><span>${words.card.interval(film)}</span>`}
+      ${film.sure && html`<span class=${`sure sure-${film.sure}`}>${words.card.sure[film.sure]}</span>`}
+    </span>
   </p>`;
+}
+
+/* The interval on the scale, and the expected rating in it. */
+function Range({ film: { stars, low, high } }) {
+  const [first, last] = me.value?.rating_scale ?? [1, STARS];
+  const x = (value) => 4 + (92 * (value - first)) / (last - first);
+  return html`<svg class="range" viewBox="0 0 100 16" preserveAspectRatio="none">
+    <rect class="track" x="4" y="6" width="92" height="4" rx="2" />
+    <rect class="likely" x=${x(low)} y="4" width=${x(high) - x(low)} height="8" rx="4" />
+    <rect class="dot" x=${x(stars) - 2.5} y="1" width="5" height="14" rx="2.5" />
+  </svg>`;
 }
 
 function Mark({ item }) {
@@ -63,7 +77,8 @@ export function Card({ film }) {
   const id = useId();
   const own = useRef(null);
   const say = (change) => leaving(own.current, change);
-  return html`<article class="card" ref=${own} tabindex="0" data-item=${film.item} aria-labelledby=${id}>
+  return html`<article class="card" ref=${own} tabindex="0" data-item=${film.item} aria-labelledby=${id}
+    onKeyDown=${(event) => event.key === "Escape" && setOpen(false)}>
     <${Poster} film=${film} />
     <div class="about">
       <h2 id=${id}><a href=${to({ view: "film", item: film.item })}><bdi>${film.title}</bdi></a> <${Mark} item=${film.item} /></h2>
@@ -76,8 +91,8 @@ export function Card({ film }) {
     </div>
     <div class="acts">
       <${Stars} title=${film.title} rated=${film.rated} onRate=${(value) => say(() => rate(film, value))} />
-      <button type="button" title=${words.card.hide} aria-label=${words.card.hideThis(film.title)} onClick=${() => say(() => react(film, "hide"))}>✕</button>
-      <button type="button" title=${words.card.seen} aria-label=${words.card.seenThis(film.title)} onClick=${() => say(() => react(film, "seen"))}>✓</button>
+      <button type="button" title=${words.card.hide} aria-label=${words.card.hideThis(film.title)} onClick=${() => say(() => react(film, "hide"))}><span aria-hidden="true">✕</span><span class="label"> ${words.card.hide}</span></button>
+      <button type="button" title=${words.card.seen} aria-label=${words.card.seenThis(film.title)} onClick=${() => say(() => react(film, "seen"))}><span aria-hidden="true">✓</span><span class="label"> ${words.card.seen}</span></button>
     </div>
     ${open && html`<${Why} film=${film} />`}
   </article>`;

@@ -1,27 +1,18 @@
 /* What a person says of films: sent by a name of our own, so that it counts once, and taken back by it. */
 import { ask, tell } from "./api.js";
+import { wantedOf } from "./early.js";
 import { at } from "./router.js";
-import { NONE, act, changed, inTurn, list, me, said } from "./state.js";
+import { NONE, act, changed, inTurn, list, me, refresh, said } from "./state.js";
 import { signal } from "./vendor/signals.js";
 import { words } from "./words.js";
 
-const ASKED = ["n", "genre", "from", "to", "seen", "variety", "discovery", "purpose"];
-const NUMBERS = ["n", "from", "to", "variety", "discovery"];
 const KEPT = 30; /* changes that can be taken back */
 /** @type {{value: {event_id: string, words: string}[]}} changes that can be taken back, the newest last; kept on reload */
 export const undoable = signal([]);
 const removed = new Map(); /* event id: the card that left, and its place; it comes back at once */
 
 /** Return what the address says of the list. */
-export function wanted() {
-  const out = {};
-  for (const name of ASKED) {
-    const value = at.value[name];
-    if (value === undefined || value === "") continue;
-    out[name] = NUMBERS.includes(name) ? Number(value) : name === "seen" ? value === "1" : value;
-  }
-  return out;
-}
+export const wanted = () => wantedOf(at.value);
 
 let shown = {}; /* whose list stands on the page, and what was asked for it */
 
@@ -65,7 +56,9 @@ async function told(path, card, body, sentence, stays) {
   if (old && !stays) removed.set(event_id, { card: old, place });
   said.value = sentence;
   try {
-    return await act(() => tell(path, { ...body, ...where, event_id, user, ask: wanted() }), apply, back);
+    const answer = await act(() => tell(path, { ...body, ...where, event_id, user, ask: wanted() }), apply, back);
+    recount();
+    return answer;
   } catch (error) {
     forget(event_id);
     said.value = words.changes.refused(error.message);
@@ -85,6 +78,7 @@ export async function undo() {
   const send = () => tell("web/undo", { withdraws: newest.event_id, event_id, user, ask: wanted() });
   try {
     await act(send, card && ((shown) => within(shown, card, place)), card && ((shown) => without(shown, card.item)));
+    recount();
   } catch (error) {
     if (error.status !== 404) remember(newest); /* 404: it is not there any more */
     said.value = words.changes.refused(error.message);
@@ -115,6 +109,11 @@ function keep(changes) {
   } catch {
     /* full, or forbidden: it holds until the page is left */
   }
+}
+
+/* The line about somebody else says how many films they rated; where it cannot be asked, it stays as it was. */
+function recount() {
+  if (!me.value.is_own) refresh().catch(() => {});
 }
 
 const remember = (change) => keep([...undoable.value, change].slice(-KEPT));

@@ -1,6 +1,8 @@
 /* Posters, drawn from title, year and genres: the first genre gives the colour, the title the figure. */
 import { html } from "./parts.js";
 
+const LINE = 11; /* letters of a large poster */
+const LINES = 5;
 const HUES = 18; /* of genres, far enough from each other */
 const BASE = "45% 24%";
 const FIGURE = "45% 31%"; /* white on either has a contrast above 4.5, whatever the hue */
@@ -12,16 +14,28 @@ export function hash(text) {
   return out >>> 0;
 }
 
-/** Return the two colours of a film's poster. @param {{title: string, genres: string[]}} film */
-export function colours({ title, genres }) {
-  const hue = (hash(genres[0] ?? title) % HUES) * (360 / HUES);
-  return [`hsl(${hue} ${BASE})`, `hsl(${hue} ${FIGURE})`];
+const hue = (text) => (hash(text) % HUES) * (360 / HUES);
+
+/** Return the two colours of a film's poster, of its first and its second genre. @param {{title: string, genres: string[]}} film */
+export function colours({ title, genres: [first = title, second = first] }) {
+  return [`hsl(${hue(first)} ${BASE})`, `hsl(${hue(second)} ${FIGURE})`];
 }
 
 /** Return up to two letters that stand for a title. @param {string} title */
 export function initials(title) {
   const words = title.replace(/^(the|an?) /i, "").match(/[\p{L}\p{N}]+/gu) ?? ["?"];
   return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("");
+}
+
+/** Return a title in lines, as many as a poster has room for. @param {string} title */
+export function lines(title) {
+  const out = [""];
+  for (const word of title.split(/\s+/)) {
+    const short = word.length > LINE ? `${word.slice(0, LINE - 1)}…` : word;
+    if (out.at(-1) && out.at(-1).length + short.length >= LINE) out.push(short);
+    else out[out.length - 1] = `${out.at(-1)} ${short}`.trim();
+  }
+  return out.length > LINES ? [...out.slice(0, LINES - 1), "…"] : out;
 }
 
 const FIGURES = [
@@ -33,14 +47,17 @@ const FIGURES = [
   (n) => Array.from({ length: 8 }, (_, k) => html`<rect x="48" y="-40" width="9" height="115" transform=${`rotate(${k * 45 + (n % 45)} 52 75)`} />`),
 ];
 
-/** A film's poster; its title stands beside it, so nobody reads it out. @param {{film: {title: string, year: number | null, genres: string[]}}} given */
-export function Poster({ film }) {
+/** A film's poster; its title stands beside it, so nobody reads it out. @param {{film: {title: string, year: number | null, genres: string[]}, isLarge?: boolean}} given */
+export function Poster({ film, isLarge = false }) {
   const [base, figure] = colours(film);
   const number = hash(film.title);
   return html`<svg class="poster" viewBox="0 0 100 150" aria-hidden="true" focusable="false">
     <rect width="100" height="150" fill=${base} />
-    <g fill=${figure}>${FIGURES[number % FIGURES.length](number >>> 3)}</g>
-    <text x="50" y="88" text-anchor="middle" font-size="38" font-weight="700" fill="#fff">${initials(film.title)}</text>
-    <text x="50" y="138" text-anchor="middle" font-size="17" fill="#fff">${film.year ?? ""}</text>
+    <g fill=${figure} opacity="0.8">${FIGURES[number % FIGURES.length](number >>> 3)}</g>
+    <rect x="5" y="5" width="90" height="140" rx="3" fill="none" stroke="#fff" stroke-opacity="0.3" />
+    ${isLarge
+      ? lines(film.title).map((line, at, { length }) => html`<text key=${at} x="50" y=${80 + 17 * (at - (length - 1) / 2)} text-anchor="middle" font-size="14" font-weight="700" fill="#fff">${line}</text>`)
+      : html`<text x="50" y="88" text-anchor="middle" font-size="38" font-weight="700" fill="#fff">${initials(film.title)}</text>`}
+    <text x="50" y="136" text-anchor="middle" font-size=${isLarge ? 9 : 16} letter-spacing="1" fill="#fff">${film.year ?? ""}</text>
   </svg>`;
 }

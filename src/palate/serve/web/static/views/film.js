@@ -9,9 +9,7 @@ import { list } from "../state.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
-export const name = "film";
-export const title = words.film.title;
-export const apart = true; /* no tab, and a heading of its own */
+const title = words.film.title;
 
 export function View() {
   const { item, user } = at.value;
@@ -32,7 +30,7 @@ export function View() {
 
 function Film({ film }) {
   return html`<article class="film">
-    <${Poster} film=${film} />
+    <${Poster} film=${film} isLarge=${true} />
     <div>
       <h1><bdi>${film.title}</bdi></h1>
       <p class="meta">${[film.year, ...film.genres].filter(Boolean).join(" · ")}</p>
