@@ -264,16 +264,17 @@ class Engine:
             answer = others.best(kind, ask, days)
         return self._kept(ask, answer, {} if days is None else {"days": days})
 
-    def popular_for(self, ns: Namespace, user: str, n: int = 10) -> Answer:
+    def popular_for(self, ask: Ask) -> Answer:
         """Return what is popular with everybody and a user has neither had nor hidden: what a model has to beat.
 
         Raises:
+            ParameterError: a condition is wrong.
             UnavailableError: the store cannot be read.
         """
-        ask, now = Ask(ns=ns, user=user, n=n), self.clock()
         ask.check()
+        now, ns = self.clock(), ask.ns
         with self._others(ns) as others:
-            known = self._person(others, user)
+            known = NOBODY if ask.user is None else self._person(others, ask.user)
             person = replace(known, place=-1, scorer=None, rows=None)  # of whom no taste is known
             orders = others.space.ranking.orders([ask], [person])
             answers, shown = listing.answered(others.space, [ask], [person], orders, now, {})

@@ -29,14 +29,19 @@ POPULAR = "popular with everybody"
 Year = Annotated[Whole, Field(ge=-10_000, le=10_000)]
 
 
-class ListAsked(Asked):
-    """What a list is to be like."""
+class Filters(Asked):
+    """What a list is chosen from."""
 
-    n: Annotated[Whole, Field(ge=1, le=MOST)] = SHOWN
     genre: Annotated[str | None, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")] = None
     from_: Annotated[Year | None, Field(alias="from")] = None
     to: Year | None = None
     seen: Seen = False
+
+
+class ListAsked(Filters):
+    """What a list is to be like."""
+
+    n: Annotated[Whole, Field(ge=1, le=MOST)] = SHOWN
     variety: Diversity = 0.0
     discovery: Discovery = 0.0
     purpose: PurposeName | None = None
@@ -103,7 +108,7 @@ def ask_of(call: Exchange, asked: ListAsked) -> Ask:
     )
 
 
-def conditions(asked: ListAsked) -> tuple[str, ...]:
+def conditions(asked: Filters) -> tuple[str, ...]:
     """Return the filters as the engine reads them."""
     every = (("genres=", asked.genre), ("year>=", asked.from_), ("year<=", asked.to))
     return tuple(f"{column}{value}" for column, value in every if value is not None)

@@ -99,6 +99,7 @@ export const words = {
   },
   compare: {
     title: "Compare",
+    filtered: "No film is left to suggest: let more of them in.",
     waits: "Both lists are on their way …",
     about: "The same person, two models: what would each suggest?",
     left: "On the left",
@@ -108,14 +109,14 @@ export const words = {
     also: (place) => `on the other list, too: number ${place}`,
     only: "on this list alone",
     unknown: "Nothing is known of you yet, so this is what is popular. Rate something, and the lists part.",
-    nothing: "Nothing is left to suggest here.",
   },
   forYou: {
     title: "For you",
     waiting: "Looking for films …",
-    policy: (words) => `These are ${words}. Rate one, and the list becomes yours.`,
+    policy: (words) => `${words[0].toUpperCase()}${words.slice(1)}. Rate one to make the list yours, or`,
     none: (of) => (of ? "You have said something of every film here. Let in what you have seen, or take something back." : "There are no films here yet. As soon as the catalogue has some, they stand here."),
     narrow: "No film meets all of these. Widen the years, or choose another genre.",
+    questions: "answer a few questions",
     more: "Show more",
   },
   card: {
@@ -145,9 +146,11 @@ export const words = {
   why: {
     looking: "Adding up …",
     arithmetic: "The arithmetic",
-    caption: "What the score is made of",
-    rest: "All else that you rated",
+    caption: "What the score is made of; films stand in the list by their scores",
+    stars: "What the stars are made of",
+    rest: "All else of yours",
     sum: "The score",
+    rating: "Stars for you",
     number: (value) => (value >= 0 ? `+${value.toFixed(3)}` : `−${Math.abs(value).toFixed(3)}`),
   },
   filters: {
@@ -162,6 +165,14 @@ export const words = {
     discovery: "Discovery",
     ends: { variety: "more of a kind ↔ unlike each other", discovery: "well known ↔ little known" },
     share: (value) => `${Math.round(Number(value) * 100)} percent`,
+    set: {
+      genre: (genre) => genre,
+      from: (year) => `from ${year}`,
+      to: (year) => `to ${year}`,
+      seen: () => "seen ones too",
+      variety: (value) => `variety ${Math.round(value * 100)} %`,
+      discovery: (value) => `discovery ${Math.round(value * 100)} %`,
+    },
     clear: "Clear all",
   },
   keys: {
