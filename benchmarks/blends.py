@@ -1,7 +1,7 @@
-"""Blends of two or three models beside each of them, all as they come; weights and parts are chosen on validation rows.
+"""Blends of two or three models beside each single one, all as they come; validation rows choose weights and parts.
 
-``blends.py [PART …]`` runs parts (last, stratified, lastfm, retailrocket); without one it prints the table of all found,
-and runs all where nothing is. Each model is fitted on the inner part of the training rows, where a validation part of
+``blends.py [PART …]`` runs parts (last, stratified, lastfm, retailrocket); without one it prints what was found, and
+runs all where nothing is. Each model is fitted on the inner part of the training rows, where a validation part of
 the same kind chooses the weights of every blend, and the blend; then on all training rows; the test part is seen once.
 """
 

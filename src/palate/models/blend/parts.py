@@ -62,8 +62,9 @@ def models_of(parts: Any) -> dict[str, Recommender]:
     models: dict[str, Recommender] = {}
     for key, parameters in _read(text):
         if key not in MODELS:
-            raise ParameterError.unknown("parts: no model", key, MODELS)
-        if key in models or key == "blend":
+            able = [other for other, cls in MODELS.items() if not cls.made_of_parts]
+            raise ParameterError.unknown("parts: no model", key, able)
+        if key in models or MODELS[key].made_of_parts:
             raise ParameterError.outside("parts", FORM, text)
         models[key] = _made(key, parameters)
     if not FEWEST <= len(models) <= MOST:
