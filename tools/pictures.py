@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 READY = 90.0  # seconds in which a service is up
-COLOURS = 192  # of a stored picture: drawn pages have few
+COLOURS = 256  # of a stored picture: drawn pages have few
 
 
 @contextmanager
@@ -70,5 +70,5 @@ def stored(picture: bytes | Image.Image, name: str) -> None:
     """Write a picture into docs/images with few colours, and say how large it is."""
     image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
     path = IMAGES / name
-    image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"drawn: {path}, {path.stat().st_size / 1e3:.0f} kB")
