@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import small_models
@@ -9,6 +11,8 @@ from synthetic import low_rank
 
 from palate import MODELS
 from palate.models.contract import scoring
+from palate.models.contract.weights import SparseWeights
+from palate.sparse import Rows
 
 KEYS = [key for key in MODELS if "recommend_for" in MODELS[key].supports]
 LIKENS = [key for key in MODELS if "similar_items" in MODELS[key].supports]
@@ -86,3 +90,21 @@ def test_the_nearest_rows_are_the_same_found_in_parts(block, monkeypatch):
 )
 def test_models_say_whether_they_list_the_users_of_training(key, kept, lists, data):
     assert small_models.make(key, n_epochs=1, store_history=kept).fit(data).lists_its_users is lists
+
+
+def test_likeness_of_a_few_items_keeps_no_row_of_all_items_for_each():
+    n, m, rng = 10_000, 600, np.random.default_rng(3)
+    B = Rows.of_sizes(np.full(n, 2), rng.integers(0, m, 2 * n), rng.random(2 * n, np.float32))
+    scorer = scoring.WeightScorer(Rows.empty(1), SparseWeights(B, np.zeros(n)))
+    items = rng.permutation(m).astype(np.int32)
+    scorer.likeness(items[:2])  # compiled
+    tracemalloc.start()
+    likeness = scorer.likeness(items)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    weights = np.zeros((m, m))
+    np.add.at(weights, (B.row_of_cells()[: 2 * m], B.indices[: 2 * m]), B.values[: 2 * m])
+    both = (weights + weights.T)[items][:, items]
+    apart = ~np.eye(m, dtype=bool)
+    np.testing.assert_allclose(likeness[apart], (both / both[apart].max())[apart], rtol=1e-5)
+    assert most < m * n * 4  # one row each, of float32

@@ -11,7 +11,7 @@ ITEMS = "() => [...document.querySelectorAll('.card')].map(card => card.dataset.
 ABOVE = (
     "() => [...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().bottom <= innerHeight).length"
 )
-MODULE = "document.querySelector('script[type=module]').src.replace('app.js', %r)"
+MODULE = "document.querySelector('script[src$=\"/app.js\"]').src.replace('app.js', %r)"
 CONTRASTS = """
 async () => {
   const { colours } = await import(%s);

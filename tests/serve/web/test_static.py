@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from palate.serve.web.document import FOLDER, POLICY, digest, document, files
+from palate.serve.web.document import FOLDER, POLICY, digest, document, files, needed
 from palate.serve.web.lists import FAIRLY, LIKELY, SURE
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -47,9 +47,17 @@ def test_modules_name_files_that_are_there_relatively():
     for name, (data, _, kind) in files().items():
         if kind != "text/javascript":
             continue
-        for other in re.findall(r'(?<!")\b(?:from|import)\s*"([^"]+)"', data.decode()):
+        for other in re.findall(r'(?<!")\b(?:from|import)[\s(]*"([^"]+)"', data.decode()):
             assert other.startswith("."), f"{name} imports {other}: an import map would be an inline script"
             assert (FOLDER / name).parent.joinpath(other).resolve().is_file()
+
+
+def test_the_first_list_waits_for_no_other_view():
+    first = needed("app.js")
+    assert {"app.js", "early.js", "vendor/preact.js", "views/for-you.js", "views/filters.js"} <= set(first)
+    assert not {"views/map.js", "views/models.js", "views/new.js", "views/data/upload.js"} & set(first)
+    assert set(re.findall(r'modulepreload" href="static/\w+/([^"]+)"', document().decode())) == set(first)
+    assert b"early.js" in document().partition(b"<link")[0]
 
 
 def test_the_document_and_its_files_are_served(visiting):

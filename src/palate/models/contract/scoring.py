@@ -258,8 +258,10 @@ class WeightScorer(Scorer):
 
     def likeness(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return the mean weight between each two of these items, as a share of the largest one."""
-        every = np.arange(len(items), dtype=np.int32)
-        weights = self._of_single(items).of_all(every)[:, items]
+        of_one, weights = self._of_single(items), np.empty((len(items), len(items)))
+        for start in range(0, len(items), ROWS):  # rows of all items are long: a few at a time
+            some = np.arange(start, min(start + ROWS, len(items)), dtype=np.int32)
+            weights[some] = of_one.of_all(some)[:, items]
         both = (weights + weights.T) / 2
         np.fill_diagonal(both, 0)
         both /= max(np.abs(both).max(initial=0), np.finfo(np.float64).tiny)

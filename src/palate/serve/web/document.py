@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,7 @@ POLICY = (
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
 EVER = "public, max-age=31536000, immutable"
+IMPORTED = re.compile(r'\b(?:import|from)\s*"(\.[^"]+)"')  # not of import()
 PACKED = 500  # bytes from which a file is worth packing
 
 
@@ -49,10 +52,21 @@ def digest() -> str:
 @cache
 def document() -> bytes:
     """Return the document, with the addresses of its files."""
-    loaded = [name for name in files() if name.endswith(".js") and not name.startswith("views/")]
-    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in loaded)
+    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in needed("app.js"))
     text = (FOLDER / "index.html").read_text("utf-8")
     return text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/").encode()
+
+
+def needed(name: str) -> list[str]:
+    """Return a module and all that it cannot begin without: what it imports, and what that imports; not `import()`."""
+    found, open_now = {name}, [name]
+    while open_now:
+        here = open_now.pop()
+        told = IMPORTED.findall(files()[here][0].decode())
+        others = {posixpath.normpath(posixpath.join(posixpath.dirname(here), other)) for other in told} - found
+        found |= others
+        open_now += others
+    return sorted(found)
 
 
 def add_document(app: FastAPI) -> None:

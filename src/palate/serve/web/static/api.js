@@ -1,4 +1,5 @@
 /* What the page asks of the service: JSON in, JSON out; a refusal is a problem document with a sentence for people. */
+import { addressOf, early } from "./early.js";
 import { at } from "./router.js";
 
 export class Refused extends Error {
@@ -12,16 +13,13 @@ export class Refused extends Error {
 
 /** Return the address of a question. @param {string} path @param {Record<string, any>} query */
 export function address(path, query = {}) {
-  const given = new URLSearchParams();
-  for (const [name, value] of Object.entries(named(query))) {
-    for (const one of [value].flat()) if (one !== undefined && one !== null) given.append(name, String(one));
-  }
-  return `${path}?${given}`;
+  return addressOf(path, named(query));
 }
 
 /** Return the answer of a question. @param {string} path @param {Record<string, any>} query */
 export function ask(path, query = {}) {
-  return sent(address(path, query), {});
+  const where = address(path, query);
+  return sent(where, {}, early(where));
 }
 
 /** Send a file as it is. @param {string} path @param {Record<string, any>} query @param {Blob} file */
@@ -47,10 +45,10 @@ function named(given) {
   return user === undefined ? given : { user, ...given };
 }
 
-async function sent(address, options) {
+async function sent(address, options, begun) {
   let got;
   try {
-    got = await fetch(address, options);
+    got = await (begun ?? fetch(address, options));
   } catch {
     throw new Refused(0, { code: "unreachable", detail: "The service cannot be reached. Nothing is lost: try again in a moment." });
   }

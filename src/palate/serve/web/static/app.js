@@ -7,19 +7,10 @@ import { fault, me, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
-import * as compare from "./views/compare.js";
-import * as data from "./views/data.js";
-import * as film from "./views/film.js";
-import * as forYou from "./views/for-you.js";
-import * as help from "./views/help.js";
-import * as models from "./views/models.js";
-import * as newHere from "./views/new.js";
-import * as map from "./views/map.js";
-import * as scenes from "./views/scenes.js";
-import * as search from "./views/search.js";
+import { Shown, VIEWS, prepare } from "./views.js";
 import { words } from "./words.js";
 
-const VIEWS = [forYou, newHere, search, film, map, models, compare, data, scenes, help];
+const CALM = 1000; /* milliseconds after which other views are loaded */
 const shown = () => VIEWS.find((view) => view.name === at.value.view) ?? VIEWS[0];
 
 function Tabs() {
@@ -36,7 +27,7 @@ function Whose() {
 }
 
 function Page() {
-  const { View, title, apart } = shown();
+  const view = shown();
   return html`<a class="skip" href="#content">${words.frame.skip}</a>
     <header>
       <p class="name">${words.frame.name}</p>
@@ -45,10 +36,10 @@ function Page() {
     </header>
     <${Whose} />
     <main id="content" tabindex="-1">
-      ${!apart && html`<h1>${title}</h1>`}
-      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${View} />`}
+      ${!view.apart && html`<h1>${view.title}</h1>`}
+      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${Shown} key=${view.name} view=${view} />`}
     </main>
-    <footer><a href=${to({ view: help.name })}>${words.help.link}</a></footer>
+    <footer><a href=${to({ view: "help" })}>${words.help.link}</a></footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 
@@ -57,6 +48,7 @@ async function start() {
     await takeToken();
     me.value = await ask("web/me");
     fault.value = null;
+    setTimeout(prepare, CALM);
   } catch (error) {
     fault.value = error;
   }

@@ -1,27 +1,18 @@
 /* What a person says of films: sent by a name of our own, so that it counts once, and taken back by it. */
 import { ask, tell } from "./api.js";
+import { wantedOf } from "./early.js";
 import { at } from "./router.js";
 import { NONE, act, changed, inTurn, list, me, said } from "./state.js";
 import { signal } from "./vendor/signals.js";
 import { words } from "./words.js";
 
-const ASKED = ["n", "genre", "from", "to", "seen", "variety", "discovery", "purpose"];
-const NUMBERS = ["n", "from", "to", "variety", "discovery"];
 const KEPT = 30; /* changes that can be taken back */
 /** @type {{value: {event_id: string, words: string}[]}} changes that can be taken back, the newest last; kept on reload */
 export const undoable = signal([]);
 const removed = new Map(); /* event id: the card that left, and its place; it comes back at once */
 
 /** Return what the address says of the list. */
-export function wanted() {
-  const out = {};
-  for (const name of ASKED) {
-    const value = at.value[name];
-    if (value === undefined || value === "") continue;
-    out[name] = NUMBERS.includes(name) ? Number(value) : name === "seen" ? value === "1" : value;
-  }
-  return out;
-}
+export const wanted = () => wantedOf(at.value);
 
 let shown = {}; /* whose list stands on the page, and what was asked for it */
 

@@ -48,6 +48,8 @@ export const words = {
     about: (user) => `You see the page of user ${user}.`,
     back: "Back to my own",
     again: "Try again",
+    waiting: "One moment …",
+    missing: "A part of this page could not be loaded. The service may be away, or the page was renewed: load it again.",
     no: "No, leave it",
   },
   models: {

@@ -6,8 +6,6 @@ import { at, go, to } from "../router.js";
 import { words } from "../words.js";
 
 const own = words.compare;
-export const name = "compare";
-export const title = own.title;
 
 const SIDES = ["left", "right"];
 const POPULAR = "popular";

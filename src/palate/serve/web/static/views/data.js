@@ -6,8 +6,6 @@ import { useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 import { Upload } from "./data/upload.js";
 
-export const name = "data";
-export const title = words.data.title;
 const KEPT = "palate-theme"; /* the one thing in this browser that is not about a person */
 
 export function View() {

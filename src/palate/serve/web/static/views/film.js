@@ -9,9 +9,7 @@ import { list } from "../state.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
-export const name = "film";
-export const title = words.film.title;
-export const apart = true; /* no tab, and a heading of its own */
+const title = words.film.title;
 
 export function View() {
   const { item, user } = at.value;

@@ -10,8 +10,7 @@ import { words } from "../words.js";
 import { Filters } from "./filters.js";
 import { pressed } from "./keys.js";
 
-export const name = "for-you";
-export const title = words.forYou.title;
+const title = words.forYou.title;
 const MORE = 20;
 const MOST = 100;
 

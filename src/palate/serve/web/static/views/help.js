@@ -5,9 +5,6 @@ import { to } from "../router.js";
 import { words } from "../words.js";
 
 const own = words.help;
-export const name = "help";
-export const title = own.title;
-export const below = true; /* a link at the bottom of the page, no tab */
 
 const { after, needed, rmse, people } = onboarding;
 const measured = after.map((n, at) => ({ n, needed: needed[at] })).filter(({ n }) => n > 0);

@@ -8,8 +8,6 @@ import { useEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 import { box, inDirection, moved, nearest, zoomed } from "./plane.js";
 
-export const name = "map";
-export const title = words.map.title;
 const NEAR = 12; /* films that the table names */
 const GENRES = 7; /* that have a colour of their own */
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };

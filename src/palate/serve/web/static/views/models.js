@@ -6,8 +6,6 @@ import { at, to } from "../router.js";
 import { words } from "../words.js";
 
 const own = words.models;
-export const name = "models";
-export const title = own.title;
 
 export function View() {
   const { answer, error, again } = useAnswer(() => ask("web/purposes"), "");

@@ -10,8 +10,6 @@ import { list, me, refused, said } from "../state.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
-export const name = "new";
-export const title = words.newHere.title;
 const ROUND = 6; /* films asked about at a time */
 const IN_SIGHT = 12; /* cards of the list */
 const MOST_KEPT = 5000; /* films that were not seen */

@@ -5,8 +5,6 @@ import { fault, me } from "../state.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
-export const name = "scenes";
-export const title = words.scenes.title;
 
 /* The key goes from the field to the service, and nowhere else: no state, no storage. */
 function Locked() {

@@ -7,8 +7,6 @@ import { said } from "../state.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
-export const name = "search";
-export const title = words.search.title;
 const SOON = 120; /* milliseconds between the last key and the question */
 const MOST = 24;
 
