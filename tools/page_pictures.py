@@ -23,7 +23,7 @@ PERSON = 1  # of MovieLens: whom the newcomer answers like
 ROUNDS = 3  # of questions
 LIKED = {50: 5, 172: 5, 181: 4, 98: 5, 174: 5, 64: 4, 100: 5, 288: 2, 294: 2, 204: 4}  # what the visitor rated
 FILM = 127
-SCALE = 0.75  # of a picture in a strip
+SCALE = 0.8  # of a picture in a strip
 GAP, BADGE = 18, 34
 RATE = """
 async ([item, value]) => {
@@ -91,7 +91,9 @@ def ten_minutes(browser: Any, address: str) -> list[bytes]:
     shot("", page.locator(".card .why").first.click)
     show(page, address, "")
     page.locator(".filters summary").click()
-    shot(act=lambda: page.get_by_label("Discovery").fill("0.6"))
+    page.get_by_label("Discovery").fill("1")
+    rested(page)
+    shot(act=lambda: page.locator(".mark").first.evaluate("mark => mark.scrollIntoView({ block: 'center' })"))
     shot(f"?view=film&item={FILM}")
     shot(f"?view=map&item={FILM}")
     shot("?view=data", lambda: page.locator("#data-download").scroll_into_view_if_needed())

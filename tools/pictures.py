@@ -1,4 +1,4 @@
-"""What the tools that draw docs/images share: a browser, a served page, and small files."""
+"""What the tools that draw docs/images share: a browser, a served page, and a bound on the size of files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 READY = 90.0  # seconds in which a service is up
-COLOURS = 256  # of a stored picture: drawn pages have few
+MOST = 300_000  # bytes of a picture
 
 
 @contextmanager
@@ -67,8 +67,10 @@ def _wait(address: str, service: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def stored(picture: bytes | Image.Image, name: str) -> None:
-    """Write a picture into docs/images with few colours, and say how large it is."""
+    """Write a picture into docs/images, and say how large it is; too large a one ends the tool."""
     image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
     path = IMAGES / name
-    image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > MOST:
+        sys.exit(f"{path} has {path.stat().st_size / 1e3:.0f} kB, more than {MOST / 1e3:.0f}")
     print(f"drawn: {path}, {path.stat().st_size / 1e3:.0f} kB")
