@@ -15,14 +15,15 @@ demo: .venv/plots
 test check-long: export PYTHONDONTWRITEBYTECODE :=
 
 # mypy and the tests of Spark run beside the others, which wait now and then; all must be well. Those of Spark have one
-# process: each that gets some starts sessions of its own.
+# process: each that gets some starts sessions of its own. Kernels that either compiles, the other finds.
 test: .venv/test
 	@tools/chromium
 	@$(BIN)/palate data fetch >/dev/null
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@spark=$$(tools/java && echo 1); \
-	{ $(BIN)/mypy && PALATE_REQUIRE_SPARK=$$spark $(BIN)/pytest -q -m "not long" tests/spark; } & beside=$$!; \
+	{ $(BIN)/mypy && PALATE_REQUIRE_SPARK=$$spark NUMBA_CACHE_DIR="$(CURDIR)/.pytest_cache/numba/shared" \
+		$(BIN)/pytest -q -m "not long" tests/spark; } & beside=$$!; \
 	$(BIN)/pytest -q --numprocesses=auto --dist=worksteal -m "not long" --ignore=tests/spark; tests=$$?; \
 	wait $$beside && exit $$tests
 

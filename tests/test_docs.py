@@ -75,7 +75,14 @@ def spark_here(page, in_a_folder):
         left.stop()
 
 
-LONG = {"spark.md"}  # pages whose snippets take minutes of processor time
+LONG = {
+    "spark.md",
+    "bayes.md",
+    "evaluation.md",
+    "experiments.md",
+    "gorse.md",
+    "operations.md",
+}  # pages whose snippets take minutes of processor time
 of_pages = pytest.mark.parametrize(
     "page",
     [pytest.param(p, marks=[pytest.mark.long] * (p.name in LONG)) for p in PAGES if blocks(p)],

@@ -36,6 +36,10 @@ class Standing:
     seed: int = 0
     history: list[Any] = field(default_factory=list)
 
+    @property
+    def dtype(self):
+        return str(self.model.dtype)
+
     def factors(self, side):
         return self.frames[side]
 

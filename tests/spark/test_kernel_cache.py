@@ -73,10 +73,9 @@ def test_a_folder_of_somebody_else_is_refused(monkeypatch, tmp_path):
 
 
 KERNEL = """
-import numba
-import numpy as np
+from palate.kernels.compiling import njit
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def total(x):
     found = 0.0
     for value in x:
@@ -87,6 +86,7 @@ TOTAL = "import sys, palate.spark, shared_kernel as k, numpy as np; print('here'
 
 
 def test_two_processes_that_write_one_index_at_once_leave_it_whole(tmp_path):
+    """For the same types; for others see tests/kernels/test_compiling.py."""
     (tmp_path / "shared_kernel.py").write_text(KERNEL)
     paths = os.pathsep.join([str(tmp_path), str(Path(palate.__file__).parents[1])])
     given = {**os.environ, "PYTHONPATH": paths, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,16 @@ def frame_of(dataframe):
     return pl.DataFrame(pl.from_arrow(dataframe.toArrow()))
 
 
+@cache
+def layout_of(prepared, side):
+    """Return the records of a side's blocks, read once."""
+    return frame_of(prepared.layout(side))
+
+
 def cells_of(prepared, side):
     """Return (row, column, value) by position, as the records of a side's blocks hold them."""
     n, cells = prepared.n_blocks, []
-    for record in frame_of(prepared.layout(side)).filter(pl.col("kind").is_in(["cells", "long"])).to_dicts():
+    for record in layout_of(prepared, side).filter(pl.col("kind").is_in(["cells", "long"])).to_dicts():
         received = received_by(prepared, side, record["block"])
         indptr, indices, values = (
             np.frombuffer(record[name], kind)
@@ -42,7 +49,7 @@ def cells_of(prepared, side):
 
 def received_by(prepared, side, block):
     """Return the positions that a block receives, by the routes of the other side."""
-    routes = frame_of(prepared.layout(other(side))).filter(kind="routes", dest=block).sort("block")
+    routes = layout_of(prepared, other(side)).filter(kind="routes", dest=block).sort("block")
     parts = [np.frombuffer(rows, np.int32) * prepared.n_blocks + b for b, rows in routes.select("block", "rows").rows()]
     return np.concatenate(parts)
 
@@ -75,12 +82,13 @@ def test_blocks_hold_each_cell_once(name, side, request):
     assert_array_equal(cells_of(prepared, side), rows.to_numpy())
     assert bool(prepared.long(side)) == (prepared.n_blocks == 4)
     counts = frame_of(prepared.ids(side)).sort("position")["count"].to_numpy()
-    for block, held in frame_of(prepared.layout(side)).filter(kind="counts").select("block", "counts").rows():
+    for block, held in layout_of(prepared, side).filter(kind="counts").select("block", "counts").rows():
         assert_array_equal(np.frombuffer(held), counts[block :: prepared.n_blocks])
     needed = [[len(received_by(prepared, other(side), dest))] for dest in range(prepared.n_blocks)]
     assert_array_equal(prepared.needed(side).sum(axis=0), np.ravel(needed))
 
 
+@pytest.mark.long
 def test_the_same_rows_in_any_partitions_give_the_same_files(spark, ratings_table, prepared_ratings, tmp_path):
     shuffled = spark.createDataFrame(ratings_table.sample(fraction=1, shuffle=True, seed=1).to_arrow()).repartition(7)
     again = prepare(spark, shuffled, str(tmp_path / "again"), rating_range=(0.5, 5), n_blocks=4)

@@ -58,6 +58,12 @@ def test_features_of_both_sides_lie_beside_their_rows(spark, tmp_path):
         assert prepared.features(side)["encoding"] == [dict(spec) for spec in features.encoding]
 
 
+def test_features_are_made_of_a_table(spark, tmp_path):
+    with pytest.raises(ParameterError, match=r"user_features must be Features, got dict: make it with"):
+        prepare(spark, spark.range(1), str(tmp_path / "c"), user_features={"user": [1]})
+
+
+@pytest.mark.long
 def test_features_that_do_not_fit_are_refused(spark, tmp_path):
     rows = spark.createDataFrame(pl.DataFrame({"user": [1, 2, 3, 4, 5], "item": [1, 1, 1, 1, 1]}).to_arrow())
     few = Features.from_table({"user": [1, 9], "age": [10, 20]}, "user")
@@ -66,8 +72,6 @@ def test_features_that_do_not_fit_are_refused(spark, tmp_path):
     text = Features.from_table({"item": ["1"], "age": [10]}, "item")
     with pytest.raises(DataError, match="the item features' ids are text, those of the ratings integer"):
         prepare(spark, rows, str(tmp_path / "b"), item_features=text)
-    with pytest.raises(ParameterError, match=r"user_features must be Features, got dict: make it with"):
-        prepare(spark, rows, str(tmp_path / "c"), user_features={"user": [1]})
 
 
 def test_tables_are_named_on_the_command_line(spark, tmp_path, run):
@@ -115,6 +119,7 @@ def test_item_tables_in_memory_are_kept_as_on_one_machine(spark, tmp_path):
     assert table["position"].to_list() == [0, 1, 2]
 
 
+@pytest.mark.long
 def test_item_tables_of_spark_are_kept_by_id(spark, prepared_clicks, tmp_path):
     table = spark.createDataFrame(
         [(3, "C", [1]), (1, None, None), (9, "I", [2])], "id int, `film.title` string, t array<int>"

@@ -119,7 +119,8 @@ REPEATED = {
 }
 
 
-@pytest.mark.parametrize("how", some(["last", "mean", "sum"], ["mean"]))
+@pytest.mark.long  # a merge is in the next test, too
+@pytest.mark.parametrize("how", ["last", "mean", "sum"])
 def test_repeated_pairs_are_merged_as_on_one_machine(spark, how, tmp_path):
     options = {"on_duplicate": how, "columns": {"weight": "w"}}
     one = palate.Interactions.from_table(REPEATED, **options)

@@ -41,9 +41,9 @@ def test_another_session_is_an_error(spark):
 
 
 def test_settings_of_a_session_that_is_there(spark):
-    assert open_session(conf={"spark.sql.shuffle.partitions": 4, "spark.ui.enabled": False}) is spark
+    assert open_session(conf={"spark.sql.shuffle.partitions": 2, "spark.ui.enabled": False}) is spark
     with pytest.raises(ParameterError, match=r"spark\.driver\.memory: can only be set where Spark starts") as caught:
-        open_session(conf={"spark.driver.memory": "3g", "spark.sql.shuffle.partitions": 4})
+        open_session(conf={"spark.driver.memory": "3g", "spark.sql.shuffle.partitions": 2})
     assert caught.value.value == ["spark.driver.memory"]
 
 

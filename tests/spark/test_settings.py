@@ -61,6 +61,7 @@ def test_ratings_get_one_machines_settings(prepared, table, given):
     assert used.init_scale == one.init_scale_
 
 
+@pytest.mark.long
 def test_sample_weights_count(weighted, table):
     model = ALS(4, n_epochs=1, random_state=3)
     data = Interactions.from_table(table.with_columns(rating=pl.col("rating") * 2 - 1), columns={"weight": "weight"})
@@ -86,7 +87,8 @@ def test_clicks_get_one_machines_settings(prepared, table, given):
 MORE = [*CLICKS[1:], {"positive": 2, "reg_exponent": 0.5, "shrinkage": 1.0}]
 
 
-@pytest.mark.parametrize("given", [CLICKS[0], *(pytest.param(given, marks=pytest.mark.long) for given in MORE)])
+@pytest.mark.long  # of rows without weights: the next test
+@pytest.mark.parametrize("given", [CLICKS[0], *MORE])
 def test_sums_of_many_clicks_are_one_machines(weighted, given, monkeypatch):
     model = ImplicitALS(**{"random_state": 3, "reg": 1.0, **given})
     few = used_clicks(weighted, model, 3)

@@ -176,6 +176,7 @@ def test_rows_that_cannot_be_split_are_refused(spark, ratings):
         make_splits(spark, ratings, "rolling:4:0.4")
 
 
+@pytest.mark.long  # of few times: the splits by time
 def test_the_place_of_a_time_is_found_by_counts(spark):
     far = [0, 3, 3, 3, BUCKETS, BUCKETS + 1, 5 * BUCKETS**2]
     times = spark.createDataFrame([(time,) for time in far], "palate_time long")

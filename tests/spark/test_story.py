@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -16,39 +17,56 @@ from serve.own_service import free_port, in_thread
 from synthetic import low_rank
 
 from palate import load
-from palate.cli import common
+from palate.cli import common, main
 from palate.serve.preparing import prepare as put_versions
 from palate.serve.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-MODEL = (
-    "--set",
-    "n_factors=2",
-    "--set",
-    "n_epochs=3",
-    "--set",
-    "random_state=0",
-    "--set",
-    "reg=1",
-    "--set",
-    "reg_biases=1",
-)
+SET = {"n_factors": 2, "n_epochs": 2, "random_state": 0, "reg": 1, "reg_biases": 1}
+MODEL = tuple(word for name, value in SET.items() for word in ("--set", f"{name}={value}"))
+METRICS = "rmse,ndcg@5"
 run = test_cli.run
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with ratings, where the commands run one after the other."""
+@pytest.fixture(scope="module", autouse=True)
+def folder(spark, tmp_path_factory):
+    """A folder with ratings, where the commands run."""
     place = tmp_path_factory.mktemp("story")
     low_rank().to_table().drop("time").write_parquet(place / "ratings.parquet")
-    return place
+    with pytest.MonkeyPatch.context() as patch, standing_in(spark, place):
+        patch.chdir(place)
+        yield place
 
 
-@pytest.fixture(autouse=True)
-def here(folder, monkeypatch, spark):
-    monkeypatch.chdir(folder)
-    with standing_in(spark, folder):
-        yield
+def done(*words):
+    """Run a command of `palate spark` before the tests that need what it writes; return what it prints."""
+    out = io.StringIO()
+    with redirect_stdout(out), pytest.raises(SystemExit) as stop:
+        main(["spark", *map(str, words)])
+    assert not stop.value.code, out.getvalue()
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def parts(folder):
+    words = ("ratings.parquet", "--split", "random:0.2:42", "--out", "parts", "--json")
+    return json.loads(done("split", *words))
+
+
+@pytest.fixture(scope="module")
+def prepared(parts):
+    return done("prepare", "parts/train", "--out", "prepared", "--blocks", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(prepared):
+    words = ("prepared", "--out", "trained", *MODEL, "--save", "m.safetensors", "--json")
+    return json.loads(done("train", *words))
+
+
+@pytest.fixture(scope="module")
+def lists(trained):
+    return json.loads(done("recommend", "trained", "--out", "lists", "-n", 3, "--json"))
 
 
 def record(answered):
@@ -61,23 +79,20 @@ def said(text):
     return " ".join(text.replace("│", " ").split())
 
 
-def test_parts_and_prepared_rows(run):
-    words = ("ratings.parquet", "--split", "random:0.2:42", "--out", "parts")
-    parts = record(run("spark", "split", *words, "--json"))
+def test_parts_and_prepared_rows(parts, prepared):
     assert parts["n_train"] + parts["n_test"] == len(low_rank())
-    code, out, err = run("spark", "prepare", "parts/train", "--out", "prepared", "--blocks", "2")
-    assert code == 0, err
-    assert f"{parts['n_train']:,} rows of 40 users and 30 items, in 2 blocks a side" in said(out)
-    assert "next: palate spark train prepared --out trained" in out
+    assert f"{parts['n_train']:,} rows of 40 users and 30 items, in 2 blocks a side" in said(prepared)
+    assert "next: palate spark train prepared --out trained" in prepared
+
+
+def test_a_training_tells_its_sweeps(trained):
+    assert (trained["model"], trained["sweeps"], len(trained["history"])) == ("als", 2, 2)
 
 
 @pytest.mark.long
-def test_training_goes_on_where_ctrl_c_stopped_it(run, monkeypatch):
-    whole = record(run("spark", "train", "prepared", "--out", "trained", *MODEL, "--save", "m.safetensors", "--json"))
-    assert (whole["model"], whole["sweeps"], len(whole["history"])) == ("als", 3, 3)
-
+def test_training_goes_on_where_ctrl_c_stopped_it(run, trained, monkeypatch):
     def interrupting(text):
-        if text.startswith("sweep 2/3"):
+        if text.startswith("sweep 1/2"):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -88,33 +103,41 @@ def test_training_goes_on_where_ctrl_c_stopped_it(run, monkeypatch):
         "spark", "train", "prepared", "--out", "again", "--resume", *MODEL, "--save", "again.safetensors"
     )
     assert code == 0, err
-    assert "in 3 sweeps: again" in said(out)
-    assert "sweep 3/3: objective" in err
-    assert "sweep 2/3" not in err
+    assert "in 2 sweeps: again" in said(out)
+    assert "sweep 2/2: objective" in err
+    assert "sweep 1/2" not in err
     for name in ("user_factors_", "item_factors_"):
         np.testing.assert_array_equal(getattr(load("again.safetensors"), name), getattr(load("m.safetensors"), name))
 
 
-@pytest.mark.long
-def test_lists_and_metrics_are_those_of_the_model_file(run):
-    assert record(run("spark", "recommend", "trained", "--out", "lists", "-n", 3, "--json"))["rows"] == 120
+def test_lists_are_those_of_the_model_file(lists):
+    assert lists["rows"] == 120
     there = pl.read_parquet("lists/*.parquet").sort("user_id", "rank")
     one = load("m.safetensors").recommend(load("m.safetensors").users_.values, 3)
     assert there["item_id"].to_list() == one["item_id"].to_list()
-    metrics = "rmse,ndcg@5"
-    found = record(run("spark", "evaluate", "trained", "--test", "parts/test", "--metrics", metrics, "--json"))[
-        "metrics"
-    ]
-    parts = "--model-file", "m.safetensors", "--test", "test.parquet"
+
+
+@pytest.fixture
+def one_machine(run, trained):
+    """The metrics of the model file."""
     pl.read_parquet("parts/test/*.parquet").write_parquet("test.parquet")
-    expected = record(run("evaluate", *parts, "--metrics", metrics, "--json"))["metrics"]
-    assert found == pytest.approx(expected, abs=1e-9)
+    words = ("--model-file", "m.safetensors", "--test", "test.parquet", "--metrics", METRICS, "--json")
+    return record(run("evaluate", *words))["metrics"]
+
+
+def test_metrics_are_those_of_the_model_file(run, one_machine):
+    found = record(run("spark", "evaluate", "trained", "--test", "parts/test", "--metrics", METRICS, "--json"))
+    assert found["metrics"] == pytest.approx(one_machine, abs=1e-9)
+
+
+@pytest.mark.long
+def test_metrics_are_shown_as_a_table(run, one_machine):
     code, out, err = run("spark", "evaluate", "trained", "--test", "parts/test", "--metrics", "rmse")
     assert code == 0, err
-    assert f"{expected['rmse']:.4f}" in out
+    assert f"{one_machine['rmse']:.4f}" in out
 
 
-def test_a_trained_model_is_saved_and_answers(run):
+def test_a_trained_model_is_saved_and_answers(run, trained):
     code, out, err = run("spark", "save", "trained", "--out", "saved.safetensors")
     assert code == 0, err
     assert "next: palate serve saved.safetensors" in out
@@ -147,7 +170,7 @@ def test_a_trained_model_is_saved_and_answers(run):
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
-def test_what_strangers_do_wrong(words, expected, run):
+def test_what_strangers_do_wrong(words, expected, run, lists):
     code, out, err = run("spark", *words, "--json")
     assert code in (1, 2)
     assert expected in said(err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engines import CONNECT, LOCAL_CLUSTER, once
+from test_training import one_machine_clicks
 from training_jobs import MODELS, K, four_sweeps, one_sweep, random_start, sweep_each, two_sweeps
 
 from palate import Interactions
@@ -41,6 +42,19 @@ def test_a_sweep_is_one_machine_s(swept, one_machine):
     (users, items, _), _ = swept
     for own, other in zip((*users, *items), one_machine, strict=True):
         assert np.linalg.norm(own - other) < 1e-5 * np.linalg.norm(other)  # long rows are summed in pieces
+
+
+def test_a_sweep_over_clicks_is_one_machine_s(spark, prepared_ratings, ratings_table, tmp_path):
+    (P, _), (Q, _), history = one_sweep(spark, prepared_ratings.path, str(tmp_path / "model"), "ials")
+    data = Interactions.from_table(ratings_table)
+    start, settings = (
+        random_start(data.n_users, data.n_items),
+        Trained.open(spark, str(tmp_path / "model")).kind.settings,
+    )
+    *factors, objective = one_machine_clicks(data, MODELS["ials"], start, 1, settings)
+    for own, other in zip((P, Q), factors, strict=True):
+        assert np.linalg.norm(own - other) < 1e-5 * np.linalg.norm(other)
+    assert history[0]["objective"] == pytest.approx(objective, rel=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ Letters: v (m,) logits, r places from 1, K items asked about.
 import math
 
 import numpy as np
-from numba import njit
 
+from palate.kernels.compiling import njit
 from palate.kernels.sgd import mix
 
 STEP = 0.35  # of x: errors of 1e-7

@@ -7,7 +7,8 @@ Letters: r (m,) relevance, L (m, m) likeness, d diversity from 0 to 1; of equal 
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
-from numba import njit
+
+from palate.kernels.compiling import njit
 
 
 @njit(nogil=True, cache=True)

@@ -19,9 +19,9 @@ Letters: by_item, by_user the compressed columns and rows of X; W (n_users, n_us
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.weights import begin
 
 

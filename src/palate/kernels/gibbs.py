@@ -22,9 +22,9 @@ L (D, D).
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.ridge import CELLS, FIRST, add_products, padded
 from palate.kernels.simd.steps import product
 from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned, copy_row, scale_lanes, subtract_lanes

@@ -25,10 +25,10 @@ Letters: E (n_rows, k), of column f of pair f // 2, the first of (2) for an even
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from palate.kernels import given
+from palate.kernels.compiling import njit
 
 LOW, BITS = np.uint64(0xFFFFFFFF), np.uint64(32)
 A, B = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

@@ -10,7 +10,7 @@ Letters: x, y (m,) the points; r, s (m,) their pushes; z (m,) the sums of w.
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
-from numba import njit
+from palate.kernels.compiling import njit
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

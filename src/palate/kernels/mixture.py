@@ -12,7 +12,7 @@
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import math
 
-from numba import njit
+from palate.kernels.compiling import njit
 
 STEPS = 40  # halvings of the interval in which a quantile lies
 ROOT_2, ROOT_2PI = math.sqrt(2.0), math.sqrt(2.0 * math.pi)

@@ -17,9 +17,9 @@ Letters: by_item, by_user the compressed columns and rows of X; nearest the comp
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.ridge import PANEL, factorize, padded, substitute
 from palate.kernels.simd.tile import ROWS, aligned
 

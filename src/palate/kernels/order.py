@@ -7,8 +7,9 @@ Beside it Hoare's selection and Shell's sort: they compile in a moment, where Nu
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from palate.kernels.compiling import njit
 
 
 def stable_order(keys: NDArray[Any], n_keys: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -28,9 +28,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.sgd import AHEAD, below, mix
 from palate.kernels.simd.steps import add_row, difference_product, fetch_row, product, step_one, step_triple
 

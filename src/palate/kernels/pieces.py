@@ -20,9 +20,9 @@ Letters: sums (n_rows, width); as in `palate.kernels.ridge`.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.ridge import (
     ClickColumns,
     Equations,

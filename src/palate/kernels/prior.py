@@ -6,7 +6,7 @@ Letters: F (n_rows, n_features), W (n_features, k), M (n_rows, k).
 """
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
-from numba import njit
+from palate.kernels.compiling import njit
 
 
 @njit(nogil=True, cache=True)

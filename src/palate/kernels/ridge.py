@@ -30,10 +30,10 @@ triangle has a meaning.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_tile, aligned
 
 FIRST = np.int64(0)  # and so CELLS: functions would be compiled anew for each Python number they get

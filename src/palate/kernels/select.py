@@ -14,9 +14,9 @@ items.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells, Factors
+from palate.kernels.compiling import njit
 from palate.kernels.simd.tile import above, lowest_bit
 
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get

@@ -25,9 +25,9 @@ Ratings are grouped by block: block g holds ratings ptr[g]:ptr[g + 1].
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Factors
+from palate.kernels.compiling import njit
 from palate.kernels.simd.steps import add_row, fetch_row, product, step_pair
 
 # Sums may be reordered so that they vectorise; NaN and infinity keep their meaning, for divergence must be seen.

@@ -18,9 +18,9 @@ Letters: by_item, by_user the compressed columns and rows of X.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.order import nth_largest, sort_pairs
 from palate.kernels.simd.tile import above, lowest_bit
 

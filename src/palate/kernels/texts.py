@@ -5,7 +5,8 @@ Bytes of UTF-8 are in the order of the characters, so texts are compared byte by
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
-from numba import njit
+
+from palate.kernels.compiling import njit
 
 
 @njit(nogil=True, cache=True)

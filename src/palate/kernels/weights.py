@@ -14,9 +14,9 @@ S (m, n_items).
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 
 
 @njit(nogil=True, cache=True)

@@ -7,10 +7,10 @@ infinite, and what is none (NaN) stays none. So a number that is stored changes 
 
 # No `from __future__ import annotations`: Numba reads these functions as they stand.
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from palate.kernels import given
+from palate.kernels.compiling import njit
 
 HALF = np.uint32(0x7FFF)  # the greatest lower half that is rounded down
 ONE, HALF_BITS, QUIET = np.uint32(1), np.uint32(16), np.uint32(0x0040)

@@ -2,9 +2,8 @@
 
 An executor often runs as a user without a home, from packages that cannot be written to: Numba then refuses to load
 any kernel that is to be kept. Such a process gets a folder of this user's in the temporary directory. Each process
-there holds the lock of a folder of its own while it lives. Elsewhere processes share a folder: Numba writes each file
-whole and then renames it, so that two which compile the same kernel at once leave it whole. Two that compile it for
-different types at the same moment may take one number: a TypeError then tells, until the folder is emptied.
+there holds the lock of a folder of its own while it lives. Elsewhere processes share a folder, in which
+`palate.kernels.compiling` lets several write at once.
 """
 
 from __future__ import annotations

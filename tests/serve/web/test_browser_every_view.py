@@ -1,6 +1,6 @@
 """Every view of the page in a real Chromium, at three widths, light and dark: axe-core is content, nothing sticks out.
 
-A view that is added to the page is visited without being named here.
+A view that is added to the page is visited without being named here: the names are those of `views.js`.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ def test_two_lists_stand_side_by_side_and_the_choice_is_an_address(page_tab, fil
     tab.page.reload()
     tab.page.wait_for_selector(".compared")
     assert tab.page.locator(".sides h2").all_inner_texts()[1] == "Popular with everybody"
+    tab.page.click(".filters summary")
+    tab.page.get_by_label("Genre").select_option("Comedy")
+    tab.page.wait_for_selector(".filters .mark")
+    assert "genre=Comedy" in tab.page.url
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1920, "light")])

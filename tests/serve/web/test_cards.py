@@ -71,6 +71,8 @@ def test_why_shares_what_speaks_for_a_film_and_adds_up():
         "Because you did not like Big (29 %)",
         "Because you liked d (10 %)",
     ]
+    assert got["others"] == "One other of yours (4 %)"
+    assert got["is_stars"]
     assert got["rest"] == pytest.approx(-0.35)
     assert got["adds_up"]
     assert not why_said([*OWN, *NAMED], 4.2, None, STARS)["adds_up"]

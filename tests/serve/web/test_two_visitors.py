@@ -17,7 +17,6 @@ EVENT, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-
 
 OF_A_PERSON = {  # a body or a query that is taken; the test adds whom it is about
     "GET /web/me": {},
-    "GET /web/purposes": {},
     "POST /web/compare": {"left": "lists", "right": "stars"},
     "POST /web/uploads": {},
     "POST /web/uploads/commit": {"once": "0123456789abcdef"},

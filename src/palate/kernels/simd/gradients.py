@@ -14,9 +14,9 @@ Letters: as in `palate.kernels.ridge`; G the whole of o Q'Q, (k, k).
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from palate.kernels import Cells
+from palate.kernels.compiling import njit
 from palate.kernels.ridge import REORDER, ClickColumns
 from palate.kernels.simd.tile import ROWS, STEP_BYTES, add_rows, add_tile, aligned, dots
 
