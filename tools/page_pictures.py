@@ -25,6 +25,7 @@ LIKED = {50: 5, 172: 5, 181: 4, 98: 5, 174: 5, 64: 4, 100: 5, 288: 2, 294: 2, 20
 FILM = 127
 SCALE = 0.8  # of a picture in a strip
 GAP, BADGE = 18, 34
+CALM = 900  # milliseconds after which an answer has come, and nothing moves
 RATE = """
 async ([item, value]) => {
   const body = JSON.stringify({ item: String(item), value, event_id: crypto.randomUUID() });
@@ -93,7 +94,7 @@ def ten_minutes(browser: Any, address: str) -> list[bytes]:
     page.locator(".filters summary").click()
     page.get_by_label("Discovery").fill("1")
     rested(page)
-    shot(act=lambda: page.locator(".mark").first.evaluate("mark => mark.scrollIntoView({ block: 'center' })"))
+    shot(act=lambda: page.locator(".card .mark").first.evaluate("mark => mark.scrollIntoView({ block: 'center' })"))
     shot(f"?view=film&item={FILM}")
     shot(f"?view=map&item={FILM}")
     shot("?view=data", lambda: page.locator("#data-download").scroll_into_view_if_needed())
@@ -117,7 +118,8 @@ def show(page: Any, address: str, query: str) -> None:
 def rested(page: Any) -> None:
     """Wait until nothing is asked for and nothing moves."""
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(400)
+    page.wait_for_function("!document.querySelector('[aria-busy=true], .waiting, .waits')")
+    page.wait_for_timeout(CALM)
 
 
 def answered(page: Any, address: str, rounds: int) -> None:
