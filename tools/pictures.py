@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+FIGURES = IMAGES.parent.parent / "benchmarks" / "figures" / "ml-100k.json"  # of the models that make serve offers
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 READY = 90.0  # seconds in which a service is up
 MOST = 300_000  # bytes of a picture
@@ -42,7 +43,7 @@ def served(models: Sequence[Path], folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "palate", "serve", "--wait", "--page", "demo", "--port", str(port)]
-    store = ["--store", f"sqlite:///{folder / 'demo.db'}"]
+    store = ["--store", f"sqlite:///{folder / 'demo.db'}", "--figures", str(FIGURES)]
     with (folder / "service.log").open("wb") as log:
         service = subprocess.Popen([*command, *store, *map(str, models)], stdout=log, stderr=log)
     try:
