@@ -28,7 +28,7 @@ QUERIES = {  # of views that show more than one thing, or need to be told what
 }
 SIDEWAYS = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 WAITS = ".waits, .waiting, [aria-busy=true]"
-OPENED = ".filters summary, .card .why"  # what is folded is looked at, too
+OPENED = ".filters summary:visible, .card .why:visible"  # what is folded is looked at, too
 
 
 @pytest.fixture(scope="module")
