@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     Attributes:
         store: address of the store, such as ``sqlite:///shop.db``.
         folder: where models and tombstones are; without it, beside the SQLite file.
+        figures: what was measured of the model files that are given, as `palate versions figures` takes it; kept with
+            their versions.
         namespace: the tenant that requests without a key belong to.
         host, port: what it listens on.
         workers: processes that answer.
@@ -53,6 +55,7 @@ class Settings(BaseSettings):
 
     store: Annotated[str, Field(repr=False)]  # it may have a password
     folder: Path | None = None
+    figures: Path | None = None
     namespace: str = "default"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000

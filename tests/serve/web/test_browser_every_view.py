@@ -23,6 +23,7 @@ QUERIES = {  # of views that show more than one thing, or need to be told what
     "search": ("&q=e&user=p7", "&q=zzz"),
     "map": ("&item=f116&user=p7",),
     "compare": ("&user=p7",),
+    "by-user": ("", "&user=p7"),
     "data": ("", "&user=p7"),
     "scenes": ("&part=card",),
 }
@@ -62,7 +63,10 @@ def looked_at(tab):
 
 
 def test_the_views_are_found():
-    assert {"for-you", "new", "search", "film", "map", "models", "compare", "data", "scenes", "help"} <= set(VIEWS)
+    files = {
+        path.stem for path in (FOLDER / "views").glob("*.js") if "export function View(" in path.read_text("utf-8")
+    }
+    assert files == set(VIEWS)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -22,7 +22,7 @@ from palate.serve.web.why import because
 
 offer: Offers = page_offers("lists")
 LIKELY: Final = 0.8  # the probability that the interval of a card holds the rating
-SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale; assumed: measure by benchmarks/interval_widths.py
+SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale; docs/serving.md tells what is true of each, measured
 SHOWN, MOST = 20, 100  # cards
 FIRST_VARIETY: Final = 0.3  # of the list of somebody of whom nothing is known
 POPULAR = "popular with everybody"
