@@ -115,8 +115,12 @@ def test_the_help_tells_what_was_measured_of_onboarding():
     assert [float(cell) for cell in rmse] == told["rmse"]["ours"]
 
 
-def test_the_help_says_the_bounds_of_sure_and_unsure():
+def test_the_help_says_the_bounds_of_sure_and_unsure_and_how_often_they_were_right():
     words = (FOLDER / "words.js").read_text("utf-8")
     assert (LIKELY, SURE, FAIRLY) == (0.8, 0.5, 0.6), "say the new ones in the help of words.js"
     for said in ("in four cases of five", "at most half of the scale", "at most six tenths of the scale"):
         assert said in words
+    rows = (DOCS / "serving.md").read_text("utf-8").partition("<!-- interval-widths -->")[2].splitlines()[3:]
+    for word in ("sure", "fairly sure", "unsure"):
+        right = [int(row.split("|")[4].strip(" %")) for row in rows if f": {word} |" in row]
+        assert re.search(rf'\["{word}", "[^"]* {min(right)} to {max(right)} %', words), (word, right)
