@@ -3,6 +3,7 @@
     python benchmarks/spark_speed.py                       10 M ratings, explicit and implicit, lists for all
     python benchmarks/spark_speed.py --millions 10 30      more sizes; none: lists alone
     python benchmarks/spark_speed.py --warm                ours alone, in sweeps in which Java compiles no more
+    python benchmarks/spark_speed.py --own-rows            what a row's own factors add to the bytes, by blocks
     python benchmarks/spark_speed.py --write               the tables of docs/spark.md
 
 Each measurement is a process of its own on the same Parquet file, one after the other. A sweep of MLlib's is a fit of
@@ -288,6 +289,21 @@ def warm(options: argparse.Namespace) -> None:
     publish("spark-warm", f"{table}\n\n{told}{machine('pyspark')}", write=options.write)
 
 
+def own_rows(options: argparse.Namespace) -> None:
+    """Count what clicks send: each needed row once a block, and each row's own last factors."""
+    n, blocks = int(options.millions[0] * 1e6), (2, 4, 8, 16, 32)
+    data = generated.ratings(n, *sizes(n))
+    sides = (data.user_index.astype(np.int64), data.item_index.astype(np.int64))
+    own, row = sum(len(np.unique(index)) for index in sides), []
+    for k in blocks:
+        needed = 0
+        for index, other in (sides, sides[::-1]):
+            needed += int(np.count_nonzero(np.bincount(index * k + other % k)))
+        row.append(f"{(needed + own) / needed:.2f}")
+    table = markdown(["ratings", *(f"{k} blocks" for k in blocks)], [[f"{n / 1e6:g} M", *row]])
+    publish("spark-own-rows", table, write=options.write)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", nargs="*", type=float, default=[10.0])
@@ -295,14 +311,15 @@ def main() -> None:
     parser.add_argument("--no-lists", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--own-rows", action="store_true")
     parser.add_argument("--task", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
         task, folder, n, kind, sweeps, left_out = options.task
         print(json.dumps(TASKS[task](Path(folder), int(n), kind, int(sweeps), int(left_out))))
         return
-    if options.warm:
-        warm(options)
+    if options.warm or options.own_rows:
+        (warm if options.warm else own_rows)(options)
         return
     rows: list[list[str]] = []
     for millions in options.millions:
