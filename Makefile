@@ -38,7 +38,7 @@ serve serve-api: .venv/serve $(firstword $(MODEL))
 	@mkdir -p out
 	@nice $(AGAIN) --no-print-directory trained >out/training.log 2>&1 & others=$$!; \
 	trap 'kill $$others 2>/dev/null' EXIT; trap 'exit 0' HUP INT TERM; \
-	$(BIN)/palate serve --wait --page demo --store sqlite:///out/demo.db $(SERVE) $(MODEL)
+	$(BIN)/palate serve --wait --page demo --store sqlite:///out/demo.db --figures benchmarks/figures/ml-100k.json $(SERVE) $(MODEL)
 
 trained: $(MODEL)
 
@@ -60,6 +60,9 @@ bench: .venv/test
 	$(BIN)/python benchmarks/read_ratings.py --write
 	$(BIN)/python benchmarks/shuffling.py --write
 	$(BIN)/python benchmarks/onboarding.py --write
+	$(BIN)/python benchmarks/demo_figures.py --write
+	$(BIN)/python benchmarks/interval_widths.py --write
+	$(BIN)/python benchmarks/serve_sizing.py --write
 	$(BIN)/python benchmarks/judging.py --write
 	$(BIN)/python benchmarks/bayes_choices.py --write
 	$(BIN)/python benchmarks/bayes_honest.py --write

@@ -54,7 +54,7 @@ def test_demo_tells_people_on_stdout(tmp_path, monkeypatch, capsys):
     assert "For user 1: ease" not in err
 
 
-@pytest.mark.parametrize("words", [(), ("--gradio",)], ids=["service", "gradio"])
+@pytest.mark.parametrize("words", [(), pytest.param(("--gradio",), marks=pytest.mark.long)], ids=["service", "gradio"])
 def test_serve_says_where_it_is_and_ends_with_ctrl_c(tiny_model_file, words):
     command = [sys.executable, "-m", "palate", "serve", str(tiny_model_file), "--port", "0", "--json", *words]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

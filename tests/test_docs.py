@@ -75,7 +75,15 @@ def spark_here(page, in_a_folder):
         left.stop()
 
 
-LONG = {"spark.md"}  # pages whose snippets take minutes of processor time
+LONG = {
+    "spark.md",
+    "bayes.md",
+    "evaluation.md",
+    "experiments.md",
+    "gorse.md",
+    "integrations.md",
+    "operations.md",
+}  # pages whose snippets take minutes of processor time
 of_pages = pytest.mark.parametrize(
     "page",
     [pytest.param(p, marks=[pytest.mark.long] * (p.name in LONG)) for p in PAGES if blocks(p)],
@@ -84,6 +92,7 @@ of_pages = pytest.mark.parametrize(
 
 
 @pytest.mark.no_cover
+@pytest.mark.filterwarnings("ignore:::mlflow")
 @pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn", "spark_here")
 @of_pages
 def test_snippets_run(page, capsys):
@@ -104,6 +113,7 @@ def test_snippets_run(page, capsys):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:::mlflow")
 @pytest.mark.usefixtures("movielens", "in_a_folder", "spark_here")
 @of_pages
 def test_snippets_run_as_they_stand(page, capsys):

@@ -250,7 +250,11 @@ def test_a_killed_search_goes_on(data, tmp_path):
     assert 3 not in resumed.trials["trial"].to_list()
 
 
-@pytest.mark.parametrize(("kills", "n_workers"), [(["in"], 2), (["before", "in"], 1)], ids=["in-2", "before-in-1"])
+@pytest.mark.parametrize(
+    ("kills", "n_workers"),
+    [(["in"], 2), pytest.param(["before", "in"], 1, marks=pytest.mark.long)],
+    ids=["in-2", "before-in-1"],
+)
 def test_the_default_is_tried_first_also_after_a_kill(data, tmp_path, kills, n_workers):
     for where in kills:
         command = [sys.executable, "-c", KILLED_AT_FIRST, str(tmp_path / "t"), str(Path(__file__).parent), where]

@@ -3,6 +3,7 @@
 docs/commands.md        every command with its arguments and options
 docs/evaluation.md      the table of all metrics
 docs/operations.md      the table of the service's settings
+docs/security.md        the table of the page's routes
 cli/offered.json        the names that the Tab key offers
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
+from write_routes import routes_table
 from write_settings import settings_table
 
 from palate.cli import app
@@ -22,7 +24,9 @@ from palate.metrics import METRICS
 from palate.models import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE, JUDGING, RUNNING = (ROOT / "docs" / f"{name}.md" for name in ("commands", "evaluation", "operations"))
+PAGE, JUDGING, RUNNING, GUARDED = (
+    ROOT / "docs" / f"{name}.md" for name in ("commands", "evaluation", "operations", "security")
+)
 OFFERED = ROOT / "src" / "palate" / "cli" / "offered.json"
 HEAD = """# Commands
 
@@ -39,8 +43,9 @@ def main() -> None:
 def texts() -> dict[Path, str]:
     """Return what each of the files should hold."""
     judging, running = put(JUDGING, "all metrics", metrics()), put(RUNNING, "settings", settings_table())
+    guarded = put(GUARDED, "routes of the page", routes_table())
     offered = {"models": list(MODELS), "metrics": [m.pattern.replace("@k", "@10") for m in METRICS.values()]}
-    return {PAGE: page(), JUDGING: judging, RUNNING: running, OFFERED: f"{json.dumps(offered)}\n"}
+    return {PAGE: page(), JUDGING: judging, RUNNING: running, GUARDED: guarded, OFFERED: f"{json.dumps(offered)}\n"}
 
 
 def put(path: Path, name: str, table: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from palate.cli import app
+from palate.errors import ParameterError
 from palate.serve import measures
-from palate.serve.settings import Settings
+from palate.serve.running import GRACE_SECONDS
+from palate.serve.settings import Settings, told
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -23,6 +28,10 @@ OTHERS = {"up": set(), "node_filesystem_avail_bytes": {"mountpoint"}}
 OF_PROMETHEUS = {"job", "instance", "le"}
 NAME = re.compile(r"\b(palate_\w+|node_\w+|up)\b(?:\{([^}]*)\})?")
 SUFFIXES = {"counter": ("_total", "_created"), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count", "_created")}
+
+
+COMPOSE = ["docker", "compose", "version"]
+NO_COMPOSE = shutil.which("docker") is None or subprocess.run(COMPOSE, capture_output=True).returncode != 0
 
 
 def known() -> dict[str, set[str]]:
@@ -107,9 +116,9 @@ def told_settings(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "palate.service", "start"])
 def test_only_settings_that_exist_are_told(name: str) -> None:
-    told = told_settings((DEPLOY / name).read_text()) - {"name"}
-    assert told
-    assert told <= set(Settings.model_fields)
+    named = told_settings((DEPLOY / name).read_text()) - {"name"}
+    assert named
+    assert named <= set(Settings.model_fields)
 
 
 def test_no_container_has_more_than_it_needs() -> None:
@@ -151,6 +160,127 @@ def test_the_image_is_not_root_and_says_how_it_is() -> None:
         if line.startswith("COPY") and "--from" not in line:
             sources = [word for word in line.split()[1:-1] if not word.startswith("--")]
             assert all(f"!{source}" in sent for source in sources), line
+
+
+def dockerfile() -> list[list[str]]:
+    """Return the words of each instruction of the Dockerfile."""
+    text = re.sub(r"\\\n\s*", " ", (DEPLOY / "Dockerfile").read_text())
+    return [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def of_image(instruction: str) -> list[str]:
+    """Return what the last such instruction of the Dockerfile says."""
+    return [words[1:] for words in dockerfile() if words[0] == instruction][-1]
+
+
+def test_stages_are_copied_from_after_they_were_built() -> None:
+    built: list[str] = []
+    for word, *rest in dockerfile():
+        if word == "FROM":
+            assert rest[1:2] in ([], ["AS"])
+            built.append(rest[2] if rest[1:] else "the last")
+        stages = [one.partition("=")[2] for one in rest if one.startswith("--from")]
+        assert word == "COPY" or not stages
+        assert all(stage in built[:-1] for stage in stages)
+    assert built == ["build", "the last"]
+
+
+def test_the_image_starts_what_it_was_given() -> None:
+    copied = {words[-1].rpartition("/")[2] for words in dockerfile() if words[0] == "COPY"}
+    for instruction in ("ENTRYPOINT", "HEALTHCHECK"):
+        command = json.loads("[" + " ".join(of_image(instruction)).partition("[")[2])
+        assert command[0] in copied
+    assert json.loads(" ".join(of_image("CMD"))) == ["serve"]
+    assert " healthy " in (DEPLOY / "start").read_text()
+
+
+def settings_of(environment: dict[str, str]) -> Settings:
+    """Return the settings of a service with these variables; those of compose have what stands behind ``:-``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            if name.startswith("PALATE_"):
+                patch.setenv(name, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
+        return told()
+
+
+def image_environment() -> dict[str, str]:
+    return {name: value for name, _, value in (pair.partition("=") for pair in of_image("ENV"))}
+
+
+def test_settings_of_image_compose_and_unit_are_taken() -> None:
+    assert settings_of(image_environment()).store == "sqlite:////data/palate.db"
+    environment = loaded("compose.yaml")["services"]["palate"]["environment"]
+    composed = settings_of({**image_environment(), **environment})
+    assert (composed.workers, composed.page, str(composed.folder)) == (2, "visitors", "/data")
+    assert composed.store.startswith("postgresql+psycopg://palate@postgres/palate")
+    lines = [value for name, value in unit() if name == "Environment"]
+    assert settings_of(dict(one.split("=", 1) for line in lines for one in line.split())).store.endswith("/palate.db")
+
+
+def test_a_setting_that_is_wrong_is_seen() -> None:
+    with pytest.raises(ParameterError, match="PALATE_WORKERS"):
+        settings_of({"PALATE_STORE": "sqlite:///a.db", "PALATE_WORKERS": "${PALATE_WORKERS:-none}"})
+
+
+def test_compose_names_what_is_there() -> None:
+    compose = loaded("compose.yaml")
+    services, palate = compose["services"], compose["services"]["palate"]
+    assert (DEPLOY / palate["build"]["context"] / palate["build"]["dockerfile"]).samefile(DEPLOY / "Dockerfile")
+    assert palate["user"] == " ".join(of_image("USER"))
+    assert {port.rpartition(":")[2] for port in palate["ports"]} == set(of_image("EXPOSE"))
+    assert image_environment()["PALATE_PORT"] in of_image("EXPOSE")
+    assert {volume.rpartition(":")[2] for volume in palate["volumes"]} == set(of_image("VOLUME"))
+    for service in services.values():
+        assert ("image" in service) or ("build" in service)
+        for name, how in service.get("depends_on", {}).items():
+            assert how != {"condition": "service_healthy"} or "healthcheck" in services[name]
+        assert all(one["source"] in compose["configs"] for one in service.get("configs", ()))
+    (target,) = loaded("prometheus.yaml")["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert target.partition(":")[0] in json.loads(palate["environment"]["PALATE_ALLOW_HOST"])
+
+
+def seconds(text: str) -> int:
+    return int(re.sub(r"s$", "", text))
+
+
+def test_all_wait_for_requests_that_are_at_work() -> None:
+    grace = loaded("compose.yaml")["services"]["palate"]["stop_grace_period"]
+    assert seconds(grace) > GRACE_SECONDS
+    assert seconds(dict(unit())["TimeoutStopSec"]) > GRACE_SECONDS
+
+
+def unit() -> list[tuple[str, str]]:
+    """Return the names and values of the systemd unit, in order."""
+    lines = (DEPLOY / "palate.service").read_text().splitlines()
+    return [(name, value) for name, sign, value in (line.partition("=") for line in lines if line[:1] != "#") if sign]
+
+
+def test_the_unit_runs_commands_that_there_are() -> None:
+    serve = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
+    known = {option for one in serve.params for option in one.opts}
+    commands = [value.split() for name, value in unit() if name.startswith("Exec")]
+    assert len(commands) == 2
+    for program, name, *options in commands:
+        assert (program, name) == ("/opt/palate/bin/palate", "serve")
+        assert set(options) <= known
+    assert dict(unit())["WorkingDirectory"] == "/var/lib/" + dict(unit())["StateDirectory"]
+
+
+def test_no_line_of_the_unit_stands_twice_or_in_no_section() -> None:
+    lines = [line for line in (DEPLOY / "palate.service").read_text().splitlines() if line and line[0] != "#"]
+    assert [line for line in lines if line[0] == "["] == ["[Unit]", "[Service]", "[Install]"]
+    assert lines[0][0] == "["
+    names = [name for name, _ in unit() if name != "Environment"]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.skipif(NO_COMPOSE, reason="docker compose is not installed")
+def test_compose_itself_takes_the_file() -> None:
+    command = ["docker", "compose", "--file", DEPLOY / "compose.yaml", "--profile", "watch", "config", "--quiet"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "POSTGRES_PASSWORD": "x"}
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")

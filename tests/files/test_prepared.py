@@ -71,7 +71,7 @@ def refuse_to_derive(values, name, compute):
     return pytest.fail(f"{name} is computed")
 
 
-@pytest.mark.parametrize("kind", [int, str])
+@pytest.mark.parametrize("kind", [pytest.param(int, marks=pytest.mark.long), str])
 @pytest.mark.parametrize("key", list(MODELS))
 def test_it_answers_as_the_model_of_the_file_and_computes_nothing(folder, key, kind, monkeypatch):
     path = prepared(folder, key, kind)

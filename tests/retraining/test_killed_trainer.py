@@ -107,6 +107,7 @@ def campaign(store, ns, folder, kills, tmp_path):
     return killed
 
 
+@pytest.mark.long
 def test_three_killed_trainers_leave_the_old_version_or_the_whole_new_one(store, ns, tmp_path):
     assert campaign(store, ns, store.folder, 3, tmp_path) >= 2
 

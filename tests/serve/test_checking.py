@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -25,6 +26,15 @@ from palate.serve.checking import findings, memory_of, ready
 from palate.serve.settings import Settings
 from palate.store import keys
 from palate.store.store import open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    """Of the environment's variables those of the tests themselves are none of the service's."""
+    for name in [name for name in os.environ if name.startswith("PALATE_") and name != "PALATE_DATA"]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -77,8 +87,22 @@ def test_an_address_that_names_no_store():
 
 
 def test_a_store_in_no_folder(tmp_path):
-    found = told(f"sqlite:///{tmp_path}/none/shop.db")
-    assert ("error", f"sqlite:///{tmp_path}/none/shop.db is not there, and its folder cannot be written") in found
+    (one,) = [f for f in findings(Settings(store=f"sqlite:///{tmp_path}/none/shop.db", port=0)) if f.level == "error"]
+    assert one.what == f"sqlite:///{tmp_path}/none/shop.db: its folder {tmp_path}/none is not there"
+    assert one.do == f"mkdir -p {tmp_path}/none"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no folder here refuses everybody, root as well")
+def test_a_store_in_a_folder_that_cannot_be_written():
+    assert ("error", "sqlite:////proc/shop.db is not there, and its folder cannot be written") in told("/proc/shop.db")
+
+
+def test_a_variable_that_names_no_setting(store, monkeypatch):
+    monkeypatch.setitem(os.environ, "PALATE_WORKRES", "2")
+    one = one_of(store)
+    assert (one.level, one.do) == ("warning", "did you mean PALATE_WORKERS?")
+    assert "PALATE_WORKRES is no setting" in one.what
+    assert "2" not in one.what  # it may be secret
 
 
 def test_a_store_of_another_schema_names_the_command(tmp_path):
@@ -137,6 +161,14 @@ def test_a_model_whose_ids_the_namespace_cannot_have(store, model):
     one = one_of(store, [model], namespace="numbers")
     assert one.level == "error"
     assert "has integer ids" in one.what
+
+
+def test_figures_that_cannot_be_read_or_are_none(store, tmp_path):
+    assert "cannot read" in one_of(store, figures=tmp_path / "none.json").what
+    (tmp_path / "some.json").write_text("{}")
+    assert "holds no figures by model" in one_of(store, figures=tmp_path / "some.json").what
+    (tmp_path / "some.json").write_text('{"als": {"metrics": {"rmse": {"value": 0.9}}}}')
+    assert told(store, figures=tmp_path / "some.json") == []
 
 
 def test_a_large_catalogue_without_candidates(store, model, monkeypatch):
@@ -226,8 +258,28 @@ def test_the_command_tells_and_ends_with_1_where_it_would_not_start(store, tmp_p
     assert json.loads(out)["ready"] is True
 
 
+def test_a_store_that_the_environment_names_is_enough(store, monkeypatch, capsys):
+    """As in the image and in the systemd unit."""
+    monkeypatch.setitem(os.environ, "PALATE_STORE", store)
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "--check", "--port", "0"])
+    assert not stop.value.code, capsys.readouterr()
+    assert f"{store} is there" in capsys.readouterr().out
+
+
 def test_nothing_that_is_set_is_looked_past(store, monkeypatch):
     """A fault told by the environment counts as one told by an option."""
     monkeypatch.setitem(os.environ, "PALATE_WORKERS", "9")
     monkeypatch.setattr(checking, "default_threads", lambda: 2)
     assert ("warning", "9 workers share 2 cores") in told(store)
+
+
+def test_no_more_memory_was_measured_than_is_said_to_be_needed():
+    table = (ROOT / "docs" / "operations.md").read_text().split("sizing -->")[1]
+    rows = [[cell.strip() for cell in line.split("|")[2:6]] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) == 2
+    for size, *told in rows:
+        for n, cell in zip((1, 2, 4), told, strict=True):
+            measured, needed = (float(number.replace(",", "")) for number in re.findall(r"[\d,]+", cell))
+            assert measured <= memory_of(n, int(size) * 10**6) / 1e6 + 1
+            assert abs(needed - memory_of(n, int(size) * 10**6) / 1e6) <= 1  # the size is told in whole MB

@@ -111,6 +111,7 @@ def nothing_lost(outcome: Outcome, kills: int) -> None:
     assert (outcome.missing, outcome.doubled) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_killed_service_and_killed_workers_lose_nothing(tmp_path):
     nothing_lost(kill_service(tmp_path, f"sqlite:///{tmp_path}/shop.db", 2), 2)
 

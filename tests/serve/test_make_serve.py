@@ -32,6 +32,7 @@ def clone(tmp_path: Path) -> Path:
     """A clone whose installation has just ended: no models, and nothing that it could install again."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "benchmarks" / "figures", tmp_path / "benchmarks" / "figures")
     own = Path(sys.executable).parent
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(own)
@@ -81,6 +82,9 @@ def test_the_page_opens_with_one_model_and_the_other_becomes_a_version(clone: Pa
             assert "Error" not in log.read_text()
             time.sleep(0.1)
         assert versions(clone) == [("ease", "active"), ("knn", "ready")]
+        told = asked(url, "/web/me?user=1")["purposes"]
+        assert [(one["name"], one["model"]) for one in told] == [("lists", "ease"), ("because", "ease")]
+        assert all(0 < one["figure"]["popular"] < one["figure"]["value"] < 1 for one in told)
     trained = other.stat().st_mtime_ns
     with page(clone) as url:  # again: nothing is trained anew or added, and what was said is there
         assert versions(clone) == [("ease", "active"), ("knn", "ready")]
@@ -90,6 +94,6 @@ def test_the_page_opens_with_one_model_and_the_other_becomes_a_version(clone: Pa
 
 def test_a_dry_run_starts_nothing(clone: Path) -> None:
     done = subprocess.run([*SERVE, "-n"], cwd=clone, capture_output=True, text=True, timeout=60, check=True)
-    words = "--wait --page demo --store sqlite:///out/demo.db --port 0 out/ease.safetensors out/knn.safetensors"
-    assert f"palate serve {words}" in done.stdout
+    words = "--figures benchmarks/figures/ml-100k.json --port 0 out/ease.safetensors out/knn.safetensors"
+    assert f"palate serve --wait --page demo --store sqlite:///out/demo.db {words}" in done.stdout
     assert not (clone / "out").exists()

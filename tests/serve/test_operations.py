@@ -339,6 +339,18 @@ def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch
         told(store="secret", port=70_000)
 
 
+def test_what_the_page_is_told_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("PALATE_PAGE_NAME", "Films of ours")
+    monkeypatch.setenv("PALATE_UPLOAD_BYTES", "2048")
+    settings = told(store="sqlite://")
+    assert (settings.page_name, settings.upload_bytes) == ("Films of ours", 2048)
+    for wrong in ("", "   ", "a\nb", "x" * 61):
+        with pytest.raises(ParameterError, match="page_name is not right: String should"):
+            told(store="sqlite://", page_name=wrong)
+    with pytest.raises(ParameterError, match=r"upload_bytes is not right: .* or equal to 1024"):
+        told(store="sqlite://", upload_bytes=0)
+
+
 def test_the_document_has_every_operation_with_examples_and_all_refusals(asking):
     document = asking("GET", "/openapi.json").json()
     assert document["openapi"].startswith("3.1")

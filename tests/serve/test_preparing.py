@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("uvicorn")
 from small_models import make
 
 from palate import Interactions, load_dataset, save
-from palate.errors import ModelFileError
+from palate.errors import DataError, ModelFileError
 from palate.serve.preparing import ModelArrivals, prepare
 from palate.serve.settings import Settings
 from palate.store import items, scenarios, versions
@@ -165,3 +166,29 @@ def test_a_file_is_taken_in_while_the_block_runs(settings, folder):
 def test_a_file_that_is_not_there_is_told(settings, tmp_path):
     with pytest.raises(ModelFileError, match="there is no model file"):
         prepare(settings, [tmp_path / "none.safetensors"])
+
+
+def figure_told(settings):
+    with open_store(settings.store) as store:
+        every = versions.listed(store, store.namespace())[::-1]
+    return [one.details.get("figures", {}).get("metrics") for one in every]
+
+
+def test_what_was_measured_is_kept_with_given_files_also_with_one_that_comes_later(settings, folder, tmp_path):
+    measured = {key: {"of": "films", "metrics": {"rmse": {"value": 0.9}}} for key in ("als", "mf")}
+    (tmp_path / "figures.json").write_text(json.dumps(measured))
+    told = settings.model_copy(update={"figures": tmp_path / "figures.json"})
+    prepare(told, [folder / "popular.safetensors"])
+    arrivals = ModelArrivals(told, [folder / "als.safetensors"])
+    arrivals.look()
+    assert figure_told(settings) == [None, {"rmse": {"value": 0.9}}]
+    (tmp_path / "figures.json").write_text(json.dumps(measured).replace("0.9", "0.8"))
+    prepare(told, [folder / "als.safetensors"])
+    assert figure_told(settings) == [None, {"rmse": {"value": 0.9}}]  # what was kept before stays
+
+
+def test_figures_that_are_none_are_told_before_anything_starts(settings, folder, tmp_path):
+    (tmp_path / "figures.json").write_text("[]")
+    told = settings.model_copy(update={"figures": tmp_path / "figures.json"})
+    with pytest.raises(DataError, match="holds no figures by model; palate compare"):
+        prepare(told, [folder / "als.safetensors"])

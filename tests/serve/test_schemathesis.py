@@ -95,15 +95,15 @@ def shop(tmp_path):
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_some_hundred_requests_find_nothing(shop, mode):
+def test_a_hundred_requests_find_nothing(shop, mode):
     """Right ones to all operations, and wrong ones to all but a dozen that the long test asks."""
     app, keys = shop
     operations = offered(app)
     chosen = [each for each in operations if mode is GenerationMode.POSITIVE or quickly_wrong(each)]
     assert len(operations) - len(chosen) <= 12
-    sent, found = attack(chosen, keys, 150, mode)  # some operations have fewer different requests
+    sent, found = attack(chosen, keys, 90, mode)  # some operations have fewer different requests
     assert found == []
-    assert sent >= 125
+    assert sent >= 75
 
 
 @pytest.mark.long

@@ -21,6 +21,7 @@ def test_a_hundred_killed_writers_lose_nothing(store_url, tmp_path):
     nothing_lost(kill_writers(store_url, str(tmp_path / "files"), 100), 100)
 
 
+@pytest.mark.long
 def test_a_postgres_killed_twice_loses_nothing_and_the_writer_goes_on(own_postgres, tmp_path):
     url = own_postgres.fresh()
     nothing_lost(kill_server(own_postgres, url, str(tmp_path / "files"), 2), 2)

@@ -171,6 +171,7 @@ def cut_postgres(postgres_disk, cuts: int, tmp_path: Path, *settings: str) -> in
     return lost
 
 
+@pytest.mark.long
 def test_postgres_keeps_what_it_acknowledged_through_a_power_cut(postgres_disk, tmp_path):
     assert cut_postgres(postgres_disk, 2, tmp_path) == 0
 

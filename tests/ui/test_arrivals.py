@@ -77,6 +77,7 @@ def tick(page: Served, session: str, known: str) -> list[Any]:
     return list(json.loads(told)["data"])
 
 
+@pytest.mark.long
 def test_a_running_page_takes_a_model_in(bare: Any, other: Any, tmp_path: Path) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     files.save(bare, first)

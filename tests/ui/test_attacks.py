@@ -337,6 +337,7 @@ def told(page: Served) -> list[str]:
     return [line for line in page.log.splitlines() if not line.startswith("compiling ")]
 
 
+@pytest.mark.long
 def test_one_line_an_incident_and_a_trusted_proxy_names_host_and_scheme(model_file: Path, tmp_path: Path) -> None:
     options = ("--trust-proxy", "--allow-host", "films.example", "--allow-host", "Büch.example")
     with served(tmp_path, *options, str(model_file)) as page:

@@ -32,7 +32,7 @@ UNFIT = [
     (None, "Type a user id, such as 1, or choose someone below."),
     ("944", "There is no user 944: ids go from 1 to 943."),
     ("0", "There is no user 0: ids go from 1 to 943."),
-    ("4", "There is no user 4: ids go from 1 to 943, with gaps."),
+    ("4", "There is no user 4: ids go from 1 to 943, with gaps; the nearest are 3 and 5."),
     ("-5", "User ids are never negative: they go from 1 to 943."),
     ("3.5", "User ids are whole numbers from 1 to 943, without point or comma: not 3.5."),
     ("3.0", "User ids are whole numbers from 1 to 943, without point or comma: not 3.0."),
@@ -63,7 +63,9 @@ def test_ids_of_text_are_found_as_they_stand_and_then_without_spaces() -> None:
     assert find_user(" spaced ", NAMES) == Found(" spaced ", 2)
     assert find_user(" bob ", NAMES) == Found("bob", 1)
     assert find_user("42", NAMES) == Found("42", 3)
-    assert find_user("Bob", NAMES) == NotFound("There is no user “Bob”. Ids look like “ann” or “bob”.")
+    assert find_user("Bob", NAMES) == NotFound("There is no user “Bob”. Ids look like “bob” or “ann”.")
+    assert find_user("anna", NAMES) == NotFound("There is no user “anna”. Ids look like “ann” or “bob”.")
+    assert find_user("zoe", NAMES) == NotFound("There is no user “zoe”. Ids look like “ann” or “bob”.")
     assert find_user("", NAMES) == NotFound("Type a user id, such as ann, or choose someone below.")
 
 

@@ -66,6 +66,13 @@ def serve(
         Path | None,
         typer.Option(help="Where the store's model files are; beside the file of SQLite if not given."),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULTS",
+            help="What was measured of the models, as 'palate versions figures' takes it; the page shows it.",
+        ),
+    ] = None,
     namespace: Annotated[
         str | None, typer.Option(help="Whose the models are, and who asks without a key: 'default'; made if absent.")
     ] = None,
@@ -108,9 +115,9 @@ def serve(
         serve_gradio.serve_gradio(models, shown, wait=wait, as_json=as_json)
         return
     given = {
-        "store": store, "folder": folder, "namespace": namespace, "host": host, "port": port, "workers": workers,
-        "allow_host": allow_host and tuple(allow_host), "trust_proxy": trust_proxy or None, "page": page,
-        "keep_lists": keep_lists, "keep_events": keep_events, "new_items_share": new_items_share,
+        "store": store, "folder": folder, "figures": figures, "namespace": namespace, "host": host, "port": port,
+        "workers": workers, "allow_host": allow_host and tuple(allow_host), "trust_proxy": trust_proxy or None,
+        "page": page, "keep_lists": keep_lists, "keep_events": keep_events, "new_items_share": new_items_share,
         "schedule": schedule, "log": log,
     }  # fmt: skip
     settings = _settings(models, {name: value for name, value in given.items() if value is not None})
@@ -133,10 +140,10 @@ def _settings(models: list[Path], given: Mapping[str, Any]) -> Settings:
     own: dict[str, Any] = {"page": "visitors"}
     if models:
         own["store"] = str(models[0].with_name(STORE))
-    told_outside = {name for name in own if f"PALATE_{name.upper()}" in os.environ}
+    told_outside = {name for name in ("page", "store") if f"PALATE_{name.upper()}" in os.environ}
     begun = {name: value for name, value in own.items() if name not in told_outside}
     if not {"store"} & (given.keys() | begun.keys() | told_outside):
-        raise common.usage_error("name a model file to begin with, or a store that is there with --store")
+        raise common.usage_error("name a model file to begin with, or a store with --store or PALATE_STORE")
     return told(**{**begun, **given})
 
 

@@ -31,12 +31,15 @@ try:
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised
 except ImportError:
     raise missing_extra("onnx", "a model as an ONNX graph") from None
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}  # read by every runtime of the last years
 IR_VERSION = 8
 MOST_BYTES = 2**31 - 2**24  # one file of protobuf holds 2 GiB
+# of a file that is no graph, is damaged, or asks for what this onnxruntime does not have
+NO_GRAPH = (raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.InvalidProtobuf, raised.NotImplemented)
 CHECKED = 1000  # users whose lists `check` compares
 
 
@@ -266,8 +269,13 @@ def _session(path: Path, model: Recommender) -> Any:
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}", code="not_found", subject=path)
     try:
+        with path.open("rb") as file:
+            file.read(1)  # what onnxruntime says of a file that may not be read does not name the cause
+    except OSError as error:
+        raise ModelFileError.of_disk("cannot read", path, error) from error
+    try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime raises a class of its own for each fault
+    except NO_GRAPH as error:
         raise ModelFileError.of(path, f"is no ONNX graph that onnxruntime reads: {error}", code="damaged") from None
     if session.get_modelmeta().custom_metadata_map != _facts(model):
         raise ModelFileError.of(path, f"is no graph of this {model.key} model: export it again", code="other_data")

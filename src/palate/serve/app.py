@@ -75,7 +75,7 @@ class Application(FastAPI):
 
         for offers in web.PARTS:
             self.operations = {**self.operations, **add(self, offers)}
-        add_document(self)
+        add_document(self, self.settings.page_name)
 
     def ready(self) -> None:
         """Do nothing where every request can be answered.

@@ -53,6 +53,7 @@ def prepare(settings: Settings, models: Sequence[Path], *, first_answers: bool =
         StoreError: the store is of another schema, or cannot be opened.
         ModelFileError: a file is no model.
         ParameterError: the schedule is no time.
+        DataError: the settings' figures cannot be read, or are none.
     """
     with open_store(settings.store, folder=settings.folder) as store:
         ns = _namespace(store, settings.namespace)
@@ -74,8 +75,15 @@ def _take_in(store: Store, ns: Namespace, settings: Settings, models: Sequence[P
     chosen = numbers[0 if first else -1] if numbers else None
     if chosen is not None and (chosen not in before or active is None):
         versions.activate(store, ns, chosen)
+    _keep_measured(store, ns, settings, numbers)
     if settings.page != "off":
         _prepare_page(store, ns)
+
+
+def _keep_measured(store: Store, ns: Namespace, settings: Settings, numbers: Sequence[int]) -> None:
+    """Keep what was measured with versions of given files; the models of a purpose are chosen by it."""
+    if settings.figures is not None:
+        versions.fill_figures(store, ns, versions.read_figures(settings.figures), numbers)
 
 
 def _version_of(store: Store, ns: Namespace, settings: Settings, path: Path, before: Sequence[versions.Version]) -> int:
@@ -198,6 +206,7 @@ class ModelArrivals:
         if not active:
             _take_in(store, ns, self._settings, [path])
             return
-        _version_of(store, ns, self._settings, path, versions.listed(store, ns))
+        number = _version_of(store, ns, self._settings, path, versions.listed(store, ns))
+        _keep_measured(store, ns, self._settings, [number])
         if self._settings.page != "off":
             _prepare_page(store, ns)

@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     Attributes:
         store: address of the store, such as ``sqlite:///shop.db``.
         folder: where models and tombstones are; without it, beside the SQLite file.
+        figures: what was measured of the model files that are given, as `palate versions figures` takes it; kept with
+            their versions.
         namespace: the tenant that requests without a key belong to.
         host, port: what it listens on.
         workers: processes that answer.
@@ -39,6 +41,8 @@ class Settings(BaseSettings):
         log: a line of each request, or of those alone that failed.
         page: whether this service has the page: "off"; "visitors", each a person of their own; or "demo", where anybody
             may ask about any user.
+        page_name: what the page calls itself.
+        upload_bytes: how large a file of ratings may be that somebody brings to the page.
         trust_proxy: believe what a reverse proxy in front says of its client (X-Forwarded-Proto, X-Forwarded-For).
         handover_secret: what an application signs its users with when it hands them over to the page, 16 characters or
             more; without it, it hands over nobody.
@@ -51,6 +55,7 @@ class Settings(BaseSettings):
 
     store: Annotated[str, Field(repr=False)]  # it may have a password
     folder: Path | None = None
+    figures: Path | None = None
     namespace: str = "default"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -71,6 +76,8 @@ class Settings(BaseSettings):
     run_jobs: bool = True
     log: Literal["requests", "problems"] = "requests"
     page: Literal["off", "demo", "visitors"] = "off"
+    page_name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$")] = "Palate"
+    upload_bytes: Annotated[int, Field(ge=1024)] = 8 * MIB
     trust_proxy: bool = False
     handover_secret: Annotated[SecretStr | None, Field(min_length=16)] = None
     visitor_days: Annotated[int, Field(ge=1, le=400)] = 365  # browsers keep no cookie for longer than 400

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from palate.errors import NotFoundError, ParameterError
+from palate.serve.engine.asking import Ask
 from palate.store import items, lists, scenarios, versions
 from palate.store.presets import Preset
 from palate.store.records import Event, Thing
@@ -159,10 +160,10 @@ def test_what_is_popular_without_what_somebody_had(world):
     world.use("ials")
     world.rate("ann", i1=5)
     everybody = [place.item for place in world.ask("nobody", n=30).places]
-    answer = world.engine.popular_for(world.ns, "ann", 20)
+    answer = world.engine.popular_for(Ask(ns=world.ns, user="ann", n=20))
     assert names(answer) == [item for item in everybody if item != "i1"][:20]
     assert (answer.policy, answer.logged) == ("popular", True)
     with world.store.read() as conn:
         assert lists.get(conn, world.ns, answer.list_id).user == "ann"
     with pytest.raises(ParameterError, match="n must be a whole number from 1"):
-        world.engine.popular_for(world.ns, "ann", 0)
+        world.engine.popular_for(Ask(ns=world.ns, user="ann", n=0))

@@ -115,6 +115,8 @@ def test_why_says_words_first_and_adds_up_behind_a_click(tab):
     tab.open("?user=p1")
     settled(tab, card(tab).locator("button.why").click, "/web/why")
     assert "Because you " in card(tab).locator(".reasoned li").first.text_content()
+    shares = [int(text.split("(")[-1].split()[0]) for text in card(tab).locator(".reasoned li").all_text_contents()]
+    assert sum(shares) == 100
     card(tab).get_by_text("The arithmetic").click()
     cells = [text.replace("\u2212", "-") for text in card(tab).locator(".reasoned td").all_text_contents()]
     *parts, total = map(float, cells)
@@ -132,8 +134,15 @@ def test_filters_and_sliders_stand_in_the_address_and_mark_what_moved(tab):
     tab.page.wait_for_selector(".card")
     left, of = (int(word) for word in tab.page.locator(".left").text_content().split() if word.isdecimal())
     assert 0 < left < of == 120
+    assert tab.page.locator(".filters .mark").all_inner_texts() == ["Comedy", "from 1990"]
+    tab.page.locator(".filters summary").click()
+    settled(tab, lambda: tab.page.get_by_label("Genre").select_option("Drama"))
+    settled(tab, tab.page.go_back)
+    assert "genre=Comedy" in tab.page.url
     tab.open("?genre=Nothing")
     assert "No film meets all of these" in tab.page.locator(".empty").text_content()
+    settled(tab, tab.page.locator(".empty button").click)
+    assert "genre" not in tab.page.url
 
 
 def test_a_phone_sees_three_films_at_once_and_nothing_sticks_out(page_tab, films_address):
@@ -143,6 +152,37 @@ def test_a_phone_sees_three_films_at_once_and_nothing_sticks_out(page_tab, films
     assert tab.stuck_out() == []
     assert len(items(tab)) == 100
     assert tab.axe() == []
+
+
+def test_each_view_is_one_click_away_and_stands(tab):
+    views = {
+        "New here?": ".question",
+        "Search": ".hits a",
+        "Taste map": ".taste",
+        "Models": ".purpose",
+        "Compare": ".compared li",
+        "Your data": ".drop",
+        "Behind the scenes": ".locked",
+        "For you": ".for-you .card",
+    }
+    for name, shown in views.items():
+        tab.page.get_by_role("link", name=name, exact=True).click()
+        tab.page.wait_for_selector(shown)
+        assert tab.page.inner_text("h1") == name
+    for name, shown in (("Help", ".help section"), ("By user id", ".typing")):
+        tab.page.click(f"footer a[href*={name.split()[0].lower()}]")
+        tab.page.wait_for_selector(shown)
+        assert tab.page.inner_text("h1") == name
+    tab.page.go_back()
+    tab.page.wait_for_selector(".help section")
+    tab.open("?view=film&item=f12")
+    tab.page.wait_for_selector(".film h1")
+
+
+def test_what_an_address_says_wrongly_of_the_list_is_as_if_not_said(tab):
+    tab.open("?n=abc&from=1e9&to=x&variety=many&discovery=7&purpose=<b>&seen=maybe")
+    tab.page.wait_for_selector(".card")
+    assert len(items(tab)) == 20
 
 
 def test_posters_have_contrast_whatever_the_genre(tab):

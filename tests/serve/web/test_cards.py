@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from palate.serve.engine.asking import Scale
@@ -48,6 +50,20 @@ def test_certainty_is_the_width_against_the_scale(low, high, word):
     assert certainty(low, high, None) is None
 
 
+def test_what_was_measured_of_the_words_is_what_they_say():
+    """On each data set of docs/serving.md: the surer, the nearer were the ratings that people gave."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "serving.md").read_text()
+    rows = [line.split("|") for line in page.split("interval-widths -->")[1].splitlines() if "%" in line]
+    near = [int(row[4].strip(" %")) for row in rows]
+    sure, fairly, unsure = near[::3], near[1::3], near[2::3]
+    assert len(sure) == len(unsure) == 4
+    assert (min(sure), max(sure)) == (87, 96)
+    assert (min(fairly), max(fairly)) == (67, 78)
+    assert (min(unsure), max(unsure)) == (58, 64)
+    assert "87 to 96 % lay within a quarter" in page
+    assert "67 to 78 %; of the others 58 to 64 %" in page
+
+
 def test_ends_of_an_interval_are_ratings_that_can_be_given():
     got = stars_said(4.6, 3.4, 6.1, STARS)
     assert (got["low"], got["high"], got["sure"]) == (3.4, 5.0, certainty(3.4, 6.1, STARS))
@@ -71,6 +87,8 @@ def test_why_shares_what_speaks_for_a_film_and_adds_up():
         "Because you did not like Big (29 %)",
         "Because you liked d (10 %)",
     ]
+    assert got["others"] == "One other of yours (4 %)"
+    assert got["is_stars"]
     assert got["rest"] == pytest.approx(-0.35)
     assert got["adds_up"]
     assert not why_said([*OWN, *NAMED], 4.2, None, STARS)["adds_up"]

@@ -21,7 +21,7 @@ def compared(visitor, **asked):
 
 
 def test_purposes_come_with_what_was_measured_the_best_lists_first(visitor):
-    told = visitor.get("/web/purposes").json()["purposes"]
+    told = visitor.get("/web/me").json()["purposes"]
     assert [(one["name"], one["model"], one["version"], one["is_active"]) for one in told] == [
         ("lists", "ease", 1, False),
         ("stars", "bayes", 3, True),
@@ -67,6 +67,21 @@ def test_what_is_popular_leaves_out_what_the_person_had(visitor):
     assert {one["item"] for one in told["left"]["items"]}.isdisjoint(had)
 
 
+@pytest.mark.parametrize("sides", [("lists", "stars"), ("popular", "because")])
+def test_both_are_chosen_by_the_filters(visitor, sides):
+    left, right = sides
+    whole = compared(visitor, left=left, right=right, user="p1")
+    told = compared(visitor, left=left, right=right, user="p1", **{"genre": "Comedy", "from": 1980, "to": 2010})
+    for side in ("left", "right"):
+        assert told[side]["items"]
+        for one in told[side]["items"]:
+            assert "Comedy" in one["genres"]
+            assert 1980 <= one["year"] <= 2010
+    assert 0 < told["chosen_from"] < whole["chosen_from"] < told["of"] == 120
+    seen = compared(visitor, left=left, right=right, user="p1", seen=True)
+    assert seen["chosen_from"] == 120
+
+
 def test_somebody_new_gets_what_is_popular_and_is_told_so(visitor):
     told = compared(visitor, left="lists", right="stars")
     assert {told["left"]["policy"], told["right"]["policy"]} == {"popular"}
@@ -80,7 +95,7 @@ def test_what_cannot_be_compared_is_refused(visitor):
 
 def test_a_store_without_models_is_a_normal_state(visiting):
     visitor = visiting(engine=None)()
-    assert visitor.get("/web/purposes").json() == {"purposes": []}
+    assert visitor.get("/web/me").json()["purposes"] == []
     refused = visitor.post("/web/compare", json={"left": "lists", "right": "popular"})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_name"), refused.text
     assert visitor.post("/web/compare", json={"left": "popular", "right": "popular"}).json()["both"] == 0

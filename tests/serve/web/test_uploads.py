@@ -161,7 +161,7 @@ def test_files_of_windows_and_packed_ones_are_read(visitor):
         (LETTERBOXD, {"role": ["title", "title", "none", "none", "none"]}, 422, "'title' stands twice"),
         (LETTERBOXD, {"top": 0}, 422, "top"),
         (LETTERBOXD, {"surprise": 1}, 422, "surprise"),
-        (LETTERBOXD, {"user": "p1"}, 403, "your own"),
+        (LETTERBOXD, {"user": "p1"}, 403, "their own lists alone"),
     ],
 )
 def test_what_is_refused_says_why(visitor, data, query, status, words):
@@ -176,8 +176,15 @@ def test_a_file_of_too_many_rows_or_bytes_is_refused(visitor, monkeypatch):
     refused = post(visitor)
     assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
     assert "ratings.csv has 5 rows; at most 3 are taken at once" in refused.json()["detail"]
-    monkeypatch.setattr(uploads, "BYTES", 100)
-    assert "larger than 100 bytes" in post(visitor).json()["detail"]
+
+
+def test_the_largest_file_is_a_setting_that_the_page_knows(films_service):
+    visitor = films_service("demo", upload_bytes=1024)()
+    assert visitor.get("/web/me").json()["upload_bytes"] == 1024
+    assert post(visitor, b"title,rating\n" + b"#" * 1011).status_code != 413
+    refused = post(visitor, b"title,rating\n" + b"#" * 1012)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert "larger than 1,024 bytes" in refused.json()["detail"]
 
 
 def test_a_file_is_sent_as_it_is(visitor):

@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from palate.serve.web.visitors import FIRST_NUMBER, HANDED_OVER, RENEWED, YEAR, Visitors
+from palate.serve.visitor_ids import FIRST_NUMBER
+from palate.serve.web.visitors import HANDED_OVER, RENEWED, YEAR, Visitors
 from palate.store.records import Namespace
 
 NS = Namespace(1, "default", "text")

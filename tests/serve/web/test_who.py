@@ -8,8 +8,11 @@ from types import SimpleNamespace
 import pytest
 from in_process import HERE
 
-from palate.errors import UnavailableError
+from palate.data.ids import Ids
+from palate.errors import NotFoundError, UnavailableError
+from palate.serve.engine.typed import typed_user
 from palate.serve.operations import add
+from palate.serve.visitor_ids import FIRST_NUMBER
 from palate.serve.web import guards
 from palate.serve.web.offers import OfPerson, Sure, page_offers
 from palate.store import forgetting, users
@@ -63,6 +66,7 @@ def test_two_visitors_are_two_persons_and_neither_may_name_the_other(visiting):
     assert who(ann, user=one).json()["is_own"]
     refused = who(bob, user=one)
     assert (refused.status_code, refused.json()["code"]) == (403, "not_yours")
+    assert refused.json()["detail"] == "This page shows everybody their own lists alone."
     assert one not in refused.text
 
 
@@ -94,6 +98,24 @@ def test_a_demonstration_says_of_wrong_ids_what_the_original_page_says(films_ser
     store = visitor.app.service.store
     forgetting.forget(store, store.namespace(), "p3")
     assert who(visitor, user="p3").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("known", "typed", "sentence"),
+    [
+        (["visitor-abc", "p1", "visitor-abd"], "visitor-ab", "There is no user “visitor-ab”. Ids look like “p1”."),
+        (["visitor-abc"], "visitor-ab", "There is no such user."),
+        ([3, 7, FIRST_NUMBER + 5], "9", "There is no user 9: ids go from 3 to 7."),
+        ([FIRST_NUMBER + 5], str(FIRST_NUMBER + 6), "There is no such user."),
+    ],
+)
+def test_a_wrong_id_names_no_visitor(visiting, known, typed, sentence):
+    store = visiting()().app.service.store
+    ids = Ids(known, "user")
+    loaded = SimpleNamespace(model=SimpleNamespace(users_=ids))
+    with store.read() as conn, pytest.raises(NotFoundError) as refused:
+        typed_user(conn, store.namespace(), loaded, typed)
+    assert str(refused.value) == sentence
 
 
 def test_a_forged_cookie_makes_somebody_new(visiting):

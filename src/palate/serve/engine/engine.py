@@ -23,7 +23,7 @@ from palate.serve.engine.asking import Answer, Ask, Left, Predicted, Reasons, Sc
 from palate.serve.engine.begun import Begun
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.others import Others
-from palate.serve.engine.own import listed_items, own_ratings
+from palate.serve.engine.own import listed_items, own_ratings, trained_ratings
 from palate.serve.engine.pages import following
 from palate.serve.engine.parts import parts_of
 from palate.serve.engine.people import NOBODY, KnownPerson, Moment, moment_of
@@ -264,16 +264,17 @@ class Engine:
             answer = others.best(kind, ask, days)
         return self._kept(ask, answer, {} if days is None else {"days": days})
 
-    def popular_for(self, ns: Namespace, user: str, n: int = 10) -> Answer:
+    def popular_for(self, ask: Ask) -> Answer:
         """Return what is popular with everybody and a user has neither had nor hidden: what a model has to beat.
 
         Raises:
+            ParameterError: a condition is wrong.
             UnavailableError: the store cannot be read.
         """
-        ask, now = Ask(ns=ns, user=user, n=n), self.clock()
         ask.check()
+        now, ns = self.clock(), ask.ns
         with self._others(ns) as others:
-            known = self._person(others, user)
+            known = NOBODY if ask.user is None else self._person(others, ask.user)
             person = replace(known, place=-1, scorer=None, rows=None)  # of whom no taste is known
             orders = others.space.ranking.orders([ask], [person])
             answers, shown = listing.answered(others.space, [ask], [person], orders, now, {})
@@ -341,14 +342,29 @@ class Engine:
         with self._lock, self._moment(ns):
             return self._scenarios[ns.key].has(name)
 
-    def own_ratings(self, ns: Namespace, user: str) -> dict[str, float]:
-        """Return what somebody rated, by item, as they last did: in the log, and before it in the version's training.
+    def own_ratings(self, ns: Namespace, user: str, scenario: str | None = None) -> dict[str, float]:
+        """Return what somebody rated, by item, as they last did: in the log, and before it in a version's training.
 
         What only stands for a rating, as "hide" may, is none.
+
+        Args:
+            ns, user: whose.
+            scenario: the version is that which this scenario's preset names; None: the active one.
+
+        Raises:
+            ParameterError: there is no such scenario.
+            UnavailableError: the scenario's version is being loaded.
         """
         now = self.clock()
         with self._lock, self._moment(ns, [user]) as (space, conn, moment):
-            return own_ratings(space, conn, moment.stands[user], now)
+            answering = space if scenario is None else self._scenarios[ns.key].answering(scenario)
+            return own_ratings(answering, conn, moment.stands[user], now)
+
+    def trained_ratings(self, ns: Namespace, user: str, scenario: str | None = None) -> dict[str, float]:
+        """Return what somebody rated before the log began, by item: in the training of a version, as `own_ratings`."""
+        with self._lock, self._moment(ns, [user]) as (space, _, moment):
+            answering = space if scenario is None else self._scenarios[ns.key].answering(scenario)
+            return trained_ratings(answering, moment.stands[user])
 
     # -- what is known of items -------------------------------------------------------------------------------------
 

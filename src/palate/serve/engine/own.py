@@ -35,14 +35,27 @@ def own_ratings(space: Tenant, conn: Connection, stand: Stand, now: int) -> dict
     """
     log = log_of(conn, space.ns, space.kinds, [stand.key], now=now) if stand.last_event else None
     if log is None:
-        return _in_training(space, stand)
+        return trained_ratings(space, stand)
     space.people.learn_items(conn, log)
     said = {item for item in _ids(space, np.unique(log.item)) if item is not None}
     own = space.kinds.columns.own_rating[log.kind]  # others, as "hide", may stand for a rating, and are none
     made = pairs(log.take(np.flatnonzero(own)), space.kinds, now, "ratings")
-    before = {item: value for item, value in _in_training(space, stand).items() if item not in said}
+    before = {item: value for item, value in trained_ratings(space, stand).items() if item not in said}
     rated = zip(_ids(space, made.item), made.value.tolist(), strict=True)
     return before | {item: value for item, value in rated if item is not None}
+
+
+def trained_ratings(space: Tenant, stand: Stand) -> dict[str, float]:
+    """Return the rows of a user in the training of a version that was not trained on this log."""
+    loaded = space.loaded
+    if loaded is None or loaded.trained_to is not None or loaded.model.seen_ is None or not space.people.knows_users:
+        return {}
+    (place,) = loaded.users_index([stand.id]).tolist()
+    low, high = loaded.model.rating_range_
+    if place < 0 or low == high:  # of clicks all values are alike
+        return {}
+    items, values = loaded.model.seen_.row(place)
+    return {str(id_): value for id_, value in zip(loaded.model.items_.at(items), values.tolist(), strict=True)}
 
 
 def _ids(space: Tenant, keys: NDArray[np.int64]) -> list[str | None]:
@@ -54,16 +67,3 @@ def _ids(space: Tenant, keys: NDArray[np.int64]) -> list[str | None]:
 
 def _shown(space: Tenant, places: list[int]) -> dict[int, str]:
     return {place: id_ for place, (id_, _) in zip(places, space.catalogue.shown(places), strict=True)}
-
-
-def _in_training(space: Tenant, stand: Stand) -> dict[str, float]:
-    """Return the rows of a user in the training of a version that was not trained on this log."""
-    loaded = space.loaded
-    if loaded is None or loaded.trained_to is not None or loaded.model.seen_ is None or not space.people.knows_users:
-        return {}
-    (place,) = loaded.users_index([stand.id]).tolist()
-    low, high = loaded.model.rating_range_
-    if place < 0 or low == high:  # of clicks all values are alike
-        return {}
-    items, values = loaded.model.seen_.row(place)
-    return {str(id_): value for id_, value in zip(loaded.model.items_.at(items), values.tolist(), strict=True)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from palate.data.typed_ids import Found, find_user
 from palate.errors import NotFoundError, ParameterError
 from palate.serve.engine.loaded import LoadedVersion
+from palate.serve.visitor_ids import without_visitors
 from palate.store import users
 from palate.store.ids import canonical
 from palate.store.records import Namespace
@@ -19,13 +20,15 @@ def typed_user(conn: Connection, ns: Namespace, loaded: LoadedVersion | None, ty
     """Return the id of the user that somebody typed.
 
     Raises:
-        NotFoundError: it is nobody's; in a sentence for whoever typed it.
+        NotFoundError: it is nobody's; in a sentence for whoever typed it, which names no visitor of the page.
     """
     if (user := _in_store(conn, ns, typed)) is not None:
         return user
     if loaded is None:
         raise NotFoundError("There is no such user yet.", subject="user")
     found = find_user(typed, loaded.model.users_)
+    if not isinstance(found, Found):
+        found = find_user(typed, loaded.model.users_, without_visitors(loaded.model.users_.values))
     if not isinstance(found, Found):
         raise NotFoundError(found.sentence, subject="user")
     user = str(found.user_id)

@@ -11,7 +11,6 @@ from palate.serve.web import (
     maps,
     me,
     onboarding,
-    purposes,
     scenes,
     sessions,
     uploads,
@@ -20,6 +19,6 @@ from palate.serve.web import (
 
 PARTS = (
     *(me.offer, sessions.offer, lists.offer, changes.offer, why.offer, onboarding.offer),
-    *(films.offer, maps.offer, purposes.offer, comparing.offer, scenes.offer),
+    *(films.offer, maps.offer, comparing.offer, scenes.offer),
     *(uploads.offer, uploads.files, downloads.offer),
 )

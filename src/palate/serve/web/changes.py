@@ -18,10 +18,10 @@ from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.feedback import written
 from palate.serve.routes.said import in_thread, time_said
 from palate.serve.web.cards import title_of
+from palate.serve.web.history import history
 from palate.serve.web.lists import ListAsked, ListSaid, list_of
 from palate.serve.web.offers import OfPerson, page_offers
 from palate.serve.web.purposes import rating_scale
-from palate.store import feedback
 from palate.store.ids import canonical
 from palate.store.records import UNDO, Event
 
@@ -74,18 +74,19 @@ class Changed(Said):
 
 
 class Mine(Said):
-    """What a person said of an item, as it counts now."""
+    """What a person said of an item, as it counts now; without time and id where the log does not have it."""
 
     item: str
     title: str
     kind: str
     value: float | None
     time: Any
-    event_id: str
+    event_id: str | None
+    source: str | None
 
 
 class AllMine(Said):
-    """What a person said, the newest first."""
+    """What a person said, the newest first; ratings of training are older than all of the log."""
 
     ratings: list[Mine]
 
@@ -145,9 +146,7 @@ async def _written(call: Exchange, event: Event, ask: ListAsked) -> dict[str, An
 
 def mine(call: Exchange) -> list[dict[str, Any]]:
     """Return what a person said of items, as `Mine`: of each item and kind the newest, the newest first."""
-    with call.service.store.read() as conn:
-        events = feedback.of_user(conn, call.ns, call.visit.person)
-    newest = {(event.item, event.kind): event for event in events if event.item is not None}
+    newest = {(event.item, event.kind): event for event in history(call) if event.item is not None}
     every = sorted(newest.values(), key=lambda event: -(event.time or 0))
     titles = call.service.engine.items(call.ns, [event.item for event in every if event.item is not None])
     return [
@@ -158,6 +157,7 @@ def mine(call: Exchange) -> list[dict[str, Any]]:
             "value": event.value,
             "time": time_said(event.time),
             "event_id": event.event_id,
+            "source": event.source,
         }
         for event in every
     ]

@@ -11,6 +11,7 @@ import hashlib
 import posixpath
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -50,11 +51,16 @@ def digest() -> str:
 
 
 @cache
-def document() -> bytes:
-    """Return the document, with the addresses of its files."""
-    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{name}">' for name in needed("app.js"))
+def document(name: str) -> bytes:
+    """Return the document, with the addresses of its files.
+
+    Args:
+        name: what the page calls itself; the page reads it from the title.
+    """
+    links = "\n".join(f'<link rel="modulepreload" href="static/{digest()}/{path}">' for path in needed("app.js"))
     text = (FOLDER / "index.html").read_text("utf-8")
-    return text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/").encode()
+    text = text.replace("<!-- modules -->", links).replace("static/DIGEST/", f"static/{digest()}/")
+    return text.replace("<title>Palate</title>", f"<title>{escape(name)}</title>").encode()
 
 
 def needed(name: str) -> list[str]:
@@ -69,11 +75,11 @@ def needed(name: str) -> list[str]:
     return sorted(found)
 
 
-def add_document(app: FastAPI) -> None:
-    """Give an application the document and its files."""
+def add_document(app: FastAPI, name: str) -> None:
+    """Give an application the document and its files; the page calls itself by the name."""
 
     async def page(request: Request) -> Response:
-        body, call = document(), request.scope["palate.call"]
+        body, call = document(name), request.scope["palate.call"]
         answer = _packed(request, body, gzip.compress(body, 6), "text/html", {"content-security-policy": POLICY})
         answer.raw_headers.extend(() if call.service is None else greeting(call))
         return answer
@@ -83,8 +89,8 @@ def add_document(app: FastAPI) -> None:
         return _packed(request, data, packed, kind, {"cache-control": EVER})
 
     app.add_route("/", page, include_in_schema=False)
-    for name in files():
-        app.add_route(f"/static/{digest()}/{name}", file, include_in_schema=False)
+    for path in files():
+        app.add_route(f"/static/{digest()}/{path}", file, include_in_schema=False)
 
 
 def _packed(request: Request, plain: bytes, packed: bytes, kind: str, headers: dict[str, str]) -> Response:

@@ -17,9 +17,10 @@ from palate.serve.operations import Exchange, Offers, Reply
 from palate.serve.routes.said import in_thread, time_said
 from palate.serve.routes.users import forget
 from palate.serve.web.guards import is_secure
+from palate.serve.web.history import history
 from palate.serve.web.lists import ListAsked, list_of
 from palate.serve.web.offers import OfPerson, Sure, page_offers
-from palate.store import feedback, lists, users
+from palate.store import lists, users
 from palate.store.records import Event, ShownList
 
 LISTED: Final = 100  # items of a list
@@ -44,6 +45,7 @@ OWN_COLUMNS: Final[FileColumns] = {
     "rating": pl.Float64(),
     "date": pl.String(),
     "kind": pl.String(),
+    "source": pl.String(),
 }
 
 offer: Offers = page_offers("downloads")
@@ -78,8 +80,7 @@ async def download_mine(call: Exchange, asked: Download) -> Reply:
     """Return what the service knows about the person: as csv what they said of films, as JSON all of it."""
     if asked.format == "json":
         return _file("data", "json", _json(await in_thread(everything, call)))
-    events, titles = await in_thread(_events, call)
-    return _file("ratings", "csv", _csv([_own_row(event, titles) for event in events], OWN_COLUMNS))
+    return _file("ratings", "csv", _csv(await in_thread(_own_rows, call), OWN_COLUMNS))
 
 
 @offer("DELETE", "/web/me", Forgotten, role="write")
@@ -97,32 +98,37 @@ async def forget_me(call: Exchange, asked: ForgetAsked) -> Reply:
 
 
 def everything(call: Exchange) -> dict[str, Any]:
-    """Return all that the store holds about the person."""
-    person = call.visit.person
-    events, titles = _events(call)
+    """Return all that the store holds about the person, and what a model was trained on of theirs."""
+    person, titles = call.visit.person, call.service.engine.titles(call.ns)
     with call.service.store.read() as conn:
         shown = lists.of_user(conn, call.ns, person)
         known = users.get(conn, call.ns, [person]).get(person)
     return {
         "person": person,
         "attributes": {} if known is None else dict(known.attributes),
-        "said": [_own_row(event, titles) | {"event_id": event.event_id, "source": event.source} for event in events],
+        "said": _own_rows(call),
         "lists": [_list_row(one, titles) for one in shown],
     }
 
 
-def _events(call: Exchange) -> tuple[list[Event], TitleIndex]:
-    """Return what counts of the person's events, the oldest first, and the titles of films."""
-    with call.service.store.read() as conn:
-        events = feedback.of_user(conn, call.ns, call.visit.person)
-    return sorted(events, key=lambda event: event.time or 0), call.service.engine.titles(call.ns)
+def _own_rows(call: Exchange) -> list[dict[str, Any]]:
+    """Return what the person said, the oldest first."""
+    titles = call.service.engine.titles(call.ns)
+    return [_own_row(event, titles) for event in history(call)]
 
 
 def _own_row(event: Event, titles: TitleIndex) -> dict[str, Any]:
     title, year = _titled(event.item or "", titles)
-    said = event.value if event.kind != "seen" else None
-    date = _date(time_said(event.time))
-    return {"item_id": event.item, "title": title, "year": year, "rating": said, "date": date, "kind": event.kind}
+    return {
+        "item_id": event.item,
+        "title": title,
+        "year": year,
+        "rating": event.value if event.kind != "seen" else None,
+        "date": _date(time_said(event.time)),
+        "kind": event.kind,
+        "source": event.source,
+        "event_id": event.event_id,
+    }
 
 
 def _list_row(shown: ShownList, titles: TitleIndex) -> dict[str, Any]:

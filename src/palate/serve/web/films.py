@@ -19,6 +19,7 @@ from palate.serve.routes.said import in_thread
 from palate.serve.web.cards import Film, film
 from palate.serve.web.lists import NO_STARS, FilmCard, stars_of
 from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web.purposes import own_ratings
 from palate.store import items, popular
 from palate.store.attributes import TITLES, words
 from palate.store.ids import canonical
@@ -101,7 +102,7 @@ async def get_film(call: Exchange, asked: FilmAsked) -> dict[str, Any]:
 
 
 def _found(call: Exchange, asked: SearchAsked) -> dict[str, Any]:
-    rated = call.service.engine.own_ratings(call.ns, call.visit.person)
+    rated = own_ratings(call)
     found = _typed(call, asked) if words(asked.typed) else _popular(call, asked.n)
     hits = [{**film(item, columns), "rated": rated.get(item)} for item, columns in found]
     return {"typed": asked.typed, "items": hits[: asked.n]}
@@ -154,12 +155,11 @@ def ids_of(model: Recommender, places: Any) -> list[str]:
 
 
 def _film(call: Exchange, item: str) -> dict[str, Any]:
-    engine, person = call.service.engine, call.visit.person
-    columns = engine.listed(call.ns, [item]).get(item)
+    columns = call.service.engine.listed(call.ns, [item]).get(item)
     if columns is None:
         raise NotFoundError(f"there is no item {shown(item)}", subject="item", value=item)
     similar = _similar(call, item)
-    stars, rated = stars_of(call, [item, *(one for one, _ in similar)]), engine.own_ratings(call.ns, person)
+    stars, rated = stars_of(call, [item, *(one for one, _ in similar)]), own_ratings(call)
     cards = [
         {**film(one, of), **stars.get(one, NO_STARS), "rated": rated.get(one), "why": None, "source": "model"}
         for one, of in [(item, columns), *similar]

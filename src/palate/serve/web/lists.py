@@ -17,26 +17,31 @@ from palate.serve.operations import Exchange, Offers
 from palate.serve.routes.said import finite, in_thread
 from palate.serve.web.cards import Film, film
 from palate.serve.web.offers import OfPerson, page_offers
-from palate.serve.web.purposes import PurposeName, rating_scale, stands_for
+from palate.serve.web.purposes import PurposeName, own_ratings, rating_scale, stands_for
 from palate.serve.web.why import because
 
 offer: Offers = page_offers("lists")
 LIKELY: Final = 0.8  # the probability that the interval of a card holds the rating
-SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale; assumed: measure by benchmarks/interval_widths.py
+SURE, FAIRLY = 0.5, 0.6  # widths of the interval, of the scale; docs/serving.md tells what is true of each, measured
 SHOWN, MOST = 20, 100  # cards
 FIRST_VARIETY: Final = 0.3  # of the list of somebody of whom nothing is known
 POPULAR = "popular with everybody"
 Year = Annotated[Whole, Field(ge=-10_000, le=10_000)]
 
 
-class ListAsked(Asked):
-    """What a list is to be like."""
+class Filters(Asked):
+    """What a list is chosen from."""
 
-    n: Annotated[Whole, Field(ge=1, le=MOST)] = SHOWN
     genre: Annotated[str | None, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")] = None
     from_: Annotated[Year | None, Field(alias="from")] = None
     to: Year | None = None
     seen: Seen = False
+
+
+class ListAsked(Filters):
+    """What a list is to be like."""
+
+    n: Annotated[Whole, Field(ge=1, le=MOST)] = SHOWN
     variety: Diversity = 0.0
     discovery: Discovery = 0.0
     purpose: PurposeName | None = None
@@ -103,16 +108,16 @@ def ask_of(call: Exchange, asked: ListAsked) -> Ask:
     )
 
 
-def conditions(asked: ListAsked) -> tuple[str, ...]:
+def conditions(asked: Filters) -> tuple[str, ...]:
     """Return the filters as the engine reads them."""
-    every = (("genres=", asked.genre), ("year>=", asked.from_), ("year<=", asked.to))
+    every = (("genres==", asked.genre), ("year>=", asked.from_), ("year<=", asked.to))
     return tuple(f"{column}{value}" for column, value in every if value is not None)
 
 
 def _said(call: Exchange, ask: Ask, answer: Answer, left: Left) -> dict[str, Any]:
     scale = call.service.engine.scale(call.ns, ask.scenario)
     stars = stars_of(call, [place.item for place in answer.places])
-    rated = call.service.engine.own_ratings(call.ns, call.visit.person) if ask.seen else {}
+    rated = own_ratings(call) if ask.seen else {}
     why = answer.why or [None] * len(answer.places)
     cards = [
         {

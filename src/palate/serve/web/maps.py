@@ -17,6 +17,7 @@ from palate.serve.routes.said import in_thread
 from palate.serve.web.cards import film
 from palate.serve.web.films import ids_of
 from palate.serve.web.offers import OfPerson, page_offers
+from palate.serve.web.purposes import own_ratings
 
 offer: Offers = page_offers("maps")
 DECIMALS: Final = 3  # of coordinates from -1 to 1
@@ -66,7 +67,7 @@ async def get_map(call: Exchange, asked: NothingAsked) -> Reply:
 @offer("GET", "/web/map/mine", OwnItems, role="write")
 async def get_map_mine(call: Exchange, asked: OfPerson) -> dict[str, Any]:
     """Return what somebody rated."""
-    rated = await in_thread(call.service.engine.own_ratings, call.ns, call.visit.person)
+    rated = await in_thread(own_ratings, call)
     return {"mine": [{"item": item, "value": value} for item, value in rated.items()]}
 
 

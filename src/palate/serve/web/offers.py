@@ -132,7 +132,7 @@ async def named(call: Exchange, visit: Visit, user: str) -> str:
     if user == visit.own:
         return user
     if not visit.may_name:
-        raise RequestError("this page shows you your own lists alone", code="not_yours", subject="user")
+        raise RequestError("This page shows everybody their own lists alone.", code="not_yours", subject="user")
     typed: str = await asyncio.to_thread(call.service.engine.typed_user, call.ns, user)
     return typed
 

@@ -19,6 +19,7 @@ from palate.serve.operations import Exchange, Offers, of_query
 from palate.serve.routes.feedback import written
 from palate.serve.routes.said import in_thread
 from palate.serve.web.guessing import ValueRange
+from palate.serve.web.history import history
 from palate.serve.web.offers import OfPerson, PageOperation, page_offers
 from palate.serve.web.purposes import rating_scale
 from palate.serve.web.uploading import Choices, Upload, events_of, prefix, said, understood
@@ -27,7 +28,6 @@ from palate.store.kinds import kinds_of
 from palate.store.records import UNDO, Event, Receipt
 from palate.store.times import now
 
-BYTES: Final = 8 << 20
 BINARY: Final = b"application/octet-stream"
 TOGETHER = 2_000  # events that are written at once
 SEEN = "seen"
@@ -49,7 +49,8 @@ class FileOperation(PageOperation):
             )
         declared = call.headers.get(b"content-length", b"")
         size = int(declared) if declared.isdigit() else None
-        data = await limits.read_body(receive, size, BYTES, call.service.settings.body_seconds)
+        settings = call.service.settings
+        data = await limits.read_body(receive, size, settings.upload_bytes, settings.body_seconds)
         return asked.model_copy(update={"data": data})
 
 
@@ -238,7 +239,7 @@ def _mine(call: Exchange) -> dict[str, float | None]:
     """Return what the person said of films: the newest rating, None where they have seen it alone."""
     mine: dict[str, float | None] = {}
     rating, seen = _kinds(call)
-    for event in sorted(_events(call), key=lambda event: event.time or 0):
+    for event in history(call):
         if event.item is not None and event.kind == rating:
             mine[event.item] = event.value
         elif event.item is not None and event.kind == seen:

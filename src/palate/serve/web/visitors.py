@@ -7,10 +7,10 @@ somebody else.
 
 from __future__ import annotations
 
-import secrets
 import struct
 from dataclasses import dataclass
 
+from palate.serve.visitor_ids import new_visitor
 from palate.serve.web.seals import Seal, cookie_in, set_cookie
 from palate.store.records import Namespace
 
@@ -21,7 +21,6 @@ DAY = 24 * 3600
 YEAR = 365 * DAY
 HANDED_OVER = DAY // 2  # how long a user stays whom an application handed over
 RENEWED = 7 * DAY  # age of a cookie from which whoever comes back gets a new one
-FIRST_NUMBER = 2**52  # persons of integer ids stand above the caller's own, where a float is still exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,7 @@ class Visitors:
 
     def new(self) -> str:
         """Return the id of somebody new: nobody can guess it."""
-        if self.ns.id_kind == "integer":
-            return str(FIRST_NUMBER + secrets.randbelow(FIRST_NUMBER))
-        return f"visitor-{secrets.token_urlsafe(16)}"
+        return new_visitor(self.ns.id_kind)
 
     def cookie(self, person: str, now: float, *, secure: bool, seconds: int | None = None) -> tuple[bytes, bytes]:
         """Return the header that gives a browser the cookie of a person.

@@ -53,6 +53,8 @@ class Why(Said):
     """Why an item is in a list: words, the three own items that count most, and all parts, which add up to the sum."""
 
     words: list[str]
+    others: Annotated[str | None, Field(description="What else of the person's own speaks for it, to 100 %.")]
+    is_stars: Annotated[bool, Field(description="The sum is a rating, not only a place in a list.")]
     top: list[OwnReason]
     rest: float
     parts: list[ScorePart]
@@ -83,12 +85,14 @@ def why_said(reasons: ReasonRows, score: float | None, text: str | None, scale: 
     speaking = [row for row in own if row["contribution"] > 0]
     total = sum(row["contribution"] for row in speaking)
     top = [_top(row, total) for row in sorted(speaking, key=_first)[:TOP]]
-    words = [f"{_sentence(row, scale)} ({100 * row['share']:.0f} %)" for row in top]
+    words = [f"{_sentence(row, scale)} ({round(100 * row['share'])} %)" for row in top]
     rest = sum(row["contribution"] for row in own) - sum(row["contribution"] for row in top)
     parts = [{"name": row["name"], "contribution": row["contribution"]} for row in reasons if "item" not in row]
     added = sum(row["contribution"] for row in [*top, *parts]) + rest
     return {
         "words": words or [_without(text, score)],
+        "others": _others(len(speaking) - len(top), 100 - sum(round(100 * row["share"]) for row in top)),
+        "is_stars": scale is not None and scale.predicted,
         "top": top,
         "rest": rest,
         "parts": parts,
@@ -111,6 +115,12 @@ def _top(row: Mapping[str, Any], total: float) -> dict[str, Any]:
         "share": row["contribution"] / total,
         "contribution": row["contribution"],
     }
+
+
+def _others(n: int, percent: int) -> str | None:
+    if n == 0:
+        return None
+    return f"{'One other' if n == 1 else f'{n:,} others'} of yours ({max(percent, 0)} %)"
 
 
 def _sentence(row: Mapping[str, Any], scale: Scale | None) -> str:

@@ -7,7 +7,7 @@ whole. Numbers go up and are never used again.
 
 from __future__ import annotations
 
-from palate.store.versions.figures import VersionFigure, figure_of, figures_of, keep_figures, read_figures
+from palate.store.versions.figures import VersionFigure, figure_of, figures_of, fill_figures, keep_figures, read_figures
 from palate.store.versions.keeping import Version, activate, add, listed, prune, roll_back, wanted_by
 from palate.store.versions.loaded import Loaded, active_version, load, load_active, renewed
 from palate.store.versions.rewriting import forgotten_in, rewrite
@@ -21,6 +21,7 @@ __all__ = [
     "add",
     "figure_of",
     "figures_of",
+    "fill_figures",
     "forgotten_in",
     "keep_figures",
     "listed",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -131,11 +131,23 @@ def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord
         there, measured = ", ".join(newest) or "none", ", ".join(figures)
         words = f"no version is of a model that was measured: there are {there}, measured were {measured}"
         raise DataError(words, subject="figures")
+    _write_figures(store, ns, [(version, figures[key]) for key, version in told.items()])
+    return {key: version.number for key, version in told.items()}
+
+
+def fill_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord], numbers: Collection[int]) -> None:
+    """Keep figures with those of the numbered versions that are of a measured model and have no figures yet."""
+    bare = [one for one in listed(store, ns) if one.number in numbers and not one.details.get("figures")]
+    told = [(one, figures[one.model]) for one in bare if one.model in figures]
+    if told:
+        _write_figures(store, ns, told)
+
+
+def _write_figures(store: Store, ns: Namespace, told: Sequence[tuple[Version, FigureRecord]]) -> None:
     with store.write() as conn:
         raise_changes(conn, ns)
-        for key, version in told.items():
-            set_version(conn, ns, version.number, details=json.dumps({**version.details, "figures": figures[key]}))
-    return {key: version.number for key, version in told.items()}
+        for version, record in told:
+            set_version(conn, ns, version.number, details=json.dumps({**version.details, "figures": record}))
 
 
 def figures_of(version: Version) -> list[VersionFigure]:

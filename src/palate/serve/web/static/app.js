@@ -1,12 +1,12 @@
 /* The frame: views in tabs, who asks, light and dark. */
-import { ask } from "./api.js";
 import { takeToken } from "./handover.js";
 import { Failed, html } from "./parts.js";
 import { at, to } from "./router.js";
-import { fault, me, said } from "./state.js";
+import { NAME, fault, me, refresh, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
+import { Wrong } from "./typing.js";
 import { Shown, VIEWS, prepare } from "./views.js";
 import { words } from "./words.js";
 
@@ -22,31 +22,42 @@ function Tabs() {
 }
 
 function Whose() {
-  if (!me.value || me.value.is_own) return null;
-  return html`<p class="whose">${words.frame.about(me.value.person)} <a href=${to({ user: null })}>${words.frame.back}</a></p>`;
+  if (!me.value || me.value.is_own || isWrong()) return null;
+  return html`<p class="whose">${words.frame.about(me.value.person, me.value.n_ratings)} <a href=${to({ user: null })}>${words.frame.back}</a></p>`;
+}
+
+/* Whether the address names a user who cannot be shown; the page then has a heading of its own. */
+const isWrong = () => fault.value?.problem?.subject === "user";
+
+/* The view; where it cannot be shown, why. */
+function Content({ view }) {
+  if (!fault.value) return me.value && html`<${Shown} key=${view.name} view=${view} />`;
+  if (isWrong()) return html`<${Wrong} error=${fault.value} />`;
+  return html`<${Failed} error=${fault.value} again=${start} />`;
 }
 
 function Page() {
   const view = shown();
   return html`<a class="skip" href="#content">${words.frame.skip}</a>
     <header>
-      <p class="name">${words.frame.name}</p>
+      <p class="name">${NAME}</p>
       <${Tabs} />
       <button type="button" class="theme" aria-label=${words.frame.theme} onClick=${theme.change}>◐</button>
     </header>
     <${Whose} />
     <main id="content" tabindex="-1">
-      ${!view.apart && html`<h1>${view.title}</h1>`}
-      ${fault.value ? html`<${Failed} error=${fault.value} again=${start} />` : me.value && html`<${Shown} key=${view.name} view=${view} />`}
+      ${!view.apart && !isWrong() && html`<h1>${view.title}</h1>`}
+      <${Content} view=${view} />
     </main>
-    <footer><a href=${to({ view: "help" })}>${words.help.link}</a></footer>
+    <footer><a href=${to({ view: "help" })}>${words.help.link}</a>
+      ${me.value?.may_name && html` <a href=${to({ view: "by-user" })}>${words.frame.byUser}</a>`}</footer>
     <p class="said" role="status">${said.value}</p>`;
 }
 
 async function start() {
   try {
     await takeToken();
-    me.value = await ask("web/me");
+    await refresh();
     fault.value = null;
     setTimeout(prepare, CALM);
   } catch (error) {
@@ -57,7 +68,7 @@ async function start() {
 theme.begin();
 render(html`<${Page} />`, document.getElementById("page"));
 effect(() => {
-  document.title = `${shown().title} · ${words.frame.name}`;
+  document.title = `${shown().title} · ${NAME}`;
   requestAnimationFrame(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }));
 });
 let asked; /* the person that was asked about last: another one in the address is another page */

@@ -77,7 +77,8 @@ export function Card({ film }) {
   const id = useId();
   const own = useRef(null);
   const say = (change) => leaving(own.current, change);
-  return html`<article class="card" ref=${own} tabindex="0" data-item=${film.item} aria-labelledby=${id}>
+  return html`<article class="card" ref=${own} tabindex="0" data-item=${film.item} aria-labelledby=${id}
+    onKeyDown=${(event) => event.key === "Escape" && setOpen(false)}>
     <${Poster} film=${film} />
     <div class="about">
       <h2 id=${id}><a href=${to({ view: "film", item: film.item })}><bdi>${film.title}</bdi></a> <${Mark} item=${film.item} /></h2>

@@ -2,7 +2,7 @@
 import { ask, tell } from "./api.js";
 import { wantedOf } from "./early.js";
 import { at } from "./router.js";
-import { NONE, act, changed, inTurn, list, me, said } from "./state.js";
+import { NONE, act, changed, inTurn, list, me, refresh, said } from "./state.js";
 import { signal } from "./vendor/signals.js";
 import { words } from "./words.js";
 
@@ -56,7 +56,9 @@ async function told(path, card, body, sentence, stays) {
   if (old && !stays) removed.set(event_id, { card: old, place });
   said.value = sentence;
   try {
-    return await act(() => tell(path, { ...body, ...where, event_id, user, ask: wanted() }), apply, back);
+    const answer = await act(() => tell(path, { ...body, ...where, event_id, user, ask: wanted() }), apply, back);
+    recount();
+    return answer;
   } catch (error) {
     forget(event_id);
     said.value = words.changes.refused(error.message);
@@ -76,6 +78,7 @@ export async function undo() {
   const send = () => tell("web/undo", { withdraws: newest.event_id, event_id, user, ask: wanted() });
   try {
     await act(send, card && ((shown) => within(shown, card, place)), card && ((shown) => without(shown, card.item)));
+    recount();
   } catch (error) {
     if (error.status !== 404) remember(newest); /* 404: it is not there any more */
     said.value = words.changes.refused(error.message);
@@ -106,6 +109,11 @@ function keep(changes) {
   } catch {
     /* full, or forbidden: it holds until the page is left */
   }
+}
+
+/* The line about somebody else says how many films they rated; where it cannot be asked, it stays as it was. */
+function recount() {
+  if (!me.value.is_own) refresh().catch(() => {});
 }
 
 const remember = (change) => keep([...undoable.value, change].slice(-KEPT));

@@ -1,8 +1,17 @@
 /* What the views share, and how a change is shown before the service knows it. */
+import { ask } from "./api.js";
 import { signal } from "./vendor/signals.js";
 
 /** @type {{value: null | {person: string, is_own: boolean, page: string}}} who asks; null until the service said it */
 export const me = signal(null);
+/** What the page is called: the document says it. */
+export const NAME = document.title;
+
+/** Ask anew who asks, and what there is for them. */
+export async function refresh() {
+  me.value = await ask("web/me");
+}
+
 /** @type {{value: string}} what is read out by screen readers */
 export const said = signal("");
 /** @type {{value: null | Error}} why the page cannot go on */

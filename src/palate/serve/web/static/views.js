@@ -16,6 +16,7 @@ export const VIEWS = [
   { name: "data", title: words.data.title, load: () => import("./views/data.js") },
   { name: "scenes", title: words.scenes.title, load: () => import("./views/scenes.js") },
   { name: "help", title: words.help.title, load: () => import("./views/help.js"), below: true },
+  { name: "by-user", title: words.byUser.title, load: () => import("./views/by-user.js"), below: true },
 ];
 
 const loaded = async (view) => (view.file ??= await view.load());

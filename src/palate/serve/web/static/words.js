@@ -17,10 +17,18 @@ const FIGURES = {
   crps: ({ value }) => `What it believes of a rating is off by ${value.toFixed(2)} stars (CRPS)`,
   other: ({ metric, value }) => `${metric} is ${value.toFixed(3)}`,
 };
+/* Which ratings a model had not seen, in words; a way of splitting that is not here is shown as it is called. */
+const SPLITS = [
+  [/random:(0?\.\d+)(:\d+)?$/, (_, share) => `${percent(Number(share))} of its ratings, drawn at random`],
+  [/stratified:(0?\.\d+)(:\d+)?$/, (_, share) => `${percent(Number(share))} of each person's ratings, drawn at random`],
+  [/time:(0?\.\d+)$/, (_, share) => `the newest ${percent(Number(share))} of its ratings`],
+  [/last:(\d+)$/, (_, n) => (n === "1" ? "each person's newest rating" : `each person's newest ${n} ratings`)],
+];
+const split = (of) => SPLITS.reduce((said, [called, words]) => said.replace(called, words), of).replace(/^([^,]+), /, "$1: ");
 const SURE = { sure: "sure", fairly: "fairly sure", unsure: "unsure" };
 const MODELS = {
   popularity: "Popularity", baseline: "Baseline", mf: "Matrix factorization", als: "ALS", bayes: "Bayesian matrix factorization",
-  ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta",
+  ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta", graph: "Graph filter",
 };
 
 const listed = (numbers) => new Intl.ListFormat("en").format(numbers.map(String));
@@ -41,20 +49,46 @@ export const words = {
     policy: (words) => `These are ${words}. Each answer moves them.`,
   },
   frame: {
-    name: "Palate",
     skip: "To the content",
     views: "Views",
     theme: "Switch between light and dark",
-    about: (user) => `You see the page of user ${user}.`,
+    about: (user, n) => `You see the page of user ${user}, who rated ${films(n)}.`,
     back: "Back to my own",
+    byUser: "Lists by user id",
+    noUser: "Nobody of this id",
+    notYours: "Only your own",
     again: "Try again",
     waiting: "One moment …",
     missing: "A part of this page could not be loaded. The service may be away, or the page was renewed: load it again.",
     no: "No, leave it",
   },
+  byUser: {
+    title: "By user id",
+    about: "Type the id of a user, and see what they said, and what is suggested to them.",
+    forbidden: "Here everybody sees their own lists alone. Whoever runs this service may let ids be typed: for all with “palate serve --page demo”, or for themselves with an admin key.",
+    open: "Open with an admin key",
+    id: "User id",
+    show: "Show",
+    waits: "Looking for the list …",
+    list: (user) => `Suggested to user ${user}`,
+    first: (n) => (n === 1 ? "One film" : `The first ${n}`),
+    listTitles: ["Place", "Film", "Predicted"],
+    noStars: "–",
+    popular: "Nothing is known of this user yet, so this is what is popular with everybody.",
+    nothing: "Nothing is left to suggest to this user.",
+    all: "See it as cards, with filters",
+  },
+  said: {
+    yours: "What you said",
+    theirs: "What they said",
+    title: (n, most) => (n > most ? `The newest ${most} of ${n.toLocaleString("en")}` : `All ${n}`),
+    titles: ["Film", "Said", "When"],
+    kinds: { rating: (value) => `${Number(value.toFixed(2))} ★`, hide: () => "not for me", seen: () => "seen", skip: () => "not now" },
+    before: "earlier, in training data",
+    none: "Nothing yet.",
+  },
   models: {
     title: "Models",
-    waits: "One moment …",
     empty: "There is no model here yet, so there is nothing to choose from. Lists are what is popular; whoever runs this page adds a model with “palate versions add”.",
     about: "Each model is best at something. Your lists can be made by any of them; what was measured stands beside it.",
     first: "start here",
@@ -69,10 +103,11 @@ export const words = {
     by: (model, version) => `${MODELS[model] ?? model}, version ${version}`,
     figure: (figure) => (FIGURES[figure.metric.split("@")[0]] ?? FIGURES.other)(figure) + between(figure) + popular(figure) + ".",
     sure: ({ value }) => `Of the intervals that should hold 80 % of all ratings, ${percent(value)} did.`,
-    measured: ({ of, people }) => `Measured on ${of}${people ? `, ${people.toLocaleString("en")} people` : ""}.`,
+    measured: ({ of, people }) => `Measured on ${split(of)}${people ? `, ${people.toLocaleString("en")} people` : ""}.`,
   },
   compare: {
     title: "Compare",
+    filtered: "No film is left to suggest: let more of them in.",
     waits: "Both lists are on their way …",
     about: "The same person, two models: what would each suggest?",
     left: "On the left",
@@ -82,14 +117,14 @@ export const words = {
     also: (place) => `on the other list, too: number ${place}`,
     only: "on this list alone",
     unknown: "Nothing is known of you yet, so this is what is popular. Rate something, and the lists part.",
-    nothing: "Nothing is left to suggest here.",
   },
   forYou: {
     title: "For you",
     waiting: "Looking for films …",
-    policy: (words) => `These are ${words}. Rate one, and the list becomes yours.`,
+    policy: (words) => `${words[0].toUpperCase()}${words.slice(1)}. Rate one to make the list yours, or`,
     none: (of) => (of ? "You have said something of every film here. Let in what you have seen, or take something back." : "There are no films here yet. As soon as the catalogue has some, they stand here."),
     narrow: "No film meets all of these. Widen the years, or choose another genre.",
+    questions: "answer a few questions",
     more: "Show more",
   },
   card: {
@@ -119,9 +154,11 @@ export const words = {
   why: {
     looking: "Adding up …",
     arithmetic: "The arithmetic",
-    caption: "What the score is made of",
-    rest: "All else that you rated",
+    caption: "What the score is made of; films stand in the list by their scores",
+    stars: "What the stars are made of",
+    rest: "All else of yours",
     sum: "The score",
+    rating: "Stars for you",
     number: (value) => (value >= 0 ? `+${value.toFixed(3)}` : `−${Math.abs(value).toFixed(3)}`),
   },
   filters: {
@@ -136,6 +173,14 @@ export const words = {
     discovery: "Discovery",
     ends: { variety: "more of a kind ↔ unlike each other", discovery: "well known ↔ little known" },
     share: (value) => `${Math.round(Number(value) * 100)} percent`,
+    set: {
+      genre: (genre) => genre,
+      from: (year) => `from ${year}`,
+      to: (year) => `to ${year}`,
+      seen: () => "seen ones too",
+      variety: (value) => `variety ${Math.round(value * 100)} %`,
+      discovery: (value) => `discovery ${Math.round(value * 100)} %`,
+    },
     clear: "Clear all",
   },
   keys: {
@@ -242,13 +287,13 @@ export const words = {
     },
     stars: {
       title: "What a card says",
-      about: "The stars are a forecast: what you would give if you had seen the film. It is wrong now and then, and says how far it may be.",
+      about: "The stars are a forecast: what you would give if you had seen the film. It is wrong now and then, and says how far it may be. How often it is right to a star (a quarter of the scale) was measured on four data sets.",
       terms: [
         ["★ 4.1", "the stars we expect of you"],
         ["3.4–4.8", "your rating lies between these two in four cases of five"],
-        ["sure", "the two ends are at most half of the scale apart; of five stars, two"],
-        ["fairly sure", "at most six tenths of the scale; of five stars, 2.4"],
-        ["unsure", "further apart: take it as a guess. A few more ratings help"],
+        ["sure", "the two ends are at most half of the scale apart; 87 to 96 % of such forecasts were right to a star"],
+        ["fairly sure", "at most six tenths of the scale; 67 to 78 % were right to a star"],
+        ["unsure", "further apart: 58 to 64 % were right to a star. A few more ratings help"],
         ["★★★☆☆", "the five stars below are yours to give"],
         ["✕", "not for me: the film leaves the list for good, and it counts as a low rating"],
         ["✓", "seen, without an opinion: it leaves the list and teaches nothing"],
@@ -358,7 +403,7 @@ export const words = {
       about: "Have you rated films elsewhere? Letterboxd, IMDb, MovieLens and Netflix let you download your ratings; any table with a film and a rating in each line will do. You see what would be taken before anything is.",
       choose: "Choose a file, or drop it here",
       reading: "Reading the file …",
-      tooLarge: (name, megabytes) => `${name} has ${megabytes.toFixed(1)} MB, and at most 8 are taken: leave out lines or columns that hold no ratings, or pack it (.gz).`,
+      tooLarge: (name, megabytes, most) => `${name} has ${megabytes.toFixed(1)} MB, and at most ${Number(most.toFixed(1))} are taken: leave out lines or columns that hold no ratings, or pack it (.gz).`,
       found: (name, shown) => `${name}: ${films(shown.n_rated + shown.n_seen)} found. Nothing is taken yet.`,
       taken: (name, { new: n, n_had, refused }) => `${films(n)} of ${name} taken${n_had ? `, ${n_had} you had already` : ""}${refused ? `, ${refused} the service refused` : ""}. Your list has changed.`,
       back: "Take it back",

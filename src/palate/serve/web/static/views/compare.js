@@ -1,8 +1,11 @@
 /* Two models side by side, for one person: both lists, and what they share. */
 import { useAnswer } from "../answers.js";
-import { ask, tell } from "../api.js";
+import { tell } from "../api.js";
+import { wanted } from "../changes.js";
 import { Empty, Failed, html } from "../parts.js";
 import { at, go, to } from "../router.js";
+import { me } from "../state.js";
+import { Filters } from "./filters.js";
 import { words } from "../words.js";
 
 const own = words.compare;
@@ -12,10 +15,7 @@ const POPULAR = "popular";
 const titleOf = (side) => words.models.purposes[side]?.title ?? own.popular;
 
 export function View() {
-  const { answer, error, again } = useAnswer(() => ask("web/purposes"), "");
-  if (error) return html`<${Failed} error=${error} again=${again} />`;
-  if (!answer) return html`<p class="waits" aria-busy="true">${own.waits}</p>`;
-  const names = [...answer.purposes.map((one) => one.name), POPULAR];
+  const names = [...me.value.purposes.map((one) => one.name), POPULAR];
   if (names.length < 2) return html`<${Empty}>${words.models.empty}<//>`;
   const chosen = SIDES.map((side, place) => (names.includes(at.value[side]) ? at.value[side] : names[place]));
   return html`<p>${own.about}</p>
@@ -35,12 +35,14 @@ function Choice({ side, names, chosen }) {
 
 /** Both lists. @param {{left: string, right: string}} given */
 function Both({ left, right }) {
-  const key = JSON.stringify([left, right, at.value.user]);
-  const { answer, error, busy, again } = useAnswer(() => tell("web/compare", { left, right, n: 10 }), key);
+  const { genre, from, to: until, seen } = wanted();
+  const asked = { left, right, n: 10, genre, from, to: until, seen };
+  const { answer, error, busy, again } = useAnswer(() => tell("web/compare", asked), JSON.stringify([asked, at.value.user]));
   if (error) return html`<${Failed} error=${error} again=${again} />`;
   if (!answer) return html`<p class="waits" aria-busy="true">${own.waits}</p>`;
   const least = Math.min(answer.left.items.length, answer.right.items.length);
-  return html`<p class="overlap" role="status">${own.overlap(answer.both, least)}</p>
+  return html`<${Filters} of=${{ left: answer.chosen_from, of: answer.of }} isOrdered=${false} />
+    ${least > 0 && html`<p class="overlap" role="status">${own.overlap(answer.both, least)}</p>`}
     <div class="sides" aria-busy=${busy}>
       <${List} side="left" of=${left} list=${answer.left} />
       <${List} side="right" of=${right} list=${answer.right} />
@@ -53,7 +55,7 @@ function List({ side, of, list }) {
   return html`<section aria-labelledby=${`side-${side}`}>
     <h2 id=${`side-${side}`}>${titleOf(of)}</h2>
     ${isUnknown && html`<p class="soft">${own.unknown}</p>`}
-    ${!list.items.length && html`<${Empty}>${own.nothing}<//>`}
+    ${!list.items.length && html`<${Empty}>${own.filtered}<//>`}
     <ol class="compared">${list.items.map((item) => html`<${Item} key=${item.item} item=${item} />`)}</ol>
   </section>`;
 }

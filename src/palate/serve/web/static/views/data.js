@@ -5,12 +5,15 @@ import { me } from "../state.js";
 import { useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
 import { Upload } from "./data/upload.js";
+import { Said } from "./said.js";
 
 const KEPT = "palate-theme"; /* the one thing in this browser that is not about a person */
 
 export function View() {
+  const [round, setRound] = useState(0);
   return html`<div class="data">
-    <section aria-labelledby="data-upload"><h2 id="data-upload">${words.data.upload.title}</h2><${Upload} /></section>
+    <section aria-labelledby="data-upload"><h2 id="data-upload">${words.data.upload.title}</h2><${Upload} changed=${() => setRound((n) => n + 1)} /></section>
+    <section aria-labelledby="data-said"><${Said} id="data-said" most=${10} round=${round} /></section>
     <section aria-labelledby="data-download"><h2 id="data-download">${words.data.download.title}</h2><${Downloads} /></section>
     <section aria-labelledby="data-forget"><h2 id="data-forget">${words.data.forget.title}</h2><${Forget} /></section>
   </div>`;

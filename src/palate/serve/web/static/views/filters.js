@@ -6,31 +6,39 @@ import { useEffect, useRef } from "../vendor/hooks.js";
 import { words } from "../words.js";
 
 const SOON = 200; /* milliseconds that a slider or a typed year rests before it counts */
-const NAMES = ["genre", "from", "to", "seen", "variety", "discovery"];
+/** What the address may say of what a list is chosen from, and of its order. */
+export const CHOSEN = ["genre", "from", "to", "seen"];
+const ORDERED = ["variety", "discovery"];
 
-/** What the list is chosen from. */
-export function Filters() {
+/** What a list is chosen from. @param {{of: {left: number, of: number | null}, isOrdered?: boolean}} given */
+export function Filters({ of = list.value, isOrdered = true }) {
   const { genres = [], years = null } = me.value;
-  const set = NAMES.filter((name) => at.value[name]);
+  const names = isOrdered ? [...CHOSEN, ...ORDERED] : CHOSEN;
+  const set = names.filter((name) => at.value[name]);
   const change = useSoon();
-  return html`<details class="filters" open=${set.length > 0}>
-    <summary>${words.filters.title} <span class="left" role="status">${words.filters.left(list.value)}</span></summary>
+  return html`<div class="filters"><details>
+    <summary>${words.filters.title} <span class="left" role="status">${words.filters.left(of)}</span>
+      ${set.map((name) => html`<span key=${name} class="mark">${words.filters.set[name](at.value[name])}</span>`)}</summary>
     <form onSubmit=${(event) => event.preventDefault()}>
       ${genres.length > 0 && html`<label>${words.filters.genre}
-        <select value=${at.value.genre ?? ""} onChange=${(event) => choose(event, "genre")}>
+        <select value=${at.value.genre ?? ""} onChange=${(event) => go({ genre: event.target.value || null })}>
           <option value="">${words.filters.every}</option>
-          ${genres.map((genre) => html`<option key=${genre} value=${genre}>${genre}</option>`)}
+          ${every(genres).map((genre) => html`<option key=${genre} value=${genre}>${genre}</option>`)}
         </select></label>`}
       ${years && html`<${Year} name="from" years=${years} change=${change} /><${Year} name="to" years=${years} change=${change} />`}
-      <${Slider} name="variety" change=${change} /><${Slider} name="discovery" change=${change} />
+      ${isOrdered && ORDERED.map((name) => html`<${Slider} key=${name} name=${name} change=${change} />`)}
       <label class="check"><input type="checkbox" checked=${at.value.seen === "1"}
-        onChange=${(event) => go({ seen: event.target.checked ? "1" : null }, { replace: true })} />${words.filters.seen}</label>
-      ${set.length > 0 && html`<button type="button" onClick=${() => go(Object.fromEntries(NAMES.map((name) => [name, null])))}>${words.filters.clear}</button>`}
+        onChange=${(event) => go({ seen: event.target.checked ? "1" : null })} />${words.filters.seen}</label>
     </form>
-  </details>`;
+  </details>
+  ${set.length > 0 && html`<button type="button" class="plain" onClick=${() => clear(names)}>${words.filters.clear}</button>`}</div>`;
 }
 
-const choose = (event, name) => go({ [name]: event.target.value || null }, { replace: true });
+/** Choose from all again. @param {string[]} names */
+export const clear = (names = [...CHOSEN, ...ORDERED]) => go(Object.fromEntries(names.map((name) => [name, null])));
+
+/* A genre of the address that is none here is shown all the same: it is why the list is empty. */
+const every = (genres) => (at.value.genre && !genres.includes(at.value.genre) ? [at.value.genre, ...genres] : genres);
 
 function Year({ name, years, change }) {
   const [low, high] = years;
@@ -53,6 +61,6 @@ function useSoon() {
   useEffect(() => () => clearTimeout(timer.current), []);
   return (name, value) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => go({ [name]: value || null }, { replace: true }), SOON);
+    timer.current = setTimeout(() => go({ [name]: value || null }, { replace: Boolean(at.value[name]) }), SOON);
   };
 }

@@ -3,11 +3,11 @@ import { Card } from "../cards.js";
 import { load, recall, undo, undoable, wanted } from "../changes.js";
 import { flip } from "../moving.js";
 import { Popup, Empty, Failed, html } from "../parts.js";
-import { go } from "../router.js";
+import { go, to } from "../router.js";
 import { list, me, refused } from "../state.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
-import { Filters } from "./filters.js";
+import { Filters, clear } from "./filters.js";
 import { pressed } from "./keys.js";
 
 const title = words.forYou.title;
@@ -38,8 +38,9 @@ export function List() {
   const box = useRef(null);
   useLayoutEffect(() => flip(box.current));
   if (of === null) return html`<p class="waiting" role="status">${words.forYou.waiting}</p>`;
-  if (!items.length) return html`<${Empty}>${left || !of ? words.forYou.none(of) : words.forYou.narrow}<//>`;
-  return html`${said && html`<p class="policy">${words.forYou.policy(said)}</p>`}
+  if (!items.length && (left || !of)) return html`<${Empty}>${words.forYou.none(of)}<//>`;
+  if (!items.length) return html`<${Empty}>${words.forYou.narrow} <button type="button" class="plain" onClick=${() => clear()}>${words.filters.clear}</button><//>`;
+  return html`${said && html`<p class="policy">${words.forYou.policy(said)} <a href=${to({ view: "new" })}>${words.forYou.questions}</a>.</p>`}
     <ol class="cards" ref=${box} aria-busy=${busy} aria-label=${title}>
       ${items.map((film) => html`<li key=${film.item}><${Card} film=${film} /></li>`)}
     </ol>

@@ -1,17 +1,13 @@
 /* Models by purpose: what each is good for, what was measured of it, and a way to have one's lists by it. */
-import { useAnswer } from "../answers.js";
-import { ask } from "../api.js";
-import { Empty, Failed, html } from "../parts.js";
+import { Empty, html } from "../parts.js";
 import { at, to } from "../router.js";
+import { me } from "../state.js";
 import { words } from "../words.js";
 
 const own = words.models;
 
 export function View() {
-  const { answer, error, again } = useAnswer(() => ask("web/purposes"), "");
-  if (error) return html`<${Failed} error=${error} again=${again} />`;
-  if (!answer) return html`<p class="waits" aria-busy="true">${own.waits}</p>`;
-  const { purposes } = answer;
+  const { purposes } = me.value;
   if (!purposes.length) return html`<${Empty}>${own.empty}<//>`;
   const usual = purposes.find((one) => one.is_active)?.name; /* whose model answers where the address names no purpose */
   return html`<p>${own.about}</p>

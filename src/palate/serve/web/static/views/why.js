@@ -1,5 +1,6 @@
 /* Why a film is in the list: words first, the arithmetic behind one click. */
 import { ask } from "../api.js";
+import { wantedOf } from "../early.js";
 import { Failed, html } from "../parts.js";
 import { at } from "../router.js";
 import { useEffect, useState } from "../vendor/hooks.js";
@@ -11,14 +12,13 @@ export function Why({ film }) {
   const [error, setError] = useState(null);
   const look = () => {
     setError(null);
-    const { purpose } = at.value;
-    ask("web/why", { item: film.item, purpose }).then(setGot, setError);
+    ask("web/why", { item: film.item, purpose: wantedOf(at.value).purpose }).then(setGot, setError);
   };
   useEffect(look, [film.item]);
   if (error) return html`<${Failed} error=${error} again=${look} />`;
   if (!got) return html`<p class="reasoned" role="status">${words.why.looking}</p>`;
   return html`<div class="reasoned">
-    <ul>${got.words.map((sentence) => html`<li key=${sentence}><bdi>${sentence}</bdi></li>`)}</ul>
+    <ul>${got.words.map((sentence) => html`<li key=${sentence}><bdi>${sentence}</bdi></li>`)}${got.others && html`<li>${got.others}</li>`}</ul>
     ${got.sum !== null && html`<details>
       <summary>${words.why.arithmetic}</summary>
       <${Sum} got=${got} />
@@ -26,15 +26,18 @@ export function Why({ film }) {
   </div>`;
 }
 
+/* What is too small to be seen is left out: the sum stays right. */
+const SEEN = 0.0005;
+
 function Sum({ got }) {
   return html`<table>
-    <caption>${words.why.caption}</caption>
+    <caption>${got.is_stars ? words.why.stars : words.why.caption}</caption>
     <tbody>
-      ${got.parts.map((part) => html`<${Part} name=${part.name} value=${part.contribution} />`)}
+      ${got.parts.filter(({ contribution }) => Math.abs(contribution) >= SEEN).map((part) => html`<${Part} name=${part.name} value=${part.contribution} />`)}
       ${got.top.map((own) => html`<${Part} name=${own.title} value=${own.contribution} />`)}
-      <${Part} name=${words.why.rest} value=${got.rest} />
+      ${Math.abs(got.rest) >= SEEN && html`<${Part} name=${words.why.rest} value=${got.rest} />`}
     </tbody>
-    <tfoot><${Part} name=${words.why.sum} value=${got.sum} /></tfoot>
+    <tfoot><${Part} name=${got.is_stars ? words.why.rating : words.why.sum} value=${got.sum} /></tfoot>
   </table>`;
 }
 

@@ -8,9 +8,10 @@ import { words } from "../../words.js";
 import { Preview } from "./preview.js";
 
 const own = words.data.upload;
-const MOST = 8 * 2 ** 20; /* bytes that the service takes */
+const MIB = 2 ** 20;
 
-export function Upload() {
+/** @param {{changed: () => void}} given called when a file was taken or taken back */
+export function Upload({ changed }) {
   const [file, setFile] = useState(null);
   const [choices, setChoices] = useState({});
   const [shown, setShown] = useState(null);
@@ -38,7 +39,8 @@ export function Upload() {
     setFile(chosen);
     setChoices(how);
     setLast(null);
-    if (chosen.size > MOST) return setError(new Error(own.tooLarge(chosen.name, chosen.size / 2 ** 20)));
+    const most = me.value.upload_bytes;
+    if (chosen.size > most) return setError(new Error(own.tooLarge(chosen.name, chosen.size / MIB, most / MIB)));
     return work(() => send("web/uploads", query(chosen, how), chosen), (answer) => {
       setShown(answer);
       said.value = own.found(chosen.name, answer);
@@ -52,6 +54,7 @@ export function Upload() {
       setLast(done);
       kept(done);
       said.value = done.words;
+      changed();
     });
   };
   const back = () => work(() => tell("web/uploads/undo", { once: last.once }), ({ undone }) => {
@@ -59,6 +62,7 @@ export function Upload() {
     setLast(done);
     kept(null);
     said.value = done.words;
+    changed();
   });
 
   return html`<p>${own.about}</p>

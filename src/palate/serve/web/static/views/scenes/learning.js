@@ -1,5 +1,6 @@
 /* Jobs and versions: what is trained, and which model answers. */
 import { Empty, Table, html } from "../../parts.js";
+import { refresh } from "../../state.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { words } from "../../words.js";
 import { Asked, SureButton, useAnswer, when } from "./asking.js";
@@ -43,15 +44,16 @@ export function Jobs() {
 export function Versions() {
   const of = useAnswer("versions");
   const w = words.scenes.versions;
+  const switched = () => (of.again(), refresh()); /* purposes may lead to another version now */
   const row = (version) => [
     String(version.version), version.model, w.states[version.state] ?? version.state, when(version.trained),
     version.verdict ? version.verdict.why : (version.error ?? "–"),
     version.state === "ready" || version.state === "retired"
-      ? html`<${SureButton} label=${w.activate(version.version)} yes=${w.activateYes} question=${w.activateSure(version.version, version.model)} path="versions/activate" body=${{ version: version.version }} done=${w.activated(version.version)} then=${of.again} />`
+      ? html`<${SureButton} label=${w.activate(version.version)} yes=${w.activateYes} question=${w.activateSure(version.version, version.model)} path="versions/activate" body=${{ version: version.version }} done=${w.activated(version.version)} then=${switched} />`
       : "",
   ];
   return html`<${Asked} of=${of}>${({ versions }) => (versions.length ? html`
-    <p><${SureButton} label=${w.back} yes=${w.backYes} question=${w.backSure} path="versions/rollback" done=${w.backDone} then=${of.again} /></p>
+    <p><${SureButton} label=${w.back} yes=${w.backYes} question=${w.backSure} path="versions/rollback" done=${w.backDone} then=${switched} /></p>
     <${Table} caption=${w.caption} columns=${w.columns.map((title) => ({ title }))} rows=${versions.map(row)} />`
     : html`<${Empty}>${w.none}<//>`)}<//>`;
 }
