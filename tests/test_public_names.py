@@ -24,6 +24,7 @@ EXPECTED = [
     "Comparison",
     "Dataset",
     "Features",
+    "GraphFilter",
     "ImplicitALS",
     "Interactions",
     "ItemKNN",

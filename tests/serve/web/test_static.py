@@ -98,7 +98,8 @@ def test_nothing_else_is_served(visiting, path):
 
 
 def test_the_page_is_small():
-    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 80_000
+    assert sum(len(files()[name][1]) for name in needed("app.js")) < 50_000
+    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 100_000
     assert len(document("Palate")) < 4_000
 
 

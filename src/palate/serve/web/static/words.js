@@ -28,7 +28,7 @@ const split = (of) => SPLITS.reduce((said, [called, words]) => said.replace(call
 const SURE = { sure: "sure", fairly: "fairly sure", unsure: "unsure" };
 const MODELS = {
   popularity: "Popularity", baseline: "Baseline", mf: "Matrix factorization", als: "ALS", bayes: "Bayesian matrix factorization",
-  ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta",
+  ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta", graph: "Graph filter",
 };
 
 const listed = (numbers) => new Intl.ListFormat("en").format(numbers.map(String));
