@@ -87,7 +87,7 @@ def waited(tab):
 def settled(tab, query):
     tab.open(query)
     waited(tab)
-    for folded in tab.page.locator("main summary, .card .why").all()[:4]:
+    for folded in tab.page.locator("main summary:visible, .card .why:visible").all()[:4]:
         folded.click()
     waited(tab)
 
