@@ -80,7 +80,9 @@ KINDS: Final[Mapping[str, PurposeKind]] = {
     "stars": PurposeKind(
         _supports("predict"), ("rmse", "crps", "mae"), higher=False, order=("bayes", "als", "mf", "baseline")
     ),
-    "because": PurposeKind(_by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "graph", "ease")),
+    "because": PurposeKind(
+        _by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "graph", "ease")
+    ),
 }
 
 
