@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from palate.models.contract.learned import Attribute, Learns, Used
+from palate.models.contract.learned import Attribute, Learns, NotNegative, Used
 from palate.models.contract.learner import Training
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import AtLeast
@@ -40,9 +40,10 @@ PER_ROOT, MOST = 3.0, 512  # singular vectors, where n_components is None
 
 @dataclass(frozen=True, eq=False)
 class LearnedFilter(LearnedWeights):
-    """The largest weights of each item, and the number of singular vectors used."""
+    """The largest weights of each item, and the number of singular vectors and the power of popularity used."""
 
     n_components: Annotated[int, Used()]
+    degree_power: Annotated[NotNegative, Used(POWERS["sharpening"])]
 
 
 class GraphFilter(ItemWeights):
@@ -51,12 +52,14 @@ class GraphFilter(ItemWeights):
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of W, from the item had to the item scored.
         n_components_: how many singular vectors took part.
+        degree_power_: power of the items' popularity, as used.
     """
 
     key: ClassVar[str] = "graph"
     own_blas_threads: ClassVar[bool] = True
     learned_ = Learns(LearnedFilter)
     n_components_ = Attribute[int]()
+    degree_power_ = Attribute[float]()
 
     n_components: Annotated[
         int | None,
@@ -97,17 +100,21 @@ class GraphFilter(ItemWeights):
             with blas_threads(1):  # a thread has items of its own
                 parts = workers.run(tasks)
         rows = Rows.of_sizes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        return LearnedFilter.sparse(rows.permute(order.order), n_components=graph.V.shape[1])
+        used = {"n_components": graph.V.shape[1], "degree_power": self._power}
+        return LearnedFilter.sparse(rows.permute(order.order), **used)
 
     def _components(self, clicks: Rows) -> int:
         if self.n_components is not None:
             return self.n_components
-        fewer = min(np.count_nonzero(clicks.sizes), len(np.unique(clicks.indices)))
+        fewer = min(int(np.count_nonzero(clicks.sizes)), len(np.unique(clicks.indices)))
         return min(round(PER_ROOT * float(np.sqrt(fewer))), MOST)
 
+    @property
+    def _power(self) -> float:
+        return POWERS[self.filter] if self.degree_power is None else float(self.degree_power)
+
     def _response(self) -> Response:
-        power = POWERS[self.filter] if self.degree_power is None else float(self.degree_power)
-        return RESPONSES[self.filter](power)
+        return RESPONSES[self.filter](self._power)
 
     def _largest(self, graph: Graph, items: slice) -> tuple[Array, Array, Array]:
         """Return sizes, columns and values of the weights that are kept of these rows."""

@@ -31,6 +31,8 @@ STEPS, SPARE = 8, 0.25  # of subspace iteration, and how much wider than k the s
 ROUNDING = 16 * np.finfo(np.float32).eps
 SEED = 0
 
+interpolated: Any = chebyshev.chebinterpolate  # NumPy's stubs take no function of real numbers
+
 
 @dataclass(frozen=True, eq=False)
 class Response:
@@ -58,13 +60,17 @@ class Response:
         A step of fourth order multiplies by the first five terms of exp(-TIME P).
         """
         terms = np.array([1, -1, 1 / 2, -1 / 6, 1 / 24]) * TIME ** np.arange(5)
-        g = chebyshev.chebinterpolate(lambda x: np.polynomial.polynomial.polyval((1 - x) / 2, terms), 4)
+
+        def step(x: Any) -> Any:
+            return np.polynomial.polynomial.polyval((1 - x) / 2, terms)
+
+        g = interpolated(step, 4)
         return cls(np.array([0.5, -0.5]), g, 0.0, power)
 
     @classmethod
     def chebyshev(cls, power: float) -> Response:
         """Return that of ChebyCF (Kim et al. 2025): a flat low pass, interpolated at Chebyshev nodes."""
-        h = chebyshev.chebinterpolate(lambda x: 0.5 - np.sign(x) * np.abs(x) ** STEEPNESS / 2, DEGREE)
+        h = interpolated(lambda x: 0.5 - np.sign(x) * np.abs(x) ** STEEPNESS / 2, DEGREE)
         return cls(h, np.ones(1), power, power)
 
 
@@ -118,7 +124,7 @@ class Graph:
     def _polynomial(self, coefficients: Array, X: Array) -> Array:
         """Return a polynomial of L times X, (n_items, m), by the recurrence T_(n+1) = 2 L T_n - T_(n-1)."""
         c = coefficients.astype(np.float32)
-        total = c[0] * X
+        total: Array = c[0] * X
         if len(c) == 1:
             return total
         before, now = X, self._step(X)
@@ -132,7 +138,7 @@ class Graph:
         """Return L X."""
         between = np.empty((self.of_users.n_rows, X.shape[1]), np.float32)
         kernel.product(self.of_users.cells, *given(X), between)
-        out = np.empty_like(X)
+        out: Array = np.empty_like(X)
         kernel.product(self.of_items.cells, *given(between), out)
         out *= -2
         out += X
