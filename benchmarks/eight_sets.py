@@ -146,7 +146,7 @@ THINNED = tuple(
 QUESTIONS = {question.name: question for question in (*RATINGS, *LISTS)}
 MODELS_OF = {
     "rmse": ("baseline", "mf", "als", "bayes"),
-    "ndcg@20": ("popularity", "knn", "rp3beta", "ease", "ials", "bpr", "warp"),
+    "ndcg@20": ("popularity", "knn", "rp3beta", "graph", "ease", "ials", "bpr", "warp"),
 }
 
 

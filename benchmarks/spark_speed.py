@@ -2,11 +2,14 @@
 
     python benchmarks/spark_speed.py                       10 M ratings, explicit and implicit, lists for all
     python benchmarks/spark_speed.py --millions 10 30      more sizes; none: lists alone
+    python benchmarks/spark_speed.py --warm                ours alone, in sweeps in which Java compiles no more
+    python benchmarks/spark_speed.py --own-rows            what a row's own factors add to the bytes, by blocks
     python benchmarks/spark_speed.py --write               the tables of docs/spark.md
 
 Each measurement is a process of its own on the same Parquet file, one after the other. A sweep of MLlib's is a fit of
 several less a fit of one, both ended by an action; ours are what the history says, the first one (nothing compiled,
-nothing cached) left out. Objectives are computed here, by one function, from the factors that each gives.
+nothing cached) left out. ``--warm`` leaves two out: Java compiles what it runs often during the second, too.
+Objectives are computed here, by one function, from the factors that each gives.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ import polars as pl
 import spark_metrics
 from common import machine, markdown, publish
 
-FACTORS, SWEEPS, REG, ALPHA = 64, 4, 0.1, 10.0
+FACTORS, REG, ALPHA = 64, 0.1, 10.0
+SWEEPS, LEFT_OUT = 4, 1
+WARM_SWEEPS, WARM_LEFT_OUT = 8, 2
 INIT_SCALE = 0.06  # suits four sweeps better than our 0.1; MLlib always begins with vectors of length 1: 0.125
 MLLIB_BLOCKS = (10,)  # its default
 USERS_LISTED, ITEMS_LISTED = 50_000, 20_000
@@ -44,7 +49,7 @@ def sizes(n: int) -> tuple[int, int]:
 # -- what is measured, each in a process of its own ----
 
 
-def make(folder: Path, n: int, kind: str) -> Found:
+def make(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Write the ratings, and the same as clicks."""
     data = generated.ratings(n, *sizes(n))
     table = {"user": data.user_index, "item": data.item_index, "rating": data.values}
@@ -52,15 +57,15 @@ def make(folder: Path, n: int, kind: str) -> Found:
     return {"rows": len(data)}
 
 
-def one_machine(folder: Path, n: int, kind: str) -> Found:
+def one_machine(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Return seconds a sweep of our solver without Spark, and its objective."""
-    model = estimator(kind).fit(interactions(folder, n, kind))
-    seconds = [record["seconds"] for record in model.history_[1:]]
+    model = estimator(kind, sweeps).fit(interactions(folder, n, kind))
+    seconds = [record["seconds"] for record in model.history_[left_out:]]
     P, Q = np.asarray(model.user_factors_), np.asarray(model.item_factors_)
     return {"seconds": seconds, "objective": objective(folder, n, kind, P, Q)}
 
 
-def on_spark(folder: Path, n: int, kind: str) -> Found:
+def on_spark(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Return seconds a sweep of our solver on Spark, its objective, and what it shuffled."""
     from palate.spark import prepare, train
 
@@ -71,12 +76,12 @@ def on_spark(folder: Path, n: int, kind: str) -> Found:
     first = [-1]
 
     def told(progress: Any) -> None:  # the first sweep lays the ratings out, too
-        if progress.step == 1:
+        if progress.step == left_out:
             first[0] = spark_metrics.last_stage(spark)
 
-    trained = train(prepared, estimator(kind), str(folder / "trained"), overwrite=True, progress=told)
-    moved = spark_metrics.shuffled(spark, first[0]) / (SWEEPS - 1)
-    seconds = [record["seconds"] for record in trained.history[1:]]
+    trained = train(prepared, estimator(kind, sweeps), str(folder / "trained"), overwrite=True, progress=told)
+    moved = spark_metrics.shuffled(spark, first[0]) / (sweeps - left_out)
+    seconds = [record["seconds"] for record in trained.history[left_out:]]
     figure = objective(folder, n, kind, *(gathered(trained, side) for side in ("user", "item")))
     pairs = int(prepared.needed("user").sum() + prepared.needed("item").sum())
     spark.stop()
@@ -91,7 +96,7 @@ def gathered(trained: Any, side: str) -> np.ndarray:
     return X
 
 
-def mllib(folder: Path, n: int, kind: str) -> Found:
+def mllib(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Return seconds a sweep of MLlib's ALS with the better number of blocks, and its objective."""
     from pyspark.ml.recommendation import ALS
 
@@ -101,15 +106,15 @@ def mllib(folder: Path, n: int, kind: str) -> Found:
     best: Found = {}
     for blocks in MLLIB_BLOCKS:
         times = []
-        for sweeps in (1, SWEEPS):
-            als = ALS(userCol="user", itemCol="item", ratingCol="rating", rank=FACTORS, maxIter=sweeps, seed=1)
+        for number in (left_out, sweeps):
+            als = ALS(userCol="user", itemCol="item", ratingCol="rating", rank=FACTORS, maxIter=number, seed=1)
             als.setParams(numUserBlocks=blocks, numItemBlocks=blocks, regParam=REG)
             als.setParams(implicitPrefs=kind == "implicit", alpha=ALPHA)
             started = time.perf_counter()
             model = als.fit(ratings)
             model.userFactors.count()
             times.append(time.perf_counter() - started)
-        seconds = (times[1] - times[0]) / (SWEEPS - 1)
+        seconds = (times[1] - times[0]) / (sweeps - left_out)
         if not best or seconds < best["seconds"][0]:
             factors = [
                 factors_of(frame, m) for frame, m in zip((model.userFactors, model.itemFactors), sizes(n), strict=True)
@@ -119,7 +124,7 @@ def mllib(folder: Path, n: int, kind: str) -> Found:
     return best
 
 
-def lists_ours(folder: Path, n: int, kind: str) -> Found:
+def lists_ours(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Return seconds of the ten best for everybody, written as Parquet."""
     from palate.spark import recommend_all
     from palate.spark.trained import Trained
@@ -135,7 +140,7 @@ def lists_ours(folder: Path, n: int, kind: str) -> Found:
     return {"seconds": seconds[1:]}
 
 
-def lists_mllib(folder: Path, n: int, kind: str) -> Found:
+def lists_mllib(folder: Path, n: int, kind: str, sweeps: int, left_out: int) -> Found:
     """Return the same of MLlib, which leaves nothing out."""
     from pyspark.ml.recommendation import ALS
 
@@ -151,7 +156,7 @@ def lists_mllib(folder: Path, n: int, kind: str) -> Found:
     return {"seconds": [seconds]}
 
 
-TASKS: dict[str, Callable[[Path, int, str], Found]] = {
+TASKS: dict[str, Callable[[Path, int, str, int, int], Found]] = {
     "make": make,
     "one machine": one_machine,
     "Spark": on_spark,
@@ -173,16 +178,16 @@ def session() -> Any:
     return open_session("local[2]", conf=conf)
 
 
-def estimator(kind: str) -> Any:
+def estimator(kind: str, sweeps: int) -> Any:
     """Return our model with MLlib's objective, or what comes nearest to it."""
     from palate import ALS, ImplicitALS
 
     if kind == "explicit":
         start = {"init_scale": INIT_SCALE, "random_state": 0}
-        return ALS(FACTORS, n_epochs=SWEEPS, reg=REG, reg_exponent=1.0, reg_biases=0.0, biases=False, **start)
+        return ALS(FACTORS, n_epochs=sweeps, reg=REG, reg_exponent=1.0, reg_biases=0.0, biases=False, **start)
     reg = REG * (80 * 500) ** 0.5  # MLlib's penalty grows with a row's length, ours is that of the mean one
     clicks = {"positive": "values", "alpha": ALPHA, "unobserved_weight": 1.0}
-    return ImplicitALS(FACTORS, n_epochs=SWEEPS, reg=reg, reg_exponent=0.0, random_state=0, **clicks)
+    return ImplicitALS(FACTORS, n_epochs=sweeps, reg=reg, reg_exponent=0.0, random_state=0, **clicks)
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -226,9 +231,9 @@ def objective(folder: Path, n: int, kind: str, P: np.ndarray, Q: np.ndarray) -> 
     return total / len(user)
 
 
-def run(task: str, folder: Path, n: int, kind: str) -> Found:
+def run(task: str, folder: Path, n: int, kind: str, sweeps: int = SWEEPS, left_out: int = LEFT_OUT) -> Found:
     """Return what a task finds in a process of its own."""
-    words = [sys.executable, __file__, "--task", task, str(folder), str(n), kind]
+    words = [sys.executable, __file__, "--task", task, str(folder), str(n), kind, str(sweeps), str(left_out)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{task}, {n:,} ratings: {done.stderr[-4000:]}")
@@ -260,17 +265,61 @@ def sweep_rows(folder: Path, n: int, kinds: list[str]) -> list[list[str]]:
     return rows
 
 
+def warm_rows(folder: Path, n: int, kinds: list[str]) -> list[list[str]]:
+    rows = []
+    for kind in kinds:
+        here, there = (run(task, folder, n, kind, WARM_SWEEPS, WARM_LEFT_OUT) for task in ("one machine", "Spark"))
+        one, both = median(here["seconds"]), median(there["seconds"])
+        moved = there["shuffled"]
+        figures = [f"{both:.2f}", f"{one:.2f}", f"{both / one:.2f}", f"{both - one:.2f}"]
+        rows.append([f"{n / 1e6:g} M, {kind}", *figures, f"{moved / 1e6:.0f} MB, {moved / there['bound']:.2f}"])
+    return rows
+
+
+def warm(options: argparse.Namespace) -> None:
+    """Measure our sweeps once Java is warm."""
+    rows: list[list[str]] = []
+    for millions in options.millions:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
+            run("make", Path(name), int(millions * 1e6), "explicit")
+            rows += warm_rows(Path(name), int(millions * 1e6), options.kinds)
+    header = ["ratings", "Spark, s a sweep", "one machine", "Spark / one machine", "more, s"]
+    told = f"Rank {FACTORS}, `local[2]`, the median of sweeps {WARM_LEFT_OUT + 1} to {WARM_SWEEPS}. "
+    table = markdown([*header, "shuffled a sweep, / bound"], rows)
+    publish("spark-warm", f"{table}\n\n{told}{machine('pyspark')}", write=options.write)
+
+
+def own_rows(options: argparse.Namespace) -> None:
+    """Count what clicks send: each needed row once a block, and each row's own last factors."""
+    n, blocks = int(options.millions[0] * 1e6), (2, 4, 8, 16, 32)
+    data = generated.ratings(n, *sizes(n))
+    sides = (data.user_index.astype(np.int64), data.item_index.astype(np.int64))
+    own, row = sum(len(np.unique(index)) for index in sides), []
+    for k in blocks:
+        needed = 0
+        for index, other in (sides, sides[::-1]):
+            needed += int(np.count_nonzero(np.bincount(index * k + other % k)))
+        row.append(f"{(needed + own) / needed:.2f}")
+    table = markdown(["ratings", *(f"{k} blocks" for k in blocks)], [[f"{n / 1e6:g} M", *row]])
+    publish("spark-own-rows", table, write=options.write)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", nargs="*", type=float, default=[10.0])
     parser.add_argument("--kinds", nargs="*", default=["explicit", "implicit"])
     parser.add_argument("--no-lists", action="store_true")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--task", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--own-rows", action="store_true")
+    parser.add_argument("--task", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
-        task, folder, n, kind = options.task
-        print(json.dumps(TASKS[task](Path(folder), int(n), kind)))
+        task, folder, n, kind, sweeps, left_out = options.task
+        print(json.dumps(TASKS[task](Path(folder), int(n), kind, int(sweeps), int(left_out))))
+        return
+    if options.warm or options.own_rows:
+        (warm if options.warm else own_rows)(options)
         return
     rows: list[list[str]] = []
     for millions in options.millions:

@@ -12,6 +12,8 @@ import pytest
 
 from palate import Interactions, MatrixFactorization, load_movielens, save
 
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests ask no outside host
+
 # the same examples in every run
 hypothesis.settings.register_profile("palate", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("palate")

@@ -354,6 +354,28 @@ def rp3beta(X, alpha, beta, n, alpha_users=None, normalize=False):
     return B / np.where(B.sum(axis=1) > 0, B.sum(axis=1), 1)[:, None] if normalize else B
 
 
+def graph_filter(X, kind, k, weight, power):
+    """Return the weights of a filter on the graph of items, whole matrices of it, row had by column scored."""
+    of_users, of_items = (np.where(d > 0, d, 1) for d in (X.sum(axis=1), X.sum(axis=0)))
+    N = X / np.sqrt(np.outer(of_users, of_items))
+    P, V = N.T @ N, np.linalg.svd(N)[2][:k].T
+    ideal = np.diag(of_items**-power) @ V @ V.T @ np.diag(of_items**power)
+    if kind == "linear":
+        return P + weight * ideal
+    if kind == "sharpening":
+        y, t = P + weight * ideal, 2.5  # one step of the 3/8 rule for dy/dt = -y P
+        k1 = -y @ P
+        k2 = -(y + t / 3 * k1) @ P
+        k3 = -(y + t * (k2 - k1 / 3)) @ P
+        k4 = -(y + t * (k1 - k2 + k3)) @ P
+        return y + t / 8 * (k1 + 3 * k2 + 3 * k3 + k4)
+    values, vectors = np.linalg.eigh(P)
+    nodes = np.cos(np.pi * (np.arange(9) + 0.5) / 9)
+    through = np.polyfit(nodes, 0.5 - np.sign(nodes) * np.abs(nodes) ** 1.5 / 2, 8)
+    h = vectors @ np.diag(np.polyval(through, 1 - 2 * values)) @ vectors.T
+    return np.diag(of_items**-power) @ h @ np.diag(of_items**power) + weight * ideal
+
+
 def largest_of_columns(B, n):
     """Keep the n largest of each column, of equal ones those of smaller rows."""
     kept = np.zeros_like(B)

@@ -81,6 +81,7 @@ LONG = {
     "evaluation.md",
     "experiments.md",
     "gorse.md",
+    "integrations.md",
     "operations.md",
 }  # pages whose snippets take minutes of processor time
 of_pages = pytest.mark.parametrize(
@@ -91,6 +92,7 @@ of_pages = pytest.mark.parametrize(
 
 
 @pytest.mark.no_cover
+@pytest.mark.filterwarnings("ignore:::mlflow")
 @pytest.mark.usefixtures("movielens", "in_a_folder", "one_process", "undrawn", "spark_here")
 @of_pages
 def test_snippets_run(page, capsys):
@@ -111,6 +113,7 @@ def test_snippets_run(page, capsys):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:::mlflow")
 @pytest.mark.usefixtures("movielens", "in_a_folder", "spark_here")
 @of_pages
 def test_snippets_run_as_they_stand(page, capsys):

@@ -25,6 +25,7 @@ EXPECTED = [
     "Comparison",
     "Dataset",
     "Features",
+    "GraphFilter",
     "ImplicitALS",
     "Interactions",
     "ItemKNN",

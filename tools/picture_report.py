@@ -5,26 +5,21 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from pictures import opened, stored
 
 import palate
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "images" / "report.png"
-CHROMIUM = "/usr/bin/chromium"
 SIZE = {"width": 1180, "height": 1240}
 
 
 def main() -> None:
     metrics = ["rmse", "ndcg@10", "recall@20"]
     found = palate.compare(["popularity", "baseline", "mf"], palate.load_movielens("100k"), "time:0.2", metrics)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as folder, opened() as browser:
         report = palate.write_report(found, Path(folder) / "report.html")
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         page.goto(report.as_uri())
-        page.screenshot(path=TARGET)
-        browser.close()
-    print(f"drawn: {TARGET}, {TARGET.stat().st_size / 1e3:.0f} kB")
+        stored(page.screenshot(), "report.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tools that draw docs/images share: a browser, a served page, and small files."""
+"""What the tools that draw docs/images share: a browser, a served page, and a bound on the size of files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+FIGURES = IMAGES.parent.parent / "benchmarks" / "figures" / "ml-100k.json"  # of the models that make serve offers
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 READY = 90.0  # seconds in which a service is up
-COLOURS = 192  # of a stored picture: drawn pages have few
+MOST = 300_000  # bytes of a picture
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def served(models: Sequence[Path], folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "palate", "serve", "--wait", "--page", "demo", "--port", str(port)]
-    store = ["--store", f"sqlite:///{folder / 'demo.db'}"]
+    store = ["--store", f"sqlite:///{folder / 'demo.db'}", "--figures", str(FIGURES)]
     with (folder / "service.log").open("wb") as log:
         service = subprocess.Popen([*command, *store, *map(str, models)], stdout=log, stderr=log)
     try:
@@ -67,8 +68,10 @@ def _wait(address: str, service: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def stored(picture: bytes | Image.Image, name: str) -> None:
-    """Write a picture into docs/images with few colours, and say how large it is."""
+    """Write a picture into docs/images, and say how large it is; too large a one ends the tool."""
     image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
     path = IMAGES / name
-    image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > MOST:
+        sys.exit(f"{path} has {path.stat().st_size / 1e3:.0f} kB, more than {MOST / 1e3:.0f}")
     print(f"drawn: {path}, {path.stat().st_size / 1e3:.0f} kB")

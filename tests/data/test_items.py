@@ -92,6 +92,7 @@ def test_faulty_tables_are_refused(given, message):
     [
         ("year=1990", [1, 4]),
         ("year==1990", [1, 4]),
+        ("year == 1990", [1, 4]),
         ("year=1990.0", [1, 4]),
         (f"year<{2**63}", [1, 2, 4]),
         (f"year=-{2**70}", []),
@@ -251,3 +252,10 @@ def test_a_text_that_no_item_has_is_a_slip_or_in_a_changing_catalogue_a_wish():
         with pytest.raises(ParameterError, match="no item has"):
             matching_items(table, where)
         assert table.filter(pl.Series(matching_items(table, where, known_values=False)))["item_id"].to_list() == met
+
+
+def test_a_value_may_begin_with_a_sign_after_two_equals():
+    table = pl.DataFrame({"item_id": [1, 2], "genres": [["<b>"], ["Drama"]]})
+    assert matching_items(table, "genres==<b>").tolist() == [True, False]
+    with pytest.raises(ParameterError, match="cannot read the condition 'genres=<b>'"):
+        matching_items(table, "genres=<b>")

@@ -44,6 +44,7 @@ ADMINS = {  # bodies or queries of what admins alone may
     "POST /web/scenes/versions/activate": {"version": 1, "sure": True},
     "POST /web/scenes/versions/rollback": {"sure": True},
 }
+SECRETS = {"POST /web/admin": {"key": "wrong"}, "POST /web/session": {"token": "wrong"}}  # bodies of what they open
 
 
 def send(visitor, name, given):

@@ -30,6 +30,13 @@ from palate.store.store import open_store
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    """Of the environment's variables those of the tests themselves are none of the service's."""
+    for name in [name for name in os.environ if name.startswith("PALATE_") and name != "PALATE_DATA"]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def store(tmp_path):
     """The address of a store that is there."""
@@ -80,8 +87,22 @@ def test_an_address_that_names_no_store():
 
 
 def test_a_store_in_no_folder(tmp_path):
-    found = told(f"sqlite:///{tmp_path}/none/shop.db")
-    assert ("error", f"sqlite:///{tmp_path}/none/shop.db is not there, and its folder cannot be written") in found
+    (one,) = [f for f in findings(Settings(store=f"sqlite:///{tmp_path}/none/shop.db", port=0)) if f.level == "error"]
+    assert one.what == f"sqlite:///{tmp_path}/none/shop.db: its folder {tmp_path}/none is not there"
+    assert one.do == f"mkdir -p {tmp_path}/none"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no folder here refuses everybody, root as well")
+def test_a_store_in_a_folder_that_cannot_be_written():
+    assert ("error", "sqlite:////proc/shop.db is not there, and its folder cannot be written") in told("/proc/shop.db")
+
+
+def test_a_variable_that_names_no_setting(store, monkeypatch):
+    monkeypatch.setitem(os.environ, "PALATE_WORKRES", "2")
+    one = one_of(store)
+    assert (one.level, one.do) == ("warning", "did you mean PALATE_WORKERS?")
+    assert "PALATE_WORKRES is no setting" in one.what
+    assert "2" not in one.what  # it may be secret
 
 
 def test_a_store_of_another_schema_names_the_command(tmp_path):

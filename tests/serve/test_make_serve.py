@@ -82,8 +82,8 @@ def test_the_page_opens_with_one_model_and_the_other_becomes_a_version(clone: Pa
             assert "Error" not in log.read_text()
             time.sleep(0.1)
         assert versions(clone) == [("ease", "active"), ("knn", "ready")]
-        told = asked(url, "/web/purposes?user=1")["purposes"]
-        assert [(one["name"], one["model"]) for one in told] == [("lists", "ease"), ("because", "knn")]
+        told = asked(url, "/web/me?user=1")["purposes"]
+        assert [(one["name"], one["model"]) for one in told] == [("lists", "ease"), ("because", "ease")]
         assert all(0 < one["figure"]["popular"] < one["figure"]["value"] < 1 for one in told)
     trained = other.stat().st_mtime_ns
     with page(clone) as url:  # again: nothing is trained anew or added, and what was said is there

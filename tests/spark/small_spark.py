@@ -48,6 +48,11 @@ class AbsentError(AnalysisException):
         return "PATH_NOT_FOUND"
 
 
+def observed(frame: Frame, names: Any, kinds: Any) -> tuple[Frame, Callable[[], list[Any]]]:
+    """Do what `palate.spark.sweeps.observed` does: its expressions of Spark are made in Java."""
+    return frame, lambda: [row for row in frame.select(*names).collect() if row["kind"] in kinds]
+
+
 def found(path: str) -> Any:
     """Return files as Spark's binaryFile does: here a schema is all that is asked for.
 

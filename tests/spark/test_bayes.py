@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from layouts import lay_out
-from small_spark import Session
+from small_spark import Session, observed
 
 import palate
 import palate.spark.bayes.snapshots
 import palate.spark.bayes.training
 import palate.spark.resuming
+import palate.spark.sweeps
 import palate.spark.training
 from palate import ALS, BayesianMF, Interactions
 from palate.data.features import Features
@@ -51,6 +52,7 @@ def small(monkeypatch):
         monkeypatch.setattr(module, "write_facts", lambda *_: None)
     for module in (palate.spark.bayes.snapshots, palate.spark.resuming):
         monkeypatch.setattr(module, "exists", lambda _, path: Path(path).exists())
+    monkeypatch.setattr(palate.spark.sweeps, "observed", observed)
     return Session()
 
 

@@ -85,6 +85,7 @@ def total(x):
 TOTAL = "import sys, palate.spark, shared_kernel as k, numpy as np; print('here', flush=True); sys.stdin.readline()"
 
 
+@pytest.mark.long  # without processes: tests/kernels/test_compiling.py
 def test_two_processes_that_write_one_index_at_once_leave_it_whole(tmp_path):
     """For the same types; for others see tests/kernels/test_compiling.py."""
     (tmp_path / "shared_kernel.py").write_text(KERNEL)

@@ -54,7 +54,7 @@ def received_by(prepared, side, block):
     return np.concatenate(parts)
 
 
-@pytest.mark.parametrize("name", ["prepared_ratings", "prepared_clicks"])
+@pytest.mark.parametrize("name", ["prepared_ratings", pytest.param("prepared_clicks", marks=pytest.mark.long)])
 def test_positions_and_rows_are_those_of_one_machine(name, request, ratings_table):
     prepared = request.getfixturevalue(name)
     table = ratings_table if name == "prepared_ratings" else ratings_table.select("user_id", "item_id")
@@ -75,7 +75,7 @@ def test_positions_and_rows_are_those_of_one_machine(name, request, ratings_tabl
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
-@pytest.mark.parametrize("name", ["prepared_ratings", "prepared_clicks"])
+@pytest.mark.parametrize("name", ["prepared_ratings", pytest.param("prepared_clicks", marks=pytest.mark.long)])
 def test_blocks_hold_each_cell_once(name, side, request):
     prepared = request.getfixturevalue(name)
     rows = frame_of(prepared.rows).sort(side, other(side)).select(side, other(side), "value")

@@ -35,7 +35,7 @@ def features_by_position(prepared, side):
     return table
 
 
-@pytest.mark.long  # by a command: the next but one
+@pytest.mark.long
 def test_features_of_both_sides_lie_beside_their_rows(spark, tmp_path):
     rows = pl.DataFrame({"user": [3, 1, 2, 3], "item": ["b", "a", "c", "a"], "value": [1.0, 2.0, 3.0, 4.0]})
     users = Features.from_table({"user": [9, 3, 2, 1, -4], "age": [10, 20, 30, 40, 50]}, "user")
@@ -74,6 +74,7 @@ def test_features_that_do_not_fit_are_refused(spark, tmp_path):
         prepare(spark, rows, str(tmp_path / "b"), item_features=text)
 
 
+@pytest.mark.long
 def test_tables_are_named_on_the_command_line(spark, tmp_path, run):
     place = {name: str(tmp_path / name) for name in ("ratings.csv", "films.csv", "people.parquet", "out")}
     rows = pl.DataFrame({"user": ["1", "2", "07"], "item": [3, 1, 3], "value": [1.0, 2.0, 3.0]})

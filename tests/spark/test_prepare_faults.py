@@ -79,6 +79,7 @@ def test_an_error_shows_some_of_the_rows(spark, tmp_path):
     assert "user-item pair stands again: 1 of 12 (row {user 3, movieId 7})" in str(raised.value)
 
 
+@pytest.mark.long
 def test_faulty_rows_are_dropped_and_counted_by_reason(spark, tmp_path, caplog):
     columns = {
         "user": [1, None, 3, 4, 5, 6],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from layouts import lay_out
 
 from palate import ALS, ImplicitALS, Interactions
 from palate.errors import DataError
 from palate.spark import settings
+from palate.spark.blocks import block_keys
 from palate.spark.preparing import prepare
 from palate.spark.settings import used_clicks, used_ratings
 
@@ -32,9 +34,8 @@ def table():
 
 @pytest.fixture(scope="module")
 def prepared(spark, table, tmp_path_factory):
-    path = tmp_path_factory.mktemp("settings") / "ratings"
-    rows = spark.createDataFrame(table.drop("weight").sample(fraction=1, shuffle=True, seed=1).to_arrow())
-    return prepare(spark, rows, str(path), n_blocks=4)
+    data = Interactions.from_table(table.drop("weight"))
+    return lay_out(spark, data, tmp_path_factory.mktemp("settings") / "ratings", block_keys(spark, 4))
 
 
 @pytest.fixture(scope="module")

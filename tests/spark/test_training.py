@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from layouts import lay_out
 from pyspark.errors import PySparkException
-from small_spark import Frame, Session
+from small_spark import Frame, Session, observed
 
 import palate.spark.resuming
+import palate.spark.sweeps
 import palate.spark.training
 from palate import ALS, ImplicitALS, Interactions
 from palate.errors import DataError, ParameterError
@@ -74,6 +75,7 @@ def spark(monkeypatch):
     monkeypatch.setattr(palate.spark.training, "check_free", lambda *_, **__: None)
     monkeypatch.setattr(palate.spark.training, "write_facts", lambda *_: None)
     monkeypatch.setattr(palate.spark.resuming, "exists", lambda _, path: Path(path).exists())
+    monkeypatch.setattr(palate.spark.sweeps, "observed", observed)
     return Session()
 
 

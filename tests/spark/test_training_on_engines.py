@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from engines import CONNECT, LOCAL_CLUSTER, once
 from test_training import one_machine_clicks
-from training_jobs import MODELS, K, four_sweeps, one_sweep, random_start, sweep_each, two_sweeps
+from training_jobs import MODELS, K, four_sweeps, one_sweep, random_start, sampled, sweep_each, two_sweeps
 
 from palate import Interactions
 from palate.models.ridge.sweeps import RatingSweeps, Solution
@@ -132,6 +132,23 @@ def test_an_executor_that_dies_costs_time_alone(engine, prepared_ratings, tmp_pa
     marker = tmp_path / "died"
     found = engine(LOCAL_CLUSTER).run(two_sweeps, prepared_ratings.path, str(tmp_path / "model"), str(marker))
     assert marker.exists()
+    for one, other in zip(own, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.long
+def test_a_whole_training_through_connect_has_the_same_bits(engine, prepared_ratings, tmp_path):
+    own = engine("local[2]").run(four_sweeps, prepared_ratings.path, str(tmp_path / "own"))
+    found = engine(CONNECT).run(four_sweeps, prepared_ratings.path, str(tmp_path / "model"))
+    assert own[2:] == found[2:]  # objectives and sweeps
+    for one, other in zip((*own[0], *own[1]), (*found[0], *found[1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.long
+def test_a_sampler_through_connect_draws_the_same_bits(engine, prepared_ratings, tmp_path):
+    own = engine("local[2]").run(sampled, prepared_ratings.path, str(tmp_path / "own"))
+    found = engine(CONNECT).run(sampled, prepared_ratings.path, str(tmp_path / "model"))
     for one, other in zip(own, found, strict=True):
         np.testing.assert_array_equal(one, other)
 

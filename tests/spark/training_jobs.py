@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from palate import ALS, ImplicitALS
+from palate import ALS, BayesianMF, ImplicitALS
 from palate.spark import sweeps
 from palate.spark.halves import solve
 from palate.spark.prepared import Prepared
@@ -84,6 +84,13 @@ def instead(function, marker):
         yield
     finally:
         sweeps.solve = solve
+
+
+def sampled(spark, data, path):
+    """Return the draws of a short chain: of users, of items and of the noise."""
+    model = BayesianMF(K, n_sweeps=3, n_burn_in=1, n_chains=1, incidence=False, random_state=0)
+    draws = train(Prepared.open(spark, data), model, path).posterior.draws
+    return draws.user_draws, draws.item_draws, draws.noise_draws
 
 
 def two_sweeps(spark, data, path, marker=None):

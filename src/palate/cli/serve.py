@@ -143,7 +143,7 @@ def _settings(models: list[Path], given: Mapping[str, Any]) -> Settings:
     told_outside = {name for name in ("page", "store") if f"PALATE_{name.upper()}" in os.environ}
     begun = {name: value for name, value in own.items() if name not in told_outside}
     if not {"store"} & (given.keys() | begun.keys() | told_outside):
-        raise common.usage_error("name a model file to begin with, or a store that is there with --store")
+        raise common.usage_error("name a model file to begin with, or a store with --store or PALATE_STORE")
     return told(**{**begun, **given})
 
 

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 CALL_TITLE = Column("title", "call the column of titles 'title'")
 SHOWN = 20  # values named where none fits
-CONDITION = re.compile(r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>[^=<>\s].*?)\s*$")
+CONDITION = re.compile(  # a value that begins with < or > comes right after ==: "=<" is a slip for "<="
+    r"^\s*(?P<column>[^=<>!]+?)\s*(?P<sign>!=|<=|>=|==?|<|>)\s*(?P<value>((?<===)[<>]|[^=<>\s]).*?)\s*$"
+)
 WHOLE = re.compile(r"[+-]?\d{1,99}")
 Condition = str | pl.Expr
 Side = Literal["user", "item"]

@@ -5,6 +5,7 @@ Nothing is changed: a store that is not there is not made, and one of an older s
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sqlalchemy import URL, func, select, text
 
 from palate import files
-from palate.errors import NotFoundError, PalateError, ParameterError, StoreError, UnavailableError
+from palate.errors import NotFoundError, PalateError, ParameterError, StoreError, UnavailableError, nearest
 from palate.parallel import default_threads
 from palate.serve.access import is_loopback
 from palate.serve.listening import listen
@@ -44,6 +45,7 @@ LONG_AGO: Final = 1_767_225_600  # the start of 2026: a clock before it was neve
 APART: Final = 5.0  # seconds between our clock and the database's
 # what a service takes beside the files of its models: a little more than docs/operations.md's table measured
 BASE_MB, WORKER_MB = 230, 175
+OTHERS: Final = frozenset({"PALATE_DATA", "PALATE_CACHE"})  # variables of all commands
 MEMORY: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/proc/meminfo"))
 
 
@@ -77,6 +79,7 @@ def findings(settings: Settings, models: Sequence[Path] = ()) -> list[Finding]:
         partial(_figures, settings),
         partial(_who_may_ask, settings),
         partial(_machine, settings, models),
+        _environment,
     ]
     found = [one for check in checks for one in check()]
     return sorted(found, key=lambda one: ("error", "warning", "fine").index(one.level))
@@ -86,7 +89,7 @@ def _address(settings: Settings) -> Iterator[Finding]:
     try:
         listen(settings.host, settings.port).close()
     except ParameterError as error:
-        yield Finding("error", str(error), "end what listens there, or say another --port")
+        yield Finding("error", str(error), "end what listens there, or say another --port or --host")
     else:
         yield Finding("fine", f"port {settings.port} of {settings.host} is free")
 
@@ -122,6 +125,8 @@ def _is_empty_database(where: URL) -> bool:
 
 def _new_store(where: URL) -> Finding:
     said, file = engines.said(where), engines.file_of(where)
+    if file is not None and not file.parent.is_dir():
+        return Finding("error", f"{said}: its folder {file.parent} is not there", f"mkdir -p {file.parent}")
     if file is not None and not _can_write(file.parent):
         return Finding("error", f"{said} is not there, and its folder cannot be written", "let this user write into it")
     return Finding("fine", f"{said} is not there yet: the service makes it")
@@ -249,6 +254,16 @@ def _candidates(settings: Settings, n_items: int) -> Iterator[Finding]:
             f"with {n_items:,} items each list is ranked in full: the extra 'ann' is missing",
             "pip install 'palate[ann]'",
         )
+
+
+def _environment() -> Iterator[Finding]:
+    """Look for variables that are meant for the service and name no setting of it: nothing else would tell."""
+    known = {f"PALATE_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith("PALATE_") and name.upper() not in known | OTHERS:
+            near = nearest(name, known)
+            fix = "docs/operations.md lists them" if near is None else f"did you mean {near}?"
+            yield Finding("warning", f"the environment's {name} is no setting of the service", fix)
 
 
 def _who_may_ask(settings: Settings) -> Iterator[Finding]:

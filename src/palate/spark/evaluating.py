@@ -5,7 +5,7 @@ share, 20 bytes a test user and metric, and makes of it what one machine makes: 
 that intervals and paired tests resample. Metrics with a value a user are equal to the last bit; sums over ratings, and
 those over lists (list overlap), to rounding (1e-12).
 
-Refused, for no model here has a predictive distribution: crps, coverage_80, and what else is of one.
+Refused: crps, coverage_80, and what else needs a predictive distribution; `BayesianMF` offers it on one machine.
 """
 
 from __future__ import annotations
@@ -164,9 +164,10 @@ def _skipped(trained: Trained, asked: Sequence[At], genres: bytes | None, *, ski
     for request in asked:
         missing = next((name for name in request.metric.inputs if name in lacking), None)
         if missing and not skip:
-            raise ParameterError.of(
-                request.name, f"needs {needed(missing)}; {trained.model.key} here does not offer it", code="not_offered"
-            )
+            here = f"needs {needed(missing)}; {trained.model.key} on Spark does not offer it"
+            if missing == "predictive" and trained.model.key == "bayes":
+                here += ", the saved model does: measure that on one machine"
+            raise ParameterError.of(request.name, here, code="not_offered")
         if missing:
             skipped[request.name] = f"{request.name} needs {needed(missing)}"
     return skipped

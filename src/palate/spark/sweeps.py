@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,9 @@ WRITTEN = {
 SETTINGS = {"spark.sql.adaptive.enabled": False, "spark.sql.execution.arrow.maxRecordsPerBatch": 16}
 NAMES = [field.split()[0] for field in LAYOUT.split(",")]
 SUMS = ("kind", "block", "row", "sweep", "figures", "sums", "gram", "note")
+LONG = (*SUMS, "factors", "biases")  # of rows that were solved apart
+ERRORS = ("kind", "row", "block", "figures")
+TOLD = ("sums", "fault")  # kinds of the records that the driver needs of a half sweep
 
 
 log = logging.getLogger(__name__)
@@ -149,19 +152,37 @@ def written(records: DataFrame, path: str) -> DataFrame:
     return records.sparkSession.read.schema(FACTORS).parquet(path)
 
 
+def told(records: DataFrame, path: str, names: Sequence[str], kinds: Sequence[str]) -> tuple[DataFrame, list[Any]]:
+    """Write records of `FACTORS`; return them as they are read back, and columns of some kinds, by the same job."""
+    watched, rows = observed(records, names, kinds)
+    return written(watched, path), rows()
+
+
+def observed(
+    records: DataFrame, names: Sequence[str], kinds: Sequence[str]
+) -> tuple[DataFrame, Callable[[], list[Any]]]:
+    """Return a plan, and what gives columns of its records of some kinds once an action has carried it out."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    seen = Observation()
+    row = F.when(F.col("kind").isin(*kinds), F.struct(*names))
+    return records.observe(seen, F.collect_list(row).alias("rows")), lambda: list(seen.get["rows"])
+
+
 def solved(plan: DataFrame, path: str, half: Half) -> SideFactors:
     """Carry out a half sweep, and return the side.
 
     Raises:
         PalateError: a row's equations could not be solved.
     """
-    records = written(plan, path)
-    sums = sums_of(records, half)
+    records, rows = told(plan, path, SUMS, TOLD)
+    sums = sums_of(rows, half)
     if not half.common.long:
         return SideFactors(records, sums)
-    apart = written(solved_plan(records, half), long_path(path))
-    more, rows = long_sums(apart, half)
-    return SideFactors(records, joined(sums, more), rows)
+    _, rows = told(solved_plan(records, half), long_path(path), LONG, ("long", "fault"))
+    more, long = long_sums(rows, half)
+    return SideFactors(records, joined(sums, more), long)
 
 
 def long_path(path: str) -> str:
@@ -171,7 +192,8 @@ def long_path(path: str) -> str:
 
 def with_errors(factors: SideFactors, plan: DataFrame, path: str) -> SideFactors:
     """Return a side whose sums have the errors of long rows' cells, too."""
-    return replace(factors, sums=joined(factors.sums, error_sums(written(plan, errors_path(path)))))
+    _, rows = told(plan, errors_path(path), ERRORS, ("errors",))
+    return replace(factors, sums=joined(factors.sums, error_sums(rows)))
 
 
 def errors_path(path: str) -> str:
@@ -190,13 +212,15 @@ def reread(spark: SparkSession, path: str, half: Half) -> SideFactors:
         return spark.read.schema(FACTORS).parquet(name)
 
     records = read(path)
-    factors = SideFactors(records, sums_of(records, half))
+    rows = records.where(f"kind in {TOLD}").select(*SUMS).collect()
+    factors = SideFactors(records, sums_of(rows, half))
     if not half.common.long or half.common.sweep == 0:
         return factors
-    more, rows = long_sums(read(long_path(path)), half)
-    factors = replace(factors, sums=joined(factors.sums, more), long=rows)
+    more, long = long_sums(read(long_path(path)).collect(), half)
+    factors = replace(factors, sums=joined(factors.sums, more), long=long)
     if isinstance(half, RatingHalf) and half.limits is not None:
-        return replace(factors, sums=joined(factors.sums, error_sums(read(errors_path(path)))))
+        rows = read(errors_path(path)).select(*ERRORS).collect()
+        return replace(factors, sums=joined(factors.sums, error_sums(rows)))
     return factors
 
 
@@ -205,14 +229,14 @@ def joined(sums: BlockSums, more: BlockSums) -> BlockSums:
     return BlockSums([*sums.figures, *more.figures], [*sums.features, *more.features], [*sums.grams, *more.grams])
 
 
-def sums_of(records: DataFrame, half: Half) -> BlockSums:
-    """Return the sums of blocks.
+def sums_of(rows: Sequence[Any], half: Half) -> BlockSums:
+    """Return the sums of blocks, of the rows of `SUMS`.
 
     Raises:
         PalateError: a row's equations could not be solved.
         DataError: records are missing.
     """
-    rows = ordered(records.where("kind in ('sums', 'fault')").select(*SUMS).collect(), "block")
+    rows = ordered(rows, "block")
     whole = {(block, half.common.sweep) for block in range(len(half.common.wire.keys))}
     if {(row["block"], row["sweep"]) for row in rows} != whole:
         raise DataError(
@@ -221,9 +245,9 @@ def sums_of(records: DataFrame, half: Half) -> BlockSums:
     return read_sums(rows, half)
 
 
-def long_sums(records: DataFrame, half: Half) -> tuple[BlockSums, LongRows]:
-    """Return the sums of long rows, and their factors."""
-    rows = ordered(records.collect(), "row")
+def long_sums(rows: Sequence[Any], half: Half) -> tuple[BlockSums, LongRows]:
+    """Return the sums of long rows, and their factors, of the rows of `LONG`."""
+    rows = ordered(rows, "row")
     return read_sums(rows, half), read_long(rows, half.common.wire)
 
 
@@ -238,10 +262,10 @@ def read_long(rows: Sequence[Any], wire: Wire) -> LongRows:
     return LongRows(tuple(row["row"] for row in rows), np.array(X), np.concatenate(b))
 
 
-def error_sums(records: DataFrame) -> BlockSums:
-    """Return the errors of long rows' cells, by row and block."""
-    rows = sorted(records.select("row", "block", "figures").collect())
-    return BlockSums([np.frombuffer(row["figures"], np.float64) for row in rows], (), ())
+def error_sums(rows: Sequence[Any]) -> BlockSums:
+    """Return the errors of long rows' cells, by row and block, of the rows of `ERRORS`."""
+    in_order = sorted(rows, key=lambda row: (row["row"], row["block"]))
+    return BlockSums([np.frombuffer(row["figures"], np.float64) for row in in_order], (), ())
 
 
 def ordered(rows: Sequence[Any], by: str) -> list[Any]:

@@ -28,7 +28,7 @@ from palate.spark.prepared import Prepared
 from palate.spark.resuming import stopped
 from palate.spark.session import settings
 from palate.spark.starts import Beginning
-from palate.spark.sweeps import SETTINGS, Layouts, SideFactors, reread, solved, sums_of, with_errors, written
+from palate.spark.sweeps import SETTINGS, SUMS, TOLD, Layouts, SideFactors, reread, solved, sums_of, told, with_errors
 from palate.spark.trained import Trained, sweep_path
 from palate.spark.used import used_by
 
@@ -194,8 +194,8 @@ class SparkTraining:
         half = kind.half(side, self.common(side, 0, None, self.first), None, last=False)
         start = Beginning(half, seed, side, kind.start_scale(side), kind.needs_grams)
         plan = layouts.begin(side, given.rows(SIDES[side]), start)
-        records = written(plan, sweep_path(self.first.path, 0, SIDES[side]))
-        return SideFactors(records, sums_of(records, half))
+        records, rows = told(plan, sweep_path(self.first.path, 0, SIDES[side]), SUMS, TOLD)
+        return SideFactors(records, sums_of(rows, half))
 
     def newest(self, states: Sequence[Trained]) -> Now:
         """Return what the newest sweep has left that is whole.

@@ -154,6 +154,37 @@ def test_a_phone_sees_three_films_at_once_and_nothing_sticks_out(page_tab, films
     assert tab.axe() == []
 
 
+def test_each_view_is_one_click_away_and_stands(tab):
+    views = {
+        "New here?": ".question",
+        "Search": ".hits a",
+        "Taste map": ".taste",
+        "Models": ".purpose",
+        "Compare": ".compared li",
+        "Your data": ".drop",
+        "Behind the scenes": ".locked",
+        "For you": ".for-you .card",
+    }
+    for name, shown in views.items():
+        tab.page.get_by_role("link", name=name, exact=True).click()
+        tab.page.wait_for_selector(shown)
+        assert tab.page.inner_text("h1") == name
+    for name, shown in (("Help", ".help section"), ("By user id", ".typing")):
+        tab.page.click(f"footer a[href*={name.split()[0].lower()}]")
+        tab.page.wait_for_selector(shown)
+        assert tab.page.inner_text("h1") == name
+    tab.page.go_back()
+    tab.page.wait_for_selector(".help section")
+    tab.open("?view=film&item=f12")
+    tab.page.wait_for_selector(".film h1")
+
+
+def test_what_an_address_says_wrongly_of_the_list_is_as_if_not_said(tab):
+    tab.open("?n=abc&from=1e9&to=x&variety=many&discovery=7&purpose=<b>&seen=maybe")
+    tab.page.wait_for_selector(".card")
+    assert len(items(tab)) == 20
+
+
 def test_posters_have_contrast_whatever_the_genre(tab):
     colours, lowest = tab.page.evaluate(CONTRASTS)
     assert colours == 36

@@ -17,6 +17,7 @@ def test_models_are_told_by_purpose_with_what_was_measured(page_tab, films_addre
         "Because you liked …",
     ]
     assert "Its first 10 are 40 % as good as the best possible order (30 % to 50 %); the popular list: 20 %." in told[0]
+    assert "Measured on films: 20 % of its ratings, drawn at random." in told[0]
     assert "off by 0.90" in told[1]
     assert "79 % did" in told[1]
     assert "Your lists are made by this one" in told[1]

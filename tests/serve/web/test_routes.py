@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from films import copied
 from in_process import Visitor, serving
-from page_routes import ADMINS, OF_A_PERSON, OFFERS, send
+from page_routes import ADMINS, OF_A_PERSON, OFFERS, SECRETS, send
 from starlette.routing import Mount
 
 from palate.serve.app import create_app
@@ -19,7 +19,6 @@ from palate.serve.web.document import digest
 DOCS = Path(__file__).parents[3] / "docs" / "security.md"
 TABLE = DOCS.read_text("utf-8").partition("<!-- routes of the page -->\n")[2].partition("<!-- /")[0]
 ROWS = {row[0].strip("`"): row[1:] for row in (line[2:-2].split(" | ") for line in TABLE.splitlines()[2:])}
-SECRETS = {"POST /web/admin": {"key": "wrong"}, "POST /web/session": {"token": "wrong"}}
 NOBODYS = "is nobody's"
 REFUSED = re.compile(r"(\d{3}) `(\w+)`")
 

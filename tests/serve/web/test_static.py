@@ -98,7 +98,8 @@ def test_nothing_else_is_served(visiting, path):
 
 
 def test_the_page_is_small():
-    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 80_000
+    assert sum(len(files()[name][1]) for name in needed("app.js")) < 50_000
+    assert sum(len(packed) for _, packed, kind in files().values() if kind != "text/plain") < 100_000
     assert len(document("Palate")) < 4_000
 
 
@@ -115,8 +116,12 @@ def test_the_help_tells_what_was_measured_of_onboarding():
     assert [float(cell) for cell in rmse] == told["rmse"]["ours"]
 
 
-def test_the_help_says_the_bounds_of_sure_and_unsure():
+def test_the_help_says_the_bounds_of_sure_and_unsure_and_how_often_they_were_right():
     words = (FOLDER / "words.js").read_text("utf-8")
     assert (LIKELY, SURE, FAIRLY) == (0.8, 0.5, 0.6), "say the new ones in the help of words.js"
     for said in ("in four cases of five", "at most half of the scale", "at most six tenths of the scale"):
         assert said in words
+    rows = (DOCS / "serving.md").read_text("utf-8").partition("<!-- interval-widths -->")[2].splitlines()[3:]
+    for word in ("sure", "fairly sure", "unsure"):
+        right = [int(row.split("|")[4].strip(" %")) for row in rows if f": {word} |" in row]
+        assert re.search(rf'\["{word}", "[^"]* {min(right)} to {max(right)} %', words), (word, right)

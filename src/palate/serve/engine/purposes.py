@@ -67,7 +67,7 @@ def _supports(*abilities: str) -> Callable[[str], bool]:
 
 def _by_items(key: str) -> bool:
     """Return whether a score is a sum over what the person had: "because you liked" is then the whole truth."""
-    return key in ("knn", "rp3beta", "ease")
+    return key in ("knn", "rp3beta", "graph", "ease")
 
 
 KINDS: Final[Mapping[str, PurposeKind]] = {
@@ -75,12 +75,14 @@ KINDS: Final[Mapping[str, PurposeKind]] = {
         lambda key: key in MODELS and key not in ("popularity", "baseline"),
         ("ndcg", "recall", "hit_rate"),
         higher=True,
-        order=("blend", "ease", "ials", "bpr", "warp", "rp3beta", "knn", "bayes", "als", "mf"),
+        order=("blend", "ease", "ials", "bpr", "warp", "graph", "rp3beta", "knn", "bayes", "als", "mf"),
     ),
     "stars": PurposeKind(
         _supports("predict"), ("rmse", "crps", "mae"), higher=False, order=("bayes", "als", "mf", "baseline")
     ),
-    "because": PurposeKind(_by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "ease")),
+    "because": PurposeKind(
+        _by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "graph", "ease")
+    ),
 }
 
 

@@ -110,7 +110,7 @@ def ask_of(call: Exchange, asked: ListAsked) -> Ask:
 
 def conditions(asked: Filters) -> tuple[str, ...]:
     """Return the filters as the engine reads them."""
-    every = (("genres=", asked.genre), ("year>=", asked.from_), ("year<=", asked.to))
+    every = (("genres==", asked.genre), ("year>=", asked.from_), ("year<=", asked.to))
     return tuple(f"{column}{value}" for column, value in every if value is not None)
 
 

@@ -52,7 +52,7 @@ async function sent(address, options, begun) {
   } catch {
     throw new Refused(0, { code: "unreachable", detail: "The service cannot be reached. Nothing is lost: try again in a moment." });
   }
-  const answer = await got.json().catch(() => ({ code: "failed", detail: "The service gave an answer that is none." }));
+  const answer = await got.json().catch(() => ({ code: "failed", detail: "The service is there, but its answer cannot be read. Try again in a moment." }));
   if (!got.ok) throw new Refused(got.status, answer);
   return answer;
 }

@@ -1,6 +1,18 @@
 /* The first questions, asked while the page's other files are on their way: who asks, and the list that the address says. */
-const LISTED = ["n", "genre", "from", "to", "seen", "variety", "discovery", "purpose"];
-const NUMBERS = ["n", "from", "to", "variety", "discovery"];
+const number = (low, high) => (text) => (Number.isFinite(Number(text)) ? Math.min(Math.max(Number(text), low), high) : undefined);
+const whole = (low, high) => (text) => (/^-?\d+$/.test(text) ? number(low, high)(text) : undefined);
+const one = (...every) => (text) => (every.includes(text) ? text : undefined);
+/* What an address may say of the list; what it says otherwise is as if it were not there. */
+const LISTED = {
+  n: whole(1, 100),
+  genre: (text) => text.slice(0, 200),
+  from: whole(-9999, 9999),
+  to: whole(-9999, 9999),
+  seen: (text) => text === "1",
+  variety: number(0, 1),
+  discovery: number(0, 1),
+  purpose: one("lists", "stars", "because"),
+};
 const WITH_LIST = [undefined, "for-you", "new"]; /* views that begin with it */
 const SOON = 10_000; /* milliseconds for which an answer is as good as one that is asked for now */
 const asked = new Map();
@@ -8,10 +20,9 @@ const asked = new Map();
 /** Return what an address says of the list. @param {Record<string, string>} given */
 export function wantedOf(given) {
   const out = {};
-  for (const name of LISTED) {
-    const value = given[name];
-    if (value === undefined || value === "") continue;
-    out[name] = NUMBERS.includes(name) ? Number(value) : name === "seen" ? value === "1" : value;
+  for (const [name, read] of Object.entries(LISTED)) {
+    const value = given[name] ? read(given[name]) : undefined;
+    if (value !== undefined) out[name] = value;
   }
   return out;
 }

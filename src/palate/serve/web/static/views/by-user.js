@@ -1,6 +1,7 @@
 /* A user's id is typed, and that user's list comes: where ids may be typed. Wrong ids are told in a sentence. */
 import { useAnswer } from "../answers.js";
 import { ask } from "../api.js";
+import { wantedOf } from "../early.js";
 import { Empty, Failed, html, Table } from "../parts.js";
 import { at, to } from "../router.js";
 import { me, said } from "../state.js";
@@ -21,7 +22,7 @@ export function View() {
 
 function List() {
   const { person } = me.value;
-  const { purpose } = at.value;
+  const { purpose } = wantedOf(at.value);
   const { answer, error, again } = useAnswer(() => ask("web/list", { n: SHOWN, purpose }), JSON.stringify([person, purpose]));
   useEffect(() => {
     if (answer) said.value = own.list(person);

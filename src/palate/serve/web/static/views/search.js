@@ -9,9 +9,10 @@ import { words } from "../words.js";
 
 const SOON = 120; /* milliseconds between the last key and the question */
 const MOST = 24;
+const LONGEST = 200; /* characters that are looked for */
 
 export function View() {
-  const typed = at.value.q ?? "";
+  const typed = (at.value.q ?? "").slice(0, LONGEST);
   const [found, setFound] = useState(null);
   const [fault, setFault] = useState(null);
   const [again, setAgain] = useState(0);
@@ -29,7 +30,7 @@ export function View() {
   }, [typed, user, again]);
   return html`<form class="finder" role="search" onSubmit=${(event) => event.preventDefault()}>
     <label>${words.search.label}
-      <input ref=${field} type="search" maxlength="200" autocomplete="off" value=${typed} onKeyDown=${(event) => step(event, -1)}
+      <input ref=${field} type="search" maxlength=${LONGEST} autocomplete="off" value=${typed} onKeyDown=${(event) => step(event, -1)}
         onInput=${(event) => go({ q: event.target.value || null }, { replace: true })} /></label>
   </form>
   ${fault ? html`<${Failed} error=${fault} again=${() => setAgain(again + 1)} />` : found && html`<${Found} found=${found} field=${field} />`}`;

@@ -1,5 +1,6 @@
 /* Why a film is in the list: words first, the arithmetic behind one click. */
 import { ask } from "../api.js";
+import { wantedOf } from "../early.js";
 import { Failed, html } from "../parts.js";
 import { at } from "../router.js";
 import { useEffect, useState } from "../vendor/hooks.js";
@@ -11,8 +12,7 @@ export function Why({ film }) {
   const [error, setError] = useState(null);
   const look = () => {
     setError(null);
-    const { purpose } = at.value;
-    ask("web/why", { item: film.item, purpose }).then(setGot, setError);
+    ask("web/why", { item: film.item, purpose: wantedOf(at.value).purpose }).then(setGot, setError);
   };
   useEffect(look, [film.item]);
   if (error) return html`<${Failed} error=${error} again=${look} />`;
