@@ -1,8 +1,9 @@
 """Blends of two or three models beside each single one, all as they come; validation rows choose weights and parts.
 
 ``blends.py [PART …]`` runs parts (last, stratified, lastfm, retailrocket, ratings); without one it prints what it found
-or, where that is nothing, runs all. Each model is fitted on the inner part of the training rows, where a validation part of
-the same kind chooses the weights of every blend, and the blend; then on all training rows; the test part is seen once.
+or, where that is nothing, runs all. Each model is fitted on the inner part of the training rows, where a validation
+part of the same kind chooses the weights of every blend, and the blend; then on all training rows; the test part is
+seen once.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def chosen(of_inner: dict[str, Any], held: Any) -> tuple[tuple[str, ...], list[f
 
 
 def of_ratings() -> list[list[str]]:
-    """Return what a weighted sum of predicted ratings would gain over `bayes`: validation rows, the mean of two halves."""
+    """Return the errors of `bayes` and of a weighted sum of predicted ratings on validation rows, the mean of halves."""
     rows = []
     for name in ("ml-100k, random", "filmtrust, fixed"):
         question = QUESTIONS[name]
