@@ -115,7 +115,7 @@ def chosen(of_inner: dict[str, Any], held: Any) -> tuple[tuple[str, ...], list[f
 
 
 def of_ratings() -> list[list[str]]:
-    """Return the errors of `bayes` and of a weighted sum of predicted ratings on validation rows, the mean of halves."""
+    """Return the errors of `bayes` and of a weighted sum of predicted ratings on validation rows."""
     rows = []
     for name in ("ml-100k, random", "filmtrust, fixed"):
         question = QUESTIONS[name]
