@@ -38,6 +38,7 @@ def test_the_json_is_one_object_and_the_same_command_goes_on(here, run):
     assert sum(again["trials"].values()) == 6
 
 
+@pytest.mark.long
 def test_a_config_is_trained_evaluated_and_compared(here, run):
     run("tune", "log.csv", "--model", "baseline", "--trials", "12", "--out", "best", "--split", "none")
     best = json.loads((here / "best" / "config.json").read_text())["parameters"]
