@@ -33,6 +33,7 @@ EXPECTED = [
     "Popularity",
     "Progress",
     "RP3beta",
+    "auto",
     "compare",
     "cross_validate",
     "evaluate",
