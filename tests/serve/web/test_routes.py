@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,10 @@ def sent(app, name, origin=None, **more):
     if name not in OFFERS:
         answer = stranger.get(name.removeprefix("GET ").replace("DIGEST/…", f"{digest()}/app.js"))
     else:
-        answer = send(stranger, name, (OF_A_PERSON.get(name) or ADMINS.get(name) or SECRETS.get(name) or {}) | more)
+        given = (OF_A_PERSON.get(name) or ADMINS.get(name) or SECRETS.get(name) or {}) | more
+        if "event_id" in given:
+            given["event_id"] = str(uuid.uuid4())  # the same one of somebody else is a conflict
+        answer = send(stranger, name, given)
     problem = answer.headers["content-type"] == "application/problem+json"
     return answer.status_code, answer.json()["code"] if problem else None
 
