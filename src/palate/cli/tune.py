@@ -105,8 +105,8 @@ def tune(
 
     metric = metric or METRIC
     learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
-    fixed = set(inputs.key_values(set_, "--set"))
-    space = {name: tried for name, tried in learner.search_space.items() if name not in fixed}
+    fixed = {inputs.setting(name) for name in inputs.key_values(set_, "--set")}
+    space = {name: tried for name, tried in learner.searched().items() if name not in fixed}
     limits |= {"n_trials": trials or TRIALS, "patience": patience, "n_workers": workers or 1}
     together.check_metrics_use([learner], [metric], positive=positive, part={})
     together.check_users_use([learner], attributes, users is not None)
@@ -122,7 +122,7 @@ def tune(
         common.emit({**record, "out": str(out), "figures": [str(path) for path in figures]})
     else:
         named = inputs.words_of(data or str(train), None, None, "raise", tables)
-        _show(tuned, learner.get_params(), named, out, common.console())
+        _show(tuned, learner.settings(), named, out, common.console())
 
 
 def _seconds(text: str | None) -> float | None:

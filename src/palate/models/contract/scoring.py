@@ -14,7 +14,7 @@ from palate.kernels import Factors
 from palate.models.contract.weights import ItemToItemWeights
 from palate.parallel import chunks
 from palate.sparse import Rows, stacked
-from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
+from palate.topk import ItemSide, score_all, score_pairs, topk, topk_among, topk_of_rows
 
 
 class Scorer(ABC):
@@ -54,6 +54,10 @@ class Scorer(ABC):
         self, index: NDArray[np.int32], n: int, places: NDArray[np.int32], n_threads: int | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items most like each item asked for, itself left out, and how like they are."""
+
+    @abstractmethod
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return how like every item is to each of these, (m, n_items); what `nearest` goes by."""
 
     @abstractmethod
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
@@ -140,11 +144,15 @@ class FactorScorer(Scorer):
         """Return the n items of highest cosine."""
         return nearest(self.among.Q, self.among.Q[index], index, n, places, n_threads)
 
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the cosine of every item to each of these, (m, n_items)."""
+        unit = _unit(self.among.Q)
+        side = ItemSide(unit, np.zeros(len(unit)), 0.0)
+        return FactorScorer(unit[items], np.zeros(len(items)), side).of_all(np.arange(len(items), dtype=np.int32))
+
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
-        m, n_items = len(users), len(self.among.c)
-        every = np.tile(np.arange(n_items, dtype=np.int32), m)
-        return self.pairs(np.repeat(users, n_items), every).reshape(m, n_items)
+        return score_all(Factors(self.P, self.among.Q, self.b, self.among.c, self.among.mean), users)
 
     def take(self, users: NDArray[np.int32]) -> FactorScorer:
         """Return what scores these users alone."""
@@ -240,6 +248,10 @@ class WeightScorer(Scorer):
         of_one, every = self._of_single(index), np.arange(len(index), dtype=np.int32)
         itself = of_one.rows
         return of_one.best(every, min(n, self.B.n_items), excluded=[itself], places=places, n_threads=n_threads)
+
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the weight from each of these items to every item, (m, n_items)."""
+        return self._of_single(items).of_all(np.arange(len(items), dtype=np.int32))
 
     def _of_single(self, items: NDArray[np.int32]) -> WeightScorer:
         """Return what scores users who have had one of these items each."""

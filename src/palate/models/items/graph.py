@@ -76,7 +76,7 @@ class GraphFilter(ItemWeights):
     ] = "sharpening"
     ideal_weight: Annotated[
         float, AtLeast(0), Range(0.05, 1.0, log=True), "how much the space of the singular vectors counts."
-    ] = 0.2
+    ] = 0.25
     degree_power: Annotated[
         float | None,
         AtLeast(0, at_most=1),
@@ -120,13 +120,10 @@ class GraphFilter(ItemWeights):
         """Return sizes, columns and values of the weights that are kept of these rows."""
         W = graph.weights(items.start, items.stop, self._response(), float(self.ideal_weight))
         n_items = W.shape[1]
-        n = n_items if self.n_neighbors is None else min(self.n_neighbors, n_items)
-        top = np.broadcast_to(np.arange(n_items), W.shape)
-        if n < n_items:
-            top = np.sort(np.argpartition(-np.abs(W), n - 1, axis=1)[:, :n], axis=1)
-        values = np.take_along_axis(W, top, axis=1)
-        kept = values != 0  # what no path of the graph leads to
-        return kept.sum(axis=1), top[kept].astype(np.int32), values[kept]
+        kept = W != 0  # no path of the graph leads to the others
+        if self.n_neighbors is not None and self.n_neighbors < n_items:
+            kept &= largest_of_rows(np.abs(W), self.n_neighbors)
+        return kept.sum(axis=1), np.nonzero(kept)[1].astype(np.int32), W[kept]
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         components = MOST if self.n_components is None else self.n_components
@@ -138,3 +135,13 @@ class GraphFilter(ItemWeights):
     @property
     def _memory_advice(self) -> str:
         return "choose a smaller n_neighbors"
+
+
+def largest_of_rows(sizes: Array, n: int) -> Array:
+    """Return which n numbers of each row are the largest, a mask; of equal ones the first are taken."""
+    least = np.partition(sizes, -n, axis=1)[:, [-n]]
+    largest = sizes > least
+    lacking = n - largest.sum(axis=1)
+    for row in np.flatnonzero(lacking):
+        largest[row, np.flatnonzero(sizes[row] == least[row])[: lacking[row]]] = True
+    return largest

@@ -7,9 +7,13 @@ export const me = signal(null);
 /** What the page is called: the document says it. */
 export const NAME = document.title;
 
+let latest = 0; /* of the questions who asks: an answer that a newer question has overtaken counts no more */
+
 /** Ask anew who asks, and what there is for them. */
 export async function refresh() {
-  me.value = await ask("web/me");
+  const own = ++latest;
+  const answer = await ask("web/me");
+  if (own === latest) me.value = answer;
 }
 
 /** @type {{value: string}} what is read out by screen readers */
