@@ -15,7 +15,7 @@ from palate.models.items.clicks import RULES, Positive, check_positive_rule
 PLACES = 20  # of a list, where no metric is named
 COUNTED = 20  # whole numbers from 1, the largest so many times the median, are counts: no scale of ratings is so skewed
 
-Kind = Literal["ratings", "clicks", "counts"]
+RowKind = Literal["ratings", "clicks", "counts"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RowFacts:
         positive: the rule of clicks for models that learn from them.
     """
 
-    kind: Kind
+    kind: RowKind
     rows: int
     users: int
     items: int
@@ -131,7 +131,7 @@ def _clicked(rows: Interactions, least: float) -> Interactions:
     return rows.take(clicks)
 
 
-def _kind(rows: Interactions, constant: bool, positive: Any) -> Kind:
+def _kind(rows: Interactions, constant: bool, positive: Any) -> RowKind:
     """Return what values are, where no metric says it."""
     if positive is not None:
         return "counts" if positive == "values" else "clicks"
