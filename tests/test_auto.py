@@ -14,7 +14,7 @@ from palate.errors import DataError, MissingExtraError, ParameterError
 from palate.files.config import read_config
 from palate.tuning import auto, candidates, contest
 from palate.tuning.budget import Budget, OutOfTime
-from palate.tuning.candidates import Candidate, candidates_for
+from palate.tuning.candidates import Candidate, blended, candidates_for
 from palate.tuning.facts import facts_of
 
 SMALL = {"mf": {"n_factors": 2, "n_epochs": 3}, "als": {"n_factors": 2, "n_epochs": 2}, "ials": {"n_epochs": 2}}
@@ -89,6 +89,19 @@ def test_clicks_are_compared_by_lists_and_each_model_says_why_it_is_there(clicks
     assert why["knn"] == "behind ease on all data of the table"
     assert states(chosen)["knn"] == states(chosen)["warp"] == "left out"
     assert "clicks of 60 people and 30 items" in chosen.sentences[0]
+
+
+def test_the_best_models_of_two_kinds_are_blended(clicks):
+    chosen = auto(clicks, n_trials=9)
+    row = chosen.comparison.filter(model="blend").to_dicts()[0]
+    assert row["state"] in ("chosen", "tried")
+    assert row["why"].endswith("models of different kinds err on different items")
+    assert blended({"bpr": 4.0, "rp3beta": 1.0, "ials": 2.0, "ease": 3.0}).given == {"parts": "bpr, rp3beta"}
+    assert blended({"bpr": 4.0, "rp3beta": 1.0}).seconds > 2 * 5.0
+    assert blended({"popularity": 0.1, "ease": 1.0, "graph": 1.0}) is None
+    assert "blend" not in set(
+        auto(clicks, n_trials=9, metric="recall@5", seconds=0.01, clock=still).comparison["model"]
+    )
 
 
 def test_the_same_trials_and_seed_give_the_same_model_whatever_the_clock(clicks):

@@ -20,6 +20,8 @@ FEW = 3  # rows a person, where taste can hardly be told from noise
 WIDE = 30_000  # items: beyond it EASE learns each item from its neighbours
 SHORT = {"n_sweeps": 200, "n_burn_in": 60}  # of a chain that tells whether a whole one is worth its time
 BY_PERSON = 2e8  # scores that one measurement of lists may take
+ITEM_WEIGHTS, FACTORS = ("ease", "graph", "rp3beta"), ("ials", "bpr")  # kinds of models that a blend takes one of
+TWICE = 2.2  # a blend fits its parts on most rows, to weigh them, and then on all
 FEWEST = 2_000  # people that are measured, where there are as many
 
 
@@ -34,6 +36,7 @@ class Candidate:
         tried: whether the tables recommend it for such rows.
         short: parameters of a cheaper fit that tells as much of it; empty where there is none.
         short_share: of the seconds of a fit that the cheaper one takes.
+        given: parameters that it has, beyond its defaults.
     """
 
     key: str
@@ -42,11 +45,27 @@ class Candidate:
     tried: bool = True
     short: Mapping[str, Any] = field(default_factory=dict)
     short_share: float = 1.0
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def candidates_for(facts: RowFacts) -> list[Candidate]:
     """Return the models for such rows, in the order in which they are tried: the floor, then what costs least first."""
     return _of_lists(facts) if facts.of_lists else _of_ratings(facts)
+
+
+def blended(fit_seconds: Mapping[str, float]) -> Candidate | None:
+    """Return the blend of the best models of both kinds, of item weights and of factors; None where one kind lacks.
+
+    Args:
+        fit_seconds: of a fit on all rows by model, the best model first.
+    """
+    kinds = [[key for key in fit_seconds if key in FACTORS], [key for key in fit_seconds if key in ITEM_WEIGHTS]]
+    if not all(kinds):
+        return None
+    keys = sorted((kind[0] for kind in kinds), key=list(fit_seconds).index)
+    seconds = 1 + TWICE * sum(fit_seconds[key] for key in keys)
+    why = f"a weighted sum of {' and '.join(keys)}: models of different kinds err on different items"
+    return Candidate("blend", why, seconds, given={"parts": ", ".join(keys)})
 
 
 def measured_people(facts: RowFacts) -> int:

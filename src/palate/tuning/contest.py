@@ -16,7 +16,7 @@ from palate.models.contract.attributes import features_for, within
 from palate.models.contract.base import Recommender
 from palate.progress import DONE, Progress, ProgressCallback
 from palate.tuning.budget import LONGEST, Budget, OutOfTime
-from palate.tuning.candidates import Candidate, candidates_for, measuring_seconds
+from palate.tuning.candidates import Candidate, blended, candidates_for, measuring_seconds
 from palate.tuning.facts import RowFacts
 from palate.tuning.parts import Parts
 from palate.tuning.studies import Studies, finished_trials, trials_since_best
@@ -112,11 +112,21 @@ class Contest:
         if all(entrant.state == "refused" for entrant in wanted):
             reason = f"is offered by no model that suits these rows: {wanted[0].why}"
             raise ParameterError.of(self.facts.metric, reason, code="not_offered")
+        self._blend()
         while (better := self._next()) is not None:
             try:
                 self._trial(better, self._time_of_search(better))
             except OutOfTime:
                 return
+
+    def _blend(self) -> None:
+        """Let the blend of the best models of two kinds take part, where lists are compared."""
+        tried = sorted((e for e in self.entrants if e.best is not None), key=self.loss) if self.facts.of_lists else []
+        timed = self.budget.seconds is not None  # else the clock decides nothing
+        blend = blended({e.candidate.key: self.last_fit(e) if timed else e.candidate.seconds for e in tried})
+        if blend is not None:
+            self.entrants.append(Entrant(blend, why=blend.why))
+            self._enter(self.entrants[-1], floor=False)
 
     @property
     def best(self) -> Entrant | None:
@@ -177,7 +187,7 @@ class Contest:
             entrant.state, entrant.why = "no time", self._no_time(candidate)
             return
         settings, share = way
-        model = new_model(candidate.key, self.facts, self.question["random_state"])
+        model = new_model(candidate.key, self.facts, self.question["random_state"]).set_params(**candidate.given)
         try:
             self._begin(entrant, model, settings)
         except ParameterError as error:
@@ -260,7 +270,8 @@ class Contest:
         known = within(features_for(model, self.data, attributes=attributes), rows)
         space = space_of(model, None)
         asked = {**self.question, "model": described(model), "space": {k: repr(v) for k, v in space.items()}}
-        name = f"{model.key}{' short' if settings else ''}"
+        given = "".join(f" {value}" for value in entrant.candidate.given.values())
+        name = f"{model.key}{given}{' short' if settings else ''}"
         entrant.study = self.studies.study(asked, maximise=self.maximise, name=name)
         positive = None if self.facts.positive == "values" else self.facts.positive
         entrant.search = ParameterSearch(
