@@ -234,6 +234,16 @@ def test_a_fit_that_takes_too_long_is_ended(ratings):
     assert next(ticks) < 75
 
 
+def test_a_search_that_is_ended_leaves_the_last_fit_whole(ratings, monkeypatch):
+    """The time of a trial ended the fit on all rows, too, where the best model was the one that was ended."""
+    ticks, times = count(0, 1.0), iter([1e9, 0.0])
+    monkeypatch.setattr(contest, "candidates_for", lambda _: [Candidate("mf", "alone", 1.0)])
+    monkeypatch.setattr(contest.Contest, "_time_of_search", lambda *_: next(times))
+    chosen = auto(ratings, seconds=1e6, clock=lambda: next(ticks))
+    assert (chosen.model.key, chosen.trials.height) == ("mf", 1)
+    assert chosen.model.seen_.indices.size == len(ratings)
+
+
 def test_the_clock_stops_and_a_slow_machine_is_expected_to_stay_slow():
     now = [0.0]
     budget = Budget(10.0, lambda: now[0])

@@ -288,9 +288,12 @@ class Contest:
         search, study = entrant.search, entrant.study
         if search is None or study is None:
             return
-        search.progress = self.budget.stopping(_of_model(entrant.candidate.key, self.progress), within)
-        search.run(study, len(entrant.finished) + 1, None, None)
-        search.progress = _of_model(entrant.candidate.key, self.progress)
+        plain = _of_model(entrant.candidate.key, self.progress)
+        search.progress = self.budget.stopping(plain, within)
+        try:
+            search.run(study, len(entrant.finished) + 1, None, None)
+        finally:
+            search.progress = plain  # the fit on all rows runs to its end
 
 
 def new_model(key: str, facts: RowFacts, random_state: int) -> Recommender:
