@@ -475,3 +475,18 @@ def tsne_pushes(points):
                 pushes[i] += w**2 * (one - other)
                 sums[i] += w
     return pushes, sums
+
+
+def blended(scores, weights):
+    """Return the weighted mean of a person's scores by several models, each standardised over all items.
+
+    scores: (n_parts, n_items). A part of equal scores adds nothing, and its weight goes to the others.
+    """
+    total, whole = [0.0] * len(scores[0]), 0.0
+    for x, w in zip(scores, weights, strict=True):
+        mean = sum(x) / len(x)
+        deviation = math.sqrt(sum((one - mean) ** 2 for one in x) / len(x))
+        if max(x) > min(x) and deviation > 0:
+            whole += w
+            total = [sum_ + w * (one - mean) / deviation for sum_, one in zip(total, x, strict=True)]
+    return [sum_ / whole for sum_ in total] if whole else total

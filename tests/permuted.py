@@ -17,6 +17,11 @@ SPARSE = ("weights_indptr_", "weights_indices_", "weights_values_")
 
 def with_items_in_order(model, order):
     """Return the model whose item at position p is the one that stood at ``order[p]``."""
+    return type(model).from_state(state_in_order(model, order))
+
+
+def state_in_order(model, order):
+    """Return the state of that model, and of its parts."""
     state, n = model.state(), len(order)
     arrays = {name: moved(array, model.learned_.ARRAYS[name].axes, order) for name, array in state.arrays.items()}
     if len(arrays.get("weights_indptr_", ())):
@@ -26,15 +31,14 @@ def with_items_in_order(model, order):
         parts = square.indptr.astype(np.int64), square.indices.astype(np.int32), square.data
         arrays.update(zip(SPARSE, parts, strict=True))
     rated = state.rated and Rated(state.rated.counts[order], state.rated.means[order])
-    return type(model).from_state(
-        replace(
-            state,
-            arrays=arrays,
-            items=Ids(state.items.values[order], "item"),
-            item_table=state.item_table[order],
-            seen=state.seen and columns_moved(state.seen, order),
-            rated=rated,
-        )
+    return replace(
+        state,
+        arrays=arrays,
+        items=Ids(state.items.values[order], "item"),
+        item_table=state.item_table[order],
+        seen=state.seen and columns_moved(state.seen, order),
+        rated=rated,
+        parts=tuple(state_in_order(part, order) for part in model.fitted_parts),
     )
 
 

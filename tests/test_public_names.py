@@ -21,6 +21,7 @@ EXPECTED = [
     "WARP",
     "Baseline",
     "BayesianMF",
+    "Blend",
     "Comparison",
     "Dataset",
     "Features",

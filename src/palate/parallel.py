@@ -71,7 +71,7 @@ class Grain:
     product: int = 1 << 9  # rows of a dense product
     least_product: int = 1 << 16  # rows of a dense product that one thread does alone
     columns: int = 24  # numbers of a weight that are drawn together; of the model alone
-    lanes: int = 1 << 5  # items whose weights a graph filter computes side by side
+    lanes: int = 1 << 6  # items whose weights a graph filter computes side by side
     asked: int = 1 << 8  # rows of a sum of products
     mixed: int = 1 << 8  # distributions of ratings
     listed: int = 1 << 9  # users of lists: per thread one tile of their scores

@@ -94,6 +94,8 @@ def test_a_backup_of_sqlite_brings_all_back_but_whom_was_forgotten(tmp_path: Pat
     url = f"sqlite:///{tmp_path}/shop.db"
     with open_store(url) as store:
         filled(store, tmp_path)
+        with pytest.raises(subprocess.CalledProcessError):
+            done(told("restore"), tmp_path)  # of a backup that is not there: the store stays
         with writing(store) as acknowledged:
             while len(acknowledged) < 5:
                 pass

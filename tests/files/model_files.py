@@ -26,6 +26,7 @@ from palate.models import (
     MODELS,
     Baseline,
     BayesianMF,
+    Blend,
     ImplicitALS,
     ItemKNN,
     MatrixFactorization,
@@ -125,6 +126,15 @@ def knn_model(**changes) -> ItemKNN:
     return ItemKNN(**{"n_neighbors": 3, "positive": 3, "idf": True, **changes}).fit(low_rank(12, 9, 40))
 
 
+def blend_model(**changes) -> Blend:
+    """Return a blend of integer ids, with features of users for one of its parts."""
+    data = low_rank(12, 9, 40)
+    people = {"user_id": data.users.values, "age": np.arange(12.0)}
+    parts = "ease(reg=3.0), ials(n_factors=2, n_epochs=2)"
+    features = Features.from_table(people, "user")
+    return Blend(parts, **{"positive": 3, "random_state": 4, **changes}).fit(data, user_features=features)
+
+
 def bayes_model(**changes) -> BayesianMF:
     """Return Bayesian factorization of text ids, with features of users and offsets by day."""
     users = ["ann", "bob", "ann", "çelik", "李", "bob"]
@@ -153,12 +163,18 @@ MADE = {key: partial(small_model_of, key) for key in MODELS} | {
     "ease": ease_model,
     "knn": knn_model,
     "bayes": bayes_model,
+    "blend": blend_model,
 }  # of every model one that says much of its file
+
+
+WHOLE = [key for key in MADE if not MODELS[key].made_of_parts]  # what a folder holds
 
 
 def assert_same_model(one, other):
     """Compare all that two models are, bit for bit."""
     a, b = one.state(), other.state()
+    for part, its_twin in zip(one.fitted_parts, other.fitted_parts, strict=True):
+        assert_same_model(part, its_twin)
     assert (a.key, dict(a.parameters), a.users, a.items) == (b.key, dict(b.parameters), b.users, b.items)
     assert (a.users.what, a.items.what) == (b.users.what, b.items.what)
     assert json.loads(json.dumps(a.learned)) == json.loads(json.dumps(b.learned))

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from altered import alter
-from model_files import MADE, assert_same_model, ials_model, number_model, text_model
+from model_files import MADE, WHOLE, assert_same_model, ials_model, number_model, text_model
 from synthetic import low_rank
 from typer.testing import CliRunner
 
@@ -71,7 +71,7 @@ def refused(folder, text, code="model_file"):
 # -- round trips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("made", [text_model, *MADE.values()], ids=["mf of text", *MADE])
+@pytest.mark.parametrize("made", [text_model, *map(MADE.get, WHOLE)], ids=["mf of text", *WHOLE])
 @pytest.mark.parametrize("store_history", [True, False])
 def test_a_folder_is_the_same_model_as_a_file(made, store_history, tmp_path):
     model = made(store_history=store_history)
@@ -85,6 +85,13 @@ def test_a_folder_is_the_same_model_as_a_file(made, store_history, tmp_path):
         np.testing.assert_array_equal(loaded.rated_.means, other.rated_.means)
     if store_history:
         assert loaded.recommend(loaded.users_.values, 3).equals(other.recommend(other.users_.values, 3))
+
+
+@pytest.mark.parametrize("write", [save_folder, files.export])
+def test_a_model_made_of_several_is_no_folder(write, tmp_path):
+    with pytest.raises(ModelFileError, match="holds one model, and blend is made of several: save it as a file"):
+        write(MADE["blend"](), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_rows_may_stand_in_any_order_and_sparks_own_files_beside_them(folder):

@@ -30,6 +30,12 @@ SPECIAL = {
     },
     "knn": {"other": {**ModelContract.other, "idf": True}, "long": {**ModelContract.long, "shrinkage": 3.0}},
     "rp3beta": {"long": {**ModelContract.long, "beta": 0.3}},
+    "blend": {
+        "needs_history": True,
+        "nonsense": "parts: no model 'nonsense'",
+        "small": {**ModelContract.small, "parts": "ease(reg=30.0), ials(n_factors=4, n_epochs=5, alpha=9.0)"},
+        "other": {**ModelContract.other, "parts": "ease(reg=30.0), knn", "weights": (0.1, 0.9)},
+    },
     "ease": {
         "long": {**ModelContract.long, "reg": 50.0},
         "taste": {**ModelContract.taste, "reg": 1.0},

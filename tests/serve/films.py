@@ -31,7 +31,10 @@ FIRST = ("Silent", "Golden", "Hidden", "Broken", "Distant", "Midnight", "Paper",
 SECOND = ("Harbor", "Garden", "Signal", "Letters", "Mountain", "Orchestra", "Machine", "River", "Witness", "Empire")
 MODEL_KEYS = ("ease", "knn", "bayes")
 MEASURED = {
-    "ease": {"of": "films, random:0.2:42", "metrics": {"ndcg@10": {"value": 0.4, "low": 0.3, "high": 0.5, "popular": 0.2}}},
+    "ease": {
+        "of": "films, random:0.2:42",
+        "metrics": {"ndcg@10": {"value": 0.4, "low": 0.3, "high": 0.5, "popular": 0.2}},
+    },
     "bayes": {"of": "films", "metrics": {"rmse": {"value": 0.9}, "coverage_80": {"value": 0.79}}},
 }
 TINY = {"n_factors": 4, "n_sweeps": 10, "n_burn_in": 4, "random_state": 0, "positive": 4.0}

@@ -16,7 +16,7 @@ from palate.spark.training import train
 
 LEARNED = [name for name, case in CASES.items() if case.refused is None]
 REFUSED = [name for name, case in CASES.items() if case.refused is not None]
-SOON = ("no rows", "ids with a fraction")
+SOON = ("no rows",)
 WHOLE = ("exact rank 1, 1 factors", "rank 2 with noise, 3 factors", "clicks above 0", "50 sweeps")
 
 

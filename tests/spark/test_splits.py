@@ -100,7 +100,7 @@ def test_a_row_falls_into_the_same_part_however_the_rows_come(spark, small, rati
     assert again.columns == ["user", "item", "value", "time"]
 
 
-@pytest.mark.parametrize("text", ["last:2", "time:0.2", "rolling:2:0.2"])
+@pytest.mark.parametrize("text", ["last:2", "time:0.2", pytest.param("rolling:2:0.2", marks=pytest.mark.long)])
 def test_splits_by_time_are_those_of_one_machine(spark, ratings, one_machine, text):
     found = make_splits(spark, ratings, text)
     check_same(found, one_machine, text)
@@ -125,6 +125,7 @@ def test_a_part_of_each_user_and_a_part_of_the_items(spark, small, ratings):
     assert len(cold) == np.ceil(0.3 * len(cold | warm))
 
 
+@pytest.mark.long
 def test_a_file_of_one_machine_gives_its_rows(spark, small, ratings, one_machine, tmp_path):
     path = str(tmp_path / "splits.parquet")
     palate.save_splits("rolling:2:0.2", path, one_machine)

@@ -181,6 +181,11 @@ def with_positive(model: Recommender, positive: Any) -> Recommender:
     return model
 
 
+def setting(name: str) -> str:
+    """Return the name of a parameter as `settable` has it: that of a part is typed as PART.NAME."""
+    return name.replace(".", "__")
+
+
 def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Recommender:
     """Return an unfitted model with the parameters that --model (a key or a config), --preset and --set name."""
     from palate.errors import ParameterError, unknown_name
@@ -192,7 +197,7 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         from palate.files.config import read_config
 
         model = read_config(key)
-        cls, key = type(model), model.key
+        key = model.key
     else:
         if key.endswith(".safetensors"):
             raise usage_error(f"{key} is fitted already: palate evaluate --model-file {key} measures it")
@@ -202,9 +207,10 @@ def new_model(key: str, preset: str | None, words: Sequence[str] | None) -> Reco
         if preset is not None and preset not in cls.presets:
             raise usage_error(unknown_name(f"{key} has no preset", preset, cls.presets, having="it has"))
         model = cls() if preset is None else getattr(cls, preset)()
-    known = cls.declarations
     try:
-        for name, text in key_values(words, "--set").items():
+        given = {setting(name): text for name, text in key_values(words, "--set").items()}
+        for name, text in sorted(given.items(), key=lambda pair: "__" in pair[0]):  # parts before what is set of them
+            known = model.settable()
             if name not in known:
                 raise usage_error(unknown_name(f"{key} has no parameter", name, known, having="it has"))
             model.set_params(**{name: known[name].parse(text)})

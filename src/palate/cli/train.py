@@ -94,6 +94,8 @@ def train(
     if learner.interrupted_:
         stdout.print("training was interrupted: this is the best so far, see the warning above")
     stdout.print(_course(learner, chosen_on, on_test=watched is not None))
+    if remark := learner.remark():
+        stdout.print(remark)
     if chosen_on == "test":
         stdout.print("the epoch was chosen on the test part, so that figures of this model on it are optimistic")
     stdout.print(f"saved to {out}{replaced} ({out.stat().st_size / 1e3:,.0f} kB)")
@@ -169,7 +171,8 @@ def _parts(data: Dataset, split: str) -> tuple[Dataset, Dataset]:
 def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
     """Return how training went, in one line."""
     if not learner.history_:
-        return "computed in one go: there are no epochs, and nothing was drawn by chance"
+        seed = getattr(learner, "seed_", None)
+        return f"no epochs of its own; {'nothing was drawn by chance' if seed is None else f'seed {seed}'}"
     record: Mapping[str, float] = learner.history_[learner.best_epoch_ - 1]
     if on_test:
         record = as_test(record)

@@ -68,8 +68,8 @@ def tune(
     from palate.tuning import tune as search
 
     learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
-    fixed = set(inputs.key_values(set_, "--set"))
-    space = {name: tried for name, tried in learner.search_space.items() if name not in fixed}
+    fixed = {inputs.setting(name) for name in inputs.key_values(set_, "--set")}
+    space = {name: tried for name, tried in learner.searched().items() if name not in fixed}
     limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
     limits |= {"validation": validation, "positive": positive, "random_state": seed}
     limits["attributes"] = attributes
@@ -88,7 +88,7 @@ def tune(
         common.emit({**record, "out": str(out), "figures": [str(path) for path in figures]})
     else:
         named = inputs.words_of(data or str(train), None, None, "raise", tables)
-        _show(tuned, learner.get_params(), named, out, common.console())
+        _show(tuned, learner.settings(), named, out, common.console())
 
 
 def _seconds(text: str | None) -> float | None:

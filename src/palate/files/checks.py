@@ -48,10 +48,30 @@ def plain_state(state: ModelState) -> ModelState:
     Raises:
         ModelFileError: NaN or an infinite number, or anything that a file cannot hold; names the array or value.
     """
-    state = replace(state, parameters=_as_json(state.parameters), learned=_as_json(state.learned))
+    state = _with_json(state)
     check_item_columns(state.item_table)
     _check_state(state)
     return state
+
+
+def check_whole(model: Recommender, what: str) -> None:
+    """Refuse a model that is made of others where only one model can be written.
+
+    Raises:
+        ModelFileError: says how to write it.
+    """
+    if model.made_of_parts:
+        raise ModelFileError(
+            f"{what} holds one model, and {model.key} is made of several: save it as a file, or write each of its "
+            "fitted_parts",
+            code="not_offered",
+            subject=model.key,
+        )
+
+
+def _with_json(state: ModelState) -> ModelState:
+    parts = tuple(map(_with_json, state.parts))
+    return replace(state, parameters=_as_json(state.parameters), learned=_as_json(state.learned), parts=parts)
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +88,8 @@ def model_of(state: ModelState) -> Recommender:
     model = class_of(state.key).from_state(state)
     model.check_learned()
     try:
-        model.check_parameters()
+        for one in (model, *model.fitted_parts):
+            one.check_parameters()
     except ParameterError as error:
         raise error.within("a parameter is refused: ", kind=ModelFileError) from None
     return model
@@ -81,6 +102,8 @@ def _check_state(state: ModelState) -> None:
     for name, check in checks.items():
         if name in values:  # names that are too many or missing are refused where the model is made
             check.check(name, values[name])
+    for part in state.parts:
+        _check_part(state, part)
     if state.seen is not None:
         check_seen(state.seen, len(state.users), len(state.items))
     if state.rated is not None:
@@ -92,6 +115,13 @@ def _check_state(state: ModelState) -> None:
         )
     if table.schema.get("title") != pl.String:
         raise ModelFileError.of("the item table", "has no column 'title' of text")
+
+
+def _check_part(whole: ModelState, part: ModelState) -> None:
+    """Refuse a part of a model that takes none, one with parts of its own, and values that its class cannot have."""
+    if not class_of(whole.key).made_of_parts or class_of(part.key).made_of_parts:
+        raise ModelFileError.of(f"the part {part.key}", f"cannot be one of a {whole.key}")
+    _check_state(part)
 
 
 def check_seen(seen: Rows, n_users: int, n_items: int) -> None:

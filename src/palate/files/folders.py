@@ -31,7 +31,7 @@ from palate.data.items import item_table
 from palate.data.reading.bounds import check_bounds
 from palate.errors import DataError, ModelFileError, ParameterError
 from palate.files import strict_json
-from palate.files.checks import class_of, model_of, plain_state
+from palate.files.checks import check_whole, class_of, model_of, plain_state
 from palate.files.foreign import ids_from, read_npy, read_pickled_ids, size_of
 from palate.models import MatrixFactorization, ModelState, Recommender
 from palate.models.ridge.priors import LearnedPriors
@@ -67,6 +67,7 @@ def export(model: Recommender, folder: str | Path, layout: Literal["palate", "or
     """
     if layout not in ("palate", "original"):
         raise ParameterError.outside("layout", "'palate' or 'original'", layout)
+    check_whole(model, "a folder of arrays")
     state = plain_state(model.state())
     writers = _palate_files(state) if layout == "palate" else _original_files(state)
     folder = Path(folder)

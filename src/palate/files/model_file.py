@@ -2,9 +2,11 @@
 
 The metadata entry ``palate`` is JSON: format_version, palate_version, model (its key), parameters, learned (scalars
 and history), users and items ("integer" or "text" ids), seen (whether training rows were kept), sha256 of each
-array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event, read. The arrays:
+array, and, of a model that learned from a store, log: store, namespace, trained_to, newest_event, read; of a model made
+of others, parts: model, parameters and learned of each. The arrays:
 
     learned.NAME                      the learned arrays, shapes as in the class
+    parts.KEY.NAME                    those of each part
     users.ids, items.ids              integer ids, int64; or, for text ids,
     users.text, users.offsets, …      all ids end to end as UTF-8 bytes, and (n + 1) int64 positions where each starts
     seen.indptr, .indices, .values    what each user had in training, int64, int32, float32
@@ -22,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,10 @@ from palate.terminal import command
 
 FORMAT_VERSION = 1
 
+LEARNED = "learned."
+
 _HEADER = {**HEADER, "seen": bool, "sha256": dict}
+_PART = {"model": str, "parameters": dict, "learned": dict}
 
 
 def save(model: Recommender, path: str | Path) -> None:
@@ -69,7 +75,7 @@ def save(model: Recommender, path: str | Path) -> None:
     state = plain_state(model.state())
     arrays = _arrays_of(state)
     sums = {name: sha256(array) for name, array in arrays.items()}
-    header = {**told_of(state, FORMAT_VERSION), "seen": state.seen is not None, "sha256": sums}
+    header = {**told_of(state, FORMAT_VERSION), **_told_of_parts(state), "seen": state.seen is not None, "sha256": sums}
     metadata = {"palate": strict_json.dumps(header, "the header").decode()}
     try:
         with replacing(target) as file:
@@ -157,11 +163,11 @@ def state_of(
     item_table: pl.DataFrame,
 ) -> ModelState:
     """Return the state that a model file describes, not checked yet."""
-    return ModelState(
+    whole = ModelState(
         key=header["model"],
         parameters=header["parameters"],
         learned=header["learned"],
-        arrays={name: arrays[f"learned.{name}"] for name in _learned_in(arrays, cls)},
+        arrays={name: arrays[f"{LEARNED}{name}"] for name in _learned_in(arrays, cls, LEARNED)},
         users=ids[0],
         items=ids[1],
         seen=_seen_of(arrays) if header["seen"] else None,
@@ -169,6 +175,24 @@ def state_of(
         rated=Rated(arrays["rated.counts"], arrays["rated.means"]) if "rated.counts" in arrays else None,
         log=log_of(header["log"]) if "log" in header else None,
     )
+    return replace(whole, parts=tuple(_part_of(whole, told, arrays) for told in header.get("parts", ())))
+
+
+def _part_of(whole: ModelState, told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ModelState:
+    """Return the state of a part: of the same ids, rows and items."""
+    key = told["model"]
+    names = _learned_in(arrays, class_of(key), _prefix(key))
+    learned = {"key": key, "parameters": told["parameters"], "learned": told["learned"]}
+    return replace(whole, **learned, arrays={name: arrays[f"{_prefix(key)}{name}"] for name in names})
+
+
+def _prefix(key: str) -> str:
+    return f"parts.{key}."
+
+
+def _told_of_parts(state: ModelState) -> dict[str, Any]:
+    told = [{"model": p.key, "parameters": p.parameters, "learned": p.learned} for p in state.parts]
+    return {"parts": told} if told else {}
 
 
 def item_table_of(arrays: Mapping[str, NDArray[Any]], items: Ids) -> pl.DataFrame:
@@ -177,7 +201,9 @@ def item_table_of(arrays: Mapping[str, NDArray[Any]], items: Ids) -> pl.DataFram
 
 
 def _arrays_of(state: ModelState) -> dict[str, NDArray[Any]]:
-    arrays = {f"learned.{name}": array for name, array in state.arrays.items()}
+    arrays = {f"{LEARNED}{name}": array for name, array in state.arrays.items()}
+    for part in state.parts:
+        arrays |= {f"{_prefix(part.key)}{name}": array for name, array in part.arrays.items()}
     for side, ids in (("users", state.users), ("items", state.items)):
         if ids.kind == "integer":
             arrays[f"{side}.ids"] = ids.values.to_numpy()
@@ -215,7 +241,7 @@ def _header_of(container: Container) -> dict[str, Any]:
     container.check_seal()
     for what, given, known in (
         ("metadata", container.metadata, {"palate", SEAL}),
-        ("'palate' header", header, set(_HEADER) | ({"log"} & set(header))),
+        ("'palate' header", header, set(_HEADER) | ({"log", "parts"} & set(header))),
     ):
         check_names(f"the {what}", "key", set(given), known)
     for key, kind in _HEADER.items():
@@ -224,14 +250,28 @@ def _header_of(container: Container) -> dict[str, Any]:
     for side in ("users", "items"):
         if header[side] not in ("integer", "text"):
             raise ModelFileError.of(f"the 'palate' header's {side}", "must be 'integer' or 'text'")
+    if "parts" in header:
+        _check_parts(header["parts"])
     return header
+
+
+def _check_parts(parts: Any) -> None:
+    """Refuse parts that are not a list of models of different keys, each with its parameters and what it learned."""
+    good = isinstance(parts, list) and all(isinstance(p, dict) and set(p) == set(_PART) for p in parts)
+    good = good and all(type(part[name]) is kind for part in parts for name, kind in _PART.items())
+    if not good or len({part["model"] for part in parts}) < len(parts):
+        words = "must be a list of different models, each with model, parameters and learned"
+        raise ModelFileError.of("the 'palate' header's parts", words)
 
 
 def _check_arrays(
     arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any], cls: type[Recommender], unread: tuple[str, ...]
 ) -> None:
     """Refuse arrays beyond or short of what the header announces, and any that does not fit its checksum."""
-    wanted = {f"learned.{name}" for name in _learned_in(arrays, cls)} | {"item_table"}
+    wanted = {f"{LEARNED}{name}" for name in _learned_in(arrays, cls, LEARNED)} | {"item_table"}
+    for part in header.get("parts", ()):
+        prefix = _prefix(part["model"])
+        wanted |= {f"{prefix}{name}" for name in _learned_in(arrays, class_of(part["model"]), prefix)}
     for side in ("users", "items"):
         wanted |= {f"{side}.ids"} if header[side] == "integer" else {f"{side}.text", f"{side}.offsets"}
     if header["seen"]:
@@ -245,10 +285,10 @@ def _check_arrays(
             raise ModelFileError.of(f"array {name}", "does not fit its checksum: the file is damaged")
 
 
-def _learned_in(arrays: Mapping[str, NDArray[Any]], cls: type[Recommender]) -> list[str]:
+def _learned_in(arrays: Mapping[str, NDArray[Any]], cls: type[Recommender], prefix: str) -> list[str]:
     """Return the names of what was learned, without that which the file is older than."""
     shapes = cls.learned_.kind.ARRAYS.items()
-    return [name for name, shape in shapes if not shape.may_lack or f"learned.{name}" in arrays]
+    return [name for name, shape in shapes if not shape.may_lack or f"{prefix}{name}" in arrays]
 
 
 def _seen_of(arrays: Mapping[str, NDArray[Any]]) -> Rows:

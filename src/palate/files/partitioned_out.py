@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from palate.atomic import replacing
 from palate.errors import ModelFileError
 from palate.files import strict_json
-from palate.files.checks import class_of, plain_state
+from palate.files.checks import check_whole, class_of, plain_state
 from palate.files.header import told_of
 from palate.files.parquet_parts import FACTS, FORMAT_VERSION, Stated
 from palate.models import ModelState, Recommender
@@ -38,6 +38,7 @@ def save_folder(model: Recommender, folder: str | Path, *, rows: int = ROWS) -> 
         ModelFileError: something is there already, the model holds NaN, or a file cannot be written.
     """
     folder = Path(folder)
+    check_whole(model, "a folder of partitioned Parquet")
     state = plain_state(model.state())
     if folder.exists():
         raise ModelFileError.of(folder, "is there already; name another folder, or remove it")

@@ -105,7 +105,8 @@ def _load(path: Path) -> Recommender:
     columns = {"users": None, "items": table["item_id"]}
     ids = tuple(_ids(arrays, side, header[side], parts["orders"][side], columns[side]) for side in SIDES)
     model = cls.from_state(model_file.state_of(header, cls, arrays, (ids[0], ids[1]), table))
-    give(model, parts["derived"], arrays)
+    for name, one in _derived_of(model):
+        give(one, parts[name], arrays)
     model.file_ = container.mapped
     return model
 
@@ -182,5 +183,10 @@ def _laid_out(model: Recommender, there: dict[str, NDArray[Any]]) -> tuple[dict[
     return keep.arrays, {
         "orders": orders,
         "columns": {"item_id": item_id, **columns},
-        "derived": derive(model, keep),
+        **{name: derive(one, keep) for name, one in _derived_of(model)},
     }
+
+
+def _derived_of(model: Recommender) -> list[tuple[str, Recommender]]:
+    """Return the model and its parts, by the names of the entries that say what is derived of them."""
+    return [("derived", model), *((f"derived.{part.key}", part) for part in model.fitted_parts)]

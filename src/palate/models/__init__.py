@@ -19,6 +19,7 @@ from palate.models.items.ease import EASE as EASE
 from palate.models.items.knn import ItemKNN as ItemKNN
 from palate.models.items.knn import RP3beta as RP3beta
 from palate.models.items.graph import GraphFilter as GraphFilter
+from palate.models.blend.model import Blend as Blend
 # isort: on
 
 

@@ -221,6 +221,10 @@ class Folded(Scorer):
         """Refuse: a comparison asks for no likeness."""
         raise NotImplementedError
 
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Refuse: a comparison asks for no likeness."""
+        raise NotImplementedError
+
     def joined(self, others: Sequence[Scorer]) -> Scorer:
         """Refuse: a comparison asks for no people beside those of the split."""
         raise NotImplementedError

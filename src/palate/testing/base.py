@@ -34,6 +34,7 @@ class Contract:
             chance.
         counts_cells: whether a pair that stands twice is one cell.
         needs_history: whether known users are scored by their rows.
+        nonsense: what is said of the first parameter where it is "nonsense".
     """
 
     model: ClassVar[type[Recommender]]
@@ -126,6 +127,7 @@ class Contract:
     weighing: ClassVar[Mapping[str, Any]] = {}
     counts_cells: ClassVar[bool] = False
     needs_history: ClassVar[bool] = False
+    nonsense: ClassVar[str] = r"must be a .*number .*, got 'nonsense'"
 
     def make(self, **changes: Any) -> Any:
         """Return an unfitted model of the small parameters and these, as far as it has them."""

@@ -42,7 +42,7 @@ class Learning(Contract):
 
     def test_the_constructor_only_stores_and_fit_returns_the_model(self, data: Interactions) -> None:
         m = self.model(**{self.model.parameter_names()[0]: "nonsense"})
-        with pytest.raises(ParameterError, match=r"must be a .*number .*, got 'nonsense'"):
+        with pytest.raises(ParameterError, match=self.nonsense):
             m.fit(data)
         for ask in (lambda: m.recommend(100), lambda: m.score_rows(np.arange(2)), m.state, m.check_learned):
             with pytest.raises(NotFittedError, match="is not fitted yet"):

@@ -193,7 +193,8 @@ class _Search:
 
     @property
     def _start(self) -> dict[str, Any]:
-        return {name: self.base.get_params()[name] for name in self.space}
+        settings = self.base.settings()
+        return {name: settings[name] for name in self.space}
 
     @property
     def _derived(self) -> set[str]:
@@ -259,7 +260,7 @@ class _Search:
 
     def _used(self, model: Recommender) -> dict[str, Any]:
         """Return what is searched as a fitted model used it."""
-        return {name: getattr(model, f"{name}_") if name in self._derived else v for name, v in self._start.items()}
+        return {name: model.used(name) if name in self._derived else v for name, v in self._start.items()}
 
     def _trial(self, trial: optuna.Trial) -> float:
         """Return the metric of one setting on the validation part."""
@@ -291,7 +292,7 @@ class _Search:
         model.fit(part, attributes=False, **self.known, **options)
 
     def _model(self, values: Mapping[str, Any]) -> Recommender:
-        model = type(self.base)(**{**self.base.get_params(), **values})
+        model = type(self.base)(**self.base.get_params()).set_params(**values)
         if self.n_workers > 1 and model.get_params().get("n_threads", 0) is None:
             model.set_params(n_threads=max(1, check_threads(None) // self.n_workers))
         return model
@@ -343,10 +344,10 @@ def _has_what_is_derived(space: Range | Choice) -> bool:
 
 
 def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:
-    wanted = dict(base.search_space if space is None else space)
-    unknown = sorted(set(wanted) - set(base.get_params()))
+    wanted, settable = dict(base.searched() if space is None else space), base.settable()
+    unknown = sorted(set(wanted) - set(settable))
     if unknown:
-        raise ParameterError.unknown(f"{base.key} has no parameter", unknown[0], base.get_params(), having="it has")
+        raise ParameterError.unknown(f"{base.key} has no parameter", unknown[0], settable, having="it has")
     if not wanted:
         raise ParameterError(
             f"there is nothing to search for in {base.key}: every parameter is fixed", subject=base.key
@@ -354,7 +355,7 @@ def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dic
     for name, tried in wanted.items():
         if not isinstance(tried, Range | Choice):
             raise ParameterError.of(f"the space of {name}", f"must be a Range or a Choice, got {tried!r}", value=tried)
-    kinds = {name: parameter.type for name, parameter in base.declarations.items()}
+    kinds = {name: parameter.type for name, parameter in settable.items()}
     return {name: searched_as(kinds.get(name), tried) for name, tried in wanted.items()}
 
 

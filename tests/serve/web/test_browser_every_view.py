@@ -24,7 +24,6 @@ QUERIES = {  # of views that show more than one thing, or need to be told what
     "map": ("&item=f116&user=p7",),
     "compare": ("&user=p7",),
     "by-user": ("", "&user=p7"),
-    "by-user": ("", "&user=p7"),
     "data": ("", "&user=p7"),
     "scenes": ("&part=card",),
 }

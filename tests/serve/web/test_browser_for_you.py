@@ -183,6 +183,10 @@ def test_what_an_address_says_wrongly_of_the_list_is_as_if_not_said(tab):
     tab.open("?n=abc&from=1e9&to=x&variety=many&discovery=7&purpose=<b>&seen=maybe")
     tab.page.wait_for_selector(".card")
     assert len(items(tab)) == 20
+    assert tab.page.locator(".filters .mark").all_inner_texts() == ["discovery 100 %"]  # 1 is the most
+    tab.open("?genre=%01&to=1990")
+    tab.page.wait_for_selector(".card")
+    assert tab.page.locator(".filters .mark").all_inner_texts() == ["to 1990"]
 
 
 def test_posters_have_contrast_whatever_the_genre(tab):

@@ -32,6 +32,22 @@ def test_a_persons_page_is_an_address_that_survives_reload_and_leads_back(page_t
     assert "user 196" in tab.page.inner_text(".whose")
 
 
+def test_a_late_answer_to_who_asks_does_not_bring_the_other_person_back(page_tab):
+    tab = page_tab().open("?user=196")
+    tab.page.click(".whose a")
+    tab.page.wait_for_selector(".whose", state="detached")
+    held = []
+    tab.page.route("**/web/me?user=196", lambda route: held.append(route))
+    with tab.page.expect_request("**/web/me?user=196"):
+        tab.page.go_back()
+    with tab.page.expect_response("**/web/me?"):
+        tab.page.go_forward()
+    with tab.page.expect_response("**/web/me?user=196"):
+        held[0].continue_()
+    tab.page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    assert tab.page.locator(".whose").count() == 0
+
+
 def test_an_id_that_is_markup_is_shown_as_text(page_tab):
     hostile = "<img src=x onerror=alert(1)>${alert(2)}{{3}}"
     tab = page_tab()

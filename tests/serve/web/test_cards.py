@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,29 @@ def test_why_shares_what_speaks_for_a_film_and_adds_up():
     assert got["words"] == [
         "Because you liked Alien (57 %)",
         "Because you did not like Big (29 %)",
-        "Because you liked d (10 %)",
+        "Because you liked d (9 %)",
     ]
-    assert got["others"] == "One other of yours (4 %)"
+    assert got["others"] == "One other of yours (5 %)"
     assert got["is_stars"]
     assert got["rest"] == pytest.approx(-0.35)
     assert got["adds_up"]
     assert not why_said([*OWN, *NAMED], 4.2, None, STARS)["adds_up"]
+
+
+@pytest.mark.parametrize(
+    ("contributions", "percents"),
+    [
+        ([67, 67, 66], [34, 33, 33]),
+        ([1, 1, 1], [34, 33, 33]),
+        ([2490, 2490, 2490, 2530], [25, 25, 25, 25]),
+        ([3], [100]),
+    ],
+)
+def test_shares_of_reasons_add_up_to_100_percent_however_they_are_rounded(contributions, percents):
+    rows = [{"item": f"{k}", "title": None, "value": 5.0, "contribution": c} for k, c in enumerate(contributions)]
+    got = why_said(rows, sum(contributions), None, STARS)
+    told = [*got["words"], *([got["others"]] if got["others"] else [])]
+    assert sorted(int(re.search(r"\((\d+) %\)$", words)[1]) for words in told) == sorted(percents)
 
 
 def test_clicks_are_liked_whatever_their_weight():

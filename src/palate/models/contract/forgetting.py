@@ -10,6 +10,8 @@ import numpy as np
 
 from palate.data.ids import Id, Ids
 from palate.errors import ParameterError
+from palate.models.contract.state import ModelState
+from palate.sparse import Array, Rows
 
 if TYPE_CHECKING:
     from palate.models.contract.learner import Learner
@@ -44,6 +46,16 @@ def without_users(model: M, ids: Iterable[Id]) -> M:
     values = state.users.at(left)
     users = Ids(values.to_numpy() if state.users.kind == "integer" else values, state.users.what)
     seen = None if state.seen is None else state.seen.take(left)
-    return type(model).from_state(
-        replace(state, users=users, seen=seen, arrays={**state.arrays, **model._arrays_of_users(left)})
+    return type(model).from_state(_of_users(model, state, left, users, seen))
+
+
+def _of_users(model: Learner, state: ModelState, left: Array, users: Ids, seen: Rows | None) -> ModelState:
+    """Return the state of a model, and of its parts, with these users alone."""
+    parts = zip(model.fitted_parts, state.parts, strict=True)
+    return replace(
+        state,
+        users=users,
+        seen=seen,
+        arrays={**state.arrays, **model._arrays_of_users(left)},
+        parts=tuple(_of_users(part, own, left, users, seen) for part, own in parts),
     )

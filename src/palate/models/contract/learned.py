@@ -2,7 +2,8 @@
 
 A field is an array, ``Annotated[Array, Shape("n_users", "n_factors")]``; a plain number, text or truth value; a value
 with a `Check`; or another such dataclass, whose fields count as its own. In files, and as attributes of the model,
-their names end in ``_``.
+their names end in ``_``. A field ``Annotated[tuple[Any, ...], FITTED]`` holds fitted models, of which a file holds
+states of their own.
 """
 
 from __future__ import annotations
@@ -116,6 +117,13 @@ class Used:
     as_of: str = ""
 
 
+class Fitted:
+    """The mark of a field that holds fitted models."""
+
+
+FITTED = Fitted()
+
+
 def check_finite(name: str, array: Array) -> None:
     """Refuse NaN and infinite numbers.
 
@@ -209,6 +217,8 @@ class Learned:
                 scalars |= hint.SCALARS
                 used |= hint.USED
                 paths |= {of: f"{name}.{path}" for of, path in hint._paths.items()}
+            elif FITTED in get_args(hint)[1:]:
+                continue
             elif get_origin(hint) is not ClassVar:
                 paths[f"{name}_"] = name
                 spec = _spec_of(f"{cls.__name__}.{name}", hint)

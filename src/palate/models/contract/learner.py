@@ -109,6 +109,7 @@ class Learner(ABC):
     uses_attributes: ClassVar[bool] = False  # whether commands and comparisons give it all that is known of both sides
     tells_validation: ClassVar[bool] = False  # whether each epoch's record has figures of a validation part
     own_blas_threads: ClassVar[bool] = False  # lets BLAS use threads while it learns, and is equal to rounding
+    made_of_parts: ClassVar[bool] = False  # whether it is made of other models
     explains: ClassVar[str] = "the model"  # whose score an explanation adds up to; see `Explanation`
 
     learned_ = Learns(Learned)  # of each final class its own type
@@ -240,8 +241,19 @@ class Learner(ABC):
         rated = None if self.store_history else Rated.of(rows.indices, rows.values, interactions.n_items)
         kept = (rows if self.store_history else None), rated, table, rating_limits(interactions), log
         self.learned_, self.known_ = learned, Known(interactions.users, interactions.items, *kept)
+        for part in self.fitted_parts:
+            part.known_ = self.known_  # one copy of the rows
         self.file_ = None
         return self
+
+    @property
+    def fitted_parts(self) -> tuple[Any, ...]:
+        """The fitted models that this one is made of; most are made of none.
+
+        Raises:
+            NotFittedError: before ``fit``.
+        """
+        return ()
 
     @property
     def _memory_advice(self) -> str:
@@ -291,6 +303,26 @@ class Learner(ABC):
         for name, value in parameters.items():
             setattr(self, name, value)
         return self
+
+    def settable(self) -> dict[str, Parameter]:
+        """Return what `set_params` takes, by name: the parameters and, as PART__NAME, those of its parts."""
+        return dict(self.declarations)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the value of all that `set_params` takes, by name."""
+        return self.get_params()
+
+    def searched(self) -> SearchSpace:
+        """Return what a search may try, by the names of `settable`."""
+        return self.search_space
+
+    def used(self, name: str) -> Any:
+        """Return a setting as this fit used it, where it was left to the model; by the names of `settable`."""
+        return getattr(self, f"{name}_")
+
+    def remark(self) -> str:
+        """Return in a sentence what a reader is to know of this fit beyond its epochs; most have nothing to say."""
+        return ""
 
     def score(self, *_: Any) -> NoReturn:
         """Tell scikit-learn's searches, which look for this, where their way in is; `measure` gives figures.
@@ -355,6 +387,7 @@ class Learner(ABC):
             item_table=self.item_table_,
             rated=self.rated_,
             log=self.log_,
+            parts=tuple(part.state() for part in self.fitted_parts),
         )
 
     @classmethod

@@ -56,6 +56,10 @@ class Scorer(ABC):
         """Return the n items most like each item asked for, itself left out, and how like they are."""
 
     @abstractmethod
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return how like every item is to each of these, (m, n_items); what `nearest` goes by."""
+
+    @abstractmethod
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items), in the bits of `pairs` and `best`."""
 
@@ -139,6 +143,12 @@ class FactorScorer(Scorer):
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the n items of highest cosine."""
         return nearest(self.among.Q, self.among.Q[index], index, n, places, n_threads)
+
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the cosine of every item to each of these, (m, n_items)."""
+        unit = _unit(self.among.Q)
+        side = ItemSide(unit, np.zeros(len(unit)), 0.0)
+        return FactorScorer(unit[items], np.zeros(len(items)), side).of_all(np.arange(len(items), dtype=np.int32))
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
@@ -240,6 +250,10 @@ class WeightScorer(Scorer):
         of_one, every = self._of_single(index), np.arange(len(index), dtype=np.int32)
         itself = of_one.rows
         return of_one.best(every, min(n, self.B.n_items), excluded=[itself], places=places, n_threads=n_threads)
+
+    def alike(self, items: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the weight from each of these items to every item, (m, n_items)."""
+        return self._of_single(items).of_all(np.arange(len(items), dtype=np.int32))
 
     def _of_single(self, items: NDArray[np.int32]) -> WeightScorer:
         """Return what scores users who have had one of these items each."""

@@ -15,6 +15,7 @@ from palate.data.ids import Ids
 from palate.errors import ModelFileError, ParameterError
 from palate.models.contract.learned import Learned
 from palate.models.contract.parameters import Parameter
+from palate.models.contract.registry import MODELS
 from palate.models.ridge.rows import feature_names
 from palate.sparse import Rows
 
@@ -82,6 +83,7 @@ class ModelState:
         rated: how often and how well each item was rated, where the training rows that tell it were not kept; None
             beside them, and in files that are older than it.
         log: which log of a store the training rows were read from, or None.
+        parts: the states of the fitted models that it is made of, of the same users, items and rows.
     """
 
     key: str
@@ -94,6 +96,7 @@ class ModelState:
     item_table: pl.DataFrame
     rated: Rated | None = None
     log: LearnedLog | None = None
+    parts: tuple[ModelState, ...] = ()
 
 
 def positions(what: str, index: Any) -> NDArray[Any]:
@@ -132,7 +135,8 @@ def learned_of(kind: type[L], state: ModelState) -> L:
     for name, shape in kind.ARRAYS.items():
         shape.match(name, state.arrays[name], sizes)
     _check_features(sizes, state.learned)
-    return kind.from_values({**state.arrays, **state.learned})
+    parts = tuple(MODELS[part.key].from_state(part) for part in state.parts)
+    return kind.from_values({**state.arrays, **state.learned, "parts_": parts})
 
 
 def _check_features(sizes: Mapping[str, int], learned: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from palate.models.contract.learned import Attribute, Learns, Used
+from palate.models.contract.learned import Attribute, Learns, NotNegative, Used
 from palate.models.contract.learner import Training
 from palate.models.contract.numbering import popular_first
 from palate.models.contract.parameters import AtLeast
@@ -40,9 +40,10 @@ PER_ROOT, MOST = 3.0, 512  # singular vectors, where n_components is None
 
 @dataclass(frozen=True, eq=False)
 class LearnedFilter(LearnedWeights):
-    """The largest weights of each item, and the number of singular vectors used."""
+    """The largest weights of each item, and the number of singular vectors and the power of popularity used."""
 
     n_components: Annotated[int, Used()]
+    degree_power: Annotated[NotNegative, Used(POWERS["sharpening"])]
 
 
 class GraphFilter(ItemWeights):
@@ -51,12 +52,14 @@ class GraphFilter(ItemWeights):
     Attributes:
         weights_indptr_, weights_indices_, weights_values_: compressed rows of W, from the item had to the item scored.
         n_components_: how many singular vectors took part.
+        degree_power_: power of the items' popularity, as used.
     """
 
     key: ClassVar[str] = "graph"
     own_blas_threads: ClassVar[bool] = True
     learned_ = Learns(LearnedFilter)
     n_components_ = Attribute[int]()
+    degree_power_ = Attribute[float]()
 
     n_components: Annotated[
         int | None,
@@ -73,7 +76,7 @@ class GraphFilter(ItemWeights):
     ] = "sharpening"
     ideal_weight: Annotated[
         float, AtLeast(0), Range(0.05, 1.0, log=True), "how much the space of the singular vectors counts."
-    ] = 0.2
+    ] = 0.25
     degree_power: Annotated[
         float | None,
         AtLeast(0, at_most=1),
@@ -97,29 +100,30 @@ class GraphFilter(ItemWeights):
             with blas_threads(1):  # a thread has items of its own
                 parts = workers.run(tasks)
         rows = Rows.of_sizes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        return LearnedFilter.sparse(rows.permute(order.order), n_components=graph.V.shape[1])
+        used = {"n_components": graph.V.shape[1], "degree_power": self._power}
+        return LearnedFilter.sparse(rows.permute(order.order), **used)
 
     def _components(self, clicks: Rows) -> int:
         if self.n_components is not None:
             return self.n_components
-        fewer = min(np.count_nonzero(clicks.sizes), len(np.unique(clicks.indices)))
+        fewer = min(int(np.count_nonzero(clicks.sizes)), len(np.unique(clicks.indices)))
         return min(round(PER_ROOT * float(np.sqrt(fewer))), MOST)
 
+    @property
+    def _power(self) -> float:
+        return POWERS[self.filter] if self.degree_power is None else float(self.degree_power)
+
     def _response(self) -> Response:
-        power = POWERS[self.filter] if self.degree_power is None else float(self.degree_power)
-        return RESPONSES[self.filter](power)
+        return RESPONSES[self.filter](self._power)
 
     def _largest(self, graph: Graph, items: slice) -> tuple[Array, Array, Array]:
         """Return sizes, columns and values of the weights that are kept of these rows."""
         W = graph.weights(items.start, items.stop, self._response(), float(self.ideal_weight))
         n_items = W.shape[1]
-        n = n_items if self.n_neighbors is None else min(self.n_neighbors, n_items)
-        top = np.broadcast_to(np.arange(n_items), W.shape)
-        if n < n_items:
-            top = np.sort(np.argpartition(-np.abs(W), n - 1, axis=1)[:, :n], axis=1)
-        values = np.take_along_axis(W, top, axis=1)
-        kept = values != 0  # what no path of the graph leads to
-        return kept.sum(axis=1), top[kept].astype(np.int32), values[kept]
+        kept = W != 0  # no path of the graph leads to the others
+        if self.n_neighbors is not None and self.n_neighbors < n_items:
+            kept &= largest_of_rows(np.abs(W), self.n_neighbors)
+        return kept.sum(axis=1), np.nonzero(kept)[1].astype(np.int32), W[kept]
 
     def _bytes_needed(self, n_users: int, n_items: int, n_rows: int) -> int:
         components = MOST if self.n_components is None else self.n_components
@@ -131,3 +135,13 @@ class GraphFilter(ItemWeights):
     @property
     def _memory_advice(self) -> str:
         return "choose a smaller n_neighbors"
+
+
+def largest_of_rows(sizes: Array, n: int) -> Array:
+    """Return which n numbers of each row are the largest, a mask; of equal ones the first are taken."""
+    least = np.partition(sizes, -n, axis=1)[:, [-n]]
+    largest = sizes > least
+    lacking = n - largest.sum(axis=1)
+    for row in np.flatnonzero(lacking):
+        largest[row, np.flatnonzero(sizes[row] == least[row])[: lacking[row]]] = True
+    return largest

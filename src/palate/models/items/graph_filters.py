@@ -14,6 +14,7 @@ h and g are polynomials, written by their Chebyshev coefficients, for the eigenv
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -26,8 +27,11 @@ from palate.sparse import Array, Rows
 DEGREE = 8  # of the polynomial of ChebyCF
 STEEPNESS = 1.5  # of its response
 TIME = 2.5  # to which BSPM sharpens, in one step of fourth order
-STEPS, SPARE = 5, 0.25  # of subspace iteration, and how much wider than k the subspace is
+STEPS, SPARE = 8, 0.25  # of subspace iteration, and how much wider than k the subspace is
+ROUNDING = 16 * np.finfo(np.float32).eps
 SEED = 0
+
+interpolated: Any = chebyshev.chebinterpolate  # NumPy's stubs take no function of real numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +60,17 @@ class Response:
         A step of fourth order multiplies by the first five terms of exp(-TIME P).
         """
         terms = np.array([1, -1, 1 / 2, -1 / 6, 1 / 24]) * TIME ** np.arange(5)
-        g = chebyshev.chebinterpolate(lambda x: np.polynomial.polynomial.polyval((1 - x) / 2, terms), 4)
+
+        def step(x: Any) -> Any:
+            return np.polynomial.polynomial.polyval((1 - x) / 2, terms)
+
+        g = interpolated(step, 4)
         return cls(np.array([0.5, -0.5]), g, 0.0, power)
 
     @classmethod
     def chebyshev(cls, power: float) -> Response:
         """Return that of ChebyCF (Kim et al. 2025): a flat low pass, interpolated at Chebyshev nodes."""
-        h = chebyshev.chebinterpolate(lambda x: 0.5 - np.sign(x) * np.abs(x) ** STEEPNESS / 2, DEGREE)
+        h = interpolated(lambda x: 0.5 - np.sign(x) * np.abs(x) ** STEEPNESS / 2, DEGREE)
         return cls(h, np.ones(1), power, power)
 
 
@@ -116,7 +124,7 @@ class Graph:
     def _polynomial(self, coefficients: Array, X: Array) -> Array:
         """Return a polynomial of L times X, (n_items, m), by the recurrence T_(n+1) = 2 L T_n - T_(n-1)."""
         c = coefficients.astype(np.float32)
-        total = c[0] * X
+        total: Array = c[0] * X
         if len(c) == 1:
             return total
         before, now = X, self._step(X)
@@ -130,7 +138,7 @@ class Graph:
         """Return L X."""
         between = np.empty((self.of_users.n_rows, X.shape[1]), np.float32)
         kernel.product(self.of_users.cells, *given(X), between)
-        out = np.empty_like(X)
+        out: Array = np.empty_like(X)
         kernel.product(self.of_items.cells, *given(between), out)
         out *= -2
         out += X
@@ -141,17 +149,54 @@ def singular_vectors(N: Rows, n_items: int, k: int) -> Array:
     """Return the k largest right singular vectors of N, (n_items, k) float32, by subspace iteration from a fixed start.
 
     Halko, Martinsson & Tropp 2011, algorithm 4.4. What the last vectors lack in accuracy lies in the space of their
-    neighbours: eq. 2 uses the space alone.
+    neighbours: eq. 2 uses the space alone. Vectors whose singular value is 0 are left out.
     """
     k = min(k, N.n_rows, n_items)
     if not k:
         return np.zeros((n_items, 0), np.float32)
     A = N.to_scipy(n_items)
-    width = min(k + max(8, int(SPARE * k)), N.n_rows, n_items)
+    A_transposed = A.T.tocsr()
+    width = k + max(8, int(SPARE * k))
+    if width >= min(A.shape):
+        return _all_singular_vectors(A)[:, :k]
     Y = np.random.default_rng(SEED).standard_normal((n_items, width), np.float32)
     for _ in range(STEPS):
-        Y = np.linalg.qr(A.T @ (A @ np.linalg.qr(Y)[0]))[0]
-    B = A @ Y
-    values, vectors = np.linalg.eigh(B.T @ B)
-    found = values[::-1][:k] > np.finfo(np.float32).eps * max(values[-1], 0) * width
-    return np.ascontiguousarray(Y @ vectors[:, ::-1][:, :k][:, found])
+        Y = _orthonormal(A_transposed @ (A @ Y))
+    values, vectors = _eigen(A @ Y)
+    return np.ascontiguousarray(Y @ vectors[:, :k][:, _above_rounding(values[:k])])
+
+
+def _all_singular_vectors(A: Any) -> Array:
+    """Return all right singular vectors of a sparse matrix whose smaller side is short, those of value 0 left out."""
+    A = A.astype(np.float64)
+    wide = A.shape[0] < A.shape[1]
+    values, vectors = np.linalg.eigh((A @ A.T if wide else A.T @ A).toarray())
+    values, vectors = values[::-1], vectors[:, ::-1]
+    found = values > 1e-10 * values[0]
+    V = vectors[:, found]
+    if wide:
+        V = A.T @ (V / np.sqrt(values[found]))
+    return np.ascontiguousarray(V, np.float32)
+
+
+def _orthonormal(Y: Array) -> Array:
+    """Return an orthonormal basis of what the columns of Y span, those beyond its rank left out.
+
+    By the eigenvectors of Y'Y: one step stretches the columns little, so their squares fit into single precision.
+    """
+    values, vectors = _eigen(Y)
+    found = _above_rounding(values)
+    basis: Array = Y @ (vectors[:, found] / np.sqrt(values[found]))
+    return basis
+
+
+def _eigen(Y: Array) -> tuple[Array, Array]:
+    """Return the eigenvalues of Y'Y, descending, and its eigenvectors."""
+    values, vectors = np.linalg.eigh(Y.T @ Y)
+    return values[::-1], vectors[:, ::-1]
+
+
+def _above_rounding(values: Array) -> Array:
+    """Return which eigenvalues, given descending, are more than rounding."""
+    above: Array = values > ROUNDING * values[0]
+    return above

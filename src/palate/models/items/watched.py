@@ -36,14 +36,14 @@ class Watched:
     n_items: int
 
     @classmethod
-    def of(cls, data: Interactions, watched: Interactions, positive: Positive, seed: int) -> Watched:
-        """Return the clicks of at most JUDGED users, drawn by the seed."""
+    def of(cls, seen: Rows, watched: Interactions, positive: Positive, seed: int, most: int = JUDGED) -> Watched:
+        """Return the clicks of at most so many users, drawn by the seed; ``seen`` is what lists leave out."""
         clicks = clicks_of(watched.by_user(), positive, "the validation part")
         users = np.flatnonzero(clicks.sizes)
-        if len(users) > JUDGED:
-            users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:JUDGED])
+        if len(users) > most:
+            users = np.sort(np.random.default_rng([seed, 6]).permutation(users)[:most])
         relevant = clicks.take(users).distinct()
-        return cls(users.astype(np.int32), relevant, data.by_user(), data.n_items)
+        return cls(users.astype(np.int32), relevant, seen, watched.n_items)
 
     def ndcg(self, factors: tuple[Array, Array, Array], workers: Workers) -> float:
         """Return the mean NDCG of the users' lists of PLACES items, what they had left out; 0 where nobody is."""

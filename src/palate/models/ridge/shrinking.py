@@ -44,7 +44,7 @@ def chosen_shrinkage(model: ImplicitALS, training: Training, seed: int) -> float
     kept = 1.0
     if held is None:
         (data, held), kept = parted(data, seed), 1 - HELD_OUT
-    watched = Watched.of(data, held, model.positive, seed)
+    watched = Watched.of(data.by_user(), held, model.positive, seed)
     step = replace(training, data=data, validation=None, start=None, progress=lambda step: _tell(training, step))
     figures: list[float] = []
     for tried in TRIED:

@@ -207,7 +207,7 @@ class Pairwise(PriorModel):
             draws=float(draws),
             n_factors=k,
             seed=seed,
-            watched=None if watched is None else Watched.of(data, watched, self.positive, seed),
+            watched=None if watched is None else Watched.of(data.by_user(), watched, self.positive, seed),
         )
         arrays = P, Q, c, *(array for side in epochs.sides if side is not None for array in side.arrays)
         return TrainingRun(arrays, epochs, None if watched is None else "-validation_ndcg", stage)

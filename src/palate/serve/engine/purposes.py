@@ -75,12 +75,14 @@ KINDS: Final[Mapping[str, PurposeKind]] = {
         lambda key: key in MODELS and key not in ("popularity", "baseline"),
         ("ndcg", "recall", "hit_rate"),
         higher=True,
-        order=("ease", "ials", "bpr", "warp", "graph", "rp3beta", "knn", "bayes", "als", "mf"),
+        order=("blend", "ease", "ials", "bpr", "warp", "graph", "rp3beta", "knn", "bayes", "als", "mf"),
     ),
     "stars": PurposeKind(
         _supports("predict"), ("rmse", "crps", "mae"), higher=False, order=("bayes", "als", "mf", "baseline")
     ),
-    "because": PurposeKind(_by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "graph", "ease")),
+    "because": PurposeKind(
+        _by_items, ("ndcg", "recall", "hit_rate"), higher=True, order=("knn", "rp3beta", "graph", "ease")
+    ),
 }
 
 

@@ -16,8 +16,8 @@ RATING: Final = "rating"
 def history(call: Exchange) -> list[Event]:
     """Return what counts of the person's events, the oldest first.
 
-    Ratings that the model was trained on, and the log does not have, stand before all others: without a time and an
-    id, so they cannot be taken back, and of the source "training".
+    Ratings that the model was trained on stand before all others: without a time and an id, so they cannot be taken
+    back, and of the source "training". One that the person changed since stands there as it was, and in the log anew.
     """
     person = call.visit.person
     before = [Event(person, item, RATING, value, source=TRAINING) for item, value in trained_ratings(call).items()]

@@ -85,13 +85,14 @@ def why_said(reasons: ReasonRows, score: float | None, text: str | None, scale: 
     speaking = [row for row in own if row["contribution"] > 0]
     total = sum(row["contribution"] for row in speaking)
     top = [_top(row, total) for row in sorted(speaking, key=_first)[:TOP]]
-    words = [f"{_sentence(row, scale)} ({round(100 * row['share'])} %)" for row in top]
+    *percents, left = _percents([*(row["share"] for row in top), max(1 - sum(row["share"] for row in top), 0)])
+    words = [f"{_sentence(row, scale)} ({percent} %)" for row, percent in zip(top, percents, strict=True)]
     rest = sum(row["contribution"] for row in own) - sum(row["contribution"] for row in top)
     parts = [{"name": row["name"], "contribution": row["contribution"]} for row in reasons if "item" not in row]
     added = sum(row["contribution"] for row in [*top, *parts]) + rest
     return {
         "words": words or [_without(text, score)],
-        "others": _others(len(speaking) - len(top), 100 - sum(round(100 * row["share"]) for row in top)),
+        "others": _others(len(speaking) - len(top), left),
         "is_stars": scale is not None and scale.predicted,
         "top": top,
         "rest": rest,
@@ -117,10 +118,19 @@ def _top(row: Mapping[str, Any], total: float) -> dict[str, Any]:
     }
 
 
+def _percents(shares: Sequence[float]) -> list[int]:
+    """Return shares in whole percent that add up to 100, as they do: those that lose most are rounded up."""
+    percents = [int(100 * share) for share in shares]
+    by_loss = sorted(range(len(shares)), key=lambda at: percents[at] - 100 * shares[at])
+    for at in by_loss[: 100 - sum(percents)]:
+        percents[at] += 1
+    return percents
+
+
 def _others(n: int, percent: int) -> str | None:
     if n == 0:
         return None
-    return f"{'One other' if n == 1 else f'{n:,} others'} of yours ({max(percent, 0)} %)"
+    return f"{'One other' if n == 1 else f'{n:,} others'} of yours ({percent} %)"
 
 
 def _sentence(row: Mapping[str, Any], scale: Scale | None) -> str:

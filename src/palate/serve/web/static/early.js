@@ -5,7 +5,7 @@ const one = (...every) => (text) => (every.includes(text) ? text : undefined);
 /* What an address may say of the list; what it says otherwise is as if it were not there. */
 const LISTED = {
   n: whole(1, 100),
-  genre: (text) => text.slice(0, 200),
+  genre: (text) => ([...text].every((letter) => letter >= " ") && text.trim() ? text.slice(0, 200) : undefined),
   from: whole(-9999, 9999),
   to: whole(-9999, 9999),
   seen: (text) => text === "1",

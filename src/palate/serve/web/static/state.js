@@ -7,11 +7,15 @@ export const me = signal(null);
 /** What the page is called: the document says it. */
 export const NAME = document.title;
 
+let latest = 0; /* of the questions who asks: an answer that a newer question has overtaken counts no more */
+
 /** Ask anew who asks, and what there is for them. */
 export async function refresh() {
-  const now = await askWho();
-  openFor(now.own);
-  me.value = now;
+  const own = ++latest;
+  const answer = await askWho();
+  if (own !== latest) return;
+  openFor(answer.own);
+  me.value = answer;
 }
 
 /** Whether the visit has ended, so that whoever goes on is somebody new. */

@@ -29,6 +29,7 @@ const SURE = { sure: "sure", fairly: "fairly sure", unsure: "unsure" };
 const MODELS = {
   popularity: "Popularity", baseline: "Baseline", mf: "Matrix factorization", als: "ALS", bayes: "Bayesian matrix factorization",
   ials: "Implicit ALS", bpr: "BPR", warp: "WARP", ease: "EASE", knn: "Item neighbours", rp3beta: "RP3beta", graph: "Graph filter",
+  blend: "Blend of models",
 };
 
 const listed = (numbers) => new Intl.ListFormat("en").format(numbers.map(String));

@@ -1,4 +1,5 @@
 /* Filters and sliders of the list; what they say stands in the address. */
+import { wantedOf } from "../early.js";
 import { html } from "../parts.js";
 import { at, go } from "../router.js";
 import { list, me } from "../state.js";
@@ -14,16 +15,17 @@ const ORDERED = ["variety", "discovery"];
 export function Filters({ of = list.value, isOrdered = true }) {
   const { genres = [], years = null } = me.value;
   const names = isOrdered ? [...CHOSEN, ...ORDERED] : CHOSEN;
-  const set = names.filter((name) => at.value[name]);
+  const said = wantedOf(at.value);
+  const set = names.filter((name) => said[name] !== undefined && said[name] !== false);
   const change = useSoon();
   return html`<div class="filters"><details>
     <summary>${words.filters.title} <span class="left" role="status">${words.filters.left(of)}</span>
-      ${set.map((name) => html`<span key=${name} class="mark">${words.filters.set[name](at.value[name])}</span>`)}</summary>
+      ${set.map((name) => html`<span key=${name} class="mark">${words.filters.set[name](said[name])}</span>`)}</summary>
     <form onSubmit=${(event) => event.preventDefault()}>
       ${genres.length > 0 && html`<label>${words.filters.genre}
-        <select value=${at.value.genre ?? ""} onChange=${(event) => go({ genre: event.target.value || null })}>
+        <select value=${said.genre ?? ""} onChange=${(event) => go({ genre: event.target.value || null })}>
           <option value="">${words.filters.every}</option>
-          ${every(genres).map((genre) => html`<option key=${genre} value=${genre}>${genre}</option>`)}
+          ${every(genres, said.genre).map((genre) => html`<option key=${genre} value=${genre}>${genre}</option>`)}
         </select></label>`}
       ${years && html`<${Year} name="from" years=${years} change=${change} /><${Year} name="to" years=${years} change=${change} />`}
       ${isOrdered && ORDERED.map((name) => html`<${Slider} key=${name} name=${name} change=${change} />`)}
@@ -38,17 +40,17 @@ export function Filters({ of = list.value, isOrdered = true }) {
 export const clear = (names = [...CHOSEN, ...ORDERED]) => go(Object.fromEntries(names.map((name) => [name, null])));
 
 /* A genre of the address that is none here is shown all the same: it is why the list is empty. */
-const every = (genres) => (at.value.genre && !genres.includes(at.value.genre) ? [at.value.genre, ...genres] : genres);
+const every = (genres, said) => (said === undefined || genres.includes(said) ? genres : [said, ...genres]);
 
 function Year({ name, years, change }) {
   const [low, high] = years;
   return html`<label>${words.filters[name]}
-    <input type="number" inputmode="numeric" min=${low} max=${high} placeholder=${name === "from" ? low : high} value=${at.value[name] ?? ""}
+    <input type="number" inputmode="numeric" min=${low} max=${high} placeholder=${name === "from" ? low : high} value=${wantedOf(at.value)[name] ?? ""}
       onInput=${(event) => change(name, event.target.checkValidity() ? event.target.value : null)} /></label>`;
 }
 
 function Slider({ name, change }) {
-  const value = at.value[name] ?? "0";
+  const value = wantedOf(at.value)[name] ?? 0;
   return html`<label>${words.filters[name]}
     <input type="range" min="0" max="1" step="0.1" value=${value} aria-valuetext=${words.filters.share(value)}
       onInput=${(event) => change(name, event.target.value === "0" ? null : event.target.value)} />

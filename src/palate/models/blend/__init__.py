@@ -1,0 +1,1 @@
+"""A weighted sum of the scores of several models."""
