@@ -46,7 +46,7 @@ def test_a_visit_that_ended_is_told_and_its_last_click_is_nobodys(visiting_tab):
     tab.page.wait_for_selector(".card")
     tab.page.context.clear_cookies()
     item = hide(tab)
-    assert "you are somebody new here" in tab.page.inner_text(".ended")
+    assert "you go on as another visitor" in tab.page.inner_text(".ended")
     tab.page.wait_for_selector(f".card[data-item='{item}']")
     assert tab.page.evaluate(SAID) == 0
     assert tab.axe() == []

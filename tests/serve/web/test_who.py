@@ -208,7 +208,7 @@ def test_a_click_is_kept_for_nobody_else_when_the_visit_has_ended(changing):
 
 def test_a_user_of_any_letters_may_say_for_whom_the_page_is_open(changing):
     visitor = changing()()
-    name, value = visitor.app.service.guard.visitors.cookie("zo\u00eb 1", time.time(), secure=False)
+    _, value = visitor.app.service.guard.visitors.cookie("zo\u00eb 1", time.time(), secure=False)
     visitor.headers["cookie"] = value.decode().partition(";")[0]
     told = visitor.post("/web/trial", json={}, headers={"palate-visitor": "zo%C3%AB%201"})
     assert told.json() == {"person": "zo\u00eb 1"}

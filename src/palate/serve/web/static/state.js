@@ -18,7 +18,7 @@ export async function refresh() {
   me.value = answer;
 }
 
-/** Whether the visit has ended, so that whoever goes on is somebody new. */
+/** Whether the visit has ended, so that whoever goes on is another visitor. */
 export const ended = signal(false);
 let renewing = null; /* however many questions were refused, one new person is asked for */
 whenEnded(() => {

@@ -59,7 +59,7 @@ export const words = {
     noUser: "Nobody of this id",
     notYours: "Only your own",
     again: "Try again",
-    ended: "Your visit has ended, and you are somebody new here: this browser’s cookie has run out, was deleted, or another tab changed who you are. If you just rated something, it was not kept. If another site brought you here, come from there again.",
+    ended: "Your visit has ended, and from here you go on as another visitor: this browser’s cookie has run out, was deleted, or another tab changed who you are. If you just rated something, it was not kept. If another site brought you here, come from there again.",
     read: "I have read this",
     waiting: "One moment …",
     missing: "A part of this page could not be loaded. The service may be away, or the page was renewed: load it again.",
