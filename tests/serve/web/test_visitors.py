@@ -74,7 +74,7 @@ def test_a_cookie_of_a_visitor_is_renewed_and_one_of_a_user_handed_over_is_not(v
 
 
 @pytest.mark.parametrize("days", [1, 7, 30])
-def test_a_short_cookie_is_renewed_too_long_before_it_ends(days):
+def test_a_cookie_that_ends_soon_is_renewed_in_time(days):
     visitors = Visitors(b"s" * 32, NS, days * DAY)
     known = visitors.known(sent(visitors.cookie("visitor-1", NOW, secure=False)), NOW)
     assert not visitors.is_to_renew(known, NOW + 60)
