@@ -63,7 +63,7 @@ def page(clone: Path) -> Iterator[str]:
     ) as process:
         assert process.stdout is not None
         try:
-            yield next(told[0] for line in process.stdout if (told := re.search(r"http://\S+", line)))
+            yield next(told[0] for line in process.stdout if (told := re.search(r"http://[^\s,]+", line)))
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=120)

@@ -87,7 +87,7 @@ def test_a_service_that_went_away_and_came_back(visiting_tab):
 
 
 @pytest.mark.parametrize("view", ["models", "compare"])
-def test_where_the_one_model_gives_everybody_the_same_the_page_says_so(page_tab, tmp_path, served, view):
+def test_where_one_model_answers_the_page_says_that_there_is_no_choice(page_tab, tmp_path, served, view):
     path = tmp_path / "shop.db"
     with open_store(f"sqlite:///{path}") as store:
         palate.save(make("popularity").fit(film_data()), tmp_path / "popularity.safetensors")
@@ -96,4 +96,4 @@ def test_where_the_one_model_gives_everybody_the_same_the_page_says_so(page_tab,
         add_kinds(store, store.namespace(), (1.0, 5.0))
     with served(path, None, page="visitors") as address:
         tab = page_tab(address=address).open(f"?view={view}")
-        assert "The model here gives everybody the same list" in tab.page.inner_text("main")
+        assert "There are no models to choose from here" in tab.page.inner_text("main")

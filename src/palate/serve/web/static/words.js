@@ -93,7 +93,7 @@ export const words = {
   models: {
     title: "Models",
     empty: "There is no model here yet, so there is nothing to choose from. Lists are what is popular; whoever runs this page adds a model with “palate versions add”.",
-    same: "The model here gives everybody the same list, which is what is popular, so there is nothing to choose from. Whoever runs this page adds another model with “palate versions add”.",
+    one: "There are no models to choose from here: the one that answers makes all lists. Whoever runs this page adds another with “palate versions add”.",
     about: "Each model is best at something. Your lists can be made by any of them; what was measured stands beside it.",
     first: "start here",
     chosen: "Your lists are made by this one",
