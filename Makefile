@@ -54,7 +54,7 @@ out/%.safetensors: | .venv/serve
 	@mkdir -p out
 	@$(BIN)/palate train ml-100k --model $* --positive 4 $(SEED) --out $@
 
-bench: .venv/test
+bench: .venv/test trained
 	$(BIN)/python benchmarks/reproduce.py --write
 	$(BIN)/python benchmarks/recommend_all.py --write
 	$(BIN)/python benchmarks/read_ratings.py --write
@@ -63,6 +63,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/demo_figures.py --write
 	$(BIN)/python benchmarks/interval_widths.py --write
 	$(BIN)/python benchmarks/serve_sizing.py --write
+	$(BIN)/python benchmarks/page_clicks.py --write
 	$(BIN)/python benchmarks/judging.py --write
 	$(BIN)/python benchmarks/bayes_choices.py --write
 	$(BIN)/python benchmarks/bayes_honest.py --write

@@ -1,8 +1,9 @@
 """Blends of two or three models beside each single one, all as they come; validation rows choose weights and parts.
 
-``blends.py [PART …]`` runs parts (last, stratified, lastfm, retailrocket); without one it prints what was found, and
-runs all where nothing is. Each model is fitted on the inner part of the training rows, where a validation part of
-the same kind chooses the weights of every blend, and the blend; then on all training rows; the test part is seen once.
+``blends.py [PART …]`` runs parts (last, stratified, lastfm, retailrocket, ratings); without one it prints what it found
+or, where that is nothing, runs all. Each model is fitted on the inner part of the training rows, where a validation
+part of the same kind chooses the weights of every blend, and the blend; then on all training rows; the test part is
+seen once.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import sys
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from common import ROOT, machine, markdown, publish
-from eight_sets import events, listens
+from eight_sets import QUESTIONS, events, listens
 from paired import difference
 from quality import parts_of
 
@@ -22,17 +24,22 @@ from palate.models import MODELS
 
 OUT = ROOT / "out" / "blends"
 SINGLES = ("ease", "ials", "knn", "rp3beta")
+RATINGS = "ratings"
+OF_RATINGS = ["validation part of", "`bayes` alone, RMSE", "weighted sum, RMSE", "weights of `bayes`, `als`, `mf`"]
 HEADER = ["clicks", "model", "figures", "blend less it, 95 %"]
 
 
 def main() -> None:
     asked = [word for word in sys.argv[1:] if word != "--write"]
     OUT.mkdir(parents=True, exist_ok=True)
-    for part in asked or (() if any(OUT.iterdir()) else PARTS):
-        (OUT / f"{part}.json").write_text(json.dumps({"rows": rows_of(part), "said": machine()}, indent=1))
-    found = [json.loads((OUT / f"{part}.json").read_text()) for part in PARTS if (OUT / f"{part}.json").exists()]
-    rows = [row for one in found for row in one["rows"]]
-    publish("blends", f"{markdown(HEADER, rows)}\n\n{found[0]['said']}.", write="--write" in sys.argv)
+    for part in asked or (() if any(OUT.iterdir()) else (*PARTS, RATINGS)):
+        rows = of_ratings() if part == RATINGS else rows_of(part)
+        (OUT / f"{part}.json").write_text(json.dumps({"rows": rows, "said": machine()}, indent=1))
+    for block, header, parts in (("blends", HEADER, tuple(PARTS)), ("blends-ratings", OF_RATINGS, (RATINGS,))):
+        found = [json.loads((OUT / f"{part}.json").read_text()) for part in parts if (OUT / f"{part}.json").exists()]
+        if found:
+            rows = [row for one in found for row in one["rows"]]
+            publish(block, f"{markdown(header, rows)}\n\n{found[0]['said']}.", write="--write" in sys.argv)
 
 
 def liked() -> Any:
@@ -105,6 +112,28 @@ def chosen(of_inner: dict[str, Any], held: Any) -> tuple[tuple[str, ...], list[f
             print(found[-1], file=sys.stderr, flush=True)
     _, keys, weights = max(found, key=lambda one: one[0])
     return keys, weights
+
+
+def of_ratings() -> list[list[str]]:
+    """Return the errors of `bayes` and of a weighted sum of predicted ratings on validation rows."""
+    rows = []
+    for name in ("ml-100k, random", "filmtrust, fixed"):
+        question = QUESTIONS[name]
+        train = palate.data.dataset.interactions_of(question.parts()[0], "train")
+        inner, held = parts_of(train, question.validation)
+        models = [MODELS[key](random_state=0).fit(inner, progress=None) for key in ("bayes", "als", "mf")]
+        X = np.stack([model.predict_index(held.user_index, held.item_index) for model in models], axis=1)
+        order = np.random.default_rng(0).permutation(len(held))
+        halves, alone, summed, weights = np.array_split(order, 2), [], [], []
+        for learn, judge in (halves, halves[::-1]):
+            w = np.linalg.lstsq(X[learn], held.values[learn], rcond=None)[0]
+            errors = X[judge, 0] - held.values[judge], X[judge] @ w - held.values[judge]
+            alone.append(np.sqrt(np.square(errors[0]).mean()))
+            summed.append(np.sqrt(np.square(errors[1]).mean()))
+            weights.append(w)
+        shown = ", ".join(f"{w:.2f}" for w in np.mean(weights, axis=0))
+        rows.append([name, f"{np.mean(alone):.4f}", f"{np.mean(summed):.4f}", shown])
+    return rows
 
 
 def told(one: Any) -> str:

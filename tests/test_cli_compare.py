@@ -41,6 +41,7 @@ def test_people_see_tables_verdicts_costs_and_commands(words, run):
     assert [(row[1], row[-1]) for row in rows] == [("baseline", "15"), ("popularity", "15")]  # women among the 30
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_tells_its_memory(here, run):
     words = ("compare", "log.csv", "--models", "popularity", "--metrics", "ndcg@3", "--processes", "1", "--json")
     code, out, _ = run(*words)

@@ -211,6 +211,7 @@ CASES = {  # command: the words of every run, and its options, each pair of whic
         {
             "--trials": ["--trials", "3"],
             "--time": ["--time", "90s"],
+            "--seconds": ["--seconds", "80"],
             "--split": ["--split", "time:0.2"],
             "--train": ["--train", "a.csv"],
             "--test": ["--test", "b.csv"],

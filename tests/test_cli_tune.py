@@ -38,6 +38,7 @@ def test_the_json_is_one_object_and_the_same_command_goes_on(here, run):
     assert sum(again["trials"].values()) == 6
 
 
+@pytest.mark.long
 def test_a_config_is_trained_evaluated_and_compared(here, run):
     run("tune", "log.csv", "--model", "baseline", "--trials", "12", "--out", "best", "--split", "none")
     best = json.loads((here / "best" / "config.json").read_text())["parameters"]
@@ -96,6 +97,64 @@ def test_ctrl_c_says_what_is_kept(here, run, monkeypatch):
     monkeypatch.setattr("palate.tuning.tune", stop)
     code, _, err = run("tune", "log.csv", "--out", "t")
     assert (code, err) == (130, "stopped; finished trials are kept in t, the same command goes on\n")
+
+
+AUTO = ("tune", "log.csv", "--model", "auto", "--positive", "4", "--trials", "4")
+
+
+def test_auto_chooses_says_why_and_prints_the_command(here, run):
+    code, out, err = run(*AUTO)
+    assert code == 0, err
+    flat = " ".join(out.split())
+    assert "128 clicks of 24 people and 16 items" in flat
+    for words in ("popularity", "95 % interval", "left out: behind ease on all data", "was chosen: its ndcg@20 on"):
+        assert words in flat
+    assert "model, config, comparison and trials are in tuned/" in flat
+    assert "the same model again: palate train log.csv --model" in flat
+    assert "next: palate recommend tuned/model.safetensors --all" in flat
+    assert "popularity, trial 1: " in err or "models tried 1/" in err
+    record = only_json(run(*AUTO, "--json")[1])  # from the trials that are kept
+    assert record["command"].startswith(f"palate train log.csv --model {record['model']} --set positive=4")
+    assert [row["state"] for row in record["comparison"]].count("chosen") == 1
+    assert (record["metric"], record["split"], record["positive"]) == ("ndcg@20", "none", 4)
+    assert only_json(run("train", "log.csv", "--config", "tuned/config.json", "--json")[1])["model"] == record["model"]
+
+
+def test_auto_puts_a_test_part_aside_where_it_is_asked_to(here, run):
+    code, out, err = run(*AUTO[:-1], "2", "--split", "random:0.2:42", "--metric", "recall@5")
+    assert code == 0, err
+    assert "recall@5 on the test part, which no trial saw: 0." in out
+    assert "--split random:0.2:42" in out
+
+
+def test_auto_hands_on_its_limits(here, run, monkeypatch):
+    seen = []
+
+    def stop(*_, **options):
+        seen.append((options["seconds"], options["n_trials"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("palate.tuning.auto", stop)
+    for words in ((), ("--seconds", "20"), ("--time", "2m"), ("--trials", "3")):
+        code, _, err = run("tune", "log.csv", "--model", "auto", "--out", "t", *words)
+        assert (code, err) == (130, "stopped; finished trials are kept in t, the same command goes on\n")
+    assert seen == [(None, None), (20, None), (120, None), (None, 3)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--set", "reg=1"), "--model auto chooses the model and its settings: leave out --set"),
+        (("--preset", "original"), "leave out --preset"),
+        (("--workers", "2"), "leave out --workers"),
+        (("--patience", "2"), "leave out --patience"),
+        (("--seconds", "9", "--time", "9s"), "--seconds is the same as --time: leave out --time"),
+    ],
+)
+def test_auto_takes_no_options_of_one_model(here, run, words, said):
+    code, _, err = run("tune", "log.csv", "--model", "auto", *words)
+    assert code == 2, err
+    assert said in " ".join(err.replace("│", " ").split())
 
 
 def test_times_are_read():

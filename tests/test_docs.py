@@ -32,6 +32,8 @@ SHORTER = {
     "n_factors=100, random_state=42": "n_factors=16, n_epochs=4, random_state=42",
     "MatrixFactorization(random_state=0)": "MatrixFactorization(n_epochs=4, random_state=0)",
     "--trials 8": "--trials 2",
+    "--model auto --seconds 60": "--model auto --trials 2",
+    "auto(data, n_trials=6)": "auto(data, n_trials=2)",
     "n_trials=10": "n_trials=3",
 }
 

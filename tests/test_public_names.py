@@ -34,6 +34,7 @@ EXPECTED = [
     "Popularity",
     "Progress",
     "RP3beta",
+    "auto",
     "compare",
     "cross_validate",
     "evaluate",

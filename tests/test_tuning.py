@@ -236,6 +236,7 @@ def test_the_same_call_goes_on_where_it_was(data, tmp_path):
     assert trials(same).equals(trials(more))
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on(data, tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "t"), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

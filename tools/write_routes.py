@@ -13,11 +13,11 @@ HEAD = (
     "| --- | --- | --- | --- | --- | --- | --- |\n"
 )
 VISITOR, ADMIN, ANYBODY = "a visitor", "an admin", "anybody"
-NEW, THEIRS, NOBODYS = "somebody new's", "theirs", "is nobody's"
+SAME, NEW, THEIRS, NOBODYS = "the same for all", "somebody new's", "theirs", "is nobody's"
 FORBIDDEN, NOT_YOURS = "403 `forbidden`", "403 `not_yours`"
 DOCUMENTS = (
-    ("GET /", "The document, and the cookie of somebody new", ANYBODY, "the same for all", NOBODYS, NOBODYS, "no"),
-    ("GET /static/DIGEST/…", "The page's files, by name", ANYBODY, "the same for all", NOBODYS, NOBODYS, "no"),
+    ("GET /", "The document, and the cookie of somebody new", ANYBODY, SAME, NOBODYS, NOBODYS, "no"),
+    ("GET /static/DIGEST/…", "The page's files, by name", ANYBODY, SAME, NOBODYS, NOBODYS, "no"),
 )
 OF_SESSIONS = {  # who may, and what a stranger gets
     "DELETE /web/admin": (ADMIN, "no session, as before"),
@@ -41,9 +41,9 @@ def rows() -> list[Row]:
 
 def _row(offer: Offer) -> Row:
     name = f"{offer.method} {offer.path}"
-    who, stranger = OF_SESSIONS.get(name) or ((ADMIN, FORBIDDEN) if offer.role == "admin" else (VISITOR, NEW))
+    who, stranger = OF_SESSIONS.get(name) or ((ADMIN, FORBIDDEN) if offer.role == "admin" else (VISITOR, SAME))
     visitors = demo = NOBODYS
     if offer.asked is not None and issubclass(offer.asked, OfPerson):
-        visitors, demo = NOT_YOURS, NOT_YOURS if name in OWN_ALONE else THEIRS
+        stranger, visitors, demo = NEW, NOT_YOURS, NOT_YOURS if name in OWN_ALONE else THEIRS
     does = (inspect.getdoc(offer.endpoint) or "").split("\n")[0].rstrip(".")
     return name, does, who, stranger, visitors, demo, "no" if offer.method in READING else "checked"

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from palate.progress import Progress
     from palate.report import write_report
-    from palate.tuning import tune
+    from palate.tuning import auto, tune
     from palate.warming import warm
 
     __version__: str
@@ -78,6 +78,7 @@ _HOME = {
     "Progress": "palate.progress",
     "RP3beta": "palate.models",
     "WARP": "palate.models",
+    "auto": "palate.tuning",
     "compare": "palate.evaluation",
     "cross_validate": "palate.evaluation",
     "evaluate": "palate.evaluation",
@@ -122,6 +123,7 @@ __all__ = [
     "Popularity",
     "Progress",
     "RP3beta",
+    "auto",
     "compare",
     "cross_validate",
     "evaluate",

@@ -34,6 +34,14 @@ def score_pairs(factors: Factors, user_index: NDArray[Any], item_index: NDArray[
     return out
 
 
+def score_all(factors: Factors, user_index: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the scores of all items for these users, (m, n_items) float64, in the bits of `score_pairs`."""
+    S = np.empty((len(user_index), len(factors.Q)))
+    (users,) = given(np.ascontiguousarray(user_index, np.int32))
+    select.score_all(Factors(*given(*factors)), users, S)
+    return S
+
+
 @dataclass(frozen=True, eq=False)
 class ItemSide:
     """The items of score = mean + b_u + c_i + p_u . q_i, and what all lists need of them, made once, at first use.

@@ -323,6 +323,7 @@ def test_a_failed_run_is_told_and_the_others_stand(data, tmp_path, caplog):
         compare([Broken()], data, "kfold:2:1", ["mae"])
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_told(data):
     found = compare([Dies(), Baseline()], data, "random:0.2:1", ["mae"], n_processes=2)
     (failure,) = found.failures

@@ -1,6 +1,7 @@
-"""Every kernel test runs twice: compiled, and as the Python it is written in (where coverage sees the lines).
+"""Every kernel test runs compiled, and as the Python it is written in (where coverage sees the lines).
 
-What takes seconds to compile is compiled in single precision, as models have it; in double, too, in the long tests.
+What takes seconds to compile is compiled in single precision, as models have it; in double, too, and as Python in the
+long tests.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 IN_DOUBLE = pytest.param("compiled-float64", marks=pytest.mark.long)
+AS_PYTHON = pytest.param("python-float64", marks=pytest.mark.long)
 
 
 @pytest.fixture(scope="module", params=["compiled", "python"])
@@ -23,7 +25,7 @@ def kernel(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
     return _compiled if request.param == "compiled" else _uncompiled
 
 
-@pytest.fixture(scope="module", params=["compiled-float32", IN_DOUBLE, "python-float64"])
+@pytest.fixture(scope="module", params=["compiled-float32", IN_DOUBLE, AS_PYTHON])
 def typed(request: pytest.FixtureRequest) -> tuple[Callable[[str], ModuleType], type]:
     """Return what `kernel` is, and the type of numbers to ask it with."""
     how, dtype = request.param.split("-")

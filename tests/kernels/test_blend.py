@@ -40,3 +40,14 @@ def test_scores_are_those_of_the_definition_in_any_order_and_batch(blend, seed, 
     places = rng.permutation(n)
     moved = blended(blend, [X[:, places].copy() for X in parts], weights, np.argsort(places)[order].astype(np.int32))
     np.testing.assert_array_equal(moved, S[:, places])
+
+
+def test_moments_do_not_depend_on_how_items_are_numbered(blend):
+    rng = np.random.default_rng(0)
+    X, order, places = rng.normal(size=(3, 200)), rng.permutation(200).astype(np.int32), rng.permutation(200)
+    found = []
+    for scores, by in ((X, order), (X[:, places].copy(), np.argsort(places)[order].astype(np.int32))):
+        mean, deviation = np.empty(3), np.empty(3)
+        blend.moments(scores, *read_only((by,)), mean, deviation)
+        found.append((mean.tolist(), deviation.tolist()))
+    assert found[0] == found[1]

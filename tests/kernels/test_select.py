@@ -43,6 +43,18 @@ def test_score_pairs_is_the_naive_score_bit_for_bit(select, seed, n_users, n_ite
     mean = np.float64(3.5)  # typed, so that the uncompiled kernel sums in float64 too
     select.score_pairs(Factors(*factors, mean), rows, cols, out)
     assert out.tolist() == [naive.prediction(*factors, mean, u, i) for u, i in zip(rows, cols, strict=True)]
+    S = np.empty((n_users, n_items))
+    select.score_all(Factors(*factors, mean), rows[::n_items], S)
+    assert S.ravel().tolist() == out.tolist()
+
+
+def test_score_all_goes_on_beyond_the_items_that_are_taken_at_once(select):
+    factors, rows = factors_of(0, 2, 300, 5, np.float32), read_only(np.array([1, 0, 1], np.int32))
+    S, out, mean = np.empty((3, 300)), np.empty(900), np.float64(3.5)
+    select.score_all(Factors(*factors, mean), rows, S)
+    every = read_only(np.tile(np.arange(300, dtype=np.int32), 3))
+    select.score_pairs(Factors(*factors, mean), read_only(np.repeat(rows, 300)), every, out)
+    np.testing.assert_array_equal(S.ravel(), out)
 
 
 @settings(max_examples=60)

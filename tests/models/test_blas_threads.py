@@ -47,5 +47,5 @@ def test_bits_are_the_same_with_one_and_two_blas_threads_and_another_hash_seed(k
     assert {*MODELS[key].learned_.kind.ARRAYS, "lists"} <= set(one)
 
 
-def test_only_ease_lets_blas_use_threads():
-    assert [key for key, cls in MODELS.items() if cls.own_blas_threads] == ["ease"]
+def test_closed_forms_alone_let_blas_use_threads():
+    assert [key for key, cls in MODELS.items() if cls.own_blas_threads] == ["ease", "graph", "blend"]

@@ -55,6 +55,16 @@ def test_the_whole_weight_gives_the_lists_of_that_part(data, parts):
             assert lists(m).drop("score").equals(lists(part).drop("score"))
 
 
+def test_the_whole_weight_keeps_what_rounding_would_make_equal(data, parts, monkeypatch):
+    """Standardised and rounded, scores of `Nameless` that differ by 1e-12 are the same; its list tells them apart."""
+    monkeypatch.setitem(MODELS, "nameless", Nameless)
+    part = Nameless().fit(data)
+    own = part.recommend(100, 12, exclude_seen=False)["item_id"].to_list()
+    assert own != part.item_order.order.tolist()
+    m = Blend.of([part, parts[0]], (1, 0))
+    assert m.recommend(100, 12, exclude_seen=False)["item_id"].to_list() == own
+
+
 def test_where_a_part_knows_nothing_of_a_person_its_weight_goes_to_the_others(data):
     """Of a newcomer of whom attributes alone are known `ease` knows nothing; of one with nothing at all, no part."""
     people = Features.from_table({"user_id": data.users.values, "age": np.arange(25.0)}, "user")
@@ -223,7 +233,7 @@ class Nameless(Recommender):
     n_threads: NThreads = None
 
     def _learn(self, training):
-        return Nothing(np.arange(training.data.n_items, dtype=float))
+        return Nothing(np.append(1e-12 * np.arange(training.data.n_items - 1), 1.0))
 
     def _bytes_needed(self, n_users, n_items, n_rows):
         return 0

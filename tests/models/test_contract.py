@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from palate import MODELS
 from palate.models.items.item_weights import ItemWeights
 from palate.testing import ModelContract
@@ -42,7 +44,16 @@ SPECIAL = {
     },
 }
 
+
+class Slow(ModelContract):
+    """Of a model whose parameters are another's but for one, and for each of which something is compiled."""
+
+    @pytest.mark.long
+    def test_every_parameter_changes_the_result(self, data):
+        super().test_every_parameter_changes_the_result(data)
+
+
 for key, cls in MODELS.items():
     name = f"Test{cls.__name__}"
     own = {"model": cls, "needs_history": issubclass(cls, ItemWeights), "__module__": __name__, **SPECIAL.get(key, {})}
-    globals()[name] = type(name, (ModelContract,), own)
+    globals()[name] = type(name, (Slow if key == "warp" else ModelContract,), own)

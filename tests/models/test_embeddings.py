@@ -12,7 +12,7 @@ from palate import Features
 from palate.errors import ParameterError
 from palate.models import BPR, WARP, MatrixFactorization
 
-MODELS = pytest.mark.parametrize("cls", [MatrixFactorization, BPR, WARP])
+MODELS = pytest.mark.parametrize("cls", [MatrixFactorization, BPR, pytest.param(WARP, marks=pytest.mark.long)])
 SETTINGS = {"n_factors": 4, "n_epochs": 60, "random_state": 0, "n_threads": 1, "validation_fraction": 0.0}
 OWN = {  # steps large enough for a world of few rows
     MatrixFactorization: {"learning_rate": 0.05, "init_scale": 0.1},

@@ -124,6 +124,7 @@ def scales_of(c):
     ]
 
 
+@pytest.mark.long
 def test_sweeps_with_new_ratings_keep_the_prior():
     check_joint_distribution(1000, 40, 40)
 

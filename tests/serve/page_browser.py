@@ -1,12 +1,16 @@
-"""One tab of a real Chromium on the service's page, with all that goes on in it."""
+"""One tab of a real Chromium on the service's page, with all that goes on in it; and the names of its views."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from palate.serve.web.document import FOLDER
+
+VIEWS = re.findall(r'\{ name: "([a-z-]+)"', (FOLDER / "views.js").read_text("utf-8"))
 AXE = Path(__file__).parent / "web" / "axe.min.js"  # axe-core 4.14.1 of npm, MPL-2.0
 GRAVE = ("serious", "critical")
 WATCH = """
@@ -14,6 +18,7 @@ window.violations = [];
 const told = (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`);
 document.addEventListener("securitypolicyviolation", told);
 """
+SIDEWAYS = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 WIDER = """
 () => [...document.querySelectorAll("body *")]
   .filter((e) => e.getBoundingClientRect().width && e.getBoundingClientRect().right > innerWidth + 0.5)
@@ -53,6 +58,10 @@ class PageTab:
     def stuck_out(self) -> list[str]:
         """Return what reaches beyond the right edge."""
         return list(self.page.evaluate(WIDER))
+
+    def reaches_too_far(self) -> list[str]:
+        """Return what sticks out, and whether the page scrolls sideways."""
+        return [*self.stuck_out(), *["scrolls sideways"] * (self.page.evaluate(SIDEWAYS) > 0)]
 
     def axe(self) -> list[str]:
         """Return the serious and critical violations that axe-core finds."""

@@ -13,6 +13,7 @@ from palate.evaluation import compare
 from palate.models import EASE, Baseline, Popularity
 from palate.store import open_store, versions
 from palate.store.versions import VersionFigure, figure_of, figures_of
+from palate.store.versions.keeping import set_version
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,18 @@ def test_the_gates_figure_is_told_where_nobody_compared(shop, tmp_path):
     measured = {"ease": {"of": "x", "metrics": {"ndcg@10": {"value": 0.5}}}}
     assert versions.keep_figures(store, ns, measured) == {"ease": number}
     assert figures_of(version(shop, number)) == [VersionFigure(metric="ndcg@10", value=0.5, of="x")]
+
+
+def test_details_that_another_process_writes_meanwhile_stay(shop, monkeypatch):
+    store, ns = shop
+    before = versions.listed(store, ns)
+    monkeypatch.setattr("palate.store.versions.figures.listed", lambda *_: before)
+    with store.write() as conn:
+        set_version(conn, ns, 1, details=json.dumps({**version(shop, 1).details, "before": 2}))
+    measured = {"ease": {"of": "x", "metrics": {"ndcg@10": {"value": 0.5}}}}
+    for keep in (versions.keep_figures, lambda *given: versions.fill_figures(*given, [1])):
+        keep(store, ns, measured)
+    assert (version(shop, 1).details["before"], figures_of(version(shop, 1))[0].value) == (2, 0.5)
 
 
 @pytest.mark.parametrize(

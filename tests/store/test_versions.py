@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from palate.store import versions
 from palate.store.hashes import identity, tombstone
 from palate.store.schema import namespaces, tombstones
 from palate.store.schema import versions as rows
-from palate.store.versions import folders, keeping
+from palate.store.versions import folders, keeping, rewriting
 from palate.store.versions import loaded as loaded_module
+from palate.store.versions.keeping import version_of
 
 FILES = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # about files: any database will do
 LOG = {"user": ["ann", "ann", "bob", "bob", "eve"], "item": ["x", "y", "y", "z", "x"]}
@@ -304,6 +306,23 @@ def test_whoever_was_forgotten_since_is_unknown(store, ns, tmp_path):
         assert again.is_forgotten("bob")
         assert again.users_index(everybody).tolist() == wanted
         assert again.model is loaded[number].model
+
+
+@FILES
+def test_details_that_another_process_writes_during_a_rewrite_stay(store, ns, model_file, monkeypatch):
+    number = versions.add(store, ns, model_file)
+    plain = rewriting.without_users
+
+    def meanwhile(*args):
+        plain(*args)
+        with store.write() as conn:
+            details = {**version_of(conn, ns, number).details, "figures": {"of": "films"}}
+            keeping.set_version(conn, ns, number, details=json.dumps(details))
+
+    monkeypatch.setattr(rewriting, "without_users", meanwhile)
+    assert versions.rewrite(store, ns, ["bob"]) == [number]
+    details = versions.listed(store, ns)[0].details
+    assert (details["users"], details["figures"]) == (2, {"of": "films"})
 
 
 def test_a_version_is_rewritten_without_whom_was_forgotten(store, ns, model_file):

@@ -61,6 +61,7 @@ def test_a_typed_id_shows_that_users_lists(open_tab: Callable[..., Tab], films_u
     assert widths == pytest.approx([(score - 1) / 4 * 100 for score in wanted["score"]], abs=0.06)
 
 
+@pytest.mark.long
 def test_an_example_fills_the_field(open_tab: Callable[..., Tab], films_url: str) -> None:
     tab = open_tab(films_url)
     chip = tab.page.locator("#examples label").nth(1)
@@ -73,6 +74,7 @@ def test_an_example_fills_the_field(open_tab: Callable[..., Tab], films_url: str
     assert tab.page.locator("#examples label.selected").count() == 0
 
 
+@pytest.mark.long
 def test_the_genre_filter_and_how_many(open_tab: Callable[..., Tab], films_url: str, films: Any) -> None:
     tab = open_tab(films_url)
     tab.ask("405")
@@ -115,6 +117,7 @@ def test_wrong_ids_get_a_sentence_and_clear_the_lists(open_tab: Callable[..., Ta
     tab.picture("wrong-id")
 
 
+@pytest.mark.long
 def test_sessions_keep_to_themselves(open_tab: Callable[..., Tab], films_url: str) -> None:
     one, two = open_tab(films_url), open_tab(films_url)
     one.ask("12")
@@ -128,6 +131,7 @@ def test_sessions_keep_to_themselves(open_tab: Callable[..., Tab], films_url: st
     assert len(two.titles("next")) == 10
 
 
+@pytest.mark.long
 def test_the_data_tab(open_tab: Callable[..., Tab], films_url: str, films: Any) -> None:
     tab = open_tab(films_url)
     tab.report()
@@ -170,6 +174,7 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(open_tab: Callable[
     )
 
 
+@pytest.mark.long
 def test_dark_follows_the_system_and_the_switch_is_remembered(open_tab: Callable[..., Tab], films_url: str) -> None:
     tab = open_tab(films_url, color_scheme="dark")
     is_dark = "document.body.classList.contains('dark')"
@@ -185,6 +190,7 @@ def test_dark_follows_the_system_and_the_switch_is_remembered(open_tab: Callable
     assert tab.page.evaluate(paper) == "rgb(248, 244, 238)"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out(open_tab: Callable[..., Tab], films_url: str, scheme: str) -> None:
     tab = open_tab(films_url, color_scheme=scheme)
@@ -199,6 +205,7 @@ def test_words_stand_out(open_tab: Callable[..., Tab], films_url: str, scheme: s
     assert tab.page.evaluate(CONTRAST)[0] < 1.5  # the measure does measure
 
 
+@pytest.mark.long
 def test_nothing_jumps(open_tab: Callable[..., Tab], films_url: str) -> None:
     for width in (1280, 375):
         tab = open_tab(films_url, width, 800)
@@ -215,6 +222,7 @@ def test_nothing_jumps(open_tab: Callable[..., Tab], films_url: str) -> None:
     assert tab.page.evaluate("window.shifts.length") > 0  # the observer does observe
 
 
+@pytest.mark.long
 def test_the_keyboard_is_enough(open_tab: Callable[..., Tab], films_url: str) -> None:
     tab = open_tab(films_url)
     keys, focus = tab.page.keyboard, "document.activeElement"
@@ -248,6 +256,7 @@ def test_the_keyboard_is_enough(open_tab: Callable[..., Tab], films_url: str) ->
     tab.shows(14)
 
 
+@pytest.mark.long
 def test_screen_readers_are_told(open_tab: Callable[..., Tab], films_url: str) -> None:
     page = open_tab(films_url).page
     for role, name in (

@@ -27,6 +27,11 @@ def model(incomplete: str) -> list[str]:
     return _starting(offered("models"), incomplete)
 
 
+def model_or_auto(incomplete: str) -> list[str]:
+    """Return the keys of models that begin like this, and auto."""
+    return _starting(["auto", *offered("models")], incomplete)
+
+
 def models(incomplete: str) -> list[str]:
     """Return a list with commas whose last word is completed to keys of models."""
     return _last_of_list(offered("models"), incomplete)

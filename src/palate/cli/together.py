@@ -75,7 +75,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("--on-overlap", needs=("--test", "--model-file"), why="is for parts that were made elsewhere"),
     ),
     "palate compare": (*_PARTS, _TEST, _WITH_TRAIN, _OVERLAP),
-    "palate tune": (*_PARTS, _TEST, _WITH_TRAIN, _OVERLAP),
+    "palate tune": (
+        *_PARTS,
+        _TEST,
+        _WITH_TRAIN,
+        _OVERLAP,
+        Rule("--seconds", without=("--time",), why="is the same as --time"),
+    ),
     "palate data split": (
         *_PARTS,
         _TEST,

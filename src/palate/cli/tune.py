@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palate.cli import common, completion, inputs, together
+from palate.cli import auto, common, completion, inputs, together
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,21 +16,48 @@ if TYPE_CHECKING:
     from palate.tuning import Tuned
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
+TRIALS, METRIC = 50, "rmse"  # of a search of one model
 
 
 def tune(
     data: common.DataOrParts = None,
-    model: common.ModelKey = "mf",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            autocompletion=completion.model_or_auto,
+            help="Which model, see 'palate models'; a config (.json) of palate tune; or auto, which tries the models "
+            "that suit the data, and fits the best one on all rows.",
+        ),
+    ] = "mf",
     metric: Annotated[
-        str, typer.Option(autocompletion=completion.metric, help="What to make best, such as rmse or ndcg@10.")
-    ] = "rmse",
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all; earlier ones in --out count.")] = 50,
-    time: Annotated[str | None, typer.Option("--time", help="Start no trial after 90s, 10m or 2h.")] = None,
+        str | None,
+        typer.Option(
+            autocompletion=completion.metric,
+            help="What to make best, such as rmse or ndcg@10; without it rmse, or with auto ndcg@20 of clicks.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Trials in all, earlier ones in --out count; {TRIALS} without it, or with auto as many as there is "
+            "time for. With auto it repeats: same data and seed, same model.",
+        ),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Start no trial after 90s, 10m or 2h; with auto, be done by then.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="The same in seconds; with auto 300 without it and without --trials."),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             autocompletion=completion.split,
-            help=f"What to put aside before the search: time:0.2; {inputs.DEFAULT_SPLIT} without it; none: nothing.",
+            help=f"What to put aside before the search: time:0.2; {inputs.DEFAULT_SPLIT} without it, none with auto; "
+            "none: nothing.",
         ),
     ] = None,
     train: common.TrainFile = None,
@@ -52,7 +79,7 @@ def tune(
     out: Annotated[
         Path, typer.Option(help="Folder for study, model, config and figures; the same command goes on there.")
     ] = Path("tuned"),
-    workers: Annotated[int, typer.Option(min=1, help="Trials side by side, on threads.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials side by side, on threads; one without it.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials without a better one.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search, and of models without one.")] = 42,
     attributes: common.Attributes = None,
@@ -63,19 +90,26 @@ def tune(
 ) -> None:
     """Search for the parameters that are best on validation data; the test part is seen once, at the end.
 
+    [dim]palate tune ml-100k --model auto[/]
+
     [dim]palate tune ml-100k --model mf --metric rmse --trials 50 --time 10m[/]
     """
+    limits: dict[str, Any] = {"n_trials": trials, "seconds": seconds or _seconds(time), "validation": validation}
+    limits |= {"positive": positive, "random_state": seed, "attributes": attributes}
+    tables = inputs.Tables(items, users, read)
+    if model == auto.KEY:
+        auto.check_alone({"--set": set_, "--preset": preset, "--workers": workers, "--patience": patience})
+        auto.choose(data, train, test, split, on_overlap, tables, out, metric=metric, as_json=as_json, **limits)
+        return
     from palate.tuning import tune as search
 
+    metric = metric or METRIC
     learner = inputs.with_positive(inputs.new_model(model, preset, set_), positive)
     fixed = {inputs.setting(name) for name in inputs.key_values(set_, "--set")}
     space = {name: tried for name, tried in learner.searched().items() if name not in fixed}
-    limits: dict[str, Any] = {"n_trials": trials, "seconds": _seconds(time), "patience": patience, "n_workers": workers}
-    limits |= {"validation": validation, "positive": positive, "random_state": seed}
-    limits["attributes"] = attributes
+    limits |= {"n_trials": trials or TRIALS, "patience": patience, "n_workers": workers or 1}
     together.check_metrics_use([learner], [metric], positive=positive, part={})
     together.check_users_use([learner], attributes, users is not None)
-    tables = inputs.Tables(items, users, read)
     dataset, limits["split"] = inputs.data_and_split(data, train, test, split, on_overlap, tables, [learner])
     try:
         with common.live_progress() as progress:

@@ -20,6 +20,7 @@ from palate.kernels.compiling import njit
 from palate.kernels.simd.tile import above, lowest_bit
 
 NONE: Any = np.int64(0)  # of Numba's type: functions are compiled anew for each Python number they get
+SIDE_BY_SIDE = 128  # items whose sums are taken at once
 RUN = 64  # scores compared with the threshold at once
 LOWEST = np.finfo(np.float32).min
 REORDER = {"contract", "reassoc", "nsz"}
@@ -54,6 +55,31 @@ def score_pairs(factors: Factors, rows, cols, out):
     P, Q, b, c, mean = factors
     for n in range(len(rows)):
         out[n] = (mean + b[rows[n]] + c[cols[n]]) + dot(P[rows[n]], Q[cols[n]])
+
+
+@njit(nogil=True, cache=True)
+def score_all(factors: Factors, rows, S):
+    """Write eq. 1 for these rows and all items into S (m, n_items), in the bits of `score_pairs`.
+
+    Each sum goes in index order, as there; the sums of a few items go side by side, for which their factors are turned.
+    """
+    P, Q, b, c, mean = factors
+    T, sums = np.empty((Q.shape[1], SIDE_BY_SIDE)), np.empty(SIDE_BY_SIDE)
+    for start in range(0, len(Q), SIDE_BY_SIDE):
+        width = min(SIDE_BY_SIDE, len(Q) - start)
+        for i in range(width):
+            for f in range(Q.shape[1]):
+                T[f, i] = Q[start + i, f]
+        for r in range(len(rows)):
+            p = P[rows[r]]
+            for i in range(width):
+                sums[i] = 0.0
+            for f in range(Q.shape[1]):
+                x, t = np.float64(p[f]), T[f]
+                for i in range(width):
+                    sums[i] += x * t[i]
+            for i in range(width):
+                S[r, start + i] = (mean + b[rows[r]] + c[start + i]) + sums[i]
 
 
 @njit(nogil=True, cache=True, fastmath=REORDER)

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STARTUP = 5  # trials before one may be pruned
 WARM_UP = 3  # epochs before one may be pruned
 STUDY = "palate"
+FILE = "study.db"
 SQLITE = b"SQLite format 3\0"
 
 
@@ -44,18 +46,69 @@ def optuna_library() -> Any:
 @contextmanager
 def kept_study(out: Path | None, question: Mapping[str, Any], *, maximise: bool) -> Iterator[optuna.Study]:
     """Yield the study of a folder, or a new one; refuse one of another question. Its database is closed afterwards."""
+    with kept_studies(out) as studies:
+        yield studies.study(question, maximise=maximise)
+
+
+@dataclass(frozen=True)
+class Studies:
+    """The studies of a folder, in one database, or of memory alone.
+
+    Attributes:
+        out: the folder, or None.
+        storage: Optuna's storage of its database, or None.
+    """
+
+    out: Path | None
+    storage: Any
+
+    def study(self, question: Mapping[str, Any], *, maximise: bool, name: str = STUDY) -> optuna.Study:
+        """Return the study of this name, or a new one.
+
+        Raises:
+            DataError: it is of another question, or the database is damaged.
+        """
+        library = optuna_library()
+        options: dict[str, Any] = {
+            "direction": "maximize" if maximise else "minimize",
+            "pruner": library.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARM_UP),
+            "study_name": name,
+            "load_if_exists": True,
+        }
+        if self.out is None:
+            return _created(**options)
+        asked = json.loads(json.dumps(question))
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            study = _created(storage=self.storage, **options)
+            before = study.user_attrs.get("question")
+            if before is None:
+                study.set_user_attr("question", asked)
+        except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
+            raise _unreadable(self.out / FILE, error) from None
+        if before not in (None, asked):
+            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
+            raise DataError.of(
+                self.out,
+                f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",
+                code="other_data",
+            )
+        return study
+
+
+@contextmanager
+def kept_studies(out: Path | None) -> Iterator[Studies]:
+    """Yield the studies of a folder, of memory where it is None. Their database is closed afterwards.
+
+    Raises:
+        DataError: the folder cannot be written, or its database is none.
+    """
     library = optuna_library()
-    options: dict[str, Any] = {
-        "direction": "maximize" if maximise else "minimize",
-        "pruner": library.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=WARM_UP),
-        "study_name": STUDY,
-        "load_if_exists": True,
-    }
-    asked = json.loads(json.dumps(question))
     if out is None:
-        yield _created(**options)
+        yield Studies(None, None)
         return
-    path = out / "study.db"
+    path = out / FILE
     try:
         out.mkdir(parents=True, exist_ok=True)
         check_target(path)
@@ -71,22 +124,14 @@ def kept_study(out: Path | None, question: Mapping[str, Any], *, maximise: bool)
             storage = library.storages.RDBStorage(f"sqlite:///{path}")
             at_end.callback(storage.engine.dispose)
             at_end.callback(storage.remove_session)
-            study = _created(storage=storage, **options)
-            before = study.user_attrs.get("question")
-            if before is None:
-                study.set_user_attr("question", asked)
         except (SQLAlchemyError, library.exceptions.OptunaError, RuntimeError) as error:
-            raise DataError.of(
-                path, f"cannot be read as a study ({str(error).splitlines()[0]}): remove it", code="damaged"
-            ) from None
-        if before not in (None, asked):
-            names = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
-            raise DataError.of(
-                out,
-                f"holds a search with another {' and '.join(names)}: choose another folder, or remove that one",
-                code="other_data",
-            )
-        yield study
+            raise _unreadable(path, error) from None
+        yield Studies(out, storage)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0]
+    return DataError.of(path, f"cannot be read as a study ({reason}): remove it", code="damaged")
 
 
 def _beginning(path: Path) -> bytes:
@@ -140,6 +185,7 @@ def add_start(
     error: str | None,
     figures: Mapping[int, float],
     begun: datetime,
+    notes: Mapping[str, Any],
 ) -> None:
     """Add the finished trial of the model as it was given.
 
@@ -150,6 +196,7 @@ def add_start(
         value, error: its figure, or why it has none.
         figures: by epoch.
         begun: when, UTC.
+        notes: what is kept beside its figure.
     """
     library, params = optuna_library(), {}
     for name, setting in used.items():
@@ -160,7 +207,7 @@ def add_start(
         value=value,
         params=params,
         distributions={name: distribution_of(spaces[name]) for name in params},
-        user_attrs={"used": dict(used)} if error is None else {"used": {}, "error": error},
+        user_attrs={"used": dict(used), **notes} if error is None else {"used": {}, "error": error},
         intermediate_values=dict(figures),
     )
     trial.datetime_start = begun

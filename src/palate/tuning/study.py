@@ -9,7 +9,7 @@ before it at the same epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from palate.models.search import Choice, Range
 from palate.notebook import watched
 from palate.parallel import check_threads
 from palate.progress import DONE, Progress, ProgressCallback, automatic
+from palate.tuning.intervals import interval_of
 from palate.tuning.parts import Parts, make_parts
 from palate.tuning.studies import (
     add_start,
@@ -117,7 +118,7 @@ def tune(
         n_trials=n_trials, n_workers=n_workers, patience=patience, seconds=seconds, random_state=random_state
     )
     base = _seeded(base, random_state)
-    wanted = _space(base, space)
+    wanted = space_of(base, space)
     (goal,) = checked([metric], interactions.n_items)
     items = dataset.items if dataset is not None else None
     if items is not None:
@@ -137,14 +138,14 @@ def tune(
     question = {
         **record,
         "metric": goal.name,
-        "model": _described(base),
+        "model": described(base),
         "space": {k: repr(v) for k, v in wanted.items()},
     }
     known = within(features_for(base, data, attributes=attributes), interactions)
     folder = None if out is None else Path(out)
     kept = kept_study(folder, question, maximise=bool(goal.metric.higher_is_better))
-    with _alone(folder), kept as study, watched(progress) as callback:
-        search = _Search(base, parts, dataset, known, goal.name, positive, wanted, n_workers, callback)
+    with alone_in(folder), kept as study, watched(progress) as callback:
+        search = ParameterSearch(base, parts, dataset, known, goal.name, positive, wanted, n_workers, callback)
         search.run(study, n_trials, seconds, patience)
         tuned = search.result(study, {**record, "versions": {**versions(), "optuna": optuna_library().__version__}})
         if folder is not None:
@@ -153,7 +154,7 @@ def tune(
 
 
 @contextmanager
-def _alone(folder: Path | None) -> Iterator[None]:
+def alone_in(folder: Path | None) -> Iterator[None]:
     """Hold the lock of a search's folder, made where it is not there.
 
     Raises:
@@ -173,8 +174,14 @@ def _alone(folder: Path | None) -> Iterator[None]:
         yield
 
 
-class _Search:
-    """Trials of one model on one nested split."""
+class ParameterSearch:
+    """Trials of one model on one nested split.
+
+    Attributes:
+        clock: gives seconds; each trial keeps how long it took, and its fit alone.
+        intervals: keep a 95 % interval of each trial's figure, over users.
+        settled: parameters of the fit at the end, in place of those that trials had.
+    """
 
     def __init__(
         self,
@@ -190,6 +197,9 @@ class _Search:
     ) -> None:
         self.base, self.parts, self.dataset, self.known, self.metric = base, parts, dataset, known, metric
         self.positive, self.space, self.n_workers, self.progress = positive, space, n_workers, progress
+        self.clock: Callable[[], float] = time.monotonic
+        self.intervals = False
+        self.settled: Mapping[str, Any] = {}
 
     @property
     def _start(self) -> dict[str, Any]:
@@ -204,7 +214,7 @@ class _Search:
     def run(self, study: optuna.Study, n_trials: int, seconds: float | None, patience: int | None) -> None:
         """Run what is missing; a trial that diverges is kept as failed, and the search goes on."""
         library = optuna_library()
-        begun = time.monotonic()
+        begun = self.clock()
         state = library.trial.TrialState
         for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):
             study.tell(trial.number, state=state.FAIL)  # its process was killed
@@ -231,7 +241,7 @@ class _Search:
 
         def go_on(n_jobs: int, most: int) -> None:
             missing = min(most, n_trials - len(finished := finished_trials(study)))
-            left = None if seconds is None else seconds - (time.monotonic() - begun)
+            left = None if seconds is None else seconds - (self.clock() - begun)
             patient = patience is None or trials_since_best(study, finished) < patience
             if missing > 0 and patient and (left is None or left > 0):
                 study.optimize(self._trial, missing, left, n_jobs=n_jobs, catch=(PalateError,), callbacks=[after])
@@ -250,12 +260,13 @@ class _Search:
                 figures[step.step] = figure
 
         error = value = None
+        notes: dict[str, Any] = {}
         try:
-            value = self._measured(model, watch)
+            value, notes = self._measured(model, watch)
         except PalateError as failure:
             error = str(failure)
         used = self._used(model) if error is None else {}
-        add_start(study, used, resolved(self.space, used), value, error, figures, begun)
+        add_start(study, used, resolved(self.space, used), value, error, figures, begun, notes)
         self.progress(Progress(DONE, 1, 1, task="trial 1"))
 
     def _used(self, model: Recommender) -> dict[str, Any]:
@@ -266,25 +277,34 @@ class _Search:
         """Return the metric of one setting on the validation part."""
         model = self._model({name: suggested(trial, name, space) for name, space in self.space.items()})
         try:
-            return self._measured(model, partial(self._watch, trial))
+            value, notes = self._measured(model, partial(self._watch, trial))
         except PalateError as error:
             trial.set_user_attr("error", str(error))
             raise
+        for name, note in notes.items():
+            trial.set_user_attr(name, note)
+        return value
 
-    def _measured(self, model: Recommender, watch: ProgressCallback) -> float:
-        """Return the metric of a model on the validation part.
+    def _measured(self, model: Recommender, watch: ProgressCallback) -> tuple[float, dict[str, Any]]:
+        """Return the metric of a model on the validation part, and what is kept beside it.
 
         Raises:
             PalateError: it cannot be fitted or measured.
         """
+        begun = self.clock()
         self._fit(model, self.parts.learn, validation=self.parts.validate, progress=watch)
+        fitted = self.clock()
         if model.interrupted_:
             raise KeyboardInterrupt
-        value = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive).values
-        if value[self.metric] != value[self.metric]:
+        measured = measure(model, self.parts.learn, self.parts.validate, [self.metric], positive=self.positive)
+        value = measured.values[self.metric]
+        if value != value:
             nothing = f"{self.metric} has nothing to measure on the validation part"
             raise DataError(nothing, code="failed_runs", subject="model")
-        return value[self.metric]
+        notes: dict[str, Any] = {"fit_seconds": fitted - begun, "seconds": self.clock() - begun}
+        if self.intervals and self.metric in measured.units:
+            notes["interval"] = interval_of(measured.units[self.metric])
+        return value, notes
 
     def _fit(self, model: Recommender, rows: Interactions, **options: Any) -> None:
         """Fit a model on these rows, with the item table of the whole and the features that were made once."""
@@ -322,6 +342,7 @@ class _Search:
         model.set_params(
             **({"n_threads": self.base.get_params()["n_threads"]} if "n_threads" in model.get_params() else {})
         )
+        model.set_params(**self.settled)
         parts = self.parts
         self._fit(model, parts.train, progress=self.progress)
         if model.interrupted_:
@@ -343,7 +364,12 @@ def _has_what_is_derived(space: Range | Choice) -> bool:
     return isinstance(space, Range) or {False, True} <= set(space.values)
 
 
-def _space(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:
+def space_of(base: Recommender, space: Mapping[str, Range | Choice] | None) -> dict[str, Range | Choice]:
+    """Return what a search of a model tries: its own space, or a given one.
+
+    Raises:
+        ParameterError: a name is none of its parameters, what is tried no range or choice, or nothing is left.
+    """
     wanted, settable = dict(base.searched() if space is None else space), base.settable()
     unknown = sorted(set(wanted) - set(settable))
     if unknown:
@@ -380,7 +406,8 @@ def _seeded(base: Recommender, random_state: int) -> Recommender:
     return copy
 
 
-def _described(base: Recommender) -> dict[str, Any]:
+def described(base: Recommender) -> dict[str, Any]:
+    """Return a model in JSON values, as far as it bears on what a search finds."""
     return {"key": base.key, **{name: v for name, v in base.get_params().items() if name != "n_threads"}}
 
 

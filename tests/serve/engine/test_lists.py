@@ -35,7 +35,7 @@ def said(answer):
     return [place.item for place in answer.places], [place.score for place in answer.places]
 
 
-@pytest.mark.parametrize("key", ["ials", "ease", "als", "bayes"])
+@pytest.mark.parametrize("key", ["ials", "ease", "als", "bayes", "blend"])
 def test_a_known_user_gets_the_models_own_list(world, key):
     model = world.use(key)
     answer = world.ask("u1")
@@ -45,7 +45,7 @@ def test_a_known_user_gets_the_models_own_list(world, key):
     assert set(answer.timings) == {"store", "model"}
 
 
-@pytest.mark.parametrize("key", ["ials", "ease", "als"])
+@pytest.mark.parametrize("key", ["ials", "ease", "als", "blend"])
 def test_somebody_new_is_the_person_folded_in(world, key):
     model = world.use(key)
     world.rate("ann", i1=5, i3=5, i5=5, i2=2)
@@ -272,7 +272,7 @@ def test_attributes_of_the_store_go_before_the_models(world):
 # -- the order ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["ials", "ease"])
+@pytest.mark.parametrize("key", ["ials", "ease", "blend"])
 def test_diversity_orders_the_best_anew(world, key):
     model = world.use(key)
     plain = world.ask(n=20)

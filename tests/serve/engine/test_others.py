@@ -16,7 +16,7 @@ def names(answer):
     return [place.item for place in answer.places]
 
 
-@pytest.mark.parametrize("key", ["ials", "ease"])
+@pytest.mark.parametrize("key", ["ials", "ease", "blend"])
 def test_similar_items_are_the_models(world, key):
     model = world.use(key)
     answer = world.engine.similar(world.ns, "i3", 5)
@@ -141,7 +141,7 @@ def test_predictions_and_explanations_by_scenario(world):
         world.engine.explain(world.ns, "u1", "i7", scenario="never")
 
 
-@pytest.mark.parametrize("key", ["ials", "als", "ease"])
+@pytest.mark.parametrize("key", ["ials", "als", "ease", "blend"])
 def test_explanations_add_up(world, key):
     model = world.use(key)
     world.rate("ann", i1=5, i3=5, i5=4)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from films import copied
+from page_browser import VIEWS
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
-VIEWS = ("for-you", "new", "search", "film", "map", "models", "compare", "data", "scenes", "help", "by-user")
 
 
 def typed(tab, user):

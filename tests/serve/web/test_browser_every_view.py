@@ -5,16 +5,14 @@ A view that is added to the page is visited without being named here: the names 
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from films import copied
+from page_browser import VIEWS
 
 from palate.serve.web.document import FOLDER
 from palate.store import keys, open_store
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
-VIEWS = re.findall(r'\{ name: "([a-z-]+)"', (FOLDER / "views.js").read_text("utf-8"))
 WIDTHS, SCHEMES = (320, 768, 1920), ("light", "dark")
 QUERIES = {  # of views that show more than one thing, or need to be told what
     "for-you": ("", "&user=p7"),
@@ -27,7 +25,6 @@ QUERIES = {  # of views that show more than one thing, or need to be told what
     "data": ("", "&user=p7"),
     "scenes": ("&part=card",),
 }
-SIDEWAYS = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 WAITS = ".waits, .waiting, [aria-busy=true]"
 OPENED = ".filters summary:visible, .card .why:visible"  # what is folded is looked at, too
 
@@ -59,7 +56,7 @@ def settled(tab, query):
 
 def looked_at(tab):
     """Return what is wrong with what is shown now."""
-    return [*tab.axe(), *tab.stuck_out(), *["scrolls sideways"] * (tab.page.evaluate(SIDEWAYS) > 0)]
+    return [*tab.axe(), *tab.reaches_too_far()]
 
 
 def test_the_views_are_found():

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 import numpy as np
 import pytest
+from page_browser import VIEWS
 
 import palate
 from palate.models import MODELS
 from palate.serve.engine.purposes import make_purposes
-from palate.serve.web.document import FOLDER
 from palate.serve.web.kinds import add_kinds
 from palate.store import items, keys, open_store, versions
 from palate.store.records import Thing
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = [pytest.mark.browser, pytest.mark.long]
-VIEWS = re.findall(r'\{ name: "([a-z-]+)"', (FOLDER / "views.js").read_text("utf-8"))
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(2)>",
@@ -34,7 +32,6 @@ HOSTILE = (
 N = 30  # items and people
 PARTS = ("ready", "card", "versions", "jobs", "comparison", "calibration", "traffic", "arms", "refused")
 MARKUP = "main script, main img, main b b, [onmouseover], [onload], [onerror], a[href^='javascript:']"
-SIDEWAYS = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 
 
 def named(k):
@@ -95,7 +92,7 @@ def settled(tab, query):
 def wrong(tab):
     """Return what of the data became markup, or reaches too far."""
     made = tab.page.locator(MARKUP).count()
-    return [*["markup"] * made, *tab.stuck_out(), *["scrolls sideways"] * (tab.page.evaluate(SIDEWAYS) > 0)]
+    return [*["markup"] * made, *tab.reaches_too_far()]
 
 
 @pytest.mark.parametrize("width", [320, 1366])
@@ -110,9 +107,9 @@ def test_all_is_text_on_every_view(page_tab, shop, width):
             if view not in ("film", "by-user", "map"):  # of these each shows another one
                 break
     for query in ("genre", "user", "item", "purpose", "left", "part", "n", "from"):
-        settled(tab, f"?view=film&{query}={quote(HOSTILE[1])}")
-        settled(tab, f"?{query}={quote(HOSTILE[0])}")
-        found[query] = wrong(tab)
+        for view, k in (("film", 1), ("for-you", 0)):
+            settled(tab, f"?view={view}&{query}={quote(HOSTILE[k])}")
+            found[view, query] = wrong(tab)
     assert {at: told for at, told in found.items() if told} == {}
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from in_process import Visitor, serving
+from page_browser import VIEWS
 from page_routes import ADMINS, OF_A_PERSON, OFFERS, SECRETS, send
 
-from palate.serve.web.document import FOLDER
 from palate.serve.web.kinds import add_kinds
 from palate.store import keys, open_store
 
-VIEWS = re.findall(r'\{ name: "([a-z-]+)"', (FOLDER / "views.js").read_text("utf-8"))
 GIVEN = {**OF_A_PERSON, **ADMINS, **SECRETS, "POST /web/scenes/jobs/cancel": {"job": 99, "sure": True}}
 REFUSED = {  # what there cannot be in an empty store
     **dict.fromkeys(("GET /web/film", "GET /web/why", "POST /web/ratings", "POST /web/reactions"), (404, "not_found")),

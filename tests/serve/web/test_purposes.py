@@ -34,7 +34,7 @@ def test_purposes_come_with_what_was_measured_the_best_lists_first(visitor):
         "high": 0.5,
         "popular": 0.2,
         "people": None,
-        "of": "films",
+        "of": "films, random:0.2:42",
     }
     assert (told[1]["figure"]["metric"], told[1]["sure"]["value"], told[0]["sure"]) == ("rmse", 0.79, None)
 

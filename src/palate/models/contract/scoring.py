@@ -14,7 +14,7 @@ from palate.kernels import Factors
 from palate.models.contract.weights import ItemToItemWeights
 from palate.parallel import chunks
 from palate.sparse import Rows, stacked
-from palate.topk import ItemSide, score_pairs, topk, topk_among, topk_of_rows
+from palate.topk import ItemSide, score_all, score_pairs, topk, topk_among, topk_of_rows
 
 
 class Scorer(ABC):
@@ -152,9 +152,7 @@ class FactorScorer(Scorer):
 
     def of_all(self, users: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of all items for these users, (m, n_items)."""
-        m, n_items = len(users), len(self.among.c)
-        every = np.tile(np.arange(n_items, dtype=np.int32), m)
-        return self.pairs(np.repeat(users, n_items), every).reshape(m, n_items)
+        return score_all(Factors(self.P, self.among.Q, self.b, self.among.c, self.among.mean), users)
 
     def take(self, users: NDArray[np.int32]) -> FactorScorer:
         """Return what scores these users alone."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from palate.errors import DataError
-from palate.store.versions.keeping import FAILED, REMOVED, Version, listed, raise_changes, set_version
+from palate.store.versions.keeping import FAILED, REMOVED, Version, listed, raise_changes, set_version, version_of
 
 if TYPE_CHECKING:
     from palate.evaluation import Comparison
@@ -131,23 +131,25 @@ def keep_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord
         there, measured = ", ".join(newest) or "none", ", ".join(figures)
         words = f"no version is of a model that was measured: there are {there}, measured were {measured}"
         raise DataError(words, subject="figures")
-    _write_figures(store, ns, [(version, figures[key]) for key, version in told.items()])
+    _write_figures(store, ns, {version.number: figures[key] for key, version in told.items()})
     return {key: version.number for key, version in told.items()}
 
 
 def fill_figures(store: Store, ns: Namespace, figures: Mapping[str, FigureRecord], numbers: Collection[int]) -> None:
     """Keep figures with those of the numbered versions that are of a measured model and have no figures yet."""
     bare = [one for one in listed(store, ns) if one.number in numbers and not one.details.get("figures")]
-    told = [(one, figures[one.model]) for one in bare if one.model in figures]
+    told = {one.number: figures[one.model] for one in bare if one.model in figures}
     if told:
         _write_figures(store, ns, told)
 
 
-def _write_figures(store: Store, ns: Namespace, told: Sequence[tuple[Version, FigureRecord]]) -> None:
+def _write_figures(store: Store, ns: Namespace, told: Mapping[int, FigureRecord]) -> None:
+    """Write figures into the details of versions, by number, beside what is there by then."""
     with store.write() as conn:
-        raise_changes(conn, ns)
-        for version, record in told:
-            set_version(conn, ns, version.number, details=json.dumps({**version.details, "figures": record}))
+        raise_changes(conn, ns)  # first: whoever else writes details waits here
+        for number, record in told.items():
+            details = {**version_of(conn, ns, number).details, "figures": record}
+            set_version(conn, ns, number, details=json.dumps(details))
 
 
 def figures_of(version: Version) -> list[VersionFigure]:

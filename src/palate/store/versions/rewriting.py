@@ -12,7 +12,7 @@ from palate.errors import ModelFileError, ParameterError
 from palate.files.forgetting import without_users
 from palate.files.prepared import prepare, prepared_of
 from palate.store.versions import folders
-from palate.store.versions.keeping import ACTIVE, REMOVED, Version, listed, raise_changes, set_version
+from palate.store.versions.keeping import ACTIVE, REMOVED, Version, listed, raise_changes, set_version, version_of
 from palate.store.versions.loaded import load, positions
 
 if TYPE_CHECKING:
@@ -92,15 +92,16 @@ def _rewritten(store: Store, ns: Namespace, version: Version, users: Sequence[st
     before.unlink(missing_ok=True)
     sync_folder(folder)
     with store.write() as conn:
-        details = {**version.details, "bytes": size, "users": version.details["users"] - len(ids)}
+        raise_changes(conn, ns)  # first, as `activate` does: whoever else writes details waits here
+        now = version_of(conn, ns, version.number).details
+        details = {**now, "bytes": size, "users": now["users"] - len(ids)}
         set_version(conn, ns, version.number, digest=digest, details=json.dumps(details))
-        raise_changes(conn, ns)
     return True
 
 
 def _removed(store: Store, ns: Namespace, version: Version) -> None:
     """Remove a version that knows nobody else; where it was active, lists are popular ones until there is a new one."""
     with store.write() as conn:
-        set_version(conn, ns, version.number, state=REMOVED)
         raise_changes(conn, ns)
+        set_version(conn, ns, version.number, state=REMOVED)
     folders.remove(folders.folder_of(store, ns, version.number))
