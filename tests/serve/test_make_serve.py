@@ -63,7 +63,7 @@ def page(clone: Path) -> Iterator[str]:
     ) as process:
         assert process.stdout is not None
         try:
-            yield next(told[0] for line in process.stdout if (told := re.search(r"http://\S+", line)))
+            yield next(told[0] for line in process.stdout if (told := re.search(r"http://[^\s,]+", line)))
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=120)
@@ -75,7 +75,7 @@ def test_the_page_opens_with_one_model_and_the_other_becomes_a_version(clone: Pa
     other, log = clone / "out" / "knn.safetensors", clone / "out" / "training.log"
     with page(clone) as url:
         assert b"<title>" in urllib.request.urlopen(url).read()
-        assert asked(url, "/v1/recommendations?user=1&n=3")["model"]["key"] == "ease"
+        assert asked(url, "/v1/recommendations?user=1&n=3")["model"]["version"] == 1
         said = {"user": "ann", "item": 50, "kind": "rating", "value": 5, "event_id": "ann-1"}
         assert asked(url, "/v1/feedback", said)["status"] == "new"
         while not versions(clone)[1:]:

@@ -59,4 +59,5 @@ def test_both_fit(page_tab, films_address, width, scheme):
 
 def test_without_purposes_it_is_said_what_to_do(page_tab):
     tab = page_tab().open("?view=models")
-    assert "There is no model here yet" in tab.page.inner_text(".empty")
+    assert "There are no models to choose from here" in tab.page.inner_text(".empty")
+    assert "palate versions add" in tab.page.inner_text(".empty")

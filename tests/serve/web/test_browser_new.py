@@ -98,8 +98,10 @@ def test_what_cannot_be_asked_or_kept_is_told_and_tried_again(newcomer, page_tab
     tab = page_tab(390, 844, address=films_address)
     tab.expects(503)
     problem = {"code": "unavailable", "detail": "Not now."}
-    tab.page.route("**/web/questions", lambda route: route.fulfill(status=503, json=problem))
+    tries = []
+    tab.page.route("**/web/questions", lambda route: (tries.append(route), route.fulfill(status=503, json=problem)))
     tab.open("?view=new")
+    until(tab, lambda: len(tries) == 2)  # at once, and when the list has come
     tab.page.wait_for_selector(".sheet [role=alert]")
     assert "Not now." in tab.page.inner_text(".sheet [role=alert]")
     tab.page.unroute("**/web/questions")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from films import copied
 
+from palate.serve.web import guards
 from palate.serve.web.handover import token
 from palate.store import keys, open_store
 
@@ -20,8 +21,10 @@ def shop(films_file, tmp_path_factory, served):
     path = copied(films_file, tmp_path_factory.mktemp("scenes"))
     with open_store(f"sqlite:///{path}") as store:
         _, key = keys.create(store, store.namespace(), "admin")
-    with served(path, None, page="visitors", handover_secret=SECRET) as address:
-        yield address, key
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guards, "TRIES", 100)  # these tests show more keys in a minute than one address may
+        with served(path, None, page="visitors", handover_secret=SECRET) as address:
+            yield address, key
 
 
 def opened(tab, key, query="?view=scenes"):
@@ -93,7 +96,13 @@ def test_a_session_that_ended_asks_for_the_key_again(page_tab, shop):
     tab.expects(403)
     tab.page.context.clear_cookies(name="palate_admin")
     tab.page.click(".scenes nav a[href*='part=card']")
+    assert "The session has ended." in tab.page.inner_text(".locked [role=alert]")
+    tab.page.fill("input[name=key]", shop[1])
+    tab.page.click(".locked button")
+    tab.page.wait_for_selector(".facts")
+    tab.page.click(".leave button")
     tab.page.wait_for_selector(".locked")
+    assert "has ended" not in tab.page.inner_text(".locked")
 
 
 def test_a_user_whom_an_application_hands_over_is_that_user_and_the_token_is_gone_from_the_address(page_tab, shop):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from films import films
+
+from palate.store import items
+from palate.store.records import Thing
 
 
 @pytest.fixture
@@ -169,3 +173,15 @@ def test_a_wrong_rating_is_refused_in_words_and_writes_nothing(visitor, body, st
     problem = said(visitor.post("/web/ratings", json={**event(), **body}), status)
     assert words in str(problem)
     assert said(visitor.get("/web/mine"))["ratings"] == []
+
+
+def test_a_film_that_the_catalogue_has_twice_is_not_suggested_to_whoever_rated_it(visitor):
+    store, table = visitor.app.service.store, films()
+    twin = {name: table[name][2] for name in ("title", "year", "genres")}
+    items.upsert(store, store.namespace(), [Thing("f8", twin)])
+    assert "f8" in names(list_of(visitor, "n=100&genre=Horror"))
+    got = rate(visitor, "f2", 5, ask={"n": 100, "genre": "Horror"})["list"]
+    assert not {"f2", "f8"} & set(names(got))
+    compared = said(visitor.post("/web/compare", json={"left": "lists", "right": "stars"}))
+    assert compared["chosen_from"] == list_of(visitor)["left"] == 118
+    assert "f8" not in names({"items": said(visitor.get("/web/film?item=f2"))["similar"]})

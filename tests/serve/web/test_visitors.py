@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from palate.serve.visitor_ids import FIRST_NUMBER
-from palate.serve.web.visitors import HANDED_OVER, RENEWED, YEAR, Visitors
+from palate.serve.web.visitors import DAY, HANDED_OVER, RENEWED, YEAR, Visitors
 from palate.store.records import Namespace
 
 NS = Namespace(1, "default", "text")
@@ -71,3 +71,11 @@ def test_a_cookie_of_a_visitor_is_renewed_and_one_of_a_user_handed_over_is_not(v
     assert not visitors.is_to_renew(own, NOW + RENEWED)
     assert visitors.is_to_renew(own, NOW + RENEWED + 1)
     assert not visitors.is_to_renew(handed, NOW + RENEWED + 1)
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_a_cookie_that_ends_soon_is_renewed_in_time(days):
+    visitors = Visitors(b"s" * 32, NS, days * DAY)
+    known = visitors.known(sent(visitors.cookie("visitor-1", NOW, secure=False)), NOW)
+    assert not visitors.is_to_renew(known, NOW + 60)
+    assert visitors.is_to_renew(known, NOW + min(RENEWED, days * DAY / 10) + 1)

@@ -181,14 +181,37 @@ def test_the_document_brings_the_cookie_that_all_that_is_asked_at_once_comes_wit
     assert "set-cookie" not in who(visitor).headers
 
 
-def test_whoever_comes_back_after_a_week_gets_a_cookie_for_another_year(visiting):
+def test_whoever_comes_back_after_a_day_gets_a_cookie_for_another_year(visiting):
     visitor = visiting()()
     first = visitor.get("/").headers["set-cookie"]
     person = who(visitor).json()["person"]
-    visitor.app.service.guard.clock = lambda: time.time() + 8 * 24 * 3600
+    visitor.app.service.guard.clock = lambda: time.time() + 25 * 3600
     again = visitor.get("/").headers["set-cookie"]
     assert again != first
     assert who(visitor).json()["person"] == person
+
+
+def test_a_click_is_kept_for_nobody_else_when_the_visit_has_ended(changing):
+    visitor = changing()()
+    own = who(visitor).json()["own"]
+    meant = {"palate-visitor": own}
+    assert visitor.post("/web/trial", json={}, headers=meant).json() == {"person": own}
+    clock = visitor.app.service.guard.clock
+    visitor.app.service.guard.clock = lambda: clock() + 400 * 24 * 3600
+    for _ in range(2):
+        refused = visitor.post("/web/trial", json={}, headers=meant)
+        assert (refused.status_code, refused.json()["code"], refused.json()["subject"]) == (410, "expired", "visit")
+        assert "Your visit has ended" in refused.json()["detail"]
+        assert "set-cookie" not in refused.headers
+        assert who(visitor).json()["own"] != own  # then the browser is somebody new, and still refused
+
+
+def test_a_user_of_any_letters_may_say_for_whom_the_page_is_open(changing):
+    visitor = changing()()
+    _, value = visitor.app.service.guard.visitors.cookie("zo\u00eb 1", time.time(), secure=False)
+    visitor.headers["cookie"] = value.decode().partition(";")[0]
+    told = visitor.post("/web/trial", json={}, headers={"palate-visitor": "zo%C3%AB%201"})
+    assert told.json() == {"person": "zo\u00eb 1"}
 
 
 def test_cookies_of_other_programs_on_this_host_do_not_hide_ours(visiting):

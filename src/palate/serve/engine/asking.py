@@ -54,6 +54,7 @@ class Ask:
         exclude: items to leave out.
         not_mine: leave out items whose attribute ``owner`` is the user, or a list that names the user.
         seen: let in what the user had; never what they hid.
+        no_twins: leave out items of the same title and year as one that is left out since the user had or hid it.
         diversity: from 0, the best, to 1, the most unlike each other (`palate.models.contract.diversified`).
         discovery: from 0, the best, to 1, what few know (`palate.serve.engine.discovering`).
         boosts: conditions, and the factors by which they lift items (`palate.serve.engine.boosts`).
@@ -72,6 +73,7 @@ class Ask:
     exclude: tuple[str, ...] = ()
     not_mine: bool = False
     seen: bool = False
+    no_twins: bool = False
     diversity: float = 0.0
     discovery: float = 0.0
     boosts: tuple[tuple[str, float], ...] = ()
@@ -122,7 +124,7 @@ class Ask:
             given = getattr(self, name)
             if given:
                 said[name] = [list(pair) if isinstance(pair, tuple) else pair for pair in given]
-        for name in ("not_mine", "seen", "diversity", "discovery", "why"):
+        for name in ("not_mine", "seen", "no_twins", "diversity", "discovery", "why"):
             if getattr(self, name):
                 said[name] = getattr(self, name)
         if self.session is not None:

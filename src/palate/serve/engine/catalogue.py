@@ -21,6 +21,7 @@ from palate.data.items import matching_items
 from palate.errors import ParameterError
 from palate.serve.engine.loaded import LoadedVersion
 from palate.serve.engine.spread import Spread, spread_of
+from palate.serve.engine.twins import twins_of, with_twins
 from palate.store.tables import attribute_columns
 
 MASKS = 256  # of conditions, kept
@@ -229,6 +230,10 @@ class Catalogue:
         """Return the items whose owner is a user, ascending."""
         return np.flatnonzero(self._tables.owned(user, self.size)).astype(np.int32)
 
+    def with_twins(self, places: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return items and all others of the same title and year, ascending."""
+        return with_twins(places, self._once("twins", lambda: twins_of(self._tables.placed())))
+
     def _once(self, name: str, compute: Callable[[], NDArray[np.int32]]) -> NDArray[np.int32]:
         if name not in self._derived:
             self._derived[name] = compute()
@@ -280,6 +285,13 @@ class ItemColumns:
     def tables(self) -> Iterator[pl.DataFrame]:
         """Yield the columns of the parts: the model's, the store's, and what was written since."""
         return (table for _, table in self._every())
+
+    def placed(self) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
+        """Yield the positions and the columns of each part; of an item that stands in several the last one counts."""
+        return (
+            (np.arange(len(table))[places] if isinstance(places, slice) else places, table)
+            for places, table in self._every()
+        )
 
     def owned(self, user: str, size: int) -> NDArray[np.bool_]:
         """Return which positions are a user's own."""

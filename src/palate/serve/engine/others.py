@@ -96,14 +96,16 @@ class Others:
         row = rated_by(loaded, person)
         unknown = self.catalogue.index(skipped)
         lets = self.space.ranking.choice(ask, NOBODY).lets(np.arange(self.catalogue.n_items, dtype=np.int32))
-        lets[np.concatenate([part[part < self.catalogue.n_items] for part in (person.seen, person.hidden)])] = False
+        said = self.catalogue.with_twins(np.concatenate([person.seen, person.hidden]))
+        lets[said[said < self.catalogue.n_items]] = False
         known = person.seen if row is None else np.union1d(person.seen, row.indices).astype(np.int32)
         places, values = questions.next(row, known, unknown[unknown >= 0], lets, ask.n)
         return replace(self._answer(places, values, ask, "onboarding"), known=questions.knowledge(row))
 
     def _unsaid(self, ask: Ask, person: KnownPerson, skipped: Sequence[str]) -> Ask:
         """Return a request without what somebody said something of."""
-        said = [id_ for id_, _ in self.catalogue.shown([*person.seen.tolist(), *person.hidden.tolist()])]
+        places = self.catalogue.with_twins(np.concatenate([person.seen, person.hidden]))
+        said = [id_ for id_, _ in self.catalogue.shown(places.tolist())]
         return replace(ask, exclude=(*ask.exclude, *said, *skipped))
 
     def best(self, kind: str, ask: Ask, days: int | None) -> Answer:

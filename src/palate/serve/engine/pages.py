@@ -110,6 +110,7 @@ def _ask(space: Tenant, conn: Connection, shown: ShownList) -> Ask:
         exclude=tuple(said.get("exclude", ())),
         not_mine=bool(said.get("not_mine", False)),
         seen=bool(said.get("seen", False)),
+        no_twins=bool(said.get("no_twins", False)),
         given=frozenset(said.get("given", ())),
     )
     return ask if shown.scenario is None else through(ask, scenarios.at(conn, space.ns, *shown.scenario))

@@ -143,6 +143,8 @@ class ListRanking:
         catalogue, closed = self.catalogue, [person.hidden]
         if not ask.seen:
             closed.append(person.seen)
+        if ask.no_twins:
+            closed = [catalogue.with_twins(np.concatenate(closed))]
         if ask.exclude:
             places = catalogue.index(ask.exclude)
             closed.append(np.unique(places[places >= 0]))

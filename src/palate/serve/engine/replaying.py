@@ -286,6 +286,7 @@ def asked(ns: Namespace, user: str | None, said: Mapping[str, Any]) -> Ask:
         exclude=tuple(said.get("exclude", ())),
         not_mine=bool(said.get("not_mine", False)),
         seen=bool(said.get("seen", False)),
+        no_twins=bool(said.get("no_twins", False)),
         diversity=said.get("diversity", 0.0),
         discovery=said.get("discovery", 0.0),
         boosts=tuple((condition, factor) for condition, factor in said.get("boosts", ())),

@@ -84,6 +84,7 @@ def _ask(call: Exchange, asked: Comparing, scenario: str | None) -> Ask:
         n=asked.n,
         where=conditions(asked),
         seen=asked.seen,
+        no_twins=True,
         scenario=scenario,
         given=frozenset({"n", "seen"}),
     )

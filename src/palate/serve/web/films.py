@@ -27,6 +27,7 @@ from palate.store.ids import canonical
 offer: Offers = page_offers("films")
 LOOKED_AT: Final = 200  # items of a search, which are put in order of how many know them
 SIMILAR: Final = 8
+SPARE: Final = 2  # asked for besides, in the place of twins
 LIKERS = OfModels(Likers)
 
 
@@ -158,7 +159,7 @@ def _film(call: Exchange, item: str) -> dict[str, Any]:
     columns = call.service.engine.listed(call.ns, [item]).get(item)
     if columns is None:
         raise NotFoundError(f"there is no item {shown(item)}", subject="item", value=item)
-    similar = _similar(call, item)
+    similar = _similar(call, item, columns)
     stars, rated = stars_of(call, [item, *(one for one, _ in similar)]), own_ratings(call)
     cards = [
         {**film(one, of), **stars.get(one, NO_STARS), "rated": rated.get(one), "why": None, "source": "model"}
@@ -168,13 +169,20 @@ def _film(call: Exchange, item: str) -> dict[str, Any]:
     return {**cards[0], "attributes": plain, **_of_people(call, item), "similar": cards[1:]}
 
 
-def _similar(call: Exchange, item: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return items like one; none where no model tells what is like it."""
+def _similar(call: Exchange, item: str, columns: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return items like one, but none of its own title and year; none where no model tells what is like it."""
     try:
-        answer = call.service.engine.similar(call.ns, item, n=SIMILAR, where=(), include=None, exclude=())
+        answer = call.service.engine.similar(call.ns, item, n=SIMILAR + SPARE, where=(), include=None, exclude=())
     except (NotFoundError, ParameterError):
         return []
-    return [(place.item, of) for place, of in zip(answer.places, answer.columns, strict=True)]
+    found = zip((place.item for place in answer.places), answer.columns, strict=True)
+    return [(one, of) for one, of in found if _named(one, of) != _named(item, columns)][:SIMILAR]
+
+
+def _named(item: str, columns: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return title and year; some catalogues have a film twice."""
+    told = film(item, columns)
+    return told["title"], told["year"]
 
 
 def _of_people(call: Exchange, item: str) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def ask_of(call: Exchange, asked: ListAsked) -> Ask:
         n=asked.n,
         where=conditions(asked),
         seen=asked.seen,
+        no_twins=True,
         diversity=asked.variety,
         discovery=asked.discovery,
         why=True,

@@ -20,6 +20,7 @@ class Me(Said):
     """Who asks, and what there is for them."""
 
     person: str
+    own: Annotated[str, Field(description="Whom the cookie stands for.")]
     is_own: bool
     is_admin: bool
     may_name: Annotated[bool, Field(description="May ask about others, by `user`.")]
@@ -46,6 +47,7 @@ def _me(call: Exchange) -> dict[str, Any]:
     scale = rating_scale_now(call)  # the page opens while a version is being loaded
     return {
         "person": visit.person,
+        "own": visit.own,
         "is_own": visit.person == visit.own,
         "is_admin": visit.is_admin,
         "may_name": visit.may_name,

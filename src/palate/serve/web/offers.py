@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from palate.errors import RequestError
 from palate.serve.access import Caller
@@ -19,6 +20,7 @@ from palate.serve.web.admins import AdminSession
 from palate.serve.web.guards import arrival, is_secure
 
 READING = ("GET", "HEAD")
+MEANT = b"palate-visitor"  # the header by which the page says whom it is open for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class PageOperation(Operation):
         is_change = self.offer.method not in READING
         if is_change:
             check_origin(call)
+        check_visit(call, now)
         call.visitor, headers = _visit(call, now)
         call.caller = _caller(call, self.offer.role)
         call.service.rates.take(call.caller.key)
@@ -135,6 +138,25 @@ async def named(call: Exchange, visit: Visit, user: str) -> str:
         raise RequestError("This page shows everybody their own lists alone.", code="not_yours", subject="user")
     typed: str = await asyncio.to_thread(call.service.engine.typed_user, call.ns, user)
     return typed
+
+
+def check_visit(call: Exchange, now: float) -> None:
+    """Refuse what a page asks for a visitor who is not, or not any more, the one of the cookie.
+
+    Else a click would be kept for somebody else: a cookie ends, or is deleted, or another tab becomes somebody else.
+
+    Raises:
+        RequestError: the page says for whom it is open, and the cookie is not theirs.
+    """
+    meant = call.headers.get(MEANT)
+    if meant is None:
+        return
+    if call.service.visitors.read(call.headers.get(b"cookie", b""), now) != unquote(meant.decode("latin-1")):
+        raise RequestError(
+            "Your visit has ended: this browser's cookie has run out, was deleted, or is somebody else's now.",
+            code="expired",
+            subject="visit",
+        )
 
 
 def check_origin(call: Exchange) -> None:

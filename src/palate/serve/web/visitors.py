@@ -20,7 +20,7 @@ FORM = 1
 DAY = 24 * 3600
 YEAR = 365 * DAY
 HANDED_OVER = DAY // 2  # how long a user stays whom an application handed over
-RENEWED = 7 * DAY  # age of a cookie from which whoever comes back gets a new one
+RENEWED = DAY  # age of a cookie from which whoever comes back gets a new one; of a short one a tenth of its life
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,5 @@ class Visitors:
 
     def is_to_renew(self, known: KnownVisitor, now: float) -> bool:
         """Return whether a cookie of a visitor, not of a user handed over, is so old that it is made anew."""
-        return known.ends - known.made > HANDED_OVER and now - known.made > RENEWED
+        lasts = known.ends - known.made
+        return lasts > HANDED_OVER and now - known.made > min(RENEWED, lasts / 10)

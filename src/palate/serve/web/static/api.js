@@ -11,6 +11,25 @@ export class Refused extends Error {
   }
 }
 
+let own = null; /* whom the page is open for, until the service said it nobody */
+let onEnd = () => {};
+
+/** Say for whom the page is open: nothing that it asks then is answered, or kept, for anybody else. @param {string} person */
+export function openFor(person) {
+  own = person;
+}
+
+/** Call this when the visit has ended. @param {() => void} call */
+export function whenEnded(call) {
+  onEnd = call;
+}
+
+/** Return the answer to who asks, whoever that is now. @param {Record<string, any>} query */
+export function askWho(query = {}) {
+  const where = address("web/me", query);
+  return sent(where, {}, early(where), null);
+}
+
 /** Return the address of a question. @param {string} path @param {Record<string, any>} query */
 export function address(path, query = {}) {
   return addressOf(path, named(query));
@@ -45,14 +64,16 @@ function named(given) {
   return user === undefined ? given : { user, ...given };
 }
 
-async function sent(address, options, begun) {
+async function sent(address, options, begun, meant = own) {
+  const headers = { ...options.headers, ...(meant === null ? {} : { "palate-visitor": encodeURIComponent(meant) }) };
   let got;
   try {
-    got = await (begun ?? fetch(address, options));
+    got = await (begun ?? fetch(address, { ...options, headers }));
   } catch {
-    throw new Refused(0, { code: "unreachable", detail: "The service cannot be reached. Nothing is lost: try again in a moment." });
+    throw new Refused(0, { code: "unreachable", detail: "The service cannot be reached just now. Try again in a moment." });
   }
   const answer = await got.json().catch(() => ({ code: "failed", detail: "The service is there, but its answer cannot be read. Try again in a moment." }));
+  if (answer.code === "expired" && answer.subject === "visit") onEnd();
   if (!got.ok) throw new Refused(got.status, answer);
   return answer;
 }

@@ -2,7 +2,7 @@
 import { takeToken } from "./handover.js";
 import { Failed, html } from "./parts.js";
 import { at, to } from "./router.js";
-import { NAME, fault, me, refresh, said } from "./state.js";
+import { NAME, ended, fault, me, refresh, said } from "./state.js";
 import * as theme from "./theme.js";
 import { render } from "./vendor/preact.js";
 import { effect } from "./vendor/signals.js";
@@ -26,12 +26,18 @@ function Whose() {
   return html`<p class="whose">${words.frame.about(me.value.person, me.value.n_ratings)} <a href=${to({ user: null })}>${words.frame.back}</a></p>`;
 }
 
+/* That the visit has ended; until it is read. */
+function Ended() {
+  if (!ended.value) return null;
+  return html`<p class="whose ended" role="alert">${words.frame.ended} <button type="button" class="plain" onClick=${() => (ended.value = false)}>${words.frame.read}</button></p>`;
+}
+
 /* Whether the address names a user who cannot be shown; the page then has a heading of its own. */
 const isWrong = () => fault.value?.problem?.subject === "user";
 
 /* The view; where it cannot be shown, why. */
 function Content({ view }) {
-  if (!fault.value) return me.value && html`<${Shown} key=${view.name} view=${view} />`;
+  if (!fault.value) return me.value && html`<${Shown} key=${`${view.name} ${me.value.own}`} view=${view} />`;
   if (isWrong()) return html`<${Wrong} error=${fault.value} />`;
   return html`<${Failed} error=${fault.value} again=${start} />`;
 }
@@ -45,6 +51,7 @@ function Page() {
       <button type="button" class="theme" aria-label=${words.frame.theme} onClick=${theme.change}>◐</button>
     </header>
     <${Whose} />
+    <${Ended} />
     <main id="content" tabindex="-1">
       ${!view.apart && !isWrong() && html`<h1>${view.title}</h1>`}
       <${Content} view=${view} />

@@ -2,7 +2,7 @@
 import { ask, tell } from "./api.js";
 import { wantedOf } from "./early.js";
 import { at } from "./router.js";
-import { NONE, act, changed, inTurn, list, me, refresh, said } from "./state.js";
+import { NONE, act, changed, inTurn, list, me, refresh, refused, said } from "./state.js";
 import { signal } from "./vendor/signals.js";
 import { words } from "./words.js";
 
@@ -86,8 +86,9 @@ export async function undo() {
   return true;
 }
 
-/** Read what can be taken back of whoever is asked about. */
+/** Read what can be taken back of whoever is asked about; what was refused elsewhere is told no longer. */
 export function recall() {
+  refused.value = null;
   undoable.value = read();
 }
 

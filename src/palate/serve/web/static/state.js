@@ -1,5 +1,5 @@
 /* What the views share, and how a change is shown before the service knows it. */
-import { ask } from "./api.js";
+import { askWho, openFor, whenEnded } from "./api.js";
 import { signal } from "./vendor/signals.js";
 
 /** @type {{value: null | {person: string, is_own: boolean, page: string}}} who asks; null until the service said it */
@@ -12,9 +12,19 @@ let latest = 0; /* of the questions who asks: an answer that a newer question ha
 /** Ask anew who asks, and what there is for them. */
 export async function refresh() {
   const own = ++latest;
-  const answer = await ask("web/me");
-  if (own === latest) me.value = answer;
+  const answer = await askWho();
+  if (own !== latest) return;
+  openFor(answer.own);
+  me.value = answer;
 }
+
+/** Whether the visit has ended, so that whoever goes on is another visitor. */
+export const ended = signal(false);
+let renewing = null; /* however many questions were refused, one new person is asked for */
+whenEnded(() => {
+  ended.value = true;
+  renewing ??= refresh().catch((error) => (fault.value = error)).finally(() => (renewing = null));
+});
 
 /** @type {{value: string}} what is read out by screen readers */
 export const said = signal("");

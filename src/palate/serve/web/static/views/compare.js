@@ -16,7 +16,7 @@ const titleOf = (side) => words.models.purposes[side]?.title ?? own.popular;
 
 export function View() {
   const names = [...me.value.purposes.map((one) => one.name), POPULAR];
-  if (names.length < 2) return html`<${Empty}>${words.models.empty}<//>`;
+  if (names.length < 2) return html`<${Empty}>${me.value.has_model ? words.models.one : words.models.empty}<//>`;
   const chosen = SIDES.map((side, place) => (names.includes(at.value[side]) ? at.value[side] : names[place]));
   return html`<p>${own.about}</p>
     <div class="sides">${SIDES.map((side, place) => html`<${Choice} key=${side} side=${side} names=${names} chosen=${chosen[place]} />`)}</div>

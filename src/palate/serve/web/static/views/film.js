@@ -1,13 +1,14 @@
 /* A film's page: what you would give it, how others rated it, who likes it, and what is like it. */
 import { ask } from "../api.js";
 import { Card, Prediction, Stars } from "../cards.js";
-import { rate, react } from "../changes.js";
+import { rate, react, recall } from "../changes.js";
 import { Empty, Failed, html } from "../parts.js";
 import { Poster } from "../posters.js";
 import { at, to } from "../router.js";
-import { list } from "../state.js";
+import { list, me } from "../state.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import { words } from "../words.js";
+import { Undo } from "./for-you.js";
 
 const title = words.film.title;
 
@@ -22,10 +23,11 @@ export function View() {
     if (item) ask("web/film", { item }).then((answer) => current && (setFilm({ ...answer, asked: item }), setFault(null)), (error) => current && setFault(error));
     return () => (current = false);
   }, [item, user, again, list.value.list_id]); /* each change that is kept brings a new list */
+  useEffect(recall, [me.value.person]);
   if (!item) return html`<h1>${title}</h1><${Empty}>${words.film.none} <a href=${to({ view: "search" })}>${words.film.search}</a><//>`;
   if (fault?.status === 404) return html`<h1>${title}</h1><${Empty}>${words.film.unknown} <a href=${to({ view: "search", item: null })}>${words.film.search}</a><//>`;
   if (fault) return html`<h1>${title}</h1><${Failed} error=${fault} again=${() => setAgain(again + 1)} />`;
-  return film?.asked === item && html`<${Film} film=${film} />`;
+  return html`<${Undo} />${film?.asked === item && html`<${Film} film=${film} />`}`;
 }
 
 function Film({ film }) {

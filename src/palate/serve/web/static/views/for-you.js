@@ -48,8 +48,8 @@ export function List() {
       <button type="button" onClick=${() => go({ n: Math.min((wanted().n ?? MORE) + MORE, MOST) }, { replace: true })}>${words.forYou.more}</button></p>`}`;
 }
 
-/* The last change, and how to take it back; or why the service refused it. */
-function Undo() {
+/** The last change, and how to take it back; or why the service refused it. */
+export function Undo() {
   const newest = undoable.value.at(-1);
   if (refused.value) return html`<p class="undo bad" role="alert">${words.changes.refused(refused.value.message)}</p>`;
   if (!newest) return null;

@@ -8,7 +8,7 @@ const own = words.models;
 
 export function View() {
   const { purposes } = me.value;
-  if (!purposes.length) return html`<${Empty}>${own.empty}<//>`;
+  if (!purposes.length) return html`<${Empty}>${me.value.has_model ? own.one : own.empty}<//>`;
   const usual = purposes.find((one) => one.is_active)?.name; /* whose model answers where the address names no purpose */
   return html`<p>${own.about}</p>
     <ul class="purposes">${purposes.map((one, place) => html`<${Purpose} key=${one.name} one=${one} isFirst=${!place} usual=${usual} />`)}</ul>

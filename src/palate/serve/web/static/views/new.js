@@ -105,14 +105,14 @@ function Sheet() {
 function Known({ known }) {
   const share = known ?? 0;
   return html`<div class="known">
-    <label for="known">${words.newHere.known(share)}</label>
+    <label for="known">${words.newHere.known(known)}</label>
     <progress id="known" max="1" value=${share}></progress>
   </div>`;
 }
 
 function Round({ round }) {
   if (round.round === null) return html`<p class="waiting" role="status">${words.newHere.waiting}</p>`;
-  if (!round.round.length) return html`<${Empty}>${words.newHere.none}<//>`;
+  if (!round.round.length) return html`<${Empty}>${words.newHere.none(list.value.of)}<//>`;
   return html`<ul class="asked">${round.round.map((film) => html`<li key=${film.item}><${Question} film=${film} round=${round} /></li>`)}</ul>`;
 }
 

@@ -3,8 +3,16 @@ import { tell } from "../api.js";
 import { Empty, html } from "../parts.js";
 import { fault, me } from "../state.js";
 import { useEffect, useState } from "../vendor/hooks.js";
+import { signal } from "../vendor/signals.js";
 import { words } from "../words.js";
 
+const isOver = signal(false); /* the session ended by itself */
+
+/** Show the field for the key again. @param {{byItself?: boolean}} how the session ended by itself, not by a click */
+export function lock({ byItself = false } = {}) {
+  isOver.value = byItself;
+  me.value = { ...me.value, is_admin: false, may_name: me.value.page === "demo" };
+}
 
 /* The key goes from the field to the service, and nowhere else: no state, no storage. */
 function Locked() {
@@ -26,6 +34,7 @@ function Locked() {
     }
   }
   return html`<form class="locked" onSubmit=${begin}>
+    ${isOver.value && html`<p role="alert">${words.scenes.over}</p>`}
     <p>${words.scenes.locked}</p>
     <label>${words.scenes.key} <input name="key" type="password" required autocomplete="off" aria-describedby="key-told" /></label>
     <button type="submit" disabled=${busy}>${words.scenes.begin}</button>

@@ -1,7 +1,8 @@
 /* What the parts behind the scenes share: they ask, show how that went, and ask twice before they change something. */
 import { ask, tell } from "../../api.js";
 import { Dialog, Empty, Failed, html } from "../../parts.js";
-import { me, said } from "../../state.js";
+import { lock } from "../scenes.js";
+import { said } from "../../state.js";
 import { useCallback, useEffect, useState } from "../../vendor/hooks.js";
 import { words } from "../../words.js";
 
@@ -11,7 +12,7 @@ const NOBODY = { user: undefined };
 /* A session that ended shows the field for the key again. */
 function ended(error) {
   const is = error.problem?.code === "forbidden" && error.problem?.subject === "session";
-  if (is) me.value = { ...me.value, is_admin: false };
+  if (is) lock({ byItself: true });
   return is;
 }
 

@@ -2,8 +2,9 @@
 import { tell } from "../../api.js";
 import { html } from "../../parts.js";
 import { at, to } from "../../router.js";
-import { fault, me } from "../../state.js";
+import { fault } from "../../state.js";
 import { words } from "../../words.js";
+import { lock } from "../scenes.js";
 import { Card, Ready, Refused } from "./data.js";
 import { Arms, Traffic } from "./traffic.js";
 import { Calibration, Comparison } from "./figures.js";
@@ -14,7 +15,7 @@ const PARTS = { ready: Ready, card: Card, versions: Versions, jobs: Jobs, compar
 async function leave() {
   try {
     await tell("web/admin", {}, "DELETE");
-    me.value = { ...me.value, is_admin: false };
+    lock();
   } catch (error) {
     fault.value = error;
   }
