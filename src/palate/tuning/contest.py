@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLOSE = 0.03  # of the best figure: a model that is no further behind is searched, too
 PATIENCE = 25  # trials of a model without a better one, after which it is searched no more
+COMFORT = 2.0  # times the seconds that are expected: less time is spent on a shorter fit where there is one
 SPARE = 1.3  # a trial is expected to take no more than so many times the longest of its model
 
 
@@ -205,6 +206,9 @@ class Contest:
                 self._trial(entrant, within)
                 self.budget.saw(expected + measuring_seconds(self.facts), self.budget.clock() - begun)
         except OutOfTime:
+            if entrant.best is not None:  # it was done, and only late
+                self._tell(entrant)
+                return
             entrant.state, entrant.why = "no time", f"ended after {within:.0f} s, to leave time for the fit on all rows"
             return
         self._tell(entrant)
@@ -229,7 +233,7 @@ class Contest:
             if self.budget.seconds is None:
                 if candidate.seconds <= LONGEST:
                     return settings, share
-            elif self._needs(candidate, share) <= self.budget.left:
+            elif self._needs(candidate, share) * (COMFORT if candidate.short and share == 1 else 1) <= self.budget.left:
                 return settings, share
         return None
 
