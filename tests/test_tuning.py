@@ -75,7 +75,7 @@ def trials(tuned):
     return tuned.trials.drop("seconds")
 
 
-@pytest.mark.parametrize("key", MODELS)
+@pytest.mark.parametrize("key", [key for key, cls in MODELS.items() if not cls.made_of_parts])
 def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
     model = MODELS[key]()
     assert model.search_space
@@ -91,6 +91,12 @@ def test_search_spaces_name_parameters_hold_the_defaults_and_are_allowed(key):
         assert outside not in space
     assert True not in Range(0, 5, whole=True)
     assert 2.5 not in Range(0, 5, whole=True)
+
+
+def test_a_search_tries_what_it_may_of_each_part():
+    space = MODELS["blend"]("ease, ials").searched()
+    assert space["ease__reg"] == MODELS["ease"].search_space["reg"]
+    assert {name.partition("__")[0] for name in space} == {"ease", "ials"}
 
 
 def test_a_range_of_a_whole_number_is_searched_in_whole_numbers(data):

@@ -172,7 +172,9 @@ def _course(learner: Recommender, chosen_on: str, *, on_test: bool) -> str:
     """Return how training went, in one line."""
     if not learner.history_:
         seed = getattr(learner, "seed_", None)
-        return f"no epochs of its own; {'nothing was drawn by chance' if seed is None else f'seed {seed}'}"
+        if seed is None:
+            return "computed in one go: there are no epochs, and nothing was drawn by chance"
+        return f"no epochs of its own; seed {seed}"
     record: Mapping[str, float] = learner.history_[learner.best_epoch_ - 1]
     if on_test:
         record = as_test(record)
