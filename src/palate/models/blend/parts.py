@@ -47,7 +47,8 @@ def with_settings(parts: Any, settings: Mapping[str, Any]) -> str:
         if key not in models:
             raise ParameterError.unknown("the blend has no part", key, models, having="it has")
         models[key].set_params(**{own: value})
-    return text_of(list(models.values()))  # type: ignore[no-any-return]
+    text: str = text_of(list(models.values()))
+    return text
 
 
 def models_of(parts: Any) -> dict[str, Recommender]:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from palate.serve.answers import Said
-from palate.serve.engine.asking import Ask
 from palate.serve.operations import Exchange
 from palate.serve.routes.said import in_thread
 from palate.serve.web.offers import OfPerson, page_offers
@@ -27,7 +26,6 @@ class Me(Said):
     page: Literal["demo", "visitors"]
     has_model: bool
     n_ratings: Annotated[int, Field(description="How many items the person rated.")]
-    is_known: Annotated[bool, Field(description="Something is known of the person: lists are the model's.")]
     purposes: Annotated[list[PurposeSaid], Field(description="Models by what they are good for, the best lists first.")]
     upload_bytes: Annotated[int, Field(description="The largest file that is taken.")]
     genres: Annotated[list[str], Field(description="Of the catalogue, the most frequent first.")]
@@ -54,7 +52,6 @@ def _me(call: Exchange) -> dict[str, Any]:
         "page": settings.page,
         "has_model": has_model,
         "n_ratings": len(own_ratings(call)),
-        "is_known": engine.left(Ask(ns=call.ns, user=visit.person)).known,
         "purposes": purposes_said(call),
         "upload_bytes": settings.upload_bytes,
         "rating_scale": None if scale is None else (scale.low, scale.high),
